@@ -1,0 +1,41 @@
+package apikey
+
+import (
+	"errors"
+	"fmt"
+)
+
+// A caller's mistakes. Transports map them to statuses; any other error means
+// "could not decide".
+var (
+	// ErrNotFound: there is no such key, or it is somebody else's.
+	ErrNotFound = errors.New("no such API key")
+	// ErrConflict: the key changed, or appeared, while it was being written.
+	ErrConflict = errors.New("the API key was changed at the same time")
+	// ErrForbidden: the caller may not do that. Wrapped in a [FieldError] where
+	// one field is to blame.
+	ErrForbidden = errors.New("not allowed")
+	// ErrInvalid: an input is wrong. Always wrapped in a [FieldError].
+	ErrInvalid = errors.New("invalid input")
+	// ErrTooManyKeys: the user already has as many keys as one may have.
+	ErrTooManyKeys = errors.New("too many API keys")
+)
+
+// FieldError names the field that is wrong and says why, in a sentence fit for
+// the caller: it never repeats the value.
+type FieldError struct {
+	Field   string // as the API spells it, e.g. "rateLimit.requests"
+	Problem string // e.g. "must be between 1 and 1000000"
+	Kind    error  // ErrInvalid or ErrForbidden
+}
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
+func (e *FieldError) Unwrap() error { return e.Kind }
+
+func invalid(field, format string, args ...any) error {
+	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...), Kind: ErrInvalid}
+}
+
+func forbidden(field, problem string) error {
+	return &FieldError{Field: field, Problem: problem, Kind: ErrForbidden}
+}

@@ -1,0 +1,115 @@
+package apikey
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Secret is one hash that opens a key. The token itself is never stored.
+type Secret struct {
+	Algorithm string
+	Pepper    string // the name of the pepper that it was hashed with
+	Hash      []byte
+	NotAfter  time.Time // zero: as long as the key
+}
+
+const algorithmHMAC = "hmac-sha256"
+
+// ErrCannotJudge says that a secret cannot be compared, because it was hashed in
+// a way, or with a pepper, that is not at hand. It is no evidence against the
+// caller.
+var ErrCannotJudge = errors.New("hashed with a pepper that is not at hand")
+
+// Hasher turns tokens into what is stored of them. It is immutable and prints
+// redacted.
+type Hasher struct{ h *hasherKeys }
+
+type hasherKeys struct {
+	index   []byte
+	peppers []pepper // newest first
+}
+
+type pepper struct {
+	name string
+	key  []byte
+}
+
+// NewHasher derives what hashing needs from the deployment's secret: the index
+// key and the oldest pepper come from master, newer peppers stand before it.
+func NewHasher(master string, peppers []string) (Hasher, error) {
+	if len(master) < 32 {
+		return Hasher{}, errors.New("the secret's master must have at least 32 characters")
+	}
+	index, err := hkdf.Key(sha256.New, []byte(master), nil, "latchkey index", sha256.Size)
+	if err != nil {
+		return Hasher{}, fmt.Errorf("derive the index key: %w", err)
+	}
+	oldest, err := hkdf.Key(sha256.New, []byte(master), nil, "latchkey pepper", sha256.Size)
+	if err != nil {
+		return Hasher{}, fmt.Errorf("derive the pepper: %w", err)
+	}
+	h := &hasherKeys{index: index}
+	for _, p := range peppers {
+		if len(p) < 16 {
+			return Hasher{}, errors.New("each pepper in the secret must have at least 16 characters")
+		}
+		h.peppers = append(h.peppers, newPepper([]byte(p)))
+	}
+	h.peppers = append(h.peppers, newPepper(oldest))
+	return Hasher{h}, nil
+}
+
+// newPepper names a pepper by its fingerprint, so that a stored hash can say
+// which one it needs without anybody keeping a list.
+func newPepper(key []byte) pepper {
+	sum := sha256.Sum256(key)
+	return pepper{name: hex.EncodeToString(sum[:4]), key: key}
+}
+
+// Hash returns what to store of t.
+func (h Hasher) Hash(t Token) Secret {
+	newest := h.h.peppers[0]
+	return Secret{Algorithm: algorithmHMAC, Pepper: newest.name, Hash: sum(newest.key, t.t.text)}
+}
+
+// Matches reports whether t opens s. It takes the same time whether it does or
+// not.
+func (h Hasher) Matches(t Token, s Secret) (bool, error) {
+	if s.Algorithm != algorithmHMAC {
+		return false, ErrCannotJudge
+	}
+	for _, p := range h.h.peppers {
+		if p.name == s.Pepper {
+			return hmac.Equal(sum(p.key, t.t.text), s.Hash), nil
+		}
+	}
+	return false, ErrCannotJudge
+}
+
+// Alias is the name under which a foreign token finds its key. It depends on
+// the token's plain SHA-256 alone, so that a hash is enough to make one.
+func (h Hasher) Alias(t Token) string {
+	plain := sha256.Sum256([]byte(t.t.text))
+	mac := hmac.New(sha256.New, h.h.index)
+	mac.Write(plain[:])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func sum(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
+const redactedHasher = "[redacted keys]"
+
+// Format and LogValue redact.
+func (h Hasher) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redactedHasher)) }
+func (h Hasher) LogValue() slog.Value       { return slog.StringValue(redactedHasher) }

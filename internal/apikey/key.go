@@ -1,0 +1,82 @@
+package apikey
+
+import (
+	"net/netip"
+	"time"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Key is the stored record behind one or more tokens.
+type Key struct {
+	ID          string
+	UserID      string
+	Name        string
+	Description string
+	Environment Environment
+	Scopes      Scopes
+	// Limit is what the key may spend. Unlimited keys have no meter at all, and
+	// only an admin may make one.
+	Limit        ratelimit.Limit
+	Unlimited    bool
+	AllowedCIDRs []netip.Prefix // empty: from anywhere
+	Metadata     map[string]string
+	Enabled      bool
+	NotBefore    time.Time // zero: from the start
+	ExpiresAt    time.Time // zero: never
+	CreatedAt    time.Time
+	RevokedAt    time.Time // zero: not revoked
+	KeyPrefix    string
+	// Secrets are the hashes of the tokens that open this key; Aliases are the
+	// names under which its foreign tokens find it. Neither is ever listed.
+	Secrets []Secret
+	Aliases []string
+	// Rev counts changes: a stored key is only replaced by one that was made
+	// from the revision it replaces.
+	Rev int64
+}
+
+// DefaultLimit returns the limit of a key that was given none of its own.
+func DefaultLimit() ratelimit.Limit { return ratelimit.Limit{Requests: 60, Window: time.Minute} }
+
+// Status sums a key up for its owner.
+type Status string
+
+const (
+	StatusActive   Status = "active"
+	StatusDisabled Status = "disabled"
+	StatusInactive Status = "inactive" // not before
+	StatusRevoked  Status = "revoked"
+	StatusExpired  Status = "expired"
+)
+
+// Status is derived, never stored: time alone changes it. The order is the
+// gate's.
+func (k *Key) Status(now time.Time) Status {
+	switch {
+	case !k.RevokedAt.IsZero():
+		return StatusRevoked
+	case !k.Enabled:
+		return StatusDisabled
+	case now.Before(k.NotBefore):
+		return StatusInactive
+	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+		return StatusExpired
+	}
+	return StatusActive
+}
+
+// PublicKey is the key's public name.
+func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environment, ID: k.ID} }
+
+func (k *Key) allows(source netip.Addr) bool {
+	if len(k.AllowedCIDRs) == 0 {
+		return true
+	}
+	for _, p := range k.AllowedCIDRs {
+		if p.Contains(source.Unmap()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,213 @@
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// Environment says what a key is for: real traffic or trying things out.
+type Environment string
+
+const (
+	Live Environment = "live"
+	Test Environment = "test"
+)
+
+const (
+	idLength       = 16
+	secretLength   = 32 // 62^32 is about 190 bits
+	checksumLength = 6
+	nativeLength   = idLength + secretLength + checksumLength
+
+	minForeignLength = 16
+	maxForeignLength = 128
+)
+
+// Format is how this deployment writes its own tokens: the prefix is what
+// secret scanners look for. The zero Format is not usable; see [NewFormat].
+type Format struct{ prefix string }
+
+// NewFormat returns the format for tokens that begin with prefix, such as "sk".
+func NewFormat(prefix string) (Format, error) {
+	if len(prefix) < 2 || len(prefix) > 12 || prefix == publicPrefix || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return Format{}, fmt.Errorf("token prefix must be 2 to 12 lower-case letters other than %q", publicPrefix)
+	}
+	return Format{prefix: prefix}, nil
+}
+
+// Token is the text that a caller presents. It holds a secret, so nothing
+// prints it by accident: every fmt verb, slog and encoding/json show it
+// redacted, and a Token inside another struct prints as an address. Only
+// [Token.Reveal] gives the text away.
+type Token struct{ t *tokenText }
+
+// tokenText is behind a pointer because fmt does not ask methods of unexported
+// fields: a Token in somebody's struct would otherwise print in full.
+type tokenText struct {
+	text string
+	id   string // native tokens only
+	env  Environment
+}
+
+// ErrMalformed says that a text cannot be a token of anybody's.
+var ErrMalformed = errors.New("malformed token")
+
+// Parse reads a token without any I/O. A text in our own format must carry the
+// right checksum; anything else of 16 to 128 visible ASCII characters without
+// space or comma is a foreign token, which only the table can tell about.
+func (f Format) Parse(text string) (Token, error) {
+	env, body, ok := f.split(text)
+	if !ok {
+		return parseForeign(text)
+	}
+	if checksum(text[:len(text)-checksumLength]) != text[len(text)-checksumLength:] {
+		return Token{}, ErrMalformed
+	}
+	return Token{&tokenText{text: text, id: body[:idLength], env: env}}, nil
+}
+
+// New makes a native token from random, which must be a source fit for secrets.
+func (f Format) New(env Environment, random io.Reader) (Token, error) {
+	body, err := randomBase62(random, idLength+secretLength)
+	if err != nil {
+		return Token{}, fmt.Errorf("new token: %w", err)
+	}
+	text := f.prefix + "_" + string(env) + "_" + body
+	return Token{&tokenText{text: text + checksum(text), id: body[:idLength], env: env}}, nil
+}
+
+// KeyPrefix is what lists show of a key: enough to recognise, too little to use.
+func (f Format) KeyPrefix(env Environment, id string) string {
+	return f.prefix + "_" + string(env) + "_" + id[:4]
+}
+
+// split takes a text of our own shape apart. It does not look at the checksum.
+func (f Format) split(text string) (env Environment, body string, ok bool) {
+	rest, ok := strings.CutPrefix(text, f.prefix+"_")
+	if !ok {
+		return "", "", false
+	}
+	env, body, ok = cutEnvironment(rest)
+	return env, body, ok && len(body) == nativeLength && isBase62(body)
+}
+
+func cutEnvironment(text string) (Environment, string, bool) {
+	name, rest, ok := strings.Cut(text, "_")
+	env := Environment(name)
+	return env, rest, ok && (env == Live || env == Test)
+}
+
+func parseForeign(text string) (Token, error) {
+	if len(text) < minForeignLength || len(text) > maxForeignLength {
+		return Token{}, ErrMalformed
+	}
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' || text[i] == ',' {
+			return Token{}, ErrMalformed
+		}
+	}
+	return Token{&tokenText{text: text}}, nil
+}
+
+// Native reports whether the token is of our own making.
+func (t Token) Native() bool { return t.t != nil && t.t.id != "" }
+
+// ID is the public id inside a native token; a foreign token has none.
+func (t Token) ID() string {
+	if t.t == nil {
+		return ""
+	}
+	return t.t.id
+}
+
+// Reveal returns the secret text. It is for the one answer that shows a new
+// token to its owner, and for hashing; never for a log, an error or a metric.
+func (t Token) Reveal() string {
+	if t.t == nil {
+		return ""
+	}
+	return t.t.text
+}
+
+const redacted = "[redacted token]"
+
+// Format, String, GoString, LogValue and the marshallers all redact.
+func (t Token) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted) }
+func (t Token) String() string               { return redacted }
+func (t Token) GoString() string             { return redacted }
+func (t Token) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+const publicPrefix = "pk"
+
+// PublicKey names a key in public: it identifies, it does not authenticate.
+type PublicKey struct {
+	Environment Environment
+	ID          string
+}
+
+// ParsePublicKey reads "pk_live_<id>".
+func ParsePublicKey(text string) (PublicKey, error) {
+	rest, ok := strings.CutPrefix(text, publicPrefix+"_")
+	if !ok {
+		return PublicKey{}, ErrMalformed
+	}
+	env, id, ok := cutEnvironment(rest)
+	if !ok || !ValidID(id) {
+		return PublicKey{}, ErrMalformed
+	}
+	return PublicKey{Environment: env, ID: id}, nil
+}
+
+func (p PublicKey) String() string {
+	return publicPrefix + "_" + string(p.Environment) + "_" + p.ID
+}
+
+// ValidID reports whether id could be a key's id, so that nothing else is ever
+// looked up.
+func ValidID(id string) bool { return len(id) == idLength && isBase62(id) }
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+func isBase62(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// randomBase62 draws n digits, each equally likely: bytes that would favour
+// some digits are thrown away.
+func randomBase62(random io.Reader, n int) (string, error) {
+	digits := make([]byte, 0, n)
+	buf := make([]byte, 2*n)
+	for len(digits) < n {
+		if _, err := io.ReadFull(random, buf); err != nil {
+			return "", err
+		}
+		for _, b := range buf {
+			if int(b) < 256-256%len(base62) && len(digits) < n {
+				digits = append(digits, base62[int(b)%len(base62)])
+			}
+		}
+	}
+	return string(digits), nil
+}
+
+// checksum lets a scanner, and the gate, tell a token from a lookalike.
+func checksum(text string) string {
+	sum := crc32.ChecksumIEEE([]byte(text))
+	var digits [checksumLength]byte
+	for i := range digits {
+		digits[checksumLength-1-i] = base62[sum%62]
+		sum /= 62
+	}
+	return string(digits[:])
+}

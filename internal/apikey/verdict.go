@@ -1,0 +1,62 @@
+package apikey
+
+import (
+	"fmt"
+	"time"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Code says in one word why the gate answered as it did.
+type Code string
+
+const (
+	CodeValid             Code = "valid"
+	CodeMissing           Code = "missing_key"
+	CodeMalformed         Code = "malformed_key"
+	CodeUnknown           Code = "unknown_key"
+	CodeRevoked           Code = "revoked_key"
+	CodeDisabled          Code = "disabled_key"
+	CodeInactive          Code = "inactive_key"
+	CodeExpired           Code = "expired_key"
+	CodeWrongEnvironment  Code = "wrong_environment"
+	CodeAddressNotAllowed Code = "address_not_allowed"
+	CodeInsufficientScope Code = "insufficient_scope"
+	CodeRateLimited       Code = "rate_limited"
+)
+
+// Verdict is the gate's answer to one request.
+type Verdict struct {
+	Code Code
+	// Key is the record, once the presented secret was proven to belong to it;
+	// nil before that, so that a refusal tells nothing about somebody's key. It
+	// is shared: do not change it.
+	Key *Key
+	// Scope is the one that was asked for.
+	Scope string
+	// Usage is what the limiter says of the key's meter; meaningful when Key is
+	// set and not unlimited.
+	Usage ratelimit.Usage
+	// RetryAfter is how long to wait, on a rate limit only; whole seconds, at
+	// least one.
+	RetryAfter time.Duration
+}
+
+// Valid reports whether the request may pass.
+func (v Verdict) Valid() bool { return v.Code == CodeValid }
+
+// Message is a sentence for the caller. It tells nothing that an attacker could
+// use: everything wrong with a key reads the same.
+func (v Verdict) Message() string {
+	switch v.Code {
+	case CodeValid:
+		return ""
+	case CodeMissing:
+		return "Missing API key"
+	case CodeInsufficientScope:
+		return "API key does not have scope: " + v.Scope
+	case CodeRateLimited:
+		return fmt.Sprintf("Rate limit exceeded. Try again in %d seconds.", int64(v.RetryAfter/time.Second))
+	}
+	return "Invalid or revoked API key"
+}
