@@ -1,0 +1,194 @@
+package apikey
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Change is what a caller wants a key to be: nil fields stay as they are. A zero
+// time clears it.
+type Change struct {
+	Name         *string
+	Description  *string
+	Scopes       *Scopes
+	Limit        *ratelimit.Limit
+	Unlimited    *bool
+	AllowedCIDRs *[]netip.Prefix
+	Metadata     *map[string]string
+	Enabled      *bool
+	NotBefore    *time.Time
+	ExpiresAt    *time.Time
+}
+
+// Bounds of a key's fields.
+const (
+	MaxUserID      = 128
+	MaxName        = 255
+	MaxDescription = 1000
+	MaxMetadata    = 2048 // bytes of all names and values together
+	MaxScopes      = 50
+	MaxScope       = 128
+	MaxCIDRs       = 20
+	MaxRequests    = 1_000_000
+	MinWindow      = time.Second
+	MaxWindow      = 24 * time.Hour
+)
+
+// check reports the first field whose value is out of bounds.
+func (c Change) check(now time.Time) error {
+	if c.Name != nil && !plain(*c.Name, MaxName) {
+		return invalid("name", "must be at most %d characters without control characters", MaxName)
+	}
+	if c.Description != nil && utf8.RuneCountInString(*c.Description) > MaxDescription {
+		return invalid("description", "must be at most %d characters", MaxDescription)
+	}
+	if c.Scopes != nil {
+		if err := c.Scopes.check(); err != nil {
+			return err
+		}
+	}
+	if c.Limit != nil {
+		if c.Limit.Requests < 1 || c.Limit.Requests > MaxRequests {
+			return invalid("rateLimit.requests", "must be between 1 and %d", MaxRequests)
+		}
+		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
+			return invalid("rateLimit.window", "must be between 1 and 86400 seconds")
+		}
+	}
+	if c.AllowedCIDRs != nil && len(*c.AllowedCIDRs) > MaxCIDRs {
+		return invalid("allowedCidrs", "must have at most %d entries", MaxCIDRs)
+	}
+	if c.Metadata != nil {
+		size := 0
+		for name, value := range *c.Metadata {
+			size += len(name) + len(value)
+			if name == "" {
+				return invalid("metadata", "must not have an empty name")
+			}
+		}
+		if size > MaxMetadata {
+			return invalid("metadata", "must be at most %d bytes in all", MaxMetadata)
+		}
+	}
+	if c.ExpiresAt != nil && !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(now) {
+		return invalid("expiresAt", "must be in the future")
+	}
+	if c.ExpiresAt != nil && c.ExpiresAt.Year() > 9999 {
+		return invalid("expiresAt", "must be before the year 10000")
+	}
+	return nil
+}
+
+func (s Scopes) check() error {
+	if len(s) > MaxScopes {
+		return invalid("scopes", "must have at most %d entries", MaxScopes)
+	}
+	for _, scope := range s {
+		if !ValidScope(scope) {
+			return invalid("scopes", "must be 1 to %d characters of a-z 0-9 : . _ * -", MaxScope)
+		}
+	}
+	return nil
+}
+
+// ValidScope reports whether scope could be one.
+func ValidScope(scope string) bool {
+	return scope != "" && len(scope) <= MaxScope &&
+		strings.Trim(scope, "abcdefghijklmnopqrstuvwxyz0123456789:._*-") == ""
+}
+
+// CheckUserID reports what is wrong with a user's name, if anything.
+func CheckUserID(id string) error {
+	if id == "" || strings.TrimSpace(id) != id || !plain(id, MaxUserID) {
+		return invalid("userId", "must be 1 to %d characters without control characters or space around it", MaxUserID)
+	}
+	return nil
+}
+
+func plain(text string, most int) bool {
+	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= most &&
+		strings.IndexFunc(text, unicode.IsControl) < 0
+}
+
+// apply makes k what c says.
+func (c Change) apply(k *Key) {
+	set(&k.Name, c.Name)
+	k.Name = strings.TrimSpace(k.Name)
+	set(&k.Description, c.Description)
+	set(&k.Scopes, c.Scopes)
+	if c.Limit != nil {
+		k.Limit, k.Unlimited = *c.Limit, false
+	}
+	set(&k.Unlimited, c.Unlimited)
+	set(&k.AllowedCIDRs, c.AllowedCIDRs)
+	set(&k.Metadata, c.Metadata)
+	set(&k.Enabled, c.Enabled)
+	set(&k.NotBefore, c.NotBefore)
+	set(&k.ExpiresAt, c.ExpiresAt)
+}
+
+func set[T any](field *T, to *T) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+// inherit fills in what a new key was not given where the usual default would
+// reach beyond the key that grants it.
+func (c *Change) inherit(from *Key) {
+	if c.Limit == nil && c.Unlimited == nil {
+		limit := DefaultLimit()
+		if !from.Unlimited && !limit.Within(from.Limit) {
+			limit = from.Limit
+		}
+		c.Limit = &limit
+	}
+	if c.AllowedCIDRs == nil {
+		c.AllowedCIDRs = &from.AllowedCIDRs
+	}
+	if c.ExpiresAt == nil {
+		c.ExpiresAt = &from.ExpiresAt
+	}
+}
+
+// within reports whether whoever holds own may grant c: nobody but an admin
+// grants more than they have.
+func (c Change) within(own *Key) error {
+	if c.Scopes != nil && !own.Scopes.AllowAll(*c.Scopes) {
+		return forbidden("scopes", "must be within the scopes of the key that grants them")
+	}
+	if c.Unlimited != nil && *c.Unlimited {
+		return forbidden("unlimited", "is an admin's to give")
+	}
+	if c.Limit != nil && !own.Unlimited && !c.Limit.Within(own.Limit) {
+		return forbidden("rateLimit", "must be within the limit of the key that grants it")
+	}
+	if c.ExpiresAt != nil && !own.ExpiresAt.IsZero() && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(own.ExpiresAt)) {
+		return forbidden("expiresAt", "must not be after the expiry of the key that grants it")
+	}
+	if c.AllowedCIDRs != nil && !narrower(*c.AllowedCIDRs, own.AllowedCIDRs) {
+		return forbidden("allowedCidrs", "must be within the networks of the key that grants them")
+	}
+	return nil
+}
+
+func narrower(inner, outer []netip.Prefix) bool {
+	if len(outer) == 0 {
+		return true
+	}
+	for _, p := range inner {
+		covered := false
+		for _, o := range outer {
+			covered = covered || o.Bits() <= p.Bits() && o.Contains(p.Addr())
+		}
+		if !covered {
+			return false
+		}
+	}
+	return len(inner) > 0
+}

@@ -1,0 +1,253 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Request is one request to be judged.
+type Request struct {
+	Credential Credential
+	Scope      string     // empty: none is asked for
+	Source     netip.Addr // of the caller; zero: not known
+	// Cost is how many tokens to spend. Zero looks without spending, and is never
+	// refused for a limit.
+	Cost int64
+	// Time is when the request arrived by the gateway's clock, if known: the
+	// present is never before it.
+	Time time.Time
+}
+
+// Finder is the part of the table that judging needs. It is safe for concurrent
+// use, reads strongly consistently, and may be asked again after any error.
+type Finder interface {
+	// Find returns a key with its meter as they were in one read, or ErrNotFound.
+	Find(ctx context.Context, id string) (Record, error)
+	// Resolve returns the id of the key that an alias stands for, or ErrNotFound.
+	Resolve(ctx context.Context, alias string) (id string, err error)
+}
+
+// Record is a key and what it spent.
+type Record struct {
+	Key   *Key
+	Meter ratelimit.Meter
+}
+
+// Limiter is the part of the rate limiter that judging needs; see
+// [ratelimit.Limiter].
+type Limiter interface {
+	Take(ctx context.Context, id string, limit ratelimit.Limit, n int64, floor time.Time) (ratelimit.Decision, error)
+	Peek(id string, limit ratelimit.Limit, floor time.Time) ratelimit.Usage
+	Observe(id string, m ratelimit.Meter)
+	Touch(ctx context.Context, id string, floor time.Time) error
+}
+
+// GateOptions say how a gate judges. All are required but where noted.
+type GateOptions struct {
+	// Hasher returns the deployment's keys as they are now: they may be rotated.
+	Hasher func(context.Context) (Hasher, error)
+	// Freshness is how long a read may be trusted: the published bound on how
+	// long a revoked key goes on working. Zero reads every time.
+	Freshness time.Duration
+	// Patience bounds one check: then it could not decide.
+	Patience     time.Duration
+	Environments []Environment // accepted here
+	Clock        Clock
+	Remember     int // how many keys are remembered
+}
+
+// Gate judges the requests of one environment. It is safe for concurrent use.
+type Gate struct {
+	options GateOptions
+	table   Finder
+	limiter Limiter
+	memory  *memory
+}
+
+// NewGate returns a gate before table.
+func NewGate(table Finder, limiter Limiter, options GateOptions) *Gate {
+	return &Gate{options: options, table: table, limiter: limiter, memory: newMemory(options.Remember)}
+}
+
+// mismatchAge is how old a read may be on which a wrong secret is refused. A
+// secret that was just rotated in is unknown to an older one; a younger one is
+// not asked for, so that guessing costs at most a read in this time.
+const mismatchAge = 100 * time.Millisecond
+
+// looks bounds how often one check goes back to the table because what it knew
+// grew too old while it was spending.
+const looks = 3
+
+// Check judges a request. A refusal consumes nothing. An error means that it
+// could not decide, and is never evidence against the caller; tokens may then
+// have been spent.
+func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
+	c := r.Credential
+	if c.code != "" {
+		return Verdict{Code: c.code}, nil
+	}
+	hasher, err := g.options.Hasher(ctx)
+	if err != nil {
+		return Verdict{}, fmt.Errorf("load the secret: %w", err)
+	}
+	io := patience{parent: ctx, limit: g.options.Patience}
+	defer io.end()
+
+	var usage ratelimit.Usage
+	for spent := false; ; {
+		f, err := g.find(&io, hasher, c.token, g.options.Freshness, r.Time)
+		if err != nil {
+			return Verdict{}, err
+		}
+		matches, err := f.opens(hasher, c)
+		if err == nil && !matches && f.key != nil && g.age(f.read, r.Time) >= mismatchAge {
+			if f, err = g.find(&io, hasher, c.token, mismatchAge, r.Time); err != nil {
+				return Verdict{}, err
+			}
+			matches, err = f.opens(hasher, c)
+		}
+		if err != nil {
+			return Verdict{}, err
+		}
+		if !matches {
+			code := CodeUnknown
+			if f.key != nil && !c.belongsTo(f.key.ID, f.key.Environment) {
+				code = CodeMalformed
+			}
+			return Verdict{Code: code}, nil
+		}
+		v := Verdict{Code: g.judge(f.key, r), Key: f.key, Scope: r.Scope}
+		if !v.Valid() {
+			v.Usage = g.look(f.key, r.Time)
+			return v, nil
+		}
+		if !spent {
+			decision, err := g.spend(&io, f.key, r)
+			if err != nil {
+				return Verdict{}, err
+			}
+			if !decision.Admitted {
+				v.Code, v.Usage, v.RetryAfter = CodeRateLimited, decision.Usage, decision.RetryAfter
+				return v, nil
+			}
+			spent, usage = true, decision.Usage
+		}
+		// Spending may have taken long enough for the key to be revoked meanwhile.
+		if v.Usage = usage; g.options.Freshness == 0 || g.age(f.read, r.Time) < g.options.Freshness {
+			return v, nil
+		}
+		if io.looked >= looks {
+			return Verdict{}, errors.New("find key: reads take longer than they may be trusted")
+		}
+	}
+}
+
+// judge is the policy, in the order in which it is published: what is wrong with
+// the key comes before what is wrong with the request.
+func (g *Gate) judge(k *Key, r Request) Code {
+	now := g.now(r.Time).Wall
+	switch {
+	case !k.RevokedAt.IsZero():
+		return CodeRevoked
+	case !k.Enabled:
+		return CodeDisabled
+	case now.Before(k.NotBefore):
+		return CodeInactive
+	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+		return CodeExpired
+	case !slices.Contains(g.options.Environments, k.Environment):
+		return CodeWrongEnvironment
+	case !k.allows(r.Source):
+		return CodeAddressNotAllowed
+	case r.Scope != "" && !k.Scopes.Allow(r.Scope):
+		return CodeInsufficientScope
+	}
+	return CodeValid
+}
+
+// opens reports whether the credential opens the key that was found. It can tell
+// only if each secret that does not match could be compared.
+func (f found) opens(h Hasher, c Credential) (bool, error) {
+	if f.key == nil || !c.belongsTo(f.key.ID, f.key.Environment) {
+		return false, nil
+	}
+	var unjudged error
+	for _, s := range f.key.Secrets {
+		if !s.NotAfter.IsZero() && !f.now.Before(s.NotAfter) {
+			continue
+		}
+		ok, err := h.Matches(c.token, s)
+		if ok {
+			return true, nil
+		}
+		if err != nil {
+			unjudged = err
+		}
+	}
+	return false, unjudged
+}
+
+func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error) {
+	if r.Cost == 0 {
+		return ratelimit.Decision{Admitted: true, Usage: g.look(k, r.Time)}, nil
+	}
+	if k.Unlimited {
+		// Only a note of when it was last used: not worth refusing a request for.
+		_ = g.limiter.Touch(io.context(), k.ID, r.Time)
+		return ratelimit.Decision{Admitted: true}, nil
+	}
+	if r.Cost > k.Limit.Requests {
+		return ratelimit.Decision{}, invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+	}
+	return g.limiter.Take(io.context(), k.ID, k.Limit, r.Cost, r.Time)
+}
+
+func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {
+	if k.Unlimited {
+		return ratelimit.Usage{}
+	}
+	return g.limiter.Peek(k.ID, k.Limit, floor)
+}
+
+// now is the clock's time, but never before floor.
+func (g *Gate) now(floor time.Time) Instant {
+	now := g.options.Clock()
+	if now.Wall.Before(floor) {
+		now.Wall = floor
+	}
+	return now
+}
+
+// age runs from before a read was sent.
+func (g *Gate) age(read Instant, floor time.Time) time.Duration {
+	return g.now(floor).since(read)
+}
+
+// patience is a context that is only made once there is something to wait for:
+// most checks never wait.
+type patience struct {
+	parent context.Context
+	limit  time.Duration
+	ctx    context.Context
+	cancel context.CancelFunc
+	looked int
+}
+
+func (p *patience) context() context.Context {
+	if p.ctx == nil {
+		p.ctx, p.cancel = context.WithTimeout(p.parent, p.limit)
+	}
+	return p.ctx
+}
+
+func (p *patience) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+}

@@ -1,0 +1,117 @@
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// memory is what a gate remembers of the table. Unknown names have a place of
+// their own, so that garbage cannot push out good keys.
+type memory struct {
+	mu      sync.Mutex
+	keys    *simplelru.LRU[string, found]
+	unknown *simplelru.LRU[string, Instant]
+	aliases *simplelru.LRU[string, string] // alias to id: it never changes
+}
+
+// found is one read of a key.
+type found struct {
+	key  *Key // nil: there is none
+	read Instant
+	now  time.Time // when it is being looked at
+}
+
+func newMemory(size int) *memory {
+	keys, err := simplelru.NewLRU[string, found](size, nil)
+	if err != nil {
+		panic(err) // size is not positive: a caller's bug
+	}
+	unknown, _ := simplelru.NewLRU[string, Instant](size, nil)
+	aliases, _ := simplelru.NewLRU[string, string](size, nil)
+	return &memory{keys: keys, unknown: unknown, aliases: aliases}
+}
+
+// find returns the key behind a token, from memory if what is remembered is
+// younger than maxAge.
+func (g *Gate) find(io *patience, h Hasher, t Token, maxAge time.Duration, floor time.Time) (found, error) {
+	if t.Native() {
+		return g.findID(io, t.ID(), maxAge, floor)
+	}
+	alias := h.Alias(t)
+	id, f, err := g.resolve(io, alias, maxAge, floor)
+	if err != nil || id == "" {
+		return f, err
+	}
+	f, err = g.findID(io, id, maxAge, floor)
+	if err == nil && f.key == nil {
+		g.memory.mu.Lock()
+		g.memory.aliases.Remove(alias) // its key was deleted
+		g.memory.mu.Unlock()
+	}
+	return f, err
+}
+
+func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.Time) (found, error) {
+	now := g.now(floor)
+	g.memory.mu.Lock()
+	f, ok := g.memory.keys.Get(id)
+	if !ok {
+		f.read, ok = g.memory.unknown.Get(id)
+	}
+	g.memory.mu.Unlock()
+	if ok && now.since(f.read) < maxAge {
+		f.now = now.Wall
+		return f, nil
+	}
+
+	f = found{read: g.options.Clock()}
+	io.looked++
+	record, err := g.table.Find(io.context(), id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return found{}, fmt.Errorf("find key: %w", err)
+	}
+	g.memory.mu.Lock()
+	defer g.memory.mu.Unlock()
+	if err != nil {
+		g.memory.keys.Remove(id)
+		g.memory.unknown.Add(id, f.read)
+	} else {
+		f.key = record.Key
+		g.memory.unknown.Remove(id)
+		g.memory.keys.Add(id, f)
+		g.limiter.Observe(id, record.Meter)
+	}
+	f.now = g.now(floor).Wall
+	return f, nil
+}
+
+// resolve returns the id behind an alias, or what is known of there being none.
+func (g *Gate) resolve(io *patience, alias string, maxAge time.Duration, floor time.Time) (string, found, error) {
+	g.memory.mu.Lock()
+	id, ok := g.memory.aliases.Get(alias)
+	read, unknown := g.memory.unknown.Get(alias)
+	g.memory.mu.Unlock()
+	if ok {
+		return id, found{}, nil
+	}
+	if unknown && g.age(read, floor) < maxAge {
+		return "", found{read: read}, nil
+	}
+	read = g.options.Clock()
+	id, err := g.table.Resolve(io.context(), alias)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return "", found{}, fmt.Errorf("find alias: %w", err)
+	}
+	g.memory.mu.Lock()
+	defer g.memory.mu.Unlock()
+	if err != nil {
+		g.memory.unknown.Add(alias, read)
+		return "", found{read: read}, nil
+	}
+	g.memory.aliases.Add(alias, id)
+	return id, found{}, nil
+}

@@ -1,0 +1,358 @@
+package apikey
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Store is the part of the table that managing keys needs. It is safe for
+// concurrent use. An error other than those named means that it is not known
+// whether the change was made.
+type Store interface {
+	Finder
+	// Create writes a key that is not there yet, with its aliases, and counts it
+	// for its user, all or nothing. ErrConflict: the id or an alias is taken.
+	// ErrTooManyKeys: the user already has most live keys; most 0 is no bound.
+	Create(ctx context.Context, k *Key, most int) error
+	// Update replaces the key if its revision is still k.Rev, and counts k.Rev
+	// up. ErrConflict: it is not. A key that becomes revoked is no longer counted
+	// for its user.
+	Update(ctx context.Context, k *Key) error
+	// Delete removes the key and its aliases if its revision is still k.Rev. Its
+	// meter stays, so that nobody wins a fresh limit by deleting.
+	Delete(ctx context.Context, k *Key) error
+	// List returns up to limit of a user's keys, newest first, from after on; it
+	// may miss what changed in the last moments, and has no secrets in it.
+	List(ctx context.Context, userID string, after Position, limit int) ([]*Key, error)
+	// Recount counts a user's live keys anew and returns how many there are: keys
+	// that expired long ago leave without being counted down.
+	Recount(ctx context.Context, userID string, now time.Time) (int, error)
+}
+
+// Position is a place in a user's list. The zero Position is its beginning.
+type Position struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+const positionTime = "2006-01-02T15:04:05.000Z"
+
+// String sorts as positions do.
+func (p Position) String() string {
+	return p.CreatedAt.UTC().Format(positionTime) + "#" + p.ID
+}
+
+// cursor says where a page ends. It names no user, so that it leads nowhere but
+// into the list of whoever presents it.
+func (p Position) cursor() string { return base64.RawURLEncoding.EncodeToString([]byte(p.String())) }
+
+func parseCursor(text string) (Position, error) {
+	bad := invalid("cursor", "must be the nextCursor of an earlier answer")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return Position{}, bad
+	}
+	at, id, _ := strings.Cut(string(raw), "#")
+	created, err := time.Parse(positionTime, at)
+	if err != nil || !ValidID(id) {
+		return Position{}, bad
+	}
+	p := Position{CreatedAt: created, ID: id}
+	if p.String() != string(raw) {
+		return Position{}, bad
+	}
+	return p, nil
+}
+
+// Caller is who asks, as the gate has found.
+type Caller struct {
+	KeyID  string
+	UserID string
+	Scopes Scopes
+}
+
+func (c Caller) may(scope string) error {
+	if c.Scopes.Allow(scope) || c.Scopes.Admin() {
+		return nil
+	}
+	return forbidden("scope", scope+" is needed")
+}
+
+// Registry manages keys. Users see and touch only their own; everything else
+// does not exist for them.
+type Registry struct {
+	Store   Store
+	Hasher  func(context.Context) (Hasher, error)
+	Format  Format
+	Random  io.Reader // fit for secrets
+	Now     func() time.Time
+	MaxKeys int // of one user, unless an admin makes them
+}
+
+// Create makes a key for userID (empty: the caller) and returns it with its
+// token, which is never to be had again. What the caller leaves out is inherited
+// where the default would reach beyond the caller's own key.
+func (r *Registry) Create(ctx context.Context, caller Caller, userID string, env Environment, c Change) (*Key, Token, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return nil, Token{}, err
+	}
+	if userID == "" {
+		userID = caller.UserID
+	}
+	if err := CheckUserID(userID); err != nil {
+		return nil, Token{}, err
+	}
+	if err := c.check(r.now()); err != nil {
+		return nil, Token{}, err
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return nil, Token{}, err
+	}
+	most := 0
+	if !own.Scopes.Admin() {
+		if userID != caller.UserID {
+			return nil, Token{}, forbidden("userId", "must be your own")
+		}
+		c.inherit(own)
+		if err := c.within(own); err != nil {
+			return nil, Token{}, err
+		}
+		most = r.MaxKeys
+	}
+	token, err := r.Format.New(env, r.Random)
+	if err != nil {
+		return nil, Token{}, err
+	}
+	key, err := r.Build(ctx, token, userID, env, c)
+	if err != nil {
+		return nil, Token{}, err
+	}
+	err = r.Store.Create(ctx, key, most)
+	if errors.Is(err, ErrTooManyKeys) {
+		live, recountErr := r.Store.Recount(ctx, userID, r.now())
+		if recountErr != nil {
+			return nil, Token{}, fmt.Errorf("recount keys: %w", recountErr)
+		}
+		if live < most {
+			err = r.Store.Create(ctx, key, most)
+		}
+	}
+	if err != nil {
+		return nil, Token{}, err
+	}
+	return key, token, nil
+}
+
+// Build makes the record for a token, without storing it or asking who may.
+func (r *Registry) Build(ctx context.Context, token Token, userID string, env Environment, c Change) (*Key, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the secret: %w", err)
+	}
+	k := &Key{
+		ID: token.ID(), UserID: userID, Environment: env, Limit: DefaultLimit(), Enabled: true,
+		CreatedAt: r.now(), Secrets: []Secret{hasher.Hash(token)},
+	}
+	if !token.Native() {
+		if k.ID, err = randomBase62(r.Random, idLength); err != nil {
+			return nil, fmt.Errorf("new id: %w", err)
+		}
+		k.Aliases = []string{hasher.Alias(token)}
+	}
+	k.KeyPrefix = r.Format.KeyPrefix(env, k.ID)
+	c.apply(k)
+	return k, nil
+}
+
+// Find returns one key and what it spent.
+func (r *Registry) Find(ctx context.Context, caller Caller, id string) (Record, error) {
+	if err := caller.may(ScopeRead); err != nil {
+		return Record{}, err
+	}
+	return r.find(ctx, caller, id)
+}
+
+func (r *Registry) find(ctx context.Context, caller Caller, id string) (Record, error) {
+	if !ValidID(id) {
+		return Record{}, ErrNotFound
+	}
+	record, err := r.Store.Find(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	if record.Key.UserID != caller.UserID && !caller.Scopes.Admin() {
+		return Record{}, ErrNotFound
+	}
+	return record, nil
+}
+
+// Query says which keys to list. Limit must be positive.
+type Query struct {
+	UserID string // empty: the caller's
+	Status Status // empty: any
+	Cursor string
+	Limit  int
+}
+
+// Page is one page of a list. Next is empty on the last.
+type Page struct {
+	Keys []*Key
+	Next string
+}
+
+// readAhead bounds how many keys are read for one page when few of them have
+// the status that is asked for: then the page comes short, with a cursor.
+const readAhead = 1000
+
+// List returns keys of one user, newest first.
+func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, error) {
+	if err := caller.may(ScopeRead); err != nil {
+		return Page{}, err
+	}
+	if q.UserID == "" {
+		q.UserID = caller.UserID
+	}
+	if q.UserID != caller.UserID && !caller.Scopes.Admin() {
+		return Page{}, forbidden("userId", "must be your own")
+	}
+	var after Position
+	if q.Cursor != "" {
+		var err error
+		if after, err = parseCursor(q.Cursor); err != nil {
+			return Page{}, err
+		}
+	}
+	page := Page{Keys: []*Key{}}
+	now := r.now()
+	for read := 0; read < readAhead; {
+		// One more than fits tells whether there is another page.
+		want := q.Limit + 1
+		keys, err := r.Store.List(ctx, q.UserID, after, want)
+		if err != nil {
+			return Page{}, fmt.Errorf("list keys: %w", err)
+		}
+		for _, k := range keys {
+			if q.Status == "" || k.Status(now) == q.Status {
+				if len(page.Keys) == q.Limit {
+					page.Next = after.cursor()
+					return page, nil
+				}
+				page.Keys = append(page.Keys, k)
+			}
+			after = Position{CreatedAt: k.CreatedAt, ID: k.ID}
+		}
+		if len(keys) < want {
+			return page, nil
+		}
+		read += len(keys)
+	}
+	page.Next = after.cursor()
+	return page, nil
+}
+
+// Update changes a key. A revoked key stays as it is.
+func (r *Registry) Update(ctx context.Context, caller Caller, id string, c Change) (Record, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return Record{}, err
+	}
+	if err := c.check(r.now()); err != nil {
+		return Record{}, err
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return Record{}, err
+	}
+	if !own.Scopes.Admin() {
+		if err := c.within(own); err != nil {
+			return Record{}, err
+		}
+	}
+	return r.change(ctx, caller, id, func(k *Key) (bool, error) {
+		if !k.RevokedAt.IsZero() {
+			return false, fmt.Errorf("%w: it is revoked", ErrConflict)
+		}
+		c.apply(k)
+		return true, nil
+	})
+}
+
+// Revoke ends a key for good. Revoking it again changes nothing.
+func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (Record, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return Record{}, err
+	}
+	return r.change(ctx, caller, id, func(k *Key) (bool, error) {
+		if !k.RevokedAt.IsZero() {
+			return false, nil
+		}
+		k.RevokedAt = r.now()
+		return true, nil
+	})
+}
+
+// Delete removes a key.
+func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
+	if err := caller.may(ScopeWrite); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		record, err := r.find(ctx, caller, id)
+		if err != nil {
+			return err
+		}
+		err = r.Store.Delete(ctx, record.Key)
+		if !errors.Is(err, ErrConflict) || try == rewrites {
+			return err
+		}
+	}
+}
+
+// rewrites bounds how often a change starts over because another came first.
+const rewrites = 5
+
+// change reads a key, changes a copy and writes it back, until nobody else has
+// changed it in between. edit reports whether there is anything to write.
+func (r *Registry) change(ctx context.Context, caller Caller, id string, edit func(*Key) (bool, error)) (Record, error) {
+	for try := 1; ; try++ {
+		record, err := r.find(ctx, caller, id)
+		if err != nil {
+			return Record{}, err
+		}
+		write, err := edit(record.Key)
+		if err != nil || !write {
+			return record, err
+		}
+		err = r.Store.Update(ctx, record.Key)
+		if !errors.Is(err, ErrConflict) || try == rewrites {
+			return record, err
+		}
+	}
+}
+
+// own is the record of the key that the caller came with.
+func (r *Registry) own(ctx context.Context, caller Caller) (*Key, error) {
+	record, err := r.Store.Find(ctx, caller.KeyID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the calling key: %w", err)
+	}
+	return record.Key, nil
+}
+
+// UsageOf says what a record has left. An unlimited key has no meter.
+func (r *Registry) UsageOf(record Record) ratelimit.Usage {
+	return ratelimit.UsageOf(record.Meter, record.Key.Limit, r.now())
+}
+
+// now has the resolution that is stored.
+func (r *Registry) now() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
