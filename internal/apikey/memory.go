@@ -68,7 +68,7 @@ func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.
 		return f, nil
 	}
 
-	f = found{read: g.options.Clock()}
+	f = found{read: g.now(floor)}
 	io.looked++
 	record, err := g.table.Find(io.context(), id)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -101,7 +101,7 @@ func (g *Gate) resolve(io *patience, alias string, maxAge time.Duration, floor t
 	if unknown && g.age(read, floor) < maxAge {
 		return "", found{read: read}, nil
 	}
-	read = g.options.Clock()
+	read = g.now(floor)
 	id, err := g.table.Resolve(io.context(), alias)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", found{}, fmt.Errorf("find alias: %w", err)

