@@ -124,6 +124,14 @@ func (t Token) ID() string {
 	return t.t.id
 }
 
+// Environment is the one that a native token names; a foreign token names none.
+func (t Token) Environment() Environment {
+	if t.t == nil {
+		return ""
+	}
+	return t.t.env
+}
+
 // Reveal returns the secret text. It is for the one answer that shows a new
 // token to its owner, and for hashing; never for a log, an error or a metric.
 func (t Token) Reveal() string {

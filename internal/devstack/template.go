@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"latchkey/internal/dynamo"
 )
 
 // Template is what the local stack takes from a SAM template. References to parameters have their defaults.
 type Template struct {
-	Table     TableDefinition
+	Table     dynamo.Schema
 	Stage     string
 	Routes    []Route                    // sorted by path and method
 	Timeouts  map[string]time.Duration   // by the function's logical ID
@@ -27,36 +29,6 @@ type Route struct {
 	Method, Path string
 	Function     string // logical ID of the function behind it
 	Authorizer   string // logical ID of the authorizer's function, empty for an open route
-}
-
-// TableDefinition is the AWS::DynamoDB::Table's own definition, in the words of DynamoDB's API.
-type TableDefinition struct {
-	AttributeDefinitions []struct {
-		AttributeName string `yaml:"AttributeName"`
-		AttributeType string `yaml:"AttributeType"`
-	} `yaml:"AttributeDefinitions"`
-	KeySchema               []KeyElement `yaml:"KeySchema"`
-	GlobalSecondaryIndexes  []TableIndex `yaml:"GlobalSecondaryIndexes"`
-	TimeToLiveSpecification struct {
-		AttributeName string `yaml:"AttributeName"`
-		Enabled       bool   `yaml:"Enabled"`
-	} `yaml:"TimeToLiveSpecification"`
-}
-
-// KeyElement is one part of a key: KeyType is HASH or RANGE.
-type KeyElement struct {
-	AttributeName string `yaml:"AttributeName"`
-	KeyType       string `yaml:"KeyType"`
-}
-
-// TableIndex is a global secondary index.
-type TableIndex struct {
-	IndexName  string       `yaml:"IndexName"`
-	KeySchema  []KeyElement `yaml:"KeySchema"`
-	Projection struct {
-		ProjectionType   string   `yaml:"ProjectionType"`
-		NonKeyAttributes []string `yaml:"NonKeyAttributes"`
-	} `yaml:"Projection"`
 }
 
 // Cors is how a preflight is answered; each value keeps the single quotes that API Gateway wants around it.
@@ -119,7 +91,7 @@ type apiEvent struct {
 }
 
 type tableProperties struct {
-	TableDefinition                  `yaml:",inline"`
+	dynamo.Schema                    `yaml:",inline"`
 	BillingMode                      noEffect `yaml:"BillingMode"`
 	DeletionProtectionEnabled        noEffect `yaml:"DeletionProtectionEnabled"`
 	PointInTimeRecoverySpecification noEffect `yaml:"PointInTimeRecoverySpecification"`
@@ -165,7 +137,7 @@ func parseTemplate(text []byte) (*Template, error) {
 	}
 	var parameters struct {
 		Parameters map[string]struct {
-			Default *yaml.Node `yaml:"Default"`
+			Default yaml.Node `yaml:"Default"`
 		} `yaml:"Parameters"`
 	}
 	if err := root.Decode(&parameters); err != nil {
@@ -173,7 +145,7 @@ func parseTemplate(text []byte) (*Template, error) {
 	}
 	defaults := make(map[string]*yaml.Node)
 	for name, p := range parameters.Parameters {
-		defaults[name] = p.Default
+		defaults[name] = &p.Default
 	}
 	resolve(&root, defaults)
 
@@ -212,7 +184,7 @@ func parseTemplate(text []byte) (*Template, error) {
 			if err := strict(&r.Properties, at, &table); err != nil {
 				return nil, err
 			}
-			t.Table = table.TableDefinition
+			t.Table = table.Schema
 		case "AWS::Serverless::Api":
 			if apiID != "" {
 				return nil, fmt.Errorf("%s and %s: the local stack has one API", apiID, id)

@@ -1,4 +1,6 @@
-package devstack
+// Package engine runs a DynamoDB-compatible engine as a child process: Start returns when it answers at its Endpoint,
+// Stop ends it. make engine brings the engines. Linux and macOS; on Windows through WSL.
+package engine
 
 import (
 	"context"
@@ -17,18 +19,18 @@ import (
 	"time"
 )
 
-// EngineKind names a DynamoDB-compatible engine.
-type EngineKind string
+// Kind names a DynamoDB-compatible engine.
+type Kind string
 
 // The engines that make brings.
 const (
-	Dynoxide      EngineKind = "dynoxide"       // no more than a binary, for the platforms it has a package for
-	DynamoDBLocal EngineKind = "dynamodb-local" // Amazon's own, needs Java 17
+	Dynoxide      Kind = "dynoxide"       // no more than a binary, for the platforms it has a package for
+	DynamoDBLocal Kind = "dynamodb-local" // Amazon's own, needs Java 17
 )
 
-// EngineOptions says which engine to start and where its files are.
-type EngineOptions struct {
-	Kind EngineKind
+// Options says which engine to start and where its files are.
+type Options struct {
+	Kind Kind
 	Dir  string    // where make installed it; empty: .latchkey/engine
 	Data string    // folder of its files, which one engine at a time may use; empty: in memory
 	Port int       // 0: a free one
@@ -49,8 +51,8 @@ const (
 	lockTime  = 2 * time.Second // an engine whose stack was killed may take a moment to end
 )
 
-// StartEngine returns when the engine answers. ctx bounds the start only; Stop ends the engine.
-func StartEngine(ctx context.Context, o EngineOptions) (*Engine, error) {
+// Start returns when the engine answers. ctx bounds the start only; Stop ends the engine.
+func Start(ctx context.Context, o Options) (*Engine, error) {
 	if o.Dir == "" {
 		o.Dir = filepath.Join(".latchkey", "engine")
 	}
@@ -75,7 +77,7 @@ func StartEngine(ctx context.Context, o EngineOptions) (*Engine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("engine port: %w", err)
 		}
-		e, err := startEngine(ctx, o, port, lock)
+		e, err := start(ctx, o, port, lock)
 		if err == nil {
 			return e, nil
 		}
@@ -87,7 +89,7 @@ func StartEngine(ctx context.Context, o EngineOptions) (*Engine, error) {
 	}
 }
 
-func startEngine(ctx context.Context, o EngineOptions, port int, lock *os.File) (*Engine, error) {
+func start(ctx context.Context, o Options, port int, lock *os.File) (*Engine, error) {
 	child, err := o.command(port)
 	if err != nil {
 		return nil, err
@@ -128,7 +130,7 @@ func startEngine(ctx context.Context, o EngineOptions, port int, lock *os.File) 
 }
 
 // command is the engine's command line.
-func (o EngineOptions) command(port int) (*exec.Cmd, error) {
+func (o Options) command(port int) (*exec.Cmd, error) {
 	modules, err := filepath.Abs(filepath.Join(o.Dir, "node_modules"))
 	if err != nil {
 		return nil, err

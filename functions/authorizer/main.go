@@ -1,0 +1,41 @@
+// Command authorizer is the API Gateway REQUEST authorizer.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"latchkey/internal/authorizer"
+	"latchkey/internal/config"
+	"latchkey/internal/environment"
+)
+
+func main() {
+	logger := lambdacontext.NewLogger()
+	handler, err := build(context.Background(), logger)
+	if err != nil {
+		logger.Error("cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
+	c, err := config.Load(config.Process())
+	if err != nil {
+		return nil, err
+	}
+	e, err := environment.New(ctx, c, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return authorizer.New(authorizer.Options{
+		Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes,
+		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
+	})
+}

@@ -1,0 +1,41 @@
+// Command keys manages API keys, says who a caller is, and answers health and
+// the OpenAPI document.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"latchkey/internal/config"
+	"latchkey/internal/environment"
+	"latchkey/internal/httpapi"
+)
+
+func main() {
+	logger := lambdacontext.NewLogger()
+	handler, err := build(context.Background(), logger)
+	if err != nil {
+		logger.Error("cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
+	c, err := config.Load(config.Process())
+	if err != nil {
+		return nil, err
+	}
+	e, err := environment.New(ctx, c, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
+		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+	}), logger)), nil
+}

@@ -1,0 +1,41 @@
+// Command validate says of an API key in a request body whether it is valid. It is
+// the API of command keys under a role that may only judge.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"latchkey/internal/config"
+	"latchkey/internal/environment"
+	"latchkey/internal/httpapi"
+)
+
+func main() {
+	logger := lambdacontext.NewLogger()
+	handler, err := build(context.Background(), logger)
+	if err != nil {
+		logger.Error("cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
+	c, err := config.Load(config.Process())
+	if err != nil {
+		return nil, err
+	}
+	e, err := environment.New(ctx, c, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
+		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+	}), logger)), nil
+}

@@ -1,0 +1,233 @@
+// Package authorizer answers API Gateway: a REQUEST authorizer event comes in,
+// the gate judges the key in it, a policy document goes out.
+//
+// A valid key is allowed on the method that was asked for, with a flat context
+// for the integration. A limit is a Deny with a context for the gateway
+// response. Everything that is wrong with a key is the error "Unauthorized",
+// which API Gateway answers with 401. Any other error says that it could not
+// decide, and becomes 503.
+package authorizer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
+)
+
+// Checker is what judges; see [apikey.Gate].
+type Checker interface {
+	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
+}
+
+// Options say how events are read.
+type Options struct {
+	Gate   Checker
+	Format apikey.Format
+	// RouteScopes are rules such as "POST /tts/*=tts"; see the README. Once there
+	// is one, a route without any is refused.
+	RouteScopes string
+	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
+	TrustedProxyHops int
+	// QueryAPIKey says whether a key may stand in the query as api_key.
+	QueryAPIKey bool
+	Logger      *slog.Logger
+}
+
+// Authorizer is a lambda.Handler.
+type Authorizer struct {
+	Options
+	routes routes
+}
+
+// New returns an authorizer. The only error is in the route scopes.
+func New(o Options) (*Authorizer, error) {
+	rs, err := parseRoutes(o.RouteScopes)
+	if err != nil {
+		return nil, err
+	}
+	return &Authorizer{Options: o, routes: rs}, nil
+}
+
+// API Gateway knows this error by its text, and answers 401 for nothing else.
+var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // the case is API Gateway's
+
+// What Lambda reports of the errors below goes no further than its log, and
+// still says nothing of what was in the request.
+var (
+	errUnavailable = errors.New("unavailable: the key could not be checked")
+	errEvent       = errors.New("not a REQUEST authorizer event: methodArn is missing")
+)
+
+// Invoke answers one event.
+func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a.Logger.ErrorContext(ctx, "panic", "cause", describe(cause), "stack", string(debug.Stack()))
+			answer, err = nil, errUnavailable
+		}
+	}()
+	var e event
+	if err := json.Unmarshal(payload, &e); err != nil || e.MethodArn == "" {
+		a.Logger.ErrorContext(ctx, "malformed event")
+		return nil, errEvent
+	}
+	p, err := a.authorize(ctx, &e)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(p)
+}
+
+func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error) {
+	scope, err := a.routes.scope(e.MethodArn)
+	if err != nil {
+		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
+		return nil, errUnauthorized
+	}
+	request := apikey.Request{
+		Credential: a.credential(e),
+		Scope:      scope,
+		Source:     e.source(a.TrustedProxyHops),
+		Cost:       1,
+	}
+	if ms := e.RequestContext.RequestTimeEpoch; ms > 0 {
+		request.Time = time.UnixMilli(ms)
+	}
+	v, err := a.Gate.Check(ctx, request)
+	if err != nil {
+		a.Logger.LogAttrs(ctx, slog.LevelError, "could not decide", slog.String("code", "unavailable"), slog.Any("error", err))
+		return nil, errUnavailable
+	}
+	a.log(ctx, v)
+	switch v.Code {
+	case apikey.CodeValid:
+		return allow(e.MethodArn, v), nil
+	case apikey.CodeRateLimited:
+		return deny(e.MethodArn, v), nil
+	}
+	return nil, errUnauthorized
+}
+
+// credential looks at every place where a key may stand. The single-valued maps
+// repeat one of the values of the others, which does no harm.
+func (a *Authorizer) credential(e *event) apikey.Credential {
+	var room [8]string
+	found := room[:0]
+	for _, h := range []*headers{&e.MultiValueHeaders, &e.Headers} {
+		found = append(found, h.APIKey...)
+		for _, value := range h.Authorization {
+			found = append(found, apikey.FromAuthorization(value))
+		}
+	}
+	if a.QueryAPIKey {
+		found = append(append(found, e.MultiValueQuery.APIKey...), e.Query.APIKey...)
+	}
+	return a.Format.Credential(found...)
+}
+
+// log writes a line for each refusal. One for each request that passes would
+// cost as much as the check itself.
+func (a *Authorizer) log(ctx context.Context, v apikey.Verdict) {
+	level, message := slog.LevelWarn, "refused"
+	if v.Valid() {
+		level, message = slog.LevelDebug, "allowed"
+	}
+	if !a.Logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("code", string(v.Code))}
+	if v.Key != nil {
+		attrs = append(attrs, slog.String("keyId", v.Key.ID))
+	}
+	a.Logger.LogAttrs(ctx, level, message, attrs...)
+}
+
+// response is API Gateway's.
+type response struct {
+	PrincipalID    string `json:"principalId"`
+	PolicyDocument policy `json:"policyDocument"`
+	Context        any    `json:"context"`
+}
+
+type policy struct {
+	Version   string
+	Statement [1]statement
+}
+
+type statement struct {
+	Action, Effect, Resource string
+}
+
+// allowed is for the integration. An unlimited key has no numbers.
+type allowed struct {
+	KeyID       string             `json:"keyId"`
+	UserID      string             `json:"userId"`
+	Name        string             `json:"name"`
+	Scopes      string             `json:"scopes"`
+	Environment apikey.Environment `json:"environment"`
+	Internal    bool               `json:"internal"`
+	Unlimited   bool               `json:"unlimited,omitempty"`
+	*usage
+}
+
+// denied is for the gateway response.
+type denied struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	*usage
+	RetryAfter int64 `json:"retryAfter"`
+}
+
+type usage struct {
+	Limit     int64 `json:"limit"`
+	Remaining int64 `json:"remaining"`
+	Reset     int64 `json:"reset"`
+}
+
+func allow(arn string, v apikey.Verdict) *response {
+	return answer("Allow", arn, v, allowed{
+		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: strings.Join(v.Key.Scopes, " "),
+		Environment: v.Key.Environment, Unlimited: v.Key.Unlimited, usage: usageOf(v),
+	})
+}
+
+func deny(arn string, v apikey.Verdict) *response {
+	return answer("Deny", arn, v, denied{
+		Code: "rate_limit_exceeded", Message: v.Message(), usage: usageOf(v), RetryAfter: int64(v.RetryAfter / time.Second),
+	})
+}
+
+func answer(effect, arn string, v apikey.Verdict, context any) *response {
+	return &response{
+		PrincipalID: v.Key.ID,
+		PolicyDocument: policy{
+			Version:   "2012-10-17",
+			Statement: [1]statement{{Action: "execute-api:Invoke", Effect: effect, Resource: arn}},
+		},
+		Context: context,
+	}
+}
+
+func usageOf(v apikey.Verdict) *usage {
+	if v.Key.Unlimited {
+		return nil
+	}
+	return &usage{Limit: v.Usage.Limit, Remaining: v.Usage.Remaining, Reset: v.Usage.Reset.Unix()}
+}
+
+// describe says what a panic was about without the values in it, one of which
+// could be a secret.
+func describe(cause any) string {
+	if err, ok := cause.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", cause)
+}

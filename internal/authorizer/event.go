@@ -1,0 +1,77 @@
+package authorizer
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+)
+
+// event is what is used of an API Gateway REQUEST authorizer event. The rest of
+// it is skipped without being decoded.
+type event struct {
+	MethodArn         string  `json:"methodArn"`
+	Headers           headers `json:"headers"`
+	MultiValueHeaders headers `json:"multiValueHeaders"`
+	Query             query   `json:"queryStringParameters"`
+	MultiValueQuery   query   `json:"multiValueQueryStringParameters"`
+	RequestContext    struct {
+		RequestTimeEpoch int64 `json:"requestTimeEpoch"`
+		Identity         struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"`
+	} `json:"requestContext"`
+}
+
+// headers are found whatever the case of their names, as encoding/json does.
+type headers struct {
+	APIKey        values `json:"X-API-Key"`
+	Authorization values `json:"Authorization"`
+	ForwardedFor  values `json:"X-Forwarded-For"`
+}
+
+type query struct {
+	APIKey values `json:"api_key"`
+}
+
+// values are all values of one name. They add up: a name that comes twice, in
+// different case, must not hide one of its values.
+type values []string
+
+// UnmarshalJSON takes a text or a list of texts.
+func (v *values) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '[' {
+		var list []string
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return err
+		}
+		*v = append(*v, list...)
+		return nil
+	}
+	var text *string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return err
+	}
+	if text != nil {
+		*v = append(*v, *text)
+	}
+	return nil
+}
+
+// source is the caller's address. API Gateway appends the address that connected
+// to X-Forwarded-For; each proxy of our own before it has appended one more.
+func (e *event) source(hops int) netip.Addr {
+	if hops == 0 {
+		address, _ := netip.ParseAddr(e.RequestContext.Identity.SourceIP) // not an address: unknown
+		return address.Unmap().WithZone("")
+	}
+	forwarded := e.MultiValueHeaders.ForwardedFor
+	if len(forwarded) == 0 {
+		forwarded = e.Headers.ForwardedFor
+	}
+	chain := strings.Split(strings.Join(forwarded, ","), ",")
+	if len(chain) <= hops {
+		return netip.Addr{}
+	}
+	address, _ := netip.ParseAddr(strings.TrimSpace(chain[len(chain)-1-hops]))
+	return address.Unmap().WithZone("")
+}

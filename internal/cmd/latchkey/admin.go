@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/environment"
+)
+
+// makeAdmin stores an unlimited key with keys:admin for token. One that is there
+// already, and works, is left as it is.
+func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Token, user, name string) error {
+	env := apikey.Live
+	if token.Native() {
+		env = token.Environment()
+	}
+	unlimited, scopes := true, apikey.Scopes{apikey.ScopeAdmin}
+	k, err := e.Registry.Build(ctx, token, user, env, apikey.Change{Name: &name, Scopes: &scopes, Unlimited: &unlimited})
+	if err != nil {
+		return err
+	}
+	err = e.Registry.Store.Create(ctx, k, 0)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, apikey.ErrConflict) {
+		return fmt.Errorf("create the admin key: %w", err)
+	}
+	v, err := e.Gate.Check(ctx, apikey.Request{Credential: e.Format.Credential(token.Reveal()), Scope: apikey.ScopeAdmin})
+	if err != nil {
+		return fmt.Errorf("check the admin key: %w", err)
+	}
+	if !v.Valid() {
+		return fmt.Errorf("the admin key is there already, but it is not accepted (%s): choose another", v.Code)
+	}
+	return nil
+}

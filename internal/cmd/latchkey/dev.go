@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/config"
+	"latchkey/internal/devstack"
+	"latchkey/internal/dynamo"
+	"latchkey/internal/engine"
+	"latchkey/internal/environment"
+)
+
+const defaultState = ".latchkey"
+
+// devConfig is what the local stack is told beside the functions' own variables.
+type devConfig struct {
+	Port     int              `env:"PORT" envDefault:"3000"`
+	State    string           `env:"STATE" envDefault:".latchkey"`
+	RootKey  config.Sensitive `env:"ROOT_KEY"`
+	Endpoint string           `env:"DYNAMODB_ENDPOINT"`
+	Engine   engine.Kind      `env:"ENGINE" envDefault:"dynoxide"`
+	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
+	Template string           `env:"TEMPLATE" envDefault:"template.yaml"`
+	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
+}
+
+func devCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "dev",
+		Short: "Run the whole service on this machine",
+		Long: `Runs API Gateway, the three functions and a table on this machine, from
+template.yaml and with the same handlers, events and answers as on AWS. Ready
+when /health answers 200. All that it is told stands in the environment:
+
+  PORT               where it listens on 127.0.0.1 (3000; 0 for any)
+  STATE              folder of its files (.latchkey)
+  ROOT_KEY           the admin key: any token of 16 to 128 characters;
+                     else one is made and kept in $STATE/root-key
+  DYNAMODB_ENDPOINT  an engine that runs already, instead of one of its own
+  ENGINE             dynoxide or dynamodb-local
+  LOG_LEVEL          DEBUG, INFO, WARN or ERROR
+
+and the functions' own variables, such as FRESHNESS; see the README.`,
+		Example: `  latchkey dev
+  PORT=8080 ROOT_KEY=an-admin-key-of-mine latchkey dev`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var d devConfig
+			if err := env.ParseWithOptions(&d, env.Options{Environment: config.Process()}); err != nil {
+				return usageError{err}
+			}
+			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
+			return d.run(c.Context(), c.OutOrStdout(), logger)
+		},
+	}
+}
+
+func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) error {
+	template, err := devstack.LoadTemplate(d.Template)
+	if err != nil {
+		return err
+	}
+	s := state(d.State)
+	if err := s.open(); err != nil {
+		return err
+	}
+	// Before anything is started: a port in use is the likeliest mistake.
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)))
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close()
+
+	endpoint := d.Endpoint
+	if endpoint == "" {
+		e, err := d.startEngine(ctx, s, 0)
+		if err != nil {
+			return err
+		}
+		k := keeper{config: d, state: s, logger: logger}
+		stopped := k.watch(ctx, e)
+		defer func() { <-stopped }()
+		endpoint = e.Endpoint()
+	}
+	// Everything from here on ends before the engine does.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	c, err := s.config(endpoint, config.Process())
+	if err != nil {
+		return err
+	}
+	e, err := environment.New(ctx, c, time.Now)
+	if err != nil {
+		return err
+	}
+	if err := createTable(ctx, e.Table, template.Table); err != nil {
+		return err
+	}
+	token, err := d.rootKey(s, e.Format)
+	if err != nil {
+		return err
+	}
+	if err := makeAdmin(ctx, e, token, "admin", "root"); err != nil {
+		return err
+	}
+	if err := keep(s.endpoint(), endpoint); err != nil {
+		return err
+	}
+	defer os.Remove(s.endpoint())
+
+	gateway, err := newGateway(ctx, template, c, logger)
+	if err != nil {
+		return err
+	}
+	greet(out, listener.Addr().String(), token.Reveal(), s)
+	return serve(ctx, listener, gateway)
+}
+
+func (d devConfig) startEngine(ctx context.Context, s state, port int) (*engine.Engine, error) {
+	return engine.Start(ctx, engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data(), Port: port})
+}
+
+// createTable waits for an engine that somebody else is about to start.
+func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := table.CreateTable(ctx, schema)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// rootKey is the token of the admin key: the one that was given, else the one
+// that is kept, else a new one.
+func (d devConfig) rootKey(s state, format apikey.Format) (apikey.Token, error) {
+	if d.RootKey != "" {
+		token, err := format.Parse(string(d.RootKey))
+		if err != nil {
+			return apikey.Token{}, usageError{errors.New("ROOT_KEY must be 16 to 128 visible characters without space or comma")}
+		}
+		return token, nil
+	}
+	text, err := read(s.rootKey())
+	if err == nil {
+		return format.Parse(text)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return apikey.Token{}, fmt.Errorf("read the root key: %w", err)
+	}
+	token, err := format.New(apikey.Live, rand.Reader)
+	if err != nil {
+		return apikey.Token{}, err
+	}
+	// Kept before it is made: a crash in between leaves nothing that nobody knows.
+	return token, keep(s.rootKey(), token.Reveal())
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+func greet(out io.Writer, address, key string, s state) {
+	fmt.Fprintf(out, `latchkey is ready at http://%[1]s
+
+admin key   %[2]s
+files       %[3]s
+
+  export ROOT='%[2]s'
+
+  curl -s http://%[1]s/api/v1/api-keys -H "Authorization: Bearer $ROOT" -H 'content-type: application/json' \
+    -d '{"name":"demo","userId":"u1","scopes":["tts"],"rateLimit":{"requests":5,"window":10}}'
+
+  curl -i http://%[1]s/api/v1/whoami -H "X-API-Key: $ROOT"
+
+`, address, key, filepath.Clean(string(s)))
+}

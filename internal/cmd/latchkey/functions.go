@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"latchkey/internal/authorizer"
+	"latchkey/internal/config"
+	"latchkey/internal/devstack"
+	"latchkey/internal/environment"
+	"latchkey/internal/httpapi"
+)
+
+// environments is how many of one function run at once at most.
+const environments = 64
+
+// newGateway puts the functions behind API Gateway's rules, as their mains do.
+func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
+	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
+		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
+			return authorizer.New(authorizer.Options{
+				Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes,
+				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
+			})
+		},
+		"ValidateFunction": serveHTTP,
+		"KeysFunction":     serveHTTP,
+	}
+	pools := make(map[string]*devstack.Pool)
+	for id, handler := range build {
+		logger := logger.With("function", id)
+		start := func() (lambda.Handler, error) {
+			e, err := environment.New(ctx, c, time.Now)
+			if err != nil {
+				return nil, err
+			}
+			return handler(e, logger)
+		}
+		// What is wrong with the configuration shows now, not at the first request.
+		if _, err := start(); err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+		pools[id] = devstack.NewPool(func() lambda.Handler {
+			h, err := start()
+			if err != nil {
+				panic(err) // it has worked before, and takes no I/O that could fail
+			}
+			return h
+		}, environments)
+	}
+	return devstack.NewGateway(t, pools, time.Now, logger)
+}
+
+func serveHTTP(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
+		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+	}), logger)), nil
+}

@@ -1,0 +1,15 @@
+// Package dynamo is the table: it implements the contracts of
+// [latchkey/internal/apikey] and [latchkey/internal/ratelimit] on one DynamoDB
+// table, and is the only package that speaks to DynamoDB.
+//
+//	item     pk               sk      holds
+//	key      key#<id>         key     the record, with hashes and no token
+//	meter    key#<id>         meter   what the key spent
+//	alias    alias#<hmac>     alias   the id of the key behind a foreign token
+//	counter  user#<user>      keys    how many keys a user holds
+//
+// Every read that a verdict rests on is strongly consistent. The index by-user
+// lists a user's keys, newest first, without secrets; it is eventually
+// consistent. DynamoDB deletes late what its ttl says, so nothing here trusts
+// that an item is gone.
+package dynamo

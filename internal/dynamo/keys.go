@@ -1,0 +1,257 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/apikey"
+)
+
+var _ apikey.Store = (*Table)(nil)
+
+// Find reads key and meter at once: one read unit for as much as 4 KB.
+func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
+	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
+		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{
+			":pk": text(keyPartition(id)), ":from": text(keySort), ":to": text(meterSort),
+		},
+	})
+	if err != nil {
+		return apikey.Record{}, fmt.Errorf("query key %s: %w", id, err)
+	}
+	var r apikey.Record
+	for _, i := range out.Items {
+		sk, _ := i["sk"].(*types.AttributeValueMemberS)
+		switch {
+		case sk == nil:
+		case sk.Value == keySort:
+			if r.Key, err = decodeKey(i); err != nil {
+				return apikey.Record{}, err
+			}
+		case sk.Value == meterSort:
+			if r.Meter, err = decodeMeter(i); err != nil {
+				return apikey.Record{}, fmt.Errorf("key %s: %w", id, err)
+			}
+		}
+	}
+	if r.Key == nil {
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	return r, nil
+}
+
+// Resolve returns the id of the key behind an alias.
+func (t *Table) Resolve(ctx context.Context, alias string) (string, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(aliasPartition(alias), aliasSort),
+	})
+	if err != nil {
+		return "", fmt.Errorf("get alias: %w", err)
+	}
+	id, ok := out.Item["keyId"].(*types.AttributeValueMemberS)
+	if !ok {
+		return "", apikey.ErrNotFound
+	}
+	return id.Value, nil
+}
+
+// Create puts a key with its aliases and counts it, in one transaction.
+func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
+	encoded, err := encodeKey(k, k.Rev)
+	if err != nil {
+		return err
+	}
+	absent := aws.String("attribute_not_exists(pk)")
+	count := t.count(k.UserID, 1)
+	count.UpdateExpression = aws.String("SET #at = :at ADD #n :by")
+	count.ExpressionAttributeNames["#at"] = "at"
+	count.ExpressionAttributeValues[":at"] = number(k.CreatedAt.UnixMilli())
+	if most > 0 {
+		count.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
+		count.ExpressionAttributeValues[":most"] = number(int64(most))
+	}
+	writes := []types.TransactWriteItem{
+		{Update: count},
+		{Put: &types.Put{TableName: &t.name, Item: encoded, ConditionExpression: absent}},
+	}
+	for _, alias := range k.Aliases {
+		i := primaryKey(aliasPartition(alias), aliasSort)
+		i["keyId"] = text(k.ID)
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: i, ConditionExpression: absent}})
+	}
+	failed, err := t.transact(ctx, writes)
+	switch {
+	case err != nil:
+		return fmt.Errorf("create key %s: %w", k.ID, err)
+	case len(failed) == 0:
+		return nil
+	case failed[0] == 0 && len(failed) == 1:
+		return apikey.ErrTooManyKeys
+	}
+	return apikey.ErrConflict
+}
+
+// Update replaces a key of the same revision. It never changes a revoked one,
+// and one that becomes revoked is counted off in the same transaction.
+func (t *Table) Update(ctx context.Context, k *apikey.Key) error {
+	encoded, err := encodeKey(k, k.Rev+1)
+	if err != nil {
+		return err
+	}
+	writes := []types.TransactWriteItem{{Put: &types.Put{
+		TableName: &t.name, Item: encoded,
+		ConditionExpression:       aws.String("#rev = :rev AND attribute_not_exists(#revoked)"),
+		ExpressionAttributeNames:  map[string]string{"#rev": "rev", "#revoked": "revokedAt"},
+		ExpressionAttributeValues: item{":rev": number(k.Rev)},
+	}}}
+	if !k.RevokedAt.IsZero() {
+		writes = append(writes, types.TransactWriteItem{Update: t.count(k.UserID, -1)})
+	}
+	if err := t.replace(ctx, writes); err != nil {
+		return fmt.Errorf("update key %s: %w", k.ID, err)
+	}
+	k.Rev++
+	return nil
+}
+
+// Delete removes a key of the same revision and its aliases. The meter stays.
+func (t *Table) Delete(ctx context.Context, k *apikey.Key) error {
+	writes := []types.TransactWriteItem{{Delete: &types.Delete{
+		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
+		ConditionExpression:       aws.String("#rev = :rev"),
+		ExpressionAttributeNames:  map[string]string{"#rev": "rev"},
+		ExpressionAttributeValues: item{":rev": number(k.Rev)},
+	}}}
+	for _, alias := range k.Aliases {
+		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
+			TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort),
+		}})
+	}
+	if k.RevokedAt.IsZero() {
+		writes = append(writes, types.TransactWriteItem{Update: t.count(k.UserID, -1)})
+	}
+	if err := t.replace(ctx, writes); err != nil {
+		return fmt.Errorf("delete key %s: %w", k.ID, err)
+	}
+	return nil
+}
+
+func (t *Table) replace(ctx context.Context, writes []types.TransactWriteItem) error {
+	failed, err := t.transact(ctx, writes)
+	if err == nil && len(failed) > 0 {
+		return apikey.ErrConflict
+	}
+	return err
+}
+
+// List reads the index by-user. Where a page begins is a bound of the query, not
+// DynamoDB's own start key: a cursor can then only lead into the list of the
+// user who is asked for.
+func (t *Table) List(ctx context.Context, userID string, after apikey.Position, limit int) ([]*apikey.Key, error) {
+	in := &dynamodb.QueryInput{
+		TableName: &t.name, IndexName: aws.String("by-user"),
+		ScanIndexForward:          aws.Bool(false),
+		KeyConditionExpression:    aws.String("#user = :user"),
+		ExpressionAttributeNames:  map[string]string{"#user": "userId"},
+		ExpressionAttributeValues: item{":user": text(userID)},
+	}
+	if after != (apikey.Position{}) {
+		in.KeyConditionExpression = aws.String("#user = :user AND #created < :after")
+		in.ExpressionAttributeNames["#created"] = "createdKey"
+		in.ExpressionAttributeValues[":after"] = text(after.String())
+	}
+	var keys []*apikey.Key
+	for {
+		in.Limit = aws.Int32(int32(limit - len(keys)))
+		out, err := t.client.Query(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("query keys by user: %w", err)
+		}
+		for _, i := range out.Items {
+			k, err := decodeKey(i)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, k)
+		}
+		if len(keys) >= limit || len(out.LastEvaluatedKey) == 0 {
+			return keys, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+// count is the part of a transaction that counts a user's keys.
+func (t *Table) count(userID string, by int64) *types.Update {
+	return &types.Update{
+		TableName: &t.name, Key: primaryKey(userPartition(userID), countSort),
+		UpdateExpression:          aws.String("ADD #n :by"),
+		ExpressionAttributeNames:  map[string]string{"#n": "n"},
+		ExpressionAttributeValues: item{":by": number(by)},
+	}
+}
+
+// settled is how long after the last new key the index is trusted to have them
+// all. It lags by moments.
+const settled = time.Minute
+
+// Recount repairs the counter of a user whose keys were forgotten by their ttl.
+func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (int, error) {
+	key := primaryKey(userPartition(userID), countSort)
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: key})
+	if err != nil {
+		return 0, fmt.Errorf("get key count: %w", err)
+	}
+	n, err := integer(out.Item["n"])
+	if err != nil {
+		return 0, fmt.Errorf("key count: n: %w", err)
+	}
+	at, err := integer(out.Item["at"])
+	if err != nil {
+		return 0, fmt.Errorf("key count: at: %w", err)
+	}
+	if now.Sub(time.UnixMilli(at)) < settled {
+		return int(n), nil
+	}
+	const page = 1000
+	live := 0
+	for after := (apikey.Position{}); ; {
+		keys, err := t.List(ctx, userID, after, page)
+		if err != nil {
+			return 0, err
+		}
+		for _, k := range keys {
+			if k.RevokedAt.IsZero() {
+				live++
+			}
+			after = position(k)
+		}
+		if len(keys) < page {
+			break
+		}
+	}
+	_, err = t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key,
+		UpdateExpression:          aws.String("SET #n = :live"),
+		ConditionExpression:       aws.String("#n = :n AND #at = :at"),
+		ExpressionAttributeNames:  map[string]string{"#n": "n", "#at": "at"},
+		ExpressionAttributeValues: item{":live": number(int64(live)), ":n": number(n), ":at": number(at)},
+	})
+	var changed *types.ConditionalCheckFailedException
+	if errors.As(err, &changed) {
+		return int(n), nil // somebody else counts just now
+	}
+	if err != nil {
+		return 0, fmt.Errorf("recount keys: %w", err)
+	}
+	return live, nil
+}

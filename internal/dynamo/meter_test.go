@@ -1,0 +1,125 @@
+package dynamo_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/dynamo"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/ratelimit"
+)
+
+const meterID = "0000000000000001"
+
+func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
+	at := func(s int) time.Time { return morning.Truncate(time.Second).Add(time.Duration(s) * time.Second) }
+	w, other := 10*time.Second, 20*time.Second
+	steps := []struct {
+		name  string
+		spend ratelimit.Spend
+		stale bool
+		want  ratelimit.Meter
+	}{
+		{"not the first", ratelimit.Spend{Tokens: 1, Slice: 100, Window: w, At: at(0), SeenWindow: w, MaxNewest: 100, MaxUsed: 9}, true,
+			ratelimit.Meter{}},
+		{"the first", ratelimit.Spend{Tokens: 2, Slice: 100, Window: w, At: at(0), Fresh: true}, false,
+			ratelimit.Meter{Window: w, Used: 2, Newest: 100, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}}, LastUsed: at(0)}},
+		{"the first, again", ratelimit.Spend{Tokens: 2, Slice: 100, Window: w, At: at(1), Fresh: true}, true,
+			ratelimit.Meter{Window: w, Used: 2, Newest: 100, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}}, LastUsed: at(0)}},
+		{"in the same slice", ratelimit.Spend{Tokens: 3, Slice: 100, Window: w, At: at(1), SeenWindow: w, MaxNewest: 100, MinUsed: 1, MaxUsed: 2}, false,
+			ratelimit.Meter{Window: w, Used: 5, Newest: 100, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}}, LastUsed: at(1)}},
+		{"in a newer slice", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, At: at(2), SeenWindow: w, MaxNewest: 1000, MinUsed: 5, MaxUsed: 9}, false,
+			ratelimit.Meter{Window: w, Used: 6, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}, {Slice: 1000, Used: 5}}, LastUsed: at(2)}},
+		{"in an older slice", ratelimit.Spend{Tokens: 1, Slice: 999, Window: w, At: at(3), SeenWindow: w, MaxNewest: 999, MinUsed: 0, MaxUsed: 9}, true,
+			ratelimit.Meter{Window: w, Used: 6, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}, {Slice: 1000, Used: 5}}, LastUsed: at(2)}},
+		{"above the range", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, At: at(3), SeenWindow: w, MaxNewest: 1000, MinUsed: 0, MaxUsed: 5}, true,
+			ratelimit.Meter{Window: w, Used: 6, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}, {Slice: 1000, Used: 5}}, LastUsed: at(2)}},
+		{"below the range", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, At: at(3), SeenWindow: w, MaxNewest: 1000, MinUsed: 7, MaxUsed: 9}, true,
+			ratelimit.Meter{Window: w, Used: 6, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}, {Slice: 1000, Used: 5}}, LastUsed: at(2)}},
+		{"in another window", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, At: at(3), SeenWindow: other, MaxNewest: 1000, MinUsed: 0, MaxUsed: 9}, true,
+			ratelimit.Meter{Window: w, Used: 6, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 100, Used: 0}, {Slice: 1000, Used: 5}}, LastUsed: at(2)}},
+		{"forgetting a mark", ratelimit.Spend{Tokens: 1, Slice: 1001, Window: w, At: at(4), SeenWindow: w, MaxNewest: 1001, MinUsed: 6, MaxUsed: 9, Forget: []int64{100}}, false,
+			ratelimit.Meter{Window: w, Used: 7, Newest: 1001, Marks: []ratelimit.Mark{{Slice: 1000, Used: 5}, {Slice: 1001, Used: 6}}, LastUsed: at(4)}},
+		{"starting another window", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: other, At: at(5), SeenWindow: w, MaxNewest: 1001, MinUsed: 7, MaxUsed: 7,
+			Restart: true, Base: 3, Forget: []int64{1001}}, false,
+			ratelimit.Meter{Window: other, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
+	}
+	table := dynamotest.NewTable(t)
+	for _, step := range steps {
+		got, err := table.Spend(t.Context(), meterID, step.spend)
+		if errors.Is(err, ratelimit.ErrStale) != step.stale || err != nil && !step.stale {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if diff := cmp.Diff(step.want, got); diff != "" {
+			t.Fatalf("%s (-want +got):\n%s", step.name, diff)
+		}
+	}
+}
+
+func TestATouchedMeterIsStillFresh(t *testing.T) {
+	table := dynamotest.NewTable(t)
+	if err := table.Touch(t.Context(), meterID, morning); err != nil {
+		t.Fatal(err)
+	}
+	spend := ratelimit.Spend{Tokens: 1, Slice: 5, Window: time.Second, At: morning, Fresh: true}
+	if got, err := table.Spend(t.Context(), meterID, spend); err != nil || got.Used != 1 {
+		t.Errorf("first spend after a touch: %+v, %v", got, err)
+	}
+}
+
+func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
+	options := dynamotest.Options(t)
+	f := newFaults(1)
+	options.HTTP = f
+	table := dynamotest.Open(t, options)
+	limit := ratelimit.Limit{Requests: 10, Window: time.Minute}
+	limiter := ratelimit.New(table, func() time.Time { return morning }, 10)
+	f.loseReplies(1)
+	d, err := limiter.Take(t.Context(), meterID, limit, 1, time.Time{})
+	if err != nil || !d.Admitted {
+		t.Fatalf("take: %+v, %v", d, err)
+	}
+	if d.Usage.Remaining != 8 && d.Usage.Remaining != 9 {
+		t.Errorf("%d of 10 remain after one", d.Usage.Remaining)
+	}
+}
+
+func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
+	options := dynamotest.Options(t)
+	options.Endpoint = "http://127.0.0.1:1"
+	table := dynamotest.Open(t, options)
+	calls := map[string]func(context.Context) error{
+		"find":    func(ctx context.Context) error { _, err := table.Find(ctx, meterID); return err },
+		"resolve": func(ctx context.Context) error { _, err := table.Resolve(ctx, "a"); return err },
+		"create":  func(ctx context.Context) error { return table.Create(ctx, newKey(1, "u1"), 1) },
+		"update":  func(ctx context.Context) error { return table.Update(ctx, newKey(1, "u1")) },
+		"spend": func(ctx context.Context) error {
+			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, At: morning, Fresh: true})
+			return err
+		},
+		"ping": table.Ping,
+	}
+	for name, call := range calls {
+		err := call(t.Context())
+		if err == nil || errors.Is(err, ratelimit.ErrStale) || isCallersMistake(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPingIsForTheTable(t *testing.T) {
+	options := dynamotest.Options(t)
+	if err := dynamotest.Open(t, options).Ping(t.Context()); err != nil {
+		t.Errorf("a table that is there: %v", err)
+	}
+	options.Name = "another"
+	if err := dynamotest.Open(t, options).Ping(t.Context()); err == nil {
+		t.Error("a table that is not there answers")
+	}
+}
+
+var _ ratelimit.Store = (*dynamo.Table)(nil)

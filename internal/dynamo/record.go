@@ -1,0 +1,143 @@
+package dynamo
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+const (
+	keySort   = "key"
+	meterSort = "meter"
+	aliasSort = "alias"
+	countSort = "keys"
+)
+
+func keyPartition(id string) string      { return "key#" + id }
+func aliasPartition(alias string) string { return "alias#" + alias }
+func userPartition(user string) string   { return "user#" + user }
+
+// retention is how long a key that has ended can still be looked at.
+const retention = 90 * 24 * time.Hour
+
+// record is a key as it is stored: times in milliseconds, durations and ttl in
+// seconds. What the index projects is listed in template.yaml.
+type record struct {
+	PK           string            `dynamodbav:"pk"`
+	SK           string            `dynamodbav:"sk"`
+	ID           string            `dynamodbav:"id"`
+	UserID       string            `dynamodbav:"userId"`
+	CreatedKey   string            `dynamodbav:"createdKey"`
+	Name         string            `dynamodbav:"name,omitempty"`
+	Description  string            `dynamodbav:"description,omitempty"`
+	Environment  string            `dynamodbav:"environment"`
+	Scopes       []string          `dynamodbav:"scopes,omitempty"`
+	Requests     int64             `dynamodbav:"requests"`
+	Window       int64             `dynamodbav:"window"`
+	Unlimited    bool              `dynamodbav:"unlimited,omitempty"`
+	AllowedCIDRs []string          `dynamodbav:"allowedCidrs,omitempty"`
+	Metadata     map[string]string `dynamodbav:"metadata,omitempty"`
+	Enabled      bool              `dynamodbav:"enabled"`
+	NotBefore    int64             `dynamodbav:"notBefore,omitempty"`
+	ExpiresAt    int64             `dynamodbav:"expiresAt,omitempty"`
+	CreatedAt    int64             `dynamodbav:"createdAt"`
+	RevokedAt    int64             `dynamodbav:"revokedAt,omitempty"`
+	KeyPrefix    string            `dynamodbav:"keyPrefix"`
+	Secrets      []secret          `dynamodbav:"secrets,omitempty"`
+	Aliases      []string          `dynamodbav:"aliases,omitempty"`
+	Rev          int64             `dynamodbav:"rev"`
+	TTL          int64             `dynamodbav:"ttl,omitempty"`
+}
+
+type secret struct {
+	Algorithm string `dynamodbav:"alg"`
+	Pepper    string `dynamodbav:"pepper"`
+	Hash      []byte `dynamodbav:"hash"`
+	NotAfter  int64  `dynamodbav:"notAfter,omitempty"`
+}
+
+func encodeKey(k *apikey.Key, rev int64) (item, error) {
+	r := record{
+		PK: keyPartition(k.ID), SK: keySort,
+		ID: k.ID, UserID: k.UserID, CreatedKey: position(k).String(),
+		Name: k.Name, Description: k.Description, Environment: string(k.Environment), Scopes: k.Scopes,
+		Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second), Unlimited: k.Unlimited,
+		Metadata: k.Metadata, Enabled: k.Enabled,
+		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
+		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
+		KeyPrefix: k.KeyPrefix, Aliases: k.Aliases, Rev: rev,
+	}
+	for _, p := range k.AllowedCIDRs {
+		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
+	}
+	for _, s := range k.Secrets {
+		r.Secrets = append(r.Secrets, secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, NotAfter: millis(s.NotAfter)})
+	}
+	if end := ended(k); !end.IsZero() {
+		r.TTL = end.Add(retention).Unix()
+	}
+	encoded, err := attributevalue.MarshalMap(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode key %s: %w", k.ID, err)
+	}
+	return encoded, nil
+}
+
+func decodeKey(i item) (*apikey.Key, error) {
+	var r record
+	if err := attributevalue.UnmarshalMap(i, &r); err != nil {
+		return nil, fmt.Errorf("decode key: %w", err)
+	}
+	k := &apikey.Key{
+		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description,
+		Environment: apikey.Environment(r.Environment), Scopes: r.Scopes,
+		Limit:     ratelimit.Limit{Requests: r.Requests, Window: time.Duration(r.Window) * time.Second},
+		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
+		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
+		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),
+		KeyPrefix: r.KeyPrefix, Aliases: r.Aliases, Rev: r.Rev,
+	}
+	for _, text := range r.AllowedCIDRs {
+		// A network that cannot be read must not turn into "from anywhere".
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("decode key %s: %w", r.ID, err)
+		}
+		k.AllowedCIDRs = append(k.AllowedCIDRs, p)
+	}
+	for _, s := range r.Secrets {
+		k.Secrets = append(k.Secrets, apikey.Secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, NotAfter: moment(s.NotAfter)})
+	}
+	return k, nil
+}
+
+func position(k *apikey.Key) apikey.Position {
+	return apikey.Position{CreatedAt: k.CreatedAt, ID: k.ID}
+}
+
+// ended is when a key stopped, or will stop, for good; zero: never.
+func ended(k *apikey.Key) time.Time {
+	if k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(k.RevokedAt) {
+		return k.ExpiresAt
+	}
+	return k.RevokedAt
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,94 @@
+// Package httpapi is the HTTP API: it turns requests into calls of the gate and
+// the registry, and their answers into JSON. Who calls is what the authorizer
+// has found, taken from API Gateway's request context and from nowhere else.
+//
+// Routes are declared with huma, which checks inputs and writes the OpenAPI
+// document. Every error, whoever found it, leaves through the table in errors.go.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"latchkey/internal/apikey"
+)
+
+// Checker is what judges; see [apikey.Gate].
+type Checker interface {
+	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
+}
+
+// Options are what the routes stand on. All are required.
+type Options struct {
+	Gate     Checker
+	Registry *apikey.Registry
+	Format   apikey.Format
+	// Health reports whether the table answers.
+	Health func(context.Context) error
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+type api struct {
+	Options
+	health health
+}
+
+// maxBody bounds a request's body: the largest honest one is a few kilobytes.
+const maxBody = 64 << 10
+
+// New returns the whole API. API Gateway and the functions' roles decide which
+// routes a function serves.
+func New(o Options) http.Handler {
+	a := &api{Options: o}
+	mux := http.NewServeMux()
+	h := humago.New(mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "latchkey", Version: "1.0.0",
+				Description: "Issues, checks, limits and revokes API keys.",
+				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Servers: []*huma.Server{{URL: "/", Description: "Where this document was read from"}},
+			Tags: []*huma.Tag{
+				{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not."},
+				{Name: "checks", Description: "Judging a key and asking who one is."},
+				{Name: "service", Description: "The service itself."},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>"},
+					"header": {Type: "apiKey", In: "header", Name: "X-API-Key"},
+					"query":  {Type: "apiKey", In: "query", Name: "api_key"},
+				},
+			},
+		},
+		OpenAPIPath:   "/openapi",
+		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
+		DefaultFormat: "application/json",
+	})
+	a.registerKeys(h)
+	a.registerChecks(h)
+	a.registerService(h)
+	return a.guard(mux)
+}
+
+// protected marks operations that the authorizer stands before.
+func protected() []map[string][]string {
+	return []map[string][]string{{"bearer": {}}, {"header": {}}, {"query": {}}}
+}
+
+// operation fills in what all operations share.
+func operation(o huma.Operation, errors ...int) huma.Operation {
+	o.MaxBodyBytes = maxBody
+	o.BodyReadTimeout = -1 // Lambda has read it already
+	o.Errors = append(errors, http.StatusInternalServerError)
+	return o
+}

@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+)
+
+type validateInput struct {
+	Body struct {
+		APIKey    string   `json:"apiKey" doc:"The key to judge, or pk…:sk…"`
+		PublicKey *string  `json:"publicKey,omitempty" doc:"Must belong to the key"`
+		Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"What the key must be allowed to do"`
+		Cost      *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. Left out or 0, nothing is spent."`
+		SourceIP  *string  `json:"sourceIp,omitempty" maxLength:"64" doc:"Where the key was used from"`
+	}
+}
+
+type validateOutput struct{ Body verdict }
+
+type verdict struct {
+	Valid      bool       `json:"valid"`
+	Code       string     `json:"code" doc:"valid, or why it is not"`
+	Error      string     `json:"error,omitempty"`
+	KeyID      string     `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known"`
+	UserID     string     `json:"userId,omitempty"`
+	Name       string     `json:"name,omitempty"`
+	Scopes     *[]string  `json:"scopes,omitempty" nullable:"false"`
+	RateLimit  *rateLimit `json:"rateLimit,omitempty"`
+	Unlimited  bool       `json:"unlimited,omitempty"`
+	ExpiresAt  string     `json:"expiresAt,omitempty" format:"date-time"`
+	RetryAfter int64      `json:"retryAfter,omitempty" doc:"Seconds, on a rate limit"`
+}
+
+type whoamiOutput struct {
+	Limit     int64 `header:"X-RateLimit-Limit"`
+	Remaining int64 `header:"X-RateLimit-Remaining"`
+	Reset     int64 `header:"X-RateLimit-Reset"`
+	Body      struct {
+		KeyID       string   `json:"keyId"`
+		UserID      string   `json:"userId"`
+		Name        string   `json:"name"`
+		Scopes      []string `json:"scopes" nullable:"false"`
+		Environment string   `json:"environment"`
+		Internal    bool     `json:"internal"`
+		Unlimited   bool     `json:"unlimited,omitempty"`
+		RateLimit   struct {
+			Requests  int64 `json:"requests"`
+			Remaining int64 `json:"remaining"`
+			Reset     int64 `json:"reset"`
+		} `json:"rateLimit"`
+	}
+}
+
+func (a *api) registerChecks(h huma.API) {
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "validate-key", Method: http.MethodPost, Path: keysPath + "/validate", Tags: []string{"checks"},
+		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much.",
+	}, 400, 413, 415, 429, 503), a.validate)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "whoami", Method: http.MethodGet, Path: "/api/v1/whoami", Tags: []string{"checks"}, Security: protected(),
+		Summary: "Who the caller is", Description: "For any key. The call itself counts as one request.",
+	}, 401, 429, 503), a.whoami)
+}
+
+func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
+	b := in.Body
+	request := apikey.Request{Time: arrival(ctx)}
+	switch {
+	case b.PublicKey != nil && b.APIKey != "":
+		request.Credential = a.Format.Credential(*b.PublicKey + ":" + b.APIKey)
+	default:
+		request.Credential = a.Format.Credential(b.APIKey)
+	}
+	if b.Scope != nil {
+		if request.Scope = *b.Scope; !apikey.ValidScope(request.Scope) {
+			return nil, a.failure(ctx, wrong("scope", "must be 1 to 128 characters of a-z 0-9 : . _ * -"))
+		}
+	}
+	if b.Cost != nil {
+		request.Cost = int64(*b.Cost)
+	}
+	if b.SourceIP != nil {
+		address, err := netip.ParseAddr(*b.SourceIP)
+		if err != nil {
+			return nil, a.failure(ctx, wrong("sourceIp", "must be an IP address"))
+		}
+		request.Source = address.Unmap().WithZone("")
+	}
+	v, err := a.Gate.Check(ctx, request)
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	o := outcomeOf(ctx)
+	o.code = string(v.Code)
+	if v.Key != nil {
+		o.keyID = v.Key.ID
+	}
+	return &validateOutput{Body: verdictOf(v, a.Now())}, nil
+}
+
+func verdictOf(v apikey.Verdict, now time.Time) verdict {
+	out := verdict{Valid: v.Valid(), Code: string(v.Code), Error: v.Message(), RetryAfter: int64(v.RetryAfter / time.Second)}
+	if k := v.Key; k != nil {
+		scopes := append([]string{}, k.Scopes...)
+		limit := usedLimitOf(k, v.Usage, now)
+		out.KeyID, out.UserID, out.Name, out.Scopes, out.RateLimit = k.ID, k.UserID, k.Name, &scopes, &limit
+		out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
+	}
+	return out
+}
+
+func (a *api) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &whoamiOutput{Limit: unlimitedRequests, Remaining: unlimitedRequests, Reset: a.Now().Unix()}
+	if limit, ok := p.number("limit"); ok {
+		out.Limit = limit
+		out.Remaining, _ = p.number("remaining")
+		out.Reset, _ = p.number("reset")
+	}
+	b := &out.Body
+	b.KeyID, b.UserID, b.Name, b.Scopes, b.Environment = p.text("keyId"), p.text("userId"), p.text("name"), p.scopes(), p.text("environment")
+	b.Internal, _ = strconv.ParseBool(p.text("internal"))
+	b.Unlimited, _ = strconv.ParseBool(p.text("unlimited"))
+	b.RateLimit.Requests, b.RateLimit.Remaining, b.RateLimit.Reset = out.Limit, out.Remaining, out.Reset
+	return out, nil
+}

@@ -1,0 +1,184 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+)
+
+// apiError is the one envelope.
+type apiError struct {
+	status  int
+	headers http.Header
+	Detail  detail `json:"error"`
+}
+
+type detail struct {
+	Message string  `json:"message" doc:"A sentence for people"`
+	Type    string  `json:"type" enum:"invalid_request_error,permission_error,rate_limit_error,api_error"`
+	Param   *string `json:"param" doc:"The field that is wrong, if one is"`
+	Code    string  `json:"code" doc:"A word for programs"`
+}
+
+func (e *apiError) Error() string               { return e.Detail.Message }
+func (e *apiError) GetStatus() int              { return e.status }
+func (e *apiError) GetHeaders() http.Header     { return e.headers }
+func (e *apiError) ContentType(_ string) string { return "application/json" }
+
+// row is how a status is spelled out.
+type row struct {
+	status              int
+	kind, code, message string
+}
+
+var rows = [...]row{
+	{400, "invalid_request_error", "invalid_request", "The request is not valid"},
+	{401, "invalid_request_error", "invalid_api_key", "Missing API key"},
+	{403, "permission_error", "forbidden", "Not allowed"},
+	{404, "invalid_request_error", "not_found", "No such route"},
+	{405, "invalid_request_error", "method_not_allowed", "The route does not have this method"},
+	{406, "invalid_request_error", "not_acceptable", "Only application/json can be answered"},
+	{408, "invalid_request_error", "timeout", "The body did not arrive in time"},
+	{409, "invalid_request_error", "conflict", "The API key was changed at the same time, or is revoked"},
+	{413, "invalid_request_error", "request_too_large", "The body must be at most 64 KB"},
+	{415, "invalid_request_error", "unsupported_media_type", "The request needs the header Content-Type: application/json"},
+	{500, "api_error", "internal_error", "Internal error"},
+	{503, "api_error", "unavailable", "The request could not be decided. Try again."},
+}
+
+func rowOf(status int) row {
+	for _, r := range rows {
+		if r.status == status {
+			return r
+		}
+	}
+	if status < 500 {
+		return rows[0]
+	}
+	return rowOf(http.StatusInternalServerError)
+}
+
+// newError spells a status out. An empty message is the status's own.
+func newError(status int, param, message string) *apiError {
+	r := rowOf(status)
+	e := &apiError{status: r.status, Detail: detail{Message: r.message, Type: r.kind, Code: r.code}}
+	if message != "" && status < 500 {
+		e.Detail.Message = message
+	}
+	if param != "" {
+		e.Detail.Param = &param
+	}
+	if status == http.StatusServiceUnavailable {
+		e.headers = http.Header{"Retry-After": {"1"}}
+	}
+	return e
+}
+
+// failure is the table from what the domain says to what a client reads. Internal
+// errors reach the log alone.
+func (a *api) failure(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := a.envelope(err)
+	o := outcomeOf(ctx)
+	o.code = e.Detail.Code
+	if e.status >= 500 {
+		o.err = err
+	}
+	return e
+}
+
+func (a *api) envelope(err error) *apiError {
+	var field *apikey.FieldError
+	switch {
+	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden) && field.Field == "scope":
+		e := newError(http.StatusForbidden, "", "API key does not have scope: "+strings.TrimSuffix(field.Problem, " is needed"))
+		e.Detail.Code = "insufficient_scope"
+		return e
+	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden):
+		return newError(http.StatusForbidden, field.Field, field.Error())
+	case errors.As(err, &field):
+		return newError(http.StatusBadRequest, field.Field, field.Error())
+	case errors.Is(err, apikey.ErrForbidden):
+		return newError(http.StatusForbidden, "", "")
+	case errors.Is(err, apikey.ErrNotFound):
+		return newError(http.StatusNotFound, "id", "No such API key")
+	case errors.Is(err, apikey.ErrConflict):
+		return newError(http.StatusConflict, "", "")
+	case errors.Is(err, apikey.ErrTooManyKeys):
+		e := newError(http.StatusForbidden, "", "The user has as many API keys as a user may have. Revoke one first.")
+		e.Detail.Code = "too_many_keys"
+		return e
+	}
+	return newError(http.StatusServiceUnavailable, "", "")
+}
+
+// huma has no other way than a package variable to say what its own errors look
+// like, nor that names must match in case: the one exception to having no
+// package-level state. Both are set once, before anything runs.
+func init() {
+	huma.ValidateStrictCasing = true
+	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
+		if status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
+			return newError(status, "", "")
+		}
+		for _, err := range errs {
+			var d *huma.ErrorDetail
+			if errors.As(err, &d) {
+				return explain(d)
+			}
+		}
+		return newError(http.StatusBadRequest, "", "")
+	}
+}
+
+// names are the only words of a location that are ever repeated: any other was
+// made up by the caller, and could be a token.
+var names = []string{
+	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "unlimited",
+	"allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
+	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id",
+}
+
+// explain turns what huma found into a sentence. Its value, which is what the
+// caller sent, is never looked at; its message is made of the schema alone, but
+// for what our own JSON reader says, which is a fixed text.
+func explain(d *huma.ErrorDetail) *apiError {
+	_, location, _ := strings.Cut(d.Location, ".") // body, query or path
+	var known []string
+	for _, part := range strings.Split(location, ".") {
+		part, _, _ = strings.Cut(part, "[")
+		if !slices.Contains(names, part) {
+			break
+		}
+		known = append(known, part)
+	}
+	param := strings.Join(known, ".")
+	subject := param
+	if subject == "" {
+		subject = "The body"
+	}
+	message := d.Message
+	switch missing, found := strings.CutPrefix(message, "expected required property "); {
+	case found:
+		missing, _, _ = strings.Cut(missing, " ")
+		if param != "" {
+			param += "."
+		}
+		return newError(http.StatusBadRequest, param+missing, param+missing+" is required")
+	case message == "unexpected property":
+		return newError(http.StatusBadRequest, param, subject+" has a field that is not known")
+	case strings.HasPrefix(message, "expected "):
+		return newError(http.StatusBadRequest, param, subject+" is not valid: "+message)
+	case strings.HasPrefix(message, jsonProblem):
+		return newError(http.StatusBadRequest, param, message)
+	}
+	return newError(http.StatusBadRequest, param, subject+" is not valid")
+}

@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime"
+	"runtime/debug"
+)
+
+// outcome is what a handler tells the log about its request.
+type outcome struct {
+	code  string
+	keyID string
+	err   error
+}
+
+type outcomeKey struct{}
+
+func outcomeOf(ctx context.Context) *outcome {
+	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
+		return o
+	}
+	return &outcome{}
+}
+
+// guard stands around the routes. It answers what the mux would answer in plain
+// text, contains panics, and writes one line for each request that did not
+// succeed.
+func (a *api) guard(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var o outcome
+		r = r.WithContext(context.WithValue(r.Context(), outcomeKey{}, &o))
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		header := w.Header()
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Access-Control-Expose-Headers", "Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		defer func() {
+			if cause := recover(); cause != nil {
+				o.err = fmt.Errorf("panic: %s\n%s", describe(cause), debug.Stack())
+				if !rec.written {
+					write(rec, newError(http.StatusInternalServerError, "", ""))
+				}
+			}
+			a.log(r.Context(), rec.status, o)
+		}()
+		if problem := a.route(mux, r); problem != nil {
+			write(rec, problem)
+			return
+		}
+		mux.ServeHTTP(rec, r)
+	})
+}
+
+// route reports why the mux would not lead to a handler.
+func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
+	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
+		return newError(http.StatusNotFound, "", "") // the mux would redirect
+	}
+	if h, pattern := mux.Handler(r); pattern == "" {
+		probe := &recorder{ResponseWriter: make(discard), status: http.StatusOK}
+		h.ServeHTTP(probe, r)
+		e := newError(probe.status, "", "")
+		if allow := probe.Header().Get("Allow"); allow != "" {
+			e.headers = http.Header{"Allow": {allow}}
+		}
+		return e
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return newError(http.StatusBadRequest, "", "The query cannot be read")
+	}
+	for _, name := range []string{"limit", "cursor", "status", "userId"} {
+		if values, ok := query[name]; ok && (len(values) > 1 || values[0] == "") {
+			return newError(http.StatusBadRequest, name, name+" must be given once and not be empty")
+		}
+	}
+	return nil
+}
+
+func (a *api) log(ctx context.Context, status int, o outcome) {
+	level := slog.LevelDebug
+	switch {
+	case status >= 500 || o.err != nil:
+		level = slog.LevelError
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		level = slog.LevelWarn
+	case status >= 400:
+		level = slog.LevelInfo
+	}
+	if !a.Logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.Int("status", status)}
+	if o.code == "" && status >= 400 {
+		o.code = rowOf(status).code
+	}
+	if o.code != "" {
+		attrs = append(attrs, slog.String("code", o.code))
+	}
+	if o.keyID != "" {
+		attrs = append(attrs, slog.String("keyId", o.keyID))
+	}
+	if o.err != nil {
+		attrs = append(attrs, slog.Any("error", o.err))
+	}
+	a.Logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// describe says what a panic was about without the values in it, one of which
+// could be a secret.
+func describe(cause any) string {
+	if err, ok := cause.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", cause)
+}
+
+func write(w http.ResponseWriter, e *apiError) {
+	for name, values := range e.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.status)
+	_ = json.NewEncoder(w).Encode(e) // whoever has gone does not read it
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status  int
+	written bool
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if !r.written {
+		r.status, r.written = status, true
+		r.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.written = true
+	return r.ResponseWriter.Write(b)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// discard is a response that nobody gets.
+type discard http.Header
+
+func (d discard) Header() http.Header       { return http.Header(d) }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}

@@ -1,0 +1,177 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+)
+
+type createInput struct {
+	Body struct {
+		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins."`
+		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live"`
+		fields
+	}
+}
+
+type createOutput struct {
+	Location string `header:"Location"`
+	Body     struct {
+		record
+		Key string `json:"key" doc:"The key itself. It is never shown again."`
+	}
+}
+
+type keyOutput struct{ Body record }
+
+type idInput struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+type listInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	Status string `query:"status" enum:"active,disabled,inactive,revoked,expired"`
+	UserID string `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
+}
+
+type listOutput struct {
+	Body struct {
+		Data       []record `json:"data" nullable:"false"`
+		NextCursor string   `json:"nextCursor,omitempty" doc:"There where another page may follow"`
+	}
+}
+
+type updateInput struct {
+	idInput
+	Body fields
+}
+
+const keysPath = "/api/v1/api-keys"
+
+func (a *api) registerKeys(h huma.API) {
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
+		Summary: "Create a key", DefaultStatus: http.StatusCreated,
+		Description: "Needs keys:write. A caller grants at most what it has: what it leaves out is narrowed to its own. The answer alone holds the key.",
+	}, 400, 401, 403, 409, 413, 415, 429, 503), a.create)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
+		Summary: "List a user's keys", Description: "Needs keys:read. Newest first; a change of the last moments may be missing.",
+	}, 400, 401, 403, 429, 503), a.list)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "get-key", Method: http.MethodGet, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Get a key", Description: "Needs keys:read. Shows what is left of its limit, and when it was last used.",
+	}, 400, 401, 403, 404, 429, 503), a.get)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "update-key", Method: http.MethodPatch, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Change a key", Description: "Needs keys:write. Fields that are left out stay as they are; a revoked key cannot be changed.",
+	}, 400, 401, 403, 404, 409, 413, 415, 429, 503), a.update)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{id}/revoke", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Revoke a key", Description: "Needs keys:write. It cannot be undone; the record stays. Revoking again changes nothing.",
+	}, 400, 401, 403, 404, 409, 429, 503), a.revoke)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Delete a key", Description: "Needs keys:write.", DefaultStatus: http.StatusNoContent,
+	}, 400, 401, 403, 404, 409, 429, 503), a.delete)
+}
+
+func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := in.Body.change(a.Now())
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	user, env := "", apikey.Live
+	if in.Body.UserID != nil {
+		if user = *in.Body.UserID; user == "" {
+			return nil, a.failure(ctx, apikey.CheckUserID(user))
+		}
+	}
+	if in.Body.Environment != nil {
+		env = apikey.Environment(*in.Body.Environment)
+	}
+	k, token, err := a.Registry.Create(ctx, p.caller(), user, env, c)
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	out := &createOutput{Location: keysPath + "/" + k.ID}
+	out.Body.record = recordOf(k, a.Now())
+	out.Body.Key = token.Reveal()
+	return out, nil
+}
+
+func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := a.Registry.List(ctx, p.caller(), apikey.Query{
+		UserID: in.UserID, Status: apikey.Status(in.Status), Cursor: in.Cursor, Limit: in.Limit,
+	})
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	out := &listOutput{}
+	out.Body.Data, out.Body.NextCursor = []record{}, page.Next
+	for _, k := range page.Keys {
+		out.Body.Data = append(out.Body.Data, recordOf(k, a.Now()))
+	}
+	return out, nil
+}
+
+func (a *api) get(ctx context.Context, in *idInput) (*keyOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.Registry.Find(ctx, p.caller(), in.ID)
+	return a.one(ctx, r, err)
+}
+
+func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.Body == (fields{}) {
+		return nil, newError(http.StatusBadRequest, "", "The body must have at least one field")
+	}
+	c, err := in.Body.change(a.Now())
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	r, err := a.Registry.Update(ctx, p.caller(), in.ID, c)
+	return a.one(ctx, r, err)
+}
+
+func (a *api) revoke(ctx context.Context, in *idInput) (*keyOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.Registry.Revoke(ctx, p.caller(), in.ID)
+	return a.one(ctx, r, err)
+}
+
+func (a *api) delete(ctx context.Context, in *idInput) (*struct{}, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.failure(ctx, a.Registry.Delete(ctx, p.caller(), in.ID))
+}
+
+func (a *api) one(ctx context.Context, r apikey.Record, err error) (*keyOutput, error) {
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	return &keyOutput{Body: a.meteredRecord(r)}, nil
+}

@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+
+	"latchkey/internal/apikey"
+)
+
+// principal is what the authorizer says of the caller. API Gateway makes every
+// value text.
+type principal map[string]any
+
+// caller takes the principal out of API Gateway's own context. The adapter also
+// has a header for it, which any client could send: it is never read.
+func (a *api) caller(ctx context.Context) (principal, error) {
+	c, _ := core.GetAPIGatewayContextFromContext(ctx)
+	p := principal(c.Authorizer)
+	if p.text("keyId") == "" {
+		e := newError(http.StatusUnauthorized, "authorization", "")
+		outcomeOf(ctx).code = string(apikey.CodeMissing)
+		return nil, e
+	}
+	outcomeOf(ctx).keyID = p.text("keyId")
+	return p, nil
+}
+
+func (p principal) text(name string) string {
+	if p[name] == nil {
+		return ""
+	}
+	return fmt.Sprint(p[name])
+}
+
+func (p principal) number(name string) (int64, bool) {
+	var n int64
+	_, err := fmt.Sscanf(p.text(name), "%d", &n)
+	return n, err == nil
+}
+
+func (p principal) scopes() apikey.Scopes {
+	return append(apikey.Scopes{}, strings.Fields(p.text("scopes"))...)
+}
+
+func (p principal) caller() apikey.Caller {
+	return apikey.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
+}
+
+// arrival is when API Gateway got the request.
+func arrival(ctx context.Context) time.Time {
+	c, ok := core.GetAPIGatewayContextFromContext(ctx)
+	if !ok || c.RequestTimeEpoch <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(c.RequestTimeEpoch)
+}

@@ -1,0 +1,204 @@
+package httpapi
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// record is a key as its owner sees it.
+type record struct {
+	ID           string            `json:"id"`
+	UserID       string            `json:"userId"`
+	Name         string            `json:"name"`
+	Description  string            `json:"description"`
+	Environment  string            `json:"environment" enum:"live,test"`
+	Status       string            `json:"status" enum:"active,disabled,inactive,revoked,expired"`
+	KeyPrefix    string            `json:"keyPrefix" doc:"How the key begins, for people to recognise it"`
+	PublicKey    string            `json:"publicKey" doc:"Names the key in public; it opens nothing by itself"`
+	Scopes       []string          `json:"scopes" nullable:"false"`
+	RateLimit    rateLimit         `json:"rateLimit"`
+	Unlimited    bool              `json:"unlimited,omitempty" doc:"The key has no limit; rateLimit is then a placeholder"`
+	AllowedCIDRs []string          `json:"allowedCidrs" nullable:"false"`
+	Metadata     map[string]string `json:"metadata" nullable:"false"`
+	Enabled      bool              `json:"enabled"`
+	NotBefore    string            `json:"notBefore,omitempty" format:"date-time"`
+	ExpiresAt    string            `json:"expiresAt,omitempty" format:"date-time"`
+	CreatedAt    string            `json:"createdAt" format:"date-time"`
+	RevokedAt    string            `json:"revokedAt,omitempty" format:"date-time"`
+	LastUsedAt   string            `json:"lastUsedAt,omitempty" format:"date-time"`
+}
+
+// rateLimit is never null. Remaining and reset are there where the meter was
+// read.
+type rateLimit struct {
+	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window"`
+	Window    int64  `json:"window" doc:"Seconds"`
+	Remaining *int64 `json:"remaining,omitempty"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the window will be empty of what is now in it"`
+}
+
+// What an unlimited key shows, for clients that want numbers.
+const (
+	unlimitedRequests = 999_999
+	unlimitedWindow   = 60
+)
+
+func recordOf(k *apikey.Key, now time.Time) record {
+	r := record{
+		ID: k.ID, UserID: k.UserID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
+		Status: string(k.Status(now)), KeyPrefix: k.KeyPrefix, PublicKey: k.PublicKey().String(),
+		Scopes: append([]string{}, k.Scopes...), RateLimit: limitOf(k), Unlimited: k.Unlimited,
+		AllowedCIDRs: []string{}, Metadata: k.Metadata, Enabled: k.Enabled,
+		NotBefore: stamp(k.NotBefore), ExpiresAt: stamp(k.ExpiresAt), CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt),
+	}
+	if r.Metadata == nil {
+		r.Metadata = map[string]string{}
+	}
+	for _, p := range k.AllowedCIDRs {
+		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
+	}
+	return r
+}
+
+func limitOf(k *apikey.Key) rateLimit {
+	if k.Unlimited {
+		return rateLimit{Requests: unlimitedRequests, Window: unlimitedWindow}
+	}
+	return rateLimit{Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second)}
+}
+
+// usedLimitOf adds what the meter says.
+func usedLimitOf(k *apikey.Key, u ratelimit.Usage, now time.Time) rateLimit {
+	l := limitOf(k)
+	remaining, reset := u.Remaining, u.Reset.Unix()
+	if k.Unlimited {
+		remaining, reset = unlimitedRequests, now.Unix()
+	}
+	l.Remaining, l.Reset = &remaining, &reset
+	return l
+}
+
+// meteredRecord is a record with what was spent of it.
+func (a *api) meteredRecord(r apikey.Record) record {
+	now := a.Now()
+	rec := recordOf(r.Key, now)
+	rec.RateLimit = usedLimitOf(r.Key, a.Registry.UsageOf(r), now)
+	rec.LastUsedAt = stamp(r.Meter.LastUsed)
+	return rec
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// fields are what create and update have in common.
+type fields struct {
+	Name          *string            `json:"name,omitempty" maxLength:"255"`
+	Description   *string            `json:"description,omitempty" maxLength:"1000"`
+	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. None: no scoped route."`
+	RateLimit     *limitInput        `json:"rateLimit,omitempty" doc:"60 requests in 60 seconds where it is left out"`
+	Unlimited     *bool              `json:"unlimited,omitempty" doc:"An admin's to give"`
+	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks the key may be used from. None: anywhere."`
+	Metadata      *map[string]string `json:"metadata,omitempty" nullable:"false" doc:"At most 2 KB in all"`
+	Enabled       *bool              `json:"enabled,omitempty"`
+	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339; empty clears it"`
+	ExpiresAt     *string            `json:"expiresAt,omitempty" doc:"RFC 3339; empty clears it"`
+	ExpiresInDays *integer           `json:"expiresInDays,omitempty" minimum:"1" maximum:"365"`
+}
+
+type limitInput struct {
+	Requests integer `json:"requests" minimum:"1" maximum:"1000000"`
+	Window   integer `json:"window" minimum:"1" maximum:"86400" doc:"Seconds"`
+}
+
+// change is what the fields ask for.
+func (f fields) change(now time.Time) (apikey.Change, error) {
+	c := apikey.Change{
+		Description: f.Description, Unlimited: f.Unlimited, Metadata: f.Metadata, Enabled: f.Enabled,
+	}
+	if f.Name != nil {
+		trimmed := strings.TrimSpace(*f.Name)
+		c.Name = &trimmed
+	}
+	if f.Scopes != nil {
+		scopes := apikey.Scopes(*f.Scopes)
+		c.Scopes = &scopes
+	}
+	if f.RateLimit != nil {
+		c.Limit = &ratelimit.Limit{
+			Requests: int64(f.RateLimit.Requests), Window: time.Duration(f.RateLimit.Window) * time.Second,
+		}
+	}
+	if f.RateLimit != nil && f.Unlimited != nil && *f.Unlimited {
+		return c, wrong("unlimited", "must not be given with rateLimit")
+	}
+	if f.AllowedCIDRs != nil {
+		networks := []netip.Prefix{}
+		for _, text := range *f.AllowedCIDRs {
+			p, err := network(text)
+			if err != nil {
+				return c, wrong("allowedCidrs", "must be networks such as 192.0.2.0/24, or addresses")
+			}
+			networks = append(networks, p)
+		}
+		c.AllowedCIDRs = &networks
+	}
+	var err error
+	if c.NotBefore, err = moment("notBefore", f.NotBefore); err != nil {
+		return c, err
+	}
+	if c.ExpiresAt, err = moment("expiresAt", f.ExpiresAt); err != nil {
+		return c, err
+	}
+	if f.ExpiresInDays != nil {
+		if f.ExpiresAt != nil {
+			return c, wrong("expiresInDays", "must not be given with expiresAt")
+		}
+		at := now.UTC().Truncate(time.Millisecond).AddDate(0, 0, int(*f.ExpiresInDays))
+		c.ExpiresAt = &at
+	}
+	return c, nil
+}
+
+// network reads "10.0.0.0/8", or an address as the network that it is alone in.
+func network(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err == nil && p.Addr().Is4In6() {
+		p, err = netip.ParsePrefix("") // its bits would not mean what they say
+	}
+	return p.Masked(), err
+}
+
+// moment reads a time; an empty text is the zero time, which clears it.
+func moment(field string, text *string) (*time.Time, error) {
+	if text == nil || *text == "" {
+		if text == nil {
+			return nil, nil
+		}
+		return &time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, *text)
+	if err != nil {
+		return nil, wrong(field, "must be a time such as 2027-01-31T12:00:00Z")
+	}
+	if t.Year() < 1970 || t.Year() > 9999 {
+		return nil, wrong(field, "must be between the years 1970 and 9999")
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	return &t, nil
+}
+
+func wrong(field, problem string) error {
+	return &apikey.FieldError{Field: field, Problem: problem, Kind: apikey.ErrInvalid}
+}

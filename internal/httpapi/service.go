@@ -1,0 +1,56 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// health is the last answer of the table, so that asking often costs nothing.
+type health struct {
+	mu    sync.Mutex
+	err   error
+	until time.Time
+}
+
+const (
+	healthyFor    = 5 * time.Second
+	unhealthyFor  = time.Second
+	healthTimeout = 2 * time.Second
+)
+
+type healthOutput struct {
+	Body struct {
+		Status string `json:"status" enum:"ok"`
+	}
+}
+
+func (a *api) registerService(h huma.API) {
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: []string{"service"},
+		Summary: "Whether the service can decide", Description: "503 when the table does not answer. What was found is remembered for 5 seconds.",
+	}, 503), a.healthy)
+}
+
+func (a *api) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error) {
+	a.health.mu.Lock()
+	defer a.health.mu.Unlock()
+	if now := a.Now().Round(0); !now.Before(a.health.until) || now.Before(a.health.until.Add(-healthyFor)) {
+		probe, cancel := context.WithTimeout(ctx, healthTimeout)
+		defer cancel()
+		a.health.err = a.Health(probe)
+		a.health.until = a.Now().Round(0).Add(healthyFor)
+		if a.health.err != nil {
+			a.health.until = a.Now().Round(0).Add(unhealthyFor)
+		}
+	}
+	if a.health.err != nil {
+		return nil, a.failure(ctx, a.health.err)
+	}
+	out := &healthOutput{}
+	out.Body.Status = "ok"
+	return out, nil
+}
