@@ -125,7 +125,7 @@ func (a *api) envelope(err error) *apiError {
 // package-level state. Both are set once, before anything runs.
 func init() {
 	huma.ValidateStrictCasing = true
-	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		if status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
 			return newError(status, "", "")
 		}
@@ -134,6 +134,9 @@ func init() {
 			if errors.As(err, &d) {
 				return explain(d)
 			}
+		}
+		if message == "request body is required" {
+			return newError(http.StatusBadRequest, "", "The body is required")
 		}
 		return newError(http.StatusBadRequest, "", "")
 	}

@@ -13,21 +13,21 @@ type createInput struct {
 	Body struct {
 		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins."`
 		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live"`
-		fields
+		Fields
 	}
 }
 
 type createOutput struct {
 	Location string `header:"Location"`
 	Body     struct {
-		record
+		Record
 		Key string `json:"key" doc:"The key itself. It is never shown again."`
 	}
 }
 
-type keyOutput struct{ Body record }
+type keyOutput struct{ Body Record }
 
-type idInput struct {
+type IDInput struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
@@ -40,14 +40,14 @@ type listInput struct {
 
 type listOutput struct {
 	Body struct {
-		Data       []record `json:"data" nullable:"false"`
+		Data       []Record `json:"data" nullable:"false"`
 		NextCursor string   `json:"nextCursor,omitempty" doc:"There where another page may follow"`
 	}
 }
 
 type updateInput struct {
-	idInput
-	Body fields
+	IDInput
+	Body Fields
 }
 
 const keysPath = "/api/v1/api-keys"
@@ -103,7 +103,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 		return nil, a.failure(ctx, err)
 	}
 	out := &createOutput{Location: keysPath + "/" + k.ID}
-	out.Body.record = recordOf(k, a.Now())
+	out.Body.Record = recordOf(k, a.Now())
 	out.Body.Key = token.Reveal()
 	return out, nil
 }
@@ -120,14 +120,14 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		return nil, a.failure(ctx, err)
 	}
 	out := &listOutput{}
-	out.Body.Data, out.Body.NextCursor = []record{}, page.Next
+	out.Body.Data, out.Body.NextCursor = []Record{}, page.Next
 	for _, k := range page.Keys {
 		out.Body.Data = append(out.Body.Data, recordOf(k, a.Now()))
 	}
 	return out, nil
 }
 
-func (a *api) get(ctx context.Context, in *idInput) (*keyOutput, error) {
+func (a *api) get(ctx context.Context, in *IDInput) (*keyOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Body == (fields{}) {
+	if in.Body == (Fields{}) {
 		return nil, newError(http.StatusBadRequest, "", "The body must have at least one field")
 	}
 	c, err := in.Body.change(a.Now())
@@ -152,7 +152,7 @@ func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
 	return a.one(ctx, r, err)
 }
 
-func (a *api) revoke(ctx context.Context, in *idInput) (*keyOutput, error) {
+func (a *api) revoke(ctx context.Context, in *IDInput) (*keyOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func (a *api) revoke(ctx context.Context, in *idInput) (*keyOutput, error) {
 	return a.one(ctx, r, err)
 }
 
-func (a *api) delete(ctx context.Context, in *idInput) (*struct{}, error) {
+func (a *api) delete(ctx context.Context, in *IDInput) (*struct{}, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err

@@ -9,8 +9,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// record is a key as its owner sees it.
-type record struct {
+// Record is a key as its owner sees it.
+type Record struct {
 	ID           string            `json:"id"`
 	UserID       string            `json:"userId"`
 	Name         string            `json:"name"`
@@ -47,8 +47,8 @@ const (
 	unlimitedWindow   = 60
 )
 
-func recordOf(k *apikey.Key, now time.Time) record {
-	r := record{
+func recordOf(k *apikey.Key, now time.Time) Record {
+	r := Record{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
 		Status: string(k.Status(now)), KeyPrefix: k.KeyPrefix, PublicKey: k.PublicKey().String(),
 		Scopes: append([]string{}, k.Scopes...), RateLimit: limitOf(k), Unlimited: k.Unlimited,
@@ -83,7 +83,7 @@ func usedLimitOf(k *apikey.Key, u ratelimit.Usage, now time.Time) rateLimit {
 }
 
 // meteredRecord is a record with what was spent of it.
-func (a *api) meteredRecord(r apikey.Record) record {
+func (a *api) meteredRecord(r apikey.Record) Record {
 	now := a.Now()
 	rec := recordOf(r.Key, now)
 	rec.RateLimit = usedLimitOf(r.Key, a.Registry.UsageOf(r), now)
@@ -98,8 +98,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// fields are what create and update have in common.
-type fields struct {
+// Fields are what create and update have in common.
+type Fields struct {
 	Name          *string            `json:"name,omitempty" maxLength:"255"`
 	Description   *string            `json:"description,omitempty" maxLength:"1000"`
 	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. None: no scoped route."`
@@ -119,7 +119,7 @@ type limitInput struct {
 }
 
 // change is what the fields ask for.
-func (f fields) change(now time.Time) (apikey.Change, error) {
+func (f Fields) change(now time.Time) (apikey.Change, error) {
 	c := apikey.Change{
 		Description: f.Description, Unlimited: f.Unlimited, Metadata: f.Metadata, Enabled: f.Enabled,
 	}

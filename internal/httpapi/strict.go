@@ -16,7 +16,11 @@ import (
 // it is sure there is one: no name twice, no null, no second value, no text that
 // is not UTF-8. What it says of a body is fixed text.
 var strictJSON = huma.Format{
-	Marshal: func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) },
+	Marshal: func(w io.Writer, v any) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false) // it is no HTML, and people read it
+		return e.Encode(v)
+	},
 	Unmarshal: func(data []byte, v any) error {
 		if err := unambiguous(data); err != nil {
 			return err
