@@ -51,7 +51,7 @@ func (f Format) credential(value string) Credential {
 		return Credential{code: CodeMalformed}
 	}
 	c.token = token
-	if token.Native() && !c.belongsTo(token.ID(), token.t.env) {
+	if token.Native() && !c.belongsTo(token.ID(), token.Environment()) {
 		return Credential{code: CodeMalformed}
 	}
 	return c

@@ -29,7 +29,7 @@ var ErrCannotJudge = errors.New("hashed with a pepper that is not at hand")
 
 // Hasher turns tokens into what is stored of them. It is immutable and prints
 // redacted.
-type Hasher struct{ h *hasherKeys }
+type Hasher struct{ h func() *hasherKeys } // a func for the same reason as a Token's
 
 type hasherKeys struct {
 	index   []byte
@@ -63,7 +63,7 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 		h.peppers = append(h.peppers, newPepper([]byte(p)))
 	}
 	h.peppers = append(h.peppers, newPepper(oldest))
-	return Hasher{h}, nil
+	return Hasher{func() *hasherKeys { return h }}, nil
 }
 
 // newPepper names a pepper by its fingerprint, so that a stored hash can say
@@ -75,8 +75,8 @@ func newPepper(key []byte) pepper {
 
 // Hash returns what to store of t.
 func (h Hasher) Hash(t Token) Secret {
-	newest := h.h.peppers[0]
-	return Secret{Algorithm: algorithmHMAC, Pepper: newest.name, Hash: sum(newest.key, t.t.text)}
+	newest := h.h().peppers[0]
+	return Secret{Algorithm: algorithmHMAC, Pepper: newest.name, Hash: sum(newest.key, t.Reveal())}
 }
 
 // Matches reports whether t opens s. It takes the same time whether it does or
@@ -85,9 +85,9 @@ func (h Hasher) Matches(t Token, s Secret) (bool, error) {
 	if s.Algorithm != algorithmHMAC {
 		return false, ErrCannotJudge
 	}
-	for _, p := range h.h.peppers {
+	for _, p := range h.h().peppers {
 		if p.name == s.Pepper {
-			return hmac.Equal(sum(p.key, t.t.text), s.Hash), nil
+			return hmac.Equal(sum(p.key, t.Reveal()), s.Hash), nil
 		}
 	}
 	return false, ErrCannotJudge
@@ -96,8 +96,8 @@ func (h Hasher) Matches(t Token, s Secret) (bool, error) {
 // Alias is the name under which a foreign token finds its key. It depends on
 // the token's plain SHA-256 alone, so that a hash is enough to make one.
 func (h Hasher) Alias(t Token) string {
-	plain := sha256.Sum256([]byte(t.t.text))
-	mac := hmac.New(sha256.New, h.h.index)
+	plain := sha256.Sum256([]byte(t.Reveal()))
+	mac := hmac.New(sha256.New, h.h().index)
 	mac.Write(plain[:])
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

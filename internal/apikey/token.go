@@ -43,15 +43,18 @@ func NewFormat(prefix string) (Format, error) {
 // prints it by accident: every fmt verb, slog and encoding/json show it
 // redacted, and a Token inside another struct prints as an address. Only
 // [Token.Reveal] gives the text away.
-type Token struct{ t *tokenText }
+type Token struct{ t func() *tokenText }
 
-// tokenText is behind a pointer because fmt does not ask methods of unexported
-// fields: a Token in somebody's struct would otherwise print in full.
+// tokenText is behind a func because fmt does not ask methods of unexported
+// fields: a Token in somebody's struct would print in full, and for some verbs
+// even one behind a pointer.
 type tokenText struct {
 	text string
 	id   string // native tokens only
 	env  Environment
 }
+
+func hide(t *tokenText) Token { return Token{func() *tokenText { return t }} }
 
 // ErrMalformed says that a text cannot be a token of anybody's.
 var ErrMalformed = errors.New("malformed token")
@@ -67,7 +70,7 @@ func (f Format) Parse(text string) (Token, error) {
 	if checksum(text[:len(text)-checksumLength]) != text[len(text)-checksumLength:] {
 		return Token{}, ErrMalformed
 	}
-	return Token{&tokenText{text: text, id: body[:idLength], env: env}}, nil
+	return hide(&tokenText{text: text, id: body[:idLength], env: env}), nil
 }
 
 // New makes a native token from random, which must be a source fit for secrets.
@@ -77,7 +80,7 @@ func (f Format) New(env Environment, random io.Reader) (Token, error) {
 		return Token{}, fmt.Errorf("new token: %w", err)
 	}
 	text := f.prefix + "_" + string(env) + "_" + body
-	return Token{&tokenText{text: text + checksum(text), id: body[:idLength], env: env}}, nil
+	return hide(&tokenText{text: text + checksum(text), id: body[:idLength], env: env}), nil
 }
 
 // KeyPrefix is what lists show of a key: enough to recognise, too little to use.
@@ -110,18 +113,18 @@ func parseForeign(text string) (Token, error) {
 			return Token{}, ErrMalformed
 		}
 	}
-	return Token{&tokenText{text: text}}, nil
+	return hide(&tokenText{text: text}), nil
 }
 
 // Native reports whether the token is of our own making.
-func (t Token) Native() bool { return t.t != nil && t.t.id != "" }
+func (t Token) Native() bool { return t.t != nil && t.t().id != "" }
 
 // ID is the public id inside a native token; a foreign token has none.
 func (t Token) ID() string {
 	if t.t == nil {
 		return ""
 	}
-	return t.t.id
+	return t.t().id
 }
 
 // Environment is the one that a native token names; a foreign token names none.
@@ -129,7 +132,7 @@ func (t Token) Environment() Environment {
 	if t.t == nil {
 		return ""
 	}
-	return t.t.env
+	return t.t().env
 }
 
 // Reveal returns the secret text. It is for the one answer that shows a new
@@ -138,7 +141,7 @@ func (t Token) Reveal() string {
 	if t.t == nil {
 		return ""
 	}
-	return t.t.text
+	return t.t().text
 }
 
 const redacted = "[redacted token]"

@@ -1,0 +1,320 @@
+package apikey_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+func TestThePolicy(t *testing.T) {
+	b := newBench(t)
+	token, foreign := b.token(t), "a-foreign-token-of-a-friend"
+	type edit = func(*apikey.Key)
+	everything := func(k *apikey.Key) { // wrong in every way: the first rule decides
+		k.RevokedAt, k.Enabled, k.NotBefore, k.ExpiresAt = noon, false, noon.Add(time.Hour), noon.Add(-time.Hour)
+		k.Environment, k.AllowedCIDRs, k.Scopes = apikey.Test, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, nil
+	}
+	but := func(e edit) edit { return func(k *apikey.Key) { everything(k); e(k) } }
+	for _, c := range []struct {
+		name  string
+		edit  edit
+		scope string
+		from  string
+		want  apikey.Code
+	}{
+		{"a good key", nil, "", "", apikey.CodeValid},
+		{"a revoked key, first of all", everything, "tts", "192.0.2.1", apikey.CodeRevoked},
+		{"then disabled", but(func(k *apikey.Key) { k.RevokedAt = time.Time{} }), "tts", "192.0.2.1", apikey.CodeDisabled},
+		{"then not yet active", but(func(k *apikey.Key) { k.RevokedAt, k.Enabled = time.Time{}, true }), "tts", "192.0.2.1", apikey.CodeInactive},
+		{"then expired", but(func(k *apikey.Key) { k.RevokedAt, k.Enabled, k.NotBefore = time.Time{}, true, noon }), "tts", "192.0.2.1", apikey.CodeExpired},
+		{"then the environment", but(func(k *apikey.Key) {
+			k.RevokedAt, k.Enabled, k.NotBefore, k.ExpiresAt = time.Time{}, true, noon, noon.Add(time.Second)
+		}), "tts", "192.0.2.1", apikey.CodeWrongEnvironment},
+		{"then the address", func(k *apikey.Key) {
+			k.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		}, "tts", "192.0.2.1", apikey.CodeAddressNotAllowed},
+		{"an address that is not known", func(k *apikey.Key) {
+			k.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
+		}, "", "", apikey.CodeAddressNotAllowed},
+		{"an address within", func(k *apikey.Key) {
+			k.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.0.0.0/8")}
+		}, "", "::ffff:10.1.2.3", apikey.CodeValid},
+		{"then the scope", nil, "tts", "", apikey.CodeInsufficientScope},
+		{"a scope it has", func(k *apikey.Key) { k.Scopes = apikey.Scopes{"tts"} }, "tts", "", apikey.CodeValid},
+		{"a pattern", func(k *apikey.Key) { k.Scopes = apikey.Scopes{"tts:*"} }, "tts:fast", "", apikey.CodeValid},
+		{"everything but keys", func(k *apikey.Key) { k.Scopes = apikey.Scopes{"*"} }, "keys:read", "", apikey.CodeInsufficientScope},
+		{"expiring this instant", func(k *apikey.Key) { k.ExpiresAt = noon }, "", "", apikey.CodeExpired},
+		{"active from this instant", func(k *apikey.Key) { k.NotBefore = noon }, "", "", apikey.CodeValid},
+	} {
+		token := b.token(t)
+		b.issue(t, token, c.edit)
+		r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Scope: c.scope, Cost: 1}
+		if c.from != "" {
+			r.Source = netip.MustParseAddr(c.from)
+		}
+		v, err := b.gate(time.Second).Check(t.Context(), r)
+		if err != nil || v.Code != c.want || v.Key == nil {
+			t.Errorf("%s: %s, %v; want %s", c.name, v.Code, err, c.want)
+		}
+	}
+
+	k := b.issue(t, token, nil)
+	b.issue(t, mustParse(t, b, foreign), nil)
+	other := b.token(t)
+	twisted := []byte(b.token(t).Reveal())
+	twisted[30] ^= 1
+	pair := k.PublicKey().String() + ":" + token.Reveal()
+	for _, c := range []struct {
+		name   string
+		values []string
+		want   apikey.Code
+	}{
+		{"nothing", nil, apikey.CodeMissing},
+		{"empty values", []string{"", " "}, apikey.CodeMissing},
+		{"a JWT is somebody else's", []string{"eyJhbGciOiJub25lIn0.e30.x"}, apikey.CodeMissing},
+		{"too short", []string{"short"}, apikey.CodeMalformed},
+		{"a wrong checksum", []string{string(twisted)}, apikey.CodeMalformed},
+		{"two tokens", []string{token.Reveal(), other.Reveal()}, apikey.CodeMalformed},
+		{"one token twice", []string{token.Reveal(), token.Reveal()}, apikey.CodeValid},
+		{"a pair", []string{pair}, apikey.CodeValid},
+		{"a pair that does not belong together", []string{"pk_live_0000000000000000:" + token.Reveal()}, apikey.CodeMalformed},
+		{"a pair of another environment", []string{"pk_test_" + k.ID + ":" + token.Reveal()}, apikey.CodeMalformed},
+		{"an unknown key", []string{other.Reveal()}, apikey.CodeUnknown},
+		{"a foreign token", []string{foreign}, apikey.CodeValid},
+		{"an unknown foreign token", []string{foreign + "-not"}, apikey.CodeUnknown},
+	} {
+		v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential(c.values...), Cost: 1})
+		if err != nil || v.Code != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.name, v.Code, err, c.want)
+		}
+		if !v.Valid() && v.Key != nil {
+			t.Errorf("%s: the refusal tells of a key", c.name)
+		}
+	}
+}
+
+func mustParse(t testing.TB, b *bench, text string) apikey.Token {
+	t.Helper()
+	token, err := b.format.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestAWrongSecretIsUnknownAndTellsNothing(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, func(k *apikey.Key) { k.Secrets = []apikey.Secret{b.hasher.Hash(b.token(t))} })
+	v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+	if err != nil || v.Code != apikey.CodeUnknown || v.Key != nil {
+		t.Errorf("wrong secret for %s: %s, %v", k.ID, v.Code, err)
+	}
+}
+
+func TestARevocationBitesWithinFreshness(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		wall, mono time.Duration
+		bites      bool
+	}{
+		{"just before", 999 * time.Millisecond, 999 * time.Millisecond, false},
+		{"after", time.Second, time.Second, true},
+		{"after a freeze, which stops the monotonic clock", time.Hour, 0, true},
+		{"after the wall clock was set back", -time.Hour, time.Second, true},
+	} {
+		b := newBench(t)
+		token := b.token(t)
+		k := b.issue(t, token, nil)
+		g := b.gate(time.Second)
+		r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
+		if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
+			t.Fatalf("%s: before: %s, %v", c.name, v.Code, err)
+		}
+		k.RevokedAt = noon
+		if err := b.registry.Store.Update(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+		b.clock.drift(c.wall, c.mono)
+		v, err := g.Check(t.Context(), r)
+		if err != nil || (v.Code == apikey.CodeRevoked) != c.bites {
+			t.Errorf("%s: %s, %v", c.name, v.Code, err)
+		}
+	}
+}
+
+func TestAReadThatTookLongerThanItMayBeTrustedIsNotUsed(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	b.issue(t, token, nil)
+	b.table.during = func() { b.clock.pass(2 * time.Second) }
+	v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+	if err == nil {
+		t.Errorf("judged %s on reads that were too old", v.Code)
+	}
+}
+
+func TestWhatCannotBeDecidedIsAnErrorAndNeverARefusal(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	b.issue(t, token, nil)
+	r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
+	g := b.gate(time.Second)
+	b.table.err = errors.New("no route to host")
+	if v, err := g.Check(t.Context(), r); err == nil {
+		t.Errorf("without a table: %s", v.Code)
+	}
+	b.table.err = nil
+	if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
+		t.Errorf("when it is back: %s, %v", v.Code, err)
+	}
+	b.hasher = newHasher(t, strings.Repeat("x", 32))
+	if v, err := g.Check(t.Context(), r); !errors.Is(err, apikey.ErrCannotJudge) {
+		t.Errorf("without its pepper: %s, %v", v.Code, err)
+	}
+}
+
+func TestReadsAreFew(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	b.issue(t, token, func(k *apikey.Key) { k.Limit.Requests = 1000 })
+	g := b.gate(time.Second)
+	known := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
+	unknown := apikey.Request{Credential: b.format.Credential(b.token(t).Reveal()), Cost: 1}
+	forged := apikey.Request{Credential: b.format.Credential(forge(t, b, token)), Cost: 1}
+	for _, c := range []struct {
+		name  string
+		r     apikey.Request
+		times int
+		every time.Duration
+		most  int
+	}{
+		{"a good key", known, 50, time.Millisecond, 1},
+		{"an unknown id", unknown, 50, time.Millisecond, 1},
+		{"guesses at a known key, one read in 100 ms", forged, 50, 10 * time.Millisecond, 6},
+	} {
+		before := b.table.count()
+		for range c.times {
+			if _, err := g.Check(t.Context(), c.r); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			b.clock.pass(c.every)
+		}
+		if got := b.table.count() - before; got > c.most {
+			t.Errorf("%s: %d reads for %d checks, at most %d wanted", c.name, got, c.times, c.most)
+		}
+	}
+}
+
+// forge is a well-formed token with the id of another one. The checksum is no
+// secret, so anybody can make one.
+func forge(t testing.TB, b *bench, of apikey.Token) string {
+	t.Helper()
+	random := append([]byte{}, make([]byte, 0)...)
+	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for _, digit := range of.ID() {
+		random = append(random, byte(strings.IndexRune(base62, digit)))
+	}
+	for len(random) < 200 {
+		random = append(random, 7)
+	}
+	token, err := b.format.New(apikey.Live, strings.NewReader(string(random)))
+	if err != nil || token.ID() != of.ID() {
+		t.Fatalf("forged %v", err)
+	}
+	return token.Reveal()
+}
+
+func TestASecretJustRotatedInWorksAtOnce(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, nil)
+	g := b.gate(time.Minute)
+	if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal())}); err != nil || !v.Valid() {
+		t.Fatalf("%s, %v", v.Code, err)
+	}
+	next := mustParse(t, b, forge(t, b, token))
+	k.Secrets = append(k.Secrets, b.hasher.Hash(next))
+	if err := b.registry.Store.Update(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.pass(100 * time.Millisecond)
+	if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(next.Reveal())}); err != nil || !v.Valid() {
+		t.Errorf("%s, %v", v.Code, err)
+	}
+}
+
+func TestGarbageDoesNotPushOutGoodKeys(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	b.issue(t, token, nil)
+	g := b.gate(time.Hour)
+	r := apikey.Request{Credential: b.format.Credential(token.Reveal())}
+	if _, err := g.Check(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	for range 150 { // more than are remembered
+		if _, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(b.token(t).Reveal())}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.table.count()
+	if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() || b.table.count() != before {
+		t.Errorf("%s, %v, %d reads", v.Code, err, b.table.count()-before)
+	}
+}
+
+func TestLimitsAndCosts(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: 3, Window: 10 * time.Second} })
+	g, other := b.gate(time.Second), b.gate(time.Second)
+	check := func(g *apikey.Gate, cost int64) (apikey.Verdict, error) {
+		return g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: cost})
+	}
+	for i, c := range []struct {
+		g         *apikey.Gate
+		cost      int64
+		want      apikey.Code
+		remaining int64
+	}{
+		{g, 0, apikey.CodeValid, 3}, {g, 2, apikey.CodeValid, 1}, {other, 0, apikey.CodeValid, 1},
+		{other, 2, apikey.CodeRateLimited, 1}, {other, 1, apikey.CodeValid, 0}, {g, 1, apikey.CodeRateLimited, 0}, {g, 0, apikey.CodeValid, 0},
+	} {
+		v, err := check(c.g, c.cost)
+		if err != nil || v.Code != c.want || v.Usage.Remaining != c.remaining {
+			t.Errorf("step %d: %s with %d left, %v; want %s with %d", i, v.Code, v.Usage.Remaining, err, c.want, c.remaining)
+		}
+		if v.Code == apikey.CodeRateLimited && (v.RetryAfter < time.Second || v.RetryAfter > 12*time.Second) {
+			t.Errorf("step %d: retry after %v", i, v.RetryAfter)
+		}
+	}
+	if _, err := check(g, 4); !errors.Is(err, apikey.ErrInvalid) {
+		t.Errorf("a cost above the limit: %v", err)
+	}
+	k.Unlimited = true
+	if err := b.registry.Store.Update(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.pass(time.Second)
+	for range 5 {
+		if v, err := check(g, 1); err != nil || !v.Valid() {
+			t.Errorf("unlimited: %s, %v", v.Code, err)
+		}
+	}
+}
+
+func TestTheGatewaysClockIsAFloor(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	b.issue(t, token, func(k *apikey.Key) { k.ExpiresAt = noon.Add(time.Minute) })
+	r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Time: noon.Add(2 * time.Minute), Cost: 1}
+	if v, err := b.gate(time.Second).Check(t.Context(), r); err != nil || v.Code != apikey.CodeExpired {
+		t.Errorf("a slow clock let an expired key pass: %s, %v", v.Code, err)
+	}
+}

@@ -1,0 +1,146 @@
+package apikey_test
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/ratelimit"
+)
+
+func TestMain(m *testing.M) { dynamotest.Main(m) }
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// clock is a clock that tests set: wall and monotonic time apart.
+type clock struct {
+	mu  sync.Mutex
+	now apikey.Instant
+}
+
+func newClock() *clock { return &clock{now: apikey.Instant{Wall: noon}} }
+
+func (c *clock) instant() apikey.Instant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) time() time.Time { return c.instant().Wall }
+
+func (c *clock) pass(d time.Duration) { c.drift(d, d) }
+
+func (c *clock) drift(wall, mono time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.Wall, c.now.Mono = c.now.Wall.Add(wall), c.now.Mono+mono
+}
+
+// spy is a real table that counts reads, and can be made to fail or to be slow.
+type spy struct {
+	apikey.Store
+	mu     sync.Mutex
+	reads  int
+	err    error
+	during func()
+}
+
+func (s *spy) Find(ctx context.Context, id string) (apikey.Record, error) {
+	s.mu.Lock()
+	s.reads++
+	err, during := s.err, s.during
+	s.mu.Unlock()
+	if err != nil {
+		return apikey.Record{}, err
+	}
+	r, err := s.Store.Find(ctx, id)
+	if during != nil {
+		during()
+	}
+	return r, err
+}
+
+func (s *spy) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+var master = strings.Repeat("m", 32)
+
+func newHasher(t testing.TB, master string, peppers ...string) apikey.Hasher {
+	t.Helper()
+	h, err := apikey.NewHasher(master, peppers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newFormat(t testing.TB) apikey.Format {
+	t.Helper()
+	f, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// bench is one deployment: a table, a registry, and environments before it.
+type bench struct {
+	clock    *clock
+	table    *spy
+	meters   ratelimit.Store
+	format   apikey.Format
+	hasher   apikey.Hasher
+	registry *apikey.Registry
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	table := dynamotest.NewTable(t)
+	b := &bench{clock: newClock(), table: &spy{Store: table}, meters: table, format: newFormat(t), hasher: newHasher(t, master)}
+	b.registry = &apikey.Registry{
+		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3,
+	}
+	return b
+}
+
+func (b *bench) hashing(context.Context) (apikey.Hasher, error) { return b.hasher, nil }
+
+func (b *bench) gate(freshness time.Duration) *apikey.Gate {
+	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
+		Hasher: b.hashing, Freshness: freshness, Patience: 5 * time.Second,
+		Environments: []apikey.Environment{apikey.Live}, Clock: b.clock.instant, Remember: 100,
+	})
+}
+
+// issue stores a key for a token, as edit wants it.
+func (b *bench) issue(t testing.TB, token apikey.Token, edit func(*apikey.Key)) *apikey.Key {
+	t.Helper()
+	k, err := b.registry.Build(t.Context(), token, "u1", apikey.Live, apikey.Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edit != nil {
+		edit(k)
+	}
+	if err := b.registry.Store.Create(t.Context(), k, 0); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (b *bench) token(t testing.TB) apikey.Token {
+	t.Helper()
+	token, err := b.format.New(apikey.Live, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}

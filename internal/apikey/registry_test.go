@@ -1,0 +1,223 @@
+package apikey_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// caller issues a key and returns who comes with it.
+func (b *bench) caller(t testing.TB, user string, edit func(*apikey.Key)) apikey.Caller {
+	t.Helper()
+	k := b.issue(t, b.token(t), func(k *apikey.Key) {
+		k.UserID, k.Scopes = user, apikey.Scopes{"tts", "tts:*", apikey.ScopeRead, apikey.ScopeWrite}
+		if edit != nil {
+			edit(k)
+		}
+	})
+	return apikey.Caller{KeyID: k.ID, UserID: k.UserID, Scopes: k.Scopes}
+}
+
+func admin(k *apikey.Key) { k.Scopes, k.Unlimited = apikey.Scopes{apikey.ScopeAdmin}, true }
+
+func TestACallerGrantsAtMostWhatItHas(t *testing.T) {
+	limits := func(k *apikey.Key) {
+		k.Limit = ratelimit.Limit{Requests: 10, Window: time.Minute}
+		k.ExpiresAt = noon.Add(time.Hour)
+		k.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	}
+	limit := func(n int64, w time.Duration) apikey.Change {
+		return apikey.Change{Limit: &ratelimit.Limit{Requests: n, Window: w}}
+	}
+	cidr := func(text string) apikey.Change {
+		return apikey.Change{AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix(text)}}
+	}
+	for _, c := range []struct {
+		name   string
+		change apikey.Change
+		param  string // empty: allowed
+	}{
+		{"nothing", apikey.Change{}, ""},
+		{"its own scope", apikey.Change{Scopes: &apikey.Scopes{"tts", "tts:fast", "tts:*"}}, ""},
+		{"another scope", apikey.Change{Scopes: &apikey.Scopes{"stt"}}, "scopes"},
+		{"a wider pattern", apikey.Change{Scopes: &apikey.Scopes{"tt*"}}, "scopes"},
+		{"admin", apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeAdmin}}, "scopes"},
+		{"its own limit", limit(10, time.Minute), ""},
+		{"more requests", limit(11, time.Minute), "rateLimit"},
+		{"the same in half the time", limit(10, 30*time.Second), "rateLimit"},
+		{"half in half the time", limit(5, 30*time.Second), ""},
+		{"no limit", apikey.Change{Unlimited: ptr(true)}, "unlimited"},
+		{"an earlier end", apikey.Change{ExpiresAt: ptr(noon.Add(time.Minute))}, ""},
+		{"a later end", apikey.Change{ExpiresAt: ptr(noon.Add(2 * time.Hour))}, "expiresAt"},
+		{"no end", apikey.Change{ExpiresAt: ptr(time.Time{})}, "expiresAt"},
+		{"a narrower network", cidr("10.1.0.0/16"), ""},
+		{"a wider network", cidr("0.0.0.0/0"), "allowedCidrs"},
+		{"any network", apikey.Change{AllowedCIDRs: &[]netip.Prefix{}}, "allowedCidrs"},
+	} {
+		b := newBench(t)
+		who := b.caller(t, "u1", limits)
+		k, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, c.change)
+		refused(t, "create with "+c.name, err, c.param)
+		if err == nil && (k.Unlimited || !k.Limit.Within(ratelimit.Limit{Requests: 10, Window: time.Minute}) ||
+			k.ExpiresAt.IsZero() || len(k.AllowedCIDRs) == 0) {
+			t.Errorf("create with %s: got more than the caller has: %+v", c.name, k)
+		}
+		// It cannot raise its own key either.
+		_, err = b.registry.Update(t.Context(), who, who.KeyID, c.change)
+		refused(t, "update own key with "+c.name, err, c.param)
+		// An admin may do all of it.
+		if _, _, err := b.registry.Create(t.Context(), b.caller(t, "root", admin), "u1", apikey.Live, c.change); err != nil {
+			t.Errorf("admin with %s: %v", c.name, err)
+		}
+	}
+}
+
+func refused(t *testing.T, what string, err error, param string) {
+	t.Helper()
+	var field *apikey.FieldError
+	switch {
+	case param == "" && err != nil:
+		t.Errorf("%s: %v", what, err)
+	case param != "" && (!errors.As(err, &field) || field.Field != param || !errors.Is(err, apikey.ErrForbidden)):
+		t.Errorf("%s: %v, want %s forbidden", what, err, param)
+	}
+}
+
+func TestUsersSeeAndTouchOnlyTheirOwn(t *testing.T) {
+	b := newBench(t)
+	mine, yours, root := b.caller(t, "u1", nil), b.caller(t, "u2", nil), b.caller(t, "root", admin)
+	for _, c := range []struct {
+		name string
+		who  apikey.Caller
+		want error
+	}{{"its owner", yours, nil}, {"another user", mine, apikey.ErrNotFound}, {"an admin", root, nil}} {
+		_, err := b.registry.Find(t.Context(), c.who, yours.KeyID)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s finds: %v", c.name, err)
+		}
+		_, err = b.registry.Update(t.Context(), c.who, yours.KeyID, apikey.Change{Name: ptr("x")})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s updates: %v", c.name, err)
+		}
+	}
+	if _, err := b.registry.Revoke(t.Context(), mine, yours.KeyID); !errors.Is(err, apikey.ErrNotFound) {
+		t.Errorf("revoke another's: %v", err)
+	}
+	if err := b.registry.Delete(t.Context(), mine, yours.KeyID); !errors.Is(err, apikey.ErrNotFound) {
+		t.Errorf("delete another's: %v", err)
+	}
+	if _, err := b.registry.List(t.Context(), mine, apikey.Query{UserID: "u2", Limit: 10}); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("list another's: %v", err)
+	}
+	if _, _, err := b.registry.Create(t.Context(), mine, "u2", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("create for another: %v", err)
+	}
+	reader := mine
+	reader.Scopes = apikey.Scopes{apikey.ScopeRead}
+	if _, err := b.registry.Revoke(t.Context(), reader, mine.KeyID); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("revoke with keys:read: %v", err)
+	}
+}
+
+// A cursor of one user's list, given by another user, leads into the other's.
+func TestACursorLeadsNowhereElse(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	for _, user := range []string{"u1", "u1", "u1", "u2", "u2"} {
+		b.clock.pass(time.Second)
+		if _, _, err := b.registry.Create(t.Context(), root, user, apikey.Live, apikey.Change{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := b.registry.List(t.Context(), root, apikey.Query{UserID: "u1", Limit: 1})
+	if err != nil || len(page.Keys) != 1 || page.Next == "" {
+		t.Fatalf("first page: %d keys, next %q, %v", len(page.Keys), page.Next, err)
+	}
+	seen := 1
+	for cursor := page.Next; cursor != ""; {
+		page, err = b.registry.List(t.Context(), root, apikey.Query{UserID: "u1", Limit: 1, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, cursor = seen+len(page.Keys), page.Next
+		foreign, err := b.registry.List(t.Context(), root, apikey.Query{UserID: "u2", Limit: 10, Cursor: cmpOr(cursor, page.Next)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range foreign.Keys {
+			if k.UserID != "u2" {
+				t.Errorf("u2's list shows a key of %s", k.UserID)
+			}
+		}
+	}
+	if seen != 3 {
+		t.Errorf("paged over %d of 3 keys", seen)
+	}
+	for _, bad := range []string{"x", "e30", "MjAyNi0xMS0yNFQxMjowMDowMC4wMDBaI3U", strings.Repeat("A", 300)} {
+		if _, err := b.registry.List(t.Context(), root, apikey.Query{Limit: 1, Cursor: bad}); !errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("cursor %q: %v", bad, err)
+		}
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func TestRevokingIsForGood(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	k, _, err := b.registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first time.Time
+	for range 2 {
+		r, err := b.registry.Revoke(t.Context(), root, k.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.IsZero() {
+			first = r.Key.RevokedAt
+		}
+		if !r.Key.RevokedAt.Equal(first) || r.Key.Status(b.clock.time()) != apikey.StatusRevoked {
+			t.Errorf("revoked at %v, then %v", first, r.Key.RevokedAt)
+		}
+		b.clock.pass(time.Second)
+	}
+	if _, err := b.registry.Update(t.Context(), root, k.ID, apikey.Change{Enabled: ptr(true)}); !errors.Is(err, apikey.ErrConflict) {
+		t.Errorf("update of a revoked key: %v", err)
+	}
+}
+
+func TestAUserHoldsOnlySoMany(t *testing.T) {
+	b := newBench(t)
+	who := b.caller(t, "u1", nil) // the first of three
+	var last *apikey.Key
+	for range 2 {
+		k, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = k
+	}
+	if _, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrTooManyKeys) {
+		t.Errorf("a fourth of three: %v", err)
+	}
+	if _, err := b.registry.Revoke(t.Context(), who, last.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{}); err != nil {
+		t.Errorf("after one was revoked: %v", err)
+	}
+}

@@ -1,0 +1,174 @@
+package apikey_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"latchkey/internal/apikey"
+)
+
+func TestANativeTokenIsParsedAsItWasMade(t *testing.T) {
+	f := newFormat(t)
+	for _, env := range []apikey.Environment{apikey.Live, apikey.Test} {
+		made, err := f.New(env, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := made.Reveal()
+		if !strings.HasPrefix(text, "sk_"+string(env)+"_") || len(text) != len("sk_live_")+54 {
+			t.Errorf("a token looks like %q…, %d long", text[:8], len(text))
+		}
+		parsed, err := f.Parse(text)
+		if err != nil || !parsed.Native() || parsed.ID() != made.ID() || parsed.Environment() != env || parsed.Reveal() != text {
+			t.Errorf("parsed: native %v, %v", parsed.Native(), err)
+		}
+		if got := f.KeyPrefix(env, made.ID()); got != text[:len("sk_live_")+4] {
+			t.Errorf("key prefix %q", got)
+		}
+	}
+}
+
+func TestWhatIsAToken(t *testing.T) {
+	f := newFormat(t)
+	made, err := f.New(apikey.Live, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := made.Reveal()
+	wrong := []byte(good)
+	wrong[20] ^= 1
+	for _, c := range []struct {
+		name, text     string
+		native, refuse bool
+	}{
+		{"our own", good, true, false},
+		{"our own with another letter", string(wrong), false, true},
+		{"our own cut short is foreign", good[:40], false, false},
+		{"sk_live_ with 32 hex is foreign", "sk_live_" + strings.Repeat("0af3", 8), false, false},
+		{"16 characters", strings.Repeat("a", 16), false, false},
+		{"128 characters", strings.Repeat("a", 128), false, false},
+		{"15 characters", strings.Repeat("a", 15), false, true},
+		{"129 characters", strings.Repeat("a", 129), false, true},
+		{"nothing", "", false, true},
+		{"a space", "aaaaaaaa aaaaaaaa", false, true},
+		{"a comma", "aaaaaaaa,aaaaaaaa", false, true},
+		{"a control character", "aaaaaaaa\x00aaaaaaaa", false, true},
+		{"not ASCII", "aaaaaaaaéaaaaaaaa", false, true},
+	} {
+		token, err := f.Parse(c.text)
+		if c.refuse != errors.Is(err, apikey.ErrMalformed) || token.Native() != c.native {
+			t.Errorf("%s: native %v, %v", c.name, token.Native(), err)
+		}
+	}
+}
+
+func TestATokenNeverPrints(t *testing.T) {
+	f := newFormat(t)
+	token, err := f.New(apikey.Live, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasher := newHasher(t, master, strings.Repeat("pepper", 4))
+	type holder struct {
+		Public  apikey.Token
+		private apikey.Token
+		hasher  apikey.Hasher
+		request apikey.Request
+	}
+	h := holder{token, token, hasher, apikey.Request{Credential: f.Credential(token.Reveal())}}
+	var out bytes.Buffer
+	for _, v := range []any{token, &token, h, &h, []any{token, h}, map[string]any{"t": token}, hasher, h.request, fmt.Errorf("%v %w", token, apikey.ErrMalformed)} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t", "%c", "%08v"} {
+			fmt.Fprintf(&out, verb+"\n", v)
+		}
+		for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))} {
+			logger.Info("m", "v", v)
+		}
+		_ = json.NewEncoder(&out).Encode(v) // some cannot be encoded, which tells nothing either
+	}
+	for _, secret := range []string{token.Reveal()[10:], fmt.Sprintf("%x", token.Reveal()), master, "pepperpepper"} {
+		if strings.Contains(strings.ToLower(out.String()), strings.ToLower(secret)) {
+			for line := range strings.Lines(out.String()) {
+				if strings.Contains(strings.ToLower(line), strings.ToLower(secret)) {
+					t.Errorf("a secret was printed: %s", line)
+				}
+			}
+		}
+	}
+}
+
+// What parses, formats back to itself: no two texts are one token.
+func FuzzParse(f *testing.F) {
+	format := newFormat(f)
+	made, err := format.New(apikey.Test, rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{made.Reveal(), made.Reveal()[1:], "sk_live_0af30af30af30af30af30af30af30af3", "", "pk_live_0123456789abcdef:x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		token, err := format.Parse(text)
+		if err != nil {
+			return
+		}
+		if token.Reveal() != text {
+			t.Errorf("%q was parsed as another token", text)
+		}
+		if token.Native() && (!apikey.ValidID(token.ID()) || !strings.Contains(text, token.ID())) {
+			t.Errorf("%q has id %q", text, token.ID())
+		}
+		if again, err := format.Parse(token.Reveal()); err != nil || again.ID() != token.ID() {
+			t.Errorf("%q parses once only", text)
+		}
+	})
+}
+
+func TestWhereACredentialStands(t *testing.T) {
+	for in, want := range map[string]string{
+		"Bearer abc": "abc", "bEARER  abc ": "abc", "abc": "abc", "Basic dXNlcg==": "", "Bearer": "", "": "",
+		"AWS4-HMAC-SHA256 Credential=x": "",
+	} {
+		if got := apikey.FromAuthorization(in); got != want {
+			t.Errorf("Authorization %q carries %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestAPepperThatIsNotAtHandIsNoRefusal(t *testing.T) {
+	f := newFormat(t)
+	token, err := f.New(apikey.Live, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := newHasher(t, master)
+	rotated := newHasher(t, master, "a-new-pepper-of-some-length")
+	other := newHasher(t, strings.Repeat("o", 32))
+	for _, c := range []struct {
+		name    string
+		with    apikey.Hasher
+		secret  apikey.Secret
+		matches bool
+		cannot  bool
+	}{
+		{"the same pepper", old, old.Hash(token), true, false},
+		{"an older pepper", rotated, old.Hash(token), true, false},
+		{"a newer pepper than is known", old, rotated.Hash(token), false, true},
+		{"another deployment's", other, old.Hash(token), false, true},
+		{"an unknown algorithm", old, apikey.Secret{Algorithm: "rot13"}, false, true},
+	} {
+		ok, err := c.with.Matches(token, c.secret)
+		if ok != c.matches || errors.Is(err, apikey.ErrCannotJudge) != c.cannot {
+			t.Errorf("%s: %v, %v", c.name, ok, err)
+		}
+	}
+	if old.Alias(token) != rotated.Alias(token) || old.Alias(token) == other.Alias(token) {
+		t.Error("an alias must depend on the master alone")
+	}
+}
