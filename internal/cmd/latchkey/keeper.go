@@ -46,11 +46,10 @@ func (k keeper) watch(ctx context.Context, e *engine.Engine) <-chan struct{} {
 
 // restart tries until it works, at the same place. Nil: ctx came first.
 func (k keeper) restart(ctx context.Context, endpoint string) *engine.Engine {
-	at, err := url.Parse(endpoint)
+	port, err := portFrom(endpoint)
 	if err != nil {
 		panic(err) // the engine's own
 	}
-	port, _ := strconv.Atoi(at.Port())
 	for {
 		select {
 		case <-ctx.Done():
@@ -63,4 +62,12 @@ func (k keeper) restart(ctx context.Context, endpoint string) *engine.Engine {
 		}
 		k.logger.Error("start the engine", "error", err)
 	}
+}
+
+func portFrom(endpoint string) (int, error) {
+	at, err := url.Parse(endpoint)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(at.Port())
 }

@@ -1,0 +1,343 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/engine"
+)
+
+// The test binary is also the program: so it is a process of its own, which can
+// be ended and killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("LATCHKEY_TEST_RUN_MAIN") == "1" {
+		main()
+		return
+	}
+	dynamotest.Main(m)
+}
+
+func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(program, args...)
+	c.Env = append(os.Environ(), "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE_DIR="+dynamotest.Engine().Dir,
+		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"))
+	c.Env = append(c.Env, environment...)
+	return c
+}
+
+// stack is a running `latchkey dev`.
+type stack struct {
+	url, root, state string
+	process          *exec.Cmd
+	log              *safeBuffer
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+var ready = regexp.MustCompile(`ready at (http://\S+)\n\nadmin key   (\S+)\n`)
+
+func start(t testing.TB, state string, environment ...string) *stack {
+	t.Helper()
+	s := &stack{state: state, log: &safeBuffer{}}
+	s.process = command(t, append([]string{"PORT=0", "STATE=" + state}, environment...), "dev")
+	s.process.Stderr = s.log
+	out, err := s.process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.end(syscall.SIGKILL) })
+	var text strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		text.WriteString(lines.Text() + "\n")
+		if m := ready.FindStringSubmatch(text.String()); m != nil {
+			s.url, s.root = m[1], m[2]
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return s
+		}
+	}
+	t.Fatalf("the stack did not start: %s\n%s", text.String(), s.log)
+	return nil
+}
+
+// end sends a signal and waits.
+func (s *stack) end(signal syscall.Signal) error {
+	_ = s.process.Process.Signal(signal)
+	return s.process.Wait()
+}
+
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	json   map[string]any
+}
+
+// send makes one request; headers are "Name: value".
+func (s *stack) send(t testing.TB, method, path, body string, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: response.StatusCode, header: response.Header, text: string(text)}
+	_ = json.Unmarshal(text, &a.json) // an answer without JSON has none
+	return a
+}
+
+func (s *stack) admin() string { return "Authorization: Bearer " + s.root }
+
+// create makes a key and returns its id and token.
+func (s *stack) create(t testing.TB, body string) (id, token string) {
+	t.Helper()
+	a := s.send(t, "POST", "/api/v1/api-keys", body, s.admin())
+	if a.status != 201 {
+		t.Fatalf("create: %d %s", a.status, a.text)
+	}
+	return a.json["id"].(string), a.json["key"].(string)
+}
+
+func (s *stack) whoami(t testing.TB, token string) answer {
+	t.Helper()
+	return s.send(t, "GET", "/api/v1/whoami", "", "X-API-Key: "+token)
+}
+
+// isError checks status and envelope.
+func (a answer) isError(t testing.TB, what string, status int, code string) {
+	t.Helper()
+	e, _ := a.json["error"].(map[string]any)
+	_, hasParam := e["param"]
+	if a.status != status || e["code"] != code || e["message"] == "" || e["type"] == nil || !hasParam {
+		t.Errorf("%s: %d %s; want %d %s in the envelope", what, a.status, a.text, status, code)
+	}
+}
+
+func TestTheStraightPath(t *testing.T) {
+	s := start(t, t.TempDir())
+	id, token := s.create(t, `{"name":"demo","userId":"u1","scopes":["tts"],"rateLimit":{"requests":5,"window":10}}`)
+
+	v := s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+token+`","scope":"tts"}`)
+	if v.status != 200 || v.json["valid"] != true || v.json["keyId"] != id || v.json["userId"] != "u1" {
+		t.Errorf("validate: %d %s", v.status, v.text)
+	}
+	for i, how := range [][2]string{
+		{"", "X-API-Key: " + token}, {"", "x-api-key: " + token}, {"", "Authorization: bearer " + token},
+		{"", "Authorization: " + token}, {"?api_key=" + token, "Accept: */*"},
+	} {
+		a := s.send(t, "GET", "/api/v1/whoami"+how[0], "", how[1])
+		if a.status != 200 || a.json["keyId"] != id || a.header.Get("X-RateLimit-Limit") != "5" ||
+			a.header.Get("X-RateLimit-Remaining") != string(rune('4'-i)) || a.header.Get("X-RateLimit-Reset") == "" {
+			t.Errorf("call %d: %d %s %v", i+1, a.status, a.text, a.header)
+		}
+	}
+	a := s.whoami(t, token)
+	a.isError(t, "over the limit", 429, "rate_limit_exceeded")
+	if a.header.Get("Retry-After") == "" || a.header.Get("X-RateLimit-Remaining") != "0" || a.header.Get("X-RateLimit-Limit") != "5" {
+		t.Errorf("429 has headers %v", a.header)
+	}
+
+	if a := s.send(t, "POST", "/api/v1/api-keys/"+id+"/revoke", "", s.admin()); a.status != 200 || a.json["status"] != "revoked" {
+		t.Errorf("revoke: %d %s", a.status, a.text)
+	}
+	time.Sleep(time.Second) // the published bound
+	a = s.whoami(t, token)
+	a.isError(t, "revoked", 401, "invalid_api_key")
+	if a.header.Get("WWW-Authenticate") == "" {
+		t.Error("401 without WWW-Authenticate")
+	}
+	for range 200 {
+		if a := s.send(t, "GET", "/api/v1/api-keys/"+id, "", s.admin()); a.status != 200 {
+			t.Fatalf("admin: %d %s", a.status, a.text)
+		}
+	}
+	s.send(t, "GET", "/api/v1/nothing", "", s.admin()).isError(t, "an unknown route", 404, "not_found")
+	for _, secret := range []string{token[8:], s.root[8:]} {
+		if strings.Contains(s.log.String(), secret) {
+			t.Error("a token is in the log")
+		}
+	}
+	if !strings.Contains(s.log.String(), "code=rate_limited keyId="+id) || !strings.Contains(s.log.String(), "code=revoked_key keyId="+id) {
+		t.Errorf("refusals are not in the log:\n%s", s.log)
+	}
+}
+
+func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
+	s := start(t, t.TempDir(), "FRESHNESS=0")
+	stamp := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339Nano) }
+	_, expired := s.create(t, `{"expiresAt":"`+stamp(300*time.Millisecond)+`"}`)
+	_, early := s.create(t, `{"notBefore":"`+stamp(time.Hour)+`"}`)
+	id, disabled := s.create(t, `{}`)
+	if a := s.send(t, "PATCH", "/api/v1/api-keys/"+id, `{"enabled":false}`, s.admin()); a.status != 200 || a.json["status"] != "disabled" {
+		t.Fatalf("disable: %d %s", a.status, a.text)
+	}
+	deletedID, deleted := s.create(t, `{}`)
+	if a := s.send(t, "DELETE", "/api/v1/api-keys/"+deletedID, "", s.admin()); a.status != 204 || a.text != "" {
+		t.Fatalf("delete: %d %s", a.status, a.text)
+	}
+	_, elsewhere := s.create(t, `{"allowedCidrs":["192.0.2.0/24"]}`)
+	time.Sleep(300 * time.Millisecond)
+	for code, token := range map[string]string{
+		"missing_key": "", "malformed_key": "sk_live", "expired_key": expired, "inactive_key": early,
+		"disabled_key": disabled, "unknown_key": deleted, "address_not_allowed": elsewhere,
+	} {
+		s.whoami(t, token).isError(t, code, 401, "invalid_api_key")
+		if !strings.Contains(s.log.String(), "code="+code) {
+			t.Errorf("%s is not in the log", code)
+		}
+		if code == "address_not_allowed" {
+			continue // validate knows no address
+		}
+		v := s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+token+`"}`)
+		if v.status != 200 || v.json["valid"] != false || v.json["code"] != code || v.json["error"] == "" {
+			t.Errorf("validate %s: %d %s", code, v.status, v.text)
+		}
+	}
+}
+
+func TestAStoppedEngineIsA503AndItRecovers(t *testing.T) {
+	o := dynamotest.Engine()
+	o.Data = t.TempDir()
+	e, err := engine.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Stop() }()
+	s := start(t, t.TempDir(), "DYNAMODB_ENDPOINT="+e.Endpoint(), "ROOT_KEY=an-admin-key-of-my-own")
+	_, token := s.create(t, `{}`)
+	if a := s.whoami(t, token); a.status != 200 {
+		t.Fatalf("before: %d %s", a.status, a.text)
+	}
+	if err := e.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []string{token, "sk_live_some-unknown-token"} {
+		a := s.whoami(t, wrong)
+		a.isError(t, "without a table", 503, "unavailable")
+		if a.header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+	}
+	s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+token+`"}`).isError(t, "validate", 503, "unavailable")
+	o.Port = portOf(t, e.Endpoint())
+	if e, err = engine.Start(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.whoami(t, token); a.status != 200 {
+		t.Errorf("when it is back: %d %s", a.status, a.text)
+	}
+}
+
+func TestAKillLosesNoKey(t *testing.T) {
+	state := t.TempDir()
+	s := start(t, state)
+	_, token := s.create(t, `{"unlimited":true}`)
+	if err := s.end(syscall.SIGKILL); err == nil {
+		t.Fatal("it was not killed")
+	}
+	again := start(t, state)
+	if again.root != s.root {
+		t.Error("the admin key is another one")
+	}
+	if a := again.whoami(t, token); a.status != 200 || a.json["unlimited"] != true {
+		t.Errorf("a key after a kill: %d %s", a.status, a.text)
+	}
+	key, err := os.Stat(filepath.Join(state, "root-key"))
+	if err != nil || key.Mode().Perm() != 0o600 {
+		t.Errorf("root-key: %v, %v", key.Mode(), err)
+	}
+
+	// init reaches the running stack's table.
+	out, err := command(t, nil, "init", "--state", state, "--user", "ops").Output()
+	if err != nil {
+		t.Fatalf("init: %v", err)
+	}
+	a := again.whoami(t, strings.TrimSpace(string(out)))
+	if a.status != 200 || a.json["userId"] != "ops" {
+		t.Errorf("a key of init: %d %s", a.status, a.text)
+	}
+
+	endpoint, err := os.ReadFile(filepath.Join(state, "endpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.end(syscall.SIGTERM); err != nil {
+		t.Errorf("SIGTERM: %v", err)
+	}
+	if _, err := http.Get(strings.TrimSpace(string(endpoint))); err == nil {
+		t.Error("its engine outlived it")
+	}
+}
+
+func portOf(t testing.TB, endpoint string) int {
+	t.Helper()
+	port, err := portFrom(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func TestAMisspeltCommandFails(t *testing.T) {
+	for _, args := range [][]string{{}, {"devv"}, {"dev", "x"}, {"init", "--stat", "x"}} {
+		err := command(t, nil, args...).Run()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+			t.Errorf("latchkey %s: %v, want exit code 2", strings.Join(args, " "), err)
+		}
+	}
+	if err := command(t, nil, "init", "--state", t.TempDir()).Run(); err == nil {
+		t.Error("init without a stack succeeds")
+	}
+}
