@@ -203,6 +203,9 @@ func TestTheStraightPath(t *testing.T) {
 		}
 	}
 	s.send(t, "GET", "/api/v1/nothing", "", s.admin()).isError(t, "an unknown route", 404, "not_found")
+	if err := s.end(syscall.SIGTERM); err != nil { // now all of its log is here
+		t.Errorf("SIGTERM: %v", err)
+	}
 	for _, secret := range []string{token[8:], s.root[8:]} {
 		if strings.Contains(s.log.String(), secret) {
 			t.Error("a token is in the log")
@@ -228,20 +231,27 @@ func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
 	}
 	_, elsewhere := s.create(t, `{"allowedCidrs":["192.0.2.0/24"]}`)
 	time.Sleep(300 * time.Millisecond)
+	var codes []string
 	for code, token := range map[string]string{
 		"missing_key": "", "malformed_key": "sk_live", "expired_key": expired, "inactive_key": early,
 		"disabled_key": disabled, "unknown_key": deleted, "address_not_allowed": elsewhere,
 	} {
 		s.whoami(t, token).isError(t, code, 401, "invalid_api_key")
-		if !strings.Contains(s.log.String(), "code="+code) {
-			t.Errorf("%s is not in the log", code)
-		}
+		codes = append(codes, code)
 		if code == "address_not_allowed" {
 			continue // validate knows no address
 		}
 		v := s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+token+`"}`)
 		if v.status != 200 || v.json["valid"] != false || v.json["code"] != code || v.json["error"] == "" {
 			t.Errorf("validate %s: %d %s", code, v.status, v.text)
+		}
+	}
+	if err := s.end(syscall.SIGTERM); err != nil {
+		t.Errorf("SIGTERM: %v", err)
+	}
+	for _, code := range codes {
+		if !strings.Contains(s.log.String(), "code="+code) {
+			t.Errorf("%s is not in the log", code)
 		}
 	}
 }

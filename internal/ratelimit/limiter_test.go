@@ -1,0 +1,239 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"latchkey/internal/ratelimit"
+)
+
+var morning = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
+
+type hands struct{ now time.Time }
+
+func (h *hands) time() time.Time { return h.now }
+
+// A long, random history of one meter, beside a plain list of what was admitted
+// and when: no denial without reason, no retry too early or later than need be,
+// no remaining that is not there.
+func TestTheMeterAgreesWithAPlainList(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		limit := ratelimit.Limit{
+			Requests: rapid.Int64Range(1, 20).Draw(rt, "requests"),
+			Window:   time.Duration(rapid.IntRange(10, 600).Draw(rt, "window")) * time.Second,
+		}
+		slice := ratelimit.Slice(limit.Window)
+		at := func(t time.Time) int64 { return t.UnixNano() / int64(slice) }
+		h := &hands{morning}
+		store := &item{}
+		limiter := ratelimit.New(store, h.time, 10)
+		var list []int64 // the slice of each admitted token
+		inWindow := func() (n int64) {
+			for _, s := range list {
+				if s >= at(h.now)-60 {
+					n++
+				}
+			}
+			return n
+		}
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			h.now = h.now.Add(time.Duration(rapid.Int64Range(0, int64(limit.Window)/3).Draw(rt, "pass")))
+			n := rapid.Int64Range(1, limit.Requests).Draw(rt, "n")
+			room := limit.Requests - inWindow()
+			d, err := limiter.Take(t.Context(), "k", limit, n, time.Time{})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if d.Admitted != (room >= n) {
+				rt.Fatalf("take %d of %d: admitted %v", n, room, d.Admitted)
+			}
+			if d.Admitted {
+				room -= n
+				for range n {
+					list = append(list, at(h.now))
+				}
+			}
+			if d.Usage.Remaining != room {
+				rt.Fatalf("%d remain, want %d", d.Usage.Remaining, room)
+			}
+			if peek := limiter.Peek("k", limit, time.Time{}); peek != d.Usage {
+				rt.Fatalf("peek %+v, take %+v", peek, d.Usage)
+			}
+			if len(store.meter.Marks) > 62 {
+				rt.Fatalf("%d marks", len(store.meter.Marks))
+			}
+			if !d.Admitted {
+				denied := h.now
+				h.now = denied.Add(d.RetryAfter)
+				if limit.Requests-inWindow() < n {
+					rt.Fatalf("retry after %v is too early", d.RetryAfter)
+				}
+				if h.now = denied.Add(d.RetryAfter - time.Second); d.RetryAfter > time.Second && limit.Requests-inWindow() >= n {
+					rt.Fatalf("retry after %v is later than need be", d.RetryAfter)
+				}
+				h.now = denied
+			}
+			if reset := d.Usage.Reset; reset.Before(h.now) {
+				rt.Fatalf("reset %v has passed", reset)
+			}
+		}
+		// At reset the window is empty.
+		h.now = limiter.Peek("k", limit, time.Time{}).Reset
+		if n := inWindow(); n != 0 {
+			rt.Fatalf("at reset %d are left in the window", n)
+		}
+	})
+}
+
+func TestADenialSpendsNothing(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	limit := ratelimit.Limit{Requests: 3, Window: time.Minute}
+	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
+	take := func(l *ratelimit.Limiter, n int64) bool {
+		t.Helper()
+		d, err := l.Take(t.Context(), "k", limit, n, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Admitted
+	}
+	if !take(one, 2) || take(two, 2) || !take(two, 1) || take(one, 1) {
+		t.Error("2, then 2 more of 1, then 1, then 1 of 0 must be: yes, no, yes, no")
+	}
+	if store.meter.Used != 3 {
+		t.Errorf("%d spent of 3", store.meter.Used)
+	}
+	before := store.spends
+	for range 10 {
+		take(one, 1)
+	}
+	if store.spends != before {
+		t.Errorf("denials from memory wrote %d times", store.spends-before)
+	}
+}
+
+func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
+	h := &hands{morning}
+	limiter := ratelimit.New(&item{}, h.time, 10)
+	for i, c := range []struct {
+		pass  time.Duration
+		limit ratelimit.Limit
+		n     int64
+		want  bool
+		left  int64
+	}{
+		{0, ratelimit.Limit{Requests: 10, Window: time.Minute}, 4, true, 6},
+		{0, ratelimit.Limit{Requests: 3, Window: time.Minute}, 1, false, 0},
+		{0, ratelimit.Limit{Requests: 5, Window: time.Minute}, 1, true, 0},
+		{0, ratelimit.Limit{Requests: 6, Window: time.Hour}, 1, true, 0},   // what lies in the old window counts
+		{0, ratelimit.Limit{Requests: 7, Window: time.Minute}, 1, true, 0}, // and so it does back again
+		{62 * time.Second, ratelimit.Limit{Requests: 7, Window: time.Minute}, 7, true, 0},
+	} {
+		h.now = h.now.Add(c.pass)
+		d, err := limiter.Take(t.Context(), "k", c.limit, c.n, time.Time{})
+		if err != nil || d.Admitted != c.want || d.Usage.Remaining != c.left {
+			t.Errorf("step %d: admitted %v, %d left, %v; want %v, %d", i, d.Admitted, d.Usage.Remaining, err, c.want, c.left)
+		}
+	}
+}
+
+func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	store.onCommit = func() {
+		if store.spends == 1 {
+			h.now = h.now.Add(10 * time.Second)
+		}
+	}
+	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Limit{Requests: 10, Window: time.Minute}, 1, time.Time{})
+	if err != nil || !d.Admitted || store.meter.Used != 2 || d.Usage.Remaining != 8 {
+		t.Errorf("%+v, %v, %d counted; want admitted with 2 counted", d, err, store.meter.Used)
+	}
+}
+
+func TestLosingToOthersEnds(t *testing.T) {
+	store := &contested{}
+	_, err := ratelimit.New(store, (&hands{morning}).time, 10).Take(t.Context(), "k", ratelimit.Limit{Requests: 100, Window: time.Minute}, 1, time.Time{})
+	if err == nil || store.tries != 8 {
+		t.Errorf("%v after %d tries; want an error after 8", err, store.tries)
+	}
+}
+
+// contested has always just been spent from by somebody else.
+type contested struct{ tries int }
+
+func (c *contested) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
+	c.tries++
+	return ratelimit.Meter{Window: s.Window, Used: int64(c.tries), Newest: s.Slice, Marks: []ratelimit.Mark{{Slice: s.Slice}}}, ratelimit.ErrStale
+}
+
+func (c *contested) Touch(context.Context, string, time.Time) error { return nil }
+
+func TestAStoreThatFailsIsNoDenial(t *testing.T) {
+	broken := errors.New("broken")
+	limiter := ratelimit.New(&item{err: broken}, (&hands{morning}).time, 10)
+	d, err := limiter.Take(t.Context(), "k", ratelimit.Limit{Requests: 1, Window: time.Minute}, 1, time.Time{})
+	if !errors.Is(err, broken) || d.Admitted {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestAUseIsNotedOnceInAWhile(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	limiter := ratelimit.New(store, h.time, 10)
+	for range 31 { // half an hour
+		if err := limiter.Touch(t.Context(), "k", time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		h.now = h.now.Add(time.Minute)
+	}
+	if store.touches != 3 {
+		t.Errorf("touched %d times in half an hour, want 3", store.touches)
+	}
+}
+
+func TestAnOldReadDoesNotReplaceANewerOne(t *testing.T) {
+	limit := ratelimit.Limit{Requests: 5, Window: time.Minute}
+	limiter := ratelimit.New(&item{}, (&hands{morning}).time, 10)
+	if _, err := limiter.Take(t.Context(), "k", limit, 3, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	limiter.Observe("k", ratelimit.Meter{})
+	if left := limiter.Peek("k", limit, time.Time{}).Remaining; left != 2 {
+		t.Errorf("%d left, want 2", left)
+	}
+}
+
+func TestHowOneLimitLiesWithinAnother(t *testing.T) {
+	minute := ratelimit.Limit{Requests: 60, Window: time.Minute}
+	for _, c := range []struct {
+		requests int64
+		window   time.Duration
+		want     bool
+	}{
+		{60, time.Minute, true}, {61, time.Minute, false}, {1, time.Second, true}, {2, time.Second, false},
+		{60, time.Hour, true}, {61, time.Hour, false}, {30, 31 * time.Second, true}, {30, 29 * time.Second, false},
+	} {
+		if got := (ratelimit.Limit{Requests: c.requests, Window: c.window}).Within(minute); got != c.want {
+			t.Errorf("%d per %v within 60 per minute: %v", c.requests, c.window, got)
+		}
+	}
+}
+
+func BenchmarkDenial(b *testing.B) {
+	h := &hands{morning}
+	limiter := ratelimit.New(&item{}, h.time, 10)
+	limit := ratelimit.Limit{Requests: 1, Window: time.Minute}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := limiter.Take(context.Background(), "k", limit, 1, time.Time{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

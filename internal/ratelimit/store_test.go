@@ -1,0 +1,107 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"latchkey/internal/ratelimit"
+)
+
+// item is one meter in memory, behind a network that may be slow and lossy. What
+// a real table does is tested where the table is.
+type item struct {
+	mu       sync.Mutex
+	meter    ratelimit.Meter
+	random   *rand.Rand
+	delay    time.Duration // at most, each way
+	lossy    float64       // share of requests, and of replies, that are lost
+	spends   int
+	touches  int
+	err      error
+	onCommit func()
+}
+
+var errLost = errors.New("lost")
+
+const (
+	transportTimeout  = 800 * time.Millisecond
+	transportAttempts = 3
+)
+
+// Spend retries as the SDK does: after a lost reply, what was done may be done
+// again.
+func (i *item) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
+	if i.err != nil {
+		return ratelimit.Meter{}, i.err
+	}
+	for range transportAttempts {
+		if i.lost() {
+			time.Sleep(transportTimeout)
+			continue
+		}
+		m, err := i.commit(s)
+		if i.lost() {
+			time.Sleep(transportTimeout)
+			continue
+		}
+		return m, err
+	}
+	return ratelimit.Meter{}, errLost
+}
+
+// lost is one way over the network.
+func (i *item) lost() bool {
+	i.mu.Lock()
+	lost := i.lossy > 0 && i.random.Float64() < i.lossy
+	var delay time.Duration
+	if i.delay > 0 {
+		delay = time.Duration(i.random.Int64N(int64(i.delay)))
+	}
+	i.mu.Unlock()
+	if delay > 0 {
+		time.Sleep(delay)
+	}
+	return lost
+}
+
+func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.spends++
+	m := &i.meter
+	if s.Fresh && m.Used != 0 ||
+		!s.Fresh && (m.Window != s.SeenWindow || m.Newest > s.MaxNewest || m.Used < s.MinUsed || m.Used > s.MaxUsed) {
+		return i.snapshot(), ratelimit.ErrStale
+	}
+	m.Marks = slices.DeleteFunc(slices.Clone(m.Marks), func(k ratelimit.Mark) bool { return slices.Contains(s.Forget, k.Slice) })
+	at := slices.IndexFunc(m.Marks, func(k ratelimit.Mark) bool { return k.Slice == s.Slice })
+	switch {
+	case at < 0 && s.Restart:
+		m.Marks = append(m.Marks, ratelimit.Mark{Slice: s.Slice, Used: s.Base})
+	case at < 0:
+		m.Marks = append(m.Marks, ratelimit.Mark{Slice: s.Slice, Used: m.Used})
+	case s.Restart:
+		m.Marks[at].Used = s.Base
+	}
+	slices.SortFunc(m.Marks, func(a, b ratelimit.Mark) int { return int(a.Slice - b.Slice) })
+	m.Window, m.Newest, m.Used, m.LastUsed = s.Window, s.Slice, m.Used+s.Tokens, s.At
+	if i.onCommit != nil {
+		i.onCommit()
+	}
+	return i.snapshot(), nil
+}
+
+func (i *item) snapshot() ratelimit.Meter {
+	m := i.meter
+	m.Marks = slices.Clone(m.Marks)
+	return m
+}
+
+func (i *item) Touch(context.Context, string, time.Time) error {
+	i.touches++
+	return i.err
+}
