@@ -10,6 +10,11 @@ type Credential struct {
 	code   Code      // why there is no token; empty when there is one
 }
 
+// Equal reports whether both carry the same.
+func (c Credential) Equal(other Credential) bool {
+	return c.code == other.code && c.public == other.public && c.token.Reveal() == other.token.Reveal()
+}
+
 // Credential reads the places of a request where a token may stand. An empty
 // value is no value, and neither is a JWT, which belongs to the backend. The
 // same token twice is one token; two different ones are malformed, since nobody

@@ -75,7 +75,7 @@ func simulate(t *testing.T, seed uint64, limit ratelimit.Limit, environments int
 	}
 	var l ledger
 	var wg sync.WaitGroup
-	const windows = 4
+	const windows = 20
 	end := time.Now().Add(windows * limit.Window)
 	for e := range environments {
 		own := rand.New(rand.NewPCG(seed, uint64(e)+2))

@@ -1,0 +1,278 @@
+package authorizer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/authorizer"
+	"latchkey/internal/ratelimit"
+)
+
+// judge is a gate with a fixed mind, which remembers what it was asked.
+type judge struct {
+	verdict apikey.Verdict
+	err     error
+	asked   apikey.Request
+	panics  any
+}
+
+func (j *judge) Check(_ context.Context, r apikey.Request) (apikey.Verdict, error) {
+	j.asked = r
+	if j.panics != nil {
+		panic(j.panics)
+	}
+	return j.verdict, j.err
+}
+
+func newAuthorizer(t testing.TB, gate authorizer.Checker, log *bytes.Buffer, edit func(*authorizer.Options)) *authorizer.Authorizer {
+	t.Helper()
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := authorizer.Options{Gate: gate, Format: format, QueryAPIKey: true, Logger: slog.New(slog.NewJSONHandler(log, nil))}
+	if edit != nil {
+		edit(&o)
+	}
+	a, err := authorizer.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+var reset = time.Unix(1795521661, 0)
+
+func verdict(code apikey.Code) apikey.Verdict {
+	v := apikey.Verdict{Code: code, Key: &apikey.Key{
+		ID: "0123456789abcdef", UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts", "stt"},
+		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second},
+	}}
+	v.Usage = ratelimit.Usage{Limit: 5, Remaining: 4, Reset: reset}
+	if code == apikey.CodeRateLimited {
+		v.Usage.Remaining, v.RetryAfter = 0, 7*time.Second
+	}
+	return v
+}
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "events", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestTheEventsAreAnswered(t *testing.T) {
+	const arn = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/GET/api/v1/whoami"
+	unlimited := verdict(apikey.CodeValid)
+	unlimited.Key.Unlimited = true
+	for _, c := range []struct {
+		event   string
+		verdict apikey.Verdict
+		want    string // empty: Unauthorized
+	}{
+		{"authorizer-allow.json", verdict(apikey.CodeValid), `{"principalId":"0123456789abcdef",
+			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","environment":"live","internal":false,
+			"limit":5,"remaining":4,"reset":1795521661}}`},
+		{"authorizer-allow.json", unlimited, `{"principalId":"0123456789abcdef",
+			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","environment":"live","internal":false,"unlimited":true}}`},
+		{"authorizer-deny.json", verdict(apikey.CodeRateLimited), `{"principalId":"0123456789abcdef",
+			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
+			"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.","limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}}`},
+		{"authorizer-unauthorized.json", apikey.Verdict{Code: apikey.CodeMissing}, ""},
+		{"authorizer-allow.json", verdict(apikey.CodeRevoked), ""},
+		{"authorizer-allow.json", verdict(apikey.CodeInsufficientScope), ""},
+		{"authorizer-allow.json", verdict(apikey.CodeAddressNotAllowed), ""},
+	} {
+		var log bytes.Buffer
+		j := &judge{verdict: c.verdict}
+		answer, err := newAuthorizer(t, j, &log, nil).Invoke(t.Context(), read(t, c.event))
+		if c.want == "" {
+			if err == nil || err.Error() != "Unauthorized" || answer != nil {
+				t.Errorf("%s, %s: %s, %v; want exactly Unauthorized", c.event, c.verdict.Code, answer, err)
+			}
+			if !strings.Contains(log.String(), `"code":"`+string(c.verdict.Code)+`"`) {
+				t.Errorf("%s: the refusal is not in the log: %s", c.verdict.Code, log.String())
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.event, err)
+			continue
+		}
+		if diff := cmp.Diff(decode(t, []byte(c.want)), decode(t, answer)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.event, diff)
+		}
+		if c.verdict.Valid() && log.Len() != 0 {
+			t.Errorf("a request that passes is logged: %s", log.String())
+		}
+		if j.asked.Cost != 1 || j.asked.Source != netip.MustParseAddr("203.0.113.7") || j.asked.Time.UnixMilli() != 1795521600000 {
+			t.Errorf("%s asked %+v", c.event, j.asked)
+		}
+	}
+}
+
+func decode(t testing.TB, text []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return v
+}
+
+func TestWhatCannotBeDecidedIsNotUnauthorized(t *testing.T) {
+	const secret = "sk_live_canary-canary-canary"
+	event := `{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","multiValueHeaders":{"X-API-Key":["` + secret + `"]}}`
+	for name, c := range map[string]struct {
+		gate  *judge
+		event string
+	}{
+		"no table":     {&judge{err: errors.New("dial tcp")}, event},
+		"a panic":      {&judge{panics: "with " + secret}, event},
+		"an index":     {&judge{panics: errors.New(secret)}, event},
+		"not JSON":     {&judge{}, `{"methodArn":`},
+		"no event":     {&judge{}, `{}`},
+		"wrong types":  {&judge{}, `{"methodArn":"x","multiValueHeaders":{"X-API-Key":[{"a":"` + secret + `"}]}}`},
+		"null payload": {&judge{}, `null`},
+	} {
+		var log bytes.Buffer
+		answer, err := newAuthorizer(t, c.gate, &log, nil).Invoke(t.Context(), []byte(c.event))
+		if err == nil || err.Error() == "Unauthorized" || answer != nil {
+			t.Errorf("%s: %s, %v", name, answer, err)
+		}
+		if strings.Contains(err.Error()+log.String(), "canary") || log.Len() == 0 {
+			t.Errorf("%s: error %q, log %q", name, err, log.String())
+		}
+	}
+}
+
+func TestWhereAKeyMayStand(t *testing.T) {
+	const good, other = "a-foreign-token-of-ours", "another-foreign-token-1"
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, fields string
+		want         apikey.Credential
+	}{
+		{"X-API-Key", `"multiValueHeaders":{"X-API-Key":["` + good + `"]}`, format.Credential(good)},
+		{"any case", `"multiValueHeaders":{"x-aPi-kEy":["` + good + `"]}`, format.Credential(good)},
+		{"Bearer", `"multiValueHeaders":{"authorization":["bEaReR ` + good + `"]}`, format.Credential(good)},
+		{"bare", `"multiValueHeaders":{"Authorization":["` + good + `"]}`, format.Credential(good)},
+		{"query", `"multiValueQueryStringParameters":{"api_key":["` + good + `"]}`, format.Credential(good)},
+		{"single headers only", `"headers":{"x-api-key":"` + good + `"},"multiValueHeaders":null`, format.Credential(good)},
+		{"single query only", `"queryStringParameters":{"api_key":"` + good + `"}`, format.Credential(good)},
+		{"the same everywhere", `"headers":{"X-API-Key":"` + good + `"},"multiValueHeaders":{"X-API-Key":["` + good + `"],"Authorization":["Bearer ` + good + `"]}`, format.Credential(good)},
+		{"two values", `"multiValueHeaders":{"X-API-Key":["` + good + `","` + other + `"]}`, format.Credential(good, other)},
+		{"two spellings", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"x-api-key":["` + other + `"]}`, format.Credential(good, other)},
+		{"two places", `"multiValueHeaders":{"X-API-Key":["` + good + `"]},"multiValueQueryStringParameters":{"api_key":["` + other + `"]}`, format.Credential(good, other)},
+		{"an empty value is none", `"multiValueHeaders":{"X-API-Key":["",""],"Authorization":["Bearer ` + good + `"]}`, format.Credential(good)},
+		{"Basic is somebody else's", `"multiValueHeaders":{"Authorization":["Basic dXNlcjpwYXNzd29yZA=="]}`, format.Credential()},
+		{"a JWT beside a key", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"Authorization":["Bearer eyJh.eyJi.c"]}`, format.Credential(good)},
+	} {
+		j := &judge{verdict: verdict(apikey.CodeValid)}
+		_, err := newAuthorizer(t, j, &bytes.Buffer{}, nil).Invoke(t.Context(), []byte(`{"methodArn":"arn:x/s/GET/",`+c.fields+`}`))
+		if err != nil || !j.asked.Credential.Equal(c.want) {
+			t.Errorf("%s: %v, another credential than wanted", c.name, err)
+		}
+	}
+	j := &judge{verdict: apikey.Verdict{Code: apikey.CodeMissing}}
+	off := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.QueryAPIKey = false })
+	_, _ = off.Invoke(t.Context(), []byte(`{"methodArn":"arn:x/s/GET/","queryStringParameters":{"api_key":"`+good+`"}}`))
+	if !j.asked.Credential.Equal(format.Credential()) {
+		t.Error("a key in the query counts though that is switched off")
+	}
+}
+
+func TestRoutesAskForScopes(t *testing.T) {
+	const rules = "POST /tts/*=tts; POST /tts/admin=tts:admin;GET /v1/models=;* /files/*=files;GET /files/*=files:read"
+	for _, c := range []struct {
+		rules, route, want string // "refused"
+	}{
+		{"", "GET/any/thing", ""},
+		{rules, "POST/tts/x", "tts"},
+		{rules, "POST/tts/admin", "tts:admin"},
+		{rules, "GET/v1/models", ""},
+		{rules, "GET/v1/models/", "refused"},
+		{rules, "GET/tts/x", "refused"},
+		{rules, "PUT/files/a", "files"},
+		{rules, "GET/files/a", "files:read"},
+		{rules, "GET/other", "refused"},
+		{rules + ";*=", "GET/other", ""},
+		{rules + ";*=base", "GET/other", "base"},
+		{"GET /open/*=;GET /*=closed", "GET/open/../closed", "refused"},
+		{"GET /open/*=;GET /*=closed", "GET/open/%2e%2e/closed", "refused"},
+		{"GET /open/*=;GET /*=closed", "GET/open%2fx", "refused"},
+		{"GET /open/*=;GET /*=closed", "GET/open//x", "refused"},
+		{"GET /open/*=;GET /*=closed", "GET/closed", "closed"},
+	} {
+		j := &judge{verdict: verdict(apikey.CodeValid)}
+		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.RouteScopes = c.rules })
+		_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/`+c.route+`","headers":{"X-API-Key":"a-foreign-token-of-ours"}}`))
+		got := j.asked.Scope
+		if err != nil {
+			got = "refused"
+		}
+		if got != c.want || err != nil && err.Error() != "Unauthorized" {
+			t.Errorf("%s with %q asks for %q, %v; want %q", c.route, c.rules, got, err, c.want)
+		}
+	}
+	for _, wrong := range []string{"POST /tts", "tts=tts", "GET POST /x=x", "/x*y=z", "=x", "/x=BAD"} {
+		if _, err := authorizer.New(authorizer.Options{RouteScopes: wrong}); err == nil {
+			t.Errorf("rule %q is accepted", wrong)
+		}
+	}
+}
+
+func TestTheAddressIsCountedFromTheRight(t *testing.T) {
+	for _, c := range []struct {
+		hops      int
+		forwarded string
+		want      string
+	}{
+		{0, `["9.9.9.9, 10.0.0.1"]`, "203.0.113.7"}, {1, `["9.9.9.9, 198.51.100.1, 203.0.113.7"]`, "198.51.100.1"},
+		{1, `["9.9.9.9, 198.51.100.1","203.0.113.7"]`, "198.51.100.1"}, {2, `["203.0.113.7"]`, ""}, {1, `["junk, 203.0.113.7"]`, ""},
+	} {
+		j := &judge{verdict: verdict(apikey.CodeValid)}
+		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.TrustedProxyHops = c.hops })
+		_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:x/s/GET/","multiValueHeaders":{"X-Forwarded-For":`+c.forwarded+`},
+			"requestContext":{"identity":{"sourceIp":"203.0.113.7"}}}`))
+		want, _ := netip.ParseAddr(c.want)
+		if err != nil || j.asked.Source != want {
+			t.Errorf("%d hops, %s: %v, %v; want %q", c.hops, c.forwarded, j.asked.Source, err, c.want)
+		}
+	}
+}
+
+func FuzzInvoke(f *testing.F) {
+	for _, name := range []string{"authorizer-allow.json", "authorizer-deny.json", "authorizer-unauthorized.json"} {
+		f.Add(read(f, name))
+	}
+	a := newAuthorizer(f, &judge{verdict: verdict(apikey.CodeValid)}, &bytes.Buffer{}, func(o *authorizer.Options) {
+		o.RouteScopes, o.TrustedProxyHops = "GET /api/*=tts;*=", 1
+		o.Logger = slog.New(slog.DiscardHandler)
+	})
+	f.Fuzz(func(t *testing.T, event []byte) {
+		answer, err := a.Invoke(t.Context(), event)
+		if err == nil && !json.Valid(answer) || err != nil && answer != nil {
+			t.Errorf("%s, %v", answer, err)
+		}
+	})
+}

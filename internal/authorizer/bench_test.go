@@ -1,0 +1,127 @@
+package authorizer_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/authorizer"
+	"latchkey/internal/ratelimit"
+)
+
+// memory is one key whose table answers at once, so that only our own work is
+// measured.
+type memory struct{ key *apikey.Key }
+
+func (m memory) Find(context.Context, string) (apikey.Record, error) {
+	return apikey.Record{Key: m.key}, nil
+}
+func (m memory) Resolve(context.Context, string) (string, error) { return "", apikey.ErrNotFound }
+func (m memory) Touch(context.Context, string, time.Time) error  { return nil }
+func (m memory) Spend(context.Context, string, ratelimit.Spend) (ratelimit.Meter, error) {
+	panic("an unlimited key has no meter")
+}
+
+// warm is a gate that has the key of token in memory.
+func warm(b *testing.B) (*apikey.Gate, apikey.Format, string) {
+	b.Helper()
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		b.Fatal(err)
+	}
+	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	token, err := format.New(apikey.Live, strings.NewReader(strings.Repeat("latchkey", 100)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	table := memory{&apikey.Key{
+		ID: token.ID(), UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts"}, Unlimited: true, Enabled: true,
+		Secrets: []apikey.Secret{hasher.Hash(token)},
+	}}
+	now := time.Unix(1795521600, 0)
+	gate := apikey.NewGate(table, ratelimit.New(table, func() time.Time { return now }, 10), apikey.GateOptions{
+		Hasher:    func(context.Context) (apikey.Hasher, error) { return hasher, nil },
+		Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
+		Clock: func() apikey.Instant { return apikey.Instant{Wall: now} }, Remember: 10,
+	})
+	return gate, format, token.Reveal()
+}
+
+// floorEvent is the floor: whoever reads the event must decode as much.
+type floorEvent struct {
+	MethodArn         string `json:"methodArn"`
+	MultiValueHeaders struct {
+		APIKey        []string `json:"X-API-Key"`
+		Authorization []string `json:"Authorization"`
+		ForwardedFor  []string `json:"X-Forwarded-For"`
+	} `json:"multiValueHeaders"`
+	Query struct {
+		APIKey []string `json:"api_key"`
+	} `json:"multiValueQueryStringParameters"`
+	RequestContext struct {
+		RequestTimeEpoch int64 `json:"requestTimeEpoch"`
+		Identity         struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"`
+	} `json:"requestContext"`
+}
+
+func BenchmarkEventToPolicy(b *testing.B) {
+	gate, format, token := warm(b)
+	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
+	a, err := authorizer.New(authorizer.Options{Gate: gate, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("authorizer", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := a.Invoke(b.Context(), event); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("floor", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var e floorEvent
+			if err := json.Unmarshal(event, &e); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkGate(b *testing.B) {
+	gate, format, token := warm(b)
+	r := apikey.Request{Credential: format.Credential(token), Cost: 1}
+	b.Run("check", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if v, err := gate.Check(b.Context(), r); err != nil || !v.Valid() {
+				b.Fatal(v.Code, err)
+			}
+		}
+	})
+	b.Run("floor", func(b *testing.B) {
+		pepper := make([]byte, 32)
+		known := map[string][]byte{token: make([]byte, 32)}
+		b.ReportAllocs()
+		for b.Loop() {
+			mac := hmac.New(sha256.New, pepper)
+			mac.Write([]byte(token))
+			if hmac.Equal(mac.Sum(nil), known[token]) {
+				b.Fatal("equal")
+			}
+		}
+	})
+}
