@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -15,13 +16,29 @@ import (
 func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	adapter := httpadapter.New(h)
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		response, err := adapter.ProxyWithContext(ctx, event)
+		err := readable(event)
+		var response events.APIGatewayProxyResponse
+		if err == nil {
+			response, err = adapter.ProxyWithContext(ctx, event)
+		}
 		if err != nil {
 			logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", "malformed_event"))
 			return malformed()
 		}
 		return response, nil
 	}
+}
+
+// readable reports whether the adapter can make a request of an event. Where it
+// cannot, it would print why, with what was sent, to the standard log.
+func readable(event events.APIGatewayProxyRequest) error {
+	if event.IsBase64Encoded {
+		if _, err := base64.StdEncoding.DecodeString(event.Body); err != nil {
+			return err
+		}
+	}
+	_, err := http.NewRequest(event.HTTPMethod, "https://host"+event.Path, nil)
+	return err
 }
 
 // malformed is for an event that cannot be made a request of. Why is not said:

@@ -1,0 +1,439 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/httpapi"
+	"latchkey/internal/ratelimit"
+)
+
+func TestMain(m *testing.M) { dynamotest.Main(m) }
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// service is the API as a function runs it, on a real table.
+type service struct {
+	t        testing.TB
+	handle   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
+	registry *apikey.Registry
+	log      bytes.Buffer
+	health   error
+	now      time.Time
+	probes   int
+	root     who
+}
+
+// who is what the authorizer says of a caller; nil: nobody.
+type who map[string]any
+
+func newService(t testing.TB) *service {
+	t.Helper()
+	table := dynamotest.NewTable(t)
+	s := &service{t: t, now: noon}
+	clock := func() time.Time { return s.now }
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
+	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5}
+	gate := apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
+		Hasher: hashing, Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
+		Clock: func() apikey.Instant { return apikey.Instant{Wall: s.now} }, Remember: 100,
+	})
+	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
+		Gate: gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
+		Health: func(context.Context) error { s.probes++; return s.health },
+	}), logger)
+	s.root = s.caller("root", apikey.ScopeAdmin)
+	return s
+}
+
+// caller stores a key for a user and returns who comes with it.
+func (s *service) caller(user string, scopes ...string) who {
+	s.t.Helper()
+	token, err := s.registry.Format.New(apikey.Live, rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	granted := apikey.Scopes(scopes)
+	k, err := s.registry.Build(s.t.Context(), token, user, apikey.Live, apikey.Change{Scopes: &granted})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.registry.Store.Create(s.t.Context(), k, 0); err != nil {
+		s.t.Fatal(err)
+	}
+	return who{"keyId": k.ID, "userId": user, "name": "", "scopes": strings.Join(scopes, " "), "environment": "live", "internal": "false",
+		"limit": "60", "remaining": "59", "reset": "1795521661"}
+}
+
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	json   map[string]any
+}
+
+func (s *service) send(as who, method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	event := events.APIGatewayProxyRequest{
+		HTTPMethod: method, Body: body, MultiValueHeaders: map[string][]string{},
+		RequestContext: events.APIGatewayProxyRequestContext{Authorizer: as, RequestTimeEpoch: s.now.UnixMilli()},
+	}
+	path, query, _ := strings.Cut(path, "?")
+	event.Path = path
+	event.MultiValueQueryStringParameters, _ = url.ParseQuery(query)
+	if body != "" {
+		event.MultiValueHeaders["Content-Type"] = []string{"application/json"}
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		event.MultiValueHeaders[name] = []string{value}
+	}
+	return s.invoke(event)
+}
+
+func (s *service) invoke(event events.APIGatewayProxyRequest) answer {
+	s.t.Helper()
+	response, err := s.handle(s.t.Context(), event)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a := answer{status: response.StatusCode, header: http.Header(response.MultiValueHeaders), text: response.Body}
+	_ = json.Unmarshal([]byte(a.text), &a.json) // an answer without JSON has none
+	return a
+}
+
+// isError checks status, param and envelope.
+func (a answer) isError(t testing.TB, what string, status int, param string) {
+	t.Helper()
+	e, _ := a.json["error"].(map[string]any)
+	got, hasParam := e["param"]
+	if param == "" && got != nil || param != "" && got != param || !hasParam ||
+		a.status != status || e["message"] == nil || e["message"] == "" || e["type"] == nil || e["code"] == nil || len(a.json) != 1 || len(e) != 4 {
+		t.Errorf("%s: %d %s; want %d with param %q in the envelope", what, a.status, a.text, status, param)
+	}
+}
+
+const keys = "/api/v1/api-keys"
+
+func TestWrongInputIsNamed(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		param                    string
+	}{
+		{"no body", "POST", keys, " ", 400, ""},
+		{"not JSON", "POST", keys, "{", 400, ""},
+		{"a list", "POST", keys, "[]", 400, ""},
+		{"two values", "POST", keys, "{}{}", 400, ""},
+		{"not UTF-8", "POST", keys, "{\"name\":\"\xff\"}", 400, ""},
+		{"too deep", "POST", keys, `{"metadata":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 400, ""},
+		{"an unknown field", "POST", keys, `{"nmae":"x"}`, 400, ""},
+		{"an unknown inner field", "POST", keys, `{"rateLimit":{"requests":1,"window":1,"x":1}}`, 400, "rateLimit"},
+		{"another case", "POST", keys, `{"Name":"x"}`, 400, ""},
+		{"a name twice", "POST", keys, `{"name":"a","name":"b"}`, 400, ""},
+		{"a name twice in two cases", "POST", keys, `{"name":"a","NAME":"b"}`, 400, ""},
+		{"null", "POST", keys, `{"name":null}`, 400, ""},
+		{"a number for a text", "POST", keys, `{"name":1}`, 400, "name"},
+		{"a long name", "POST", keys, `{"name":"` + strings.Repeat("a", 256) + `"}`, 400, "name"},
+		{"a control character", "POST", keys, `{"name":"a\u0000b"}`, 400, "name"},
+		{"no requests", "POST", keys, `{"rateLimit":{"window":1}}`, 400, "rateLimit.requests"},
+		{"0 requests", "POST", keys, `{"rateLimit":{"requests":0,"window":1}}`, 400, "rateLimit.requests"},
+		{"half a request", "POST", keys, `{"rateLimit":{"requests":0.5,"window":1}}`, 400, "rateLimit.requests"},
+		{"a huge window", "POST", keys, `{"rateLimit":{"requests":1,"window":86401}}`, 400, "rateLimit.window"},
+		{"a number beyond all", "POST", keys, `{"rateLimit":{"requests":1e400,"window":1}}`, 400, ""},
+		{"a limit and none", "POST", keys, `{"unlimited":true,"rateLimit":{"requests":1,"window":1}}`, 400, "unlimited"},
+		{"a past expiry", "POST", keys, `{"expiresAt":"2026-11-24T11:59:59Z"}`, 400, "expiresAt"},
+		{"no time", "POST", keys, `{"expiresAt":"tomorrow"}`, 400, "expiresAt"},
+		{"two expiries", "POST", keys, `{"expiresAt":"2027-01-01T00:00:00Z","expiresInDays":1}`, 400, "expiresInDays"},
+		{"366 days", "POST", keys, `{"expiresInDays":366}`, 400, "expiresInDays"},
+		{"a wrong scope", "POST", keys, `{"scopes":["A"]}`, 400, "scopes"},
+		{"51 scopes", "POST", keys, `{"scopes":["a"` + strings.Repeat(`,"a"`, 50) + `]}`, 400, "scopes"},
+		{"a wrong network", "POST", keys, `{"allowedCidrs":["10.0.0.0/33"]}`, 400, "allowedCidrs"},
+		{"large metadata", "POST", keys, `{"metadata":{"a":"` + strings.Repeat("a", 2048) + `"}}`, 400, "metadata"},
+		{"metadata of numbers", "POST", keys, `{"metadata":{"a":1}}`, 400, "metadata"},
+		{"another environment", "POST", keys, `{"environment":"prod"}`, 400, "environment"},
+		{"an empty user", "POST", keys, `{"userId":""}`, 400, "userId"},
+		{"a large body", "POST", keys, `{"name":"` + strings.Repeat("a", 70_000) + `"}`, 413, ""},
+		{"limit 0", "GET", keys + "?limit=0", "", 400, "limit"},
+		{"limit 101", "GET", keys + "?limit=101", "", 400, "limit"},
+		{"limit x", "GET", keys + "?limit=x", "", 400, "limit"},
+		{"an empty limit", "GET", keys + "?limit=", "", 400, "limit"},
+		{"limit twice", "GET", keys + "?limit=1&limit=2", "", 400, "limit"},
+		{"a wrong cursor", "GET", keys + "?cursor=abc", "", 400, "cursor"},
+		{"a wrong status", "GET", keys + "?status=gone", "", 400, "status"},
+		{"no such key", "GET", keys + "/0000000000000000", "", 404, "id"},
+		{"no id at all", "GET", keys + "/..%2f..", "", 404, ""},
+		{"an empty change", "PATCH", keys + "/0000000000000000", "{}", 400, ""},
+		{"no such route", "GET", "/api/v2", "", 404, ""},
+		{"a trailing slash", "GET", keys + "/", "", 404, ""},
+		{"a double slash", "GET", "//api/v1/api-keys", "", 404, ""},
+		{"another method", "PUT", keys, "{}", 405, ""},
+		{"no apiKey", "POST", keys + "/validate", "{}", 400, "apiKey"},
+		{"a cost below 0", "POST", keys + "/validate", `{"apiKey":"x","cost":-1}`, 400, "cost"},
+		{"a wrong scope to check", "POST", keys + "/validate", `{"apiKey":"x","scope":"A B"}`, 400, "scope"},
+		{"an empty scope to check", "POST", keys + "/validate", `{"apiKey":"x","scope":""}`, 400, "scope"},
+		{"a wrong address", "POST", keys + "/validate", `{"apiKey":"x","sourceIp":"here"}`, 400, "sourceIp"},
+	} {
+		a := s.send(s.root, c.method, c.path, strings.TrimSpace(c.body), "Content-Type: application/json")
+		a.isError(t, c.name, c.status, c.param)
+		if c.status == 405 && !strings.Contains(a.header.Get("Allow"), "POST") {
+			t.Errorf("405 without Allow: %v", a.header)
+		}
+	}
+	s.send(s.root, "POST", keys, `{"name":"x"}`, "Content-Type: text/plain").isError(t, "another content type", 415, "")
+	event := events.APIGatewayProxyRequest{HTTPMethod: "POST", Path: keys, Body: "%%%", IsBase64Encoded: true}
+	s.invoke(event).isError(t, "broken base64", 400, "")
+	for _, path := range []string{"/a\x00b", "/%zz", "\x7f"} {
+		s.invoke(events.APIGatewayProxyRequest{HTTPMethod: "GET", Path: path}).isError(t, "a broken path", 400, "")
+	}
+	s.invoke(events.APIGatewayProxyRequest{HTTPMethod: "G T", Path: keys}).isError(t, "a broken method", 400, "")
+	if strings.Contains(s.log.String(), `"status":5`) {
+		t.Errorf("a wrong input was our failure:\n%s", s.log.String())
+	}
+}
+
+// The token stands in every place where it does not belong, and is found in no
+// answer and in no line of the log.
+func TestATokenIsNeverEchoed(t *testing.T) {
+	s := newService(t)
+	const canary = "sk_live_canaryCanary0canaryCanary0canaryCanary0canaryCanary0ab"
+	body := func(f string) string { return strings.ReplaceAll(f, "$", canary) }
+	for _, b := range []string{
+		`{"$":1}`, `{"apikey":"$"}`, `{"apiKey":["$"]}`, `{"apiKey":{"$":"$"}}`, `{"apiKey":"$","scope":"$ $"}`, `{"apiKey":"$","cost":"$"}`,
+		`{"apiKey":"$","sourceIp":"$"}`, `{"apiKey":"$","publicKey":"$"}`, `$`, `"$"`, `{"apiKey":"$"`, `{"apiKey":"$"} $`, `{"apiKey":"$","apiKey":"$"}`,
+		`{"apiKey":"$\u0000"}`, `{"apiKey":"` + strings.Repeat("$", 60) + `"}`, `{"name":{"$":"$"}}`, `{"environment":"$"}`, `{"expiresAt":"$"}`,
+		`{"scopes":["$ "]}`, `{"scopes":"$"}`, `{"allowedCidrs":["$"]}`, `{"metadata":{"$":1}}`, `{"metadata":{"$":{"$":"$"}}}`, `{"rateLimit":"$"}`,
+		`{"rateLimit":{"$":1,"requests":"$"}}`, `{"notBefore":"$"}`, `{"expiresInDays":"$"}`, `{"unlimited":"$"}`,
+	} {
+		for _, path := range []string{keys, keys + "/validate", keys + "/" + canary + "/revoke", "/" + canary} {
+			a := s.send(s.root, "POST", path, body(b), "Content-Type: application/json")
+			if strings.Contains(strings.ToLower(a.text), "canary") || a.status >= 500 {
+				t.Errorf("POST %s %s: %d %s", path, b, a.status, a.text)
+			}
+		}
+		if a := s.send(s.root, "PATCH", keys+"/"+canary, body(b)); strings.Contains(strings.ToLower(a.text), "canary") || a.status >= 500 {
+			t.Errorf("PATCH %s: %d %s", b, a.status, a.text)
+		}
+	}
+	for _, path := range []string{
+		keys + "/" + canary, keys + "?limit=" + canary, keys + "?cursor=" + canary, keys + "?status=" + canary, keys + "?userId=" + canary + "%00",
+		keys + "?" + canary + "=1", "/api/v1/whoami?api_key=" + canary, "/health?x=" + canary, "/openapi.json?x=" + canary,
+	} {
+		for _, method := range []string{"GET", "DELETE", canary} {
+			a := s.send(s.root, method, path, "", "Accept: "+canary, "Content-Type: "+canary, "X-"+canary+": "+canary)
+			if strings.Contains(strings.ToLower(a.text), "canary") || a.status >= 500 {
+				t.Errorf("%s %s: %d %s", method, path, a.status, a.text)
+			}
+		}
+	}
+	if log := strings.ToLower(s.log.String()); strings.Contains(log, "canary") || log == "" {
+		t.Error("the token is in the log, or there is none")
+	}
+}
+
+func TestWhoCallsIsWhatTheAuthorizerSays(t *testing.T) {
+	s := newService(t)
+	context := `{"authorizer":{"keyId":"` + s.root["keyId"].(string) + `","userId":"root","scopes":"keys:admin"}}`
+	for _, path := range []string{"/api/v1/whoami", keys} {
+		a := s.send(nil, "GET", path, "", "X-Golambdaproxy-Apigw-Context: "+context, "keyId: x")
+		a.isError(t, "a caller in a header", 401, "authorization")
+	}
+	a := s.send(s.root, "GET", "/api/v1/whoami", "", "X-Golambdaproxy-Apigw-Context: "+strings.ReplaceAll(context, "root", "other"))
+	if a.status != 200 || a.json["userId"] != "root" || a.header.Get("X-RateLimit-Remaining") != "59" {
+		t.Errorf("whoami: %d %s", a.status, a.text)
+	}
+}
+
+func TestAKeysLife(t *testing.T) {
+	s := newService(t)
+	mine, yours := s.caller("u1", "tts", apikey.ScopeRead, apikey.ScopeWrite), s.caller("u2", apikey.ScopeRead, apikey.ScopeWrite)
+	made := s.send(mine, "POST", keys, `{"name":"  a  ","scopes":["tts"],"rateLimit":{"requests":5.0,"window":1e1},"expiresInDays":2,"metadata":{"team":"x"},"allowedCidrs":["10.1.2.3/8","::1"]}`)
+	if made.status != 201 || made.header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("create: %d %s", made.status, made.text)
+	}
+	id, token := made.json["id"].(string), made.json["key"].(string)
+	want := map[string]any{
+		"id": id, "userId": "u1", "name": "a", "description": "", "environment": "live", "status": "active",
+		"keyPrefix": "sk_live_" + id[:4], "publicKey": "pk_live_" + id, "scopes": []any{"tts"}, "rateLimit": map[string]any{"requests": 5.0, "window": 10.0},
+		"allowedCidrs": []any{"10.0.0.0/8", "::1/128"}, "metadata": map[string]any{"team": "x"}, "enabled": true,
+		"expiresAt": "2026-11-26T12:00:00.000Z", "createdAt": "2026-11-24T12:00:00.000Z", "key": token,
+	}
+	if diff := cmp.Diff(want, made.json); diff != "" {
+		t.Errorf("created (-want +got):\n%s", diff)
+	}
+	path := keys + "/" + id
+	for _, c := range []struct{ method, path, body string }{
+		{"GET", path, ""}, {"PATCH", path, `{"name":"b"}`}, {"POST", path + "/revoke", ""}, {"DELETE", path, ""},
+	} {
+		s.send(yours, c.method, c.path, c.body).isError(t, c.method+" of another's key", 404, "id")
+	}
+	s.send(yours, "GET", keys+"?userId=u1", "").isError(t, "another's list", 403, "userId")
+	s.send(yours, "POST", keys, `{"userId":"u1"}`).isError(t, "for another", 403, "userId")
+	s.send(yours, "POST", keys, `{"scopes":["tts"]}`).isError(t, "a scope it does not have", 403, "scopes")
+	s.send(yours, "POST", keys, `{"unlimited":true}`).isError(t, "no limit", 403, "unlimited")
+	s.send(s.caller("u1", apikey.ScopeRead), "POST", keys, `{}`).isError(t, "without keys:write", 403, "")
+	s.send(s.caller("u1", "tts"), "GET", keys, "").isError(t, "without keys:read", 403, "")
+
+	v := s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+token+`","scope":"tts","cost":2,"sourceIp":"10.9.9.9","publicKey":"pk_live_`+id+`"}`)
+	if v.status != 200 || v.json["valid"] != true || v.json["rateLimit"].(map[string]any)["remaining"] != 3.0 {
+		t.Errorf("validate: %d %s", v.status, v.text)
+	}
+	s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+token+`","sourceIp":"10.9.9.9","cost":6}`).isError(t, "a cost above the limit", 400, "cost")
+	v = s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+token+`","sourceIp":"10.9.9.9","cost":4}`)
+	if v.status != 200 || v.json["code"] != "rate_limited" || v.json["retryAfter"].(float64) < 1 {
+		t.Errorf("validate over the limit: %d %s", v.status, v.text)
+	}
+	got := s.send(mine, "GET", path, "")
+	if limit := got.json["rateLimit"].(map[string]any); limit["remaining"] != 3.0 || got.json["lastUsedAt"] != "2026-11-24T12:00:00.000Z" || got.json["key"] != nil {
+		t.Errorf("get: %d %s", got.status, got.text)
+	}
+	changed := s.send(mine, "PATCH", path, `{"description":"d","expiresAt":"","scopes":[],"enabled":false}`)
+	if changed.json["status"] != "disabled" || changed.json["expiresAt"] != nil || changed.json["description"] != "d" || changed.json["name"] != "a" {
+		t.Errorf("update: %d %s", changed.status, changed.text)
+	}
+	list := s.send(mine, "GET", keys+"?limit=1", "")
+	if data := list.json["data"].([]any); len(data) != 1 || list.json["nextCursor"] == nil {
+		t.Errorf("list: %d %s", list.status, list.text)
+	}
+	for range 2 {
+		if r := s.send(mine, "POST", path+"/revoke", ""); r.status != 200 || r.json["status"] != "revoked" || r.json["revokedAt"] == nil {
+			t.Errorf("revoke: %d %s", r.status, r.text)
+		}
+	}
+	s.send(mine, "PATCH", path, `{"enabled":true}`).isError(t, "a change of a revoked key", 409, "")
+	if d := s.send(mine, "DELETE", path, ""); d.status != 204 || d.text != "" {
+		t.Errorf("delete: %d %s", d.status, d.text)
+	}
+	s.send(mine, "DELETE", path, "").isError(t, "deleting again", 404, "id")
+	if u := s.send(s.root, "POST", keys, `{"unlimited":true}`); u.json["unlimited"] != true || u.json["rateLimit"].(map[string]any)["requests"] != 999999.0 {
+		t.Errorf("unlimited: %d %s", u.status, u.text)
+	}
+	if strings.Contains(s.log.String(), token[8:]) {
+		t.Error("the token is in the log")
+	}
+}
+
+func TestHealthIsRememberedForAWhile(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct {
+		pass   time.Duration
+		err    error
+		status int
+		probes int
+	}{
+		{0, nil, 200, 1}, {4 * time.Second, errors.New("down"), 200, 1}, {time.Second, errors.New("down"), 503, 2},
+		{0, nil, 503, 2}, {time.Second, nil, 200, 3},
+	} {
+		s.now, s.health = s.now.Add(c.pass), c.err
+		a := s.send(nil, "GET", "/health", "")
+		if a.status != c.status || s.probes != c.probes || c.status == 503 && (a.header.Get("Retry-After") == "" || strings.Contains(a.text, "down")) {
+			t.Errorf("%d %s after %d probes; want %d after %d", a.status, a.text, s.probes, c.status, c.probes)
+		}
+	}
+}
+
+func TestTheDocumentIsOpenAPI(t *testing.T) {
+	s := newService(t)
+	a := s.send(nil, "GET", "/openapi.json", "")
+	document, err := openapi3.NewLoader().LoadFromData([]byte(a.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := document.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var operations []string
+	for path, item := range document.Paths.Map() {
+		for method, o := range item.Operations() {
+			operations = append(operations, method+" "+path)
+			if o.Summary == "" || o.Description == "" || len(o.Tags) == 0 {
+				t.Errorf("%s %s lacks summary, description or tags", method, path)
+			}
+		}
+	}
+	if len(operations) != 9 {
+		t.Errorf("%d operations: %v", len(operations), operations)
+	}
+}
+
+func TestTheEventsAreAnswered(t *testing.T) {
+	s := newService(t)
+	read := func(name string) (event events.APIGatewayProxyRequest) {
+		text, err := os.ReadFile(filepath.Join("..", "..", "events", name))
+		if err == nil {
+			err = json.Unmarshal(text, &event)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return event
+	}
+	create := read("keys-create.json")
+	create.RequestContext.Authorizer = s.root
+	made := s.invoke(create)
+	if made.status != 201 || made.json["name"] != "demo" || made.json["userId"] != "u1" {
+		t.Fatalf("create: %d %s", made.status, made.text)
+	}
+	validate := read("keys-validate.json")
+	if a := s.invoke(validate); a.status != 200 || a.json["code"] != "unknown_key" {
+		t.Errorf("validate: %d %s", a.status, a.text)
+	}
+	validate.Body = strings.ReplaceAll(validate.Body, "sk_live_REPLACE_ME", made.json["key"].(string))
+	if a := s.invoke(validate); a.status != 200 || a.json["valid"] != true {
+		t.Errorf("validate: %d %s", a.status, a.text)
+	}
+	validate.Body, validate.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(validate.Body)), true
+	if a := s.invoke(validate); a.status != 200 || a.json["valid"] != true {
+		t.Errorf("validate in base64: %d %s", a.status, a.text)
+	}
+	if a := s.invoke(read("keys-whoami.json")); a.status != 200 || a.json["keyId"] == nil {
+		t.Errorf("whoami: %d %s", a.status, a.text)
+	}
+	if a := s.invoke(read("health.json")); a.status != 200 {
+		t.Errorf("health: %d %s", a.status, a.text)
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	s := newService(f)
+	for _, seed := range []string{`{}`, `{"name":"x"}`, `{"rateLimit":{"requests":1,"window":1}}`, `{"metadata":{"a":"b"}}`, `[1e999]`, `{"a":{"a":{}}}`, `{"expiresInDays":1.0}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		s.t = t
+		s.log.Reset()
+		a := s.send(who{"keyId": "0000000000000000", "userId": "u", "scopes": "keys:write"}, "POST", keys, body)
+		// The caller's key is not there: nothing is created, whatever the body.
+		if a.status < 400 || a.status >= 500 || a.json["error"] == nil {
+			t.Errorf("%q: %d %s", body, a.status, a.text)
+		}
+	})
+}
