@@ -57,7 +57,7 @@ func New(o Options) (*Authorizer, error) {
 }
 
 // API Gateway knows this error by its text, and answers 401 for nothing else.
-var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // the case is API Gateway's
+var errUnauthorized = errors.New("Unauthorized")
 
 // What Lambda reports of the errors below goes no further than its log, and
 // still says nothing of what was in the request.

@@ -50,7 +50,7 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 	}
 	for _, value := range []string{t.Cors.AllowOrigin, t.Cors.AllowHeaders, t.Cors.AllowMethods, t.Cors.MaxAge} {
 		if _, quoted := unquote(value); value != "" && !quoted {
-			return nil, fmt.Errorf("Cors: %q is not in single quotes", value)
+			return nil, fmt.Errorf("a value of Cors, %q, is not in single quotes", value)
 		}
 	}
 	methods := make(map[string]map[string]Route)

@@ -163,7 +163,7 @@ func parseTemplate(text []byte) (*Template, error) {
 	}
 	resources := make(map[string]resource)
 	if err := document.Resources.Decode(&resources); err != nil {
-		return nil, fmt.Errorf("Resources: %w", err)
+		return nil, fmt.Errorf("resources: %w", err)
 	}
 
 	t := &Template{Timeouts: make(map[string]time.Duration)}
@@ -194,7 +194,7 @@ func parseTemplate(text []byte) (*Template, error) {
 				return nil, err
 			}
 		case "AWS::ApiGateway::GatewayResponse", "AWS::Serverless::HttpApi":
-			return nil, fmt.Errorf("Resources.%s: %s is not honoured by the local stack", id, r.Type)
+			return nil, fmt.Errorf("resource %s: %s is not honoured by the local stack", id, r.Type)
 		}
 	}
 	if apiID == "" || tableID == "" {
@@ -203,7 +203,7 @@ func parseTemplate(text []byte) (*Template, error) {
 	t.Stage, t.Cors, t.Responses = api.StageName, api.Cors, api.GatewayResponses
 	authorizers, err := api.authorizers(resources)
 	if err != nil {
-		return nil, fmt.Errorf("Resources.%s.Properties.Auth: %w", apiID, err)
+		return nil, fmt.Errorf("the API %s: Auth: %w", apiID, err)
 	}
 
 	// The mapping's nodes keep the order of the file, which a map does not.
@@ -215,7 +215,7 @@ func parseTemplate(text []byte) (*Template, error) {
 		properties := resources[id].Properties
 		function := functionProperties{Timeout: document.Globals.Function.Timeout}
 		if err := properties.Decode(&function); err != nil {
-			return nil, fmt.Errorf("Resources.%s.Properties: %w", id, err)
+			return nil, fmt.Errorf("resource %s: Properties: %w", id, err)
 		}
 		t.Timeouts[id] = defaultTimeout
 		if function.Timeout > 0 {

@@ -181,7 +181,7 @@ func explain(d *huma.ErrorDetail) *apiError {
 	case strings.HasPrefix(message, "expected "):
 		return newError(http.StatusBadRequest, param, subject+" is not valid: "+message)
 	case strings.HasPrefix(message, jsonProblem):
-		return newError(http.StatusBadRequest, param, message)
+		return newError(http.StatusBadRequest, param, "The "+message)
 	}
 	return newError(http.StatusBadRequest, param, subject+" is not valid")
 }

@@ -32,7 +32,8 @@ var strictJSON = huma.Format{
 	},
 }
 
-const jsonProblem = "The body "
+// jsonProblem begins what is said of a body as a whole; see explain.
+const jsonProblem = "body "
 
 func unambiguous(data []byte) error {
 	if !utf8.Valid(data) {

@@ -1,0 +1,70 @@
+package config_test
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/config"
+)
+
+var secret = `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`
+
+func TestWhatIsNotSetHasItsDefault(t *testing.T) {
+	got, err := config.Load(map[string]string{"TABLE_NAME": "t", "SECRET_ARN": "arn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: time.Second, MaxKeysPerUser: 20, QueryAPIKey: true,
+		Environments: []apikey.Environment{apikey.Live, apikey.Test},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAWrongConfigurationIsRefused(t *testing.T) {
+	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
+	for name, value := range map[string]string{
+		"TABLE_NAME": "", "LATCHKEY_SECRET": "", "KEY_PREFIX": "pk", "FRESHNESS": "-1s", "MAX_KEYS_PER_USER": "0",
+		"TRUSTED_PROXY_HOPS": "-1", "ENVIRONMENTS": "prod", "QUERY_API_KEY": "maybe",
+	} {
+		variables := maps.Clone(good)
+		variables[name] = value
+		if _, err := config.Load(variables); err == nil || strings.Contains(err.Error(), "mmmm") {
+			t.Errorf("%s=%q: %v", name, value, err)
+		}
+	}
+	c, err := config.Load(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v %s", c, c, c, c.Secret); strings.Contains(text, "mmmm") {
+		t.Error("a configuration prints its secret")
+	}
+}
+
+func TestASecretThatIsNoneIsAnError(t *testing.T) {
+	for name, text := range map[string]string{"not JSON": "canary", "short": `{"master":"canary"}`, "a short pepper": strings.Replace(secret, "[]", `["canary"]`, 1)} {
+		s, err := config.NewSecret(t.Context(), config.Config{Secret: config.Sensitive(text), SecretARN: "arn"}, func() time.Time { return time.Unix(0, 0) })
+		if err == nil {
+			_, err = s.Hasher(t.Context())
+		}
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s, err := config.NewSecret(t.Context(), config.Config{Secret: config.Sensitive(secret)}, func() time.Time { return time.Unix(0, 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Hasher(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,298 @@
+package devstack_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"latchkey/internal/devstack"
+)
+
+func load(t testing.TB, change ...string) (*devstack.Template, error) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.NewReplacer(change...).Replace(string(text))
+	if len(change) > 0 && changed == string(text) {
+		t.Fatalf("the template has no %q", change[0])
+	}
+	path := filepath.Join(t.TempDir(), "template.yaml")
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return devstack.LoadTemplate(path)
+}
+
+func TestWhatTheLocalStackWouldNotHonourIsRefused(t *testing.T) {
+	for _, c := range []struct{ old, new, names string }{
+		{"ReauthorizeEvery: 0", "ReauthorizeEvry: 0", "ReauthorizeEvry"},
+		{"ReauthorizeEvery: 0", "ReauthorizeEvery: 300", "ReauthorizeEvery"},
+		{"FunctionPayloadType: REQUEST", "FunctionPayloadTyp: REQUEST", "FunctionPayloadTyp"},
+		{"FunctionPayloadType: REQUEST", "FunctionPayloadType: TOKEN", "REQUEST"},
+		{"DefaultAuthorizer: LatchkeyAuthorizer", "DefaultAuthorizer: Another", "Another"},
+		{"        ACCESS_DENIED:\n          StatusCode: 429", "        ACCESS_DENIED:\n          StatusCod: 429", "StatusCod"},
+		{"      StageName: !Ref StageName", "      StageName: !Ref StageName\n      CacheClusterEnabled: true", "CacheClusterEnabled"},
+		{"            Method: PATCH", "            Methd: PATCH", "Methd"},
+		{"      BillingMode: PAY_PER_REQUEST", "      BilingMode: PAY_PER_REQUEST", "BilingMode"},
+		{"AddDefaultAuthorizerToCorsPreflight: false", "AddDefaultAuthorizerToCorsPreflight: true", "AddDefaultAuthorizerToCorsPreflight"},
+	} {
+		if _, err := load(t, c.old, c.new); err == nil || !strings.Contains(err.Error(), c.names) {
+			t.Errorf("%s: %v; want an error that names %s", c.new, err, c.names)
+		}
+	}
+}
+
+func TestTheTemplateSaysWhatStandsBehindTheAuthorizer(t *testing.T) {
+	template, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[string]bool{"POST /api/v1/api-keys/validate": true, "GET /health": true, "GET /openapi.json": true}
+	for _, r := range template.Routes {
+		if name := r.Method + " " + r.Path; (r.Authorizer == "") != open[name] {
+			t.Errorf("%s has authorizer %q", name, r.Authorizer)
+		}
+	}
+	if len(template.Routes) != 10 {
+		t.Errorf("%d routes", len(template.Routes))
+	}
+	for _, i := range template.Table.GlobalSecondaryIndexes {
+		for _, a := range i.Projection.NonKeyAttributes {
+			if a == "secrets" || a == "aliases" {
+				t.Errorf("the index shows %s", a)
+			}
+		}
+	}
+}
+
+// stack is a gateway before functions that answer as a test wants.
+type stack struct {
+	authorize func(map[string]any) (any, error)
+	serve     func(events.APIGatewayProxyRequest) (any, error)
+}
+
+func (s *stack) start(t testing.TB) string {
+	t.Helper()
+	template, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	function := func(h any) *devstack.Pool {
+		return devstack.NewPool(func() lambda.Handler { return lambda.NewHandler(h) }, 4)
+	}
+	serve := function(func(_ context.Context, e events.APIGatewayProxyRequest) (any, error) { return s.serve(e) })
+	gateway, err := devstack.NewGateway(template, map[string]*devstack.Pool{
+		"AuthorizerFunction": function(func(_ context.Context, e map[string]any) (any, error) { return s.authorize(e) }),
+		"ValidateFunction":   serve, "KeysFunction": serve,
+	}, func() time.Time { return time.Unix(1795521600, 0) }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gateway)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func policy(effect string, e map[string]any, context map[string]any) any {
+	return map[string]any{
+		"principalId": "k", "context": context,
+		"policyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
+			map[string]any{"Action": "execute-api:Invoke", "Effect": effect, "Resource": e["methodArn"]},
+		}},
+	}
+}
+
+func get(t testing.TB, method, url string, headers ...string) (int, http.Header, string) {
+	t.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, response.Header, string(body)
+}
+
+func TestAnAuthorizersAnswerDecidesWhichResponse(t *testing.T) {
+	limited := map[string]any{"code": "rate_limit_exceeded", "message": "Slow down.", "limit": 5, "remaining": 0, "reset": 1795521661, "retryAfter": 7}
+	for _, c := range []struct {
+		name   string
+		answer func(map[string]any) (any, error)
+		status int
+		header string // one that must be there
+		code   string
+	}{
+		{"Unauthorized", func(map[string]any) (any, error) { return nil, errors.New("Unauthorized") }, 401, "Www-Authenticate", "invalid_api_key"},
+		{"another error", func(map[string]any) (any, error) { return nil, errors.New("unauthorized") }, 503, "Retry-After", "unavailable"},
+		{"a panic", func(map[string]any) (any, error) { panic("x") }, 503, "Retry-After", "unavailable"},
+		{"nonsense", func(map[string]any) (any, error) { return "yes", nil }, 503, "Retry-After", "unavailable"},
+		{"a nested context", func(e map[string]any) (any, error) {
+			return policy("Allow", e, map[string]any{"a": []int{1}}), nil
+		}, 503, "Retry-After", "unavailable"},
+		{"Deny for a limit", func(e map[string]any) (any, error) { return policy("Deny", e, limited), nil }, 429, "X-Ratelimit-Reset", "rate_limit_exceeded"},
+		{"Deny without context stays JSON", func(e map[string]any) (any, error) { return policy("Deny", e, nil), nil }, 429, "Content-Type", ""},
+		{"Allow of another method", func(e map[string]any) (any, error) {
+			return policy("Allow", map[string]any{"methodArn": "arn:aws:execute-api:us-east-1:1:x/prod/GET/other"}, nil), nil
+		}, 429, "Content-Type", ""},
+	} {
+		s := &stack{authorize: c.answer, serve: func(events.APIGatewayProxyRequest) (any, error) {
+			t.Errorf("%s: the function ran", c.name)
+			return nil, nil
+		}}
+		status, header, body := get(t, "GET", s.start(t)+"/api/v1/whoami")
+		var envelope struct {
+			Error *struct{ Code string }
+		}
+		if err := json.Unmarshal([]byte(body), &envelope); err != nil || envelope.Error == nil || envelope.Error.Code != c.code ||
+			status != c.status || header.Get(c.header) == "" || header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %s %v %v", c.name, status, body, header, err)
+		}
+	}
+}
+
+func TestARequestReachesItsFunctionAsOnAWS(t *testing.T) {
+	s := &stack{}
+	s.authorize = func(e map[string]any) (any, error) {
+		if e["type"] != "REQUEST" || !strings.HasSuffix(e["methodArn"].(string), "/prod/GET/api/v1/api-keys/abc%2Fd") {
+			t.Errorf("authorizer event: %v %v", e["type"], e["methodArn"])
+		}
+		return policy("Allow", e, map[string]any{"keyId": "k1", "limit": 5, "internal": false}), nil
+	}
+	s.serve = func(e events.APIGatewayProxyRequest) (any, error) {
+		a := e.RequestContext.Authorizer
+		if a["keyId"] != "k1" || a["limit"] != "5" || a["internal"] != "false" || a["forged"] != nil {
+			t.Errorf("context: %v", a)
+		}
+		if e.PathParameters["id"] != "abc%2Fd" || e.Resource != "/api/v1/api-keys/{id}" || len(e.MultiValueQueryStringParameters["a"]) != 2 {
+			t.Errorf("path %v of %s, query %v", e.PathParameters, e.Resource, e.MultiValueQueryStringParameters)
+		}
+		if f := e.Headers["X-Forwarded-For"]; f != "6.6.6.6, 127.0.0.1" || e.RequestContext.Identity.SourceIP != "127.0.0.1" {
+			t.Errorf("forwarded %q, source %q", f, e.RequestContext.Identity.SourceIP)
+		}
+		if e.RequestContext.RequestTimeEpoch != 1795521600000 {
+			t.Errorf("time %d", e.RequestContext.RequestTimeEpoch)
+		}
+		return events.APIGatewayProxyResponse{StatusCode: 201, Body: "aGk=", IsBase64Encoded: true, MultiValueHeaders: map[string][]string{
+			"X-A": {"1", "2"}, "WWW-Authenticate": {"x"},
+		}}, nil
+	}
+	status, header, body := get(t, "GET", s.start(t)+"/api/v1/api-keys/abc%2Fd?a=1&a=2", "X-Forwarded-For: 6.6.6.6", "forged: 1")
+	if status != 201 || body != "hi" || len(header["X-A"]) != 2 || header.Get("Www-Authenticate") != "" {
+		t.Errorf("%d %s %v", status, body, header)
+	}
+}
+
+func TestWhatTheGatewayAnswersItself(t *testing.T) {
+	s := &stack{
+		authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		serve: func(e events.APIGatewayProxyRequest) (any, error) {
+			if e.Path == "/health" {
+				return map[string]any{"statusCode": 9000}, nil
+			}
+			return nil, errors.New("broken")
+		},
+	}
+	url := s.start(t)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/nothing", 404}, {"PUT", "/health", 404}, {"GET", "/health/", 404}, {"GET", "//health", 404}, {"OPTIONS", "/nothing", 404},
+		{"OPTIONS", "/api/v1/whoami", 200}, {"GET", "/health", 502}, {"GET", "/openapi.json", 502},
+	} {
+		status, header, body := get(t, c.method, url+c.path)
+		if status != c.status || !json.Valid([]byte(body)) || header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
+		}
+	}
+}
+
+type invoker func(context.Context, []byte) ([]byte, error)
+
+func (f invoker) Invoke(ctx context.Context, payload []byte) ([]byte, error) { return f(ctx, payload) }
+
+func TestAnEnvironmentServesOneRequestAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := 0
+		pool := devstack.NewPool(func() lambda.Handler {
+			started++
+			busy := false
+			return invoker(func(ctx context.Context, payload []byte) ([]byte, error) {
+				if busy {
+					t.Error("two requests in one environment")
+				}
+				busy = true
+				time.Sleep(time.Second)
+				busy = false
+				switch string(payload) {
+				case "panic":
+					panic("x")
+				case "slow":
+					time.Sleep(time.Hour)
+				}
+				return payload, nil
+			})
+		}, 3)
+		call := func(payload string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := pool.Invoke(ctx, []byte(payload))
+			return err
+		}
+		for range 5 {
+			if err := call("a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if started != 1 {
+			t.Errorf("%d environments for one request at a time", started)
+		}
+		done := make(chan error)
+		for range 6 {
+			go func() { done <- call("a") }()
+		}
+		for range 6 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if started != 3 {
+			t.Errorf("%d environments, want the 3 that are allowed", started)
+		}
+		for _, bad := range []string{"panic", "slow"} {
+			if err := call(bad); err == nil {
+				t.Errorf("%s: no error", bad)
+			}
+		}
+		if err := call("a"); err != nil {
+			t.Errorf("after a panic and a timeout: %v", err)
+		}
+		time.Sleep(2 * time.Hour) // what was given up ends
+	})
+}

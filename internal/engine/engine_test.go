@@ -1,0 +1,71 @@
+package engine_test
+
+import (
+	"cmp"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"latchkey/internal/engine"
+)
+
+func options(t *testing.T, kind engine.Kind) engine.Options {
+	t.Helper()
+	return engine.Options{Kind: kind, Dir: filepath.Join("..", "..", ".latchkey", "engine"), Data: t.TempDir()}
+}
+
+func answers(e *engine.Engine) bool {
+	response, err := http.Post(e.Endpoint(), "application/json", strings.NewReader("{}"))
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err == nil
+}
+
+func TestAnEngineHasItsFilesForItself(t *testing.T) {
+	o := options(t, engine.Kind(cmp.Or(os.Getenv("ENGINE"), string(engine.Dynoxide))))
+	first, err := engine.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Stop() }()
+	if !answers(first) {
+		t.Error("started, but it does not answer")
+	}
+	if second, err := engine.Start(t.Context(), o); err == nil {
+		_ = second.Stop()
+		t.Error("a second engine started on the same files")
+	}
+	if err := first.Stop(); err != nil {
+		t.Error(err)
+	}
+	<-first.Done()
+	if answers(first) {
+		t.Error("stopped, but it answers")
+	}
+	again, err := engine.Start(t.Context(), o)
+	if err != nil {
+		t.Fatalf("after it was stopped: %v", err)
+	}
+	if err := again.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAMissingEngineSaysHowToGetIt(t *testing.T) {
+	for _, kind := range []engine.Kind{engine.Dynoxide, engine.DynamoDBLocal} {
+		o := options(t, kind)
+		o.Dir = t.TempDir()
+		if _, err := engine.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "make engine ENGINE="+string(kind)) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	if _, err := engine.Start(t.Context(), options(t, "another")); err == nil {
+		t.Error("an engine that there is not started")
+	}
+}
