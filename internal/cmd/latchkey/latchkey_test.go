@@ -218,9 +218,10 @@ func TestTheStraightPath(t *testing.T) {
 
 func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
 	s := start(t, t.TempDir(), "FRESHNESS=0")
-	stamp := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339Nano) }
-	_, expired := s.create(t, `{"expiresAt":"`+stamp(300*time.Millisecond)+`"}`)
-	_, early := s.create(t, `{"notBefore":"`+stamp(time.Hour)+`"}`)
+	end := time.Now().Add(3 * time.Second)
+	stamp := func(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+	_, expired := s.create(t, `{"expiresAt":"`+stamp(end)+`"}`)
+	_, early := s.create(t, `{"notBefore":"`+stamp(end.Add(time.Hour))+`"}`)
 	id, disabled := s.create(t, `{}`)
 	if a := s.send(t, "PATCH", "/api/v1/api-keys/"+id, `{"enabled":false}`, s.admin()); a.status != 200 || a.json["status"] != "disabled" {
 		t.Fatalf("disable: %d %s", a.status, a.text)
@@ -230,7 +231,7 @@ func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
 		t.Fatalf("delete: %d %s", a.status, a.text)
 	}
 	_, elsewhere := s.create(t, `{"allowedCidrs":["192.0.2.0/24"]}`)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(time.Until(end))
 	var codes []string
 	for code, token := range map[string]string{
 		"missing_key": "", "malformed_key": "sk_live", "expired_key": expired, "inactive_key": early,
