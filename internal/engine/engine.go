@@ -48,7 +48,7 @@ type Engine struct {
 const (
 	startTime = 30 * time.Second // a JVM on a busy laptop
 	stopTime  = 3 * time.Second
-	lockTime  = 2 * time.Second // an engine whose stack was killed may take a moment to end
+	lockTime  = 10 * time.Second // an engine whose stack was killed may take a moment to end
 )
 
 // Start returns when the engine answers. ctx bounds the start only; Stop ends the engine.

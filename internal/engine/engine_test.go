@@ -2,12 +2,14 @@ package engine_test
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"latchkey/internal/engine"
 )
@@ -37,7 +39,9 @@ func TestAnEngineHasItsFilesForItself(t *testing.T) {
 	if !answers(first) {
 		t.Error("started, but it does not answer")
 	}
-	if second, err := engine.Start(t.Context(), o); err == nil {
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if second, err := engine.Start(soon, o); err == nil {
 		_ = second.Stop()
 		t.Error("a second engine started on the same files")
 	}
