@@ -305,6 +305,9 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 	}
 	for try := 1; ; try++ {
 		record, err := r.find(ctx, caller, id)
+		if try > 1 && errors.Is(err, ErrNotFound) {
+			return nil // somebody else, or we, with a reply that was lost
+		}
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,9 +240,9 @@ func (f invoker) Invoke(ctx context.Context, payload []byte) ([]byte, error) { r
 
 func TestAnEnvironmentServesOneRequestAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		started := 0
+		var started atomic.Int64
 		pool := devstack.NewPool(func() lambda.Handler {
-			started++
+			started.Add(1)
 			busy := false
 			return invoker(func(ctx context.Context, payload []byte) ([]byte, error) {
 				if busy {
@@ -270,8 +271,8 @@ func TestAnEnvironmentServesOneRequestAtATime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if started != 1 {
-			t.Errorf("%d environments for one request at a time", started)
+		if started.Load() != 1 {
+			t.Errorf("%d environments for one request at a time", started.Load())
 		}
 		done := make(chan error)
 		for range 6 {
@@ -282,8 +283,8 @@ func TestAnEnvironmentServesOneRequestAtATime(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if started != 3 {
-			t.Errorf("%d environments, want the 3 that are allowed", started)
+		if started.Load() != 3 {
+			t.Errorf("%d environments, want the 3 that are allowed", started.Load())
 		}
 		for _, bad := range []string{"panic", "slow"} {
 			if err := call(bad); err == nil {
