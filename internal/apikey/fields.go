@@ -17,6 +17,7 @@ type Change struct {
 	Description  *string
 	Scopes       *Scopes
 	Limit        *ratelimit.Limit
+	Quota        *ratelimit.Quota
 	Unlimited    *bool
 	AllowedCIDRs *[]netip.Prefix
 	Metadata     *map[string]string
@@ -35,6 +36,7 @@ const (
 	MaxScope       = 128
 	MaxCIDRs       = 20
 	MaxRequests    = 1_000_000
+	MaxQuota       = 1_000_000_000_000
 	MinWindow      = time.Second
 	MaxWindow      = 24 * time.Hour
 )
@@ -58,6 +60,14 @@ func (c Change) check(now time.Time) error {
 		}
 		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
 			return invalid("rateLimit.window", "must be between 1 and 86400 seconds")
+		}
+	}
+	if c.Quota != nil && *c.Quota != (ratelimit.Quota{}) {
+		if c.Quota.Requests < 1 || c.Quota.Requests > MaxQuota {
+			return invalid("quota.requests", "must be between 1 and %d", MaxQuota)
+		}
+		if c.Quota.Period != ratelimit.Day && c.Quota.Period != ratelimit.Month {
+			return invalid("quota.period", "must be %s or %s", ratelimit.Day, ratelimit.Month)
 		}
 	}
 	if c.AllowedCIDRs != nil && len(*c.AllowedCIDRs) > MaxCIDRs {
@@ -116,7 +126,7 @@ func plain(text string, most int) bool {
 }
 
 // apply makes k what c says.
-func (c Change) apply(k *Key) {
+func (c Change) apply(k *Key) error {
 	set(&k.Name, c.Name)
 	k.Name = strings.TrimSpace(k.Name)
 	set(&k.Description, c.Description)
@@ -124,12 +134,20 @@ func (c Change) apply(k *Key) {
 	if c.Limit != nil {
 		k.Limit, k.Unlimited = *c.Limit, false
 	}
+	set(&k.Quota, c.Quota)
 	set(&k.Unlimited, c.Unlimited)
 	set(&k.AllowedCIDRs, c.AllowedCIDRs)
 	set(&k.Metadata, c.Metadata)
 	set(&k.Enabled, c.Enabled)
 	set(&k.NotBefore, c.NotBefore)
 	set(&k.ExpiresAt, c.ExpiresAt)
+	if k.Unlimited && k.Quota != (ratelimit.Quota{}) {
+		if c.Quota != nil {
+			return invalid("quota", "needs a rateLimit: an unlimited key counts nothing")
+		}
+		k.Quota = ratelimit.Quota{}
+	}
+	return nil
 }
 
 func set[T any](field *T, to *T) {
@@ -147,6 +165,9 @@ func (c *Change) inherit(from *Key) {
 			limit = from.Limit
 		}
 		c.Limit = &limit
+	}
+	if c.Quota == nil {
+		c.Quota = &from.Quota
 	}
 	if c.AllowedCIDRs == nil {
 		c.AllowedCIDRs = &from.AllowedCIDRs
@@ -167,6 +188,9 @@ func (c Change) within(own *Key) error {
 	}
 	if c.Limit != nil && !own.Unlimited && !c.Limit.Within(own.Limit) {
 		return forbidden("rateLimit", "must be within the limit of the key that grants it")
+	}
+	if c.Quota != nil && !c.Quota.Within(own.Quota) {
+		return forbidden("quota", "must be within the quota of the key that grants it")
 	}
 	if c.ExpiresAt != nil && !own.ExpiresAt.IsZero() && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(own.ExpiresAt)) {
 		return forbidden("expiresAt", "must not be after the expiry of the key that grants it")

@@ -42,8 +42,8 @@ type Record struct {
 // Limiter is the part of the rate limiter that judging needs; see
 // [ratelimit.Limiter].
 type Limiter interface {
-	Take(ctx context.Context, id string, limit ratelimit.Limit, n int64, floor time.Time) (ratelimit.Decision, error)
-	Peek(id string, limit ratelimit.Limit, floor time.Time) ratelimit.Usage
+	Take(ctx context.Context, id string, terms ratelimit.Terms, n int64, floor time.Time) (ratelimit.Decision, error)
+	Peek(id string, terms ratelimit.Terms, floor time.Time) ratelimit.Usage
 	Observe(id string, m ratelimit.Meter)
 	Touch(ctx context.Context, id string, floor time.Time) error
 }
@@ -134,6 +134,9 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 			}
 			if !decision.Admitted {
 				v.Code, v.Usage, v.RetryAfter = CodeRateLimited, decision.Usage, decision.RetryAfter
+				if decision.OverQuota {
+					v.Code = CodeQuotaExceeded
+				}
 				return v, nil
 			}
 			spent, usage = true, decision.Usage
@@ -205,14 +208,14 @@ func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error
 	if r.Cost > k.Limit.Requests {
 		return ratelimit.Decision{}, invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
 	}
-	return g.limiter.Take(io.context(), k.ID, k.Limit, r.Cost, r.Time)
+	return g.limiter.Take(io.context(), k.ID, k.Terms(), r.Cost, r.Time)
 }
 
 func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {
 	if k.Unlimited {
 		return ratelimit.Usage{}
 	}
-	return g.limiter.Peek(k.ID, k.Limit, floor)
+	return g.limiter.Peek(k.ID, k.Terms(), floor)
 }
 
 // now is the clock's time, but never before floor.

@@ -15,9 +15,10 @@ type Key struct {
 	Description string
 	Environment Environment
 	Scopes      Scopes
-	// Limit is what the key may spend. Unlimited keys have no meter at all, and
-	// only an admin may make one.
+	// Limit and Quota are what the key may spend. Unlimited keys have neither, and
+	// no meter at all; only an admin may make one.
 	Limit        ratelimit.Limit
+	Quota        ratelimit.Quota // zero: none
 	Unlimited    bool
 	AllowedCIDRs []netip.Prefix // empty: from anywhere
 	Metadata     map[string]string
@@ -68,6 +69,9 @@ func (k *Key) Status(now time.Time) Status {
 
 // PublicKey is the key's public name.
 func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environment, ID: k.ID} }
+
+// Terms are what the key may spend.
+func (k *Key) Terms() ratelimit.Terms { return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota} }
 
 func (k *Key) allows(source netip.Addr) bool {
 	if len(k.AllowedCIDRs) == 0 {

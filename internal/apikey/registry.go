@@ -168,7 +168,9 @@ func (r *Registry) Build(ctx context.Context, token Token, userID string, env En
 		k.Aliases = []string{hasher.Alias(token)}
 	}
 	k.KeyPrefix = r.Format.KeyPrefix(env, k.ID)
-	c.apply(k)
+	if err := c.apply(k); err != nil {
+		return nil, err
+	}
 	return k, nil
 }
 
@@ -279,7 +281,9 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, c Chang
 		if !k.RevokedAt.IsZero() {
 			return false, fmt.Errorf("%w: it is revoked", ErrConflict)
 		}
-		c.apply(k)
+		if err := c.apply(k); err != nil {
+			return false, err
+		}
 		return true, nil
 	})
 }
@@ -352,9 +356,14 @@ func (r *Registry) own(ctx context.Context, caller Caller) (*Key, error) {
 	return record.Key, nil
 }
 
+// QuotaOf says what a record's quota has left. The zero value is that of none.
+func (r *Registry) QuotaOf(record Record) ratelimit.QuotaUsage {
+	return ratelimit.QuotaUsageOf(record.Meter, record.Key.Quota, r.now())
+}
+
 // UsageOf says what a record has left. An unlimited key has no meter.
 func (r *Registry) UsageOf(record Record) ratelimit.Usage {
-	return ratelimit.UsageOf(record.Meter, record.Key.Limit, r.now())
+	return ratelimit.UsageOf(record.Meter, record.Key.Terms(), r.now())
 }
 
 // now has the resolution that is stored.

@@ -23,6 +23,7 @@ const (
 	CodeAddressNotAllowed Code = "address_not_allowed"
 	CodeInsufficientScope Code = "insufficient_scope"
 	CodeRateLimited       Code = "rate_limited"
+	CodeQuotaExceeded     Code = "quota_exceeded"
 )
 
 // Verdict is the gate's answer to one request.
@@ -34,11 +35,12 @@ type Verdict struct {
 	Key *Key
 	// Scope is the one that was asked for.
 	Scope string
-	// Usage is what the limiter says of the key's meter; meaningful when Key is
-	// set and not unlimited.
+	// Usage is what the limiter says of the key's meter: of its quota when that
+	// is exceeded, else of its limit. It is meaningful when Key is set and not
+	// unlimited.
 	Usage ratelimit.Usage
-	// RetryAfter is how long to wait, on a rate limit only; whole seconds, at
-	// least one.
+	// RetryAfter is how long to wait, when the limit or the quota refused; whole
+	// seconds, at least one.
 	RetryAfter time.Duration
 }
 
@@ -57,6 +59,8 @@ func (v Verdict) Message() string {
 		return "API key does not have scope: " + v.Scope
 	case CodeRateLimited:
 		return fmt.Sprintf("Rate limit exceeded. Try again in %d seconds.", int64(v.RetryAfter/time.Second))
+	case CodeQuotaExceeded:
+		return fmt.Sprintf("Quota exceeded. Try again in %d seconds.", int64(v.RetryAfter/time.Second))
 	}
 	return "Invalid or revoked API key"
 }

@@ -110,7 +110,7 @@ func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error)
 	switch v.Code {
 	case apikey.CodeValid:
 		return allow(e.MethodArn, v), nil
-	case apikey.CodeRateLimited:
+	case apikey.CodeRateLimited, apikey.CodeQuotaExceeded:
 		return deny(e.MethodArn, v), nil
 	}
 	return nil, errUnauthorized
@@ -200,8 +200,12 @@ func allow(arn string, v apikey.Verdict) *response {
 }
 
 func deny(arn string, v apikey.Verdict) *response {
+	code := "rate_limit_exceeded"
+	if v.Code == apikey.CodeQuotaExceeded {
+		code = "insufficient_quota"
+	}
 	return answer("Deny", arn, v, denied{
-		Code: "rate_limit_exceeded", Message: v.Message(), usage: usageOf(v), RetryAfter: int64(v.RetryAfter / time.Second),
+		Code: code, Message: v.Message(), usage: usageOf(v), RetryAfter: int64(v.RetryAfter / time.Second),
 	})
 }
 

@@ -197,7 +197,7 @@ func TestTheMeterOutlivesItsKey(t *testing.T) {
 	k := newKey(1, "u1")
 	create(t, table, k, 0)
 	limiter := ratelimit.New(table, func() time.Time { return morning }, 10)
-	if d, err := limiter.Take(t.Context(), k.ID, k.Limit, 3, time.Time{}); err != nil || !d.Admitted {
+	if d, err := limiter.Take(t.Context(), k.ID, k.Terms(), 3, time.Time{}); err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)
 	}
 	if err := table.Delete(t.Context(), k); err != nil {
@@ -208,7 +208,7 @@ func TestTheMeterOutlivesItsKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left := ratelimit.UsageOf(got.Meter, k.Limit, morning).Remaining; left != 2 {
+	if left := ratelimit.UsageOf(got.Meter, k.Terms(), morning).Remaining; left != 2 {
 		t.Errorf("a key made anew has %d left, want the 2 that were left", left)
 	}
 }

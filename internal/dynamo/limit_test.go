@@ -44,7 +44,7 @@ func TestManyEnvironmentsNeverExceedALimit(t *testing.T) {
 			wg.Go(func() {
 				for range requests {
 					ticks.Add(1)
-					d, err := limiter.Take(t.Context(), meterID, limit, 1, time.Time{})
+					d, err := limiter.Take(t.Context(), meterID, ratelimit.Terms{Limit: limit}, 1, time.Time{})
 					switch {
 					case err != nil:
 						failed.Add(1)

@@ -19,62 +19,24 @@ import (
 
 var _ ratelimit.Store = (*Table)(nil)
 
-// The attributes of a meter: w the window in milliseconds, u the odometer, h the
-// newest slice, v the tokens used, at the last use in milliseconds, and for each
-// slice m<slice in base 36>.
+// The attributes of a meter: w the window in milliseconds, u the odometer, v the
+// tokens used, h the newest slice, at the last use in milliseconds; for each
+// slice m<slice in base 36>, and for a day and its month q<20261124> and
+// q<202611>.
 const (
-	spendFresh = "SET #w = :w, #h = :k, #u = :n, #v = :n, #m = :base, #at = :at, #ttl = :ttl"
-	spendSame  = "SET #h = :k, #m = if_not_exists(#m, #u), #at = :at, #ttl = :ttl ADD #u :n, #v :n"
-	spendNew   = "SET #w = :w, #h = :k, #m = :base, #at = :at, #ttl = :ttl ADD #u :n, #v :n"
+	spendFresh = "SET #w = :w, #h = :k, #u = :n, #v = :net, #m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
+	spendSame  = "SET #h = :k, #m = if_not_exists(#m, #u)" + spendRest
+	spendNew   = "SET #w = :w, #h = :k, #m = :base" + spendRest
+	spendRest  = ", #day = if_not_exists(#day, #v), #month = if_not_exists(#month, #v), #at = :at, #ttl = :ttl ADD #u :n, #v :net"
 
 	ifFresh = "attribute_not_exists(#u)"
-	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max"
+	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND attribute_not_exists(#tomorrow)"
 )
 
 // Spend is one conditional UpdateItem, whether it succeeds or not: the reply
 // brings the meter either way.
 func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
-	in := &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: primaryKey(keyPartition(id), meterSort),
-		ExpressionAttributeNames: map[string]string{
-			"#u": "u", "#v": "v", "#h": "h", "#w": "w", "#at": "at", "#ttl": "ttl", "#m": mark(s.Slice),
-		},
-		ExpressionAttributeValues: item{
-			":k": number(s.Slice), ":n": number(s.Tokens), ":at": number(s.At.UnixMilli()), ":ttl": number(s.Expires.Unix()),
-		},
-		ReturnValues:                        types.ReturnValueAllNew,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	}
-	update := spendSame
-	switch {
-	case s.Fresh:
-		update, in.ConditionExpression = spendFresh, aws.String(ifFresh)
-	case s.Restart:
-		update, in.ConditionExpression = spendNew, aws.String(ifSeen)
-	default:
-		in.ConditionExpression = aws.String(ifSeen)
-	}
-	if s.Fresh || s.Restart {
-		in.ExpressionAttributeValues[":w"] = number(s.Window.Milliseconds())
-		in.ExpressionAttributeValues[":base"] = number(s.Base)
-	}
-	if !s.Fresh {
-		in.ExpressionAttributeValues[":seen"] = number(s.SeenWindow.Milliseconds())
-		in.ExpressionAttributeValues[":newest"] = number(s.MaxNewest)
-		in.ExpressionAttributeValues[":min"] = number(s.MinUsed)
-		in.ExpressionAttributeValues[":max"] = number(s.MaxUsed)
-	}
-	var forget []string
-	for i, slice := range s.Forget {
-		name := "#f" + strconv.Itoa(i)
-		forget = append(forget, name)
-		in.ExpressionAttributeNames[name] = mark(slice)
-	}
-	if len(forget) > 0 {
-		update += " REMOVE " + strings.Join(forget, ", ")
-	}
-	in.UpdateExpression = &update
-
+	in := t.spend(id, s)
 	out, err := t.client.UpdateItem(ctx, in)
 	var stale *types.ConditionalCheckFailedException
 	if errors.As(err, &stale) {
@@ -92,6 +54,58 @@ func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (rateli
 		return ratelimit.Meter{}, fmt.Errorf("key %s: %w", id, err)
 	}
 	return m, nil
+}
+
+func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
+	names := map[string]string{
+		"#u": "u", "#v": "v", "#h": "h", "#w": "w", "#at": "at", "#ttl": "ttl", "#m": mark(s.Slice),
+		"#day": period(int64(s.Day)), "#month": period(s.Day.Month()),
+	}
+	values := item{
+		":k": number(s.Slice), ":n": number(s.Tokens), ":net": number(s.Net),
+		":at": number(s.At.UnixMilli()), ":ttl": number(s.Expires.Unix()),
+	}
+	if s.Fresh || s.Restart {
+		values[":w"], values[":base"] = number(s.Window.Milliseconds()), number(s.Base)
+	}
+	condition := ifFresh
+	if !s.Fresh {
+		condition = ifSeen
+		names["#tomorrow"] = period(int64(s.Day.Next()))
+		values[":seen"], values[":newest"] = number(s.SeenWindow.Milliseconds()), number(s.MaxNewest)
+		values[":min"], values[":max"], values[":used"] = number(s.MinUsed), number(s.MaxUsed), number(s.MaxNet)
+	}
+	update := spendSame
+	switch {
+	case s.Fresh:
+		update = spendFresh
+	case s.Restart:
+		update = spendNew
+	}
+	var forget []string
+	for _, slice := range s.Forget {
+		forget = append(forget, mark(slice))
+	}
+	if s.ForgetDay != 0 {
+		forget = append(forget, period(int64(s.ForgetDay)))
+	}
+	if s.ForgetMonth != 0 {
+		forget = append(forget, period(s.ForgetMonth))
+	}
+	for i, attribute := range forget {
+		forget[i] = "#f" + strconv.Itoa(i)
+		names[forget[i]] = attribute
+	}
+	if len(forget) > 0 {
+		update += " REMOVE " + strings.Join(forget, ", ")
+	}
+	return &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: primaryKey(keyPartition(id), meterSort),
+		UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
 }
 
 // Touch notes a use. The note outlives a long silence, unlike a meter.
@@ -112,29 +126,41 @@ func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 func decodeMeter(i item) (ratelimit.Meter, error) {
 	var m ratelimit.Meter
 	for name, value := range i {
-		digits, isMark := strings.CutPrefix(name, "m")
-		if !isMark && !slices.Contains([]string{"w", "u", "h", "at"}, name) {
+		if name == "pk" || name == "sk" || name == "ttl" || name == "" {
 			continue
 		}
 		n, err := integer(value)
 		if err != nil {
 			return ratelimit.Meter{}, fmt.Errorf("decode meter: %s: %w", name, err)
 		}
-		switch name {
-		case "w":
+		switch {
+		case name == "w":
 			m.Window = time.Duration(n) * time.Millisecond
-		case "u":
+		case name == "u":
 			m.Used = n
-		case "h":
+		case name == "v":
+			m.Net = n
+		case name == "h":
 			m.Newest = n
-		case "at":
+		case name == "at":
 			m.LastUsed = moment(n)
-		default:
-			slice, err := strconv.ParseInt(digits, 36, 64)
+		case name[0] == 'm':
+			slice, err := strconv.ParseInt(name[1:], 36, 64)
 			if err != nil {
 				return ratelimit.Meter{}, fmt.Errorf("decode meter: %s: %w", name, err)
 			}
 			m.Marks = append(m.Marks, ratelimit.Mark{Slice: slice, Used: n})
+		case name[0] == 'q':
+			date, err := strconv.ParseInt(name[1:], 10, 64)
+			if err != nil {
+				return ratelimit.Meter{}, fmt.Errorf("decode meter: %s: %w", name, err)
+			}
+			// Those of older periods are removed with the first write of a new one.
+			if len(name) == len("q202611") && date > m.Month {
+				m.Month, m.MonthNet = date, n
+			} else if day := ratelimit.Date(date); len(name) == len("q20261124") && day > m.Day {
+				m.Day, m.DayNet = day, n
+			}
 		}
 	}
 	slices.SortFunc(m.Marks, func(a, b ratelimit.Mark) int { return cmp.Compare(a.Slice, b.Slice) })
@@ -142,6 +168,8 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 }
 
 func mark(slice int64) string { return "m" + strconv.FormatInt(slice, 36) }
+
+func period(date int64) string { return "q" + strconv.FormatInt(date, 10) }
 
 func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}

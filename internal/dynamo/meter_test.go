@@ -48,6 +48,14 @@ func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
 			Restart: true, Base: 3, Forget: []int64{1001}}, false,
 			ratelimit.Meter{Window: other, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
 	}
+	// All on one day, with nothing given back.
+	for i := range steps {
+		s, m := &steps[i].spend, &steps[i].want
+		s.Day, s.Net, s.MaxNet = 20261124, s.Tokens, 1<<50
+		if m.Used > 0 {
+			m.Net, m.Day, m.Month = m.Used, 20261124, 202611
+		}
+	}
 	table := dynamotest.NewTable(t)
 	for _, step := range steps {
 		got, err := table.Spend(t.Context(), meterID, step.spend)
@@ -60,12 +68,55 @@ func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
 	}
 }
 
+func TestAMeterCountsByDayAndMonth(t *testing.T) {
+	spend := func(day ratelimit.Date, tokens, net, maxNet int64, forget ...int64) ratelimit.Spend {
+		s := ratelimit.Spend{Tokens: tokens, Net: net, Slice: 7, Day: day, Window: time.Minute, SeenWindow: time.Minute,
+			MaxNewest: 7, MaxUsed: 1 << 50, MaxNet: maxNet, At: morning}
+		for _, date := range forget {
+			if date > 1e6 {
+				s.ForgetDay = ratelimit.Date(date)
+			} else {
+				s.ForgetMonth = date
+			}
+		}
+		return s
+	}
+	fresh := spend(20261129, 10, 10, 0)
+	fresh.Fresh = true
+	restart := spend(20261201, 1, 1, 99)
+	restart.Restart, restart.Base, restart.Window, restart.SeenWindow = true, 0, time.Hour, time.Minute
+	table := dynamotest.NewTable(t)
+	for _, step := range []struct {
+		name  string
+		spend ratelimit.Spend
+		stale bool
+		net   [3]int64 // as it is, before the day, before the month
+		day   ratelimit.Date
+	}{
+		{"the first", fresh, false, [3]int64{10, 0, 0}, 20261129},
+		{"with 3 given back", spend(20261129, 5, 2, 10), false, [3]int64{12, 0, 0}, 20261129},
+		{"with all given back", spend(20261129, 5, 0, 12), false, [3]int64{12, 0, 0}, 20261129},
+		{"above the quota", spend(20261129, 1, 1, 11), true, [3]int64{12, 0, 0}, 20261129},
+		{"the next day", spend(20261130, 4, 4, 99, 20261129), false, [3]int64{16, 12, 0}, 20261130},
+		{"by a clock that is behind", spend(20261129, 1, 1, 99), true, [3]int64{16, 12, 0}, 20261130},
+		{"the next month, in another window", restart, false, [3]int64{17, 16, 16}, 20261201},
+	} {
+		got, err := table.Spend(t.Context(), meterID, step.spend)
+		if errors.Is(err, ratelimit.ErrStale) != step.stale || err != nil && !step.stale {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if net := [3]int64{got.Net, got.DayNet, got.MonthNet}; net != step.net || got.Day != step.day || got.Month != step.day.Month() {
+			t.Fatalf("%s: %v on %d in %d", step.name, net, got.Day, got.Month)
+		}
+	}
+}
+
 func TestATouchedMeterIsStillFresh(t *testing.T) {
 	table := dynamotest.NewTable(t)
 	if err := table.Touch(t.Context(), meterID, morning); err != nil {
 		t.Fatal(err)
 	}
-	spend := ratelimit.Spend{Tokens: 1, Slice: 5, Window: time.Second, At: morning, Fresh: true}
+	spend := ratelimit.Spend{Tokens: 1, Slice: 5, Window: time.Second, Day: 20261124, At: morning, Fresh: true}
 	if got, err := table.Spend(t.Context(), meterID, spend); err != nil || got.Used != 1 {
 		t.Errorf("first spend after a touch: %+v, %v", got, err)
 	}
@@ -79,7 +130,7 @@ func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
 	limit := ratelimit.Limit{Requests: 10, Window: time.Minute}
 	limiter := ratelimit.New(table, func() time.Time { return morning }, 10)
 	f.loseReplies(1)
-	d, err := limiter.Take(t.Context(), meterID, limit, 1, time.Time{})
+	d, err := limiter.Take(t.Context(), meterID, ratelimit.Terms{Limit: limit}, 1, time.Time{})
 	if err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)
 	}
@@ -98,7 +149,7 @@ func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 		"create":  func(ctx context.Context) error { return table.Create(ctx, newKey(1, "u1"), 1) },
 		"update":  func(ctx context.Context) error { return table.Update(ctx, newKey(1, "u1")) },
 		"spend": func(ctx context.Context) error {
-			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, At: morning, Fresh: true})
+			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, Day: 20261124, At: morning, Fresh: true})
 			return err
 		},
 		"ping": table.Ping,

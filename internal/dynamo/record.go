@@ -40,6 +40,8 @@ type record struct {
 	Requests     int64             `dynamodbav:"requests"`
 	Window       int64             `dynamodbav:"window"`
 	Unlimited    bool              `dynamodbav:"unlimited,omitempty"`
+	Quota        int64             `dynamodbav:"quota,omitempty"`
+	QuotaPeriod  string            `dynamodbav:"quotaPeriod,omitempty"`
 	AllowedCIDRs []string          `dynamodbav:"allowedCidrs,omitempty"`
 	Metadata     map[string]string `dynamodbav:"metadata,omitempty"`
 	Enabled      bool              `dynamodbav:"enabled"`
@@ -67,6 +69,7 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		ID: k.ID, UserID: k.UserID, CreatedKey: position(k).String(),
 		Name: k.Name, Description: k.Description, Environment: string(k.Environment), Scopes: k.Scopes,
 		Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second), Unlimited: k.Unlimited,
+		Quota: k.Quota.Requests, QuotaPeriod: string(k.Quota.Period),
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
@@ -97,6 +100,7 @@ func decodeKey(i item) (*apikey.Key, error) {
 		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description,
 		Environment: apikey.Environment(r.Environment), Scopes: r.Scopes,
 		Limit:     ratelimit.Limit{Requests: r.Requests, Window: time.Duration(r.Window) * time.Second},
+		Quota:     ratelimit.Quota{Requests: r.Quota, Period: ratelimit.Period(r.QuotaPeriod)},
 		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),

@@ -35,7 +35,7 @@ type verdict struct {
 	RateLimit  *rateLimit `json:"rateLimit,omitempty"`
 	Unlimited  bool       `json:"unlimited,omitempty"`
 	ExpiresAt  string     `json:"expiresAt,omitempty" format:"date-time"`
-	RetryAfter int64      `json:"retryAfter,omitempty" doc:"Seconds, on a rate limit"`
+	RetryAfter int64      `json:"retryAfter,omitempty" doc:"Seconds, when the limit or the quota refuses"`
 }
 
 type whoamiOutput struct {

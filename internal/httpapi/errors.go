@@ -145,7 +145,7 @@ func init() {
 // names are the only words of a location that are ever repeated: any other was
 // made up by the caller, and could be a token.
 var names = []string{
-	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "unlimited",
+	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period", "unlimited",
 	"allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
 	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id",
 }

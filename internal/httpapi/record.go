@@ -22,6 +22,7 @@ type Record struct {
 	Scopes       []string          `json:"scopes" nullable:"false"`
 	RateLimit    rateLimit         `json:"rateLimit"`
 	Unlimited    bool              `json:"unlimited,omitempty" doc:"The key has no limit; rateLimit is then a placeholder"`
+	Quota        *quota            `json:"quota,omitempty"`
 	AllowedCIDRs []string          `json:"allowedCidrs" nullable:"false"`
 	Metadata     map[string]string `json:"metadata" nullable:"false"`
 	Enabled      bool              `json:"enabled"`
@@ -41,6 +42,15 @@ type rateLimit struct {
 	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the window will be empty of what is now in it"`
 }
 
+// quota is there where the key has one, and its use where the meter was read.
+type quota struct {
+	Requests  int64  `json:"requests" doc:"Requests in each period"`
+	Period    string `json:"period" enum:"day,month" doc:"By the calendar, UTC"`
+	Used      *int64 `json:"used,omitempty"`
+	Remaining *int64 `json:"remaining,omitempty"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends"`
+}
+
 // What an unlimited key shows, for clients that want numbers.
 const (
 	unlimitedRequests = 999_999
@@ -57,6 +67,9 @@ func recordOf(k *apikey.Key, now time.Time) Record {
 	}
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}
+	}
+	if k.Quota != (ratelimit.Quota{}) {
+		r.Quota = &quota{Requests: k.Quota.Requests, Period: string(k.Quota.Period)}
 	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
@@ -87,6 +100,11 @@ func (a *api) meteredRecord(r apikey.Record) Record {
 	now := a.Now()
 	rec := recordOf(r.Key, now)
 	rec.RateLimit = usedLimitOf(r.Key, a.Registry.UsageOf(r), now)
+	if rec.Quota != nil {
+		u := a.Registry.QuotaOf(r)
+		reset := u.Reset.Unix()
+		rec.Quota.Used, rec.Quota.Remaining, rec.Quota.Reset = &u.Used, &u.Remaining, &reset
+	}
 	rec.LastUsedAt = stamp(r.Meter.LastUsed)
 	return rec
 }
@@ -104,7 +122,8 @@ type Fields struct {
 	Description   *string            `json:"description,omitempty" maxLength:"1000"`
 	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. None: no scoped route."`
 	RateLimit     *limitInput        `json:"rateLimit,omitempty" doc:"60 requests in 60 seconds where it is left out"`
-	Unlimited     *bool              `json:"unlimited,omitempty" doc:"An admin's to give"`
+	Quota         *quotaInput        `json:"quota,omitempty" doc:"None where it is left out"`
+	Unlimited     *bool              `json:"unlimited,omitempty" doc:"An admin's to give; without rateLimit and quota"`
 	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks the key may be used from. None: anywhere."`
 	Metadata      *map[string]string `json:"metadata,omitempty" nullable:"false" doc:"At most 2 KB in all"`
 	Enabled       *bool              `json:"enabled,omitempty"`
@@ -116,6 +135,11 @@ type Fields struct {
 type limitInput struct {
 	Requests integer `json:"requests" minimum:"1" maximum:"1000000"`
 	Window   integer `json:"window" minimum:"1" maximum:"86400" doc:"Seconds"`
+}
+
+type quotaInput struct {
+	Requests integer `json:"requests" minimum:"1" maximum:"1000000000000"`
+	Period   string  `json:"period" enum:"day,month" doc:"By the calendar, UTC"`
 }
 
 // change is what the fields ask for.
@@ -135,6 +159,9 @@ func (f Fields) change(now time.Time) (apikey.Change, error) {
 		c.Limit = &ratelimit.Limit{
 			Requests: int64(f.RateLimit.Requests), Window: time.Duration(f.RateLimit.Window) * time.Second,
 		}
+	}
+	if f.Quota != nil {
+		c.Quota = &ratelimit.Quota{Requests: int64(f.Quota.Requests), Period: ratelimit.Period(f.Quota.Period)}
 	}
 	if f.RateLimit != nil && f.Unlimited != nil && *f.Unlimited {
 		return c, wrong("unlimited", "must not be given with rateLimit")

@@ -1,5 +1,5 @@
 // Package ratelimit decides whether a key may spend now. It knows nothing of
-// keys: an id names a meter, a [Limit] says how much.
+// keys: an id names a meter, [Terms] say how much.
 //
 // The promise: no more than Limit.Requests tokens are admitted in any interval
 // of Limit.Window, wherever it starts and however many environments admit,
@@ -14,6 +14,15 @@
 // can only make the past look emptier than it was by as much as the odometer
 // has moved since, which the conditional write in [Store] rules out.
 //
-// The arithmetic (window.go, meter.go) is pure; [Limiter] adds memory and the
-// loop around the write.
+// A busy id is not worth a write for each request: what is handed out may be
+// more than is needed at once, and is then used from memory, as a lease, until a
+// little after its slice. A lease ends by the wall clock, so that an environment
+// that was frozen does not use what everybody else has forgotten. What is left
+// of it stays counted against the limit, and is given back to the quota.
+//
+// The quota is the same subtraction on a second odometer, [Meter.Net], whose
+// marks are made at the turn of a day and of a month (UTC).
+//
+// The arithmetic (window.go, period.go, meter.go, usage.go, lease.go) is pure;
+// [Limiter] adds memory and the loop around the write.
 package ratelimit

@@ -28,7 +28,9 @@ var ErrStale = errors.New("meter has changed")
 // Decision is the limiter's answer. Denied is a decision, not an error.
 type Decision struct {
 	Admitted bool
-	Usage    Usage
+	// OverQuota says that it was the quota that has denied.
+	OverQuota bool
+	Usage     Usage
 	// RetryAfter is how long to wait when denied: whole seconds, at least one.
 	RetryAfter time.Duration
 }
@@ -41,17 +43,25 @@ type Limiter struct {
 	rules rules
 
 	mu     sync.Mutex
-	memory *simplelru.LRU[string, entry]
+	memory *simplelru.LRU[string, *entry]
 }
 
+// entry is what is known of one id. The limiter's lock is held to touch it.
 type entry struct {
 	meter   Meter
+	lease   lease
+	demand  demand
 	touched time.Time
+
+	// unused tokens are given back with the next write of the day they were
+	// handed out on.
+	unused    int64
+	unusedDay Date
 }
 
 // New returns a limiter that remembers what it last saw of size meters.
 func New(store Store, now func() time.Time, size int) *Limiter {
-	memory, err := simplelru.NewLRU[string, entry](size, nil)
+	memory, err := simplelru.NewLRU[string, *entry](size, nil)
 	if err != nil {
 		panic(err) // size is not positive: a caller's bug
 	}
@@ -63,46 +73,172 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 // each loss brings a newer view.
 const attempts = 8
 
-// Take spends n tokens, 1 <= n <= limit.Requests, or tells when to come back. It
-// spends nothing when it denies. An error means that it could not decide; then
-// tokens may have been counted that nobody used.
+// Take spends n tokens, 1 <= n <= terms.Limit.Requests, or tells when to come
+// back. It spends nothing when it denies. An error means that it could not
+// decide; then tokens may have been counted that nobody used.
 //
 // The time is the clock's, but never before floor.
-func (l *Limiter) Take(ctx context.Context, id string, limit Limit, n int64, floor time.Time) (Decision, error) {
-	if n < 1 || n > limit.Requests {
-		panic(fmt.Sprintf("ratelimit: take %d of %d", n, limit.Requests)) // a caller's bug
+func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (Decision, error) {
+	if n < 1 || n > terms.Limit.Requests {
+		panic(fmt.Sprintf("ratelimit: take %d of %d", n, terms.Limit.Requests)) // a caller's bug
 	}
-	frame := l.rules.frame(limit.Window)
-	meter := l.recall(id)
+	now := l.time(floor)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(id)
+	e.demand.note(now)
 	for range attempts {
-		now := l.time(floor)
-		spend, retryAt, ok := l.rules.plan(meter, limit, n, now)
-		if !ok {
+		held := e.lease.usable(terms, now)
+		v := l.rules.view(&e.meter, terms, now)
+		if held >= n {
+			e.lease.tokens -= n
+			return Decision{Admitted: true, Usage: v.usage(&e.meter, terms, held-n)}, nil
+		}
+		if held == 0 {
+			e.giveUp(e.lease)
+			e.lease = lease{}
+		}
+		if d, denied := v.deny(e, terms, n, held, l.rules.sameDay); denied {
 			// Final, however old the view: it shows at least as much room as there is.
-			return Decision{Usage: l.rules.usage(meter, limit, now), RetryAfter: wait(now, retryAt)}, nil
+			return d, nil
 		}
-		seen, err := l.store.Spend(ctx, id, spend)
-		if err != nil && !errors.Is(err, ErrStale) {
-			return Decision{}, fmt.Errorf("spend: %w", err)
+		done, err := l.spend(ctx, id, e, terms, v, n, held, floor)
+		if now = l.time(floor); err != nil {
+			return Decision{}, err
 		}
-		meter = seen
-		l.remember(id, seen)
-		if err != nil {
-			continue
-		}
-		// A reply that took so long that its slice is over cannot be used any more:
-		// the tokens are counted, and others are asked for.
-		now = l.time(floor)
-		if frame.grace == 0 || now.Before(frame.end(spend.Slice)) {
-			return Decision{Admitted: true, Usage: l.rules.usage(meter, limit, now)}, nil
+		if done {
+			left := e.lease.usable(terms, now)
+			return Decision{Admitted: true, Usage: l.rules.view(&e.meter, terms, now).usage(&e.meter, terms, left)}, nil
 		}
 	}
 	return Decision{}, fmt.Errorf("spend: lost to others %d times", attempts)
 }
 
+// deny refuses n tokens, held of which need not be asked for, if they are not
+// there.
+func (v view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decision, bool) {
+	m, need := &e.meter, n-held
+	if v.quota < need && (v.quota < 0 || v.quota+e.back(m.today(v.now), sameDay) < need) {
+		q := QuotaUsageOf(*m, terms.Quota, v.now)
+		return Decision{
+			OverQuota:  true,
+			Usage:      Usage{Limit: terms.Quota.Requests, Remaining: held + q.Remaining, Reset: q.Reset},
+			RetryAfter: wait(v.now, q.Reset),
+		}, true
+	}
+	if v.room < need {
+		return Decision{Usage: v.usage(m, terms, held), RetryAfter: wait(v.now, v.freeAt(m, terms.Limit, need))}, true
+	}
+	return Decision{}, false
+}
+
+// spend asks the store for what is missing of n tokens, and for more to come. It
+// gives up the lock meanwhile: what it took out of the entry is nobody else's.
+// It reports whether the n tokens could be used.
+func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v view, n, held int64, floor time.Time) (bool, error) {
+	today := e.meter.today(v.now)
+	old := e.lease
+	back := e.back(today, l.rules.sameDay)
+	e.lease, e.unused = lease{}, e.unused-back
+
+	room := min(v.room, v.quota+back)
+	ask := n - held
+	if f := l.rules.frame(terms.Limit.Window); f.grace > 0 {
+		k := f.at(v.now)
+		if e.meter.Window == terms.Limit.Window {
+			k = v.slice
+		}
+		ask = size(ask, n, e.demand.perSecond(v.now), f.end(k).Sub(v.now), room)
+	}
+	s := l.rules.plan(&e.meter, terms, v, ask, back)
+	seen, err := l.unlocked(ctx, id, s)
+	now := l.time(floor)
+	if err != nil {
+		// It may have been done all the same. Then what was given back with it is
+		// outweighed by the tokens that nobody will use.
+		e.keep(old, now)
+		e.putBack(back, today)
+		if !errors.Is(err, ErrStale) {
+			return false, fmt.Errorf("spend: %w", err)
+		}
+		e.meter = seen
+		return false, nil
+	}
+	e.meter = seen
+	e.putBack(back-(s.Tokens-s.Net), today)
+	fresh := lease{tokens: s.Tokens, terms: terms, day: s.Day, end: l.rules.leaseEnd(s)}
+	if !now.Before(fresh.end) || held > 0 && !now.Before(old.end) {
+		// The reply took so long that there is not enough left to use: what is over
+		// is counted, and others are asked for.
+		e.keep(old, now)
+		e.keep(fresh, now)
+		return false, nil
+	}
+	fresh.tokens -= n - held
+	e.keep(fresh, now)
+	return true, nil
+}
+
+// unlocked spends without the lock, and has it again however that ends.
+func (l *Limiter) unlocked(ctx context.Context, id string, s Spend) (Meter, error) {
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	return l.store.Spend(ctx, id, s)
+}
+
+// back is how many tokens can be given back today.
+func (e *entry) back(today Date, sameDay bool) int64 {
+	if sameDay && e.unusedDay != today {
+		return 0
+	}
+	return e.unused
+}
+
+// giveUp notes that what is left of a lease will not be used.
+func (e *entry) giveUp(old lease) {
+	if old.tokens > 0 {
+		e.putBack(old.tokens, old.day)
+	}
+}
+
+func (e *entry) putBack(n int64, day Date) {
+	switch {
+	case n == 0 || day < e.unusedDay:
+	case day == e.unusedDay:
+		e.unused += n
+	default:
+		e.unused, e.unusedDay = n, day
+	}
+}
+
+// keep adds a lease to the one that is held. Two that end at different times do
+// not go together: the later one stays.
+func (e *entry) keep(l lease, now time.Time) {
+	held := e.lease
+	switch {
+	case l.tokens == 0:
+	case l.usable(l.terms, now) == 0:
+		e.giveUp(l)
+	case held.usable(l.terms, now) > 0 && held.end.Equal(l.end):
+		e.lease.tokens += l.tokens
+	case held.usable(held.terms, now) > 0 && held.end.After(l.end):
+		e.giveUp(l)
+	default:
+		e.giveUp(held)
+		e.lease = l
+	}
+}
+
 // Peek says what it knows of a meter, without I/O and without spending.
-func (l *Limiter) Peek(id string, limit Limit, floor time.Time) Usage {
-	return l.rules.usage(l.recall(id), limit, l.time(floor))
+func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Usage {
+	now := l.time(floor)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.memory.Get(id)
+	if !ok {
+		e = &entry{}
+	}
+	return l.rules.view(&e.meter, terms, now).usage(&e.meter, terms, e.lease.usable(terms, now))
 }
 
 // Observe tells the limiter what somebody else read of a meter, so that it need
@@ -110,12 +246,9 @@ func (l *Limiter) Peek(id string, limit Limit, floor time.Time) Usage {
 func (l *Limiter) Observe(id string, m Meter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known, ok := l.memory.Get(id)
-	if ok && m.Used < known.meter.Used {
-		return // read before, arrived after
+	if e := l.entry(id); m.Used >= e.meter.Used { // else: read before, arrived after
+		e.meter = m
 	}
-	known.meter = m
-	l.memory.Add(id, known)
 }
 
 // touchEvery bounds what an unlimited key writes.
@@ -126,11 +259,10 @@ const touchEvery = 15 * time.Minute
 func (l *Limiter) Touch(ctx context.Context, id string, floor time.Time) error {
 	now := l.time(floor)
 	l.mu.Lock()
-	known, _ := l.memory.Get(id)
-	due := now.Sub(known.touched) >= touchEvery
+	e := l.entry(id)
+	due := now.Sub(e.touched) >= touchEvery
 	if due {
-		known.touched = now
-		l.memory.Add(id, known)
+		e.touched = now
 	}
 	l.mu.Unlock()
 	if !due {
@@ -139,19 +271,14 @@ func (l *Limiter) Touch(ctx context.Context, id string, floor time.Time) error {
 	return l.store.Touch(ctx, id, now)
 }
 
-func (l *Limiter) recall(id string) Meter {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known, _ := l.memory.Get(id)
-	return known.meter
-}
-
-func (l *Limiter) remember(id string, m Meter) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known, _ := l.memory.Get(id)
-	known.meter = m
-	l.memory.Add(id, known)
+// entry is what is known of id. The lock is held.
+func (l *Limiter) entry(id string) *entry {
+	e, ok := l.memory.Get(id)
+	if !ok {
+		e = &entry{}
+		l.memory.Add(id, e)
+	}
+	return e
 }
 
 // time is the wall clock's: ages must not stop while an environment is frozen,

@@ -44,7 +44,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 			h.now = h.now.Add(time.Duration(rapid.Int64Range(0, int64(limit.Window)/3).Draw(rt, "pass")))
 			n := rapid.Int64Range(1, limit.Requests).Draw(rt, "n")
 			room := limit.Requests - inWindow()
-			d, err := limiter.Take(t.Context(), "k", limit, n, time.Time{})
+			d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, n, time.Time{})
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -60,7 +60,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 			if d.Usage.Remaining != room {
 				rt.Fatalf("%d remain, want %d", d.Usage.Remaining, room)
 			}
-			if peek := limiter.Peek("k", limit, time.Time{}); peek != d.Usage {
+			if peek := limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}); peek != d.Usage {
 				rt.Fatalf("peek %+v, take %+v", peek, d.Usage)
 			}
 			if len(store.meter.Marks) > 62 {
@@ -82,7 +82,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 			}
 		}
 		// At reset the window is empty.
-		h.now = limiter.Peek("k", limit, time.Time{}).Reset
+		h.now = limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}).Reset
 		if n := inWindow(); n != 0 {
 			rt.Fatalf("at reset %d are left in the window", n)
 		}
@@ -96,7 +96,7 @@ func TestADenialSpendsNothing(t *testing.T) {
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	take := func(l *ratelimit.Limiter, n int64) bool {
 		t.Helper()
-		d, err := l.Take(t.Context(), "k", limit, n, time.Time{})
+		d, err := l.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, n, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
 		{62 * time.Second, ratelimit.Limit{Requests: 7, Window: time.Minute}, 7, true, 0},
 	} {
 		h.now = h.now.Add(c.pass)
-		d, err := limiter.Take(t.Context(), "k", c.limit, c.n, time.Time{})
+		d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: c.limit}, c.n, time.Time{})
 		if err != nil || d.Admitted != c.want || d.Usage.Remaining != c.left {
 			t.Errorf("step %d: admitted %v, %d left, %v; want %v, %d", i, d.Admitted, d.Usage.Remaining, err, c.want, c.left)
 		}
@@ -150,7 +150,7 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 			h.now = h.now.Add(10 * time.Second)
 		}
 	}
-	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Limit{Requests: 10, Window: time.Minute}, 1, time.Time{})
+	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}}, 1, time.Time{})
 	if err != nil || !d.Admitted || store.meter.Used != 2 || d.Usage.Remaining != 8 {
 		t.Errorf("%+v, %v, %d counted; want admitted with 2 counted", d, err, store.meter.Used)
 	}
@@ -158,7 +158,7 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 
 func TestLosingToOthersEnds(t *testing.T) {
 	store := &contested{}
-	_, err := ratelimit.New(store, (&hands{morning}).time, 10).Take(t.Context(), "k", ratelimit.Limit{Requests: 100, Window: time.Minute}, 1, time.Time{})
+	_, err := ratelimit.New(store, (&hands{morning}).time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}}, 1, time.Time{})
 	if err == nil || store.tries != 8 {
 		t.Errorf("%v after %d tries; want an error after 8", err, store.tries)
 	}
@@ -177,7 +177,7 @@ func (c *contested) Touch(context.Context, string, time.Time) error { return nil
 func TestAStoreThatFailsIsNoDenial(t *testing.T) {
 	broken := errors.New("broken")
 	limiter := ratelimit.New(&item{err: broken}, (&hands{morning}).time, 10)
-	d, err := limiter.Take(t.Context(), "k", ratelimit.Limit{Requests: 1, Window: time.Minute}, 1, time.Time{})
+	d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: time.Minute}}, 1, time.Time{})
 	if !errors.Is(err, broken) || d.Admitted {
 		t.Errorf("%+v, %v", d, err)
 	}
@@ -201,11 +201,11 @@ func TestAUseIsNotedOnceInAWhile(t *testing.T) {
 func TestAnOldReadDoesNotReplaceANewerOne(t *testing.T) {
 	limit := ratelimit.Limit{Requests: 5, Window: time.Minute}
 	limiter := ratelimit.New(&item{}, (&hands{morning}).time, 10)
-	if _, err := limiter.Take(t.Context(), "k", limit, 3, time.Time{}); err != nil {
+	if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 3, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	limiter.Observe("k", ratelimit.Meter{})
-	if left := limiter.Peek("k", limit, time.Time{}).Remaining; left != 2 {
+	if left := limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}).Remaining; left != 2 {
 		t.Errorf("%d left, want 2", left)
 	}
 }
@@ -222,18 +222,6 @@ func TestHowOneLimitLiesWithinAnother(t *testing.T) {
 	} {
 		if got := (ratelimit.Limit{Requests: c.requests, Window: c.window}).Within(minute); got != c.want {
 			t.Errorf("%d per %v within 60 per minute: %v", c.requests, c.window, got)
-		}
-	}
-}
-
-func BenchmarkDenial(b *testing.B) {
-	h := &hands{morning}
-	limiter := ratelimit.New(&item{}, h.time, 10)
-	limit := ratelimit.Limit{Requests: 1, Window: time.Minute}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := limiter.Take(context.Background(), "k", limit, 1, time.Time{}); err != nil {
-			b.Fatal(err)
 		}
 	}
 }

@@ -13,6 +13,17 @@ type Meter struct {
 	Newest   int64         // newest slice that was spent in: only grows, per Window
 	Marks    []Mark        // by slice, oldest first
 	LastUsed time.Time
+
+	// Net is Used without the tokens that were given back unused: what was used,
+	// but for what environments hold or have lost. It only grows too, since
+	// tokens are given back by asking for fewer new ones.
+	Net int64
+	// Day is the newest day that was spent on, Month (as Date.Month) its month;
+	// DayNet and MonthNet are where Net stood just before them.
+	Day      Date
+	DayNet   int64
+	Month    int64
+	MonthNet int64
 }
 
 // Mark says where the odometer stood just before the first token of a slice. It
@@ -22,68 +33,52 @@ type Mark struct {
 	Used  int64
 }
 
-// Usage is what may be said of a meter to whoever spends from it.
-type Usage struct {
-	Limit     int64
-	Remaining int64 // never more than the truth at the last look at the meter
-	// Reset is when the window will be empty of what is now in it, in whole
-	// seconds.
-	Reset time.Time
-}
-
-// UsageOf reads a meter without spending from it.
-func UsageOf(m Meter, limit Limit, now time.Time) Usage {
-	return standard().usage(m, limit, now)
-}
-
-func (r rules) usage(m Meter, limit Limit, now time.Time) Usage {
-	v := r.view(m, limit, now)
-	u := Usage{Limit: limit.Requests, Remaining: min(max(v.room, 0), limit.Requests), Reset: now}
-	if v.inWindow > 0 {
-		u.Reset = v.old.start(m.Newest + v.old.lookback + 1)
-	}
-	u.Reset = ceilSecond(u.Reset)
-	return u
-}
-
 // view is one look at a meter: all that a decision needs.
 type view struct {
+	now      time.Time
 	old      frame // the frame that the meter was written in
 	slice    int64 // now, in that frame
 	inWindow int64 // tokens in the window that ends in slice
-	room     int64 // tokens that may still be handed out
+	room     int64 // tokens that the limit still leaves
+	quota    int64 // tokens that the quota still leaves
 }
+
+// unbounded is room where nothing bounds it.
+const unbounded = math.MaxInt64 / 4
 
 // view tells how full the window is. A meter that was written for another window
 // is read in that one: what lies in it counts against the new limit.
 //
-// Seen late, a meter shows at least as much room as there is: Used only grows,
-// and no mark is ever put before one that is there.
-func (r rules) view(m Meter, limit Limit, now time.Time) view {
+// Seen late, a meter shows at least as much room as there is: Used and Net only
+// grow, and no mark is ever put before one that is there.
+func (r rules) view(m *Meter, terms Terms, now time.Time) view {
 	window := m.Window
 	if window == 0 {
-		window = limit.Window
+		window = terms.Limit.Window
 	}
-	v := view{old: r.frame(window)}
+	v := view{now: now, old: r.frame(window), quota: unbounded}
 	v.slice = max(v.old.at(now), m.Newest)
 	v.inWindow = m.Used - m.base(v.slice-v.old.lookback)
-	v.room = limit.Requests - v.inWindow
+	v.room = terms.Limit.Requests - v.inWindow
+	if q := terms.Quota; q != (Quota{}) {
+		v.quota = q.Requests - (m.Net - m.since(q.Period, m.today(now)))
+	}
 	return v
 }
 
 // base is where the odometer stood before the first token of slice oldest or
 // later.
-func (m Meter) base(oldest int64) int64 {
-	for _, mark := range m.Marks {
-		if mark.Slice >= oldest {
-			return mark.Used
+func (m *Meter) base(oldest int64) int64 {
+	for i := range m.Marks {
+		if m.Marks[i].Slice >= oldest {
+			return m.Marks[i].Used
 		}
 	}
 	return m.Used
 }
 
 // freeAt is when n tokens will fit if nothing more is spent.
-func (v view) freeAt(m Meter, limit Limit, n int64) time.Time {
+func (v view) freeAt(m *Meter, limit Limit, n int64) time.Time {
 	needed := m.Used + n - limit.Requests // the base that would make room
 	k := v.slice
 	for _, mark := range m.Marks {
@@ -99,7 +94,9 @@ func (v view) freeAt(m Meter, limit Limit, n int64) time.Time {
 // one that the decision holds for.
 type Spend struct {
 	Tokens int64
+	Net    int64 // Tokens without those that are given back with this write; not negative
 	Slice  int64
+	Day    Date
 	Window time.Duration
 	At     time.Time
 	// Expires is when the whole meter may be forgotten.
@@ -107,43 +104,60 @@ type Spend struct {
 
 	// Fresh: only if nothing was ever spent. The rest of the condition is empty.
 	Fresh bool
-	// The meter must have this window, no newer slice than this, and an odometer
-	// in this range.
+	// The meter must have this window, no newer slice than this, an odometer in
+	// this range, no more used than this, and must not have been spent from on
+	// the day after Day.
 	SeenWindow       time.Duration
 	MaxNewest        int64
 	MinUsed, MaxUsed int64
+	MaxNet           int64
 
 	// Restart is for a changed window: the mark of Slice is set to Base, and all
-	// others go. Otherwise Slice gets a mark only if it has none.
+	// others go. Otherwise Slice gets a mark only if it has none. Day and its
+	// month only ever get a mark if they have none.
 	Restart bool
 	Base    int64
-	// Forget are the slices whose marks no longer count.
-	Forget []int64
+	// Forget are the slices whose marks no longer count; ForgetDay and
+	// ForgetMonth are periods that are over, or zero.
+	Forget      []int64
+	ForgetDay   Date
+	ForgetMonth int64
 }
 
 // keep is how long a meter outlives the last moment at which it matters.
 const keep = 48 * time.Hour
 
-// plan is the decision on one look at a meter: the write that would hand out n
-// tokens, or when to come back. It consumes nothing.
-func (r rules) plan(m Meter, limit Limit, n int64, now time.Time) (s Spend, retryAt time.Time, ok bool) {
-	v := r.view(m, limit, now)
-	if v.room < n {
-		return Spend{}, v.freeAt(m, limit, n), false
+// plan is the write that would hand out n tokens and take back as many of those
+// given back as it can. The caller has seen that there is room for it.
+//
+// Others may have spent meanwhile, as long as what they took and what is asked
+// for both fit: no need to fail, and to try again, for that.
+func (r rules) plan(m *Meter, terms Terms, v view, n, back int64) Spend {
+	today := m.today(v.now)
+	window := terms.Limit.Window
+	net := n - min(n, back)
+	s := Spend{
+		Tokens: n, Net: net, Slice: v.slice, Day: today, Window: window, At: v.now,
+		Expires:    latest(v.now.Add(2*window), today.end(Month)).Add(keep),
+		SeenWindow: m.Window, MaxNewest: v.slice,
+		MinUsed: m.Used, MaxUsed: m.Used + v.room - n, MaxNet: m.Net + v.quota - net,
 	}
-	s = Spend{
-		Tokens: n, Slice: v.slice, Window: limit.Window, At: now,
-		Expires:    now.Add(2*limit.Window + keep),
-		SeenWindow: m.Window,
+	if m.Day != today {
+		// The first of its day. What the day before, or the month, used must be
+		// known exactly, so nobody may have spent since.
+		s.MaxUsed = m.Used
+		s.ForgetDay = m.Day
+		if m.Month != today.Month() {
+			s.ForgetMonth = m.Month
+		}
 	}
 	switch {
 	case m.Window == 0:
-		s.Fresh = true
-	case m.Window != limit.Window:
+		s.Fresh, s.Net = true, n // whatever is given back was taken from another meter
+	case m.Window != window:
 		// What is in the old window counts as spent now. Nobody may have spent
 		// since, or the new mark would hide it.
-		s.Slice = r.frame(limit.Window).at(now)
-		s.MaxNewest, s.MinUsed, s.MaxUsed = m.Newest, m.Used, m.Used
+		s.Slice, s.MaxNewest, s.MaxUsed = r.frame(window).at(v.now), m.Newest, m.Used
 		s.Restart, s.Base = true, m.Used-v.inWindow
 		for _, mark := range m.Marks {
 			if mark.Slice != s.Slice {
@@ -151,27 +165,18 @@ func (r rules) plan(m Meter, limit Limit, n int64, now time.Time) (s Spend, retr
 			}
 		}
 	default:
-		// Others may have spent meanwhile, as long as what they took and what is
-		// asked for both fit: no need to fail, and to try again, for that.
-		s.MaxNewest, s.MinUsed, s.MaxUsed = v.slice, m.Used, m.Used+v.room-n
 		for _, mark := range m.Marks {
 			if mark.Slice < v.slice-v.old.lookback {
 				s.Forget = append(s.Forget, mark.Slice)
 			}
 		}
 	}
-	return s, time.Time{}, true
+	return s
 }
 
-func ceilSecond(t time.Time) time.Time {
-	s := t.Unix()
-	if t.Nanosecond() > 0 {
-		s++
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return time.Unix(s, 0)
-}
-
-// wait is how long to wait until t, in whole seconds and at least one.
-func wait(now, t time.Time) time.Duration {
-	return time.Duration(max(1, math.Ceil(t.Sub(now).Seconds()))) * time.Second
+	return b
 }

@@ -88,7 +88,7 @@ func simulate(t *testing.T, seed uint64, limit ratelimit.Limit, environments int
 					cost = 1 + own.Int64N(max(1, limit.Requests/10))
 				}
 				begun := time.Now()
-				d, err := limiter.Take(t.Context(), "k", limit, cost, time.Time{})
+				d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, cost, time.Time{})
 				switch {
 				case err != nil: // lost: counted at most
 				case d.Admitted:
@@ -139,7 +139,7 @@ func adversary(t *testing.T, window time.Duration, build func(ratelimit.Store, f
 		} {
 			time.Sleep(time.Until(step.at))
 			for range limit.Requests {
-				if d, err := step.limiter.Take(t.Context(), "k", limit, 1, time.Time{}); err == nil && d.Admitted {
+				if d, err := step.limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 1, time.Time{}); err == nil && d.Admitted {
 					l.note(1, 0)
 				}
 			}
@@ -183,7 +183,7 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 			limiter := ratelimit.New(&item{}, time.Now, 10)
 			admitted, windows := 0, 10
 			for end := time.Now().Add(time.Duration(windows) * limit.Window); time.Now().Before(end); {
-				d, err := limiter.Take(t.Context(), "k", limit, 1, time.Time{})
+				d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 1, time.Time{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -205,7 +205,7 @@ func TestWhoPacesAt95PercentIsNeverDenied(t *testing.T) {
 		limit := ratelimit.Limit{Requests: 100, Window: time.Minute}
 		limiter := ratelimit.New(&item{}, time.Now, 10)
 		for i := range 1000 {
-			d, err := limiter.Take(t.Context(), "k", limit, 1, time.Time{})
+			d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 1, time.Time{})
 			if err != nil || !d.Admitted {
 				t.Fatalf("request %d: %+v, %v", i, d, err)
 			}

@@ -17,8 +17,11 @@ type item struct {
 	mu       sync.Mutex
 	meter    ratelimit.Meter
 	random   *rand.Rand
-	delay    time.Duration // at most, each way
-	lossy    float64       // share of requests, and of replies, that are lost
+	delay    time.Duration    // at most, each way
+	lossy    float64          // share of requests, and of replies, that are lost
+	clock    func() time.Time // by which the meter expires; nil: never
+	expires  time.Time
+	keep     func(ratelimit.Spend) time.Time // another expiry than the limiter's
 	spends   int
 	touches  int
 	err      error
@@ -73,8 +76,12 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	defer i.mu.Unlock()
 	i.spends++
 	m := &i.meter
-	if s.Fresh && m.Used != 0 ||
-		!s.Fresh && (m.Window != s.SeenWindow || m.Newest > s.MaxNewest || m.Used < s.MinUsed || m.Used > s.MaxUsed) {
+	if i.clock != nil && m.Used > 0 && !i.clock().Before(i.expires) {
+		*m = ratelimit.Meter{} // DynamoDB deletes later than that, never before
+	}
+	if s.Fresh && m.Used != 0 || !s.Fresh && (m.Used == 0 ||
+		m.Window != s.SeenWindow || m.Newest > s.MaxNewest || m.Used < s.MinUsed || m.Used > s.MaxUsed ||
+		m.Net > s.MaxNet || m.Day == s.Day.Next()) {
 		return i.snapshot(), ratelimit.ErrStale
 	}
 	m.Marks = slices.DeleteFunc(slices.Clone(m.Marks), func(k ratelimit.Mark) bool { return slices.Contains(s.Forget, k.Slice) })
@@ -88,7 +95,17 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 		m.Marks[at].Used = s.Base
 	}
 	slices.SortFunc(m.Marks, func(a, b ratelimit.Mark) int { return int(a.Slice - b.Slice) })
-	m.Window, m.Newest, m.Used, m.LastUsed = s.Window, s.Slice, m.Used+s.Tokens, s.At
+	if s.Day > m.Day {
+		m.Day, m.DayNet = s.Day, m.Net
+	}
+	if s.Day.Month() > m.Month {
+		m.Month, m.MonthNet = s.Day.Month(), m.Net
+	}
+	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At
+	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net
+	if i.expires = s.Expires; i.keep != nil {
+		i.expires = i.keep(s)
+	}
 	if i.onCommit != nil {
 		i.onCommit()
 	}

@@ -2,6 +2,13 @@ package ratelimit
 
 import "time"
 
+// Terms are what an id may spend. They are not stored with the meter: other
+// terms apply to the next request.
+type Terms struct {
+	Limit Limit
+	Quota Quota
+}
+
 // Limit is how many tokens may be spent in any interval of Window.
 type Limit struct {
 	Requests int64
@@ -23,7 +30,8 @@ type rules struct {
 	lookback int64         // slices before the present one that still count
 	skew     time.Duration // how far any clock may be from the true time
 	grace    time.Duration // how long after its slice a token may still be used
-	exact    time.Duration // windows shorter than this have no guard and no grace
+	exact    time.Duration // windows shorter than this have no guard, no grace and no leases
+	sameDay  bool          // unused tokens are given back only on the day they were handed out
 }
 
 // standard are the rules that the package promises by. A token of slice j is
@@ -32,7 +40,10 @@ type rules struct {
 // then at least slices*L - grace - 2*skew apart: the window, when the guard
 // grace + 2*skew was added to it before cutting.
 func standard() rules {
-	return rules{slices: 60, lookback: 60, skew: 50 * time.Millisecond, grace: 400 * time.Millisecond, exact: 10 * time.Second}
+	return rules{
+		slices: 60, lookback: 60, skew: 50 * time.Millisecond, grace: 400 * time.Millisecond,
+		exact: 10 * time.Second, sameDay: true,
+	}
 }
 
 // frame is how one window length is cut into slices.
