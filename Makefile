@@ -1,4 +1,4 @@
-.PHONY: help run test bench fuzz lint build clean engine
+.PHONY: help run test sim bench fuzz lint build clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -19,6 +19,11 @@ run: engine build ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY,
 
 test: engine ## all tests, on a real engine (ENGINE=dynamodb-local for the other one)
 	go test -count=1 ./...
+
+ROUNDS ?= 100
+
+sim: ## the proof of the limits, longer: ROUNDS (100) of each setting, and what each guard is for
+	go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|Saturated|KeptButUsed|95Percent' ./internal/ratelimit -rounds $(ROUNDS) | grep -Ev '^(=== | +--- PASS)'
 
 bench: engine ## what a check costs, beside the floor it cannot go below
 	go test -run '^$$' -bench . -benchmem ./...

@@ -21,7 +21,7 @@ func (l lease) usable(terms Terms, now time.Time) int64 {
 
 // leaseEnd is until when what s hands out may be used. A token counts for the day
 // it was handed out on, so it is not used on the next.
-func (r rules) leaseEnd(s Spend) time.Time {
+func (r *rules) leaseEnd(s Spend) time.Time {
 	end := s.Day.end(Day)
 	if f := r.frame(s.Window); f.grace > 0 && f.end(s.Slice).Before(end) {
 		return f.end(s.Slice)

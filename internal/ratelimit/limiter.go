@@ -73,6 +73,10 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 // each loss brings a newer view.
 const attempts = 8
 
+// longest bounds a call by the wall clock. Who was frozen in the middle of it
+// must not go on: the terms may have changed meanwhile.
+const longest = 3 * time.Second
+
 // Take spends n tokens, 1 <= n <= terms.Limit.Requests, or tells when to come
 // back. It spends nothing when it denies. An error means that it could not
 // decide; then tokens may have been counted that nobody used.
@@ -87,6 +91,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 	defer l.mu.Unlock()
 	e := l.entry(id)
 	e.demand.note(now)
+	begun := now
 	for range attempts {
 		held := e.lease.usable(terms, now)
 		v := l.rules.view(&e.meter, terms, now)
@@ -102,13 +107,17 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			// Final, however old the view: it shows at least as much room as there is.
 			return d, nil
 		}
-		done, err := l.spend(ctx, id, e, terms, v, n, held, floor)
+		done, err := l.spend(ctx, id, e, terms, &v, n, held, floor)
 		if now = l.time(floor); err != nil {
 			return Decision{}, err
 		}
 		if done {
 			left := e.lease.usable(terms, now)
-			return Decision{Admitted: true, Usage: l.rules.view(&e.meter, terms, now).usage(&e.meter, terms, left)}, nil
+			v := l.rules.view(&e.meter, terms, now)
+			return Decision{Admitted: true, Usage: v.usage(&e.meter, terms, left)}, nil
+		}
+		if took := now.Sub(begun); took > longest {
+			return Decision{}, fmt.Errorf("spend: took %v", took)
 		}
 	}
 	return Decision{}, fmt.Errorf("spend: lost to others %d times", attempts)
@@ -116,7 +125,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 
 // deny refuses n tokens, held of which need not be asked for, if they are not
 // there.
-func (v view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decision, bool) {
+func (v *view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decision, bool) {
 	m, need := &e.meter, n-held
 	if v.quota < need && (v.quota < 0 || v.quota+e.back(m.today(v.now), sameDay) < need) {
 		q := QuotaUsageOf(*m, terms.Quota, v.now)
@@ -135,7 +144,7 @@ func (v view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decision
 // spend asks the store for what is missing of n tokens, and for more to come. It
 // gives up the lock meanwhile: what it took out of the entry is nobody else's.
 // It reports whether the n tokens could be used.
-func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v view, n, held int64, floor time.Time) (bool, error) {
+func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v *view, n, held int64, floor time.Time) (bool, error) {
 	today := e.meter.today(v.now)
 	old := e.lease
 	back := e.back(today, l.rules.sameDay)
@@ -238,7 +247,8 @@ func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Usage {
 	if !ok {
 		e = &entry{}
 	}
-	return l.rules.view(&e.meter, terms, now).usage(&e.meter, terms, e.lease.usable(terms, now))
+	v := l.rules.view(&e.meter, terms, now)
+	return v.usage(&e.meter, terms, e.lease.usable(terms, now))
 }
 
 // Observe tells the limiter what somebody else read of a meter, so that it need

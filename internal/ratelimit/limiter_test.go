@@ -147,12 +147,115 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 	store := &item{}
 	store.onCommit = func() {
 		if store.spends == 1 {
-			h.now = h.now.Add(10 * time.Second)
+			h.now = h.now.Add(2 * time.Second)
 		}
 	}
 	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}}, 1, time.Time{})
 	if err != nil || !d.Admitted || store.meter.Used != 2 || d.Usage.Remaining != 8 {
 		t.Errorf("%+v, %v, %d counted; want admitted with 2 counted", d, err, store.meter.Used)
+	}
+}
+
+func TestAFrozenCallDoesNotGoOn(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	store.onCommit = func() { h.now = h.now.Add(10 * time.Second) }
+	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}}, 1, time.Time{})
+	if err == nil || d.Admitted || store.spends != 1 {
+		t.Errorf("%+v, %v after %d writes; want an error after one: the terms may have changed", d, err, store.spends)
+	}
+}
+
+func TestHowManyTokensAreAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		need, cost, perSecond int64
+		life                  time.Duration
+		room, want            int64
+	}{
+		{"nobody else comes", 1, 1, 0, time.Second, 1000, 1},
+		{"one a second is not worth it", 1, 1, 1, time.Second, 1000, 1},
+		{"half of what comes in a second", 1, 1, 100, time.Second, 1000, 51},
+		{"no more than a second ahead", 1, 1, 100, time.Hour, 1000, 51},
+		{"the rest of a slice", 1, 1, 100, 400 * time.Millisecond, 1000, 21},
+		{"at the price of this request", 5, 5, 100, time.Second, 10_000, 255},
+		{"with some in hand", 2, 5, 100, time.Second, 10_000, 252},
+		{"an eighth of what is left", 1, 1, 1000, time.Second, 80, 10},
+		{"what is needed, whatever is left", 7, 7, 1000, time.Second, 8, 7},
+		{"a slice that is over", 1, 1, 1000, -time.Second, 1000, 1},
+	} {
+		if got := ratelimit.Size(c.need, c.cost, c.perSecond, c.life, c.room); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAQuotaEndsWithItsPeriod(t *testing.T) {
+	h := &hands{time.Date(2028, 2, 28, 23, 59, 0, 0, time.UTC)}
+	limiter := ratelimit.New(&item{}, h.time, 10)
+	terms := func(p ratelimit.Period, n int64) ratelimit.Terms {
+		return ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}, Quota: ratelimit.Quota{Requests: n, Period: p}}
+	}
+	for i, c := range []struct {
+		pass  time.Duration
+		terms ratelimit.Terms
+		n     int64
+		want  bool
+		left  int64
+		wait  time.Duration
+	}{
+		{0, terms(ratelimit.Day, 10), 4, true, 6, 0},
+		{0, terms(ratelimit.Day, 10), 7, false, 6, time.Minute},
+		{0, terms(ratelimit.Day, 3), 1, false, 0, time.Minute}, // lowered below what is used
+		{0, terms(ratelimit.Month, 5), 1, true, 0, 0},          // the day counts for its month
+		{0, terms(ratelimit.Month, 5), 1, false, 0, 24*time.Hour + time.Minute},
+		{0, terms(ratelimit.Day, 10), 5, true, 0, 0}, // and the other way round
+		{time.Minute, terms(ratelimit.Day, 10), 10, true, 0, 0},
+		{0, terms(ratelimit.Month, 21), 2, false, 1, 24 * time.Hour},
+		{24 * time.Hour, terms(ratelimit.Month, 21), 21, true, 0, 0}, // the first of March
+	} {
+		h.now = h.now.Add(c.pass)
+		d, err := limiter.Take(t.Context(), "k", c.terms, c.n, time.Time{})
+		if err != nil || d.Admitted != c.want || d.OverQuota == c.want || d.Usage.Remaining != c.left || d.RetryAfter != c.wait {
+			t.Errorf("step %d: %+v, %v; want admitted %v, %d left, wait %v", i, d, err, c.want, c.left, c.wait)
+		}
+		if d.OverQuota && (d.Usage.Limit != c.terms.Quota.Requests || !d.Usage.Reset.Equal(h.now.Add(c.wait))) {
+			t.Errorf("step %d: %+v is not about the quota", i, d.Usage)
+		}
+	}
+}
+
+func TestALimitWithLittleLeftIsToldBeforeAQuotaWithMore(t *testing.T) {
+	h := &hands{morning}
+	limiter := ratelimit.New(&item{}, h.time, 10)
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 8, Period: ratelimit.Day}}
+	d, err := limiter.Take(t.Context(), "k", terms, 5, time.Time{})
+	if err != nil || d.Usage.Remaining != 0 {
+		t.Errorf("%+v, %v: 0 are left of 5", d, err)
+	}
+	if d, err = limiter.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || d.OverQuota || d.RetryAfter > 62*time.Second {
+		t.Errorf("%+v, %v: it is the limit that denies", d, err)
+	}
+	h.now = h.now.Add(62 * time.Second)
+	if d, err = limiter.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || d.Usage.Remaining != 2 {
+		t.Errorf("%+v, %v: 2 are left of the quota", d, err)
+	}
+}
+
+func TestOneQuotaWithinAnother(t *testing.T) {
+	day := func(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Day} }
+	month := func(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Month} }
+	for _, c := range []struct {
+		inner, outer ratelimit.Quota
+		want         bool
+	}{
+		{ratelimit.Quota{}, ratelimit.Quota{}, true}, {day(9), ratelimit.Quota{}, true}, {ratelimit.Quota{}, day(9), false},
+		{day(9), day(9), true}, {day(10), day(9), false}, {month(9), day(9), true}, {month(10), day(9), false},
+		{day(1), month(31), true}, {day(1), month(30), false},
+	} {
+		if got := c.inner.Within(c.outer); got != c.want {
+			t.Errorf("%v within %v: %v", c.inner, c.outer, got)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ const unbounded = math.MaxInt64 / 4
 //
 // Seen late, a meter shows at least as much room as there is: Used and Net only
 // grow, and no mark is ever put before one that is there.
-func (r rules) view(m *Meter, terms Terms, now time.Time) view {
+func (r *rules) view(m *Meter, terms Terms, now time.Time) view {
 	window := m.Window
 	if window == 0 {
 		window = terms.Limit.Window
@@ -78,7 +78,7 @@ func (m *Meter) base(oldest int64) int64 {
 }
 
 // freeAt is when n tokens will fit if nothing more is spent.
-func (v view) freeAt(m *Meter, limit Limit, n int64) time.Time {
+func (v *view) freeAt(m *Meter, limit Limit, n int64) time.Time {
 	needed := m.Used + n - limit.Requests // the base that would make room
 	k := v.slice
 	for _, mark := range m.Marks {
@@ -132,7 +132,7 @@ const keep = 48 * time.Hour
 //
 // Others may have spent meanwhile, as long as what they took and what is asked
 // for both fit: no need to fail, and to try again, for that.
-func (r rules) plan(m *Meter, terms Terms, v view, n, back int64) Spend {
+func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64) Spend {
 	today := m.today(v.now)
 	window := terms.Limit.Window
 	net := n - min(n, back)

@@ -1,9 +1,9 @@
 package ratelimit_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,164 +12,206 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// ledger notes when each token was admitted, by the true time.
-type ledger struct {
-	mu      sync.Mutex
-	tokens  []time.Time
-	slowest time.Duration
-}
-
-func (l *ledger) note(n int64, took time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for range n {
-		l.tokens = append(l.tokens, time.Now())
-	}
-	l.slowest = max(l.slowest, took)
-}
-
-// exceeds slides over every interval: it reports one that is shorter than window
-// and holds more than limit tokens.
-func (l *ledger) exceeds(limit int64, window time.Duration) (time.Duration, bool) {
-	slices.SortFunc(l.tokens, time.Time.Compare)
-	for i := range l.tokens {
-		if last := i + int(limit); last < len(l.tokens) {
-			if d := l.tokens[last].Sub(l.tokens[i]); d < window {
-				return d, true
-			}
-		}
-	}
-	return 0, false
-}
-
 const skew = 50 * time.Millisecond
 
-func offset(d time.Duration) func() time.Time {
-	return func() time.Time { return time.Now().Add(d) }
+// rounds makes the simulation longer: make sim.
+var rounds = flag.Int("rounds", 1, "how often each setting is simulated")
+
+// setting is one row of the matrix.
+type setting struct {
+	limit        ratelimit.Limit
+	environments int
 }
 
-func TestNoIntervalEverHoldsMoreThanTheLimit(t *testing.T) {
-	seed := uint64(0)
-	for _, limit := range []int64{1, 2, 10, 100, 2000} {
+func (s setting) String() string {
+	return fmt.Sprintf("%d per %v, %d environments", s.limit.Requests, s.limit.Window, s.environments)
+}
+
+func matrix() (all []setting) {
+	for _, requests := range []int64{1, 2, 10, 100, 1000, 10_000} {
 		for _, window := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, time.Hour, 24 * time.Hour} {
-			for _, environments := range []int{1, 3, 16} {
-				seed++
-				name := fmt.Sprintf("%d per %v, %d environments", limit, window, environments)
-				t.Run(name, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { simulate(t, seed, ratelimit.Limit{Requests: limit, Window: window}, environments) })
-				})
+			for _, environments := range []int{1, 4, 16} {
+				all = append(all, setting{ratelimit.Limit{Requests: requests, Window: window}, environments})
 			}
 		}
 	}
+	return all
 }
 
-// simulate lets environments with clocks apart, some of them frozen now and then,
-// spend through a bad network for some windows: steadily, or in bursts at every
-// phase of a window.
-func simulate(t *testing.T, seed uint64, limit ratelimit.Limit, environments int) {
-	random := rand.New(rand.NewPCG(seed, 1))
-	network := &item{random: random, delay: 40 * time.Millisecond, lossy: 0.02}
-	bound := limit.Window
-	if limit.Window < 10*time.Second {
-		network.lossy = 0 // the weaker bound is measured by the time of a write
+// simulation runs script for each setting of the matrix and sums up what
+// happened.
+func simulation(t *testing.T, script func(*testing.T, *world, setting, *rand.Rand), settings []setting) {
+	var total struct{ runs, denied, unsure, writes int }
+	var tokens int64
+	for round := range *rounds {
+		for i, s := range settings {
+			seed := uint64(round*len(settings) + i)
+			t.Run(fmt.Sprintf("%v, seed %d", s, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(mutant{})
+					random := rand.New(rand.NewPCG(seed, 1))
+					w.store.random = rand.New(rand.NewPCG(seed, 2))
+					script(t, w, s, random)
+					if broken := w.broken(); broken != "" {
+						t.Error(broken)
+					}
+					if w.tokens() < s.limit.Requests {
+						t.Errorf("only %d of %d were ever admitted: nothing was tested", w.tokens(), s.limit.Requests)
+					}
+					total.runs, total.denied, total.unsure = total.runs+1, total.denied+w.denied, total.unsure+w.unsure
+					total.writes += w.store.spends
+					tokens += w.tokens()
+				})
+			})
+		}
 	}
-	var l ledger
+	t.Logf("%d runs: %d tokens admitted with %d writes, %d requests denied, %d undecided, 0 intervals above the limit",
+		total.runs, tokens, total.writes, total.denied, total.unsure)
+}
+
+// Environments with clocks apart spend through a bad network for some windows:
+// steadily, or in bursts at every phase of a window, and are frozen now and then,
+// also with tokens in hand and between a reply and reading it.
+func TestNoIntervalEverHoldsMoreThanTheLimit(t *testing.T) {
+	simulation(t, func(t *testing.T, w *world, s setting, random *rand.Rand) {
+		if s.limit.Window >= 10*time.Second { // else the bound is measured by the time of a write
+			w.store.lossy, w.store.freezing = 0.02, 0.005
+		}
+		w.store.delay = 40 * time.Millisecond
+		terms := ratelimit.Terms{Limit: s.limit}
+		crowd(t, w, s, random, time.Now().Add(12*s.limit.Window), func() ratelimit.Terms { return terms })
+	}, matrix())
+}
+
+// Limits, windows and quotas change while environments spend, and each hears of
+// it up to a second later, as keys are remembered for a second.
+func TestTermsMayChangeAtAnyTime(t *testing.T) {
+	var settings []setting
+	for _, s := range matrix() {
+		if s.limit.Window >= 10*time.Second && s.limit.Requests >= 10 {
+			settings = append(settings, s)
+		}
+	}
+	simulation(t, func(t *testing.T, w *world, s setting, random *rand.Rand) {
+		w.store.lossy, w.store.freezing, w.store.delay = 0.02, 0.005, 40*time.Millisecond
+		// No two of them are equal, so that what was admitted under each is told apart.
+		var history []ratelimit.Terms
+		for i := range int64(6) {
+			l := ratelimit.Limit{Requests: s.limit.Requests*(1+random.Int64N(4))/2 + i, Window: s.limit.Window}
+			if i%2 == 1 {
+				l.Window = 10*time.Second + time.Duration(random.Int64N(int64(s.limit.Window)))/time.Second*time.Second
+			}
+			terms := ratelimit.Terms{Limit: l}
+			if i%3 > 0 {
+				terms.Quota = ratelimit.Quota{Requests: 3*s.limit.Requests + i, Period: []ratelimit.Period{ratelimit.Day, ratelimit.Month}[i/3]}
+			}
+			history = append(history, terms)
+		}
+		begun := time.Now()
+		each := 4 * s.limit.Window
+		crowd(t, w, s, random, begun.Add(time.Duration(len(history))*each), func() ratelimit.Terms {
+			now := time.Since(begun)
+			return history[min(int((now-min(now, time.Duration(random.Int64N(int64(time.Second)))))/each), len(history)-1)]
+		})
+	}, settings)
+}
+
+// Quotas end in the middle of the traffic, with leases in hand, and the meter is
+// deleted the moment it may be.
+func TestNoPeriodEverHoldsMoreThanTheQuota(t *testing.T) {
+	var settings []setting
+	for _, s := range matrix() {
+		if s.limit.Requests >= 10 {
+			settings = append(settings, s)
+		}
+	}
+	simulation(t, func(t *testing.T, w *world, s setting, random *rand.Rand) {
+		w.store.delay = 40 * time.Millisecond
+		if s.limit.Window >= 10*time.Second {
+			w.store.lossy, w.store.freezing = 0.02, 0.005
+		}
+		quota := ratelimit.Quota{Requests: s.limit.Requests * 5 / 2, Period: ratelimit.Day}
+		if random.IntN(2) == 0 {
+			quota.Period = ratelimit.Month
+			time.Sleep(30 * 24 * time.Hour) // the clock of a simulation begins with a month
+		}
+		terms := ratelimit.Terms{Limit: s.limit, Quota: quota}
+		for range 3 {
+			midnight := time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour)
+			around := 4 * s.limit.Window
+			time.Sleep(time.Until(midnight) - min(around, time.Until(midnight)))
+			crowd(t, w, s, random, midnight.Add(around), func() ratelimit.Terms { return terms })
+		}
+	}, settings)
+}
+
+// crowd lets the environments of a setting spend until end.
+func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, terms func() ratelimit.Terms) {
 	var wg sync.WaitGroup
-	const windows = 20
-	end := time.Now().Add(windows * limit.Window)
-	for e := range environments {
-		own := rand.New(rand.NewPCG(seed, uint64(e)+2))
-		limiter := ratelimit.New(network, offset(time.Duration(own.Int64N(int64(2*skew)))-skew), 10)
-		burst, frozen := e%2 == 0, e%5 == 4
+	var mu sync.Mutex // of random, which terms may use
+	window := s.limit.Window
+	for i := range s.environments {
+		own := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
+		e := w.environment(time.Duration(own.Int64N(int64(2*skew)+1)) - skew)
+		burst, sleepy := i%2 == 0, i%4 == 3
 		wg.Go(func() {
 			for time.Now().Before(end) {
+				mu.Lock()
+				now := terms()
+				mu.Unlock()
 				cost := int64(1)
-				if limit.Requests > 1 && own.IntN(4) == 0 {
-					cost = 1 + own.Int64N(max(1, limit.Requests/10))
+				if own.IntN(4) == 0 {
+					cost = 1 + own.Int64N(max(1, now.Limit.Requests/10))
 				}
-				begun := time.Now()
-				d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, cost, time.Time{})
+				d, err := e.take(t, now, cost)
 				switch {
 				case err != nil: // lost: counted at most
-				case d.Admitted:
-					l.note(cost, time.Since(begun))
-					if !burst {
-						time.Sleep(time.Duration(own.Int64N(int64(limit.Window)/limit.Requests + 1)))
-					}
-				case frozen:
-					time.Sleep(2 * limit.Window)
-				case burst:
-					time.Sleep(time.Duration(own.Int64N(int64(limit.Window))))
-				default:
-					time.Sleep(d.RetryAfter)
+				case sleepy && own.IntN(20) == 0:
+					e.freeze(time.Duration(own.Int64N(int64(2 * window))))
+				case !d.Admitted && burst:
+					time.Sleep(time.Duration(own.Int64N(int64(window))))
+				case !d.Admitted:
+					time.Sleep(min(d.RetryAfter, window))
+				case !burst:
+					time.Sleep(time.Duration(own.Int64N(int64(window)/now.Limit.Requests + 1)))
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if limit.Window < 10*time.Second {
-		bound -= 2*skew + l.slowest
-	}
-	if within, over := l.exceeds(limit.Requests, bound); over {
-		t.Errorf("%d admitted within %v", limit.Requests+1, within)
-	}
-	if int64(len(l.tokens)) < limit.Requests {
-		t.Errorf("only %d of %d were ever admitted: nothing was tested", len(l.tokens), limit.Requests)
-	}
 }
 
-// The two ends of what slices can tell apart: a slow clock spends at the last
-// moment of slice j, a fast one at the first moment in which it believes that
-// slice to be forgotten.
-func adversary(t *testing.T, window time.Duration, build func(ratelimit.Store, func() time.Time) *ratelimit.Limiter, slice time.Duration, lookback int64) bool {
-	t.Helper()
-	exceeded := false
-	synctest.Test(t, func(t *testing.T) {
-		limit := ratelimit.Limit{Requests: 5, Window: window}
-		store := &item{}
-		slow, fast := build(store, offset(-skew)), build(store, offset(skew))
-		var l ledger
-		j := time.Now().UnixNano()/int64(slice) + 2
-		for _, step := range []struct {
-			at      time.Time
-			limiter *ratelimit.Limiter
-		}{
-			{time.Unix(0, (j+1)*int64(slice)).Add(skew - 1), slow},
-			{time.Unix(0, (j+lookback+1)*int64(slice)).Add(-skew), fast},
-		} {
-			time.Sleep(time.Until(step.at))
-			for range limit.Requests {
-				if d, err := step.limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 1, time.Time{}); err == nil && d.Admitted {
-					l.note(1, 0)
+// What is used is counted, and no more than what environments still hold, as
+// long as nothing is lost.
+func TestUsageIsExactForBilling(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 3))
+			w := newWorld(mutant{})
+			w.store.random, w.store.delay = random, 20*time.Millisecond
+			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5000, Window: 10 * time.Second}}
+			var all []*environment
+			for range 4 {
+				all = append(all, w.environment(0))
+			}
+			for range 3000 {
+				e := all[random.IntN(len(all))]
+				if _, err := e.take(t, terms, 1+random.Int64N(3)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond))))
+				held := int64(0)
+				for _, e := range all {
+					held += e.limiter.Held("k")
+				}
+				if used := w.tokens(); w.store.meter.Net != used+held {
+					t.Fatalf("%d counted, %d used and %d held", w.store.meter.Net, used, held)
 				}
 			}
-		}
-		_, exceeded = l.exceeds(limit.Requests, window)
-	})
-	return exceeded
-}
-
-func TestTheGuardIsNeeded(t *testing.T) {
-	const window = 10 * time.Second
-	whole := func(s ratelimit.Store, now func() time.Time) *ratelimit.Limiter { return ratelimit.New(s, now, 10) }
-	if adversary(t, window, whole, ratelimit.Slice(window), 60) {
-		t.Error("the adversary wins against the rules")
-	}
-	unguarded := func(s ratelimit.Store, now func() time.Time) *ratelimit.Limiter {
-		return ratelimit.NewMutant(s, now, false, 60)
-	}
-	if !adversary(t, window, unguarded, (window+59)/60, 60) {
-		t.Error("without the guard nothing is exceeded: the test cannot fail")
-	}
-}
-
-func TestEverySliceIsNeeded(t *testing.T) {
-	const window = time.Minute
-	short := func(s ratelimit.Store, now func() time.Time) *ratelimit.Limiter {
-		return ratelimit.NewMutant(s, now, true, 59)
-	}
-	if !adversary(t, window, short, ratelimit.Slice(window), 59) {
-		t.Error("with one slice fewer nothing is exceeded: the test cannot fail")
+			if w.store.meter.Used == w.store.meter.Net {
+				t.Error("nothing was ever given back: nothing was tested")
+			}
+		})
 	}
 }
 
@@ -179,21 +221,22 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 		atLeast  float64
 	}{{10, 0.85}, {100, 0.9}, {1000, 0.9}} {
 		synctest.Test(t, func(t *testing.T) {
-			limit := ratelimit.Limit{Requests: c.requests, Window: time.Minute}
-			limiter := ratelimit.New(&item{}, time.Now, 10)
-			admitted, windows := 0, 10
-			for end := time.Now().Add(time.Duration(windows) * limit.Window); time.Now().Before(end); {
-				d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 1, time.Time{})
+			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: c.requests, Window: time.Minute}}
+			w := newWorld(mutant{})
+			e := w.environment(0)
+			const windows = 10
+			for end := time.Now().Add(windows * time.Minute); time.Now().Before(end); {
+				d, err := e.take(t, terms, 1)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if d.Admitted {
-					admitted++
-				} else {
+				if !d.Admitted {
 					time.Sleep(100 * time.Millisecond)
 				}
 			}
-			if share := float64(admitted) / float64(c.requests*int64(windows)); share < c.atLeast {
+			share := float64(w.tokens()) / float64(c.requests*windows)
+			t.Logf("limit %d, saturated: %.2f of it admitted, %.2f writes per token", c.requests, share, float64(w.store.spends)/float64(w.tokens()))
+			if share < c.atLeast {
 				t.Errorf("limit %d: only %.2f of it was admitted", c.requests, share)
 			}
 		})
@@ -201,15 +244,17 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 }
 
 func TestWhoPacesAt95PercentIsNeverDenied(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		limit := ratelimit.Limit{Requests: 100, Window: time.Minute}
-		limiter := ratelimit.New(&item{}, time.Now, 10)
-		for i := range 1000 {
-			d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 1, time.Time{})
-			if err != nil || !d.Admitted {
-				t.Fatalf("request %d: %+v, %v", i, d, err)
+	for _, requests := range []int64{10, 100, 1000, 10_000} {
+		synctest.Test(t, func(t *testing.T) {
+			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: time.Minute}}
+			e := newWorld(mutant{}).environment(0)
+			for i := range 10 * requests {
+				d, err := e.take(t, terms, 1)
+				if err != nil || !d.Admitted {
+					t.Fatalf("limit %d, request %d: %+v, %v", requests, i, d, err)
+				}
+				time.Sleep(time.Minute * 100 / 95 / time.Duration(requests))
 			}
-			time.Sleep(limit.Window * 100 / 95 / time.Duration(limit.Requests))
-		}
-	})
+		})
+	}
 }

@@ -21,7 +21,8 @@ type item struct {
 	lossy    float64          // share of requests, and of replies, that are lost
 	clock    func() time.Time // by which the meter expires; nil: never
 	expires  time.Time
-	keep     func(ratelimit.Spend) time.Time // another expiry than the limiter's
+	edit     func(*ratelimit.Spend) // of every write
+	freezing float64                // share of replies that come after a freeze
 	spends   int
 	touches  int
 	err      error
@@ -41,12 +42,18 @@ func (i *item) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.
 	if i.err != nil {
 		return ratelimit.Meter{}, i.err
 	}
+	if i.edit != nil {
+		i.edit(&s)
+	}
 	for range transportAttempts {
 		if i.lost() {
 			time.Sleep(transportTimeout)
 			continue
 		}
 		m, err := i.commit(s)
+		if d := i.freeze(s); d > 0 {
+			time.Sleep(d)
+		}
 		if i.lost() {
 			time.Sleep(transportTimeout)
 			continue
@@ -54,6 +61,16 @@ func (i *item) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.
 		return m, err
 	}
 	return ratelimit.Meter{}, errLost
+}
+
+// freeze is how long the environment sleeps between a reply and reading it.
+func (i *item) freeze(s ratelimit.Spend) time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.freezing == 0 || i.random.Float64() >= i.freezing {
+		return 0
+	}
+	return time.Duration(i.random.Int64N(int64(2 * s.Window)))
 }
 
 // lost is one way over the network.
@@ -103,9 +120,7 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	}
 	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At
 	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net
-	if i.expires = s.Expires; i.keep != nil {
-		i.expires = i.keep(s)
-	}
+	i.expires = s.Expires
 	if i.onCommit != nil {
 		i.onCommit()
 	}

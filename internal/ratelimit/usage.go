@@ -14,11 +14,13 @@ type Usage struct {
 
 // UsageOf reads a meter without spending from it.
 func UsageOf(m Meter, terms Terms, now time.Time) Usage {
-	return standard().view(&m, terms, now).usage(&m, terms, 0)
+	r := standard()
+	v := r.view(&m, terms, now)
+	return v.usage(&m, terms, 0)
 }
 
 // usage counts what is held in a lease as not spent.
-func (v view) usage(m *Meter, terms Terms, held int64) Usage {
+func (v *view) usage(m *Meter, terms Terms, held int64) Usage {
 	u := Usage{
 		Limit:     terms.Limit.Requests,
 		Remaining: min(held+max(min(v.room, v.quota), 0), terms.Limit.Requests),

@@ -53,7 +53,7 @@ type frame struct {
 	lookback int64
 }
 
-func (r rules) frame(window time.Duration) frame {
+func (r *rules) frame(window time.Duration) frame {
 	f := frame{grace: r.grace, lookback: r.lookback}
 	guard := r.grace + 2*r.skew
 	if window < r.exact {
