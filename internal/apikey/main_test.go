@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 )
@@ -103,7 +104,11 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	table := dynamotest.NewTable(t)
+	return newBenchBefore(t, dynamotest.NewTable(t))
+}
+
+func newBenchBefore(t testing.TB, table *dynamo.Table) *bench {
+	t.Helper()
 	b := &bench{clock: newClock(), table: &spy{Store: table}, meters: table, format: newFormat(t), hasher: newHasher(t, master)}
 	b.registry = &apikey.Registry{
 		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3,

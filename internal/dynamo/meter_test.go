@@ -123,13 +123,11 @@ func TestATouchedMeterIsStillFresh(t *testing.T) {
 }
 
 func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
-	options := dynamotest.Options(t)
-	f := newFaults(1)
-	options.HTTP = f
+	options, faults := dynamotest.Faulty(t)
 	table := dynamotest.Open(t, options)
 	limit := ratelimit.Limit{Requests: 10, Window: time.Minute}
 	limiter := ratelimit.New(table, func() time.Time { return morning }, 10)
-	f.loseReplies(1)
+	faults.Next(dynamotest.LostReply)
 	d, err := limiter.Take(t.Context(), meterID, ratelimit.Terms{Limit: limit}, 1, time.Time{})
 	if err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)

@@ -15,7 +15,7 @@ import (
 const skew = 50 * time.Millisecond
 
 // rounds makes the simulation longer: make sim.
-var rounds = flag.Int("rounds", 1, "how often each setting is simulated")
+var rounds = flag.Int("rounds", 2, "how often each setting is simulated")
 
 // setting is one row of the matrix.
 type setting struct {
@@ -41,7 +41,7 @@ func matrix() (all []setting) {
 // simulation runs script for each setting of the matrix and sums up what
 // happened.
 func simulation(t *testing.T, script func(*testing.T, *world, setting, *rand.Rand), settings []setting) {
-	var total struct{ runs, denied, unsure, writes int }
+	var total struct{ runs, broken, denied, unsure, writes int }
 	var tokens int64
 	for round := range *rounds {
 		for i, s := range settings {
@@ -53,6 +53,7 @@ func simulation(t *testing.T, script func(*testing.T, *world, setting, *rand.Ran
 					w.store.random = rand.New(rand.NewPCG(seed, 2))
 					script(t, w, s, random)
 					if broken := w.broken(); broken != "" {
+						total.broken++
 						t.Error(broken)
 					}
 					if w.tokens() < s.limit.Requests {
@@ -65,8 +66,8 @@ func simulation(t *testing.T, script func(*testing.T, *world, setting, *rand.Ran
 			})
 		}
 	}
-	t.Logf("%d runs: %d tokens admitted with %d writes, %d requests denied, %d undecided, 0 intervals above the limit",
-		total.runs, tokens, total.writes, total.denied, total.unsure)
+	t.Logf("%d runs: %d tokens admitted with %d writes, %d requests denied, %d undecided, %d runs in which a promise was broken",
+		total.runs, tokens, total.writes, total.denied, total.unsure, total.broken)
 }
 
 // Environments with clocks apart spend through a bad network for some windows:

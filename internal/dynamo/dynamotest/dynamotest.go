@@ -62,8 +62,23 @@ func Engine() engine.Options {
 // Root is the module's folder.
 func Root() string { return running.root }
 
-// Options are those of a new table, defined by template.yaml.
+// Options are those of a new table, defined by template.yaml. The network before
+// it is as bad as one can be without a caller seeing more of it than time; in
+// benchmarks it is perfect.
 func Options(t testing.TB) dynamo.Options {
+	t.Helper()
+	o, faults := Faulty(t)
+	faults.Set(0.02, Before()...)
+	faults.Merciful()
+	if _, ok := t.(*testing.B); ok {
+		o.Transport = nil
+	}
+	return o
+}
+
+// Faulty returns the options of a new table, and the network before it to do
+// worse to.
+func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 	t.Helper()
 	o := dynamo.Options{
 		Name:     "test-" + strconv.FormatInt(running.tables.Add(1), 10),
@@ -77,7 +92,9 @@ func Options(t testing.TB) dynamo.Options {
 	if err := Open(t, o).CreateTable(t.Context(), template.Table); err != nil {
 		t.Fatal(err)
 	}
-	return o
+	faults := NewFaults(t)
+	o.Transport = faults
+	return o, faults
 }
 
 // Open opens a table.

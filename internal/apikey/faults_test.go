@@ -1,0 +1,136 @@
+package apikey_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/ratelimit"
+)
+
+// Eight environments before a network and a table that let 2 % of the requests
+// down in each of nine ways: a verdict is the right one or there is none.
+func TestFaultsNeverChangeAVerdict(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	b := newBenchBefore(t, dynamotest.Open(t, options))
+	const limit = 500
+	good, gone, unknown := b.token(t), b.token(t), b.token(t)
+	b.issue(t, good, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: limit, Window: time.Minute} })
+	b.issue(t, gone, func(k *apikey.Key) { k.RevokedAt = noon })
+	faults.Set(0.02, append(dynamotest.Before(), dynamotest.After()...)...)
+
+	cases := []struct {
+		token apikey.Token
+		want  []apikey.Code
+	}{
+		{good, []apikey.Code{apikey.CodeValid, apikey.CodeRateLimited}},
+		{gone, []apikey.Code{apikey.CodeRevoked}},
+		{unknown, []apikey.Code{apikey.CodeUnknown}},
+	}
+	var mu sync.Mutex
+	tally := make(map[string]int)
+	var wg sync.WaitGroup
+	for range 8 {
+		b.meters = dynamotest.Open(t, options) // each with an SDK of its own
+		g := b.gate(0)                         // every check reads
+		for range 4 {
+			wg.Go(func() {
+				for range 40 {
+					for _, c := range cases {
+						v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(c.token.Reveal()), Cost: 1})
+						outcome := string(v.Code)
+						if err != nil {
+							outcome = "unavailable"
+						}
+						mu.Lock()
+						tally[outcome]++
+						mu.Unlock()
+						if err != nil && v.Code != "" || err == nil && !slices.Contains(c.want, v.Code) {
+							t.Errorf("%q, %v; want one of %v or an error", v.Code, err, c.want)
+						}
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	t.Log(tally)
+	if tally["valid"] > limit || tally["valid"] < limit/2 {
+		t.Errorf("%d admitted of %d", tally["valid"], limit)
+	}
+}
+
+func TestAnOutageEndsByItself(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	b := newBenchBefore(t, dynamotest.Open(t, options))
+	token := b.token(t)
+	b.issue(t, token, nil)
+	g := b.gate(time.Second)
+	for i, fault := range []dynamotest.Fault{
+		dynamotest.LostRequest, dynamotest.LostReply, dynamotest.Reset, dynamotest.Throttled, dynamotest.Limited,
+		dynamotest.Internal, dynamotest.Unavailable, dynamotest.Silence, dynamotest.LostRequest,
+	} {
+		faults.All("")
+		if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}); err != nil || !v.Valid() {
+			t.Errorf("after %d faults: %q, %v", i, v.Code, err)
+		}
+		b.clock.pass(time.Second) // what is remembered may not be trusted any more
+		faults.All(fault)
+		if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}); err == nil || v.Code != "" {
+			t.Errorf("%d, %s: %q, %v; want an error", i, fault, v.Code, err)
+		}
+	}
+}
+
+// A key whose creation was answered is there, and one whose revocation was
+// answered is revoked, whatever was lost on the way.
+func TestNoKeyIsLost(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	b := newBenchBefore(t, dynamotest.Open(t, options))
+	b.registry.MaxKeys = 0
+	root := b.caller(t, "root", admin)
+	faults.Set(0.02, append(dynamotest.Before(), dynamotest.After()...)...)
+	var mu sync.Mutex
+	created, revoked := make(map[string]bool), make(map[string]bool)
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			for i := range 20 {
+				k, _, err := b.registry.Create(t.Context(), root, fmt.Sprintf("u%d", n), apikey.Live, apikey.Change{})
+				if err != nil {
+					if errors.Is(err, apikey.ErrConflict) || errors.Is(err, apikey.ErrTooManyKeys) {
+						t.Errorf("create: %v; nobody else was there", err)
+					}
+					continue
+				}
+				ended := false
+				if i%2 == 0 {
+					_, err := b.registry.Revoke(t.Context(), root, k.ID)
+					ended = err == nil
+				}
+				mu.Lock()
+				created[k.ID], revoked[k.ID] = true, ended
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	faults.Set(0)
+	for id := range created {
+		r, err := b.registry.Store.Find(t.Context(), id)
+		if err != nil {
+			t.Errorf("a key that was created: %v", err)
+		} else if revoked[id] && r.Key.RevokedAt.IsZero() {
+			t.Error("a key that was revoked is not")
+		}
+	}
+	t.Logf("%d of 160 created", len(created))
+	if len(created) < 140 {
+		t.Errorf("only %d of 160 were created", len(created))
+	}
+}

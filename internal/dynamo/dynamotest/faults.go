@@ -1,0 +1,200 @@
+package dynamotest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Fault is one way in which a network or a table lets a request down.
+type Fault string
+
+const (
+	LostRequest Fault = "lost request" // never reached the engine
+	LostReply   Fault = "lost reply"   // the engine did what was asked
+	Delay       Fault = "delay"
+	Reset       Fault = "reset"            // of the connection, in the middle of the reply
+	Throttled   Fault = "throttled"        // 400 ProvisionedThroughputExceededException
+	Limited     Fault = "request limit"    // 400 RequestLimitExceeded
+	Internal    Fault = "internal error"   // 500
+	Unavailable Fault = "unavailable"      // 503
+	Committed   Fault = "500 after commit" // as LostReply, but said so
+	Silence     Fault = "silence"          // nothing at all, until the client gives up
+)
+
+// Before are the faults that leave the table as it was; After those that do not
+// tell whether it was changed.
+func Before() []Fault {
+	return []Fault{LostRequest, Delay, Throttled, Limited, Internal, Unavailable}
+}
+
+// After see [Before].
+func After() []Fault { return []Fault{LostReply, Reset, Committed} }
+
+// Faults is a transport for the SDK that lets requests down now and then. It is
+// safe for concurrent use. Its seed comes from the test's name, and what it did
+// is logged when the test ends.
+type Faults struct {
+	next http.RoundTripper
+
+	mu      sync.Mutex
+	random  *rand.Rand
+	share   map[Fault]float64
+	planned []Fault
+	all     Fault
+	mercy   bool
+	done    map[Fault]int
+	total   int
+}
+
+// NewFaults returns a transport without faults yet.
+func NewFaults(t testing.TB) *Faults {
+	t.Helper()
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(t.Name()))
+	f := &Faults{
+		next:   &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute},
+		random: rand.New(rand.NewPCG(h.Sum64(), 1)), share: make(map[Fault]float64), done: make(map[Fault]int),
+	}
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		t.Logf("%d requests to the table, seed %d, faults %v", f.total, h.Sum64(), f.done)
+		f.next.(*http.Transport).CloseIdleConnections()
+	})
+	return f
+}
+
+// Set lets share of all requests down in each of these ways.
+func (f *Faults) Set(share float64, faults ...Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.share)
+	for _, fault := range faults {
+		f.share[fault] = share
+	}
+}
+
+// Merciful never lets the SDK's last attempt down, so that callers see nothing
+// of faults that left the table as it was.
+func (f *Faults) Merciful() { f.mercy = true }
+
+// Next plans the faults of the next requests; an empty one is none.
+func (f *Faults) Next(faults ...Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.planned = append(f.planned, faults...)
+}
+
+// All lets every request down in this way, until it is called again with an
+// empty one.
+func (f *Faults) All(fault Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = fault
+}
+
+func (f *Faults) draw(r *http.Request) (Fault, time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.total++
+	chosen := f.choose(r)
+	if chosen != "" {
+		f.done[chosen]++
+	}
+	return chosen, time.Duration(f.random.Int64N(int64(100 * time.Millisecond)))
+}
+
+func (f *Faults) choose(r *http.Request) Fault {
+	switch {
+	case f.all != "":
+		return f.all
+	case len(f.planned) > 0:
+		next := f.planned[0]
+		f.planned = f.planned[1:]
+		return next
+	case f.mercy && lastAttempt(r):
+		return ""
+	}
+	p := f.random.Float64()
+	for _, fault := range append(Before(), After()...) { // in one order, for the seed's sake
+		if p -= f.share[fault]; p < 0 {
+			return fault
+		}
+	}
+	return ""
+}
+
+// lastAttempt reads what the SDK says of its retries: "attempt=3; max=3".
+func lastAttempt(r *http.Request) bool {
+	var attempt, most int
+	_, err := fmt.Sscanf(r.Header.Get("Amz-Sdk-Request"), "attempt=%d; max=%d", &attempt, &most)
+	return err == nil && attempt >= most
+}
+
+var errLost = errors.New("the network has lost it")
+
+// RoundTrip see [http.RoundTripper].
+func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
+	fault, delay := f.draw(r)
+	switch fault {
+	case LostRequest:
+		return nil, errLost
+	case Throttled:
+		return answer(r, 400, "ProvisionedThroughputExceededException"), nil
+	case Limited:
+		return answer(r, 400, "RequestLimitExceeded"), nil
+	case Internal:
+		return answer(r, 500, "InternalServerError"), nil
+	case Unavailable:
+		return answer(r, 503, "ServiceUnavailable"), nil
+	case Silence:
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	case Delay:
+		time.Sleep(delay)
+	}
+	response, err := f.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	switch fault {
+	case LostReply:
+		response.Body.Close()
+		return nil, errLost
+	case Committed:
+		response.Body.Close()
+		return answer(r, 500, "InternalServerError"), nil
+	case Reset:
+		response.Body = &resetBody{response.Body}
+	}
+	return response, nil
+}
+
+// resetBody breaks off after a few bytes.
+type resetBody struct{ io.ReadCloser }
+
+func (b *resetBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(len(p), 7)])
+	if err == nil {
+		err = syscall.ECONNRESET
+	}
+	return n, err
+}
+
+func answer(r *http.Request, status int, code string) *http.Response {
+	body := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"injected"}`, code)
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header:        http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader([]byte(body))),
+	}
+}
