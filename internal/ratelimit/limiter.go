@@ -68,10 +68,10 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 	return &Limiter{store: store, now: now, rules: standard(), memory: memory}
 }
 
-// attempts bounds how often one call may lose to others before it gives up.
-// Losing takes a crowd at the last few tokens or at the turn of a slice, and
-// each loss brings a newer view.
-const attempts = 8
+// attempts bounds how often one call may lose to others before it gives up. Each
+// loss brings a newer view. Losing twice takes a table so slow that slices end
+// while a write is on its way.
+const attempts = 16
 
 // longest bounds a call by the wall clock. Who was frozen in the middle of it
 // must not go on: the terms may have changed meanwhile.
@@ -108,13 +108,22 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			return d, nil
 		}
 		done, err := l.spend(ctx, id, e, terms, &v, n, held, floor)
-		if now = l.time(floor); err != nil {
+		if now = l.time(floor); err != nil && !errors.Is(err, ErrStale) {
 			return Decision{}, err
 		}
 		if done {
 			left := e.lease.usable(terms, now)
 			v := l.rules.view(&e.meter, terms, now)
 			return Decision{Admitted: true, Usage: v.usage(&e.meter, terms, left)}, nil
+		}
+		if err != nil {
+			// Others have spent. If they took what was seen, that is a denial as of the
+			// write, though there may be room again by now: or a crowd at the last tokens
+			// of each slice would go on losing to one another.
+			v = l.rules.view(&e.meter, terms, v.now)
+			if d, denied := v.deny(e, terms, n, e.lease.usable(terms, now), l.rules.sameDay); denied {
+				return d, nil
+			}
 		}
 		if took := now.Sub(begun); took > longest {
 			return Decision{}, fmt.Errorf("spend: took %v", took)
@@ -167,11 +176,10 @@ func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v
 		// outweighed by the tokens that nobody will use.
 		e.keep(old, now)
 		e.putBack(back, today)
-		if !errors.Is(err, ErrStale) {
-			return false, fmt.Errorf("spend: %w", err)
+		if errors.Is(err, ErrStale) {
+			e.meter = seen
 		}
-		e.meter = seen
-		return false, nil
+		return false, fmt.Errorf("spend: %w", err)
 	}
 	e.meter = seen
 	e.putBack(back-(s.Tokens-s.Net), today)

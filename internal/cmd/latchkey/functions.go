@@ -50,6 +50,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 			if err != nil {
 				panic(err) // it has worked before, and takes no I/O that could fail
 			}
+			logger.Debug("environment started")
 			return h
 		}, environments)
 	}

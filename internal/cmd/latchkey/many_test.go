@@ -1,0 +1,127 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// call is one request that was let through, by the caller's own clock: it was
+// admitted somewhere between the two.
+type call struct{ begun, ended time.Time }
+
+// Many callers before many environments of the authorizer: no interval of the
+// window holds more than the limit, and a revoked key is dead within FRESHNESS
+// of the answer that said so.
+func TestManyEnvironmentsKeepTheLimitAndTheRevocation(t *testing.T) {
+	const (
+		connections = 64
+		limit       = 200
+		window      = 10 * time.Second
+		freshness   = time.Second // the default
+	)
+	s := start(t, t.TempDir(), "LOG_LEVEL=debug")
+	_, limited := s.create(t, `{"rateLimit":{"requests":200,"window":10}}`)
+	id, revoked := s.create(t, `{"rateLimit":{"requests":1000000,"window":60}}`)
+
+	var (
+		mu       sync.Mutex
+		admitted = make(map[string][]call)
+		refused  = make(map[int]int)
+		wg       sync.WaitGroup
+	)
+	begun := time.Now()
+	end, middle := begun.Add(3*window+window/10), begun.Add(3*window/2)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	for n := range connections {
+		token := limited
+		if n%4 == 0 {
+			token = revoked
+		}
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				r, err := http.NewRequest("GET", s.url+"/api/v1/whoami", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("X-API-Key", token)
+				c := call{begun: time.Now()}
+				response, err := client.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+				c.ended = time.Now()
+				mu.Lock()
+				if response.StatusCode == 200 {
+					admitted[token] = append(admitted[token], c)
+				} else {
+					refused[response.StatusCode]++
+				}
+				mu.Unlock()
+				if response.StatusCode != 200 || token == revoked {
+					time.Sleep(20 * time.Millisecond)
+				}
+			}
+		})
+	}
+	time.Sleep(time.Until(middle))
+	if a := s.send(t, "POST", "/api/v1/api-keys/"+id+"/revoke", "", s.admin()); a.status != 200 {
+		t.Errorf("revoke: %d %s", a.status, a.text)
+	}
+	answered := time.Now()
+	wg.Wait()
+
+	calls := admitted[limited]
+	for _, first := range calls {
+		within := 0
+		for _, c := range calls {
+			if !c.begun.Before(first.begun) && c.ended.Sub(first.begun) < window {
+				within++
+			}
+		}
+		if within > limit {
+			t.Fatalf("%d of %d admitted within %v", within, limit, window)
+		}
+	}
+	before, late := 0, 0
+	for _, c := range admitted[revoked] {
+		if c.begun.Before(answered) {
+			before++
+		}
+		if c.begun.Sub(answered) > freshness {
+			late++
+		}
+	}
+	if late > 0 {
+		t.Errorf("%d calls were admitted more than %v after the revocation was answered", late, freshness)
+	}
+	if err := s.end(syscall.SIGTERM); err != nil {
+		t.Errorf("SIGTERM: %v", err)
+	}
+	started := strings.Count(s.log.String(), `msg="environment started" function=AuthorizerFunction`)
+	t.Logf("%d environments of the authorizer, %d calls admitted in 3 windows of %d, refused %v", started, len(calls), limit, refused)
+	if started < 8 {
+		t.Errorf("only %d environments", started)
+	}
+	if len(calls) < 2*limit || refused[429] == 0 || refused[401] == 0 || before == 0 {
+		t.Error("nothing was tested")
+	}
+	for status, n := range refused {
+		// An engine that this crowd is too much for may leave some undecided.
+		if status == 503 && n < len(calls)/20 {
+			continue
+		}
+		if status != 429 && status != 401 {
+			t.Errorf("%d calls were answered with %d", n, status)
+		}
+	}
+}
