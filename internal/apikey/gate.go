@@ -100,11 +100,13 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	defer io.end()
 
 	var usage ratelimit.Usage
+	maxAge := g.options.Freshness
 	for spent := false; ; {
-		f, err := g.find(&io, hasher, c.token, g.options.Freshness, r.Time)
+		f, err := g.find(&io, hasher, c.token, maxAge, r.Time)
 		if err != nil {
 			return Verdict{}, err
 		}
+		maxAge = g.options.Freshness
 		matches, err := f.opens(hasher, c)
 		if err == nil && !matches && f.key != nil && g.age(f.read, r.Time) >= mismatchAge {
 			if f, err = g.find(&io, hasher, c.token, mismatchAge, r.Time); err != nil {
@@ -129,6 +131,10 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 		}
 		if !spent {
 			decision, err := g.spend(&io, f.key, r)
+			if errors.Is(err, ratelimit.ErrOldTerms) && io.looked < looks {
+				maxAge = 0 // another environment has read newer ones
+				continue
+			}
 			if err != nil {
 				return Verdict{}, err
 			}

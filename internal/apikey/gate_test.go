@@ -308,6 +308,64 @@ func TestLimitsAndCosts(t *testing.T) {
 	}
 }
 
+// A window that was lengthened is not shortened again by an environment that has
+// not heard of it: that one reads the key anew instead.
+func TestAWindowChangesForAllAtOnce(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: 10, Window: 10 * time.Second} })
+	g, other := b.gate(time.Minute), b.gate(time.Minute)
+	request := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
+	for i, c := range []struct {
+		gate *apikey.Gate
+		want apikey.Code
+	}{{g, apikey.CodeValid}, {other, apikey.CodeValid}} {
+		if v, err := c.gate.Check(t.Context(), request); err != nil || v.Code != c.want {
+			t.Fatalf("step %d: %s, %v", i, v.Code, err)
+		}
+	}
+	k.Limit = ratelimit.Limit{Requests: 4, Window: time.Hour}
+	if err := b.registry.Store.Update(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	fresh := b.gate(time.Minute)
+	for i, gate := range []*apikey.Gate{fresh, g} {
+		v, err := gate.Check(t.Context(), request)
+		if err != nil || v.Code != apikey.CodeValid || v.Usage.Limit != 4 || v.Usage.Remaining != int64(1-i) {
+			t.Errorf("gate %d: %s, %+v, %v; want the new limit", i, v.Code, v.Usage, err)
+		}
+	}
+	if v, err := other.Check(t.Context(), request); err != nil || v.Code != apikey.CodeRateLimited {
+		t.Errorf("the third: %s, %v", v.Code, err)
+	}
+}
+
+func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	b.issue(t, token, func(k *apikey.Key) {
+		k.Limit, k.Quota = ratelimit.Limit{Requests: 2, Window: 10 * time.Second}, ratelimit.Quota{Requests: 3, Period: ratelimit.Day}
+	})
+	g := b.gate(time.Second)
+	for i, c := range []struct {
+		pass  time.Duration
+		want  apikey.Code
+		left  int64
+		limit int64
+		retry time.Duration
+	}{
+		{0, apikey.CodeValid, 1, 2, 0}, {0, apikey.CodeValid, 0, 2, 0}, {0, apikey.CodeRateLimited, 0, 2, 11 * time.Second},
+		{11 * time.Second, apikey.CodeValid, 0, 2, 0}, {0, apikey.CodeQuotaExceeded, 0, 3, 12*time.Hour - 11*time.Second},
+		{12*time.Hour - 11*time.Second, apikey.CodeValid, 1, 2, 0},
+	} {
+		b.clock.pass(c.pass)
+		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+		if err != nil || v.Code != c.want || v.Usage.Remaining != c.left || v.Usage.Limit != c.limit || v.RetryAfter != c.retry {
+			t.Errorf("step %d: %s, %+v, retry after %v, %v", i, v.Code, v.Usage, v.RetryAfter, err)
+		}
+	}
+}
+
 func TestTheGatewaysClockIsAFloor(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)

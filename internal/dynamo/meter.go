@@ -19,17 +19,19 @@ import (
 
 var _ ratelimit.Store = (*Table)(nil)
 
-// The attributes of a meter: w the window in milliseconds, u the odometer, v the
+// The attributes of a meter: w the window in milliseconds, r the revision of the
+// terms that it is of, u the odometer, v the
 // tokens used, h the newest slice, at the last use in milliseconds; for each
 // slice m<slice in base 36>, and for a day and its month q<20261124> and
 // q<202611>.
 const (
-	spendFresh = "SET #w = :w, #h = :k, #u = :n, #v = :net, #m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
+	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, #m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
 	spendSame  = "SET #h = :k, #m = if_not_exists(#m, #u)" + spendRest
-	spendNew   = "SET #w = :w, #h = :k, #m = :base" + spendRest
+	spendNew   = "SET #w = :w, #r = :r, #h = :k, #m = :base" + spendRest
 	spendRest  = ", #day = if_not_exists(#day, #v), #month = if_not_exists(#month, #v), #at = :at, #ttl = :ttl ADD #u :n, #v :net"
 
 	ifFresh = "attribute_not_exists(#u)"
+	ifNewer = " AND #r <= :r"
 	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND attribute_not_exists(#tomorrow)"
 )
 
@@ -66,7 +68,8 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 		":at": number(s.At.UnixMilli()), ":ttl": number(s.Expires.Unix()),
 	}
 	if s.Fresh || s.Restart {
-		values[":w"], values[":base"] = number(s.Window.Milliseconds()), number(s.Base)
+		names["#r"] = "r"
+		values[":w"], values[":r"], values[":base"] = number(s.Window.Milliseconds()), number(s.Rev), number(s.Base)
 	}
 	condition := ifFresh
 	if !s.Fresh {
@@ -81,6 +84,7 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 		update = spendFresh
 	case s.Restart:
 		update = spendNew
+		condition += ifNewer
 	}
 	var forget []string
 	for _, slice := range s.Forget {
@@ -136,6 +140,8 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 		switch {
 		case name == "w":
 			m.Window = time.Duration(n) * time.Millisecond
+		case name == "r":
+			m.Rev = n
 		case name == "u":
 			m.Used = n
 		case name == "v":

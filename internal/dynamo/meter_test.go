@@ -45,8 +45,11 @@ func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
 		{"forgetting a mark", ratelimit.Spend{Tokens: 1, Slice: 1001, Window: w, At: at(4), SeenWindow: w, MaxNewest: 1001, MinUsed: 6, MaxUsed: 9, Forget: []int64{100}}, false,
 			ratelimit.Meter{Window: w, Used: 7, Newest: 1001, Marks: []ratelimit.Mark{{Slice: 1000, Used: 5}, {Slice: 1001, Used: 6}}, LastUsed: at(4)}},
 		{"starting another window", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: other, At: at(5), SeenWindow: w, MaxNewest: 1001, MinUsed: 7, MaxUsed: 7,
-			Restart: true, Base: 3, Forget: []int64{1001}}, false,
-			ratelimit.Meter{Window: other, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
+			Rev: 7, Restart: true, Base: 3, Forget: []int64{1001}}, false,
+			ratelimit.Meter{Window: other, Rev: 7, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
+		{"the window of older terms", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, Rev: 6, At: at(5), SeenWindow: other, MaxNewest: 1001, MinUsed: 8, MaxUsed: 8,
+			Restart: true, Base: 3}, true,
+			ratelimit.Meter{Window: other, Rev: 7, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
 	}
 	// All on one day, with nothing given back.
 	for i := range steps {

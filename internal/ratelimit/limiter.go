@@ -22,6 +22,9 @@ type Store interface {
 	Touch(ctx context.Context, id string, at time.Time) error
 }
 
+// ErrOldTerms says that the terms have changed since the caller read them.
+var ErrOldTerms = errors.New("terms have changed")
+
 // ErrStale says that the meter has moved on since it was seen.
 var ErrStale = errors.New("meter has changed")
 
@@ -73,13 +76,10 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 // while a write is on its way.
 const attempts = 16
 
-// longest bounds a call by the wall clock. Who was frozen in the middle of it
-// must not go on: the terms may have changed meanwhile.
-const longest = 3 * time.Second
-
 // Take spends n tokens, 1 <= n <= terms.Limit.Requests, or tells when to come
 // back. It spends nothing when it denies. An error means that it could not
-// decide; then tokens may have been counted that nobody used.
+// decide; then tokens may have been counted that nobody used. After
+// [ErrOldTerms] nothing was, and newer terms will do.
 //
 // The time is the clock's, but never before floor.
 func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (Decision, error) {
@@ -91,7 +91,6 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 	defer l.mu.Unlock()
 	e := l.entry(id)
 	e.demand.note(now)
-	begun := now
 	for range attempts {
 		held := e.lease.usable(terms, now)
 		v := l.rules.view(&e.meter, terms, now)
@@ -106,6 +105,9 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 		if d, denied := v.deny(e, terms, n, held, l.rules.sameDay); denied {
 			// Final, however old the view: it shows at least as much room as there is.
 			return d, nil
+		}
+		if e.meter.Window != terms.Limit.Window && e.meter.Rev > terms.Rev {
+			return Decision{}, fmt.Errorf("spend: %w", ErrOldTerms)
 		}
 		done, err := l.spend(ctx, id, e, terms, &v, n, held, floor)
 		if now = l.time(floor); err != nil && !errors.Is(err, ErrStale) {
@@ -124,9 +126,6 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			if d, denied := v.deny(e, terms, n, e.lease.usable(terms, now), l.rules.sameDay); denied {
 				return d, nil
 			}
-		}
-		if took := now.Sub(begun); took > longest {
-			return Decision{}, fmt.Errorf("spend: took %v", took)
 		}
 	}
 	return Decision{}, fmt.Errorf("spend: lost to others %d times", attempts)

@@ -156,13 +156,32 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 	}
 }
 
-func TestAFrozenCallDoesNotGoOn(t *testing.T) {
+// Another environment lengthens the window, one that has not heard of it may not
+// shorten it again: the next would then have forgotten what lies beyond.
+func TestOldTermsDoNotShortenAWindow(t *testing.T) {
 	h := &hands{morning}
 	store := &item{}
-	store.onCommit = func() { h.now = h.now.Add(10 * time.Second) }
-	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}}, 1, time.Time{})
-	if err == nil || d.Admitted || store.spends != 1 {
-		t.Errorf("%+v, %v after %d writes; want an error after one: the terms may have changed", d, err, store.spends)
+	old := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: 10 * time.Second}, Rev: 1}
+	changed := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Hour}, Rev: 2}
+	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
+	for i, step := range []struct {
+		limiter *ratelimit.Limiter
+		terms   ratelimit.Terms
+		pass    time.Duration
+		want    error
+		yes     bool
+	}{
+		{one, old, 0, nil, true}, {two, old, 0, nil, true},
+		{one, changed, 0, nil, true},
+		{two, old, 0, ratelimit.ErrOldTerms, false},
+		{one, old, 0, ratelimit.ErrOldTerms, false},
+		{two, changed, time.Minute, nil, true}, {two, changed, 0, nil, true}, {one, changed, 0, nil, false},
+	} {
+		h.now = h.now.Add(step.pass)
+		d, err := step.limiter.Take(t.Context(), "k", step.terms, 1, time.Time{})
+		if !errors.Is(err, step.want) || d.Admitted != step.yes {
+			t.Errorf("step %d: %+v, %v", i, d, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // never spent from.
 type Meter struct {
 	Window   time.Duration // the window that Newest and Marks were made for
+	Rev      int64         // of the terms that the window is of
 	Used     int64         // tokens ever handed out: only grows
 	Newest   int64         // newest slice that was spent in: only grows, per Window
 	Marks    []Mark        // by slice, oldest first
@@ -98,6 +99,7 @@ type Spend struct {
 	Slice  int64
 	Day    Date
 	Window time.Duration
+	Rev    int64
 	At     time.Time
 	// Expires is when the whole meter may be forgotten.
 	Expires time.Time
@@ -113,7 +115,7 @@ type Spend struct {
 	MaxNet           int64
 
 	// Restart is for a changed window: the mark of Slice is set to Base, and all
-	// others go. Otherwise Slice gets a mark only if it has none. Day and its
+	// others go. The meter's Rev must not be above this one. Otherwise Slice gets a mark only if it has none. Day and its
 	// month only ever get a mark if they have none.
 	Restart bool
 	Base    int64
@@ -137,7 +139,7 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64) Spend {
 	window := terms.Limit.Window
 	net := n - min(n, back)
 	s := Spend{
-		Tokens: n, Net: net, Slice: v.slice, Day: today, Window: window, At: v.now,
+		Tokens: n, Net: net, Slice: v.slice, Day: today, Window: window, Rev: terms.Rev, At: v.now,
 		Expires:    latest(v.now.Add(2*window), today.end(Month)).Add(keep),
 		SeenWindow: m.Window, MaxNewest: v.slice,
 		MinUsed: m.Used, MaxUsed: m.Used + v.room - n, MaxNet: m.Net + v.quota - net,

@@ -102,7 +102,7 @@ func TestTermsMayChangeAtAnyTime(t *testing.T) {
 			if i%2 == 1 {
 				l.Window = 10*time.Second + time.Duration(random.Int64N(int64(s.limit.Window)))/time.Second*time.Second
 			}
-			terms := ratelimit.Terms{Limit: l}
+			terms := ratelimit.Terms{Limit: l, Rev: i}
 			if i%3 > 0 {
 				terms.Quota = ratelimit.Quota{Requests: 3*s.limit.Requests + i, Period: []ratelimit.Period{ratelimit.Day, ratelimit.Month}[i/3]}
 			}

@@ -98,7 +98,7 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	}
 	if s.Fresh && m.Used != 0 || !s.Fresh && (m.Used == 0 ||
 		m.Window != s.SeenWindow || m.Newest > s.MaxNewest || m.Used < s.MinUsed || m.Used > s.MaxUsed ||
-		m.Net > s.MaxNet || m.Day == s.Day.Next()) {
+		m.Net > s.MaxNet || m.Day == s.Day.Next() || s.Restart && m.Rev > s.Rev) {
 		return i.snapshot(), ratelimit.ErrStale
 	}
 	m.Marks = slices.DeleteFunc(slices.Clone(m.Marks), func(k ratelimit.Mark) bool { return slices.Contains(s.Forget, k.Slice) })
@@ -117,6 +117,9 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	}
 	if s.Day.Month() > m.Month {
 		m.Month, m.MonthNet = s.Day.Month(), m.Net
+	}
+	if s.Fresh || s.Restart {
+		m.Rev = s.Rev
 	}
 	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At
 	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net

@@ -7,6 +7,10 @@ import "time"
 type Terms struct {
 	Limit Limit
 	Quota Quota
+	// Rev grows with every change. A meter whose window was changed is not
+	// changed back for terms that are older: what lies beyond the shorter window
+	// would be forgotten.
+	Rev int64
 }
 
 // Limit is how many tokens may be spent in any interval of Window.
