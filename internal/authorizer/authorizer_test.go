@@ -61,8 +61,11 @@ func verdict(code apikey.Code) apikey.Verdict {
 		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second},
 	}}
 	v.Usage = ratelimit.Usage{Limit: 5, Remaining: 4, Reset: reset}
-	if code == apikey.CodeRateLimited {
+	switch code {
+	case apikey.CodeRateLimited:
 		v.Usage.Remaining, v.RetryAfter = 0, 7*time.Second
+	case apikey.CodeQuotaExceeded:
+		v.Usage.Limit, v.Usage.Remaining, v.RetryAfter = 1000, 0, 3600*time.Second
 	}
 	return v
 }
@@ -95,6 +98,9 @@ func TestTheEventsAreAnswered(t *testing.T) {
 		{"authorizer-deny.json", verdict(apikey.CodeRateLimited), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
 			"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.","limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}}`},
+		{"authorizer-deny.json", verdict(apikey.CodeQuotaExceeded), `{"principalId":"0123456789abcdef",
+			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
+			"context":{"code":"insufficient_quota","message":"Quota exceeded. Try again in 3600 seconds.","limit":1000,"remaining":0,"reset":1795521661,"retryAfter":3600}}`},
 		{"authorizer-unauthorized.json", apikey.Verdict{Code: apikey.CodeMissing}, ""},
 		{"authorizer-allow.json", verdict(apikey.CodeRevoked), ""},
 		{"authorizer-allow.json", verdict(apikey.CodeInsufficientScope), ""},

@@ -25,6 +25,7 @@ func newKey(n int, user string) *apikey.Key {
 	return &apikey.Key{
 		ID: fmt.Sprintf("%016d", n), UserID: user, Name: "Näme", Description: "what for", Environment: apikey.Test,
 		Scopes: apikey.Scopes{"tts", "keys:read"}, Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second},
+		Quota:        ratelimit.Quota{Requests: 1000, Period: ratelimit.Month},
 		AllowedCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
 		Metadata:     map[string]string{"team": "a", "empty": ""}, Enabled: true,
 		NotBefore: morning.Add(-time.Hour), ExpiresAt: morning.Add(time.Hour), CreatedAt: morning.Add(time.Duration(n) * time.Second),

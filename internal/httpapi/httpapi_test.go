@@ -169,6 +169,10 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"half a request", "POST", keys, `{"rateLimit":{"requests":0.5,"window":1}}`, 400, "rateLimit.requests"},
 		{"a huge window", "POST", keys, `{"rateLimit":{"requests":1,"window":86401}}`, 400, "rateLimit.window"},
 		{"a number beyond all", "POST", keys, `{"rateLimit":{"requests":1e400,"window":1}}`, 400, ""},
+		{"a quota of nothing", "POST", keys, `{"quota":{"requests":0,"period":"day"}}`, 400, "quota.requests"},
+		{"a quota for a week", "POST", keys, `{"quota":{"requests":5,"period":"week"}}`, 400, "quota.period"},
+		{"a quota without a period", "POST", keys, `{"quota":{"requests":5}}`, 400, "quota.period"},
+		{"a quota and no limit", "POST", keys, `{"unlimited":true,"quota":{"requests":5,"period":"day"}}`, 400, "quota"},
 		{"a limit and none", "POST", keys, `{"unlimited":true,"rateLimit":{"requests":1,"window":1}}`, 400, "unlimited"},
 		{"a past expiry", "POST", keys, `{"expiresAt":"2026-11-24T11:59:59Z"}`, 400, "expiresAt"},
 		{"no time", "POST", keys, `{"expiresAt":"tomorrow"}`, 400, "expiresAt"},
@@ -338,6 +342,37 @@ func TestAKeysLife(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), token[8:]) {
 		t.Error("the token is in the log")
+	}
+}
+
+func TestAKeysQuota(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "POST", keys, `{"userId":"u1","scopes":["keys:read","keys:write"],"quota":{"requests":3,"period":"month"}}`)
+	if diff := cmp.Diff(map[string]any{"requests": 3.0, "period": "month"}, made.json["quota"]); diff != "" || made.status != 201 {
+		t.Fatalf("create: %d %s", made.status, made.text)
+	}
+	id, token := made.json["id"].(string), made.json["key"].(string)
+	spend := `{"apiKey":"` + token + `","cost":2}`
+	if v := s.send(nil, "POST", keys+"/validate", spend); v.json["valid"] != true || v.json["rateLimit"].(map[string]any)["remaining"] != 1.0 {
+		t.Errorf("within: %d %s", v.status, v.text)
+	}
+	v := s.send(nil, "POST", keys+"/validate", spend)
+	const untilDecember = 6.5 * 24 * 3600
+	if v.json["code"] != "quota_exceeded" || v.json["retryAfter"] != untilDecember || v.json["error"] != "Quota exceeded. Try again in 561600 seconds." {
+		t.Errorf("beyond: %d %s", v.status, v.text)
+	}
+	used := map[string]any{"requests": 3.0, "period": "month", "used": 2.0, "remaining": 1.0, "reset": 1796083200.0}
+	if got := s.send(s.root, "GET", keys+"/"+id, ""); cmp.Diff(used, got.json["quota"]) != "" {
+		t.Errorf("get: %s", got.text)
+	}
+	if got := s.send(s.root, "PATCH", keys+"/"+id, `{"quota":{"requests":31,"period":"day"}}`); got.status != 200 || got.json["quota"].(map[string]any)["remaining"] != 29.0 {
+		t.Errorf("another quota: %d %s", got.status, got.text)
+	}
+	// Whoever has a quota grants at most that.
+	mine := who{"keyId": id, "userId": "u1", "scopes": "keys:read keys:write"}
+	s.send(mine, "POST", keys, `{"quota":{"requests":32,"period":"day"}}`).isError(t, "more than its own", 403, "quota")
+	if got := s.send(mine, "POST", keys, `{}`); got.status != 201 || got.json["quota"].(map[string]any)["requests"] != 31.0 {
+		t.Errorf("inherited: %d %s", got.status, got.text)
 	}
 }
 
