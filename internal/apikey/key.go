@@ -71,7 +71,9 @@ func (k *Key) Status(now time.Time) Status {
 func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environment, ID: k.ID} }
 
 // Terms are what the key may spend.
-func (k *Key) Terms() ratelimit.Terms { return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota, Rev: k.Rev} }
+func (k *Key) Terms() ratelimit.Terms {
+	return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota, Rev: k.Rev}
+}
 
 func (k *Key) allows(source netip.Addr) bool {
 	if len(k.AllowedCIDRs) == 0 {

@@ -33,7 +33,7 @@ func forget(t *testing.T, o dynamo.Options, pk, sk string) {
 	}
 }
 
-func raw(t *testing.T, o dynamo.Options, pk, sk string) map[string]types.AttributeValue {
+func raw(t testing.TB, o dynamo.Options, pk, sk string) map[string]types.AttributeValue {
 	t.Helper()
 	out, err := client(o).GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: &o.Name, ConsistentRead: aws.Bool(true), Key: primaryKey(pk, sk),

@@ -3,9 +3,11 @@ package ratelimit_test
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"latchkey/internal/ratelimit"
 )
@@ -30,38 +32,42 @@ func BenchmarkLimiter(b *testing.B) {
 	}
 	b.Run("lease hit", take(ratelimit.Limit{Requests: 1 << 60, Window: time.Minute}, true))
 	b.Run("denial", take(ratelimit.Limit{Requests: 1, Window: time.Minute}, false))
-}
-
-// What a check costs in writes does not depend on the machine: arrivals are
-// random (Poisson) in virtual time, the limit twice the rate.
-func BenchmarkWrites(b *testing.B) {
-	for _, rate := range []int64{1, 10, 100, 1000} {
-		for _, environments := range []int{1, 4, 16} {
-			b.Run(fmt.Sprintf("rate=%d/environments=%d", rate, environments), func(b *testing.B) {
-				store := &item{}
-				random := rand.New(rand.NewPCG(1, 2))
-				now := morning
-				var limiters []*ratelimit.Limiter
-				for range environments {
-					limiters = append(limiters, ratelimit.New(store, func() time.Time { return now }, 10))
-				}
-				terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 120 * rate, Window: time.Minute}}
-				admitted := 0
-				for b.Loop() {
-					for range 100 {
-						now = now.Add(time.Duration(random.ExpFloat64() * float64(time.Second) / float64(rate)))
-						d, err := limiters[random.IntN(environments)].Take(context.Background(), "k", terms, 1, time.Time{})
-						if err != nil {
-							b.Fatal(err)
-						}
-						if d.Admitted {
-							admitted++
-						}
+	// Whoever keeps meters in memory finds one under a lock.
+	b.Run("floor", func(b *testing.B) {
+		var mu sync.Mutex
+		memory, err := simplelru.NewLRU[string, *int64](10, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		memory.Add("k", new(int64))
+		b.ReportAllocs()
+		for b.Loop() {
+			mu.Lock()
+			if n, ok := memory.Get("k"); ok && clock().After(morning) {
+				*n++
+			}
+			mu.Unlock()
+		}
+	})
+	// A denial costs the same whatever the limit.
+	for _, requests := range []int64{10, 100, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("limit=%d", requests), func(b *testing.B) {
+			now := morning
+			limiter := ratelimit.New(&item{}, func() time.Time { return now }, 10)
+			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: time.Minute}}
+			for range 60 {
+				now = now.Add(ratelimit.Slice(time.Minute))
+				for range (requests + 59) / 60 {
+					if _, err := limiter.Take(b.Context(), "k", terms, 1, time.Time{}); err != nil {
+						b.Fatal(err)
 					}
 				}
-				b.ReportMetric(float64(store.spends)/float64(admitted), "writes/request")
-				b.ReportMetric(100*(1-float64(store.meter.Net-0)/float64(store.meter.Used)), "stranded%")
-			})
-		}
+			}
+			for b.Loop() {
+				if _, err := limiter.Take(context.Background(), "k", terms, 1, time.Time{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -24,8 +24,12 @@ import (
 // The test binary is also the program: so it is a process of its own, which can
 // be ended and killed.
 func TestMain(m *testing.M) {
-	if os.Getenv("LATCHKEY_TEST_RUN_MAIN") == "1" {
+	switch os.Getenv("LATCHKEY_TEST_RUN_MAIN") {
+	case "1":
 		main()
+		return
+	case "bare":
+		bare()
 		return
 	}
 	dynamotest.Main(m)

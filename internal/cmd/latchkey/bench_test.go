@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// bare is the floor of the stack: a server of the standard library that does
+// nothing, in a process of its own as well.
+func bare() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Printf("ready at http://%s\n\nadmin key   none\n", listener.Addr())
+	_ = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"keyId":"fbvIj5lD1wYRMsd9","userId":"u1","name":"demo","rateLimit":{"requests":1000000}}`)
+	}))
+}
+
+// Requests a second through the whole local stack, with 16 connections and the
+// load generator on the same machine.
+func BenchmarkStack(b *testing.B) {
+	s := start(b, b.TempDir())
+	_, token := s.create(b, `{"rateLimit":{"requests":1000000,"window":10}}`)
+	floor := start(b, b.TempDir(), "LATCHKEY_TEST_RUN_MAIN=bare")
+	body := `{"apiKey":"` + token + `","cost":1}`
+	whoami := "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: " + token + "\r\n\r\n"
+	validate := "POST /api/v1/api-keys/validate HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: " +
+		strconv.Itoa(len(body)) + "\r\n\r\n" + body
+	for _, c := range []struct{ name, url, request string }{
+		{"whoami", s.url, whoami}, {"validate", s.url, validate}, {"floor", floor.url, whoami},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			load(b, strings.TrimPrefix(c.url, "http://"), []byte(c.request))
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+		})
+	}
+}
+
+// load sends b.N requests over 16 connections, and reads answers with as little
+// work as can tell that they are right.
+func load(b *testing.B, address string, request []byte) {
+	const connections = 16
+	var wg sync.WaitGroup
+	for c := range connections {
+		wg.Go(func() {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			defer conn.Close()
+			in := bufio.NewReader(conn)
+			for n := c; n < b.N; n += connections {
+				if _, err := conn.Write(request); err != nil {
+					b.Error(err)
+					return
+				}
+				if err := skipAnswer(in); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func skipAnswer(in *bufio.Reader) error {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
+		return fmt.Errorf("answered %q", line)
+	}
+	length := 0
+	for len(line) > 2 {
+		if line, err = in.ReadSlice('\n'); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return fmt.Errorf("read answer: %w", err)
+			}
+		}
+	}
+	_, err = in.Discard(length)
+	return err
+}
