@@ -208,13 +208,13 @@ func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error
 	}
 	if k.Unlimited {
 		// Only a note of when it was last used: not worth refusing a request for.
-		_ = g.limiter.Touch(io.context(), k.ID, r.Time)
+		_ = g.limiter.Touch(io, k.ID, r.Time)
 		return ratelimit.Decision{Admitted: true}, nil
 	}
 	if r.Cost > k.Limit.Requests {
 		return ratelimit.Decision{}, invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
 	}
-	return g.limiter.Take(io.context(), k.ID, k.Terms(), r.Cost, r.Time)
+	return g.limiter.Take(io, k.ID, k.Terms(), r.Cost, r.Time)
 }
 
 func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {
@@ -238,8 +238,8 @@ func (g *Gate) age(read Instant, floor time.Time) time.Duration {
 	return g.now(floor).since(read)
 }
 
-// patience is a context that is only made once there is something to wait for:
-// most checks never wait.
+// patience is a context that ends after a while. It is only made once somebody
+// waits on it: most checks never do.
 type patience struct {
 	parent context.Context
 	limit  time.Duration
@@ -260,3 +260,9 @@ func (p *patience) end() {
 		p.cancel()
 	}
 }
+
+// Deadline and the others are context.Context's.
+func (p *patience) Deadline() (time.Time, bool) { return p.context().Deadline() }
+func (p *patience) Done() <-chan struct{}       { return p.context().Done() }
+func (p *patience) Err() error                  { return p.context().Err() }
+func (p *patience) Value(key any) any           { return p.context().Value(key) }

@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -8,7 +9,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -38,7 +41,13 @@ type hasherKeys struct {
 
 type pepper struct {
 	name string
-	key  []byte
+	macs *sync.Pool // of *mac: making one costs more than hashing a token
+}
+
+// mac is one HMAC with the memory that it works in.
+type mac struct {
+	hash    hash.Hash
+	in, out []byte
 }
 
 // NewHasher derives what hashing needs from the deployment's secret: the index
@@ -70,13 +79,29 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 // which one it needs without anybody keeping a list.
 func newPepper(key []byte) pepper {
 	sum := sha256.Sum256(key)
-	return pepper{name: hex.EncodeToString(sum[:4]), key: key}
+	return pepper{name: hex.EncodeToString(sum[:4]), macs: &sync.Pool{New: func() any {
+		return &mac{hash: hmac.New(sha256.New, key)}
+	}}}
+}
+
+// sum calls use with the token's hash, which is only good until use returns.
+func (p pepper) sum(t Token, use func([]byte)) {
+	m := p.macs.Get().(*mac)
+	m.hash.Reset()
+	m.in = append(m.in[:0], t.Reveal()...)
+	m.hash.Write(m.in)
+	clear(m.in)
+	m.out = m.hash.Sum(m.out[:0])
+	use(m.out)
+	p.macs.Put(m)
 }
 
 // Hash returns what to store of t.
 func (h Hasher) Hash(t Token) Secret {
 	newest := h.h().peppers[0]
-	return Secret{Algorithm: algorithmHMAC, Pepper: newest.name, Hash: sum(newest.key, t.Reveal())}
+	s := Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
+	newest.sum(t, func(sum []byte) { s.Hash = bytes.Clone(sum) })
+	return s
 }
 
 // Matches reports whether t opens s. It takes the same time whether it does or
@@ -87,7 +112,9 @@ func (h Hasher) Matches(t Token, s Secret) (bool, error) {
 	}
 	for _, p := range h.h().peppers {
 		if p.name == s.Pepper {
-			return hmac.Equal(sum(p.key, t.Reveal()), s.Hash), nil
+			var same bool
+			p.sum(t, func(sum []byte) { same = hmac.Equal(sum, s.Hash) })
+			return same, nil
 		}
 	}
 	return false, ErrCannotJudge
@@ -100,12 +127,6 @@ func (h Hasher) Alias(t Token) string {
 	mac := hmac.New(sha256.New, h.h().index)
 	mac.Write(plain[:])
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-func sum(key []byte, text string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(text))
-	return mac.Sum(nil)
 }
 
 const redactedHasher = "[redacted keys]"

@@ -70,7 +70,7 @@ func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.
 
 	f = found{read: g.now(floor)}
 	io.looked++
-	record, err := g.table.Find(io.context(), id)
+	record, err := g.table.Find(io, id)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return found{}, fmt.Errorf("find key: %w", err)
 	}
@@ -102,7 +102,7 @@ func (g *Gate) resolve(io *patience, alias string, maxAge time.Duration, floor t
 		return "", found{read: read}, nil
 	}
 	read = g.now(floor)
-	id, err := g.table.Resolve(io.context(), alias)
+	id, err := g.table.Resolve(io, alias)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", found{}, fmt.Errorf("find alias: %w", err)
 	}

@@ -1,6 +1,7 @@
 package authorizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"strings"
@@ -39,6 +40,10 @@ type values []string
 
 // UnmarshalJSON takes a text or a list of texts.
 func (v *values) UnmarshalJSON(raw []byte) error {
+	if text, ok := plain(raw); ok {
+		*v = append(*v, text)
+		return nil
+	}
 	if raw[0] == '[' {
 		var list []string
 		if err := json.Unmarshal(raw, &list); err != nil {
@@ -55,6 +60,18 @@ func (v *values) UnmarshalJSON(raw []byte) error {
 		*v = append(*v, *text)
 	}
 	return nil
+}
+
+// plain reads what nearly all values are: one text, alone or as a list of one,
+// without an escape.
+func plain(raw []byte) (string, bool) {
+	if raw[0] == '[' {
+		raw = bytes.TrimSpace(raw[1 : len(raw)-1])
+	}
+	if len(raw) < 2 || raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 || bytes.IndexByte(raw[1:], '"') != len(raw)-2 {
+		return "", false
+	}
+	return string(raw[1 : len(raw)-1]), true
 }
 
 // source is the caller's address. API Gateway appends the address that connected

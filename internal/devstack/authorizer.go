@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -115,7 +115,7 @@ func (p policy) allows(arn string) (bool, error) {
 		if len(s.Action) == 0 || len(s.Resource) == 0 {
 			return false, errors.New("policy statement without Action or Resource")
 		}
-		matches := s.Action.match("(?i)", "execute-api:Invoke") && s.Resource.match("", arn)
+		matches := s.Action.match("execute-api:Invoke", strings.EqualFold) && s.Resource.match(arn, func(a, b string) bool { return a == b })
 		switch s.Effect {
 		case "Allow":
 			allowed = allowed || matches
@@ -129,10 +129,24 @@ func (p policy) allows(arn string) (bool, error) {
 }
 
 // match says whether one of the patterns covers text; * stands for any characters and ? for one.
-func (o oneOrMore) match(flags, text string) bool {
-	for _, pattern := range o {
-		expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
-		if matched, err := regexp.MatchString(flags+`(?s)^`+expression+`$`, text); err == nil && matched {
+func (o oneOrMore) match(text string, equal func(a, b string) bool) bool {
+	return slices.ContainsFunc(o, func(pattern string) bool { return covers(pattern, text, equal) })
+}
+
+func covers(pattern, text string, equal func(a, b string) bool) bool {
+	wild := strings.IndexAny(pattern, "*?")
+	if wild < 0 {
+		return equal(pattern, text)
+	}
+	if len(text) < wild || !equal(pattern[:wild], text[:wild]) {
+		return false
+	}
+	rest, text := pattern[wild+1:], text[wild:]
+	if pattern[wild] == '?' {
+		return text != "" && covers(rest, text[1:], equal)
+	}
+	for i := range len(text) + 1 {
+		if covers(rest, text[i:], equal) {
 			return true
 		}
 	}

@@ -120,7 +120,6 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	id := newUUID()
 	variables := map[string]string{"requestId": id, "httpMethod": r.Method, "path": path, "stage": g.template.Stage}
-	logger := g.logger.With("requestId", id, "method", r.Method)
 
 	var resource apiResource
 	var parameters map[string]string
@@ -164,7 +163,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var refused *refusal
 		if errors.As(err, &refused) {
 			if refused.cause != nil {
-				logger.Error("authorizer failed", "function", route.Authorizer, "error", refused.cause)
+				g.logger.Error("authorizer failed", "requestId", id, "method", r.Method, "function", route.Authorizer, "error", refused.cause)
 			}
 			for name, value := range authorizer {
 				variables["authorizer."+name] = value
@@ -175,7 +174,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		request.RequestContext.Authorizer = authorizer
 	}
 	if err := g.integrate(w, r.Context(), route.Function, proxyEvent{request, textOrNull(string(body)), false}); err != nil {
-		logger.Error("function failed", "function", route.Function, "error", err)
+		g.logger.Error("function failed", "requestId", id, "method", r.Method, "function", route.Function, "error", err)
 		g.respond(w, "DEFAULT_5XX", "Internal server error", variables)
 	}
 }
