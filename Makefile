@@ -27,8 +27,8 @@ sim: ## the proof of the limits, longer: ROUNDS (100) of each setting, and what 
 	@go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|KeptButUsed|95Percent' ./internal/ratelimit -rounds $(ROUNDS) > .latchkey/sim.log; \
 	code=$$?; grep -Ev '^(=== | +--- PASS)' .latchkey/sim.log; exit $$code
 
-bench: engine ## what a check costs, beside the floor it cannot go below
-	go test -run '^$$' -bench . -benchmem ./...
+bench: engine ## what a check costs, beside the floor it cannot go below; the table of a million keys takes minutes
+	@go run ./internal/cmd/bench
 
 fuzz: ## each law, for FUZZTIME (20s) each
 	@for package in $$(go list ./...); do \

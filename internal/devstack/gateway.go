@@ -223,10 +223,27 @@ type requestContext struct {
 	DomainPrefix      string            `json:"domainPrefix"`
 	RequestTimeEpoch  int64             `json:"requestTimeEpoch"`
 	RequestID         string            `json:"requestId"`
-	Identity          map[string]any    `json:"identity"`
+	Identity          identity          `json:"identity"`
 	DomainName        string            `json:"domainName"`
 	DeploymentID      string            `json:"deploymentId"`
 	APIID             string            `json:"apiId"`
+}
+
+// identity is what API Gateway knows of the peer; what this one never knows is
+// null, as there.
+type identity struct {
+	SourceIP                      string  `json:"sourceIp"`
+	UserAgent                     *string `json:"userAgent"`
+	AccessKey                     *string `json:"accessKey"`
+	AccountID                     *string `json:"accountId"`
+	Caller                        *string `json:"caller"`
+	CognitoAuthenticationProvider *string `json:"cognitoAuthenticationProvider"`
+	CognitoAuthenticationType     *string `json:"cognitoAuthenticationType"`
+	CognitoIdentityID             *string `json:"cognitoIdentityId"`
+	CognitoIdentityPoolID         *string `json:"cognitoIdentityPoolId"`
+	PrincipalOrgID                *string `json:"principalOrgId"`
+	User                          *string `json:"user"`
+	UserARN                       *string `json:"userArn"`
 }
 
 type authorizerEvent struct {
@@ -283,12 +300,7 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 			DomainName:        r.Host,
 			DeploymentID:      "000000",
 			APIID:             apiID,
-			Identity: map[string]any{
-				"sourceIp": peer, "userAgent": textOrNull(r.UserAgent()),
-				"accessKey": nil, "accountId": nil, "caller": nil, "cognitoAuthenticationProvider": nil,
-				"cognitoAuthenticationType": nil, "cognitoIdentityId": nil, "cognitoIdentityPoolId": nil,
-				"principalOrgId": nil, "user": nil, "userArn": nil,
-			},
+			Identity: identity{SourceIP: peer, UserAgent: textOrNull(r.UserAgent())},
 		},
 	}
 }

@@ -1,0 +1,132 @@
+// Bench runs the benchmarks and prints what they say as one page: every figure
+// beside a floor or a peer from the same run.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// figures are the metrics of one benchmark, by unit.
+type figures map[string]float64
+
+// run is one go test, whose benchmarks last as long as they need to settle.
+type run struct{ name, last, packages string }
+
+var runs = []run{
+	{"Limiter|EventToPolicy|Gate$|MeterWrite", "1s", "./internal/ratelimit ./internal/authorizer ./internal/dynamo"},
+	{"Stack", "4s", "./internal/cmd/latchkey"},
+	{"Cost", "1x", "./internal/apikey"},
+	{"Growth", "3000x", "./internal/dynamo"},
+}
+
+func main() {
+	measured := make(map[string]figures)
+	for _, r := range runs {
+		fmt.Fprintf(os.Stderr, "measuring %s ...\n", r.name)
+		args := append([]string{"test", "-run", "^$", "-bench", "^Benchmark(" + r.name + ")", "-benchtime", r.last, "-timeout", "30m"},
+			strings.Fields(r.packages)...)
+		command := exec.Command("go", args...)
+		command.Stderr = os.Stderr
+		out, err := command.Output()
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s\n%v\n", out, err)
+			os.Exit(1)
+		}
+		read(measured, out)
+	}
+	if err := report(os.Stdout, measured); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// read takes in lines such as "BenchmarkX/y-2  100  5 ns/op  0 allocs/op".
+func read(into map[string]figures, out []byte) {
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		name := strings.TrimPrefix(fields[0], "Benchmark")
+		if dash := strings.LastIndex(name, "-"); dash > 0 { // GOMAXPROCS
+			name = name[:dash]
+		}
+		into[name] = make(figures)
+		for i := 2; i+1 < len(fields); i += 2 {
+			if value, err := strconv.ParseFloat(fields[i], 64); err == nil {
+				into[name][fields[i+1]] = value
+			}
+		}
+	}
+}
+
+func report(out io.Writer, m map[string]figures) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WHAT IT COSTS\tthis run\tallocs\tbeside it\tthis run\tratio")
+	for _, row := range []struct{ what, name, beside, floor string }{
+		{"spend from a lease", "Limiter/lease_hit", "find a counter under a lock", "Limiter/floor"},
+		{"deny from memory", "Limiter/denial", "find a counter under a lock", "Limiter/floor"},
+		{"gate: judge a remembered key and spend", "Gate/check", "HMAC of the token", "Gate/floor"},
+		{"authorizer: event to policy", "EventToPolicy/authorizer", "decode the event", "EventToPolicy/floor"},
+		{"meter write on the engine", "MeterWrite/spend", "bare UpdateItem", "MeterWrite/floor"},
+	} {
+		ours, floor := m[row.name]["ns/op"], m[row.floor]["ns/op"]
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%s\t%s\t%.2f\n", row.what, duration(ours), m[row.name]["allocs/op"], row.beside, duration(floor), ours/floor)
+	}
+	for _, name := range []string{"whoami", "validate"} {
+		ours, floor := m["Stack/"+name]["requests/s"], m["Stack/floor"]["requests/s"]
+		fmt.Fprintf(w, "local stack: %s\t%.0f/s\t\tan empty net/http server\t%.0f/s\t%.2f\n", name, ours, floor, floor/ours)
+	}
+
+	fmt.Fprintf(w, "\nWHAT IT COSTS AT DYNAMODB, for each admitted request (%s)\n", prices)
+	fmt.Fprintln(w, "requests/s of the key\tenvironments\treads\twrites\t$ per million\tagainst a read and a write each")
+	for _, rate := range []string{"1", "10", "100", "1000"} {
+		for _, environments := range []string{"1", "4", "16"} {
+			c := m["Cost/rate="+rate+"/environments="+environments]
+			reads, writes := c["reads/request"], c["writes/request"]
+			dollars := reads*readMillion + writes*writeMillion
+			fmt.Fprintf(w, "%s\t%s\t%.4f\t%.4f\t%.4f\t%.1f %%\n", rate, environments, reads, writes, dollars, 100*dollars/(readMillion+writeMillion))
+		}
+	}
+
+	fmt.Fprintln(w, "\nWHAT IT COSTS AS IT GROWS\tthis run\tratio")
+	first := m["Growth/keys=1000"]["ns/op"]
+	for _, keys := range []string{"1000", "100000", "1000000"} {
+		ns := m["Growth/keys="+keys]["ns/op"]
+		fmt.Fprintf(w, "first check of a key, of %s in the table: one read, one write\t%s\t%.2f\n", keys, duration(ns), ns/first)
+	}
+	first = m["Limiter/limit=10"]["ns/op"]
+	for _, limit := range []string{"10", "100", "1000", "10000", "100000"} {
+		ns := m["Limiter/limit="+limit]["ns/op"]
+		fmt.Fprintf(w, "decision with a limit of %s\t%s\t%.2f\n", limit, duration(ns), ns/first)
+	}
+	return w.Flush()
+}
+
+// What on-demand capacity costs in us-east-1, standard table class, by the price
+// list that holds since 2024-11-01: dollars per million units. A meter is one
+// write unit (under 1 KB), a key with its meter one strongly consistent read unit
+// (under 4 KB).
+const (
+	prices       = "us-east-1 on demand, prices of 2024-11-01"
+	readMillion  = 0.125
+	writeMillion = 0.625
+)
+
+func duration(ns float64) string {
+	switch {
+	case ns < 1e3:
+		return fmt.Sprintf("%.0f ns", ns)
+	case ns < 1e6:
+		return fmt.Sprintf("%.1f us", ns/1e3)
+	}
+	return fmt.Sprintf("%.2f ms", ns/1e6)
+}
