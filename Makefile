@@ -1,4 +1,4 @@
-.PHONY: help run test sim bench fuzz lint build clean engine
+.PHONY: help run test sim bench picture fuzz lint build clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -29,6 +29,9 @@ sim: ## the proof of the limits, longer: ROUNDS (100) of each setting, and what 
 
 bench: engine ## what a check costs, beside the floor it cannot go below; the table of a million keys takes minutes
 	@go run ./internal/cmd/bench
+
+picture: ## draw the README's picture of admissions against the limit anew
+	go test -count=1 -run TwiceTheLimit ./internal/ratelimit -picture
 
 fuzz: ## each law, for FUZZTIME (20s) each
 	@for package in $$(go list ./...); do \

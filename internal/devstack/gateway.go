@@ -300,7 +300,7 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 			DomainName:        r.Host,
 			DeploymentID:      "000000",
 			APIID:             apiID,
-			Identity: identity{SourceIP: peer, UserAgent: textOrNull(r.UserAgent())},
+			Identity:          identity{SourceIP: peer, UserAgent: textOrNull(r.UserAgent())},
 		},
 	}
 }
