@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +22,8 @@ import (
 type Table struct {
 	client *dynamodb.Client
 	name   string
+	now    func() time.Time
+	ahead  *atomic.Int64
 }
 
 // Options say where the table is.
@@ -31,6 +34,9 @@ type Options struct {
 	// Local is for an engine on this machine, which takes any region and any
 	// credentials: none are looked for.
 	Local bool
+	// Now is the clock that is compared with the table's; nil: none is, and
+	// [Table.Now] must not be used.
+	Now func() time.Time
 	// Transport carries the requests; nil: the SDK's own.
 	Transport http.RoundTripper
 }
@@ -69,17 +75,21 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure DynamoDB: %w", err)
 	}
-	client := dynamodb.NewFromConfig(c, func(d *dynamodb.Options) {
+	t := &Table{name: o.Name, now: o.Now, ahead: new(atomic.Int64)}
+	t.client = dynamodb.NewFromConfig(c, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)
 		}
 		if o.Transport != nil {
 			d.HTTPClient = &http.Client{Transport: o.Transport, Timeout: attemptTimeout}
 		}
+		if o.Now != nil {
+			d.HTTPClient = dated{d.HTTPClient, o.Now, t.ahead}
+		}
 		// DynamoDB Local's checksums of its own error answers are wrong.
 		d.DisableValidateResponseChecksum = o.Local
 	})
-	return &Table{client: client, name: o.Name}, nil
+	return t, nil
 }
 
 // Ping reports whether the table answers.

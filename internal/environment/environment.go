@@ -37,7 +37,7 @@ func New(ctx context.Context, c config.Config, now func() time.Time) (*Environme
 	if err != nil {
 		return nil, err
 	}
-	table, err := dynamo.Open(ctx, dynamo.Options{Name: c.TableName, Endpoint: c.Endpoint, Local: c.Local})
+	table, err := dynamo.Open(ctx, dynamo.Options{Name: c.TableName, Endpoint: c.Endpoint, Local: c.Local, Now: now})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func New(ctx context.Context, c config.Config, now func() time.Time) (*Environme
 	return &Environment{
 		Table:  table,
 		Format: format,
-		Gate: apikey.NewGate(table, ratelimit.New(table, now, remembered), apikey.GateOptions{
+		Gate: apikey.NewGate(table, ratelimit.New(table, table.Now, remembered), apikey.GateOptions{
 			Hasher:       secret.Hasher,
 			Freshness:    c.Freshness,
 			Patience:     patience,
