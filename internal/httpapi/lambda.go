@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
@@ -29,12 +30,19 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 	}
 }
 
+const plainPath = "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 // readable reports whether the adapter can make a request of an event. Where it
 // cannot, it would print why, with what was sent, to the standard log.
 func readable(event events.APIGatewayProxyRequest) error {
 	if event.IsBase64Encoded {
 		if _, err := base64.StdEncoding.DecodeString(event.Body); err != nil {
 			return err
+		}
+	}
+	if event.HTTPMethod == http.MethodGet || event.HTTPMethod == http.MethodPost {
+		if strings.Trim(event.Path, plainPath) == "" {
+			return nil // nothing in it could be taken for anything else
 		}
 	}
 	_, err := http.NewRequest(event.HTTPMethod, "https://host"+event.Path, nil)

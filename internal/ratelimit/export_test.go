@@ -14,6 +14,9 @@ func OneSliceFewer(r *rules) { r.lookback-- }
 // GivesBackAnyDay takes the tokens of yesterday off today's count.
 func GivesBackAnyDay(r *rules) { r.sameDay = false }
 
+// Leaseless hands out what is needed and no more.
+func Leaseless(r *rules) { r.exact = 24 * time.Hour }
+
 // Mutate applies m.
 func (l *Limiter) Mutate(m Mutant) *Limiter {
 	m(&l.rules)
@@ -29,7 +32,7 @@ func (l *Limiter) Held(id string) int64 {
 }
 
 // Slice is how long a slice of a window is.
-func Slice(window time.Duration) time.Duration { return RulesOf(nil).frame(window).slice }
+func Slice(window time.Duration) time.Duration { return RulesOf(nil).Slice(window) }
 
 // RulesOf are the rules as m leaves them.
 func RulesOf(m Mutant) *rules {

@@ -17,7 +17,7 @@ type hands struct{ now time.Time }
 
 func (h *hands) time() time.Time { return h.now }
 
-// A long, random history of one meter, beside a plain list of what was admitted
+// A long, random history of one meter without leases, beside a plain list of what was admitted
 // and when: no denial without reason, no retry too early or later than need be,
 // no remaining that is not there.
 func TestTheMeterAgreesWithAPlainList(t *testing.T) {
@@ -26,11 +26,11 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 			Requests: rapid.Int64Range(1, 20).Draw(rt, "requests"),
 			Window:   time.Duration(rapid.IntRange(10, 600).Draw(rt, "window")) * time.Second,
 		}
-		slice := ratelimit.Slice(limit.Window)
+		slice := ratelimit.RulesOf(ratelimit.Leaseless).Slice(limit.Window)
 		at := func(t time.Time) int64 { return t.UnixNano() / int64(slice) }
 		h := &hands{morning}
 		store := &item{}
-		limiter := ratelimit.New(store, h.time, 10)
+		limiter := ratelimit.New(store, h.time, 10).Mutate(ratelimit.Leaseless)
 		var list []int64 // the slice of each admitted token
 		inWindow := func() (n int64) {
 			for _, s := range list {
