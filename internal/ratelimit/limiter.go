@@ -106,6 +106,12 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			// Final, however old the view: it shows at least as much room as there is.
 			return d, nil
 		}
+		if e.meter.Window != 0 && now.After(expiry(e.meter.LastUsed, e.meter.Window, e.meter.Day)) {
+			// The table may have forgotten it and begun another odometer, which would
+			// pass for this one once it has come as far.
+			e.meter = Meter{}
+			v = l.rules.view(&e.meter, terms, now)
+		}
 		if e.meter.Window != terms.Limit.Window && e.meter.Rev > terms.Rev {
 			return Decision{}, fmt.Errorf("spend: %w", ErrOldTerms)
 		}

@@ -185,6 +185,31 @@ func TestOldTermsDoNotShortenAWindow(t *testing.T) {
 	}
 }
 
+// A table forgets a meter long after its last use, and the next odometer may
+// come by where an environment saw the one before.
+func TestAForgottenMeterIsNotTakenForItsSuccessor(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
+	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
+	take := func(l *ratelimit.Limiter, n int64) bool {
+		t.Helper()
+		d, err := l.Take(t.Context(), "k", terms, n, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Admitted
+	}
+	take(one, 3)
+	h.now = store.expires.Add(time.Hour)
+	store.meter = ratelimit.Meter{}
+	take(two, 2)
+	one.Observe("k", store.meter)
+	if take(two, 1); take(one, 5) {
+		t.Error("8 of 5 were admitted")
+	}
+}
+
 func TestHowManyTokensAreAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		name                  string

@@ -140,7 +140,7 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64) Spend {
 	net := n - min(n, back)
 	s := Spend{
 		Tokens: n, Net: net, Slice: v.slice, Day: today, Window: window, Rev: terms.Rev, At: v.now,
-		Expires:    latest(v.now.Add(2*window), today.end(Month)).Add(keep),
+		Expires:    expiry(v.now, window, today),
 		SeenWindow: m.Window, MaxNewest: v.slice,
 		MinUsed: m.Used, MaxUsed: m.Used + v.room - n, MaxNet: m.Net + v.quota - net,
 	}
@@ -176,9 +176,11 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64) Spend {
 	return s
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// expiry is when a meter that was last spent from at a time may be forgotten.
+func expiry(at time.Time, window time.Duration, day Date) time.Time {
+	windows, month := at.Add(2*window), day.end(Month)
+	if windows.After(month) {
+		return windows.Add(keep)
 	}
-	return b
+	return month.Add(keep)
 }
