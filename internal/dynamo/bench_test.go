@@ -18,7 +18,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// A spend with a window full of marks, beside the least that could count at all.
+// A spend with a window full of marks, beside a bare update.
 func BenchmarkMeterWrite(b *testing.B) {
 	options := dynamotest.Options(b)
 	table, bare := dynamotest.Open(b, options), client(options)
@@ -37,30 +37,35 @@ func BenchmarkMeterWrite(b *testing.B) {
 	b.Run("floor", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, err := bare.UpdateItem(b.Context(), &dynamodb.UpdateItemInput{
-				TableName: &options.Name, Key: primaryKey("bare", "bare"),
-				UpdateExpression:          aws.String("ADD #u :n"),
-				ExpressionAttributeNames:  map[string]string{"#u": "u"},
-				ExpressionAttributeValues: map[string]types.AttributeValue{":n": &types.AttributeValueMemberN{Value: "1"}},
-			})
-			if err != nil {
-				b.Fatal(err)
-			}
+			addOne(b, bare, options, "bare")
 		}
 	})
+}
+
+// addOne is the least that could count at all.
+func addOne(b *testing.B, bare *dynamodb.Client, o dynamo.Options, id string) {
+	_, err := bare.UpdateItem(b.Context(), &dynamodb.UpdateItemInput{
+		TableName: &o.Name, Key: primaryKey(id, "bare"),
+		UpdateExpression:          aws.String("ADD #u :n"),
+		ExpressionAttributeNames:  map[string]string{"#u": "u"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":n": &types.AttributeValueMemberN{Value: "1"}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // The first check of a key on an environment, one read and one write, in tables
 // of more and more keys. Each adds to the one before.
 func BenchmarkGrowth(b *testing.B) {
 	options := dynamotest.Options(b)
-	table := dynamotest.Open(b, options)
+	table, bare := dynamotest.Open(b, options), client(options)
 	stored := 0
 	for _, keys := range []int{1000, 100_000, 1_000_000} {
 		fill(b, options, stored, keys)
 		stored = keys
-		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			random := rand.New(rand.NewPCG(1, uint64(keys)))
+		random := rand.New(rand.NewPCG(1, uint64(keys)))
+		b.Run(fmt.Sprintf("keys=%d/check", keys), func(b *testing.B) {
 			for b.Loop() {
 				record, err := table.Find(b.Context(), fmt.Sprintf("%016d", random.IntN(keys)))
 				if err != nil {
@@ -71,6 +76,19 @@ func BenchmarkGrowth(b *testing.B) {
 				if _, err := limiter.Take(b.Context(), record.Key.ID, ratelimit.Terms{Limit: apikey.DefaultLimit()}, 1, time.Time{}); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+		// An engine on one disk slows down as it fills: this is how much.
+		b.Run(fmt.Sprintf("keys=%d/floor", keys), func(b *testing.B) {
+			for b.Loop() {
+				id := fmt.Sprintf("key#%016d", random.IntN(keys))
+				_, err := bare.GetItem(b.Context(), &dynamodb.GetItemInput{
+					TableName: &options.Name, ConsistentRead: aws.Bool(true), Key: primaryKey(id, "key"),
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				addOne(b, bare, options, id)
 			}
 		})
 	}
