@@ -41,20 +41,57 @@ func load(t testing.TB, change ...string) (*devstack.Template, error) {
 
 func TestWhatTheLocalStackWouldNotHonourIsRefused(t *testing.T) {
 	for _, c := range []struct{ old, new, names string }{
-		{"ReauthorizeEvery: 0", "ReauthorizeEvry: 0", "ReauthorizeEvry"},
-		{"ReauthorizeEvery: 0", "ReauthorizeEvery: 300", "ReauthorizeEvery"},
-		{"FunctionPayloadType: REQUEST", "FunctionPayloadTyp: REQUEST", "FunctionPayloadTyp"},
-		{"FunctionPayloadType: REQUEST", "FunctionPayloadType: TOKEN", "REQUEST"},
-		{"DefaultAuthorizer: LatchkeyAuthorizer", "DefaultAuthorizer: Another", "Another"},
-		{"        ACCESS_DENIED:\n          StatusCode: 429", "        ACCESS_DENIED:\n          StatusCod: 429", "StatusCod"},
+		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSecs: 0", "authorizerResultTtlInSecs"},
+		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSeconds: 300", "authorizerResultTtlInSeconds"},
+		{"                authorizerResultTtlInSeconds: 0\n", "", "authorizerResultTtlInSeconds"},
+		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSeconds: 0\n                identitySource: method.request.header.X", "identitySource"},
+		{"                type: request", "                typ: request", "typ"},
+		{"                type: request", "                type: token", "request"},
+		{"authtype: custom", "authtype: oauth2", "custom"},
+		{"security: [{latchkey: []}]", "security: [{another: []}]", "another"},
+		{"security: [{latchkey: []}]", "security: [{latchkey: []}, {latchkey: []}]", "security"},
+		{"security: [{latchkey: []}]", "securty: [{latchkey: []}]", "securty"},
+		{"        paths:\n", "        security: [{latchkey: []}]\n        paths:\n", "security"},
+		{"            patch:\n", "            ptch:\n", "ptch"},
+		{"type: aws_proxy", "type: aws", "aws_proxy"},
+		{"httpMethod: POST", "httpMethod: GET", "POST"},
+		{"${ValidateFunction.Arn}/invocations", "${Table.Arn}/invocations", "Table"},
+		{"${ValidateFunction.Arn}/invocations", "${ValidateFunction.Arn}", "ValidateFunction"},
+		{"            statusCode: !Ref DenyStatus", "            statusCod: 429", "statusCod"},
 		{"      StageName: !Ref StageName", "      StageName: !Ref StageName\n      CacheClusterEnabled: true", "CacheClusterEnabled"},
-		{"            Method: PATCH", "            Methd: PATCH", "Methd"},
 		{"      BillingMode: PAY_PER_REQUEST", "      BilingMode: PAY_PER_REQUEST", "BilingMode"},
-		{"AddDefaultAuthorizerToCorsPreflight: false", "AddDefaultAuthorizerToCorsPreflight: true", "AddDefaultAuthorizerToCorsPreflight"},
+		{"      CodeUri: functions/keys", "      CodeUri: functions/keys\n      Events: {A: {Type: Api}}", "Events"},
+		{"StageName: !Ref StageName", "StageName: !If [Nothing, a, b]", "Nothing"},
+		{"    Type: AWS::DynamoDB::Table", "    Type: AWS::DynamoDB::Table\n    Condition: X", "Condition"},
 	} {
 		if _, err := load(t, c.old, c.new); err == nil || !strings.Contains(err.Error(), c.names) {
 			t.Errorf("%s: %v; want an error that names %s", c.new, err, c.names)
 		}
+	}
+}
+
+func TestConditionsAreTakenAsTheDefaultsSay(t *testing.T) {
+	const conditions = "\nConditions:\n" +
+		"  Denies429: !Equals [!Ref DenyStatus, \"429\"]\n" +
+		"  Denies403: !Not [!Condition Denies429]\n" +
+		"  Both: !And [!Condition Denies429, !Condition Denies403]\n" +
+		"  Either: !Or [!Condition Denies403, !Condition Denies429]\n" +
+		"\nResources:\n"
+	for condition, holds := range map[string]bool{"Denies429": true, "Denies403": false, "Both": false, "Either": true} {
+		template, err := load(t, "\nResources:\n", conditions,
+			"StageName: !Ref StageName", "StageName: !If ["+condition+", yes, !Ref StageName]",
+			"        MaxAge: \"'600'\"", "        MaxAge: !If ["+condition+", \"'1'\", !Ref AWS::NoValue]")
+		if err != nil {
+			t.Errorf("%s: %v", condition, err)
+			continue
+		}
+		if taken := template.Stage == "yes"; taken != holds || (template.Cors.MaxAge == "'1'") != holds {
+			t.Errorf("%s: stage %s, MaxAge %q", condition, template.Stage, template.Cors.MaxAge)
+		}
+	}
+	if _, err := load(t, "\nResources:\n", "\nConditions:\n  Here: !Equals [!Ref AWS::Region, x]\n\nResources:\n",
+		"StageName: !Ref StageName", "StageName: !If [Here, a, b]"); err == nil || !strings.Contains(err.Error(), "AWS::Region") {
+		t.Errorf("a condition of the region: %v", err)
 	}
 }
 

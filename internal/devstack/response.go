@@ -29,13 +29,26 @@ func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedR
 		if ownStatus(kind) == 0 {
 			return nil, fmt.Errorf("gateway response %s: there is no such type", kind)
 		}
-		for name, value := range d.ResponseParameters.Headers {
+		headers := make(map[string]string)
+		for parameter, value := range d.Parameters {
+			name, ok := strings.CutPrefix(parameter, "gatewayresponse.header.")
+			if !ok {
+				return nil, fmt.Errorf("gateway response %s: the parameter %s is not honoured by the local stack", kind, parameter)
+			}
 			variable, isContext := strings.CutPrefix(value, "context.")
 			if _, quoted := unquote(value); !quoted && !(isContext && isContextVariable(variable)) {
 				return nil, fmt.Errorf("gateway response %s: header %s: %q is neither in single quotes nor a known context variable", kind, name, value)
 			}
+			headers[name] = value
 		}
-		body := d.ResponseTemplates.JSON
+		status := 0
+		if d.StatusCode != "" {
+			var err error
+			if status, err = strconv.Atoi(d.StatusCode); err != nil || status < 100 || status > 599 {
+				return nil, fmt.Errorf("gateway response %s: %q is no status", kind, d.StatusCode)
+			}
+		}
+		body := d.Templates.JSON
 		for _, match := range contextVariable.FindAllStringSubmatch(body, -1) {
 			if !isContextVariable(match[1]) {
 				return nil, fmt.Errorf("gateway response %s: %s is not honoured by the local stack", kind, match[0])
@@ -44,7 +57,7 @@ func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedR
 		if strings.Contains(contextVariable.ReplaceAllString(body, ""), "$") {
 			return nil, fmt.Errorf("gateway response %s: the template has a $ that is not a $context variable", kind)
 		}
-		responses[kind] = cannedResponse{d.StatusCode, d.ResponseParameters.Headers, body}
+		responses[kind] = cannedResponse{status, headers, body}
 	}
 	return responses, nil
 }
