@@ -75,10 +75,9 @@ func TestConditionsAreTakenAsTheDefaultsSay(t *testing.T) {
 		"  Denies429: !Equals [!Ref DenyStatus, \"429\"]\n" +
 		"  Denies403: !Not [!Condition Denies429]\n" +
 		"  Both: !And [!Condition Denies429, !Condition Denies403]\n" +
-		"  Either: !Or [!Condition Denies403, !Condition Denies429]\n" +
-		"\nResources:\n"
+		"  Either: !Or [!Condition Denies403, !Condition Denies429]\n"
 	for condition, holds := range map[string]bool{"Denies429": true, "Denies403": false, "Both": false, "Either": true} {
-		template, err := load(t, "\nResources:\n", conditions,
+		template, err := load(t, "\nConditions:\n", conditions,
 			"StageName: !Ref StageName", "StageName: !If ["+condition+", yes, !Ref StageName]",
 			"        MaxAge: \"'600'\"", "        MaxAge: !If ["+condition+", \"'1'\", !Ref AWS::NoValue]")
 		if err != nil {
@@ -89,7 +88,7 @@ func TestConditionsAreTakenAsTheDefaultsSay(t *testing.T) {
 			t.Errorf("%s: stage %s, MaxAge %q", condition, template.Stage, template.Cors.MaxAge)
 		}
 	}
-	if _, err := load(t, "\nResources:\n", "\nConditions:\n  Here: !Equals [!Ref AWS::Region, x]\n\nResources:\n",
+	if _, err := load(t, "\nConditions:\n", "\nConditions:\n  Here: !Equals [!Ref AWS::Region, x]\n",
 		"StageName: !Ref StageName", "StageName: !If [Here, a, b]"); err == nil || !strings.Contains(err.Error(), "AWS::Region") {
 		t.Errorf("a condition of the region: %v", err)
 	}
