@@ -14,7 +14,8 @@ import (
 	"latchkey/internal/dynamo"
 )
 
-// Template is what the local stack takes from a SAM template. References to parameters have their defaults.
+// Template is what the local stack takes from a SAM template, with the parameters' defaults and the conditions as they
+// decide them.
 type Template struct {
 	Table     dynamo.Schema
 	Stage     string

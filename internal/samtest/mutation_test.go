@@ -1,0 +1,135 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+// mutant is one mistake in the template. The linter is asked about some of those that it does not see, so that it is
+// plain what the rules are for.
+type mutant struct {
+	name, old, new string
+	with           parameters
+	unseen         bool // by the linter
+}
+
+var mutants = []mutant{
+	{name: "misspelt time to live of the authorizer", old: "authorizerResultTtlInSeconds: 0", new: "authorizerResultTtlInSecs: 0", unseen: true},
+	{name: "answers are remembered", old: "authorizerResultTtlInSeconds: 0", new: "authorizerResultTtlInSeconds: 300"},
+	{name: "misspelt type of the authorizer", old: "                type: request\n", new: "                typ: request\n", unseen: true},
+	{name: "an authorizer of tokens", old: "                type: request\n", new: "                type: token\n"},
+	{name: "an identity source", old: "                type: request\n", new: "                type: request\n                identitySource: method.request.header.X-API-Key\n", unseen: true},
+	{name: "another function judges", old: "${AuthorizerFunction.Arn}/invocations", new: "${KeysFunction.Arn}/invocations"},
+
+	{name: "a route without a key", old: "          /api/v1/whoami:\n            get:\n              security: [{latchkey: []}]\n", new: "          /api/v1/whoami:\n            get:\n", unseen: true},
+	{name: "misspelt security", old: "          /api/v1/whoami:\n            get:\n              security:", new: "          /api/v1/whoami:\n            get:\n              securty:", unseen: true},
+	{name: "an open route wants a key", old: "          /health:\n            get:\n", new: "          /health:\n            get:\n              security: [{latchkey: []}]\n"},
+	{name: "a path of another name", old: "          /api/v1/whoami:", new: "          /api/v1/who:"},
+	{name: "another method", old: "            patch:\n", new: "            put:\n"},
+	{name: "the route's method for the invocation", old: "type: aws_proxy, httpMethod: POST, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction",
+		new: "type: aws_proxy, httpMethod: GET, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction"},
+	{name: "validate in the keys function", old: "${ValidateFunction.Arn}/invocations", new: "${KeysFunction.Arn}/invocations"},
+
+	{name: "a preflight wants a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +
+		"              x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{\"statusCode\":200}'}}\n", unseen: true},
+	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Content-Type'\"\n        AllowMethods: \"'GET,POST,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
+	{name: "a preflight forgets a method", old: "'GET,POST,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
+
+	{name: "misspelt response type", old: "          ACCESS_DENIED:\n", new: "          ACCESS_DENID:\n", unseen: true},
+	{name: "misspelt status", old: "            statusCode: !Ref DenyStatus\n", new: "            statusCod: !Ref DenyStatus\n"},
+	{name: "a fixed status", old: "            statusCode: !Ref DenyStatus\n", new: "            statusCode: \"429\"\n", with: parameters{"DenyStatus": "403"}},
+	{name: "another status", old: "          UNAUTHORIZED:\n            statusCode: \"401\"", new: "          UNAUTHORIZED:\n            statusCode: \"403\""},
+	{name: "no status", old: "          MISSING_AUTHENTICATION_TOKEN:\n            statusCode: \"404\"\n", new: "          MISSING_AUTHENTICATION_TOKEN:\n"},
+	{name: "a header's value without quotes", old: `gatewayresponse.header.Retry-After: "'1'"`, new: `gatewayresponse.header.Retry-After: "1"`, unseen: true},
+	{name: "a header that is none", old: "gatewayresponse.header.X-RateLimit-Reset", new: "gatewayresponse.headr.X-RateLimit-Reset", unseen: true},
+	{name: "a header of nothing", old: "context.authorizer.retryAfter", new: "context.authorizer.retry_after"},
+	{name: "a response without CORS", old: "            responseParameters: {gatewayresponse.header.Access-Control-Allow-Origin: \"'*'\"}\n            responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal",
+		new: "            responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal"},
+	{name: "a header that a browser does not see", old: "'Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset'", new: "'Retry-After'"},
+	{name: "a body's value without quotes", old: `"code":"$context.authorizer.code"`, new: `"code":$context.authorizer.code`, unseen: true},
+	{name: "a body that shows what was sent", old: "$context.authorizer.message", new: "$context.error.message"},
+	{name: "a body that is no JSON", old: "responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal", new: "responseTemplates: {text/plain: '{\"error\":{\"message\":\"Internal"},
+	{name: "a body of another form", old: `{"error":{"message":"No such route",`, new: `{"error":{"msg":"No such route",`},
+
+	{name: "a second stage", old: "    OpenApiVersion: 3.0.1\n", new: "    AlwaysDeploy: true\n", unseen: true},
+	{name: "parameters are not deployed", old: "      AlwaysDeploy: true\n", new: ""},
+	{name: "an edge endpoint", old: "Type: REGIONAL", new: "Type: EDGE"},
+	{name: "no throttling of validate", old: "/~1api~1v1~1api-keys~1validate", new: "/api/v1/api-keys/validate"},
+	{name: "no throttling", old: "          ThrottlingRateLimit: !Ref ApiRate\n", new: ""},
+	{name: "the authorizer may not be invoked", old: "${Api}/authorizers/*", new: "${Api}/authorizer/*"},
+	{name: "a route may not be invoked", old: "${StageName}/POST/api/v1/api-keys/validate", new: "${StageName}/GET/api/v1/api-keys/validate"},
+	{name: "a missing permission", old: "  KeysPermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:InvokeFunction\n      FunctionName: !Ref KeysFunction",
+		new: "  KeysPermission:\n    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:InvokeFunction\n      FunctionName: !Ref ValidateFunction", unseen: true},
+	{name: "any API may invoke", old: "${AWS::AccountId}:${Api}/authorizers/*", new: "${AWS::AccountId}:*"},
+	{name: "a query in the access log", old: "$context.httpMethod $context.path |", new: "$context.httpMethod $context.path$context.requestOverride.querystring |", with: parameters{"AccessLog": "line"}},
+	{name: "an access log that API Gateway refuses", old: " | $context.status | $context.requestId", new: " | $context.status", with: parameters{"AccessLog": "line"}},
+	{name: "a log that is not there", old: "    Type: AWS::Logs::LogGroup\n    Condition: LogsAccess\n", new: "    Type: AWS::Logs::LogGroup\n    Condition: MakesAccountRole\n",
+		with: parameters{"AccessLog": "json", "AccountLogRole": "exists"}},
+	{name: "the account's role comes too late", old: "!If [MakesAccountRole, !Ref Account, exists]", new: "exists", with: parameters{"AccessLog": "json"}},
+
+	{name: "a wildcard action", old: "                - dynamodb:PutItem\n", new: "                - dynamodb:*\n"},
+	{name: "a wildcard resource", old: "              Resource: !Sub ${Table.Arn}/index/by-user\n", new: "              Resource: !Sub ${Table.Arn}/index/*\n"},
+	{name: "a right too many", old: "                - dynamodb:DeleteItem\n", new: "                - dynamodb:DeleteItem\n                - dynamodb:Scan\n"},
+	{name: "a right too few", old: "                - dynamodb:PutItem\n", new: "", unseen: true},
+	{name: "a policy of all secrets", old: "              Resource: !Ref Secret\n", new: "              Resource: \"*\"\n"},
+	{name: "no right to the key", old: "Action: kms:Decrypt", new: "Action: kms:DescribeKey", with: parameters{"KmsKeyArn": key}},
+	{name: "a function without a timeout", old: "    Timeout: 10\n", new: ""},
+	{name: "reserved concurrency", old: "    MemorySize: 256\n", new: "    MemorySize: 256\n    ReservedConcurrentExecutions: 10\n"},
+	{name: "misspelt variable", old: "          TRUSTED_PROXY_HOPS:", new: "          TRUSTED_PROXY_HOP:", unseen: true},
+	{name: "a parameter without effect", old: "          FRESHNESS: !Ref Freshness\n", new: "          FRESHNESS: 9s\n"},
+	{name: "a value that config refuses", old: "          KEY_PREFIX: !Ref KeyPrefix\n", new: "          KEY_PREFIX: pk\n"},
+	{name: "logs that never end", old: "      RetentionInDays: !Ref LogRetentionDays\n", new: ""},
+
+	{name: "the table goes with the stack", old: "    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n    Properties:\n      BillingMode", new: "    Properties:\n      BillingMode"},
+	{name: "no deletion protection", old: "DeletionProtectionEnabled: true", new: "DeletionProtectionEnabled: false"},
+	{name: "no recovery", old: "PointInTimeRecoveryEnabled: true", new: "PointInTimeRecoveryEnabled: false"},
+	{name: "the index shows secrets", old: "              - metadata\n", new: "              - metadata\n              - secrets\n"},
+	{name: "a secret of a name", old: "        SecretStringTemplate:", new: "        ExcludeLowercase: true\n        SecretStringTemplate:"},
+	{name: "the table without its key", old: "KMSMasterKeyId: !Ref KmsKeyArn", new: "KMSMasterKeyId: alias/aws/dynamodb", with: parameters{"KmsKeyArn": key}},
+
+	{name: "misspelt metric", old: "MetricName: Failures", new: "MetricName: Failure", unseen: true},
+	{name: "misspelt dimension", old: "{Name: code, Value: unavailable}", new: "{Name: code, Value: unavailble}"},
+	{name: "an alarm of nothing", old: "TreatMissingData: notBreaching", new: "TreatMissingData: breaching"},
+	{name: "an alarm that never comes", old: "      Threshold: 8000\n", new: "      Threshold: 12000\n"},
+	{name: "nobody is told", old: "!If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref AWS::NoValue]", new: "[]", with: parameters{"AlarmTopicArn": topic}},
+	{name: "the dashboard is no JSON", old: `"${ApiErrorsAlarm.Arn}", `, new: `"${ApiErrorsAlarm.Arn}" `},
+	{name: "the dashboard shows nothing", old: `"Latchkey", "LeaseHits"`, new: `"Latchkey", "LeaseHit"`},
+	{name: "an output is gone", old: "  AuthorizerArn:\n    Description", new: "  Authorizer:\n    Description"},
+}
+
+func TestEveryMistakeBreaksARule(t *testing.T) {
+	original := templateText(t)
+	var jobs []job
+	for _, m := range mutants {
+		changed := strings.ReplaceAll(original, m.old, m.new)
+		if changed == original {
+			t.Fatalf("%s: the template has no %q", m.name, m.old)
+		}
+		jobs = append(jobs, job{Template: changed, Parameters: m.with, Lint: m.unseen})
+	}
+	unbroken := maps.Clone(rules)
+	for i, translation := range translate(t, jobs) {
+		m := mutants[i]
+		if len(translation.Findings) > 0 {
+			t.Errorf("%s: the linter does see it: %v", m.name, translation.Findings)
+		}
+		s, err := deploy(jobs[i], translation)
+		if err != nil {
+			t.Errorf("%s: no rule is needed to see it: %v", m.name, err)
+			continue
+		}
+		broken := check(s)
+		if len(broken) == 0 {
+			t.Errorf("%s: no rule is broken", m.name)
+		}
+		for rule := range broken {
+			delete(unbroken, rule)
+		}
+	}
+	for rule := range unbroken {
+		t.Errorf("no mistake breaks the rule that %s", rule)
+	}
+}

@@ -1,0 +1,395 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/httpapi"
+)
+
+// rules are what a deployed stack must keep. They are functions and not tests, so that mutants of the template can be held
+// against them.
+var rules = map[string]func(*stack, *problems){
+	"the authorizer is asked for each request":   authorizerIsAskedEachTime,
+	"every route of the HTTP API has its method": routesAreThoseOfTheAPI,
+	"preflights are answered without a key":      preflightsAreOpen,
+	"gateway responses keep the contract":        gatewayResponsesKeepTheContract,
+	"there is one regional stage":                thereIsOneStage,
+	"the stage is throttled":                     stageIsThrottled,
+	"API Gateway may invoke what it has to":      permissionsFit,
+	"the access log shows no query":              accessLogShowsNoQuery,
+	"functions say all that matters":             functionsSayAllThatMatters,
+	"a role allows what its function does":       rolesAreLeast,
+	"table and secret outlive the stack":         dataOutlivesTheStack,
+	"logs end":                                   logsEnd,
+	"alarms say what to do":                      alarmsSayWhatToDo,
+	"the dashboard shows what there is":          dashboardShowsWhatThereIs,
+	"outputs are those that others read":         outputsAreThere,
+	"nothing refers to what is not deployed":     referencesResolve,
+}
+
+type problems []string
+
+func (p *problems) add(format string, arguments ...any) {
+	*p = append(*p, fmt.Sprintf(format, arguments...))
+}
+
+func (p *problems) equal(what string, got, want any) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		p.add("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// check holds a stack against all rules, and returns what is wrong by rule.
+func check(s *stack) map[string]problems {
+	broken := make(map[string]problems)
+	for name, rule := range rules {
+		var p problems
+		if rule(s, &p); len(p) > 0 {
+			broken[name] = p
+		}
+	}
+	return broken
+}
+
+type object = map[string]any
+
+func (s *stack) body() any { return at(s.Resources["Api"].Properties, "Body") }
+
+func (s *stack) paths() object {
+	paths, _ := at(s.body(), "paths").(object)
+	return paths
+}
+
+func invocation(function string) string {
+	return "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" + function + ".Arn}/invocations"
+}
+
+const authorizer = "AuthorizerFunction"
+
+func authorizerIsAskedEachTime(s *stack, p *problems) {
+	// All of it, so that an identity source is as wrong as a misspelt name.
+	p.equal("security schemes", at(s.body(), "components", "securitySchemes"), any(object{"latchkey": object{
+		"type": "apiKey", "name": "Unused", "in": "header", "x-amazon-apigateway-authtype": "custom",
+		"x-amazon-apigateway-authorizer": object{
+			"type": "request", "authorizerUri": invocation(authorizer), "authorizerResultTtlInSeconds": 0.0,
+		},
+	}}))
+}
+
+// routesOfTheAPI are what the HTTP API says of itself in its OpenAPI document, and that document.
+func routesOfTheAPI() []route {
+	w := httptest.NewRecorder()
+	httpapi.New(httpapi.Options{Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	var document struct {
+		Paths map[string]map[string]struct{ Security []any }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
+		panic(err)
+	}
+	all := []route{{Method: "GET", Path: "/openapi.json", Function: "KeysFunction"}}
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			r := route{Method: strings.ToUpper(method), Path: path, Function: "KeysFunction"}
+			if strings.HasSuffix(path, "/validate") {
+				r.Function = "ValidateFunction"
+			}
+			if len(operation.Security) > 0 {
+				r.Authorizer = authorizer
+			}
+			all = append(all, r)
+		}
+	}
+	return sorted(all)
+}
+
+func sorted(routes []route) []route {
+	slices.SortFunc(routes, func(a, b route) int { return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method) })
+	return routes
+}
+
+func routesAreThoseOfTheAPI(s *stack, p *problems) {
+	want := object{}
+	for _, r := range routesOfTheAPI() {
+		operation := object{"responses": object{}, "x-amazon-apigateway-integration": object{
+			"type": "aws_proxy", "httpMethod": "POST", "uri": invocation(r.Function),
+		}}
+		if r.Authorizer != "" {
+			operation["security"] = []any{object{"latchkey": []any{}}}
+		}
+		if want[r.Path] == nil {
+			want[r.Path] = object{}
+		}
+		want[r.Path].(object)[strings.ToLower(r.Method)] = operation
+	}
+	got := object{}
+	for path, methods := range s.paths() {
+		m := maps.Clone(methods.(object))
+		delete(m, "options")
+		got[path] = m
+	}
+	p.equal("paths", got, want)
+	p.equal("what start-api serves", sorted(slices.Clone(s.Local)), routesOfTheAPI())
+}
+
+func preflightsAreOpen(s *stack, p *problems) {
+	methods := map[string]bool{}
+	for _, r := range routesOfTheAPI() {
+		methods[r.Method] = true
+	}
+	methods["OPTIONS"] = true
+	for path, item := range s.paths() {
+		options := at(item, "options")
+		if at(options, "security") != nil {
+			p.add("%s: the preflight asks for a key", path)
+		}
+		integration := at(options, "x-amazon-apigateway-integration")
+		p.equal(path+": integration", text(integration, "type"), "mock")
+		var request struct{ StatusCode int }
+		if err := json.Unmarshal([]byte(text(integration, "requestTemplates", "application/json")), &request); err != nil || request.StatusCode != 200 {
+			p.add("%s: the mock's request: %v", path, err)
+		}
+		headers, _ := at(integration, "responses", "default", "responseParameters").(object)
+		allowed := text(headers, "method.response.header.Access-Control-Allow-Methods")
+		p.equal(path+": headers", headers, object{
+			"method.response.header.Access-Control-Allow-Origin":  "'*'",
+			"method.response.header.Access-Control-Allow-Headers": "'Authorization,X-API-Key,Content-Type'",
+			"method.response.header.Access-Control-Allow-Methods": allowed,
+			"method.response.header.Access-Control-Max-Age":       "'600'",
+		})
+		got := map[string]bool{}
+		for method := range strings.SplitSeq(strings.Trim(allowed, "'"), ",") {
+			got[method] = true
+		}
+		if p.equal(path+": allowed methods", got, methods); allowed == strings.Trim(allowed, "'") {
+			p.add("%s: %s is not quoted", path, allowed)
+		}
+		declared, _ := at(options, "responses", "200", "headers").(object)
+		if len(declared) != len(headers) {
+			p.add("%s: of the headers %v only %v are declared", path, headers, declared)
+		}
+	}
+}
+
+// gatewayResponse is the contract of one. Its code and type are empty where the authorizer's context says them.
+type gatewayResponse struct {
+	status, kind, code string
+	headers            map[string]string // beside CORS
+}
+
+func gatewayResponses(denyStatus string) map[string]gatewayResponse {
+	later := map[string]string{"Retry-After": "'1'"}
+	return map[string]gatewayResponse{
+		"ACCESS_DENIED": {denyStatus, "rate_limit_error", "", map[string]string{
+			"Retry-After": "context.authorizer.retryAfter", "X-RateLimit-Limit": "context.authorizer.limit",
+			"X-RateLimit-Remaining": "context.authorizer.remaining", "X-RateLimit-Reset": "context.authorizer.reset",
+		}},
+		"UNAUTHORIZED":                   {"401", "invalid_request_error", "invalid_api_key", map[string]string{"WWW-Authenticate": `'Bearer realm="latchkey"'`}},
+		"AUTHORIZER_FAILURE":             {"503", "api_error", "unavailable", later},
+		"AUTHORIZER_CONFIGURATION_ERROR": {"503", "api_error", "unavailable", later},
+		"MISSING_AUTHENTICATION_TOKEN":   {"404", "invalid_request_error", "not_found", nil},
+		"INVALID_SIGNATURE":              {"404", "invalid_request_error", "not_found", nil},
+		"REQUEST_TOO_LARGE":              {"413", "invalid_request_error", "request_too_large", nil},
+		"THROTTLED":                      {"429", "rate_limit_error", "rate_limit_exceeded", later},
+		"DEFAULT_4XX":                    {"", "invalid_request_error", "invalid_request", nil},
+		"DEFAULT_5XX":                    {"", "api_error", "internal_error", nil},
+	}
+}
+
+var contextVariable = regexp.MustCompile(`\$context\.([A-Za-z.]+)`)
+
+func gatewayResponsesKeepTheContract(s *stack, p *problems) {
+	got, _ := at(s.body(), "x-amazon-apigateway-gateway-responses").(object)
+	want := gatewayResponses(s.Parameters["DenyStatus"])
+	p.equal("types", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	for kind, r := range want {
+		declared, _ := got[kind].(object)
+		for name := range declared {
+			if !slices.Contains([]string{"statusCode", "responseParameters", "responseTemplates"}, name) {
+				p.add("%s: %s is nothing that API Gateway knows", kind, name)
+			}
+		}
+		p.equal(kind+": status", text(declared, "statusCode"), r.status)
+		headers := object{"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"}
+		for name, value := range r.headers {
+			headers["gatewayresponse.header."+name] = value
+		}
+		if len(r.headers) > 0 {
+			exposed := strings.Join(slices.Sorted(maps.Keys(r.headers)), ",")
+			headers["gatewayresponse.header.Access-Control-Expose-Headers"] = "'" + exposed + "'"
+		}
+		p.equal(kind+": headers", at(declared, "responseParameters"), any(headers))
+
+		templates, _ := at(declared, "responseTemplates").(object)
+		body := text(templates, "application/json")
+		if len(templates) != 1 {
+			p.add("%s: templates %v", kind, templates)
+		}
+		for _, variable := range contextVariable.FindAllStringSubmatch(body, -1) {
+			if name := variable[1]; name != "authorizer.message" && name != "authorizer.code" {
+				p.add("%s: the body shows %s", kind, name)
+			}
+		}
+		for _, value := range []string{"", "rate_limit_exceeded"} {
+			var envelope struct {
+				Error *struct {
+					Message, Type, Code string
+					Param               *string
+				}
+			}
+			decoder := json.NewDecoder(strings.NewReader(contextVariable.ReplaceAllString(body, value)))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&envelope); err != nil || envelope.Error == nil {
+				p.add("%s: with a context of %q the body is no envelope: %v", kind, value, err)
+				continue
+			}
+			code := r.code
+			if code == "" {
+				code = value
+			}
+			p.equal(kind+": code and type", envelope.Error.Code+" "+envelope.Error.Type, code+" "+r.kind)
+			if r.code != "" && envelope.Error.Message == "" {
+				p.add("%s: the body has no message", kind)
+			}
+		}
+	}
+}
+
+func thereIsOneStage(s *stack, p *problems) {
+	p.equal("APIs", len(s.of("AWS::ApiGateway::RestApi")), 1)
+	p.equal("stages", len(s.of("AWS::ApiGateway::Stage")), 1)
+	for _, stage := range s.of("AWS::ApiGateway::Stage") {
+		p.equal("name", text(stage.Properties, "StageName"), s.Parameters["StageName"])
+		p.equal("tracing", text(stage.Properties, "TracingEnabled"), fmt.Sprint(s.Parameters["Tracing"] == "Active"))
+	}
+	for id, deployment := range s.of("AWS::ApiGateway::Deployment") {
+		if name := at(deployment.Properties, "StageName"); name != nil {
+			p.add("%s makes another stage, %v", id, name)
+		}
+	}
+	for _, kind := range []string{"AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Authorizer", "AWS::ApiGateway::Method"} {
+		if n := len(s.of(kind)); n > 0 {
+			p.add("%d of %s beside the API's document", n, kind)
+		}
+	}
+	p.equal("endpoint", text(s.Resources["Api"].Properties, "EndpointConfiguration", "Types", 0), "REGIONAL")
+	p.equal("OpenAPI", text(s.body(), "openapi"), "3.0.1")
+	p.equal("name", text(s.body(), "info", "title"), "${AWS::StackName}")
+	// A parameter in the document changes no text that SAM hashes, so the translation cannot show it.
+	if !strings.Contains(s.Source, "\n      AlwaysDeploy: true\n") {
+		p.add("a change of a parameter would not be deployed")
+	}
+}
+
+func stageIsThrottled(s *stack, p *problems) {
+	settings := object{}
+	for _, stage := range s.of("AWS::ApiGateway::Stage") {
+		list, _ := at(stage.Properties, "MethodSettings").([]any)
+		for _, m := range list {
+			settings[text(m, "HttpMethod")+" "+strings.ReplaceAll(text(m, "ResourcePath"), "~1", "/")] =
+				text(m, "ThrottlingRateLimit") + " " + text(m, "ThrottlingBurstLimit")
+		}
+	}
+	p.equal("rates and bursts", settings, object{
+		"* /*": s.Parameters["ApiRate"] + " " + s.Parameters["ApiBurst"],
+		// Its name begins with an escaped slash of its own.
+		"POST //api/v1/api-keys/validate": s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
+	})
+}
+
+func permissionsFit(s *stack, p *problems) {
+	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
+	invokes := map[string][]string{authorizer: {api + "authorizers/a1b2c3"}}
+	for _, r := range routesOfTheAPI() {
+		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.ReplaceAll(r.Path, "{id}", "*")
+		invokes[r.Function] = append(invokes[r.Function], source)
+	}
+	permitted := map[string][]string{}
+	for id, permission := range s.of("AWS::Lambda::Permission") {
+		source := text(permission.Properties, "SourceArn")
+		function := strings.NewReplacer("${", "", "}", "", ".Arn", "").Replace(text(permission.Properties, "FunctionName"))
+		p.equal(id+": action and principal", text(permission.Properties, "Action")+" "+text(permission.Properties, "Principal"),
+			"lambda:InvokeFunction apigateway.amazonaws.com")
+		if !strings.HasPrefix(source, api) || source == api+"*" {
+			p.add("%s: %s is not of this API alone", id, source)
+		}
+		permitted[function] = append(permitted[function], source)
+	}
+	for function, sources := range invokes {
+		for _, source := range sources {
+			covers := func(pattern string) bool {
+				quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+				return regexp.MustCompile("^" + quoted + "$").MatchString(source)
+			}
+			if !slices.ContainsFunc(permitted[function], covers) {
+				p.add("%s may not be invoked for %s", function, source)
+			}
+		}
+	}
+}
+
+func accessLogShowsNoQuery(s *stack, p *problems) {
+	var settings any
+	for _, stage := range s.of("AWS::ApiGateway::Stage") {
+		settings = at(stage.Properties, "AccessLogSetting")
+	}
+	kind := s.Parameters["AccessLog"]
+	_, logs := s.Resources["AccessLogs"]
+	p.equal("a log group", logs, kind != "off")
+	_, account := s.Resources["Account"]
+	p.equal("the account's settings", account, kind != "off" && s.Parameters["AccountLogRole"] == "create")
+	if account, role := s.Resources["Account"], s.Resources["AccountRole"]; account.Type != "" {
+		p.equal("account's role", text(account.Properties, "CloudWatchRoleArn"), "${AccountRole.Arn}")
+		p.equal("who takes the role", text(role.Properties, "AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service"), "apigateway.amazonaws.com")
+		p.equal("what the role may", text(role.Properties, "ManagedPolicyArns"),
+			"[arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]")
+		for id, r := range map[string]resource{"Account": account, "AccountRole": role} {
+			p.equal(id+" outlives the stack", r.DeletionPolicy+" "+r.UpdateReplacePolicy, "Retain Retain")
+		}
+		p.equal("what the log waits for", text(s.Resources["AccessLogs"].Properties, "Tags", 0, "Value"), "${Account}")
+	}
+	if kind == "off" {
+		p.equal("settings", settings, nil)
+		return
+	}
+	p.equal("destination", text(settings, "DestinationArn"), "${AccessLogs.Arn}")
+	format := text(settings, "Format")
+	// API Gateway refuses a format without it.
+	if !strings.Contains(format, "$context.requestId") {
+		p.add("the format has no requestId")
+	}
+	fill := func(variable string) string {
+		switch name := strings.TrimPrefix(variable, "$context."); name {
+		case "requestTime", "requestId", "authorizer.principalId", "httpMethod", "path", "status":
+			return name
+		case "identity.sourceIp", "error.responseType", "authorizer.status", "authorizer.latency", "integration.status",
+			"integration.latency", "responseLatency":
+			return "-"
+		}
+		p.add("the log shows %s", variable)
+		return ""
+	}
+	line := contextVariable.ReplaceAllStringFunc(format, fill)
+	if kind == "line" {
+		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod path | status | requestId")
+		return
+	}
+	var fields map[string]string
+	if err := json.Unmarshal([]byte(line), &fields); err != nil {
+		p.add("the line is no JSON: %v", err)
+	}
+	for name, want := range map[string]string{"time": "requestTime", "keyId": "authorizer.principalId", "method": "httpMethod", "path": "path", "status": "status"} {
+		p.equal("JSON "+name, fields[name], want)
+	}
+}

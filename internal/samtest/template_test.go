@@ -1,0 +1,267 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	lambdaauthorizer "latchkey/internal/authorizer"
+	"latchkey/internal/devstack"
+	"latchkey/internal/ratelimit"
+)
+
+const (
+	topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
+	key   = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+)
+
+// deployments are sets of parameters that take every condition both ways.
+var deployments = map[string]parameters{
+	"as it comes": nil,
+	"everything on": {
+		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "StageName": "v1",
+		"LogRetentionDays": "365", "Architecture": "x86_64",
+	},
+	"a line for each request, the account has a role": {"AccessLog": "line", "AccountLogRole": "exists"},
+	"a role is not made for no log":                   {"AccessLog": "off", "AccountLogRole": "create"},
+}
+
+func TestEveryDeploymentKeepsTheRules(t *testing.T) {
+	var jobs []job
+	names := slices.Sorted(maps.Keys(deployments))
+	for _, name := range names {
+		jobs = append(jobs, job{Template: templateText(t), Parameters: deployments[name]})
+	}
+	for i, translation := range translate(t, jobs) {
+		s, err := deploy(jobs[i], translation)
+		if err != nil {
+			t.Errorf("%s: %v", names[i], err)
+			continue
+		}
+		for rule, problems := range check(s) {
+			t.Errorf("%s: %s:\n%s", names[i], rule, strings.Join(problems, "\n"))
+		}
+	}
+}
+
+func TestTheLinterHasNothingToSay(t *testing.T) {
+	c := exec.CommandContext(t.Context(), samTool(t, "sam"), "validate", "--lint", "--template", "template.yaml")
+	c.Dir, c.Env = module, offline()
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "is a valid SAM Template") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestTheLocalStackServesTheSameRoutes(t *testing.T) {
+	template, err := devstack.LoadTemplate(filepath.Join(module, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []route
+	for _, r := range template.Routes {
+		got = append(got, route(r))
+	}
+	if want := routesOfTheAPI(); !slices.Equal(sorted(got), want) {
+		t.Errorf("the local stack has\n%v, the API\n%v", got, want)
+	}
+	want := gatewayResponses("429")
+	for kind, r := range template.Responses {
+		if r.StatusCode != want[kind].status {
+			t.Errorf("%s: the local stack answers %q", kind, r.StatusCode)
+		}
+	}
+	if len(template.Responses) != len(want) {
+		t.Errorf("the local stack has %d gateway responses", len(template.Responses))
+	}
+}
+
+// effect is another value of a parameter than its default, and where that shows.
+type effect struct {
+	parameter, value string
+	with             parameters // what has to be set too
+	where            []any      // resource, then properties
+}
+
+// Each parameter has a line.
+var effects = []effect{
+	{"Architecture", "x86_64", nil, []any{"KeysFunction", "Architectures", 0}},
+	{"StageName", "v1", nil, []any{"ApiStage", "StageName"}},
+	{"DynamoEndpoint", "http://dynamodb:8000", nil, variable(authorizer, "AWS_ENDPOINT_URL_DYNAMODB")},
+	{"KeyPrefix", "acme", nil, variable("KeysFunction", "KEY_PREFIX")},
+	{"Freshness", "5s", nil, variable(authorizer, "FRESHNESS")},
+	{"MaxKeysPerUser", "7", nil, variable("KeysFunction", "MAX_KEYS_PER_USER")},
+	{"RouteScopes", "POST /tts/*=tts;*=", nil, variable(authorizer, "ROUTE_SCOPES")},
+	{"TrustedProxyHops", "1", nil, variable(authorizer, "TRUSTED_PROXY_HOPS")},
+	{"QueryApiKey", "false", nil, variable(authorizer, "QUERY_API_KEY")},
+	{"Environments", "live", nil, variable("ValidateFunction", "ENVIRONMENTS")},
+	{"LogLevel", "DEBUG", nil, []any{authorizer, "LoggingConfig", "ApplicationLogLevel"}},
+	{"LogRetentionDays", "365", nil, []any{"AuthorizerLogs", "RetentionInDays"}},
+	{"DenyStatus", "403", nil, []any{"Api", "Body", "x-amazon-apigateway-gateway-responses", "ACCESS_DENIED", "statusCode"}},
+	{"ApiRate", "10", nil, []any{"ApiStage", "MethodSettings", 0, "ThrottlingRateLimit"}},
+	{"ApiBurst", "10", nil, []any{"ApiStage", "MethodSettings", 0, "ThrottlingBurstLimit"}},
+	{"ValidateRate", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingRateLimit"}},
+	{"ValidateBurst", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingBurstLimit"}},
+	{"AlarmTopicArn", topic, nil, []any{"SlowAlarm", "AlarmActions", 0}},
+	{"KmsKeyArn", key, nil, []any{"Table", "SSESpecification", "KMSMasterKeyId"}},
+	{"Tracing", "Active", nil, []any{authorizer, "TracingConfig", "Mode"}},
+	{"AccessLog", "json", nil, []any{"ApiStage", "AccessLogSetting", "DestinationArn"}},
+	{"AccountLogRole", "exists", parameters{"AccessLog": "json"}, []any{"AccessLogs", "Tags", 0, "Value"}},
+}
+
+func variable(function, name string) []any { return []any{function, "Environment", "Variables", name} }
+
+func TestEachParameterHasItsEffect(t *testing.T) {
+	var jobs []job
+	for _, e := range effects {
+		with := parameters{e.parameter: e.value}
+		maps.Copy(with, e.with)
+		jobs = append(jobs, job{Template: templateText(t), Parameters: e.with}, job{Template: templateText(t), Parameters: with})
+	}
+	all := translate(t, jobs)
+	for i, e := range effects {
+		var values [2]string
+		for j := range values {
+			s, err := deploy(jobs[2*i+j], all[2*i+j])
+			if err != nil {
+				t.Fatalf("%s: %v", e.parameter, err)
+			}
+			values[j] = text(s.Resources[e.where[0].(string)].Properties, e.where[1:]...)
+		}
+		want := e.value
+		if e.parameter == "AccessLog" {
+			want = "${AccessLogs.Arn}"
+		}
+		if values[0] == values[1] || values[1] != want {
+			t.Errorf("%s: %q becomes %q, want %q", e.parameter, values[0], values[1], want)
+		}
+	}
+	for name := range section(all[0].Translated, "Parameters") {
+		if !slices.ContainsFunc(effects, func(e effect) bool { return e.parameter == name }) {
+			t.Errorf("%s has no line above", name)
+		}
+	}
+}
+
+func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
+	translated := translate(t, []job{{Template: templateText(t)}})[0].Translated
+	grouped := make(map[string]int)
+	groups, _ := at(translated, "Metadata", "AWS::CloudFormation::Interface", "ParameterGroups").([]any)
+	for _, g := range groups {
+		for _, name := range oneOrMore(at(g, "Parameters")) {
+			grouped[name]++
+		}
+	}
+	declared := section(translated, "Parameters")
+	for name, p := range declared {
+		if grouped[name] != 1 {
+			t.Errorf("%s is in %d groups", name, grouped[name])
+		}
+		if d := text(p, "Description"); len(d) < 20 || !strings.HasSuffix(d, ".") {
+			t.Errorf("%s: %q", name, d)
+		}
+		if at(p, "AllowedPattern") == nil && at(p, "AllowedValues") == nil && at(p, "MinValue") == nil {
+			t.Errorf("%s takes anything", name)
+		}
+		if at(p, "Default") == nil {
+			t.Errorf("%s has no default", name)
+		} else if !takes(t, p, text(p, "Default")) {
+			t.Errorf("%s does not take its default", name)
+		}
+	}
+	if len(grouped) != len(declared) {
+		t.Errorf("the groups name %d parameters of %d", len(grouped), len(declared))
+	}
+	for _, e := range effects {
+		if !takes(t, declared[e.parameter], e.value) {
+			t.Errorf("%s does not take %q", e.parameter, e.value)
+		}
+	}
+	for name, values := range map[string][]string{
+		"Architecture": {"arm", ""}, "StageName": {"", "a/b", "a b"}, "DynamoEndpoint": {"dynamodb:8000", "ftp://x"}, "KeyPrefix": {"", "SK", "s_k", "1k"},
+		"Freshness": {"", "1", "-1s", "1h", "soon"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
+		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c"},
+		"QueryApiKey": {"yes", ""}, "Environments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
+		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"},
+		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
+		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
+	} {
+		for _, value := range values {
+			if takes(t, declared[name], value) {
+				t.Errorf("%s takes %q", name, value)
+			}
+		}
+	}
+	for _, value := range []string{"*=", "/a=", "POST /tts/*=tts;GET /v1/models=; *=any:thing", "* /a=x;"} {
+		if !takes(t, declared["RouteScopes"], value) {
+			t.Errorf("RouteScopes does not take %q", value)
+		}
+	}
+}
+
+// takes says whether CloudFormation accepts a value for a parameter.
+func takes(t testing.TB, parameter any, value string) bool {
+	t.Helper()
+	if values := at(parameter, "AllowedValues"); values != nil && !slices.Contains(oneOrMore(values), value) {
+		return false
+	}
+	if pattern := text(parameter, "AllowedPattern"); pattern != "" && !regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(value) {
+		return false
+	}
+	if text(parameter, "Type") != "Number" {
+		return true
+	}
+	var n float64
+	if err := json.Unmarshal([]byte(value), &n); err != nil {
+		return false
+	}
+	low, hasLow := at(parameter, "MinValue").(float64)
+	high, hasHigh := at(parameter, "MaxValue").(float64)
+	return (!hasLow || n >= low) && (!hasHigh || n <= high)
+}
+
+// limited is a gate whose answer is always that a limit is reached.
+type limited struct{}
+
+func (limited) Check(context.Context, apikey.Request) (apikey.Verdict, error) {
+	return apikey.Verdict{
+		Code: apikey.CodeRateLimited, Key: &apikey.Key{ID: "k"}, RetryAfter: time.Second,
+		Usage: ratelimit.Usage{Limit: 5, Reset: time.Unix(1, 0)},
+	}, nil
+}
+
+func TestADenialBringsWhatItsResponseShows(t *testing.T) {
+	a, err := lambdaauthorizer.New(lambdaauthorizer.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var denial struct{ Context map[string]any }
+	if err := json.Unmarshal(answer, &denial); err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range gatewayResponses("429")["ACCESS_DENIED"].headers {
+		if name := strings.TrimPrefix(header, "context.authorizer."); denial.Context[name] == nil {
+			t.Errorf("there is no %s in %v", name, denial.Context)
+		}
+	}
+	for _, name := range []string{"message", "code"} {
+		if value := reflect.ValueOf(denial.Context[name]); value.Kind() != reflect.String || value.Len() == 0 || strings.ContainsAny(value.String(), `"\`) {
+			t.Errorf("%s is %v", name, denial.Context[name])
+		}
+	}
+}

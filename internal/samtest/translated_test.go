@@ -1,0 +1,284 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is where the module's files are.
+var module = filepath.Join("..", "..")
+
+// parameters are those that a stack is deployed with; the others have their defaults.
+type parameters map[string]string
+
+// job is one template to translate.
+type job struct {
+	Template   string     `json:"template"`
+	Parameters parameters `json:"parameters"`
+	Lint       bool       `json:"lint,omitempty"`
+}
+
+// translation is what became of a job.
+type translation struct {
+	Error      string         `json:"error"`
+	Translated map[string]any `json:"translated"`
+	Local      []route        `json:"local"` // what `sam local start-api` serves
+	Findings   []string       `json:"findings"`
+}
+
+type route struct {
+	Method, Path, Function string
+	Authorizer             string // its function; empty: open
+}
+
+// stack is a translated template as CloudFormation deploys it: parameters are resolved, conditions decided, and what is
+// not deployed is gone. A reference to a resource is "${Table}", one to an attribute "${Table.Arn}".
+type stack struct {
+	Parameters parameters
+	Resources  map[string]resource
+	Outputs    map[string]struct{ Value string }
+	Local      []route
+	Source     string // the template
+}
+
+type resource struct {
+	Type                string
+	Condition           string
+	DeletionPolicy      string
+	UpdateReplacePolicy string
+	Properties          map[string]any
+}
+
+func templateText(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(module, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// samTool is a program of the SAM CLI's environment.
+func samTool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(module, ".latchkey", "sam", "bin", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("there is no %s: make .latchkey/sam/bin/sam brings it", path)
+	}
+	return path
+}
+
+// offline is an environment without region, profile or credentials.
+func offline() []string {
+	return append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") }),
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "SAM_CLI_TELEMETRY=0")
+}
+
+// translate runs SAM's translator once for all jobs: starting it takes longer than a job.
+func translate(t testing.TB, jobs []job) []translation {
+	t.Helper()
+	for i := range jobs {
+		if jobs[i].Parameters == nil {
+			jobs[i].Parameters = parameters{}
+		}
+	}
+	in, err := json.Marshal(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var problems bytes.Buffer
+	c := exec.CommandContext(t.Context(), samTool(t, "python"), "translate.py")
+	c.Env, c.Stdin, c.Stderr = offline(), bytes.NewReader(in), &problems
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("translate.py: %v\n%s", err, problems.String())
+	}
+	var all []translation
+	if err := json.Unmarshal(out, &all); err != nil || len(all) != len(jobs) {
+		t.Fatalf("translate.py answered %d of %d jobs: %v", len(all), len(jobs), err)
+	}
+	return all
+}
+
+// deploy is what CloudFormation makes of a translated template.
+func deploy(j job, tr translation) (s *stack, err error) {
+	if tr.Error != "" {
+		return nil, fmt.Errorf("SAM: %s", tr.Error)
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			s, err = nil, fmt.Errorf("CloudFormation: %v", cause)
+		}
+	}()
+	e := evaluator{values: parameters{"AWS::NoValue": ""}, conditions: map[string]any{}}
+	for name, p := range section(tr.Translated, "Parameters") {
+		e.values[name] = fmt.Sprint(p.(map[string]any)["Default"])
+		if value, given := j.Parameters[name]; given {
+			e.values[name] = value
+		}
+	}
+	e.conditions = section(tr.Translated, "Conditions")
+	s = &stack{Parameters: e.values, Local: tr.Local, Source: j.Template}
+	resources := map[string]any{}
+	for id, r := range section(tr.Translated, "Resources") {
+		if condition, ok := r.(map[string]any)["Condition"].(string); !ok || e.holds(condition) {
+			resources[id] = e.value(r)
+		}
+	}
+	convert(resources, &s.Resources)
+	convert(e.value(section(tr.Translated, "Outputs")), &s.Outputs)
+	return s, nil
+}
+
+func section(template map[string]any, name string) map[string]any {
+	s, _ := template[name].(map[string]any)
+	return s
+}
+
+// convert puts JSON of any form into a typed value; it panics where the form does not fit, as deploy expects.
+func convert(from, into any) {
+	text, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+type evaluator struct {
+	values     parameters
+	conditions map[string]any
+}
+
+type noValue struct{}
+
+// value resolves intrinsic functions. It panics on one that it does not know.
+func (e evaluator) value(v any) any {
+	switch v := v.(type) {
+	case []any:
+		list := []any{}
+		for _, item := range v {
+			if item := e.value(item); item != (noValue{}) {
+				list = append(list, item)
+			}
+		}
+		return list
+	case map[string]any:
+		if len(v) == 1 {
+			for name, argument := range v {
+				if name == "Ref" || name == "Condition" && reflect.TypeOf(argument).Kind() == reflect.String || strings.HasPrefix(name, "Fn::") {
+					return e.call(name, argument)
+				}
+			}
+		}
+		object := map[string]any{}
+		for name, item := range v {
+			if item := e.value(item); item != (noValue{}) {
+				object[name] = item
+			}
+		}
+		return object
+	}
+	return v
+}
+
+var placeholder = regexp.MustCompile(`\$\{[A-Za-z0-9:.]+\}`)
+
+func (e evaluator) call(name string, argument any) any {
+	list, _ := argument.([]any)
+	switch name {
+	case "Ref":
+		if argument == "AWS::NoValue" {
+			return noValue{}
+		}
+		return e.placeholder("${" + argument.(string) + "}")
+	case "Fn::Sub":
+		return placeholder.ReplaceAllStringFunc(argument.(string), e.placeholder)
+	case "Fn::GetAtt":
+		return fmt.Sprintf("${%s.%s}", list...)
+	case "Fn::If":
+		if e.holds(list[0].(string)) {
+			return e.value(list[1])
+		}
+		return e.value(list[2])
+	case "Fn::Equals":
+		return fmt.Sprint(e.value(list[0])) == fmt.Sprint(e.value(list[1]))
+	case "Fn::Not":
+		return !e.value(list[0]).(bool)
+	case "Fn::And":
+		return !slices.ContainsFunc(list, func(c any) bool { return !e.value(c).(bool) })
+	case "Fn::Or":
+		return slices.ContainsFunc(list, func(c any) bool { return e.value(c).(bool) })
+	case "Condition":
+		return e.holds(argument.(string))
+	}
+	panic(name + " is not known here")
+}
+
+func (e evaluator) placeholder(text string) string {
+	if value, ok := e.values[text[2:len(text)-1]]; ok {
+		return value
+	}
+	return text
+}
+
+func (e evaluator) holds(condition string) bool {
+	c, ok := e.conditions[condition]
+	if !ok {
+		panic("there is no condition " + condition)
+	}
+	return e.value(c).(bool)
+}
+
+// of returns the resources of a type, by logical ID.
+func (s *stack) of(kind string) map[string]resource {
+	all := make(map[string]resource)
+	for id, r := range s.Resources {
+		if r.Type == kind {
+			all[id] = r
+		}
+	}
+	return all
+}
+
+// at walks into maps and lists by names and indexes; what is not there is nil.
+func at(v any, path ...any) any {
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[step]
+		case int:
+			l, _ := v.([]any)
+			if step >= len(l) {
+				return nil
+			}
+			v = l[step]
+		}
+	}
+	return v
+}
+
+// text is at, as text; what is not there is empty. Parameters are texts and literals are not, which makes no difference
+// to CloudFormation.
+func text(v any, path ...any) string {
+	if v = at(v, path...); v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
