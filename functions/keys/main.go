@@ -31,7 +31,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := environment.New(ctx, c, time.Now)
+	e, err := environment.New(ctx, c, time.Now, logger)
 	if err != nil {
 		return nil, err
 	}

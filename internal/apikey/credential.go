@@ -1,13 +1,16 @@
 package apikey
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Credential is what a request carried: nothing, one token, or something that
 // cannot be one. Reading it takes no I/O.
 type Credential struct {
-	token  Token
-	public PublicKey // zero: the token came alone
-	code   Code      // why there is no token; empty when there is one
+	token  Token  // malformed: the text all the same, which may be a static key
+	public string // empty: the token came alone
+	code   Code   // why it is no token of ours or of anybody's; empty when it may be
 }
 
 // Equal reports whether both carry the same.
@@ -30,41 +33,55 @@ func (f Format) Credential(values ...string) Credential {
 		switch {
 		case found.code == CodeMissing:
 			found = c
-		case c.code != "" || c.token.Reveal() != found.token.Reveal():
+		case c.code != found.code || c.token.Reveal() != found.token.Reveal():
 			return Credential{code: CodeMalformed}
-		case found.public == PublicKey{}:
+		case found.public == "":
 			found.public = c.public
-		case c.public != PublicKey{} && c.public != found.public:
+		case c.public != "" && c.public != found.public:
 			return Credential{code: CodeMalformed}
 		}
 	}
 	return found
 }
 
+// Pair is a token with the public key that it came with, which may be empty.
+func (f Format) Pair(public, token string) Credential {
+	c := f.Credential(token)
+	public = strings.Trim(public, " \t")
+	if c.code != "" || public == "" {
+		return c
+	}
+	return f.Credential(token, public+":"+c.token.Reveal())
+}
+
 // credential reads one value: a token, or "pk…:sk…".
 func (f Format) credential(value string) Credential {
+	malformed := Credential{token: hide(&tokenText{text: value}), code: CodeMalformed}
 	var c Credential
+	var ours PublicKey
 	if public, rest, ok := strings.Cut(value, ":"); ok && strings.HasPrefix(public, publicPrefix+"_") {
-		pk, err := ParsePublicKey(public)
-		if err != nil {
-			return Credential{code: CodeMalformed}
+		var err error
+		if ours, err = ParsePublicKey(public); err != nil {
+			if _, err := parseForeign(public); err != nil {
+				return malformed
+			}
 		}
-		c.public, value = pk, rest
+		c.public, value = public, rest
 	}
 	token, err := f.Parse(value)
 	if err != nil {
-		return Credential{code: CodeMalformed}
+		return malformed
 	}
 	c.token = token
-	if token.Native() && !c.belongsTo(token.ID(), token.Environment()) {
-		return Credential{code: CodeMalformed}
+	if ours != (PublicKey{}) && token.Native() && ours != (PublicKey{token.Environment(), token.ID()}) {
+		return malformed
 	}
 	return c
 }
 
 // belongsTo reports whether the public half, if there is one, names this key.
-func (c Credential) belongsTo(id string, env Environment) bool {
-	return c.public == PublicKey{} || c.public == PublicKey{Environment: env, ID: id}
+func (c Credential) belongsTo(k *Key, h Hasher) bool {
+	return c.public == "" || c.public == k.PublicKey().String() || slices.Contains(k.PublicAliases, h.PublicAlias(c.public))
 }
 
 // FromAuthorization takes the token out of an Authorization header: "Bearer

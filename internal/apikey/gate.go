@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,6 +32,12 @@ type Finder interface {
 	Find(ctx context.Context, id string) (Record, error)
 	// Resolve returns the id of the key that an alias stands for, or ErrNotFound.
 	Resolve(ctx context.Context, alias string) (id string, err error)
+	// Meter returns what is counted under an id that need not be a key's; the zero
+	// Meter where there is none.
+	Meter(ctx context.Context, id string) (ratelimit.Meter, error)
+	// Rehash replaces k's secret n by another hash of the same token, if neither
+	// was changed meanwhile.
+	Rehash(ctx context.Context, k *Key, n int, s Secret) error
 }
 
 // Record is a key and what it spent.
@@ -48,10 +55,32 @@ type Limiter interface {
 	Touch(ctx context.Context, id string, floor time.Time) error
 }
 
+// Upstream is another key service, which is asked for tokens that nobody here
+// knows. It is safe for concurrent use.
+type Upstream interface {
+	// Ask returns the key behind a token, with CodeValid, or why there is none. It
+	// may answer from memory, unless the answer must be fresh.
+	Ask(ctx context.Context, token Token, public string, fresh bool) (Verdict, error)
+}
+
+// Keyring is what the deployment's secret holds.
+type Keyring struct {
+	Hasher Hasher
+	Static Static
+}
+
 // GateOptions say how a gate judges. All are required but where noted.
 type GateOptions struct {
-	// Hasher returns the deployment's keys as they are now: they may be rotated.
-	Hasher func(context.Context) (Hasher, error)
+	// Keyring returns the deployment's secret as it is now: it may be rotated.
+	Keyring func(context.Context) (Keyring, error)
+	// Static are the static keys that are known without the secret. May be zero.
+	Static Static
+	// Upstream may be nil.
+	Upstream Upstream
+	// Local limits static keys while the table does not answer.
+	Local Limiter
+	// Logger is told when that begins.
+	Logger *slog.Logger
 	// Freshness is how long a read may be trusted: the published bound on how
 	// long a revoked key goes on working. Zero reads every time.
 	Freshness time.Duration
@@ -89,13 +118,23 @@ const looks = 3
 // have been spent.
 func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	c := r.Credential
-	if c.code != "" {
-		return Verdict{Code: c.code}, nil
+	if c.code == CodeMissing {
+		return Verdict{Code: CodeMissing}, nil
 	}
-	hasher, err := g.options.Hasher(ctx)
+	if k := g.options.Static.find(c); k != nil {
+		return g.checkStatic(ctx, k, r)
+	}
+	keyring, err := g.options.Keyring(ctx)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("load the secret: %w", err)
 	}
+	if k := keyring.Static.find(c); k != nil {
+		return g.checkStatic(ctx, k, r)
+	}
+	if c.code != "" {
+		return Verdict{Code: c.code}, nil
+	}
+	hasher := keyring.Hasher
 	io := patience{parent: ctx, limit: g.options.Patience}
 	defer io.end()
 
@@ -107,22 +146,24 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 			return Verdict{}, err
 		}
 		maxAge = g.options.Freshness
-		matches, err := f.opens(hasher, c)
-		if err == nil && !matches && f.key != nil && g.age(f.read, r.Time) >= mismatchAge {
+		opened, err := f.opens(hasher, c)
+		if err == nil && opened < 0 && f.key != nil && g.age(f.read, r.Time) >= mismatchAge {
 			if f, err = g.find(&io, hasher, c.token, mismatchAge, r.Time); err != nil {
 				return Verdict{}, err
 			}
-			matches, err = f.opens(hasher, c)
+			opened, err = f.opens(hasher, c)
 		}
 		if err != nil {
 			return Verdict{}, err
 		}
-		if !matches {
-			code := CodeUnknown
-			if f.key != nil && !c.belongsTo(f.key.ID, f.key.Environment) {
-				code = CodeMalformed
-			}
-			return Verdict{Code: code}, nil
+		switch {
+		case opened >= 0:
+		case f.key == nil && g.options.Upstream != nil:
+			return g.checkUpstream(ctx, r)
+		case f.key != nil && !c.belongsTo(f.key, hasher):
+			return Verdict{Code: CodeMalformed}, nil
+		default:
+			return Verdict{Code: CodeUnknown}, nil
 		}
 		v := Verdict{Code: g.judge(f.key, r), Key: f.key, Scope: r.Scope}
 		if !v.Valid() {
@@ -139,13 +180,12 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 				return Verdict{}, err
 			}
 			if !decision.Admitted {
-				v.Code, v.Usage, v.RetryAfter = CodeRateLimited, decision.Usage, decision.RetryAfter
-				if decision.OverQuota {
-					v.Code = CodeQuotaExceeded
-				}
-				return v, nil
+				return v.spent(decision), nil
 			}
 			spent, usage = true, decision.Usage
+			if !f.rehashed && !hasher.Current(f.key.Secrets[opened]) {
+				g.rehash(&io, f, opened, hasher.Hash(c.token))
+			}
 		}
 		// Spending may have taken long enough for the key to be revoked meanwhile.
 		if v.Usage = usage; g.options.Freshness == 0 || g.age(f.read, r.Time) < g.options.Freshness {
@@ -170,7 +210,7 @@ func (g *Gate) judge(k *Key, r Request) Code {
 		return CodeInactive
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return CodeExpired
-	case !slices.Contains(g.options.Environments, k.Environment):
+	case k.Environment != "" && !slices.Contains(g.options.Environments, k.Environment):
 		return CodeWrongEnvironment
 	case !k.allows(r.Source):
 		return CodeAddressNotAllowed
@@ -180,26 +220,44 @@ func (g *Gate) judge(k *Key, r Request) Code {
 	return CodeValid
 }
 
-// opens reports whether the credential opens the key that was found. It can tell
-// only if each secret that does not match could be compared.
-func (f found) opens(h Hasher, c Credential) (bool, error) {
-	if f.key == nil || !c.belongsTo(f.key.ID, f.key.Environment) {
-		return false, nil
+// opens tells which secret of the key that was found the credential opens, or -1.
+// It can tell only if each secret that does not match could be compared.
+func (f found) opens(h Hasher, c Credential) (int, error) {
+	if f.key == nil || !c.belongsTo(f.key, h) {
+		return -1, nil
 	}
 	var unjudged error
-	for _, s := range f.key.Secrets {
+	for n, s := range f.key.Secrets {
 		if !s.NotAfter.IsZero() && !f.now.Before(s.NotAfter) {
 			continue
 		}
 		ok, err := h.Matches(c.token, s)
 		if ok {
-			return true, nil
+			return n, nil
 		}
 		if err != nil {
 			unjudged = err
 		}
 	}
-	return false, unjudged
+	return -1, unjudged
+}
+
+// rehash brings the hash of a token that was just used up to date: a plain one
+// that was imported, or one under an older pepper. It is no reason to refuse a
+// request that it fails; the next read will try again.
+func (g *Gate) rehash(io *patience, f found, n int, s Secret) {
+	s.NotAfter = f.key.Secrets[n].NotAfter
+	rehashed := *f.key
+	if err := g.table.Rehash(io, f.key, n, s); err == nil {
+		rehashed.Secrets = slices.Clone(rehashed.Secrets)
+		rehashed.Secrets[n] = s
+	}
+	g.memory.mu.Lock()
+	defer g.memory.mu.Unlock()
+	if newest, ok := g.memory.keys.Peek(f.key.ID); ok && newest.read == f.read {
+		f.key, f.rehashed = &rehashed, true
+		g.memory.keys.Add(f.key.ID, f)
+	}
 }
 
 func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error) {
@@ -212,9 +270,13 @@ func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error
 		return ratelimit.Decision{Admitted: true}, nil
 	}
 	if r.Cost > k.Limit.Requests {
-		return ratelimit.Decision{}, invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+		return ratelimit.Decision{}, tooCostly(k)
 	}
 	return g.limiter.Take(io, k.ID, k.Terms(), r.Cost, r.Time)
+}
+
+func tooCostly(k *Key) error {
+	return invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
 }
 
 func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {

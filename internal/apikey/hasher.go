@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
+	"math/big"
 	"sync"
 	"time"
 )
@@ -20,10 +21,16 @@ type Secret struct {
 	Algorithm string
 	Pepper    string // the name of the pepper that it was hashed with
 	Hash      []byte
+	Alias     string    // under which a foreign token finds its key; a native one needs none
 	NotAfter  time.Time // zero: as long as the key
 }
 
-const algorithmHMAC = "hmac-sha256"
+// How a secret was hashed. A plain hash is all there is of some imported tokens;
+// it gives way to a better one when the token is used.
+const (
+	algorithmHMAC  = "hmac-sha256"
+	algorithmPlain = "sha256"
+)
 
 // ErrCannotJudge says that a secret cannot be compared, because it was hashed in
 // a way, or with a pepper, that is not at hand. It is no evidence against the
@@ -101,12 +108,29 @@ func (h Hasher) Hash(t Token) Secret {
 	newest := h.h().peppers[0]
 	s := Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
 	newest.sum(t, func(sum []byte) { s.Hash = bytes.Clone(sum) })
+	if !t.Native() {
+		s.Alias = h.Alias(t)
+	}
 	return s
+}
+
+// HashOf returns what to store of a token of which only the plain hash is known.
+func (h Hasher) HashOf(plain [sha256.Size]byte) Secret {
+	return Secret{Algorithm: algorithmPlain, Hash: plain[:], Alias: h.alias(plain)}
+}
+
+// Current reports whether s is hashed as it would be now.
+func (h Hasher) Current(s Secret) bool {
+	return s.Algorithm == algorithmHMAC && s.Pepper == h.h().peppers[0].name
 }
 
 // Matches reports whether t opens s. It takes the same time whether it does or
 // not.
 func (h Hasher) Matches(t Token, s Secret) (bool, error) {
+	if s.Algorithm == algorithmPlain {
+		plain := sha256.Sum256([]byte(t.Reveal()))
+		return hmac.Equal(plain[:], s.Hash), nil
+	}
 	if s.Algorithm != algorithmHMAC {
 		return false, ErrCannotJudge
 	}
@@ -122,11 +146,25 @@ func (h Hasher) Matches(t Token, s Secret) (bool, error) {
 
 // Alias is the name under which a foreign token finds its key. It depends on
 // the token's plain SHA-256 alone, so that a hash is enough to make one.
-func (h Hasher) Alias(t Token) string {
-	plain := sha256.Sum256([]byte(t.Reveal()))
+func (h Hasher) Alias(t Token) string { return h.alias(sha256.Sum256([]byte(t.Reveal()))) }
+
+// PublicAlias is what is stored of a public key that was made elsewhere.
+func (h Hasher) PublicAlias(text string) string { return h.alias(sha256.Sum256([]byte(text))) }
+
+func (h Hasher) alias(plain [sha256.Size]byte) string {
+	return base64.RawURLEncoding.EncodeToString(h.index(plain[:]))
+}
+
+// importedID is the id of the key that was called name elsewhere: always the
+// same, so that importing again finds it.
+func (h Hasher) importedID(name string) string {
+	return digits(new(big.Int).SetBytes(h.index([]byte("imported "+name))), idLength)
+}
+
+func (h Hasher) index(data []byte) []byte {
 	mac := hmac.New(sha256.New, h.h().index)
-	mac.Write(plain[:])
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	mac.Write(data)
+	return mac.Sum(nil)
 }
 
 const redactedHasher = "[redacted keys]"

@@ -28,10 +28,12 @@ type Key struct {
 	CreatedAt    time.Time
 	RevokedAt    time.Time // zero: not revoked
 	KeyPrefix    string
-	// Secrets are the hashes of the tokens that open this key; Aliases are the
-	// names under which its foreign tokens find it. Neither is ever listed.
-	Secrets []Secret
-	Aliases []string
+	// Secrets are the hashes of the tokens that open this key. PublicAliases are
+	// hashes too, of public keys that it had elsewhere. Neither is ever listed.
+	Secrets       []Secret
+	PublicAliases []string
+	// Internal keys are callers of our own, from the configuration.
+	Internal bool
 	// Rev counts changes: a stored key is only replaced by one that was made
 	// from the revision it replaces.
 	Rev int64
@@ -65,6 +67,16 @@ func (k *Key) Status(now time.Time) Status {
 		return StatusExpired
 	}
 	return StatusActive
+}
+
+// Aliases are the names under which the key's foreign tokens find it.
+func (k *Key) Aliases() (all []string) {
+	for _, s := range k.Secrets {
+		if s.Alias != "" {
+			all = append(all, s.Alias)
+		}
+	}
+	return all
 }
 
 // PublicKey is the key's public name.

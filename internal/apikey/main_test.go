@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,40 @@ type spy struct {
 	reads  int
 	err    error
 	during func()
+
+	rehashed   int
+	failRehash error
+	failMeter  error
+}
+
+func (s *spy) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
+	if s.failMeter != nil {
+		return ratelimit.Meter{}, s.failMeter
+	}
+	return s.Store.Meter(ctx, id)
+}
+
+func (s *spy) Rehash(ctx context.Context, k *apikey.Key, n int, secret apikey.Secret) error {
+	s.rehashed++
+	if s.failRehash != nil {
+		return s.failRehash
+	}
+	return s.Store.Rehash(ctx, k, n, secret)
+}
+
+// outage is a store of meters that fails while it has an error.
+type outage struct {
+	ratelimit.Store
+	err   error
+	tries int
+}
+
+func (o *outage) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
+	o.tries++
+	if o.err != nil {
+		return ratelimit.Meter{}, o.err
+	}
+	return o.Store.Spend(ctx, id, s)
 }
 
 func (s *spy) Find(ctx context.Context, id string) (apikey.Record, error) {
@@ -100,6 +135,8 @@ type bench struct {
 	format   apikey.Format
 	hasher   apikey.Hasher
 	registry *apikey.Registry
+	static   apikey.Static
+	upstream apikey.Upstream
 }
 
 func newBench(t testing.TB) *bench {
@@ -116,11 +153,17 @@ func newBenchBefore(t testing.TB, table *dynamo.Table) *bench {
 	return b
 }
 
+func (b *bench) keyring(context.Context) (apikey.Keyring, error) {
+	return apikey.Keyring{Hasher: b.hasher}, nil
+}
+
 func (b *bench) hashing(context.Context) (apikey.Hasher, error) { return b.hasher, nil }
 
 func (b *bench) gate(freshness time.Duration) *apikey.Gate {
 	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
-		Hasher: b.hashing, Freshness: freshness, Patience: 5 * time.Second,
+		Keyring: b.keyring, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
+		Local:     ratelimit.New(ratelimit.NewMemory(100), b.clock.time, 100),
+		Freshness: freshness, Patience: 5 * time.Second,
 		Environments: []apikey.Environment{apikey.Live}, Clock: b.clock.instant, Remember: 100,
 	})
 }

@@ -15,14 +15,17 @@ type memory struct {
 	mu      sync.Mutex
 	keys    *simplelru.LRU[string, found]
 	unknown *simplelru.LRU[string, Instant]
-	aliases *simplelru.LRU[string, string] // alias to id: it never changes
+	aliases *simplelru.LRU[string, string]  // alias to id: it never changes
+	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
+	local   Instant                         // until when static keys are limited without the table
 }
 
 // found is one read of a key.
 type found struct {
-	key  *Key // nil: there is none
-	read Instant
-	now  time.Time // when it is being looked at
+	key      *Key // nil: there is none
+	read     Instant
+	now      time.Time // when it is being looked at
+	rehashed bool      // or tried to: once a read is enough
 }
 
 func newMemory(size int) *memory {
@@ -32,7 +35,8 @@ func newMemory(size int) *memory {
 	}
 	unknown, _ := simplelru.NewLRU[string, Instant](size, nil)
 	aliases, _ := simplelru.NewLRU[string, string](size, nil)
-	return &memory{keys: keys, unknown: unknown, aliases: aliases}
+	meters, _ := simplelru.NewLRU[string, Instant](size, nil)
+	return &memory{keys: keys, unknown: unknown, aliases: aliases, meters: meters}
 }
 
 // find returns the key behind a token, from memory if what is remembered is

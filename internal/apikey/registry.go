@@ -21,10 +21,11 @@ type Store interface {
 	// for its user, all or nothing. ErrConflict: the id or an alias is taken.
 	// ErrTooManyKeys: the user already has most live keys; most 0 is no bound.
 	Create(ctx context.Context, k *Key, most int) error
-	// Update replaces the key if its revision is still k.Rev, and counts k.Rev
-	// up. ErrConflict: it is not. A key that becomes revoked is no longer counted
-	// for its user.
-	Update(ctx context.Context, k *Key) error
+	// Update replaces a key by another version of it, with its aliases, if the
+	// stored revision is still from.Rev, and sets to.Rev to the next. ErrConflict:
+	// it is not, or a new alias is taken. A key that becomes revoked is no longer
+	// counted for its user.
+	Update(ctx context.Context, from, to *Key) error
 	// Delete removes the key and its aliases if its revision is still k.Rev. Its
 	// meter stays, so that nobody wins a fresh limit by deleting.
 	Delete(ctx context.Context, k *Key) error
@@ -165,7 +166,6 @@ func (r *Registry) Build(ctx context.Context, token Token, userID string, env En
 		if k.ID, err = randomBase62(r.Random, idLength); err != nil {
 			return nil, fmt.Errorf("new id: %w", err)
 		}
-		k.Aliases = []string{hasher.Alias(token)}
 	}
 	k.KeyPrefix = r.Format.KeyPrefix(env, k.ID)
 	if err := c.apply(k); err != nil {
@@ -333,11 +333,12 @@ func (r *Registry) change(ctx context.Context, caller Caller, id string, edit fu
 		if err != nil {
 			return Record{}, err
 		}
+		from := *record.Key
 		write, err := edit(record.Key)
 		if err != nil || !write {
 			return record, err
 		}
-		err = r.Store.Update(ctx, record.Key)
+		err = r.Store.Update(ctx, &from, record.Key)
 		if !errors.Is(err, ErrConflict) || try == rewrites {
 			return record, err
 		}

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"math/big"
 	"strings"
 )
 
@@ -221,4 +222,14 @@ func checksum(text string) string {
 		sum /= 62
 	}
 	return string(digits[:])
+}
+
+// digits writes the last digits of n in base 62.
+func digits(n *big.Int, count int) string {
+	text, base, digit := make([]byte, count), big.NewInt(int64(len(base62))), new(big.Int)
+	for i := range text {
+		n.DivMod(n, base, digit)
+		text[count-1-i] = base62[digit.Int64()]
+	}
+	return string(text)
 }

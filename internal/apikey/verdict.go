@@ -39,6 +39,8 @@ type Verdict struct {
 	// is exceeded, else of its limit. It is meaningful when Key is set and not
 	// unlimited.
 	Usage ratelimit.Usage
+	// Text is what another service, which knows the key, says of its refusal.
+	Text string
 	// RetryAfter is how long to wait, when the limit or the quota refused; whole
 	// seconds, at least one.
 	RetryAfter time.Duration
@@ -50,6 +52,9 @@ func (v Verdict) Valid() bool { return v.Code == CodeValid }
 // Message is a sentence for the caller. It tells nothing that an attacker could
 // use: everything wrong with a key reads the same.
 func (v Verdict) Message() string {
+	if v.Text != "" {
+		return v.Text
+	}
 	switch v.Code {
 	case CodeValid:
 		return ""

@@ -195,7 +195,7 @@ type usage struct {
 func allow(arn string, v apikey.Verdict) *response {
 	return answer("Allow", arn, v, allowed{
 		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: strings.Join(v.Key.Scopes, " "),
-		Environment: v.Key.Environment, Unlimited: v.Key.Unlimited, usage: usageOf(v),
+		Environment: v.Key.Environment, Internal: v.Key.Internal, Unlimited: v.Key.Unlimited, usage: usageOf(v),
 	})
 }
 

@@ -23,7 +23,11 @@ func (m memory) Find(context.Context, string) (apikey.Record, error) {
 	return apikey.Record{Key: m.key}, nil
 }
 func (m memory) Resolve(context.Context, string) (string, error) { return "", apikey.ErrNotFound }
-func (m memory) Touch(context.Context, string, time.Time) error  { return nil }
+func (m memory) Meter(context.Context, string) (ratelimit.Meter, error) {
+	return ratelimit.Meter{}, nil
+}
+func (m memory) Rehash(context.Context, *apikey.Key, int, apikey.Secret) error { return nil }
+func (m memory) Touch(context.Context, string, time.Time) error                { return nil }
 func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	return ratelimit.Meter{
 		Window: s.Window, Used: s.Tokens, Net: s.Net, Newest: s.Slice, Marks: []ratelimit.Mark{{Slice: s.Slice}},
@@ -53,7 +57,7 @@ func warm(b *testing.B) (*apikey.Gate, apikey.Format, string) {
 	}}
 	now := time.Unix(1795521600, 0)
 	gate := apikey.NewGate(table, ratelimit.New(table, func() time.Time { return now }, 10), apikey.GateOptions{
-		Hasher:    func(context.Context) (apikey.Hasher, error) { return hasher, nil },
+		Keyring:   func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
 		Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
 		Clock: func() apikey.Instant { return apikey.Instant{Wall: now} }, Remember: 10,
 	})

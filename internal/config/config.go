@@ -5,13 +5,16 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
 )
 
 // Config is what a function is told. It prints no secret.
@@ -30,7 +33,7 @@ type Config struct {
 	KeyPrefix string `env:"KEY_PREFIX" envDefault:"sk"`
 	// Freshness is how long a key that was read may be trusted: the bound on how
 	// late a revocation bites. 0 reads every time.
-	Freshness time.Duration `env:"FRESHNESS" envDefault:"1s"`
+	Freshness Duration `env:"FRESHNESS" envDefault:"1s"`
 	// Environments are those whose keys are accepted.
 	Environments []apikey.Environment `env:"ENVIRONMENTS" envDefault:"live,test"`
 	// MaxKeysPerUser is how many keys one user may hold that are not revoked.
@@ -42,6 +45,20 @@ type Config struct {
 	TrustedProxyHops int `env:"TRUSTED_PROXY_HOPS" envDefault:"0"`
 	// QueryAPIKey allows a key to stand in the query as api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
+
+	// APIKeys are static keys, "token:name,token:name", each with the limit of
+	// RateLimitRequests in RateLimitWindow. InternalAPIKey has none.
+	APIKeys           Sensitive `env:"API_KEYS"`
+	InternalAPIKey    Sensitive `env:"INTERNAL_API_KEY"`
+	RateLimitRequests int64     `env:"RATE_LIMIT_REQUESTS" envDefault:"60"`
+	RateLimitWindow   Duration  `env:"RATE_LIMIT_WINDOW" envDefault:"60"`
+
+	// UpstreamURL is another key service, asked for tokens that nobody here knows
+	// and that begin with UpstreamPrefix.
+	UpstreamURL    string   `env:"UPSTREAM_URL"`
+	UpstreamPrefix string   `env:"UPSTREAM_PREFIX"`
+	UpstreamCache  Duration `env:"UPSTREAM_CACHE_TTL" envDefault:"300"`
+	UpstreamWait   Duration `env:"UPSTREAM_TIMEOUT" envDefault:"5"`
 
 	// Local is set by the local stack, whose engine takes any credentials.
 	Local bool `env:"-"`
@@ -67,12 +84,22 @@ func (c Config) check() error {
 	switch {
 	case c.SecretARN == "" && c.Secret == "":
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
-	case c.Freshness < 0 || c.Freshness > time.Hour:
+	case c.Freshness < 0 || c.Freshness > Duration(time.Hour):
 		return errors.New("FRESHNESS must be between 0 and 1h")
 	case c.MaxKeysPerUser < 1:
 		return errors.New("MAX_KEYS_PER_USER must be at least 1")
 	case c.TrustedProxyHops < 0 || c.TrustedProxyHops > 10:
 		return errors.New("TRUSTED_PROXY_HOPS must be between 0 and 10")
+	case c.RateLimitRequests < 1 || c.RateLimitRequests > apikey.MaxRequests:
+		return fmt.Errorf("RATE_LIMIT_REQUESTS must be between 1 and %d", apikey.MaxRequests)
+	case c.RateLimitWindow < Duration(apikey.MinWindow) || c.RateLimitWindow > Duration(apikey.MaxWindow) || c.RateLimitWindow%Duration(time.Second) != 0:
+		return errors.New("RATE_LIMIT_WINDOW must be whole seconds between 1 and 86400")
+	case c.UpstreamCache < 0 || c.UpstreamCache > Duration(24*time.Hour):
+		return errors.New("UPSTREAM_CACHE_TTL must be between 0 and 24h")
+	case c.UpstreamWait < Duration(100*time.Millisecond) || c.UpstreamWait > Duration(25*time.Second):
+		return errors.New("UPSTREAM_TIMEOUT must be between 0.1 and 25 seconds")
+	case !upstreamURL(c.UpstreamURL):
+		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
 	case len(c.Environments) == 0:
 		return errors.New("ENVIRONMENTS must name at least one of live and test")
 	}
@@ -81,7 +108,46 @@ func (c Config) check() error {
 			return errors.New("ENVIRONMENTS may name only live and test")
 		}
 	}
-	return nil
+	_, err := c.Static()
+	return err
+}
+
+// Static are the keys that stand in the variables themselves.
+func (c Config) Static() (apikey.Static, error) {
+	return c.static("API_KEYS", string(c.APIKeys), "INTERNAL_API_KEY", string(c.InternalAPIKey))
+}
+
+func (c Config) static(keys, entries, internal, token string) (apikey.Static, error) {
+	s, err := apikey.ParseStatic(entries, ratelimit.Limit{Requests: c.RateLimitRequests, Window: time.Duration(c.RateLimitWindow)})
+	if err != nil {
+		return apikey.Static{}, fmt.Errorf("%s: %w", keys, err)
+	}
+	if s, err = s.WithInternal(token); err != nil {
+		return apikey.Static{}, fmt.Errorf("%s: %w", internal, err)
+	}
+	return s, nil
+}
+
+func upstreamURL(text string) bool {
+	if text == "" {
+		return true
+	}
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// Duration is written in seconds, "300" or "0.5", or as "5m" and "500ms".
+type Duration time.Duration
+
+// UnmarshalText see [encoding.TextUnmarshaler].
+func (d *Duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	if strings.Trim(s, "0123456789.") == "" {
+		s += "s"
+	}
+	parsed, err := time.ParseDuration(s)
+	*d = Duration(parsed)
+	return err
 }
 
 // Sensitive is a text that never prints.

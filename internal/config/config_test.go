@@ -21,7 +21,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: time.Second, MaxKeysPerUser: 20, QueryAPIKey: true,
+		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, QueryAPIKey: true,
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

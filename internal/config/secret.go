@@ -15,17 +15,19 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Secret is the deployment's secret: {"master": "…", "peppers": ["…"]}. It is
-// read when it is first needed and again every five minutes, so that a new
+// Secret is the deployment's secret: {"master": "…", "peppers": ["…"]}, and static
+// keys as API_KEYS and INTERNAL_API_KEY have them, "staticKeys" and "internalKey".
+// It is read when it is first needed and again every five minutes, so that a new
 // pepper is known everywhere before long. It is safe for concurrent use.
 type Secret struct {
-	fetch func(context.Context) (Sensitive, error)
-	now   func() time.Time
+	config Config
+	fetch  func(context.Context) (Sensitive, error)
+	now    func() time.Time
 
-	mu     sync.Mutex
-	hasher apikey.Hasher
-	have   bool
-	next   time.Time // when to read again
+	mu      sync.Mutex
+	keyring apikey.Keyring
+	have    bool
+	next    time.Time // when to read again
 }
 
 const (
@@ -36,7 +38,7 @@ const (
 
 // NewSecret returns the secret that c names, without reading it.
 func NewSecret(ctx context.Context, c Config, now func() time.Time) (*Secret, error) {
-	s := &Secret{now: now}
+	s := &Secret{config: c, now: now}
 	if c.Secret != "" {
 		s.fetch = func(context.Context) (Sensitive, error) { return c.Secret, nil }
 		return s, nil
@@ -56,41 +58,54 @@ func NewSecret(ctx context.Context, c Config, now func() time.Time) (*Secret, er
 	return s, nil
 }
 
-// Hasher returns what the secret hashes with. While it cannot be read again the
-// last one goes on being used.
+// Hasher returns what the secret hashes with.
 func (s *Secret) Hasher(ctx context.Context) (apikey.Hasher, error) {
+	keyring, err := s.Keyring(ctx)
+	return keyring.Hasher, err
+}
+
+// Keyring returns what the secret holds. While it cannot be read again the last
+// one goes on being used.
+func (s *Secret) Keyring(ctx context.Context) (apikey.Keyring, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Round(0) // wall clock: an environment may have been frozen
 	if s.have && now.Before(s.next) {
-		return s.hasher, nil
+		return s.keyring, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	hasher, err := s.read(ctx)
+	keyring, err := s.read(ctx)
 	if err != nil && !s.have {
-		return apikey.Hasher{}, err
+		return apikey.Keyring{}, err
 	}
 	if err != nil {
 		s.next = now.Add(retryEvery)
-		return s.hasher, nil
+		return s.keyring, nil
 	}
-	s.hasher, s.have, s.next = hasher, true, now.Add(rereadEvery)
-	return hasher, nil
+	s.keyring, s.have, s.next = keyring, true, now.Add(rereadEvery)
+	return keyring, nil
 }
 
-func (s *Secret) read(ctx context.Context) (apikey.Hasher, error) {
+func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return apikey.Hasher{}, err
+		return apikey.Keyring{}, err
 	}
 	var content struct {
-		Master  string   `json:"master"`
-		Peppers []string `json:"peppers"`
+		Master      string   `json:"master"`
+		Peppers     []string `json:"peppers"`
+		StaticKeys  string   `json:"staticKeys"`
+		InternalKey string   `json:"internalKey"`
 	}
 	if err := json.Unmarshal([]byte(text), &content); err != nil {
 		// The error could quote the secret.
-		return apikey.Hasher{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
+		return apikey.Keyring{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
 	}
-	return apikey.NewHasher(content.Master, content.Peppers)
+	hasher, err := apikey.NewHasher(content.Master, content.Peppers)
+	if err != nil {
+		return apikey.Keyring{}, err
+	}
+	static, err := s.config.static("the secret's staticKeys", content.StaticKeys, "the secret's internalKey", content.InternalKey)
+	return apikey.Keyring{Hasher: hasher, Static: static}, err
 }

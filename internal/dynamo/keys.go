@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
 )
 
 var _ apikey.Store = (*Table)(nil)
@@ -64,6 +68,44 @@ func (t *Table) Resolve(ctx context.Context, alias string) (string, error) {
 	return id.Value, nil
 }
 
+// Meter reads a meter alone.
+func (t *Table) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(keyPartition(id), meterSort),
+	})
+	if err != nil {
+		return ratelimit.Meter{}, fmt.Errorf("get meter of key %s: %w", id, err)
+	}
+	m, err := decodeMeter(out.Item)
+	if err != nil {
+		return ratelimit.Meter{}, fmt.Errorf("key %s: %w", id, err)
+	}
+	return m, nil
+}
+
+// Rehash replaces one secret of a key of the same revision, which stays: nothing
+// that anybody decides by has changed.
+func (t *Table) Rehash(ctx context.Context, k *apikey.Key, n int, s apikey.Secret) error {
+	value, err := attributevalue.Marshal(encodeSecret(s))
+	if err != nil {
+		return fmt.Errorf("encode secret of key %s: %w", k.ID, err)
+	}
+	at := "#secrets[" + strconv.Itoa(n) + "]"
+	_, err = t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
+		UpdateExpression:         aws.String("SET " + at + " = :new"),
+		ConditionExpression:      aws.String("#rev = :rev AND " + at + ".#hash = :old"),
+		ExpressionAttributeNames: map[string]string{"#secrets": "secrets", "#rev": "rev", "#hash": "hash"},
+		ExpressionAttributeValues: item{
+			":new": value, ":rev": number(k.Rev), ":old": &types.AttributeValueMemberB{Value: k.Secrets[n].Hash},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("rehash a secret of key %s: %w", k.ID, err)
+	}
+	return nil
+}
+
 // Create puts a key with its aliases and counts it, in one transaction.
 func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
 	encoded, err := encodeKey(k, k.Rev)
@@ -83,10 +125,8 @@ func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
 		{Update: count},
 		{Put: &types.Put{TableName: &t.name, Item: encoded, ConditionExpression: absent}},
 	}
-	for _, alias := range k.Aliases {
-		i := primaryKey(aliasPartition(alias), aliasSort)
-		i["keyId"] = text(k.ID)
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: i, ConditionExpression: absent}})
+	for _, alias := range k.Aliases() {
+		writes = append(writes, t.putAlias(alias, k.ID))
 	}
 	failed, err := t.transact(ctx, writes)
 	switch {
@@ -100,10 +140,25 @@ func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
 	return apikey.ErrConflict
 }
 
+func (t *Table) putAlias(alias, id string) types.TransactWriteItem {
+	i := primaryKey(aliasPartition(alias), aliasSort)
+	i["keyId"] = text(id)
+	return types.TransactWriteItem{Put: &types.Put{
+		TableName: &t.name, Item: i,
+		ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id = :id"),
+		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId"},
+		ExpressionAttributeValues: item{":id": text(id)},
+	}}
+}
+
+func (t *Table) deleteAlias(alias string) types.TransactWriteItem {
+	return types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort)}}
+}
+
 // Update replaces a key of the same revision. It never changes a revoked one,
 // and one that becomes revoked is counted off in the same transaction.
-func (t *Table) Update(ctx context.Context, k *apikey.Key) error {
-	encoded, err := encodeKey(k, k.Rev+1)
+func (t *Table) Update(ctx context.Context, from, to *apikey.Key) error {
+	encoded, err := encodeKey(to, from.Rev+1)
 	if err != nil {
 		return err
 	}
@@ -111,15 +166,26 @@ func (t *Table) Update(ctx context.Context, k *apikey.Key) error {
 		TableName: &t.name, Item: encoded,
 		ConditionExpression:       aws.String("#rev = :rev AND attribute_not_exists(#revoked)"),
 		ExpressionAttributeNames:  map[string]string{"#rev": "rev", "#revoked": "revokedAt"},
-		ExpressionAttributeValues: item{":rev": number(k.Rev)},
+		ExpressionAttributeValues: item{":rev": number(from.Rev)},
 	}}}
-	if !k.RevokedAt.IsZero() {
-		writes = append(writes, types.TransactWriteItem{Update: t.count(k.UserID, -1)})
+	before, after := from.Aliases(), to.Aliases()
+	for _, alias := range after {
+		if !slices.Contains(before, alias) {
+			writes = append(writes, t.putAlias(alias, to.ID))
+		}
+	}
+	for _, alias := range before {
+		if !slices.Contains(after, alias) {
+			writes = append(writes, t.deleteAlias(alias))
+		}
+	}
+	if !to.RevokedAt.IsZero() {
+		writes = append(writes, types.TransactWriteItem{Update: t.count(to.UserID, -1)})
 	}
 	if err := t.replace(ctx, writes); err != nil {
-		return fmt.Errorf("update key %s: %w", k.ID, err)
+		return fmt.Errorf("update key %s: %w", to.ID, err)
 	}
-	k.Rev++
+	to.Rev = from.Rev + 1
 	return nil
 }
 
@@ -131,10 +197,8 @@ func (t *Table) Delete(ctx context.Context, k *apikey.Key) error {
 		ExpressionAttributeNames:  map[string]string{"#rev": "rev"},
 		ExpressionAttributeValues: item{":rev": number(k.Rev)},
 	}}}
-	for _, alias := range k.Aliases {
-		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
-			TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort),
-		}})
+	for _, alias := range k.Aliases() {
+		writes = append(writes, t.deleteAlias(alias))
 	}
 	if k.RevokedAt.IsZero() {
 		writes = append(writes, types.TransactWriteItem{Update: t.count(k.UserID, -1)})

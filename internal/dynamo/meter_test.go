@@ -148,7 +148,7 @@ func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 		"find":    func(ctx context.Context) error { _, err := table.Find(ctx, meterID); return err },
 		"resolve": func(ctx context.Context) error { _, err := table.Resolve(ctx, "a"); return err },
 		"create":  func(ctx context.Context) error { return table.Create(ctx, newKey(1, "u1"), 1) },
-		"update":  func(ctx context.Context) error { return table.Update(ctx, newKey(1, "u1")) },
+		"update":  func(ctx context.Context) error { return table.Update(ctx, newKey(1, "u1"), newKey(1, "u1")) },
 		"spend": func(ctx context.Context) error {
 			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, Day: 20261124, At: morning, Fresh: true})
 			return err

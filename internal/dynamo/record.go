@@ -51,7 +51,7 @@ type record struct {
 	RevokedAt    int64             `dynamodbav:"revokedAt,omitempty"`
 	KeyPrefix    string            `dynamodbav:"keyPrefix"`
 	Secrets      []secret          `dynamodbav:"secrets,omitempty"`
-	Aliases      []string          `dynamodbav:"aliases,omitempty"`
+	Public       []string          `dynamodbav:"publicAliases,omitempty"`
 	Rev          int64             `dynamodbav:"rev"`
 	TTL          int64             `dynamodbav:"ttl,omitempty"`
 }
@@ -60,6 +60,7 @@ type secret struct {
 	Algorithm string `dynamodbav:"alg"`
 	Pepper    string `dynamodbav:"pepper"`
 	Hash      []byte `dynamodbav:"hash"`
+	Alias     string `dynamodbav:"alias,omitempty"`
 	NotAfter  int64  `dynamodbav:"notAfter,omitempty"`
 }
 
@@ -73,13 +74,13 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
-		KeyPrefix: k.KeyPrefix, Aliases: k.Aliases, Rev: rev,
+		KeyPrefix: k.KeyPrefix, Public: k.PublicAliases, Rev: rev,
 	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
 	}
 	for _, s := range k.Secrets {
-		r.Secrets = append(r.Secrets, secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, NotAfter: millis(s.NotAfter)})
+		r.Secrets = append(r.Secrets, encodeSecret(s))
 	}
 	if end := ended(k); !end.IsZero() {
 		r.TTL = end.Add(retention).Unix()
@@ -89,6 +90,10 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		return nil, fmt.Errorf("encode key %s: %w", k.ID, err)
 	}
 	return encoded, nil
+}
+
+func encodeSecret(s apikey.Secret) secret {
+	return secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: millis(s.NotAfter)}
 }
 
 func decodeKey(i item) (*apikey.Key, error) {
@@ -104,7 +109,7 @@ func decodeKey(i item) (*apikey.Key, error) {
 		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),
-		KeyPrefix: r.KeyPrefix, Aliases: r.Aliases, Rev: r.Rev,
+		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, Rev: r.Rev,
 	}
 	for _, text := range r.AllowedCIDRs {
 		// A network that cannot be read must not turn into "from anywhere".
@@ -115,7 +120,7 @@ func decodeKey(i item) (*apikey.Key, error) {
 		k.AllowedCIDRs = append(k.AllowedCIDRs, p)
 	}
 	for _, s := range r.Secrets {
-		k.Secrets = append(k.Secrets, apikey.Secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, NotAfter: moment(s.NotAfter)})
+		k.Secrets = append(k.Secrets, apikey.Secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: moment(s.NotAfter)})
 	}
 	return k, nil
 }

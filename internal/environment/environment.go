@@ -5,12 +5,14 @@ package environment
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"time"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/upstream"
 )
 
 // Environment is what a transport stands on.
@@ -32,7 +34,7 @@ const (
 
 // New makes an environment. It reads the secret, so that the first request need
 // not; a failure to do so is left for that request to report.
-func New(ctx context.Context, c config.Config, now func() time.Time) (*Environment, error) {
+func New(ctx context.Context, c config.Config, now func() time.Time, logger *slog.Logger) (*Environment, error) {
 	format, err := apikey.NewFormat(c.KeyPrefix)
 	if err != nil {
 		return nil, err
@@ -45,13 +47,25 @@ func New(ctx context.Context, c config.Config, now func() time.Time) (*Environme
 	if err != nil {
 		return nil, err
 	}
-	_, _ = secret.Hasher(ctx)
+	_, _ = secret.Keyring(ctx)
+	static, err := c.Static()
+	if err != nil {
+		return nil, err
+	}
+	up, err := askUpstream(c, now)
+	if err != nil {
+		return nil, err
+	}
 	return &Environment{
 		Table:  table,
 		Format: format,
 		Gate: apikey.NewGate(table, ratelimit.New(table, table.Now, remembered), apikey.GateOptions{
-			Hasher:       secret.Hasher,
-			Freshness:    c.Freshness,
+			Keyring:      secret.Keyring,
+			Static:       static,
+			Upstream:     up,
+			Local:        ratelimit.New(ratelimit.NewMemory(remembered), now, remembered),
+			Logger:       logger,
+			Freshness:    time.Duration(c.Freshness),
 			Patience:     patience,
 			Environments: c.Environments,
 			Clock:        apikey.ClockOf(now),
@@ -61,4 +75,15 @@ func New(ctx context.Context, c config.Config, now func() time.Time) (*Environme
 			Store: table, Hasher: secret.Hasher, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
 		},
 	}, nil
+}
+
+// askUpstream is the other key service that c names, or nil.
+func askUpstream(c config.Config, now func() time.Time) (apikey.Upstream, error) {
+	if c.UpstreamURL == "" {
+		return nil, nil
+	}
+	return upstream.New(upstream.Options{
+		URL: c.UpstreamURL, Prefix: c.UpstreamPrefix, Remember: time.Duration(c.UpstreamCache),
+		Timeout: time.Duration(c.UpstreamWait), Size: remembered, Now: now,
+	})
 }

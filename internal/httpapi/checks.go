@@ -72,12 +72,11 @@ func (a *api) registerChecks(h huma.API) {
 func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
 	b := in.Body
 	request := apikey.Request{Time: arrival(ctx)}
-	switch {
-	case b.PublicKey != nil && b.APIKey != "":
-		request.Credential = a.Format.Credential(*b.PublicKey + ":" + b.APIKey)
-	default:
-		request.Credential = a.Format.Credential(b.APIKey)
+	public := ""
+	if b.PublicKey != nil {
+		public = *b.PublicKey
 	}
+	request.Credential = a.Format.Pair(public, b.APIKey)
 	if b.Scope != nil {
 		if request.Scope = *b.Scope; !apikey.ValidScope(request.Scope) {
 			return nil, a.failure(ctx, wrong("scope", "must be 1 to 128 characters of a-z 0-9 : . _ * -"))

@@ -61,7 +61,8 @@ func newService(t testing.TB) *service {
 	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
 	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5}
 	gate := apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
-		Hasher: hashing, Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
+		Keyring:  func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
+		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		Clock: func() apikey.Instant { return apikey.Instant{Wall: s.now} }, Remember: 100,
 	})
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -96,33 +96,9 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	if i.clock != nil && m.Used > 0 && !i.clock().Before(i.expires) {
 		*m = ratelimit.Meter{} // DynamoDB deletes later than that, never before
 	}
-	if s.Fresh && m.Used != 0 || !s.Fresh && (m.Used == 0 ||
-		m.Window != s.SeenWindow || m.Newest > s.MaxNewest || m.Used < s.MinUsed || m.Used > s.MaxUsed ||
-		m.Net > s.MaxNet || m.Day == s.Day.Next() || s.Restart && m.Rev > s.Rev) {
-		return i.snapshot(), ratelimit.ErrStale
+	if err := m.Apply(s); err != nil {
+		return i.snapshot(), err
 	}
-	m.Marks = slices.DeleteFunc(slices.Clone(m.Marks), func(k ratelimit.Mark) bool { return slices.Contains(s.Forget, k.Slice) })
-	at := slices.IndexFunc(m.Marks, func(k ratelimit.Mark) bool { return k.Slice == s.Slice })
-	switch {
-	case at < 0 && s.Restart:
-		m.Marks = append(m.Marks, ratelimit.Mark{Slice: s.Slice, Used: s.Base})
-	case at < 0:
-		m.Marks = append(m.Marks, ratelimit.Mark{Slice: s.Slice, Used: m.Used})
-	case s.Restart:
-		m.Marks[at].Used = s.Base
-	}
-	slices.SortFunc(m.Marks, func(a, b ratelimit.Mark) int { return int(a.Slice - b.Slice) })
-	if s.Day > m.Day {
-		m.Day, m.DayNet = s.Day, m.Net
-	}
-	if s.Day.Month() > m.Month {
-		m.Month, m.MonthNet = s.Day.Month(), m.Net
-	}
-	if s.Fresh || s.Restart {
-		m.Rev = s.Rev
-	}
-	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At
-	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net
 	i.expires = s.Expires
 	if i.onCommit != nil {
 		i.onCommit()

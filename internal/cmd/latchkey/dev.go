@@ -107,7 +107,7 @@ func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) 
 	if err != nil {
 		return err
 	}
-	e, err := environment.New(ctx, c, time.Now)
+	e, err := environment.New(ctx, c, time.Now, logger)
 	if err != nil {
 		return err
 	}
@@ -126,10 +126,17 @@ func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) 
 	}
 	defer os.Remove(s.endpoint())
 
-	gateway, err := newGateway(ctx, template, c, logger)
-	if err != nil {
+	gateway := &reloaded{build: func() (http.Handler, error) {
+		c, err := s.config(endpoint, config.Process())
+		if err != nil {
+			return nil, err
+		}
+		return newGateway(ctx, template, c, logger)
+	}}
+	if err := gateway.load(); err != nil {
 		return err
 	}
+	go gateway.onHangup(ctx, logger)
 	// A laptop has memory to spare, and a check lives too shortly to need collecting
 	// at once.
 	debug.SetGCPercent(800)

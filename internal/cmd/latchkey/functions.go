@@ -35,7 +35,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 	for id, handler := range build {
 		logger := logger.With("function", id)
 		start := func() (lambda.Handler, error) {
-			e, err := environment.New(ctx, c, time.Now)
+			e, err := environment.New(ctx, c, time.Now, logger)
 			if err != nil {
 				return nil, err
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -69,7 +70,7 @@ func openTable(ctx context.Context, s state, stack string) (*environment.Environ
 		if err != nil {
 			return nil, err
 		}
-		return environment.New(ctx, c, time.Now)
+		return environment.New(ctx, c, time.Now, slog.New(slog.DiscardHandler))
 	}
 	loaded, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -103,5 +104,5 @@ func openTable(ctx context.Context, s state, stack string) (*environment.Environ
 	if err != nil {
 		return nil, err
 	}
-	return environment.New(ctx, c, time.Now)
+	return environment.New(ctx, c, time.Now, slog.New(slog.DiscardHandler))
 }

@@ -1,0 +1,125 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Keys that are not in the table are judged as all others are, and have a meter
+// in it.
+
+const (
+	// staticPatience bounds how long the caller of a static key waits for the table
+	// before it is done without, and localFor for how long it is then left alone.
+	staticPatience = 500 * time.Millisecond
+	localFor       = 5 * time.Second
+)
+
+// checkStatic judges a key of the configuration. While the table cannot be asked,
+// each environment limits by itself.
+func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, error) {
+	io := patience{parent: ctx, limit: min(staticPatience, g.options.Patience)}
+	defer io.end()
+	v := Verdict{Code: g.judge(k, r), Key: k, Scope: r.Scope}
+	if !v.Valid() || k.Unlimited {
+		return v, nil
+	}
+	now := g.now(r.Time)
+	g.memory.mu.Lock()
+	alone := g.memory.local.since(now) > 0
+	g.memory.mu.Unlock()
+	if !alone {
+		d, err := g.spendElsewhere(&io, k, r)
+		var mistake *FieldError
+		switch {
+		case err == nil:
+			return v.spent(d), nil
+		case errors.As(err, &mistake) || ctx.Err() != nil:
+			return Verdict{}, err
+		}
+		g.options.Logger.LogAttrs(ctx, slog.LevelWarn, "static keys are limited by each environment for itself", slog.Any("error", err))
+		g.memory.mu.Lock()
+		g.memory.local = Instant{Wall: now.Wall.Add(localFor), Mono: now.Mono + localFor}
+		g.memory.mu.Unlock()
+	}
+	if r.Cost == 0 {
+		v.Usage = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
+		return v, nil
+	}
+	if r.Cost > k.Limit.Requests {
+		return Verdict{}, tooCostly(k)
+	}
+	d, err := g.options.Local.Take(ctx, k.ID, k.Terms(), r.Cost, r.Time)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return v.spent(d), nil
+}
+
+// checkUpstream judges a token that is known elsewhere if at all.
+func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
+	for fresh := false; ; fresh = true {
+		v, err := g.options.Upstream.Ask(ctx, r.Credential.token, r.Credential.public, fresh)
+		if err != nil {
+			return Verdict{}, fmt.Errorf("ask upstream: %w", err)
+		}
+		if !v.Valid() {
+			return v, nil
+		}
+		v.Scope = r.Scope
+		if v.Code = g.judge(v.Key, r); !v.Valid() {
+			return v, nil
+		}
+		io := patience{parent: ctx, limit: g.options.Patience}
+		d, err := g.spendElsewhere(&io, v.Key, r)
+		io.end()
+		if errors.Is(err, ratelimit.ErrOldTerms) && !fresh {
+			continue
+		}
+		if err != nil {
+			return Verdict{}, err
+		}
+		return v.spent(d), nil
+	}
+}
+
+// spendElsewhere spends as for a key in the table. Whoever only looks needs the
+// meter, which no read of a key has brought.
+func (g *Gate) spendElsewhere(io *patience, k *Key, r Request) (ratelimit.Decision, error) {
+	if r.Cost > 0 || k.Unlimited {
+		return g.spend(io, k, r)
+	}
+	g.memory.mu.Lock()
+	read, ok := g.memory.meters.Get(k.ID)
+	g.memory.mu.Unlock()
+	if !ok || g.age(read, r.Time) >= g.options.Freshness {
+		read = g.now(r.Time)
+		m, err := g.table.Meter(io, k.ID)
+		if err != nil {
+			return ratelimit.Decision{}, fmt.Errorf("find meter: %w", err)
+		}
+		g.limiter.Observe(k.ID, m)
+		g.memory.mu.Lock()
+		g.memory.meters.Add(k.ID, read)
+		g.memory.mu.Unlock()
+	}
+	return g.spend(io, k, r)
+}
+
+// spent adds what the limiter says.
+func (v Verdict) spent(d ratelimit.Decision) Verdict {
+	v.Usage, v.RetryAfter = d.Usage, d.RetryAfter
+	switch {
+	case d.Admitted:
+	case d.OverQuota:
+		v.Code = CodeQuotaExceeded
+	default:
+		v.Code = CodeRateLimited
+	}
+	return v
+}

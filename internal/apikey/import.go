@@ -1,0 +1,140 @@
+package apikey
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Import is a key that was made elsewhere: one of its tokens, or its plain hash.
+type Import struct {
+	// ID is what the key was called there. Entries with one ID are tokens of one
+	// key, which share its limit. Empty: the token is a key of its own.
+	ID    string
+	Token Token
+	// Hash is the token's SHA-256 where the token itself is not known.
+	Hash *[sha256.Size]byte
+	// PublicKey may be used beside the token, as it was there. Empty: none.
+	PublicKey   string
+	UserID      string
+	Environment Environment
+	Change      Change
+}
+
+// Imported says what an import has changed.
+type Imported string
+
+const (
+	ImportCreated   Imported = "created"   // a new key
+	ImportAdded     Imported = "added"     // another token of a key that was there
+	ImportUnchanged Imported = "unchanged" // it was there already
+)
+
+// MaxTokens is how many tokens one key may have.
+const MaxTokens = 50
+
+// Import stores a key of elsewhere, without asking who may. Again changes
+// nothing: what was done to the key meanwhile stays.
+func (r *Registry) Import(ctx context.Context, in Import) (Imported, error) {
+	if err := CheckUserID(in.UserID); err != nil {
+		return "", err
+	}
+	// A key may have expired where it comes from, and comes along as it is.
+	if err := in.Change.check(time.Time{}); err != nil {
+		return "", err
+	}
+	if in.PublicKey != "" {
+		if _, err := parseForeign(in.PublicKey); err != nil {
+			return "", invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma", minForeignLength, maxForeignLength)
+		}
+	}
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return "", fmt.Errorf("load the secret: %w", err)
+	}
+	secret, err := in.secret(hasher)
+	if err != nil {
+		return "", err
+	}
+	k := &Key{
+		ID: hasher.importedID("hash " + secret.Alias), UserID: in.UserID, Environment: in.Environment,
+		Limit: DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []Secret{secret},
+	}
+	if in.ID != "" {
+		k.ID = hasher.importedID("name " + in.ID)
+	}
+	if in.PublicKey != "" {
+		k.PublicAliases = []string{hasher.PublicAlias(in.PublicKey)}
+	}
+	k.KeyPrefix = r.Format.KeyPrefix(k.Environment, k.ID)
+	if err := in.Change.apply(k); err != nil {
+		return "", err
+	}
+	if err = r.Store.Create(ctx, k, 0); !errors.Is(err, ErrConflict) {
+		return ImportCreated, err
+	}
+	return r.addToken(ctx, k)
+}
+
+func (in Import) secret(h Hasher) (Secret, error) {
+	switch {
+	case in.Hash != nil:
+		return h.HashOf(*in.Hash), nil
+	case in.Token.Reveal() == "":
+		return Secret{}, invalid("key", "is missing")
+	case in.Token.Native():
+		return Secret{}, invalid("key", "is one of latchkey's own, which are not imported")
+	}
+	return h.Hash(in.Token), nil
+}
+
+// addToken gives the stored key of k's id the token and public key of k.
+func (r *Registry) addToken(ctx context.Context, k *Key) (Imported, error) {
+	secret := k.Secrets[0]
+	for try := 1; ; try++ {
+		record, err := r.Store.Find(ctx, k.ID)
+		if errors.Is(err, ErrNotFound) {
+			return "", invalid("key", "belongs to another key already")
+		}
+		if err != nil {
+			return "", err
+		}
+		from, to := record.Key, *record.Key
+		known := false
+		for _, s := range from.Secrets {
+			known = known || s.Alias == secret.Alias
+		}
+		if !known {
+			to.Secrets = append(append([]Secret{}, from.Secrets...), secret)
+		}
+		missing := false
+		for _, public := range k.PublicAliases {
+			if missing = !slices.Contains(from.PublicAliases, public); missing {
+				to.PublicAliases = append(append([]string{}, from.PublicAliases...), public)
+			}
+		}
+		switch {
+		case known && !missing:
+			return ImportUnchanged, nil
+		case !from.RevokedAt.IsZero():
+			return "", invalid("key", "is a token of a revoked key")
+		case from.UserID != k.UserID:
+			return "", invalid("userId", "is not that of the key's other tokens")
+		case len(to.Secrets) > MaxTokens:
+			return "", invalid("key", "is one too many: a key has at most %d tokens", MaxTokens)
+		}
+		err = r.Store.Update(ctx, from, &to)
+		if !errors.Is(err, ErrConflict) {
+			return ImportAdded, err
+		}
+		if id, resolveErr := r.Store.Resolve(ctx, secret.Alias); resolveErr == nil && id != k.ID {
+			return "", invalid("key", "belongs to another key already")
+		}
+		if try == rewrites {
+			return "", err
+		}
+	}
+}

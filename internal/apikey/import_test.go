@@ -1,0 +1,188 @@
+package apikey_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+func (b *bench) importKey(t *testing.T, in apikey.Import) apikey.Imported {
+	t.Helper()
+	if in.UserID == "" {
+		in.UserID, in.Environment = "u1", apikey.Live
+	}
+	did, err := b.registry.Import(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return did
+}
+
+func (b *bench) check(t *testing.T, g *apikey.Gate, values ...string) apikey.Verdict {
+	t.Helper()
+	v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(values...), Cost: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func hash(text string) *[sha256.Size]byte {
+	sum := sha256.Sum256([]byte(text))
+	return &sum
+}
+
+// Two tokens of one key, one of them known by its hash alone, spend from one
+// limit; importing them again changes nothing.
+func TestImportedTokensOfOneKeyShareItsLimit(t *testing.T) {
+	b := newBench(t)
+	one, two := "sk_live_"+strings.Repeat("0123456789abcdef", 2), "an-old-token-of-ours"
+	limit := ratelimit.Limit{Requests: 3, Window: time.Minute}
+	entries := []apikey.Import{
+		{ID: "customer-7", Token: mustParse(t, b, one), Change: apikey.Change{Limit: &limit}},
+		{ID: "customer-7", Hash: hash(two)},
+	}
+	for i, want := range []apikey.Imported{apikey.ImportCreated, apikey.ImportAdded, apikey.ImportUnchanged, apikey.ImportUnchanged} {
+		if did := b.importKey(t, entries[i%2]); did != want {
+			t.Errorf("import %d: %s, want %s", i, did, want)
+		}
+	}
+	g := b.gate(time.Second)
+	for i, c := range []struct {
+		token string
+		want  apikey.Code
+	}{{one, apikey.CodeValid}, {two, apikey.CodeValid}, {one, apikey.CodeValid}, {two, apikey.CodeRateLimited}, {one, apikey.CodeRateLimited}} {
+		if v := b.check(t, g, c.token); v.Code != c.want {
+			t.Errorf("step %d: %s, want %s", i, v.Code, c.want)
+		}
+	}
+	if v := b.check(t, g, two+"x"); v.Code != apikey.CodeUnknown {
+		t.Errorf("a token that was not imported: %s", v.Code)
+	}
+}
+
+// A plain hash becomes a better one when its token is used, once, and a hash
+// under an older pepper likewise. Nothing else changes, not the revision either.
+func TestAHashIsBroughtUpToDateOnUse(t *testing.T) {
+	b := newBench(t)
+	const token = "a-token-by-its-hash"
+	b.importKey(t, apikey.Import{Hash: hash(token)})
+	secret := func(g *apikey.Gate) apikey.Secret {
+		t.Helper()
+		v := b.check(t, g, token)
+		if !v.Valid() {
+			t.Fatalf("%s", v.Code)
+		}
+		r, err := b.registry.Store.Find(t.Context(), v.Key.ID)
+		if err != nil || r.Key.Rev != 0 {
+			t.Fatalf("rev %d, %v", r.Key.Rev, err)
+		}
+		return r.Key.Secrets[0]
+	}
+	g := b.gate(time.Minute)
+	first := secret(g)
+	if first.Algorithm != "hmac-sha256" || first.Alias == "" || !b.hasher.Current(first) {
+		t.Errorf("after its first use it is hashed by %s", first.Algorithm)
+	}
+	b.table.rehashed = 0
+	if secret(g); b.table.rehashed != 0 {
+		t.Error("it is hashed again on the next use")
+	}
+	b.hasher = newHasher(t, master, "a-newer-pepper-of-16")
+	if again := secret(b.gate(time.Minute)); again.Pepper == first.Pepper || !b.hasher.Current(again) {
+		t.Error("it stays under the old pepper")
+	}
+
+	// A failure is no reason to refuse, nor to try on every request.
+	b.hasher = newHasher(t, master, "the-newest-pepper-of-16", "a-newer-pepper-of-16")
+	b.table.rehashed, b.table.failRehash = 0, errors.New("throttled")
+	g = b.gate(time.Minute)
+	for range 3 {
+		if v := b.check(t, g, token); !v.Valid() {
+			t.Errorf("%s", v.Code)
+		}
+	}
+	if b.table.rehashed != 1 {
+		t.Errorf("tried %d times in one read's life", b.table.rehashed)
+	}
+}
+
+func TestWhatMayNotBeImported(t *testing.T) {
+	b := newBench(t)
+	b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, "a-token-of-key-a-1")})
+	for _, c := range []struct {
+		name  string
+		in    apikey.Import
+		field string
+	}{
+		{"nothing", apikey.Import{}, "key"},
+		{"a token of another key", apikey.Import{ID: "b", Token: mustParse(t, b, "a-token-of-key-a-1")}, "key"},
+		{"the same by its hash", apikey.Import{ID: "b", Hash: hash("a-token-of-key-a-1")}, "key"},
+		{"another user's token", apikey.Import{ID: "a", Token: mustParse(t, b, "a-token-of-key-a-2"), UserID: "u2", Environment: apikey.Live}, "userId"},
+		{"a native token", apikey.Import{Token: b.token(t)}, "key"},
+		{"a short public key", apikey.Import{Token: mustParse(t, b, "a-token-of-key-c-1"), PublicKey: "pk_x"}, "publicKey"},
+		{"a wrong limit", apikey.Import{Token: mustParse(t, b, "a-token-of-key-d-1"), Change: apikey.Change{Limit: &ratelimit.Limit{}}}, "rateLimit.requests"},
+	} {
+		if c.in.UserID == "" {
+			c.in.UserID, c.in.Environment = "u1", apikey.Live
+		}
+		_, err := b.registry.Import(t.Context(), c.in)
+		var field *apikey.FieldError
+		if !errors.As(err, &field) || field.Field != c.field {
+			t.Errorf("%s: %v; want %s to blame", c.name, err, c.field)
+		}
+	}
+	// What was refused has left nothing behind.
+	b.importKey(t, apikey.Import{ID: "d", Token: mustParse(t, b, "a-token-of-key-d-1")})
+	for n := range apikey.MaxTokens - 1 {
+		b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, "another-token-of-a-"+strings.Repeat("x", n))})
+	}
+	if _, err := b.registry.Import(t.Context(), apikey.Import{ID: "a", Token: mustParse(t, b, "one-token-too-many"), UserID: "u1"}); !errors.Is(err, apikey.ErrInvalid) {
+		t.Errorf("token %d: %v", apikey.MaxTokens+1, err)
+	}
+}
+
+// An old public key stands beside any token of its key, as it did before.
+func TestOldPairsGoOnWorking(t *testing.T) {
+	b := newBench(t)
+	const token, other = "sk_live_old_token_of_32_characters", "sk_live_the_other_token_of_others"
+	public, wrong := "pk_"+strings.Repeat("a1", 16), "pk_"+strings.Repeat("b2", 16)
+	b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, token), PublicKey: public})
+	b.importKey(t, apikey.Import{ID: "b", Token: mustParse(t, b, other), PublicKey: wrong})
+	g := b.gate(time.Second)
+	for _, c := range []struct {
+		value string
+		want  apikey.Code
+	}{
+		{public + ":" + token, apikey.CodeValid}, {token, apikey.CodeValid},
+		{wrong + ":" + token, apikey.CodeMalformed}, {public + ":" + other, apikey.CodeMalformed},
+		{"pk_short:" + token, apikey.CodeMalformed}, {public + ":", apikey.CodeMalformed},
+		{public, apikey.CodeUnknown}, // it is public: it opens nothing
+	} {
+		if v := b.check(t, g, c.value); v.Code != c.want {
+			t.Errorf("%s: %s, want %s", c.value, v.Code, c.want)
+		}
+		if public, token, ok := strings.Cut(c.value, ":"); ok {
+			v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Pair(public, token)})
+			if err != nil || v.Code != c.want && token != "" {
+				t.Errorf("%s as a pair: %s, %v; want %s", c.value, v.Code, err, c.want)
+			}
+		}
+	}
+	// One that was made here has a public key of ours, and takes no other.
+	native := b.token(t)
+	k := b.issue(t, native, nil)
+	for public, want := range map[string]apikey.Code{
+		k.PublicKey().String(): apikey.CodeValid, wrong: apikey.CodeMalformed, "": apikey.CodeValid, "nonsense": apikey.CodeUnknown,
+	} {
+		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Pair(public, native.Reveal())})
+		if err != nil || v.Code != want && !(public == "nonsense" && v.Code == apikey.CodeMalformed) {
+			t.Errorf("%q with a native token: %s, %v; want %s", public, v.Code, err, want)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package apikey
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"strings"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Static are keys that stand in the configuration and in no table, so that their
+// callers survive its outage. It is immutable; the zero Static has none.
+type Static struct{ keys []staticKey }
+
+type staticKey struct {
+	hash [sha256.Size]byte // of the token, which is not kept
+	key  *Key
+}
+
+// staticIDs begin so, which no id in the table does.
+const staticIDs = "static-"
+
+// DefaultName is the name of a static key that was given none.
+const DefaultName = "default"
+
+// ParseStatic reads "token:name,token:name"; a token alone is named default. The
+// keys have a meter of their own each, and may do everything but manage keys. An
+// error tells where the entry stands, and nothing of what it holds.
+func ParseStatic(entries string, limit ratelimit.Limit) (Static, error) {
+	var s Static
+	for i, entry := range strings.Split(entries, ",") {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			continue
+		}
+		token, name, _ := strings.Cut(entry, ":")
+		token, name = strings.TrimSpace(token), strings.TrimSpace(name)
+		if name == "" {
+			name = DefaultName
+		}
+		switch {
+		case token == "" || strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0:
+			return Static{}, fmt.Errorf("entry %d: the key must be visible ASCII characters without space", i+1)
+		case len(token) > maxForeignLength:
+			return Static{}, fmt.Errorf("entry %d: the key must have at most %d characters", i+1, maxForeignLength)
+		case CheckUserID(name) != nil:
+			return Static{}, fmt.Errorf("entry %d: the name must be at most %d characters without control characters", i+1, MaxUserID)
+		}
+		k := &Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
+		if !s.add(token, k) {
+			return Static{}, fmt.Errorf("entry %d: the key is there already", i+1)
+		}
+	}
+	return s, nil
+}
+
+// InternalName is the name of the internal key.
+const InternalName = "internal"
+
+// WithInternal returns s and, unless token is empty, an internal key: one without
+// any limit.
+func (s Static) WithInternal(token string) (Static, error) {
+	if token == "" {
+		return s, nil
+	}
+	if len(token) > maxForeignLength || strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) >= 0 {
+		return Static{}, fmt.Errorf("the key must be at most %d visible ASCII characters without space or comma", maxForeignLength)
+	}
+	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
+	s.keys = append([]staticKey{}, s.keys...)
+	if !s.add(token, k) {
+		return Static{}, fmt.Errorf("the key is there already")
+	}
+	return s, nil
+}
+
+// add names a key after its name, and after how many came before it of that name.
+func (s *Static) add(token string, k *Key) bool {
+	hash, same := sha256.Sum256([]byte(token)), 1
+	for _, other := range s.keys {
+		if other.hash == hash {
+			return false
+		}
+		if other.key.Name == k.Name {
+			same++
+		}
+	}
+	k.ID = staticIDs + k.Name
+	if same > 1 {
+		k.ID = fmt.Sprintf("%s#%d", k.ID, same)
+	}
+	s.keys = append(s.keys, staticKey{hash, k})
+	return true
+}
+
+// Keys lists them in the order of the configuration.
+func (s Static) Keys() []*Key {
+	var all []*Key
+	for _, k := range s.keys {
+		all = append(all, k.key)
+	}
+	return all
+}
+
+// find takes the same time whichever of the keys it is, and whether it is one.
+func (s Static) find(c Credential) *Key {
+	if len(s.keys) == 0 || c.token.t == nil || c.public != "" {
+		return nil
+	}
+	var found *Key
+	hash := sha256.Sum256([]byte(c.token.Reveal()))
+	for _, k := range s.keys {
+		if subtle.ConstantTimeCompare(k.hash[:], hash[:]) == 1 {
+			found = k.key
+		}
+	}
+	return found
+}
+
+// beginning is enough of a token to recognise it, and never half of it.
+func beginning(token string) string { return token[:min(8, len(token)/3)] }

@@ -1,0 +1,123 @@
+package apikey_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+func (b *bench) configure(t *testing.T, entries, internal string) {
+	t.Helper()
+	s, err := apikey.ParseStatic(entries, ratelimit.Limit{Requests: 3, Window: time.Minute})
+	if err == nil {
+		s, err = s.WithInternal(internal)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.static = s
+}
+
+func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
+	b := newBench(t)
+	b.configure(t, " k1:alice, k2:bob,k3 ,k4,", "the-internal-key")
+	g, other := b.gate(time.Second), b.gate(time.Second)
+	for i, c := range []struct {
+		gate  *apikey.Gate
+		value string
+		want  apikey.Code
+		id    string
+	}{
+		{g, "k1", apikey.CodeValid, "static-alice"}, {g, "k1", apikey.CodeValid, "static-alice"}, {other, "k1", apikey.CodeValid, "static-alice"},
+		{other, "k1", apikey.CodeRateLimited, "static-alice"}, {g, "k1", apikey.CodeRateLimited, "static-alice"},
+		{g, "k2", apikey.CodeValid, "static-bob"}, {g, "k3", apikey.CodeValid, "static-default"}, {g, "k4", apikey.CodeValid, "static-default#2"},
+		{g, "K1", apikey.CodeMalformed, ""}, {g, "k1x", apikey.CodeMalformed, ""}, {g, "k5-but-long-enough", apikey.CodeUnknown, ""},
+	} {
+		v := b.check(t, c.gate, c.value)
+		id := ""
+		if v.Key != nil {
+			id = v.Key.ID
+		}
+		if v.Code != c.want || id != c.id {
+			t.Errorf("step %d: %s of %q, want %s of %q", i, v.Code, id, c.want, c.id)
+		}
+	}
+	for range 100 {
+		if v := b.check(t, g, "the-internal-key"); !v.Valid() || !v.Key.Internal {
+			t.Fatalf("internal: %s", v.Code)
+		}
+	}
+	for scope, want := range map[string]apikey.Code{"tts": apikey.CodeValid, "keys:read": apikey.CodeInsufficientScope} {
+		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential("the-internal-key"), Scope: scope})
+		if err != nil || v.Code != want {
+			t.Errorf("scope %s: %s, %v", scope, v.Code, err)
+		}
+	}
+	// A look sees what others have spent.
+	if v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential("k1")}); err != nil || v.Usage.Remaining != 0 {
+		t.Errorf("a look: %d left, %v", v.Usage.Remaining, err)
+	}
+}
+
+// While nothing answers, each environment limits them for itself; when the table
+// is back it counts again.
+func TestStaticKeysSurviveAnOutage(t *testing.T) {
+	b := newBench(t)
+	b.configure(t, "k1:alice", "the-internal-key")
+	token := b.token(t)
+	b.issue(t, token, nil)
+	down := &outage{Store: b.meters, err: errors.New("no route to host")}
+	b.meters, b.table.err = down, down.err
+	b.table.failMeter = down.err
+	g := b.gate(time.Second)
+	for i, want := range []apikey.Code{apikey.CodeValid, apikey.CodeValid, apikey.CodeValid, apikey.CodeRateLimited} {
+		if v := b.check(t, g, "k1"); v.Code != want {
+			t.Errorf("step %d: %s, want %s", i, v.Code, want)
+		}
+	}
+	if down.tries != 1 {
+		t.Errorf("the table was tried %d times, want 1 in five seconds", down.tries)
+	}
+	if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential("k1")}); err != nil || v.Usage.Remaining != 0 {
+		t.Errorf("a look: %+v, %v", v.Usage, err)
+	}
+	if v := b.check(t, g, "the-internal-key"); !v.Valid() {
+		t.Errorf("internal: %s", v.Code)
+	}
+	if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}); err == nil {
+		t.Errorf("another key: %s", v.Code)
+	}
+	down.err, b.table.err, b.table.failMeter = nil, nil, nil
+	b.clock.pass(6 * time.Second)
+	if v := b.check(t, g, "k1"); !v.Valid() || v.Usage.Remaining != 2 {
+		t.Errorf("when it is back: %s, %d left", v.Code, v.Usage.Remaining)
+	}
+}
+
+func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
+	for _, entries := range []string{
+		"canary1:a,:canary2", "canary1:a,can ary2:b", "canary1:a,canary1:b", "canary1:a,canäry:b",
+		"canary1:a,canary2:" + strings.Repeat("n", 200), "canary1:a," + strings.Repeat("canary", 30),
+	} {
+		_, err := apikey.ParseStatic(entries, apikey.DefaultLimit())
+		if err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "can") && !strings.Contains(err.Error(), "characters") {
+			t.Errorf("%q: %v", entries, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "canä")) {
+			t.Errorf("the error tells: %v", err)
+		}
+	}
+	s, err := apikey.ParseStatic("canary1:a", apikey.DefaultLimit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, internal := range []string{"canary1", "can ary", strings.Repeat("canary", 30)} {
+		if _, err := s.WithInternal(internal); err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v", internal, err)
+		}
+	}
+}

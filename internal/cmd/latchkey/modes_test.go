@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Static keys from variables at once, from the secret after SIGHUP.
+func TestStaticKeysAreServedAndReloaded(t *testing.T) {
+	s := start(t, t.TempDir(), "API_KEYS=k1:alice,k2", "INTERNAL_API_KEY=the-internal-key", "RATE_LIMIT_REQUESTS=2", "RATE_LIMIT_WINDOW=30")
+	for i, c := range []struct {
+		token    string
+		status   int
+		name     string
+		internal bool
+	}{
+		{"k1", 200, "alice", false}, {"k1", 200, "alice", false}, {"k1", 429, "", false}, {"k2", 200, "default", false},
+		{"the-internal-key", 200, "internal", true}, {"the-internal-key", 200, "internal", true}, {"the-internal-key", 200, "internal", true},
+		{"k3", 401, "", false},
+	} {
+		a := s.whoami(t, c.token)
+		if a.status != c.status || c.status == 200 && (a.json["name"] != c.name || a.json["internal"] != c.internal) {
+			t.Errorf("step %d: %d %s", i, a.status, a.text)
+		}
+	}
+	if a := s.send(t, "GET", "/api/v1/api-keys", "", "X-API-Key: the-internal-key"); a.status != 403 {
+		t.Errorf("a static key manages keys: %d %s", a.status, a.text)
+	}
+
+	path := filepath.Join(s.state, "secret.json")
+	reload := func(edit func(map[string]any)) {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var secret map[string]any
+		if err := json.Unmarshal(text, &secret); err != nil {
+			t.Fatal(err)
+		}
+		edit(secret)
+		if text, err = json.Marshal(secret); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.process.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually := func(token string, status int) {
+		t.Helper()
+		for range 100 {
+			if s.whoami(t, token).status == status {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Errorf("%s never answers %d\n%s", token, status, s.log)
+	}
+	reload(func(secret map[string]any) { secret["staticKeys"] = "k3:carol" })
+	eventually("k3", 200)
+	reload(func(secret map[string]any) { delete(secret, "staticKeys") })
+	eventually("k3", 401)
+	if a := s.whoami(t, s.root); a.status != 200 {
+		t.Errorf("the admin key after it all: %d %s", a.status, a.text)
+	}
+}
+
+// One latchkey asks another about the keys that it does not know.
+func TestOneLatchkeyIsAnothersUpstream(t *testing.T) {
+	far := start(t, t.TempDir())
+	near := start(t, t.TempDir(), "UPSTREAM_URL="+far.url)
+	_, token := far.create(t, `{"userId":"far","scopes":["tts"],"rateLimit":{"requests":3,"window":10}}`)
+	for i, status := range []int{200, 200, 200, 429} {
+		if a := near.whoami(t, token); a.status != status || status == 200 && (a.json["userId"] != "far" || a.header.Get("X-RateLimit-Limit") != "3") {
+			t.Errorf("call %d: %d %s", i, a.status, a.text)
+		}
+	}
+	validate := func(body string) answer { return near.send(t, "POST", "/api/v1/api-keys/validate", body) }
+	if a := validate(`{"apiKey":"` + token + `","scope":"tts"}`); a.json["code"] != "valid" || a.json["userId"] != "far" {
+		t.Errorf("validate: %s", a.text)
+	}
+	if a := validate(`{"apiKey":"` + token + `","scope":"stt"}`); a.json["code"] != "insufficient_scope" {
+		t.Errorf("a scope it has not: %s", a.text)
+	}
+	id, revoked := far.create(t, `{"userId":"far"}`)
+	if a := far.send(t, "POST", "/api/v1/api-keys/"+id+"/revoke", "", far.admin()); a.status != 200 {
+		t.Fatal(a.text)
+	}
+	if a := validate(`{"apiKey":"` + revoked + `"}`); a.json["code"] != "revoked_key" || a.json["error"] != "Invalid or revoked API key" {
+		t.Errorf("revoked there: %s", a.text)
+	}
+	// Who manages keys there does not here.
+	if a := near.send(t, "GET", "/api/v1/api-keys", "", far.admin()); a.status != 403 {
+		t.Errorf("the other's admin: %d %s", a.status, a.text)
+	}
+	_, unasked := far.create(t, `{"userId":"far"}`)
+	if err := far.end(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if a := near.whoami(t, unasked); a.status != 503 {
+		t.Errorf("when it is gone: %d %s", a.status, a.text)
+	}
+	if a := validate(`{"apiKey":"` + token + `"}`); a.json["code"] != "valid" {
+		t.Errorf("remembered: %s", a.text)
+	}
+	if a := near.whoami(t, near.root); a.status != 200 {
+		t.Errorf("a key of its own: %d %s", a.status, a.text)
+	}
+}

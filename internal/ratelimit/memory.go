@@ -1,0 +1,76 @@
+package ratelimit
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// Memory is a store of this process alone: what it counts nobody else knows, and
+// it is lost with the process. It is for when there is no better one.
+type Memory struct {
+	mu     sync.Mutex
+	meters *simplelru.LRU[string, *Meter]
+}
+
+// NewMemory returns a store of the size meters that were used last.
+func NewMemory(size int) *Memory {
+	meters, err := simplelru.NewLRU[string, *Meter](size, nil)
+	if err != nil {
+		panic(err) // size is not positive: a caller's bug
+	}
+	return &Memory{meters: meters}
+}
+
+// Spend see [Store].
+func (s *Memory) Spend(_ context.Context, id string, spend Spend) (Meter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, ok := s.meters.Get(id)
+	if !ok {
+		m = &Meter{}
+		s.meters.Add(id, m)
+	}
+	err := m.Apply(spend)
+	copied := *m
+	copied.Marks = slices.Clone(m.Marks)
+	return copied, err
+}
+
+// Touch see [Store].
+func (s *Memory) Touch(context.Context, string, time.Time) error { return nil }
+
+// Apply does to m what s says, or leaves it as it is and returns [ErrStale].
+func (m *Meter) Apply(s Spend) error {
+	if s.Fresh && m.Used != 0 || !s.Fresh && (m.Used == 0 ||
+		m.Window != s.SeenWindow || m.Newest > s.MaxNewest || m.Used < s.MinUsed || m.Used > s.MaxUsed ||
+		m.Net > s.MaxNet || m.Day == s.Day.Next() || s.Restart && m.Rev > s.Rev) {
+		return ErrStale
+	}
+	m.Marks = slices.DeleteFunc(slices.Clone(m.Marks), func(k Mark) bool { return slices.Contains(s.Forget, k.Slice) })
+	at := slices.IndexFunc(m.Marks, func(k Mark) bool { return k.Slice == s.Slice })
+	switch {
+	case at < 0 && s.Restart:
+		m.Marks = append(m.Marks, Mark{Slice: s.Slice, Used: s.Base})
+	case at < 0:
+		m.Marks = append(m.Marks, Mark{Slice: s.Slice, Used: m.Used})
+	case s.Restart:
+		m.Marks[at].Used = s.Base
+	}
+	slices.SortFunc(m.Marks, func(a, b Mark) int { return int(a.Slice - b.Slice) })
+	if s.Day > m.Day {
+		m.Day, m.DayNet = s.Day, m.Net
+	}
+	if s.Day.Month() > m.Month {
+		m.Month, m.MonthNet = s.Day.Month(), m.Net
+	}
+	if s.Fresh || s.Restart {
+		m.Rev = s.Rev
+	}
+	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At
+	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net
+	return nil
+}

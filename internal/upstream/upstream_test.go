@@ -1,0 +1,235 @@
+package upstream_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/upstream"
+)
+
+// other is a key service of somebody else's.
+type other struct {
+	url    string
+	asked  atomic.Int64
+	answer atomic.Value // of string: the body; a status before it where it is not 200
+	last   atomic.Value // of string: what was asked
+	path   atomic.Value
+	hold   chan struct{}
+}
+
+func newOther(t *testing.T) *other {
+	t.Helper()
+	o := &other{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		o.last.Store(string(body))
+		o.path.Store(r.Method + " " + r.URL.Path)
+		o.asked.Add(1)
+		if o.hold != nil {
+			<-o.hold
+		}
+		answer := o.answer.Load().(string)
+		if status, rest, ok := strings.Cut(answer, "!"); ok {
+			var code int
+			_, _ = fmt.Sscan(status, &code)
+			w.Header().Set("Location", "/elsewhere/validate")
+			w.WriteHeader(code)
+			answer = rest
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	o.url = server.URL
+	return o
+}
+
+func open(t *testing.T, o *other, edit func(*upstream.Options)) *upstream.Service {
+	t.Helper()
+	options := upstream.Options{URL: o.url, Remember: 5 * time.Minute, Timeout: time.Second, Size: 100, Now: time.Now}
+	if edit != nil {
+		edit(&options)
+	}
+	s, err := upstream.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func token(t *testing.T, text string) apikey.Token {
+	t.Helper()
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := format.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+const text = "a-token-of-the-other-service"
+
+func TestWhatTheOtherServiceSays(t *testing.T) {
+	o := newOther(t)
+	for _, c := range []struct {
+		name, answer string
+		want         string // code, id, user, scopes, limit; or "error"
+	}{
+		{"all there is", `{"valid":true,"code":"valid","keyId":"k7","userId":"u1","name":"n","scopes":["tts","keys:admin","keys:read","BAD SCOPE"],"rateLimit":{"requests":5,"window":10,"remaining":4}}`,
+			"valid upstream-k7 u1 [tts] 5/10s"},
+		{"the least", `{"valid":true,"userId":42}`, "valid upstream-42 42 [] 60/1m0s"},
+		{"nulls", `{"valid":true,"keyId":null,"name":"n","scopes":null,"rateLimit":null,"expiresAt":null}`, "valid upstream-n n [] 60/1m0s"},
+		{"unlimited", `{"valid":true,"keyId":"k","rateLimit":{"requests":999999,"window":60},"unlimited":true}`, "valid upstream-k k [] unlimited"},
+		{"refused", `{"valid":false,"code":"expired_key","error":"Your key ended\nyesterday"}`, "expired_key Your key endedyesterday"},
+		{"refused in words of its own", `{"valid":false,"code":"nope","error":"Nope"}`, "unknown_key Nope"},
+		{"refused without a word", `{"valid":false}`, "unknown_key Invalid or revoked API key"},
+		{"a long sentence", `{"valid":false,"error":"` + strings.Repeat("ä", 300) + `"}`, "unknown_key " + strings.Repeat("ä", 200)},
+		{"another status", `500!{"valid":true,"userId":"u1"}`, "error"},
+		{"a redirect", `307!`, "error"},
+		{"no JSON", `<html>`, "error"},
+		{"no verdict", `{"userId":"u1"}`, "error"},
+		{"nobody's", `{"valid":true}`, "error"},
+		{"a limit of nothing", `{"valid":true,"userId":"u1","rateLimit":{"requests":0,"window":60}}`, "error"},
+		{"a window of years", `{"valid":true,"userId":"u1","rateLimit":{"requests":1,"window":99999999999999}}`, "error"},
+		{"a control character", `{"valid":true,"userId":"u\u00001"}`, "error"},
+		{"a name without end", `{"valid":true,"userId":"` + strings.Repeat("u", 300) + `"}`, "error"},
+		{"an expiry that is none", `{"valid":true,"userId":"u1","expiresAt":"soon"}`, "error"},
+	} {
+		o.answer.Store(c.answer)
+		v, err := open(t, o, nil).Ask(t.Context(), token(t, text), "", false)
+		got := string(v.Code) + " " + v.Message()
+		if err != nil {
+			got = "error"
+			if strings.Contains(err.Error(), text) {
+				t.Errorf("%s: the error tells the token: %v", c.name, err)
+			}
+		} else if k := v.Key; k != nil {
+			limit := fmt.Sprintf("%d/%v", k.Limit.Requests, k.Limit.Window)
+			if k.Unlimited {
+				limit = "unlimited"
+			}
+			got = fmt.Sprintf("%s %s %s %v %s", v.Code, k.ID, k.UserID, k.Scopes, limit)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestItIsAskedOnTheValidateRoute(t *testing.T) {
+	o := newOther(t)
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	for path, want := range map[string]string{
+		"": "/api/v1/api-keys/validate", "/": "/api/v1/api-keys/validate", "/prod": "/prod/api/v1/api-keys/validate",
+		"/check/validate": "/check/validate", "/api/v1/api-keys/validate": "/api/v1/api-keys/validate",
+	} {
+		s := open(t, o, func(options *upstream.Options) { options.URL += path })
+		if _, err := s.Ask(t.Context(), token(t, text), "pk_x", false); err != nil {
+			t.Error(err)
+		}
+		if got := o.path.Load(); got != "POST "+want {
+			t.Errorf("%q: asked at %v, want %s", path, got, want)
+		}
+	}
+	var asked map[string]any
+	if err := json.Unmarshal([]byte(o.last.Load().(string)), &asked); err != nil || len(asked) != 2 || asked["apiKey"] != text || asked["publicKey"] != "pk_x" {
+		t.Errorf("asked %v, %v", asked, err)
+	}
+}
+
+func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
+	o := newOther(t)
+	now := time.Unix(1_800_000_000, 0)
+	s := open(t, o, func(options *upstream.Options) {
+		options.Now, options.Prefix = func() time.Time { return now }, "a-token"
+	})
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	for i, c := range []struct {
+		pass  time.Duration
+		text  string
+		fresh bool
+		asked int64
+	}{
+		{0, text, false, 1}, {299 * time.Second, text, false, 1}, {time.Second, text, false, 2}, {0, text, true, 3},
+		{0, text + "2", false, 4}, {0, "another-token-that-is-not-theirs", false, 4},
+	} {
+		now = now.Add(c.pass)
+		if _, err := s.Ask(t.Context(), token(t, c.text), "", c.fresh); err != nil {
+			t.Fatal(err)
+		}
+		if got := o.asked.Load(); got != c.asked {
+			t.Errorf("step %d: asked %d times, want %d", i, got, c.asked)
+		}
+	}
+
+	// A limit of theirs is over when they say so.
+	o.answer.Store(`{"valid":false,"code":"rate_limited","error":"Slow down","retryAfter":7}`)
+	before := o.asked.Load()
+	for _, pass := range []time.Duration{0, 6 * time.Second, time.Second} {
+		now = now.Add(pass)
+		if v, err := s.Ask(t.Context(), token(t, text+"3"), "", false); err != nil || v.Message() != "Slow down" {
+			t.Errorf("%q, %v", v.Message(), err)
+		}
+	}
+	if got := o.asked.Load() - before; got != 2 {
+		t.Errorf("asked %d times about a limit of 7 seconds, want 2", got)
+	}
+
+	// No answer is not remembered.
+	o.answer.Store("503!")
+	for range 2 {
+		if _, err := s.Ask(t.Context(), token(t, text+"4"), "", false); err == nil {
+			t.Error("503 is an answer")
+		}
+	}
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	if _, err := s.Ask(t.Context(), token(t, text+"4"), "", false); err != nil {
+		t.Error(err)
+	}
+
+	o.hold = make(chan struct{})
+	before = o.asked.Load()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := s.Ask(t.Context(), token(t, text+"5"), "", false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for o.asked.Load() == before {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // for the others to come
+	close(o.hold)
+	wg.Wait()
+	if got := o.asked.Load() - before; got != 1 {
+		t.Errorf("20 at once asked %d times", got)
+	}
+}
+
+func TestNoAnswerInTimeIsNoVerdict(t *testing.T) {
+	o := newOther(t)
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	o.hold = make(chan struct{})
+	defer close(o.hold)
+	s := open(t, o, func(options *upstream.Options) { options.Timeout = 50 * time.Millisecond })
+	if v, err := s.Ask(t.Context(), token(t, text), "", false); err == nil {
+		t.Errorf("%s", v.Code)
+	}
+	gone := open(t, o, func(options *upstream.Options) { options.URL = "http://127.0.0.1:1" })
+	if v, err := gone.Ask(t.Context(), token(t, text), "", false); err == nil || strings.Contains(err.Error(), text) {
+		t.Errorf("%s, %v", v.Code, err)
+	}
+}
