@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -69,12 +70,31 @@ type Config struct {
 func Load(variables map[string]string) (Config, error) {
 	var c Config
 	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
+		return Config{}, fmt.Errorf("configuration: %w", named(err))
 	}
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// named says which variable cannot be read: the library names the field, and
+// quotes the value, which may be a secret.
+func named(err error) error {
+	var parse env.ParseError
+	if !errors.As(err, &parse) {
+		return err
+	}
+	field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+	variable, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+	kind := "a whole number"
+	switch {
+	case parse.Type == reflect.TypeFor[Duration]():
+		kind = "seconds or a duration such as 500ms"
+	case parse.Type.Kind() == reflect.Bool:
+		kind = "true or false"
+	}
+	return fmt.Errorf("%s must be %s", variable, kind)
 }
 
 func (c Config) check() error {

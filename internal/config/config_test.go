@@ -22,7 +22,9 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, QueryAPIKey: true,
-		Environments: []apikey.Environment{apikey.Live, apikey.Test},
+		Environments:      []apikey.Environment{apikey.Live, apikey.Test},
+		RateLimitRequests: 60, RateLimitWindow: config.Duration(time.Minute),
+		UpstreamCache: config.Duration(5 * time.Minute), UpstreamWait: config.Duration(5 * time.Second),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -31,14 +33,21 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 
 func TestAWrongConfigurationIsRefused(t *testing.T) {
 	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
-	for name, value := range map[string]string{
-		"TABLE_NAME": "", "LATCHKEY_SECRET": "", "KEY_PREFIX": "pk", "FRESHNESS": "-1s", "MAX_KEYS_PER_USER": "0",
-		"TRUSTED_PROXY_HOPS": "-1", "ENVIRONMENTS": "prod", "QUERY_API_KEY": "maybe",
+	for name, values := range map[string][]string{
+		"TABLE_NAME": {""}, "LATCHKEY_SECRET": {""}, "KEY_PREFIX": {"pk"}, "FRESHNESS": {"-1s", "soon", "2h"}, "MAX_KEYS_PER_USER": {"0"},
+		"TRUSTED_PROXY_HOPS": {"-1"}, "ENVIRONMENTS": {"prod"}, "QUERY_API_KEY": {"maybe"},
+		"API_KEYS": {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
+		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
+		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},
+		"UPSTREAM_CACHE_TTL": {"-1", "48h"}, "UPSTREAM_TIMEOUT": {"0", "1h"},
 	} {
-		variables := maps.Clone(good)
-		variables[name] = value
-		if _, err := config.Load(variables); err == nil || strings.Contains(err.Error(), "mmmm") {
-			t.Errorf("%s=%q: %v", name, value, err)
+		for _, value := range values {
+			variables := maps.Clone(good)
+			variables[name] = value
+			_, err := config.Load(variables)
+			if err == nil || strings.Contains(err.Error(), "mmmm") || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%q: %v", name, value, err)
+			}
 		}
 	}
 	c, err := config.Load(good)
