@@ -35,7 +35,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 		return nil, err
 	}
 	return authorizer.New(authorizer.Options{
-		Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes,
+		Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
 		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 	})
 }

@@ -9,6 +9,7 @@
 package authorizer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,11 @@ type Options struct {
 	// RouteScopes are rules such as "POST /tts/*=tts"; see the README. Once there
 	// is one, a route without any is refused.
 	RouteScopes string
+	// PublicPaths need no key: "/health,/docs/*". Whoever asks for them is
+	// anonymous.
+	PublicPaths string
+	// Anonymous lets everybody in, as nobody and without any scope.
+	Anonymous bool
 	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
 	TrustedProxyHops int
 	// QueryAPIKey says whether a key may stand in the query as api_key.
@@ -45,15 +51,23 @@ type Options struct {
 type Authorizer struct {
 	Options
 	routes routes
+	public routes
 }
 
-// New returns an authorizer. The only error is in the route scopes.
+// New returns an authorizer. The only errors are in route scopes and public paths.
 func New(o Options) (*Authorizer, error) {
 	rs, err := parseRoutes(o.RouteScopes)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ROUTE_SCOPES: %w", err)
 	}
-	return &Authorizer{Options: o, routes: rs}, nil
+	public, err := parsePaths(o.PublicPaths)
+	if err != nil {
+		return nil, fmt.Errorf("PUBLIC_PATHS: %w", err)
+	}
+	if o.Anonymous {
+		o.Logger.Warn("REQUIRE_AUTH IS FALSE: EVERY REQUEST IS LET IN AS anonymous, WHATEVER KEY IT CARRIES")
+	}
+	return &Authorizer{Options: o, routes: rs, public: public}, nil
 }
 
 // API Gateway knows this error by its text, and answers 401 for nothing else.
@@ -87,6 +101,9 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 }
 
 func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error) {
+	if a.Anonymous || len(a.public) > 0 && a.public.cover(e.MethodArn) {
+		return answer("Allow", e.MethodArn, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil
+	}
 	scope, err := a.routes.scope(e.MethodArn)
 	if err != nil {
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
@@ -166,8 +183,16 @@ type statement struct {
 	Action, Effect, Resource string
 }
 
+// anonymousID is who needs no key. It is no key's id and can own none.
+const anonymousID = "anonymous"
+
+const noScopes = "-"
+
 // allowed is for the integration. An unlimited key has no numbers.
 type allowed struct {
+	// ScopeHeader is Scopes, or "-" where there are none. API Gateway might leave a
+	// client's own header alone where it has nothing to put in its place.
+	ScopeHeader string             `json:"scopeHeader"`
 	KeyID       string             `json:"keyId"`
 	UserID      string             `json:"userId"`
 	Name        string             `json:"name"`
@@ -193,8 +218,9 @@ type usage struct {
 }
 
 func allow(arn string, v apikey.Verdict) *response {
-	return answer("Allow", arn, v, allowed{
-		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: strings.Join(v.Key.Scopes, " "),
+	scopes := strings.Join(v.Key.Scopes, " ")
+	return answer("Allow", arn, v.Key.ID, allowed{
+		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: scopes, ScopeHeader: cmp.Or(scopes, noScopes),
 		Environment: v.Key.Environment, Internal: v.Key.Internal, Unlimited: v.Key.Unlimited, usage: usageOf(v),
 	})
 }
@@ -204,14 +230,14 @@ func deny(arn string, v apikey.Verdict) *response {
 	if v.Code == apikey.CodeQuotaExceeded {
 		code = "insufficient_quota"
 	}
-	return answer("Deny", arn, v, denied{
+	return answer("Deny", arn, v.Key.ID, denied{
 		Code: code, Message: v.Message(), usage: usageOf(v), RetryAfter: int64(v.RetryAfter / time.Second),
 	})
 }
 
-func answer(effect, arn string, v apikey.Verdict, context any) *response {
+func answer(effect, arn, principal string, context any) *response {
 	return &response{
-		PrincipalID: v.Key.ID,
+		PrincipalID: principal,
 		PolicyDocument: policy{
 			Version:   "2012-10-17",
 			Statement: [1]statement{{Action: "execute-api:Invoke", Effect: effect, Resource: arn}},

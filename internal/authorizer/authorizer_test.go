@@ -90,11 +90,11 @@ func TestTheEventsAreAnswered(t *testing.T) {
 	}{
 		{"authorizer-allow.json", verdict(apikey.CodeValid), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","environment":"live","internal":false,
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,
 			"limit":5,"remaining":4,"reset":1795521661}}`},
 		{"authorizer-allow.json", unlimited, `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","environment":"live","internal":false,"unlimited":true}}`},
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,"unlimited":true}}`},
 		{"authorizer-deny.json", verdict(apikey.CodeRateLimited), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
 			"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.","limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}}`},
@@ -244,6 +244,48 @@ func TestRoutesAskForScopes(t *testing.T) {
 		if _, err := authorizer.New(authorizer.Options{RouteScopes: wrong}); err == nil {
 			t.Errorf("rule %q is accepted", wrong)
 		}
+	}
+}
+
+func TestPublicPathsNeedNoKey(t *testing.T) {
+	for _, c := range []struct {
+		paths, route string
+		public       bool
+	}{
+		{"/health,/docs", "GET/health", true}, {"/health,/docs", "POST/docs", true}, {"/health,/docs", "GET/docs/x", false},
+		{" /docs/* ,,", "GET/docs/x/y", true}, {"/docs/*", "GET/docs", false}, {"/*", "GET/", true}, {"/", "GET/", true},
+		{"/docs/*", "GET/docs/../keys", false}, {"/docs/*", "GET/docs/%2e%2e/keys", false}, {"", "GET/health", false},
+	} {
+		j := &judge{verdict: apikey.Verdict{Code: apikey.CodeMissing}}
+		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.PublicPaths, o.RouteScopes = c.paths, "GET /x=y" })
+		answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/`+c.route+`"}`))
+		if c.public {
+			const want = `{"principalId":"anonymous","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"arn"}]},
+				"context":{"keyId":"anonymous","userId":"anonymous","name":"anonymous","scopes":"","scopeHeader":"-","environment":"","internal":false}}`
+			if err != nil || cmp.Diff(decode(t, []byte(want)), decode(t, bytes.Replace(answer, []byte("arn:aws:execute-api:r:1:a/stage/"+c.route), []byte("arn"), 1))) != "" {
+				t.Errorf("%s with %q public: %s, %v", c.route, c.paths, answer, err)
+			}
+		} else if err == nil || err.Error() != "Unauthorized" {
+			t.Errorf("%s with %q public: %s, %v", c.route, c.paths, answer, err)
+		}
+	}
+	for _, wrong := range []string{"health", "/a*b", "*"} {
+		if _, err := authorizer.New(authorizer.Options{PublicPaths: wrong}); err == nil || !strings.Contains(err.Error(), "PUBLIC_PATHS") {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+}
+
+func TestAnybodyIsLetInOnlyIfTheConfigurationSaysSo(t *testing.T) {
+	var log bytes.Buffer
+	j := &judge{verdict: verdict(apikey.CodeValid)}
+	a := newAuthorizer(t, j, &log, func(o *authorizer.Options) { o.Anonymous = true })
+	if !strings.Contains(log.String(), "REQUIRE_AUTH") {
+		t.Errorf("it starts without a word: %s", log.String())
+	}
+	answer, err := a.Invoke(t.Context(), read(t, "authorizer-allow.json"))
+	if err != nil || !bytes.Contains(answer, []byte(`"keyId":"anonymous"`)) || !bytes.Contains(answer, []byte(`"Allow"`)) {
+		t.Errorf("%s, %v", answer, err)
 	}
 }
 

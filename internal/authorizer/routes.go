@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"latchkey/internal/apikey"
@@ -32,22 +33,46 @@ func parseRoutes(text string) (routes, error) {
 		pattern, scope, ok := strings.Cut(part, "=")
 		r := rule{scope: strings.TrimSpace(scope)}
 		if !ok || r.scope != "" && !apikey.ValidScope(r.scope) {
-			return nil, fmt.Errorf("route scopes: %q is not of the form METHOD /path=scope", part)
+			return nil, fmt.Errorf("%q is not of the form METHOD /path=scope", part)
 		}
 		fields := strings.Fields(pattern)
 		if len(fields) == 2 && fields[0] != "*" {
 			r.method = strings.ToUpper(fields[0])
 		}
 		if len(fields) < 1 || len(fields) > 2 {
-			return nil, fmt.Errorf("route scopes: %q is not of the form METHOD /path=scope", part)
+			return nil, fmt.Errorf("%q is not of the form METHOD /path=scope", part)
 		}
 		r.path, r.prefix = strings.CutSuffix(fields[len(fields)-1], "*")
 		if r.path != "" && r.path[0] != '/' || r.path == "" && !r.prefix || strings.Contains(r.path, "*") {
-			return nil, fmt.Errorf("route scopes: the path of %q must begin with / and may end in *", part)
+			return nil, fmt.Errorf("the path of %q must begin with / and may end in *", part)
 		}
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+// parsePaths reads "/health,/docs/*".
+func parsePaths(text string) (routes, error) {
+	var all routes
+	for path := range strings.SplitSeq(text, ",") {
+		path = strings.TrimSpace(path)
+		if path == "" {
+			continue
+		}
+		r := rule{}
+		r.path, r.prefix = strings.CutSuffix(path, "*")
+		if !strings.HasPrefix(r.path, "/") || strings.Contains(r.path, "*") {
+			return nil, fmt.Errorf("%q must begin with / and may end in *", path)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// cover reports whether one of the rules is for the route behind a method ARN.
+func (rs routes) cover(methodArn string) bool {
+	method, path, ok := routeOf(methodArn)
+	return ok && slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, path) })
 }
 
 var errNoRule = errors.New("no rule for the route")
@@ -59,16 +84,8 @@ func (rs routes) scope(methodArn string) (string, error) {
 	if len(rs) == 0 {
 		return "", nil
 	}
-	// arn:aws:execute-api:region:account:api/stage/METHOD/path
-	parts := strings.SplitN(methodArn, "/", 4)
-	if len(parts) < 3 {
-		return "", errNoRule
-	}
-	method, path := parts[2], "/"
-	if len(parts) == 4 {
-		path += parts[3]
-	}
-	if ambiguous(path) {
+	method, path, ok := routeOf(methodArn)
+	if !ok {
 		return "", errNoRule
 	}
 	var best *rule
@@ -81,6 +98,20 @@ func (rs routes) scope(methodArn string) (string, error) {
 		return "", errNoRule
 	}
 	return best.scope, nil
+}
+
+// routeOf reads arn:aws:execute-api:region:account:api/stage/METHOD/path. A path
+// that is not what it looks like is not read.
+func routeOf(methodArn string) (method, path string, ok bool) {
+	parts := strings.SplitN(methodArn, "/", 4)
+	if len(parts) < 3 {
+		return "", "", false
+	}
+	path = "/"
+	if len(parts) == 4 {
+		path += parts[3]
+	}
+	return parts[2], path, !ambiguous(path)
 }
 
 func (r *rule) matches(method, path string) bool {

@@ -42,6 +42,10 @@ type Config struct {
 
 	// RouteScopes says which scope a route asks for: "POST /tts/*=tts;*=".
 	RouteScopes string `env:"ROUTE_SCOPES"`
+	// PublicPaths need no key: "/health,/docs/*".
+	PublicPaths string `env:"PUBLIC_PATHS" envDefault:"/health,/docs,/openapi.json"`
+	// RequireAuth false lets everybody in as anonymous.
+	RequireAuth bool `env:"REQUIRE_AUTH" envDefault:"true"`
 	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
 	TrustedProxyHops int `env:"TRUSTED_PROXY_HOPS" envDefault:"0"`
 	// QueryAPIKey allows a key to stand in the query as api_key.

@@ -22,7 +22,8 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, QueryAPIKey: true,
-		Environments:      []apikey.Environment{apikey.Live, apikey.Test},
+		Environments: []apikey.Environment{apikey.Live, apikey.Test},
+		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
 		RateLimitRequests: 60, RateLimitWindow: config.Duration(time.Minute),
 		UpstreamCache: config.Duration(5 * time.Minute), UpstreamWait: config.Duration(5 * time.Second),
 	}
@@ -39,6 +40,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"API_KEYS": {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},
+		"REQUIRE_AUTH":       {"perhaps"},
 		"UPSTREAM_CACHE_TTL": {"-1", "48h"}, "UPSTREAM_TIMEOUT": {"0", "1h"},
 	} {
 		for _, value := range values {

@@ -36,7 +36,7 @@ func load(t testing.TB, change ...string) (*devstack.Template, error) {
 	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return devstack.LoadTemplate(path)
+	return devstack.LoadTemplate(path, nil)
 }
 
 func TestWhatTheLocalStackWouldNotHonourIsRefused(t *testing.T) {

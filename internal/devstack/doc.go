@@ -21,6 +21,9 @@
 //     MISSING_AUTHENTICATION_TOKEN.
 //   - It caches authorizer answers, checks identity sources, and knows TOKEN authorizers, usage plans, binary media
 //     types, models, mappings and stage variables. A template that asks for one of these is refused.
+//   - An API behind it (http_proxy) is sent User-Agent AmazonAPIGateway_<id>, bodies of at most 10 MB, as text unless their
+//     type is a binary media type, and has 15 minutes to answer, 5 of which may be idle; here bodies are passed on as they
+//     are and a stream may be idle for as long as it likes.
 //   - A policy may have conditions, NotAction and NotResource; here they are an AUTHORIZER_CONFIGURATION_ERROR.
 //
 // Lambda:

@@ -172,6 +172,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		request.RequestContext.Authorizer = authorizer
+		for name, value := range authorizer {
+			variables["authorizer."+name] = value
+		}
+	}
+	if route.Backend != nil {
+		g.forward(w, r, route.Backend, body, parameters, variables)
+		return
 	}
 	if err := g.integrate(w, r.Context(), route.Function, proxyEvent{request, textOrNull(string(body)), false}); err != nil {
 		g.logger.Error("function failed", "requestId", id, "method", r.Method, "function", route.Function, "error", err)
@@ -379,17 +386,26 @@ func (g *Gateway) integrate(w http.ResponseWriter, ctx context.Context, function
 			merged[name] = append(merged[name], value)
 		}
 	}
-	for name, values := range merged {
-		switch name {
-		case "Connection", "Content-Length", "Transfer-Encoding":
-			continue
-		// An integration cannot set these on AWS, which shows who relies on them.
-		case "Date", "Server", "Www-Authenticate":
-			name = "X-Amzn-Remapped-" + name
-		}
+	for name, values := range remapped(merged) {
 		header[name] = values
 	}
 	w.WriteHeader(answer.StatusCode)
 	_, _ = w.Write(body) // a caller that has gone does not read it
 	return nil
+}
+
+// remapped are the headers of an integration as API Gateway passes them on: those
+// that only it may set are called otherwise, which shows who relies on them.
+func remapped(headers map[string][]string) map[string][]string {
+	passed := make(map[string][]string, len(headers))
+	for name, values := range headers {
+		switch name {
+		case "Connection", "Content-Length", "Transfer-Encoding":
+			continue
+		case "Date", "Server", "Www-Authenticate":
+			name = "X-Amzn-Remapped-" + name
+		}
+		passed[name] = values
+	}
+	return passed
 }

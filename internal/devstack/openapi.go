@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // The following types are what is honoured of an OpenAPI document with API Gateway's extensions; what is not listed is an
@@ -17,6 +18,7 @@ type openAPI struct {
 	} `yaml:"components"`
 	Paths            map[string]map[string]operation `yaml:"paths"` // by method
 	GatewayResponses map[string]GatewayResponse      `yaml:"x-amazon-apigateway-gateway-responses"`
+	BinaryMediaTypes noEffect                        `yaml:"x-amazon-apigateway-binary-media-types"`
 }
 
 type securityScheme struct {
@@ -34,10 +36,16 @@ type securityScheme struct {
 type operation struct {
 	Security    []map[string][]string `yaml:"security"`
 	Responses   noEffect              `yaml:"responses"`
+	Parameters  noEffect              `yaml:"parameters"`
 	Integration struct {
-		Type       string `yaml:"type"`
-		HTTPMethod string `yaml:"httpMethod"`
-		URI        string `yaml:"uri"`
+		Type         string            `yaml:"type"`
+		HTTPMethod   string            `yaml:"httpMethod"`
+		URI          string            `yaml:"uri"`
+		Parameters   map[string]string `yaml:"requestParameters"`
+		TransferMode string            `yaml:"responseTransferMode"`
+		Timeout      int               `yaml:"timeoutInMillis"`
+		Templates    noEffect          `yaml:"requestTemplates"` // of a mock
+		Responses    noEffect          `yaml:"responses"`        // of a mock
 	} `yaml:"x-amazon-apigateway-integration"`
 }
 
@@ -53,6 +61,10 @@ func (o openAPI) routes() ([]Route, error) {
 	var routes []Route
 	for path, methods := range o.Paths {
 		for method, operation := range methods {
+			// A preflight is answered as Cors says, which SAM makes a mock of.
+			if method == "options" && operation.Integration.Type == "mock" {
+				continue
+			}
 			route, err := operation.route(authorizers)
 			if err != nil {
 				return nil, fmt.Errorf("paths.%s.%s: %w", path, method, err)
@@ -73,15 +85,21 @@ func (o openAPI) routes() ([]Route, error) {
 }
 
 func (o operation) route(authorizers map[string]string) (Route, error) {
+	var route Route
+	var err error
+	i := o.Integration
+	switch {
 	// The invocation of a function is a POST whatever the method of the route.
-	if o.Integration.Type != "aws_proxy" || o.Integration.HTTPMethod != "POST" {
-		return Route{}, fmt.Errorf("the integration is %s by %s, only aws_proxy by POST is honoured", o.Integration.Type, o.Integration.HTTPMethod)
+	case i.Type == "aws_proxy" && i.HTTPMethod == "POST" && i.Parameters == nil && i.TransferMode == "" && i.Timeout == 0:
+		route.Function, err = invoked(i.URI)
+	case i.Type == "http_proxy" && i.HTTPMethod == "ANY":
+		route.Backend, err = newBackend(i.URI, i.Parameters, i.TransferMode == "STREAM", time.Duration(i.Timeout)*time.Millisecond)
+	default:
+		err = fmt.Errorf("%s by %s is not honoured, only plain aws_proxy by POST and http_proxy by ANY", i.Type, i.HTTPMethod)
 	}
-	function, err := invoked(o.Integration.URI)
 	if err != nil {
-		return Route{}, fmt.Errorf("the integration's uri: %w", err)
+		return Route{}, fmt.Errorf("the integration: %w", err)
 	}
-	route := Route{Function: function}
 	if len(o.Security) > 1 {
 		return Route{}, fmt.Errorf("security: %d alternatives, only one is honoured", len(o.Security))
 	}

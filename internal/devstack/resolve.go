@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -13,7 +14,7 @@ type resolver struct {
 	conditions map[string]*yaml.Node
 }
 
-func newResolver(root *yaml.Node) (resolver, error) {
+func newResolver(root *yaml.Node, given map[string]string) (resolver, error) {
 	var document struct {
 		Parameters map[string]struct {
 			Default yaml.Node `yaml:"Default"`
@@ -26,6 +27,13 @@ func newResolver(root *yaml.Node) (resolver, error) {
 	r := resolver{make(map[string]*yaml.Node), make(map[string]*yaml.Node)}
 	for name, p := range document.Parameters {
 		r.parameters[name] = &p.Default
+		if value, ok := given[name]; ok {
+			r.parameters[name] = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
+			delete(given, name)
+		}
+	}
+	for name := range given {
+		return resolver{}, fmt.Errorf("there is no parameter %s", name)
 	}
 	for name, c := range document.Conditions {
 		r.conditions[name] = &c
@@ -66,8 +74,29 @@ func (r resolver) resolve(node *yaml.Node) error {
 		*node = yaml.Node{Kind: value.Kind, Tag: value.Tag, Style: value.Style, Value: value.Value, Content: value.Content}
 		return nil
 	}
-	*node = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: node.Tag + " " + node.Value}
+	text := node.Tag + " " + node.Value
+	if node.Tag == "!Sub" {
+		text = r.substitute(node.Value)
+	}
+	*node = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: text}
 	return nil
+}
+
+var substitution = regexp.MustCompile(`\$\{([A-Za-z0-9]+)\}`)
+
+// substitute puts parameters into the text of a !Sub. With anything else in it, it
+// stays as it is.
+func (r resolver) substitute(text string) string {
+	done := substitution.ReplaceAllStringFunc(text, func(match string) string {
+		if value := r.parameters[match[2:len(match)-1]]; value != nil {
+			return value.Value
+		}
+		return match
+	})
+	if strings.Contains(done, "${") {
+		return "!Sub " + text
+	}
+	return done
 }
 
 // isNoValue says whether node is what takes a property out.

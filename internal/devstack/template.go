@@ -28,7 +28,8 @@ type Template struct {
 // Route is one method of one path. Path may have {name} segments and end in {name+}; Method may be ANY.
 type Route struct {
 	Method, Path string
-	Function     string // logical ID of the function behind it
+	Function     string // logical ID of the function behind it, or
+	Backend      *Backend
 	Authorizer   string // logical ID of the authorizer's function, empty for an open route
 }
 
@@ -94,24 +95,26 @@ const defaultTimeout = 3 * time.Second
 
 // LoadTemplate reads the SAM template at path. An unknown property of the API, of the OpenAPI document in it or of the
 // table is an error that names it.
-func LoadTemplate(path string) (*Template, error) {
+//
+// Parameters that are not given have their defaults.
+func LoadTemplate(path string, parameters map[string]string) (*Template, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read template: %w", err)
 	}
-	t, err := parseTemplate(text)
+	t, err := parseTemplate(text, parameters)
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", path, err)
 	}
 	return t, nil
 }
 
-func parseTemplate(text []byte) (*Template, error) {
+func parseTemplate(text []byte, parameters map[string]string) (*Template, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
 		return nil, err
 	}
-	r, err := newResolver(&root)
+	r, err := newResolver(&root, parameters)
 	if err != nil {
 		return nil, err
 	}

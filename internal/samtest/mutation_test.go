@@ -35,8 +35,13 @@ var mutants = []mutant{
 
 	{name: "a preflight wants a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +
 		"              x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{\"statusCode\":200}'}}\n", unseen: true},
-	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Content-Type'\"\n        AllowMethods: \"'GET,POST,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
-	{name: "a preflight forgets a method", old: "'GET,POST,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
+	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Content-Type'\"\n        AllowMethods: \"'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
+	{name: "a preflight forgets a method", old: "'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
+	{name: "an API behind it has no preflight", old: "              options:\n                responses:\n", new: "              x-options:\n                responses:\n", with: parameters{"BackendUrl": backend}},
+	{name: "an API behind it is open", old: "            - x-amazon-apigateway-any-method:\n                security: [{latchkey: []}]\n", new: "            - x-amazon-apigateway-any-method:\n", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "a client says who it is", old: "context.authorizer.userId", new: "method.request.header.X-User-Id", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "scopes that may be empty", old: "context.authorizer.scopeHeader", new: "context.authorizer.scopes", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "an answer that waits for its end", old: "                  responseTransferMode: STREAM\n", new: "", with: parameters{"BackendUrl": backend}},
 
 	{name: "misspelt response type", old: "          ACCESS_DENIED:\n", new: "          ACCESS_DENID:\n", unseen: true},
 	{name: "misspelt status", old: "            statusCode: !Ref DenyStatus\n", new: "            statusCod: !Ref DenyStatus\n"},

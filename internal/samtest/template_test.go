@@ -23,6 +23,8 @@ import (
 )
 
 const (
+	backend = "https://api.example.com/v1"
+
 	topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
 	key   = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 )
@@ -34,6 +36,7 @@ var deployments = map[string]parameters{
 		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "StageName": "v1",
 		"LogRetentionDays": "365", "Architecture": "x86_64",
 	},
+	"before an API of one's own":                      {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg"},
 	"a line for each request, the account has a role": {"AccessLog": "line", "AccountLogRole": "exists"},
 	"a role is not made for no log":                   {"AccessLog": "off", "AccountLogRole": "create"},
 }
@@ -65,13 +68,13 @@ func TestTheLinterHasNothingToSay(t *testing.T) {
 }
 
 func TestTheLocalStackServesTheSameRoutes(t *testing.T) {
-	template, err := devstack.LoadTemplate(filepath.Join(module, "template.yaml"))
+	template, err := devstack.LoadTemplate(filepath.Join(module, "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []route
 	for _, r := range template.Routes {
-		got = append(got, route(r))
+		got = append(got, route{r.Method, r.Path, r.Function, r.Authorizer})
 	}
 	if want := routesOfTheAPI(); !slices.Equal(sorted(got), want) {
 		t.Errorf("the local stack has\n%v, the API\n%v", got, want)
@@ -113,6 +116,18 @@ var effects = []effect{
 	{"ApiBurst", "10", nil, []any{"ApiStage", "MethodSettings", 0, "ThrottlingBurstLimit"}},
 	{"ValidateRate", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingRateLimit"}},
 	{"ValidateBurst", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingBurstLimit"}},
+	{"BackendUrl", backend, nil, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "uri"}},
+	{"BinaryMediaTypes", "audio/mpeg", parameters{"BackendUrl": backend}, []any{"Api", "Body", "x-amazon-apigateway-binary-media-types", 0}},
+	{"PublicPaths", "/docs/*", nil, variable(authorizer, "PUBLIC_PATHS")},
+	{"RequireAuth", "false", nil, variable(authorizer, "REQUIRE_AUTH")},
+	{"ApiKeys", "k1:a,k2:b", nil, variable(authorizer, "API_KEYS")},
+	{"InternalApiKey", "k3", nil, variable("ValidateFunction", "INTERNAL_API_KEY")},
+	{"RateLimitRequests", "7", nil, variable(authorizer, "RATE_LIMIT_REQUESTS")},
+	{"RateLimitWindow", "7", nil, variable(authorizer, "RATE_LIMIT_WINDOW")},
+	{"UpstreamUrl", "https://keys.example.com", nil, variable(authorizer, "UPSTREAM_URL")},
+	{"UpstreamPrefix", "acme_", nil, variable(authorizer, "UPSTREAM_PREFIX")},
+	{"UpstreamCacheTtl", "7", nil, variable(authorizer, "UPSTREAM_CACHE_TTL")},
+	{"UpstreamTimeout", "7", nil, variable("ValidateFunction", "UPSTREAM_TIMEOUT")},
 	{"AlarmTopicArn", topic, nil, []any{"SlowAlarm", "AlarmActions", 0}},
 	{"KmsKeyArn", key, nil, []any{"Table", "SSESpecification", "KMSMasterKeyId"}},
 	{"Tracing", "Active", nil, []any{authorizer, "TracingConfig", "Mode"}},
@@ -142,6 +157,9 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 		want := e.value
 		if e.parameter == "AccessLog" {
 			want = "${AccessLogs.Arn}"
+		}
+		if e.parameter == "BackendUrl" {
+			want += "/{proxy}"
 		}
 		if values[0] == values[1] || values[1] != want {
 			t.Errorf("%s: %q becomes %q, want %q", e.parameter, values[0], values[1], want)
@@ -193,7 +211,11 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"Freshness": {"", "1", "-1s", "1h", "soon"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
 		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c"},
 		"QueryApiKey": {"yes", ""}, "Environments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
-		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"},
+		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
+		"RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
+		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"}, "ApiKeys": {"a b:c"}, "InternalApiKey": {"a b", "a,b"},
+		"BinaryMediaTypes": {"audio"},
+		"DenyStatus":       {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"},
 		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
 		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
 	} {
@@ -216,8 +238,14 @@ func takes(t testing.TB, parameter any, value string) bool {
 	if values := at(parameter, "AllowedValues"); values != nil && !slices.Contains(oneOrMore(values), value) {
 		return false
 	}
-	if pattern := text(parameter, "AllowedPattern"); pattern != "" && !regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(value) {
-		return false
+	items := []string{value}
+	if text(parameter, "Type") == "CommaDelimitedList" {
+		items = strings.Split(value, ",")
+	}
+	for _, item := range items {
+		if pattern := text(parameter, "AllowedPattern"); pattern != "" && !regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(item) {
+			return false
+		}
 	}
 	if text(parameter, "Type") != "Number" {
 		return true

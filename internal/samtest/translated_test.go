@@ -124,12 +124,13 @@ func deploy(j job, tr translation) (s *stack, err error) {
 			s, err = nil, fmt.Errorf("CloudFormation: %v", cause)
 		}
 	}()
-	e := evaluator{values: parameters{"AWS::NoValue": ""}, conditions: map[string]any{}}
+	e := evaluator{values: parameters{"AWS::NoValue": ""}, lists: map[string]bool{}}
 	for name, p := range section(tr.Translated, "Parameters") {
 		e.values[name] = fmt.Sprint(p.(map[string]any)["Default"])
 		if value, given := j.Parameters[name]; given {
 			e.values[name] = value
 		}
+		e.lists[name] = text(p, "Type") == "CommaDelimitedList"
 	}
 	e.conditions = section(tr.Translated, "Conditions")
 	s = &stack{Parameters: e.values, Local: tr.Local, Source: j.Template}
@@ -162,6 +163,7 @@ func convert(from, into any) {
 
 type evaluator struct {
 	values     parameters
+	lists      map[string]bool // the parameters that are
 	conditions map[string]any
 }
 
@@ -205,6 +207,13 @@ func (e evaluator) call(name string, argument any) any {
 	case "Ref":
 		if argument == "AWS::NoValue" {
 			return noValue{}
+		}
+		if name := argument.(string); e.lists[name] {
+			list := []any{}
+			for item := range strings.SplitSeq(e.values[name], ",") {
+				list = append(list, item)
+			}
+			return list
 		}
 		return e.placeholder("${" + argument.(string) + "}")
 	case "Fn::Sub":

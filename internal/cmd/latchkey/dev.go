@@ -39,6 +39,8 @@ type devConfig struct {
 	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
 	Template string           `env:"TEMPLATE" envDefault:"template.yaml"`
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
+	// BackendURL is what stands behind every path that is not latchkey's own.
+	BackendURL string `env:"BACKEND_URL"`
 }
 
 func devCommand() *cobra.Command {
@@ -56,6 +58,7 @@ when /health answers 200. All that it is told stands in the environment:
   DYNAMODB_ENDPOINT  an engine that runs already, instead of one of its own
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
+  BACKEND_URL        an API of yours to stand before: all other paths go to it
 
 and the functions' own variables, such as FRESHNESS; see the README.`,
 		Example: `  latchkey dev
@@ -73,7 +76,7 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 }
 
 func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) error {
-	template, err := devstack.LoadTemplate(d.Template)
+	template, err := devstack.LoadTemplate(d.Template, map[string]string{"BackendUrl": d.BackendURL})
 	if err != nil {
 		return err
 	}

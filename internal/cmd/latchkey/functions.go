@@ -24,7 +24,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
 		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			return authorizer.New(authorizer.Options{
-				Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes,
+				Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 			})
 		},

@@ -85,7 +85,7 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 		Endpoint: running.engine.Endpoint(),
 		Local:    true,
 	}
-	template, err := devstack.LoadTemplate(filepath.Join(running.root, "template.yaml"))
+	template, err := devstack.LoadTemplate(filepath.Join(running.root, "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// The stack before an API of somebody's, which tells what it was sent.
+func TestAGatewayBeforeAnAPI(t *testing.T) {
+	more := make(chan struct{})
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-From", "backend")
+		w.Header().Set("Server", "theirs")
+		switch r.URL.Path {
+		case "/base/stream":
+			_, _ = io.WriteString(w, "data: first\n\n")
+			w.(http.Flusher).Flush()
+			<-more
+			_, _ = io.WriteString(w, "data: second\n\n")
+		case "/base/teapot":
+			w.WriteHeader(http.StatusTeapot)
+			_, _ = w.Write([]byte{0, 255, 254})
+		default:
+			sum := sha256.Sum256(body)
+			_ = json.NewEncoder(w).Encode(map[string]any{
+				"method": r.Method, "path": r.URL.EscapedPath(), "query": r.URL.RawQuery, "headers": r.Header, "body": hex.EncodeToString(sum[:]),
+			})
+		}
+	}))
+	defer backend.Close()
+	s := start(t, t.TempDir(), "BACKEND_URL="+backend.URL+"/base", "ROUTE_SCOPES=POST /tts/*=tts;*=", "PUBLIC_PATHS=/open/*,/docs")
+	id, token := s.create(t, `{"userId":"u1","scopes":["stt"]}`)
+	_, bare := s.create(t, `{"userId":"u2"}`)
+	key := "X-API-Key: " + token
+	forged := []string{"X-User-Id: root", "x-key-id: root", "X-Scopes: keys:admin"}
+
+	sent := func(a answer) http.Header {
+		header := make(http.Header)
+		raw, _ := json.Marshal(a.json["headers"])
+		_ = json.Unmarshal(raw, &header)
+		return header
+	}
+	for _, c := range []struct {
+		method, path, token          string
+		status                       int
+		wantPath, user, keyID, scope string
+	}{
+		{"GET", "/", key, 200, "/base/", "u1", id, "stt"},
+		{"GET", "/v1/models?limit=2&x=%20", key, 200, "/base/v1/models", "u1", id, "stt"},
+		{"DELETE", "/a%20b/%E4?x", key, 200, "/base/a%20b/%E4", "u1", id, "stt"},
+		{"PUT", "/thing", "X-API-Key: " + bare, 200, "/base/thing", "u2", "", "-"},
+		{"GET", "/open/x", "Accept: */*", 200, "/base/open/x", "anonymous", "anonymous", "-"},
+		{"GET", "/docs", "Accept: */*", 200, "/base/docs", "anonymous", "anonymous", "-"},
+		{"GET", "/closed", "Accept: */*", 401, "", "", "", ""},
+		{"POST", "/tts/speak", key, 401, "", "", "", ""}, // a scope it has not
+		{"GET", "/api/v1/nothing-of-ours", key, 200, "/base/api/v1/nothing-of-ours", "u1", id, "stt"},
+	} {
+		a := s.send(t, c.method, c.path, "", append([]string{c.token}, forged...)...)
+		if a.status != c.status {
+			t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.text)
+			continue
+		}
+		if c.status != 200 {
+			continue
+		}
+		h := sent(a)
+		_, query, _ := strings.Cut(c.path, "?")
+		if a.json["path"] != c.wantPath || a.json["query"] != query || a.json["method"] != c.method {
+			t.Errorf("%s %s arrives as %v %v?%v", c.method, c.path, a.json["method"], a.json["path"], a.json["query"])
+		}
+		if len(h["X-User-Id"]) != 1 || h.Get("X-User-Id") != c.user || len(h["X-Scopes"]) != 1 || h.Get("X-Scopes") != c.scope ||
+			len(h["X-Key-Id"]) != 1 || c.keyID != "" && h.Get("X-Key-Id") != c.keyID {
+			t.Errorf("%s %s arrives with %v", c.method, c.path, h)
+		}
+		if a.header.Get("X-From") != "backend" || a.header.Get("Server") == "theirs" {
+			t.Errorf("%s %s is answered with %v", c.method, c.path, a.header)
+		}
+	}
+	if a := s.send(t, "GET", "/teapot", "", key); a.status != 418 || a.text != "\x00\xff\xfe" {
+		t.Errorf("an answer of bytes: %d %q", a.status, a.text)
+	}
+	body := bytes.Repeat([]byte{0, 255, 10, 13}, 100_000)
+	sum := sha256.Sum256(body)
+	if a := s.send(t, "POST", "/upload", string(body), key, "Content-Type: application/octet-stream"); a.json["body"] != hex.EncodeToString(sum[:]) {
+		t.Errorf("a body of bytes: %d %s", a.status, a.text)
+	}
+	if a := s.send(t, "OPTIONS", "/v1/models", "", "Origin: https://x", "Access-Control-Request-Method: PUT"); a.status != 200 || !strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "PUT") {
+		t.Errorf("a preflight: %d %v", a.status, a.header)
+	}
+	s.send(t, "POST", "/api/v1/whoami", "", key).isError(t, "a method that our own route has not", 404, "not_found")
+
+	// An answer arrives as it is made.
+	r, err := http.NewRequest("GET", s.url+"/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", token)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(response.Body)
+	if line, err := lines.ReadString('\n'); err != nil || line != "data: first\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	close(more)
+	if rest, err := io.ReadAll(lines); err != nil || string(rest) != "\ndata: second\n\n" {
+		t.Errorf("%q, %v", rest, err)
+	}
+	response.Body.Close()
+
+	backend.Close()
+	s.send(t, "GET", "/v1/models", "", key).isError(t, "when the API is gone", 504, "internal_error")
+}
+
+func TestAnybodyMayComeIn(t *testing.T) {
+	s := start(t, t.TempDir(), "REQUIRE_AUTH=false")
+	if n := strings.Count(s.log.String(), "REQUIRE_AUTH IS FALSE"); n != 1 {
+		t.Errorf("said %d times at start:\n%s", n, s.log)
+	}
+	for _, header := range []string{"Accept: */*", "X-API-Key: wrong", s.admin()} {
+		if a := s.send(t, "GET", "/api/v1/whoami", "", header); a.status != 200 || a.json["userId"] != "anonymous" || len(a.json["scopes"].([]any)) != 0 {
+			t.Errorf("%.14s: %d %s", header, a.status, a.text)
+		}
+		for _, path := range []string{"/api/v1/api-keys", "/api/v1/api-keys?userId=admin"} {
+			s.send(t, "GET", path, "", header).isError(t, path, 403, "insufficient_scope")
+		}
+		s.send(t, "POST", "/api/v1/api-keys", `{}`, header).isError(t, "create", 403, "insufficient_scope")
+	}
+}

@@ -1,0 +1,122 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Backend is an HTTP API that requests are passed on to.
+type Backend struct {
+	url     string            // may hold {name} of the path's parameters
+	path    map[string]string // {name} in url, to the name of the path's parameter
+	headers map[string]string // to a 'static' value or context.authorizer.name
+	flush   time.Duration
+	timeout time.Duration
+}
+
+// API Gateway's own time for an integration that is not streamed.
+const integrationTimeout = 29 * time.Second
+
+func newBackend(uri string, parameters map[string]string, stream bool, timeout time.Duration) (*Backend, error) {
+	b := &Backend{url: uri, path: make(map[string]string), headers: make(map[string]string), timeout: integrationTimeout}
+	if stream {
+		b.flush = -1
+	}
+	if timeout > 0 {
+		b.timeout = timeout
+	}
+	if u, err := url.Parse(strings.NewReplacer("{", "", "}", "").Replace(uri)); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("its uri %q is not that of an HTTP API", uri)
+	}
+	for to, from := range parameters {
+		variable, isContext := strings.CutPrefix(from, "context.")
+		_, static := unquote(from)
+		if header, ok := strings.CutPrefix(to, "integration.request.header."); ok && (static || isContext && isContextVariable(variable)) {
+			b.headers[header] = from
+			continue
+		}
+		name, toPath := strings.CutPrefix(to, "integration.request.path.")
+		parameter, fromPath := strings.CutPrefix(from, "method.request.path.")
+		if !toPath || !fromPath {
+			return nil, fmt.Errorf("its request parameter %s: %s is not honoured by the local stack", to, from)
+		}
+		b.path[name] = parameter
+	}
+	return b, nil
+}
+
+// target is where a request goes. Path parameters stay escaped as they came.
+func (b *Backend) target(parameters map[string]string, query string) (*url.URL, error) {
+	text := b.url
+	for name, parameter := range b.path {
+		text = strings.ReplaceAll(text, "{"+name+"}", parameters[parameter])
+	}
+	target, err := url.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	target.RawQuery = query
+	return target, nil
+}
+
+// forward passes a request on, and the answer back. A client's own headers of the
+// names that are set here go no further, whatever there is to put in their place.
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, body []byte, parameters, variables map[string]string) {
+	target, err := b.target(parameters, r.URL.RawQuery)
+	if err != nil {
+		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
+		return
+	}
+	// The time is for the beginning of an answer; one that is streamed may go on.
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	limit := time.AfterFunc(b.timeout, func() { cancel(context.DeadlineExceeded) })
+	defer limit.Stop()
+	r = r.WithContext(ctx)
+	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		r.Body = readCloser{bytes.NewReader(body)}
+	}
+	proxy := httputil.ReverseProxy{
+		FlushInterval: b.flush,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL, p.Out.Host = target, ""
+			p.SetXForwarded()
+			for name, value := range b.headers {
+				p.Out.Header.Del(name)
+				text, static := unquote(value)
+				if !static {
+					text = variables[strings.TrimPrefix(value, "context.")]
+				}
+				if text != "" {
+					p.Out.Header.Set(name, text)
+				}
+			}
+		},
+		ModifyResponse: func(response *http.Response) error {
+			limit.Stop()
+			response.Header = remapped(response.Header)
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			kind := "INTEGRATION_FAILURE"
+			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+				kind = "INTEGRATION_TIMEOUT"
+			}
+			g.logger.Error("the backend did not answer", "requestId", variables["requestId"], "method", r.Method, "error", err)
+			g.respond(w, kind, "Internal server error", variables)
+		},
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+type readCloser struct{ *bytes.Reader }
+
+func (readCloser) Close() error { return nil }
