@@ -12,6 +12,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
 )
 
@@ -112,6 +113,15 @@ func BenchmarkGate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if v, err := gate.Check(b.Context(), r); err != nil || !v.Valid() {
+				b.Fatal(v.Code, err)
+			}
+		}
+	})
+	b.Run("counted", func(b *testing.B) {
+		counted := metrics.Gate{Checker: gate, Recorder: metrics.New(metrics.Options{Now: time.Now})}
+		b.ReportAllocs()
+		for b.Loop() {
+			if v, err := counted.Check(b.Context(), r); err != nil || !v.Valid() {
 				b.Fatal(v.Code, err)
 			}
 		}
