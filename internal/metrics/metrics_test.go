@@ -203,6 +203,10 @@ func TestWhatIsAFailure(t *testing.T) {
 		if len(lines) != 1 || lines[0].root["code"] != c.verdict || lines[0].root[metrics.Failures] != c.failures {
 			t.Errorf("%s: %v", c.name, lines)
 		}
+		e.now, e.fails = e.now.Add(time.Minute), nil
+		if again := e.invoke(); again[0].root[metrics.Failures] != nil {
+			t.Errorf("%s: said twice", c.name)
+		}
 	}
 }
 
