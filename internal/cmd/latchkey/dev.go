@@ -39,6 +39,7 @@ type devConfig struct {
 	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
 	Template string           `env:"TEMPLATE" envDefault:"template.yaml"`
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
+	Access   bool             `env:"ACCESS_LOG" envDefault:"true"`
 }
 
 func devCommand() *cobra.Command {
@@ -56,6 +57,8 @@ when /health answers 200. All that it is told stands in the environment:
   DYNAMODB_ENDPOINT  an engine that runs already, instead of one of its own
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
+  ACCESS_LOG         a line on standard error for each request (true):
+                     time | key ID, or - | METHOD /path | status
 
 and the functions' own variables, such as FRESHNESS; see the README.`,
 		Example: `  latchkey dev
@@ -67,12 +70,12 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 				return usageError{err}
 			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
-			return d.run(c.Context(), c.OutOrStdout(), logger)
+			return d.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), logger)
 		},
 	}
 }
 
-func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) error {
+func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
 	template, err := devstack.LoadTemplate(d.Template)
 	if err != nil {
 		return err
@@ -129,6 +132,9 @@ func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) 
 	gateway, err := newGateway(ctx, template, c, logger)
 	if err != nil {
 		return err
+	}
+	if d.Access {
+		gateway = devstack.AccessLog(gateway, access, time.Now)
 	}
 	// A laptop has memory to spare, and a check lives too shortly to need collecting
 	// at once.
