@@ -13,10 +13,14 @@ import (
 	"latchkey/internal/authorizer"
 	"latchkey/internal/config"
 	"latchkey/internal/environment"
+	"latchkey/internal/metrics"
 )
 
+// service is what logs and metrics call this function.
+const service = "authorizer"
+
 func main() {
-	logger := lambdacontext.NewLogger()
+	logger := metrics.Log(lambdacontext.NewLogHandler(), service)
 	handler, err := build(context.Background(), logger)
 	if err != nil {
 		logger.Error("cannot start", "error", err)
@@ -34,8 +38,12 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return authorizer.New(authorizer.Options{
+	handler, err := authorizer.New(authorizer.Options{
 		Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
 		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

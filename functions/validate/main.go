@@ -14,10 +14,14 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/environment"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/metrics"
 )
 
+// service is what logs and metrics call this function.
+const service = "validate"
+
 func main() {
-	logger := lambdacontext.NewLogger()
+	logger := metrics.Log(lambdacontext.NewLogHandler(), service)
 	handler, err := build(context.Background(), logger)
 	if err != nil {
 		logger.Error("cannot start", "error", err)
@@ -35,7 +39,8 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
+	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
-	}), logger)), nil
+	}), logger))
+	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

@@ -197,15 +197,19 @@ func TestReadsAreFew(t *testing.T) {
 		{"an unknown id", unknown, 50, time.Millisecond, 1},
 		{"guesses at a known key, one read in 100 ms", forged, 50, 10 * time.Millisecond, 6},
 	} {
-		before := b.table.count()
+		before, hits := b.table.count(), g.MemoryHits()
 		for range c.times {
 			if _, err := g.Check(t.Context(), c.r); err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
 			b.clock.pass(c.every)
 		}
-		if got := b.table.count() - before; got > c.most {
+		got := b.table.count() - before
+		if got > c.most {
 			t.Errorf("%s: %d reads for %d checks, at most %d wanted", c.name, got, c.times, c.most)
+		}
+		if hits = g.MemoryHits() - hits; hits < int64(c.times-got) || hits > int64(c.times) {
+			t.Errorf("%s: %d memory hits for %d checks with %d reads", c.name, hits, c.times, got)
 		}
 	}
 }

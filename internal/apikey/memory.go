@@ -18,6 +18,7 @@ type memory struct {
 	aliases *simplelru.LRU[string, string]  // alias to id: it never changes
 	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
 	local   Instant                         // until when static keys are limited without the table
+	hits    int64
 }
 
 // found is one read of a key.
@@ -66,8 +67,11 @@ func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.
 	if !ok {
 		f.read, ok = g.memory.unknown.Get(id)
 	}
+	if ok = ok && now.since(f.read) < maxAge; ok {
+		g.memory.hits++
+	}
 	g.memory.mu.Unlock()
-	if ok && now.since(f.read) < maxAge {
+	if ok {
 		f.now = now.Wall
 		return f, nil
 	}
@@ -91,6 +95,14 @@ func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.
 	}
 	f.now = g.now(floor).Wall
 	return f, nil
+}
+
+// MemoryHits is how many reads of a key were saved by remembering it, or that
+// there is none: it only grows.
+func (g *Gate) MemoryHits() int64 {
+	g.memory.mu.Lock()
+	defer g.memory.mu.Unlock()
+	return g.memory.hits
 }
 
 // resolve returns the id behind an alias, or what is known of there being none.

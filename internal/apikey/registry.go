@@ -32,6 +32,9 @@ type Store interface {
 	// List returns up to limit of a user's keys, newest first, from after on; it
 	// may miss what changed in the last moments, and has no secrets in it.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*Key, error)
+	// Meters returns what is counted under each id; one that has no meter is left
+	// out. It reads strongly consistently.
+	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
 	// Recount counts a user's live keys anew and returns how many there are: keys
 	// that expired long ago leave without being counted down.
 	Recount(ctx context.Context, userID string, now time.Time) (int, error)
@@ -95,6 +98,8 @@ type Registry struct {
 	Random  io.Reader // fit for secrets
 	Now     func() time.Time
 	MaxKeys int // of one user, unless an admin makes them
+	// Static returns the keys that stand in no table; nil: there are none.
+	Static func(context.Context) ([]*Key, error)
 }
 
 // Create makes a key for userID (empty: the caller) and returns it with its

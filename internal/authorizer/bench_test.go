@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
 )
 
@@ -86,14 +88,18 @@ type floorEvent struct {
 func BenchmarkEventToPolicy(b *testing.B) {
 	gate, format, token := warm(b)
 	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
-	a, err := authorizer.New(authorizer.Options{Gate: gate, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler)})
+	recorder := metrics.New(metrics.Options{Now: time.Now})
+	a, err := authorizer.New(authorizer.Options{
+		Gate: metrics.Gate{Checker: gate, Recorder: recorder}, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
+	watched := recorder.Watch("authorizer", a, io.Discard)
 	b.Run("authorizer", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := a.Invoke(b.Context(), event); err != nil {
+			if _, err := watched.Invoke(b.Context(), event); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -116,6 +122,15 @@ func BenchmarkGate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if v, err := gate.Check(b.Context(), r); err != nil || !v.Valid() {
+				b.Fatal(v.Code, err)
+			}
+		}
+	})
+	b.Run("counted", func(b *testing.B) {
+		counted := metrics.Gate{Checker: gate, Recorder: metrics.New(metrics.Options{Now: time.Now})}
+		b.ReportAllocs()
+		for b.Loop() {
+			if v, err := counted.Check(b.Context(), r); err != nil || !v.Valid() {
 				b.Fatal(v.Code, err)
 			}
 		}

@@ -22,6 +22,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, QueryAPIKey: true,
+		Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
 		RateLimitRequests: 60, RateLimitWindow: config.Duration(time.Minute),

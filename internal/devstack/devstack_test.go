@@ -105,7 +105,7 @@ func TestTheTemplateSaysWhatStandsBehindTheAuthorizer(t *testing.T) {
 			t.Errorf("%s has authorizer %q", name, r.Authorizer)
 		}
 	}
-	if len(template.Routes) != 10 {
+	if len(template.Routes) != 11 {
 		t.Errorf("%d routes", len(template.Routes))
 	}
 	for _, i := range template.Table.GlobalSecondaryIndexes {
@@ -121,6 +121,7 @@ func TestTheTemplateSaysWhatStandsBehindTheAuthorizer(t *testing.T) {
 type stack struct {
 	authorize func(map[string]any) (any, error)
 	serve     func(events.APIGatewayProxyRequest) (any, error)
+	access    io.Writer // nil: nobody reads it
 }
 
 func (s *stack) start(t testing.TB) string {
@@ -140,7 +141,11 @@ func (s *stack) start(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(gateway)
+	handler := http.Handler(gateway)
+	if s.access != nil {
+		handler = devstack.AccessLog(gateway, s.access, func() time.Time { return time.Unix(1795521600, 999) })
+	}
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -160,6 +161,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := g.newRequest(r, id, resource.path, parameters)
 	if route.Authorizer != "" {
 		authorizer, err := g.authorize(r.Context(), route.Authorizer, request)
+		noteKey(r.Context(), cmp.Or(authorizer["keyId"], authorizer["principalId"]))
 		var refused *refusal
 		if errors.As(err, &refused) {
 			if refused.cause != nil {

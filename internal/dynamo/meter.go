@@ -126,6 +126,46 @@ func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
+// Meters reads a hundred at a time, which is as many as DynamoDB takes.
+func (t *Table) Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error) {
+	meters := make(map[string]ratelimit.Meter, len(ids))
+	for some := range slices.Chunk(ids, 100) {
+		var keys []item
+		for _, id := range some {
+			keys = append(keys, primaryKey(keyPartition(id), meterSort))
+		}
+		for attempt := 1; ; attempt++ {
+			out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+				t.name: {Keys: keys, ConsistentRead: aws.Bool(true)},
+			}})
+			if err != nil {
+				return nil, fmt.Errorf("get meters: %w", err)
+			}
+			for _, i := range out.Responses[t.name] {
+				pk, _ := i["pk"].(*types.AttributeValueMemberS)
+				if pk == nil {
+					continue
+				}
+				id := strings.TrimPrefix(pk.Value, keyPartition(""))
+				if meters[id], err = decodeMeter(i); err != nil {
+					return nil, fmt.Errorf("key %s: %w", id, err)
+				}
+			}
+			// What a busy table has left out is for us to ask for again.
+			if keys = out.UnprocessedKeys[t.name].Keys; len(keys) == 0 {
+				break
+			}
+			if attempt == collisions {
+				return nil, fmt.Errorf("get meters: %d were left out %d times", len(keys), attempt)
+			}
+			if err := pause(ctx, attempt); err != nil {
+				return nil, fmt.Errorf("get meters: %w", err)
+			}
+		}
+	}
+	return meters, nil
+}
+
 // decodeMeter reads a meter; no item is the zero Meter.
 func decodeMeter(i item) (ratelimit.Meter, error) {
 	var m ratelimit.Meter

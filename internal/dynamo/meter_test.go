@@ -3,6 +3,7 @@ package dynamo_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -111,6 +112,37 @@ func TestAMeterCountsByDayAndMonth(t *testing.T) {
 		if net := [3]int64{got.Net, got.DayNet, got.MonthNet}; net != step.net || got.Day != step.day || got.Month != step.day.Month() {
 			t.Fatalf("%s: %v on %d in %d", step.name, net, got.Day, got.Month)
 		}
+	}
+}
+
+func TestManyMetersAreReadAtOnce(t *testing.T) {
+	table := dynamotest.NewTable(t)
+	const many = 250
+	var ids []string
+	want := make(map[string]ratelimit.Meter)
+	for i := range many {
+		id := fmt.Sprintf("%016d", i)
+		if ids = append(ids, id); i%3 > 0 {
+			continue // it has none
+		}
+		if err := table.Touch(t.Context(), id, morning.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		want[id] = ratelimit.Meter{LastUsed: morning.Add(time.Duration(i) * time.Second)}
+	}
+	reads := table.Reads()
+	got, err := table.Meters(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if reads = table.Reads() - reads; reads > 20 {
+		t.Errorf("%d requests for %d meters", reads, many)
+	}
+	if none, err := table.Meters(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("of nobody: %v, %v", none, err)
 	}
 }
 

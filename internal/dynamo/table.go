@@ -24,6 +24,7 @@ type Table struct {
 	name   string
 	now    func() time.Time
 	ahead  *atomic.Int64
+	sent   *sent
 }
 
 // Options say where the table is.
@@ -75,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure DynamoDB: %w", err)
 	}
-	t := &Table{name: o.Name, now: o.Now, ahead: new(atomic.Int64)}
+	t := &Table{name: o.Name, now: o.Now, ahead: new(atomic.Int64), sent: new(sent)}
 	t.client = dynamodb.NewFromConfig(c, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)
@@ -86,6 +87,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		if o.Now != nil {
 			d.HTTPClient = dated{d.HTTPClient, o.Now, t.ahead}
 		}
+		d.HTTPClient = counted{d.HTTPClient, t.sent}
 		// DynamoDB Local's checksums of its own error answers are wrong.
 		d.DisableValidateResponseChecksum = o.Local
 	})

@@ -46,12 +46,20 @@ func (t *Table) transact(ctx context.Context, writes []types.TransactWriteItem) 
 		if !collided || attempt == collisions {
 			return nil, err
 		}
-		pause := time.NewTimer(time.Duration(attempt) * (10*time.Millisecond + rand.N(20*time.Millisecond)))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, ctx.Err()
+		if err := pause(ctx, attempt); err != nil {
+			return nil, err
 		}
+	}
+}
+
+// pause waits a little longer after each attempt.
+func pause(ctx context.Context, attempt int) error {
+	timer := time.NewTimer(time.Duration(attempt) * (10*time.Millisecond + rand.N(20*time.Millisecond)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
+	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/upstream"
 )
@@ -19,8 +20,9 @@ import (
 type Environment struct {
 	Table    *dynamo.Table
 	Format   apikey.Format
-	Gate     *apikey.Gate
+	Gate     metrics.Gate
 	Registry *apikey.Registry
+	Metrics  *metrics.Recorder
 }
 
 const (
@@ -56,23 +58,38 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 	if err != nil {
 		return nil, err
 	}
+	limiter := ratelimit.New(table, table.Now, remembered)
+	gate := apikey.NewGate(table, limiter, apikey.GateOptions{
+		Keyring:      secret.Keyring,
+		Static:       static,
+		Upstream:     up,
+		Local:        ratelimit.New(ratelimit.NewMemory(remembered), now, remembered),
+		Logger:       logger,
+		Freshness:    time.Duration(c.Freshness),
+		Patience:     patience,
+		Environments: c.Environments,
+		Clock:        apikey.ClockOf(now),
+		Remember:     remembered,
+	})
+	recorder := metrics.New(metrics.Options{
+		Now: now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Odometers: []metrics.Odometer{
+			{Metric: metrics.Reads, Read: table.Reads},
+			{Metric: metrics.Writes, Read: table.Writes},
+			{Metric: metrics.LeaseHits, Read: limiter.LeaseHits},
+			{Metric: metrics.MemoryHits, Read: gate.MemoryHits},
+		},
+	})
 	return &Environment{
-		Table:  table,
-		Format: format,
-		Gate: apikey.NewGate(table, ratelimit.New(table, table.Now, remembered), apikey.GateOptions{
-			Keyring:      secret.Keyring,
-			Static:       static,
-			Upstream:     up,
-			Local:        ratelimit.New(ratelimit.NewMemory(remembered), now, remembered),
-			Logger:       logger,
-			Freshness:    time.Duration(c.Freshness),
-			Patience:     patience,
-			Environments: c.Environments,
-			Clock:        apikey.ClockOf(now),
-			Remember:     remembered,
-		}),
+		Table:   table,
+		Format:  format,
+		Gate:    metrics.Gate{Checker: gate, Recorder: recorder},
+		Metrics: recorder,
 		Registry: &apikey.Registry{
 			Store: table, Hasher: secret.Hasher, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
+			Static: func(ctx context.Context) ([]*apikey.Key, error) {
+				keyring, err := secret.Keyring(ctx)
+				return append(static.Keys(), keyring.Static.Keys()...), err
+			},
 		},
 	}, nil
 }

@@ -75,6 +75,7 @@ func New(o Options) http.Handler {
 		DefaultFormat: "application/json",
 	})
 	a.registerKeys(h)
+	a.registerStats(h)
 	a.registerChecks(h)
 	a.registerService(h)
 	return a.guard(mux)

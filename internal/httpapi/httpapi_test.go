@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/ratelimit"
@@ -35,6 +36,7 @@ type service struct {
 	t        testing.TB
 	handle   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	registry *apikey.Registry
+	table    *dynamo.Table
 	log      bytes.Buffer
 	health   error
 	now      time.Time
@@ -48,7 +50,7 @@ type who map[string]any
 func newService(t testing.TB) *service {
 	t.Helper()
 	table := dynamotest.NewTable(t)
-	s := &service{t: t, now: noon}
+	s := &service{t: t, table: table, now: noon}
 	clock := func() time.Time { return s.now }
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
@@ -415,7 +417,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(operations) != 9 {
+	if len(operations) != 10 {
 		t.Errorf("%d operations: %v", len(operations), operations)
 	}
 }

@@ -47,6 +47,7 @@ type Limiter struct {
 
 	mu     sync.Mutex
 	memory *simplelru.LRU[string, *entry]
+	hits   int64
 }
 
 // entry is what is known of one id. The limiter's lock is held to touch it.
@@ -96,6 +97,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 		v := l.rules.view(&e.meter, terms, now)
 		if held >= n {
 			e.lease.tokens -= n
+			l.hits++
 			return Decision{Admitted: true, Usage: v.usage(&e.meter, terms, held-n)}, nil
 		}
 		if held == 0 {
@@ -135,6 +137,13 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 		}
 	}
 	return Decision{}, fmt.Errorf("spend: lost to others %d times", attempts)
+}
+
+// LeaseHits is how many calls of Take were admitted from memory: it only grows.
+func (l *Limiter) LeaseHits() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hits
 }
 
 // deny refuses n tokens, held of which need not be asked for, if they are not

@@ -57,8 +57,8 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 					list = append(list, at(h.now))
 				}
 			}
-			if d.Usage.Remaining != room {
-				rt.Fatalf("%d remain, want %d", d.Usage.Remaining, room)
+			if d.Usage.Remaining != room || d.Usage.Used != inWindow() {
+				rt.Fatalf("%d used and %d remain, want %d of %d", d.Usage.Used, d.Usage.Remaining, room, limit.Requests)
 			}
 			if peek := limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}); peek != d.Usage {
 				rt.Fatalf("peek %+v, take %+v", peek, d.Usage)
@@ -327,6 +327,31 @@ func TestAStoreThatFailsIsNoDenial(t *testing.T) {
 	d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: time.Minute}}, 1, time.Time{})
 	if !errors.Is(err, broken) || d.Admitted {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// Whatever is not written comes from a lease; what is held in one is not used.
+func TestALeaseSavesWrites(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	limiter := ratelimit.New(store, h.time, 10)
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Minute}}
+	for n := int64(1); n <= 1001; n++ {
+		d, err := limiter.Take(t.Context(), "k", terms, 1, time.Time{})
+		if err != nil || d.Admitted != (n <= 1000) {
+			t.Fatalf("request %d: %v, %v", n, d, err)
+		}
+		admitted := min(n, 1000)
+		if hits := limiter.LeaseHits(); hits != admitted-int64(store.spends) {
+			t.Fatalf("%d lease hits of %d admitted with %d writes", hits, admitted, store.spends)
+		}
+		if d.Usage.Used != admitted {
+			t.Fatalf("%d are used of %d admitted", d.Usage.Used, admitted)
+		}
+		h.now = h.now.Add(time.Millisecond)
+	}
+	if limiter.LeaseHits() < 900 {
+		t.Errorf("%d of 1000 came from a lease", limiter.LeaseHits())
 	}
 }
 

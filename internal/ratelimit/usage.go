@@ -5,7 +5,10 @@ import "time"
 // Usage is what may be said of a meter to whoever spends from it. It is about
 // the limit, or about the quota where that has refused.
 type Usage struct {
-	Limit     int64
+	Limit int64
+	// Used is how many tokens are in the window, without those that are held in a
+	// lease. What other environments hold counts as used.
+	Used      int64
 	Remaining int64 // never more than the truth at the last look at the meter
 	// Reset is when the window will be empty of what is now in it, in whole
 	// seconds.
@@ -23,6 +26,7 @@ func UsageOf(m Meter, terms Terms, now time.Time) Usage {
 func (v *view) usage(m *Meter, terms Terms, held int64) Usage {
 	u := Usage{
 		Limit:     terms.Limit.Requests,
+		Used:      v.inWindow - held,
 		Remaining: min(held+max(min(v.room, v.quota), 0), terms.Limit.Requests),
 		Reset:     v.now,
 	}

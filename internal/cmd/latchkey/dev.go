@@ -41,6 +41,7 @@ type devConfig struct {
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
 	// BackendURL is what stands behind every path that is not latchkey's own.
 	BackendURL string `env:"BACKEND_URL"`
+	Access     bool   `env:"ACCESS_LOG" envDefault:"true"`
 }
 
 func devCommand() *cobra.Command {
@@ -59,6 +60,8 @@ when /health answers 200. All that it is told stands in the environment:
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
   BACKEND_URL        an API of yours to stand before: all other paths go to it
+  ACCESS_LOG         a line on standard error for each request (true):
+                     time | key ID, or - | METHOD /path | status
 
 and the functions' own variables, such as FRESHNESS; see the README.`,
 		Example: `  latchkey dev
@@ -70,12 +73,12 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 				return usageError{err}
 			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
-			return d.run(c.Context(), c.OutOrStdout(), logger)
+			return d.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), logger)
 		},
 	}
 }
 
-func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) error {
+func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
 	template, err := devstack.LoadTemplate(d.Template, map[string]string{"BackendUrl": d.BackendURL})
 	if err != nil {
 		return err
@@ -140,11 +143,15 @@ func (d devConfig) run(ctx context.Context, out io.Writer, logger *slog.Logger) 
 		return err
 	}
 	go gateway.onHangup(ctx, logger)
+	var served http.Handler = gateway
+	if d.Access {
+		served = devstack.AccessLog(gateway, access, time.Now)
+	}
 	// A laptop has memory to spare, and a check lives too shortly to need collecting
 	// at once.
 	debug.SetGCPercent(800)
 	greet(out, listener.Addr().String(), token.Reveal(), s)
-	return serve(ctx, listener, gateway)
+	return serve(ctx, listener, served)
 }
 
 func (d devConfig) startEngine(ctx context.Context, s state, port int) (*engine.Engine, error) {

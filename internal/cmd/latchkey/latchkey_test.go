@@ -206,6 +206,10 @@ func TestTheStraightPath(t *testing.T) {
 			t.Fatalf("admin: %d %s", a.status, a.text)
 		}
 	}
+	stats := s.send(t, "GET", "/api/v1/api-keys/stats?userId=u1", "", s.admin())
+	if data, _ := stats.json["data"].([]any); len(data) != 1 || data[0].(map[string]any)["keyId"] != id || data[0].(map[string]any)["requests"] != 5.0 {
+		t.Errorf("stats: %d %s", stats.status, stats.text)
+	}
 	s.send(t, "GET", "/api/v1/nothing", "", s.admin()).isError(t, "an unknown route", 404, "not_found")
 	if err := s.end(syscall.SIGTERM); err != nil { // now all of its log is here
 		t.Errorf("SIGTERM: %v", err)
@@ -217,6 +221,9 @@ func TestTheStraightPath(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "code=rate_limited keyId="+id) || !strings.Contains(s.log.String(), "code=revoked_key keyId="+id) {
 		t.Errorf("refusals are not in the log:\n%s", s.log)
+	}
+	if !strings.Contains(s.log.String(), "Z | "+id+" | GET /api/v1/whoami | 200\n") || !strings.Contains(s.log.String(), "Z | "+id+" | GET /api/v1/whoami | 429\n") {
+		t.Errorf("requests have no access line:\n%s", s.log)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -29,6 +30,18 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 	}
 	if a := s.send(t, "GET", "/api/v1/api-keys", "", "X-API-Key: the-internal-key"); a.status != 403 {
 		t.Errorf("a static key manages keys: %d %s", a.status, a.text)
+	}
+
+	stats := s.send(t, "GET", "/api/v1/api-keys/stats", "", s.admin())
+	for i, want := range []string{"alice 2 0 false", "default 1 1 false", "internal 0 999999 true", "root 0 999999 false"} {
+		data, _ := stats.json["data"].([]any)
+		if len(data) != 4 {
+			t.Fatalf("stats: %d %s", stats.status, stats.text)
+		}
+		k := data[i].(map[string]any)
+		if got := fmt.Sprint(k["name"], " ", k["requests"], " ", k["remaining"], " ", k["internal"]); got != want {
+			t.Errorf("stats: %s, want %s", got, want)
+		}
 	}
 
 	path := filepath.Join(s.state, "secret.json")

@@ -1,0 +1,57 @@
+package devstack_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// lines are the calls of Write.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
+func TestEachRequestHasItsAccessLine(t *testing.T) {
+	s := &stack{access: make(lines, 1)}
+	url := s.start(t)
+	for _, c := range []struct {
+		method, path, keyID string
+		effect              string // empty: Unauthorized
+		status              int
+		want                string
+	}{
+		{"GET", "/api/v1/whoami", "k1", "Allow", 200, "k1 | GET /api/v1/whoami | 200"},
+		{"POST", "/api/v1/api-keys", "k1", "Allow", 201, "k1 | POST /api/v1/api-keys | 201"},
+		{"GET", "/api/v1/whoami", "", "Deny", 0, "k | GET /api/v1/whoami | 429"},
+		{"GET", "/api/v1/whoami", "", "", 0, "- | GET /api/v1/whoami | 401"},
+		{"GET", "/api/v1/whoami?api_key=canary", "k1", "Allow", 200, "k1 | GET /api/v1/whoami | 200"},
+		{"GET", "/api/v1/api-keys/a%0a%20%7C%20b", "k1", "Allow", 404, "k1 | GET /api/v1/api-keys/a%0a%20%7C%20b | 404"},
+		{"GET", "/api/v1/whoami", "a\nb", "Allow", 200, `a\nb | GET /api/v1/whoami | 200`},
+		{"GET", "/health", "", "", 200, "- | GET /health | 200"},
+		{"GET", "/health", "", "", 9000, "- | GET /health | 502"},
+		{"OPTIONS", "/api/v1/whoami", "", "", 0, "- | OPTIONS /api/v1/whoami | 200"},
+		{"GET", "/nothing?canary", "", "", 0, "- | GET /nothing | 404"},
+	} {
+		s.authorize = func(e map[string]any) (any, error) {
+			if c.effect == "" {
+				return nil, errors.New("Unauthorized")
+			}
+			context := map[string]any{}
+			if c.keyID != "" {
+				context["keyId"] = c.keyID
+			}
+			return policy(c.effect, e, context), nil
+		}
+		s.serve = func(events.APIGatewayProxyRequest) (any, error) {
+			return map[string]any{"statusCode": c.status}, nil
+		}
+		get(t, c.method, url+c.path)
+		if got, want := <-s.access.(lines), "2026-11-24T12:00:00Z | "+c.want+"\n"; got != want {
+			t.Errorf("%s %s: %q, want %q", c.method, c.path, got, want)
+		}
+	}
+}

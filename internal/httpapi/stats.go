@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+)
+
+type statsInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	UserID string `query:"userId" maxLength:"128" doc:"Another user's keys"`
+}
+
+type statsOutput struct {
+	Body struct {
+		Data       []Stats `json:"data" nullable:"false"`
+		NextCursor string  `json:"nextCursor,omitempty" doc:"There where another page may follow"`
+	}
+}
+
+// Stats is what a key spends.
+type Stats struct {
+	KeyID      string `json:"keyId"`
+	Name       string `json:"name"`
+	KeyPrefix  string `json:"keyPrefix" doc:"How the key begins, for people to recognise it"`
+	UserID     string `json:"userId"`
+	Internal   bool   `json:"internal"`
+	Unlimited  bool   `json:"unlimited,omitempty" doc:"The key has no limit; nobody counts its requests"`
+	Requests   int64  `json:"requests" doc:"What was admitted in the present window, and what the functions hold ready of it"`
+	Window     int64  `json:"window" doc:"Seconds"`
+	Limit      int64  `json:"limit" doc:"Requests in any interval as long as the window"`
+	Remaining  int64  `json:"remaining"`
+	LastUsedAt string `json:"lastUsedAt,omitempty" format:"date-time"`
+}
+
+func (a *api) registerStats(h huma.API) {
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "key-stats", Method: http.MethodGet, Path: keysPath + "/stats", Tags: []string{"keys"}, Security: protected(),
+		Summary:     "What a user's keys spend",
+		Description: "Needs keys:admin. Newest first; a key made in the last moments may be missing. What is said of each is exact.",
+	}, 400, 401, 403, 429, 503), a.stats)
+}
+
+func (a *api) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	records, next, err := a.Registry.Stats(ctx, p.caller(), apikey.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit})
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	out := &statsOutput{}
+	out.Body.Data, out.Body.NextCursor = []Stats{}, next
+	for _, r := range records {
+		out.Body.Data = append(out.Body.Data, a.statsOf(r))
+	}
+	return out, nil
+}
+
+func (a *api) statsOf(r apikey.Record) Stats {
+	k, l := r.Key, limitOf(r.Key)
+	s := Stats{
+		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal, Unlimited: k.Unlimited,
+		Window: l.Window, Limit: l.Requests, Remaining: l.Requests, LastUsedAt: stamp(r.Meter.LastUsed),
+	}
+	if !k.Unlimited {
+		u := a.Registry.UsageOf(r)
+		s.Requests, s.Remaining = u.Used, u.Remaining
+	}
+	return s
+}

@@ -1,0 +1,41 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+
+	"latchkey/internal/apikey"
+)
+
+// Checker is what judges; see [apikey.Gate].
+type Checker interface {
+	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
+}
+
+// unavailable is the code of what could not be decided.
+const unavailable = "unavailable"
+
+// Gate judges as another one does, and counts the verdicts.
+type Gate struct {
+	Checker  Checker
+	Recorder *Recorder
+}
+
+// Check judges a request. A question that cannot be answered because it is wrong
+// has no verdict.
+func (g Gate) Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error) {
+	begun := g.Recorder.options.Now()
+	v, err := g.Checker.Check(ctx, r)
+	code := string(v.Code)
+	if err != nil {
+		code = unavailable
+	}
+	if !errors.Is(err, apikey.ErrInvalid) {
+		took := g.Recorder.options.Now().Sub(begun)
+		g.Recorder.mu.Lock()
+		g.Recorder.verdicts[code]++
+		g.Recorder.latency.add(took)
+		g.Recorder.mu.Unlock()
+	}
+	return v, err
+}
