@@ -20,7 +20,7 @@ var variables = map[string]string{
 	"TABLE_NAME": "", "SECRET_ARN": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "ENVIRONMENTS": "Environments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey",
-	"PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
+	"SERVICE": "", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"API_KEYS": "ApiKeys", "INTERNAL_API_KEY": "InternalApiKey", "RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",
 	"UPSTREAM_URL": "UpstreamUrl", "UPSTREAM_PREFIX": "UpstreamPrefix", "UPSTREAM_CACHE_TTL": "UpstreamCacheTtl", "UPSTREAM_TIMEOUT": "UpstreamTimeout",
 }
@@ -63,6 +63,7 @@ func functionsSayAllThatMatters(s *stack, p *problems) {
 				p.add("%s: %s is %s", id, name, told[name])
 			}
 		}
+		p.equal(id+": what metrics call it", told["SERVICE"], "${AWS::StackName}-"+strings.ToLower(strings.TrimSuffix(id, "Function")))
 		p.equal(id+": table and secret", told["TABLE_NAME"]+told["SECRET_ARN"]+told["LATCHKEY_SECRET"], "${Table}${Secret}")
 		if _, ok := told["LATCHKEY_SECRET"]; !ok {
 			p.add("%s: sam local cannot be given a secret", id)
@@ -197,6 +198,14 @@ var series = map[string][]string{
 	"AWS/ApiGateway/5XXError":                 {"ApiName Stage"},
 }
 
+// services are what the functions call themselves: two stacks in one account count apart.
+func services() (all []string) {
+	for _, name := range []string{"authorizer", "validate", "keys"} {
+		all = append(all, "${AWS::StackName}-"+name)
+	}
+	return all
+}
+
 // metric checks that there is such a series. dimensions are names and values in turn.
 func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	functions := slices.Sorted(maps.Keys(s.of("AWS::Lambda::Function")))
@@ -211,7 +220,7 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 		functions[i] = "${" + f + "}"
 	}
 	values := map[string][]string{
-		"service": {"authorizer", "validate", "keys"}, "code": codes, "function_name": functions, "FunctionName": functions,
+		"service": services(), "code": codes, "function_name": functions, "FunctionName": functions,
 		"TableName": {"${Table}"}, "Operation": {"GetItem", "Query", "UpdateItem", "TransactWriteItems"},
 		"ApiName": {"${AWS::StackName}"}, "Stage": {s.Parameters["StageName"]},
 	}
@@ -290,7 +299,7 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 	p.equal("SlowAlarm: threshold", at(all["SlowAlarm"].Properties, "Threshold"), any(timeout*800))
 }
 
-var searched = regexp.MustCompile(`^SEARCH\('\{Latchkey,service,code\} MetricName="(\w+)" service="(\w+)"', 'Sum', 60\)$`)
+var searched = regexp.MustCompile(`^SEARCH\('\{Latchkey,service,code\} MetricName="(\w+)" service="([^"]+)"', 'Sum', 60\)$`)
 
 func dashboardShowsWhatThereIs(s *stack, p *problems) {
 	var board struct {
