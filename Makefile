@@ -1,4 +1,4 @@
-.PHONY: help run test sim bench picture fuzz lint build clean engine
+.PHONY: help run test clients sim bench picture fuzz lint build clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -81,6 +81,20 @@ $(SAM): Makefile
 	python3 -m venv .latchkey/sam
 	.latchkey/sam/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_CLI)
 	@touch $@
+
+# Clients of others, in a language of their own.
+OPENAI := 3.57.0
+CLIENTS := .latchkey/clients/bin/python
+
+$(CLIENTS): Makefile
+	@command -v python3 >/dev/null || { echo "the clients need Python 3 with venv"; exit 1; }
+	@mkdir -p .latchkey
+	python3 -m venv .latchkey/clients
+	.latchkey/clients/bin/pip install --quiet --disable-pip-version-check openai==$(OPENAI)
+	@touch $@
+
+clients: engine $(CLIENTS) ## clients of others against the local stack: openai's for Python
+	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
 
 # sam build calls these, one a function, with the folder to put bootstrap in.
 build-AuthorizerFunction: ; $(call bootstrap,authorizer)
