@@ -92,7 +92,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 	defer l.mu.Unlock()
 	e := l.entry(id)
 	e.demand.note(now)
-	for range attempts {
+	for attempt := range attempts {
 		held := e.lease.usable(terms, now)
 		v := l.rules.view(&e.meter, terms, now)
 		if held >= n {
@@ -108,9 +108,9 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			// Final, however old the view: it shows at least as much room as there is.
 			return d, nil
 		}
-		if e.meter.Window != 0 && now.After(expiry(e.meter.LastUsed, e.meter.Window, e.meter.Day)) {
+		if attempt == 0 && e.meter.Window != 0 && now.After(expiry(e.meter.LastUsed, e.meter.Window, e.meter.Day)) {
 			// The table may have forgotten it and begun another odometer, which would
-			// pass for this one once it has come as far.
+			// pass for this one once it has come as far. If it has not, it says so.
 			e.meter = Meter{}
 			v = l.rules.view(&e.meter, terms, now)
 		}

@@ -210,6 +210,27 @@ func TestAForgottenMeterIsNotTakenForItsSuccessor(t *testing.T) {
 	}
 }
 
+// It forgets when it comes to it, and until then the meter goes on.
+func TestAMeterThatMayBeForgottenAndIsNotGoesOn(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
+	for i, l := range []*ratelimit.Limiter{ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)} {
+		if i > 0 {
+			l.Observe("k", store.meter)
+		}
+		for range 2 {
+			if d, err := l.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || !d.Admitted {
+				t.Errorf("environment %d: %+v, %v", i, d, err)
+			}
+			h.now = store.expires.Add(time.Hour)
+		}
+	}
+	if store.meter.Used != 4 {
+		t.Errorf("the odometer stands at %d", store.meter.Used)
+	}
+}
+
 func TestHowManyTokensAreAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		name                  string
