@@ -35,6 +35,9 @@ type Store interface {
 	// Meters returns what is counted under each id; one that has no meter is left
 	// out. It reads strongly consistently.
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
+	// Usage returns what was recorded of a key's days from one to another, in
+	// their order.
+	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error)
 	// Recount counts a user's live keys anew and returns how many there are: keys
 	// that expired long ago leave without being counted down.
 	Recount(ctx context.Context, userID string, now time.Time) (int, error)

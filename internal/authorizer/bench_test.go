@@ -29,6 +29,7 @@ func (m memory) Meter(context.Context, string) (ratelimit.Meter, error) {
 	return ratelimit.Meter{}, nil
 }
 func (m memory) Rehash(context.Context, *apikey.Key, int, apikey.Secret) error { return nil }
+func (m memory) Record(context.Context, string, []ratelimit.DayUse) error      { return nil }
 func (m memory) Touch(context.Context, string, time.Time) error                { return nil }
 func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	return ratelimit.Meter{

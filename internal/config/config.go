@@ -40,6 +40,9 @@ type Config struct {
 	// MaxKeysPerUser is how many keys one user may hold that are not revoked.
 	MaxKeysPerUser int `env:"MAX_KEYS_PER_USER" envDefault:"20"`
 
+	// UsageDays is for how many days it is remembered what was used on a day.
+	UsageDays int `env:"USAGE_DAYS" envDefault:"400"`
+
 	// RouteScopes says which scope a route asks for: "POST /tts/*=tts;*=".
 	RouteScopes string `env:"ROUTE_SCOPES"`
 	// PublicPaths need no key: "/health,/docs/*".
@@ -117,6 +120,8 @@ func (c Config) check() error {
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
 	case c.Freshness < 0 || c.Freshness > Duration(time.Hour):
 		return errors.New("FRESHNESS must be between 0 and 1h")
+	case c.UsageDays < 1 || c.UsageDays > 400:
+		return errors.New("USAGE_DAYS must be between 1 and 400")
 	case c.MaxKeysPerUser < 1:
 		return errors.New("MAX_KEYS_PER_USER must be at least 1")
 	case c.TrustedProxyHops < 0 || c.TrustedProxyHops > 10:

@@ -22,7 +22,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, QueryAPIKey: true,
-		Function: "local", LogLevel: "INFO",
+		UsageDays: 400, Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
 		RateLimitRequests: 60, RateLimitWindow: config.Duration(time.Minute),
@@ -41,6 +41,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"API_KEYS": {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},
+		"USAGE_DAYS":         {"0", "401"},
 		"REQUIRE_AUTH":       {"perhaps"},
 		"UPSTREAM_CACHE_TTL": {"-1", "48h"}, "UPSTREAM_TIMEOUT": {"0", "1h"},
 	} {

@@ -5,6 +5,7 @@
 //	item     pk               sk      holds
 //	key      key#<id>         key     the record, with hashes and no token
 //	meter    key#<id>         meter   what the key spent
+//	usage    key#<id>         usage#<month>  what was used on each day that is over
 //	alias    alias#<hmac>     alias   the id of the key behind a foreign token
 //	counter  user#<user>      keys    how many keys a user holds
 //

@@ -90,8 +90,8 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	for _, slice := range s.Forget {
 		forget = append(forget, mark(slice))
 	}
-	if s.ForgetDay != 0 {
-		forget = append(forget, period(int64(s.ForgetDay)))
+	for _, day := range s.ForgetDays {
+		forget = append(forget, period(int64(day)))
 	}
 	if s.ForgetMonth != 0 {
 		forget = append(forget, period(s.ForgetMonth))
@@ -201,13 +201,16 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 			if err != nil {
 				return ratelimit.Meter{}, fmt.Errorf("decode meter: %s: %w", name, err)
 			}
-			// Those of older periods are removed with the first write of a new one.
-			if len(name) == len("q202611") && date > m.Month {
+			if len(name) == len("q20261124") {
+				m.Past = append(m.Past, ratelimit.DayMark{Day: ratelimit.Date(date), Net: n})
+			} else if date > m.Month { // that of an older one is removed with the first write of a new one
 				m.Month, m.MonthNet = date, n
-			} else if day := ratelimit.Date(date); len(name) == len("q20261124") && day > m.Day {
-				m.Day, m.DayNet = day, n
 			}
 		}
+	}
+	slices.SortFunc(m.Past, func(a, b ratelimit.DayMark) int { return cmp.Compare(a.Day, b.Day) })
+	if last := len(m.Past) - 1; last >= 0 {
+		m.Day, m.DayNet, m.Past = m.Past[last].Day, m.Past[last].Net, m.Past[:last]
 	}
 	slices.SortFunc(m.Marks, func(a, b ratelimit.Mark) int { return cmp.Compare(a.Slice, b.Slice) })
 	return m, nil

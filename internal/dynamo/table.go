@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -25,6 +26,8 @@ type Table struct {
 	now    func() time.Time
 	ahead  *atomic.Int64
 	sent   *sent
+
+	usageKept time.Duration
 }
 
 // Options say where the table is.
@@ -38,6 +41,8 @@ type Options struct {
 	// Now is the clock that is compared with the table's; nil: none is, and
 	// [Table.Now] must not be used.
 	Now func() time.Time
+	// UsageKept is how long what was used on a day is remembered; zero: 400 days.
+	UsageKept time.Duration
 	// Transport carries the requests; nil: the SDK's own.
 	Transport http.RoundTripper
 }
@@ -52,6 +57,9 @@ const (
 	attemptTimeout = 800 * time.Millisecond
 	maxBackoff     = 100 * time.Millisecond
 )
+
+// defaultUsageKept is as long as a meter with the marks of its last days lives.
+const defaultUsageKept = 400 * 24 * time.Hour
 
 // Open returns the table without speaking to it.
 func Open(ctx context.Context, o Options) (*Table, error) {
@@ -76,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure DynamoDB: %w", err)
 	}
-	t := &Table{name: o.Name, now: o.Now, ahead: new(atomic.Int64), sent: new(sent)}
+	t := &Table{usageKept: cmp.Or(o.UsageKept, defaultUsageKept), name: o.Name, now: o.Now, ahead: new(atomic.Int64), sent: new(sent)}
 	t.client = dynamodb.NewFromConfig(c, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)

@@ -76,6 +76,7 @@ func New(o Options) http.Handler {
 	})
 	a.registerKeys(h)
 	a.registerStats(h)
+	a.registerUsage(h)
 	a.registerChecks(h)
 	a.registerService(h)
 	return a.guard(mux)

@@ -76,7 +76,7 @@ func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
 	if err != nil {
 		return newError(http.StatusBadRequest, "", "The query cannot be read")
 	}
-	for _, name := range []string{"limit", "cursor", "status", "userId"} {
+	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to"} {
 		if values, ok := query[name]; ok && (len(values) > 1 || values[0] == "") {
 			return newError(http.StatusBadRequest, name, name+" must be given once and not be empty")
 		}

@@ -417,7 +417,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(operations) != 10 {
+	if len(operations) != 12 {
 		t.Errorf("%d operations: %v", len(operations), operations)
 	}
 }

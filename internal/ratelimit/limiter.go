@@ -18,6 +18,8 @@ type Store interface {
 	// [ErrStale]. A spend may be applied twice when a reply was lost and the
 	// store's transport tried again; nothing worse.
 	Spend(ctx context.Context, id string, s Spend) (Meter, error)
+	// Record notes what was used on days that are over. It may be done again.
+	Record(ctx context.Context, id string, days []DayUse) error
 	// Touch notes that id was used at a time, without spending.
 	Touch(ctx context.Context, id string, at time.Time) error
 }
@@ -56,6 +58,9 @@ type entry struct {
 	lease   lease
 	demand  demand
 	touched time.Time
+
+	recorded Date      // the newest day that is in the record
+	tried    time.Time // when it was last tried to put one there
 
 	// unused tokens are given back with the next write of the day they were
 	// handed out on.
@@ -113,6 +118,9 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			// pass for this one once it has come as far. If it has not, it says so.
 			e.meter = Meter{}
 			v = l.rules.view(&e.meter, terms, now)
+		}
+		if l.record(ctx, id, e, now) {
+			continue // others may have been here
 		}
 		if e.meter.Window != terms.Limit.Window && e.meter.Rev > terms.Rev {
 			return Decision{}, fmt.Errorf("spend: %w", ErrOldTerms)
@@ -182,7 +190,7 @@ func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v
 		}
 		ask = size(ask, n, e.demand.perSecond(v.now), f.end(k).Sub(v.now), room)
 	}
-	s := l.rules.plan(&e.meter, terms, v, ask, back)
+	s := l.rules.plan(&e.meter, terms, v, ask, back, e.recorded)
 	seen, err := l.unlocked(ctx, id, s)
 	now := l.time(floor)
 	if err != nil {
@@ -208,6 +216,29 @@ func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v
 	fresh.tokens -= n - held
 	e.keep(fresh, now)
 	return true, nil
+}
+
+// recordAgain is how long a failure to record is let rest.
+const recordAgain = time.Minute
+
+// record puts days that are over into the record, before the write that takes
+// their marks away. It does not matter who does it, nor how often, since marks do
+// not change; and they stay until it is done, so that a failure is nobody's
+// business. It gives up the lock, and reports whether it did.
+func (l *Limiter) record(ctx context.Context, id string, e *entry, now time.Time) bool {
+	past := e.meter.Past
+	if len(past) == 0 || past[len(past)-1].Day <= e.recorded || now.Sub(e.tried) < recordAgain {
+		return false
+	}
+	e.tried = now
+	days := e.meter.daysOver()
+	l.mu.Unlock()
+	err := l.store.Record(ctx, id, days)
+	l.mu.Lock()
+	if err == nil {
+		e.recorded = max(e.recorded, days[len(days)-1].Day)
+	}
+	return true
 }
 
 // unlocked spends without the lock, and has it again however that ends.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"latchkey/internal/ratelimit"
@@ -210,6 +211,60 @@ func TestAForgottenMeterIsNotTakenForItsSuccessor(t *testing.T) {
 	}
 }
 
+// What is used on a day is known exactly when it is over, at one write a day,
+// though environments die over it; and as it is while it lasts.
+func TestEachDaysUseIsRecordedOnce(t *testing.T) {
+	h := &hands{time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
+	store := &item{}
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Minute}}
+	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
+	used := make(map[ratelimit.Date]int64)
+	take := func(l *ratelimit.Limiter, n int64) {
+		t.Helper()
+		l.Observe("k", store.meter) // as the gate does
+		if d, err := l.Take(t.Context(), "k", terms, n, time.Time{}); err != nil || !d.Admitted {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		used[ratelimit.DateOf(h.now)] += n
+		h.now = h.now.Add(3 * time.Second) // no lease lives as long
+	}
+	failures := 0
+	for day := range 6 {
+		// On the third day nobody comes, on the fourth whoever comes first dies over it.
+		if day != 2 {
+			take(one, 3)
+			store.failRecord = day == 3
+			before := store.records
+			take(one, 1)
+			if store.failRecord {
+				failures = store.records - before
+			}
+			store.failRecord = false
+			for range 5 {
+				take(two, int64(day+1))
+			}
+			h.now = h.now.Add(time.Hour)
+			take(two, 1)
+			take(two, 1)
+			take(one, 1)
+		}
+		h.now = h.now.Truncate(24 * time.Hour).Add(36 * time.Hour)
+	}
+	daily := store.meter.Daily()
+	last := daily[len(daily)-1]
+	store.recorded[last.Day] = last.Used
+	if diff := cmp.Diff(used, store.recorded); diff != "" {
+		t.Errorf("used by day (-want +recorded):\n%s", diff)
+	}
+	// Four days are over.
+	if store.records != 4+failures {
+		t.Errorf("%d writes, of which %d were lost", store.records, failures)
+	}
+	if len(store.meter.Past) > 0 {
+		t.Errorf("%d marks are left", len(store.meter.Past))
+	}
+}
+
 // It forgets when it comes to it, and until then the meter goes on.
 func TestAMeterThatMayBeForgottenAndIsNotGoesOn(t *testing.T) {
 	h := &hands{morning}
@@ -340,7 +395,8 @@ func (c *contested) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratel
 	return ratelimit.Meter{Window: s.Window, Used: int64(c.tries), Newest: s.Slice, Marks: []ratelimit.Mark{{Slice: s.Slice}}}, ratelimit.ErrStale
 }
 
-func (c *contested) Touch(context.Context, string, time.Time) error { return nil }
+func (c *contested) Record(context.Context, string, []ratelimit.DayUse) error { return nil }
+func (c *contested) Touch(context.Context, string, time.Time) error           { return nil }
 
 func TestAStoreThatFailsIsNoDenial(t *testing.T) {
 	broken := errors.New("broken")

@@ -36,9 +36,12 @@ func (s *Memory) Spend(_ context.Context, id string, spend Spend) (Meter, error)
 	}
 	err := m.Apply(spend)
 	copied := *m
-	copied.Marks = slices.Clone(m.Marks)
+	copied.Marks, copied.Past = slices.Clone(m.Marks), slices.Clone(m.Past)
 	return copied, err
 }
+
+// Record see [Store]. Nobody would read it.
+func (s *Memory) Record(context.Context, string, []DayUse) error { return nil }
 
 // Touch see [Store].
 func (s *Memory) Touch(context.Context, string, time.Time) error { return nil }
@@ -61,7 +64,11 @@ func (m *Meter) Apply(s Spend) error {
 		m.Marks[at].Used = s.Base
 	}
 	slices.SortFunc(m.Marks, func(a, b Mark) int { return int(a.Slice - b.Slice) })
+	m.Past = slices.DeleteFunc(slices.Clone(m.Past), func(d DayMark) bool { return slices.Contains(s.ForgetDays, d.Day) })
 	if s.Day > m.Day {
+		if m.Day != 0 {
+			m.Past = append(m.Past, DayMark{m.Day, m.DayNet})
+		}
 		m.Day, m.DayNet = s.Day, m.Net
 	}
 	if s.Day.Month() > m.Month {

@@ -25,6 +25,15 @@ type Meter struct {
 	DayNet   int64
 	Month    int64
 	MonthNet int64
+	// Past are the days before Day whose marks are still there, oldest first: they
+	// are not yet known to be in the record of what was used.
+	Past []DayMark
+}
+
+// DayMark says where Net stood just before the first token of a day.
+type DayMark struct {
+	Day Date
+	Net int64
 }
 
 // Mark says where the odometer stood just before the first token of a slice. It
@@ -119,22 +128,25 @@ type Spend struct {
 	// month only ever get a mark if they have none.
 	Restart bool
 	Base    int64
-	// Forget are the slices whose marks no longer count; ForgetDay and
-	// ForgetMonth are periods that are over, or zero.
+	// Forget are the slices whose marks no longer count, ForgetDays days that are
+	// in the record; ForgetMonth is a month that is over, or zero.
 	Forget      []int64
-	ForgetDay   Date
+	ForgetDays  []Date
 	ForgetMonth int64
 }
 
-// keep is how long a meter outlives the last moment at which it matters.
-const keep = 48 * time.Hour
+// keep is how long a meter outlives the last moment at which it matters for a
+// limit: what was used on its last days stands nowhere else.
+const keep = 400 * 24 * time.Hour
 
 // plan is the write that would hand out n tokens and take back as many of those
 // given back as it can. The caller has seen that there is room for it.
 //
 // Others may have spent meanwhile, as long as what they took and what is asked
 // for both fit: no need to fail, and to try again, for that.
-func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64) Spend {
+//
+// Days up to recorded need no mark any more.
+func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64, recorded Date) Spend {
 	today := m.today(v.now)
 	window := terms.Limit.Window
 	net := n - min(n, back)
@@ -148,9 +160,13 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64) Spend {
 		// The first of its day. What the day before, or the month, used must be
 		// known exactly, so nobody may have spent since.
 		s.MaxUsed = m.Used
-		s.ForgetDay = m.Day
 		if m.Month != today.Month() {
 			s.ForgetMonth = m.Month
+		}
+	}
+	for _, past := range m.Past {
+		if past.Day <= recorded {
+			s.ForgetDays = append(s.ForgetDays, past.Day)
 		}
 	}
 	switch {

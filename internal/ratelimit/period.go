@@ -46,6 +46,39 @@ func DateOf(t time.Time) Date {
 // Month is written 202611.
 func (d Date) Month() int64 { return int64(d) / 100 }
 
+// start is when d begins.
+func (d Date) start() time.Time { return d.end(Day).AddDate(0, 0, -1) }
+
+// String writes it as 2026-11-24.
+func (d Date) String() string { return d.start().Format(time.DateOnly) }
+
+// DayUse is how many tokens were used on a day.
+type DayUse struct {
+	Day  Date
+	Used int64
+}
+
+// Daily is what the marks of a meter tell: of days that are over exactly, and of
+// the newest what was used so far, with what environments hold ready.
+func (m *Meter) Daily() []DayUse {
+	if m.Day == 0 {
+		return nil
+	}
+	return append(m.daysOver(), DayUse{m.Day, m.Net - m.DayNet})
+}
+
+func (m *Meter) daysOver() []DayUse {
+	var days []DayUse
+	for i, past := range m.Past {
+		until := m.DayNet
+		if i+1 < len(m.Past) {
+			until = m.Past[i+1].Net
+		}
+		days = append(days, DayUse{past.Day, until - past.Net})
+	}
+	return days
+}
+
 // Next is the day after d.
 func (d Date) Next() Date { return DateOf(d.end(Day)) }
 

@@ -14,19 +14,22 @@ import (
 // item is one meter in memory, behind a network that may be slow and lossy. What
 // a real table does is tested where the table is.
 type item struct {
-	mu       sync.Mutex
-	meter    ratelimit.Meter
-	random   *rand.Rand
-	delay    time.Duration    // at most, each way
-	lossy    float64          // share of requests, and of replies, that are lost
-	clock    func() time.Time // by which the meter expires; nil: never
-	expires  time.Time
-	edit     func(*ratelimit.Spend) // of every write
-	freezing float64                // share of replies that come after a freeze
-	spends   int
-	touches  int
-	err      error
-	onCommit func()
+	mu         sync.Mutex
+	meter      ratelimit.Meter
+	random     *rand.Rand
+	delay      time.Duration    // at most, each way
+	lossy      float64          // share of requests, and of replies, that are lost
+	clock      func() time.Time // by which the meter expires; nil: never
+	expires    time.Time
+	edit       func(*ratelimit.Spend) // of every write
+	freezing   float64                // share of replies that come after a freeze
+	spends     int
+	touches    int
+	records    int
+	recorded   map[ratelimit.Date]int64
+	failRecord bool
+	err        error
+	onCommit   func()
 }
 
 var errLost = errors.New("lost")
@@ -110,6 +113,22 @@ func (i *item) snapshot() ratelimit.Meter {
 	m := i.meter
 	m.Marks = slices.Clone(m.Marks)
 	return m
+}
+
+func (i *item) Record(_ context.Context, _ string, days []ratelimit.DayUse) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.records++
+	if i.failRecord {
+		return errLost
+	}
+	if i.recorded == nil {
+		i.recorded = make(map[ratelimit.Date]int64)
+	}
+	for _, d := range days {
+		i.recorded[d.Day] = d.Used
+	}
+	return nil
 }
 
 func (i *item) Touch(context.Context, string, time.Time) error {

@@ -20,7 +20,7 @@ var variables = map[string]string{
 	"TABLE_NAME": "", "SECRET_ARN": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "ENVIRONMENTS": "Environments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey",
-	"SERVICE": "", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
+	"SERVICE": "", "USAGE_DAYS": "UsageDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"API_KEYS": "ApiKeys", "INTERNAL_API_KEY": "InternalApiKey", "RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",
 	"UPSTREAM_URL": "UpstreamUrl", "UPSTREAM_PREFIX": "UpstreamPrefix", "UPSTREAM_CACHE_TTL": "UpstreamCacheTtl", "UPSTREAM_TIMEOUT": "UpstreamTimeout",
 }

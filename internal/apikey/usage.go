@@ -1,0 +1,127 @@
+package apikey
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"latchkey/internal/ratelimit"
+)
+
+// Days are the first and the last of some days, by UTC.
+type Days struct{ From, To time.Time }
+
+// MaxDays is how many days may be asked about at once.
+const MaxDays = 400
+
+func (d Days) check() error {
+	switch {
+	case d.To.Before(d.From):
+		return invalid("to", "must not be before from")
+	case d.To.Sub(d.From) >= MaxDays*24*time.Hour:
+		return invalid("from", "must be less than %d days before to", MaxDays)
+	}
+	return nil
+}
+
+// Usage returns what was used of a key on each of some days, those without use
+// left out: of days that are over exactly, but for what environments held that
+// died; of today what was used so far, with what environments hold ready.
+func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) ([]ratelimit.DayUse, error) {
+	if err := days.check(); err != nil {
+		return nil, err
+	}
+	record, err := r.Find(ctx, caller, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.usage(ctx, id, record.Meter, days)
+}
+
+func (r *Registry) usage(ctx context.Context, id string, m ratelimit.Meter, days Days) ([]ratelimit.DayUse, error) {
+	from, to := ratelimit.DateOf(days.From), ratelimit.DateOf(days.To)
+	recorded, err := r.Store.Usage(ctx, id, from, to)
+	if err != nil {
+		return nil, err
+	}
+	// A mark that is not recorded yet tells the same as the record.
+	by := make(map[ratelimit.Date]int64)
+	for _, d := range append(recorded, m.Daily()...) {
+		if d.Day >= from && d.Day <= to {
+			by[d.Day] = d.Used
+		}
+	}
+	return inOrder(by), nil
+}
+
+func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUse {
+	var all []ratelimit.DayUse
+	for _, day := range slices.Sorted(maps.Keys(by)) {
+		if by[day] > 0 {
+			all = append(all, ratelimit.DayUse{Day: day, Used: by[day]})
+		}
+	}
+	return all
+}
+
+// How many keys of a user are looked at, and how many at once.
+const (
+	maxUsageKeys = 1000
+	usageAtOnce  = 16
+)
+
+// UserUsage is that of all of a user's keys together, also of those that were
+// revoked, but not of those that were deleted.
+func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) ([]ratelimit.DayUse, error) {
+	if err := caller.may(ScopeRead); err != nil {
+		return nil, err
+	}
+	if err := days.check(); err != nil {
+		return nil, err
+	}
+	if userID == "" {
+		userID = caller.UserID
+	}
+	if userID != caller.UserID && !caller.Scopes.Admin() {
+		return nil, forbidden("userId", "must be your own")
+	}
+	keys, err := r.Store.List(ctx, userID, Position{}, maxUsageKeys+1)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	if len(keys) > maxUsageKeys {
+		return nil, invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
+	}
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	meters, err := r.Store.Meters(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read meters: %w", err)
+	}
+	var mu sync.Mutex
+	sum := make(map[ratelimit.Date]int64)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(usageAtOnce)
+	for _, id := range ids {
+		group.Go(func() error {
+			used, err := r.usage(ctx, id, meters[id], days)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, d := range used {
+				sum[d.Day] += d.Used
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return inOrder(sum), nil
+}

@@ -1,0 +1,83 @@
+package apikey_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// What is used on a day is told while it lasts and when it is over, of a key and
+// of all keys of a user together.
+func TestUsageByDay(t *testing.T) {
+	b := newBench(t)
+	b.registry.MaxKeys = 0
+	reader := func(k *apikey.Key) { k.Scopes = apikey.Scopes{apikey.ScopeRead} }
+	me, you, root := b.caller(t, "me", reader), b.caller(t, "you", reader), b.caller(t, "root", admin)
+	var ids []string
+	var requests []apikey.Request
+	for range 2 {
+		token := b.token(t)
+		k := b.issue(t, token, func(k *apikey.Key) { k.UserID, k.Limit = "me", ratelimit.Limit{Requests: 100, Window: time.Minute} })
+		ids, requests = append(ids, k.ID), append(requests, apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 2})
+	}
+	g := b.gate(time.Second)
+	check := func(which, times int) {
+		t.Helper()
+		for range times {
+			b.clock.pass(2 * time.Second)
+			if v, err := g.Check(t.Context(), requests[which]); err != nil || !v.Valid() {
+				t.Fatalf("%s, %v", v.Code, err)
+			}
+		}
+	}
+	days := apikey.Days{From: noon.Truncate(24 * time.Hour), To: noon.Truncate(24*time.Hour).AddDate(0, 0, 9)}
+	use := func(pairs ...int64) (all []ratelimit.DayUse) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, ratelimit.DayUse{Day: ratelimit.Date(pairs[i]), Used: pairs[i+1]})
+		}
+		return all
+	}
+	expect := func(what string, got []ratelimit.DayUse, err error, want []ratelimit.DayUse) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s (-want +got): %v\n%s", what, err, diff)
+		}
+	}
+	check(0, 3)
+	got, err := b.registry.Usage(t.Context(), me, ids[0], days)
+	expect("while the day lasts", got, err, use(20261124, 6))
+	b.clock.pass(24 * time.Hour)
+	got, err = b.registry.Usage(t.Context(), me, ids[0], days)
+	expect("on the day after", got, err, use(20261124, 6))
+	check(0, 2)
+	check(1, 1)
+	b.clock.pass(6 * 24 * time.Hour) // another month
+	check(0, 2)
+	got, err = b.registry.Usage(t.Context(), me, ids[0], days)
+	expect("in the next month", got, err, use(20261124, 6, 20261125, 4, 20261201, 4))
+	got, err = b.registry.Usage(t.Context(), me, ids[0], apikey.Days{From: days.From.AddDate(0, 0, 1), To: days.From.AddDate(0, 0, 1)})
+	expect("of one day", got, err, use(20261125, 4))
+	got, err = b.registry.UserUsage(t.Context(), me, "", days)
+	expect("of all my keys", got, err, use(20261124, 6, 20261125, 6, 20261201, 4))
+	got, err = b.registry.UserUsage(t.Context(), root, "me", days)
+	expect("of all their keys", got, err, use(20261124, 6, 20261125, 6, 20261201, 4))
+	got, err = b.registry.UserUsage(t.Context(), you, "", days)
+	expect("of nobody", got, err, nil)
+
+	if _, err := b.registry.Usage(t.Context(), you, ids[0], days); !errors.Is(err, apikey.ErrNotFound) {
+		t.Errorf("somebody else's key: %v", err)
+	}
+	if _, err := b.registry.UserUsage(t.Context(), you, "me", days); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("somebody else's keys: %v", err)
+	}
+	for _, wrong := range []apikey.Days{{From: days.To, To: days.From}, {From: days.From, To: days.From.AddDate(0, 0, 400)}} {
+		if _, err := b.registry.Usage(t.Context(), me, ids[0], wrong); !errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("%v: %v", wrong, err)
+		}
+	}
+}

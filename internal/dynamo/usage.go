@@ -1,0 +1,87 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/ratelimit"
+)
+
+// What was used on days that are over stands in one item a month and key:
+// usage#202611, with d24 for the 24th.
+const usageSort = "usage#"
+
+func usageMonth(month int64) string { return usageSort + strconv.FormatInt(month, 10) }
+
+func usageDay(day ratelimit.Date) string { return fmt.Sprintf("d%02d", int64(day)%100) }
+
+// Record notes what was used on days, one write for each month that they lie in:
+// as a rule one day is over, and it is one write.
+func (t *Table) Record(ctx context.Context, id string, days []ratelimit.DayUse) error {
+	for len(days) > 0 {
+		month := days[0].Day.Month()
+		update, names, values := "SET #ttl = :ttl", map[string]string{"#ttl": "ttl"}, item{}
+		for len(days) > 0 && days[0].Day.Month() == month {
+			name := usageDay(days[0].Day)
+			update += ", #" + name + " = :" + name
+			names["#"+name], values[":"+name] = name, number(days[0].Used)
+			days = days[1:]
+		}
+		end := time.Date(int(month/100), time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC)
+		values[":ttl"] = number(end.Add(t.usageKept).Unix())
+		_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &t.name, Key: primaryKey(keyPartition(id), usageMonth(month)),
+			UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		})
+		if err != nil {
+			return fmt.Errorf("record usage of key %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// Usage reads what was recorded of the days from one to another, in their order.
+func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error) {
+	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
+		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{
+			":pk": text(keyPartition(id)), ":from": text(usageMonth(from.Month())), ":to": text(usageMonth(to.Month())),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("query usage of key %s: %w", id, err)
+	}
+	if len(out.LastEvaluatedKey) > 0 {
+		return nil, errors.New("query usage: more than a page") // a month is 300 bytes
+	}
+	var days []ratelimit.DayUse
+	for _, i := range out.Items {
+		sk, _ := i["sk"].(*types.AttributeValueMemberS)
+		month, err := strconv.ParseInt(sk.Value[len(usageSort):], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+		}
+		for d := int64(1); d <= 31; d++ {
+			day := ratelimit.Date(month*100 + d)
+			value, ok := i[usageDay(day)]
+			if !ok || day < from || day > to {
+				continue
+			}
+			used, err := integer(value)
+			if err != nil {
+				return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+			}
+			days = append(days, ratelimit.DayUse{Day: day, Used: used})
+		}
+	}
+	return days, nil
+}

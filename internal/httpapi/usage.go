@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// DaysInput is also that of a key.
+type DaysInput struct {
+	From string `query:"from" maxLength:"10" doc:"The first day, such as 2026-11-01, by UTC; 29 days before the last where it is left out"`
+	To   string `query:"to" maxLength:"10" doc:"The last day; today where it is left out"`
+}
+
+type keyUsageInput struct {
+	IDInput
+	DaysInput
+}
+
+type userUsageInput struct {
+	UserID string `query:"userId" maxLength:"128" doc:"Another user's, for admins"`
+	DaysInput
+}
+
+type usageOutput struct {
+	Body struct {
+		Data  []DayUsage `json:"data" nullable:"false" doc:"Every day of those that were asked for"`
+		Total int64      `json:"total"`
+	}
+}
+
+// DayUsage is what was used on a day.
+type DayUsage struct {
+	Date     string `json:"date" format:"date"`
+	Requests int64  `json:"requests"`
+}
+
+const usageNote = " A day ends at midnight UTC. Days that are over are exact; today's number has in it what the functions hold ready. Unlimited keys are not counted."
+
+func (a *api) registerUsage(h huma.API) {
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "key-usage", Method: http.MethodGet, Path: keysPath + "/{id}/usage", Tags: []string{"keys"}, Security: protected(),
+		Summary: "What a key used each day", Description: "Needs keys:read." + usageNote,
+	}, 400, 401, 403, 404, 429, 503), a.keyUsage)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"}, Security: protected(),
+		Summary: "What a user's keys used each day", Description: "Needs keys:read. Deleted keys are left out." + usageNote,
+	}, 400, 401, 403, 429, 503), a.userUsage)
+}
+
+func (a *api) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	days, err := in.days(a.Now())
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	used, err := a.Registry.Usage(ctx, p.caller(), in.ID, days)
+	return a.usage(ctx, days, used, err)
+}
+
+func (a *api) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	days, err := in.days(a.Now())
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	used, err := a.Registry.UserUsage(ctx, p.caller(), in.UserID, days)
+	return a.usage(ctx, days, used, err)
+}
+
+func (a *api) usage(ctx context.Context, days apikey.Days, used []ratelimit.DayUse, err error) (*usageOutput, error) {
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	by := make(map[string]int64)
+	out := &usageOutput{}
+	for _, d := range used {
+		by[d.Day.String()] = d.Used
+		out.Body.Total += d.Used
+	}
+	out.Body.Data = []DayUsage{}
+	for day := days.From; !day.After(days.To); day = day.AddDate(0, 0, 1) {
+		date := day.Format(time.DateOnly)
+		out.Body.Data = append(out.Body.Data, DayUsage{Date: date, Requests: by[date]})
+	}
+	return out, nil
+}
+
+// defaultDays is how many days are told of when no first one is given.
+const defaultDays = 30
+
+func (in DaysInput) days(now time.Time) (apikey.Days, error) {
+	d := apikey.Days{To: now.UTC().Truncate(24 * time.Hour)}
+	var err error
+	if in.To != "" {
+		if d.To, err = date("to", in.To); err != nil {
+			return d, err
+		}
+	}
+	d.From = d.To.AddDate(0, 0, 1-defaultDays)
+	if in.From != "" {
+		d.From, err = date("from", in.From)
+	}
+	return d, err
+}
+
+func date(field, text string) (time.Time, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil || day.Year() < 1970 {
+		return time.Time{}, wrong(field, "must be a date such as 2026-11-24")
+	}
+	return day, nil
+}

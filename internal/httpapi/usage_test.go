@@ -1,0 +1,50 @@
+package httpapi_test
+
+import (
+	"testing"
+)
+
+func TestUsageIsToldForEveryDay(t *testing.T) {
+	s := newService(t)
+	me := s.caller("u1", "keys:read")
+	for _, c := range []struct {
+		path         string
+		status, days int
+		first, last  string
+	}{
+		{"/api/v1/usage", 200, 30, "2026-10-26", "2026-11-24"},
+		{"/api/v1/usage?from=2026-11-20&to=2026-11-22", 200, 3, "2026-11-20", "2026-11-22"},
+		{"/api/v1/usage?from=2026-11-24", 200, 1, "2026-11-24", "2026-11-24"},
+		{"/api/v1/usage?to=2026-03-01", 200, 30, "2026-01-31", "2026-03-01"},
+		{"/api/v1/usage?userId=u1", 200, 30, "2026-10-26", "2026-11-24"},
+		{"/api/v1/usage?userId=u2", 403, 0, "", ""},
+		{"/api/v1/usage?from=2026-11-25&to=2026-11-24", 400, 0, "to", ""},
+		{"/api/v1/usage?from=2025-01-01", 400, 0, "from", ""},
+		{"/api/v1/usage?from=yesterday", 400, 0, "from", ""},
+		{"/api/v1/usage?from=2026-11-31", 400, 0, "from", ""},
+		{"/api/v1/usage?to=", 400, 0, "to", ""},
+		{"/api/v1/usage?to=2026-11-24&to=2026-11-25", 400, 0, "to", ""},
+		{"/api/v1/api-keys/" + me["keyId"].(string) + "/usage?from=2026-11-24", 200, 1, "2026-11-24", "2026-11-24"},
+		{"/api/v1/api-keys/" + s.root["keyId"].(string) + "/usage", 404, 0, "id", ""},
+	} {
+		a := s.send(me, "GET", c.path, "")
+		if a.status != c.status {
+			t.Errorf("%s: %d %s", c.path, a.status, a.text)
+			continue
+		}
+		if c.status != 200 {
+			if param := a.json["error"].(map[string]any)["param"]; c.first != "" && param != c.first {
+				t.Errorf("%s: %v is to blame, want %s", c.path, param, c.first)
+			}
+			continue
+		}
+		data := a.json["data"].([]any)
+		if len(data) != c.days || a.json["total"] != 0.0 {
+			t.Errorf("%s: %d days, %v in all", c.path, len(data), a.json["total"])
+			continue
+		}
+		if first, last := data[0].(map[string]any)["date"], data[len(data)-1].(map[string]any)["date"]; first != c.first || last != c.last {
+			t.Errorf("%s: from %v to %v", c.path, first, last)
+		}
+	}
+}
