@@ -18,6 +18,9 @@ func (c Credential) Equal(other Credential) bool {
 	return c.code == other.code && c.public == other.public && c.token.Reveal() == other.token.Reveal()
 }
 
+// Missing reports whether there was nothing in any place.
+func (c Credential) Missing() bool { return c.code == CodeMissing }
+
 // Credential reads the places of a request where a token may stand. An empty
 // value is no value, and neither is a JWT, which belongs to the backend. The
 // same token twice is one token; two different ones are malformed, since nobody
@@ -26,7 +29,7 @@ func (f Format) Credential(values ...string) Credential {
 	found := Credential{code: CodeMissing}
 	for _, value := range values {
 		value = strings.Trim(value, " \t")
-		if value == "" || isJWT(value) {
+		if value == "" || IsJWT(value) {
 			continue
 		}
 		c := f.credential(value)
@@ -98,6 +101,8 @@ func FromAuthorization(value string) string {
 	return value
 }
 
-func isJWT(value string) bool {
+// IsJWT reports whether value has the form of a JSON Web Token, which is never a
+// key.
+func IsJWT(value string) bool {
 	return strings.HasPrefix(value, "eyJ") && strings.Count(value, ".") == 2
 }

@@ -156,12 +156,29 @@ func set[T any](field *T, to *T) {
 	}
 }
 
+// grantor is the most that a caller may grant: what the key has that it came
+// with or, without one, what users may.
+type grantor struct {
+	*Key
+	average bool // the limit bounds the average rate alone
+}
+
+func (g grantor) covers(l ratelimit.Limit) bool {
+	switch {
+	case g.Unlimited:
+		return true
+	case g.average:
+		return l.NoFaster(g.Limit)
+	}
+	return l.Within(g.Limit)
+}
+
 // inherit fills in what a new key was not given where the usual default would
-// reach beyond the key that grants it.
-func (c *Change) inherit(from *Key) {
+// reach beyond what its maker may grant.
+func (c *Change) inherit(from grantor) {
 	if c.Limit == nil && c.Unlimited == nil {
 		limit := DefaultLimit()
-		if !from.Unlimited && !limit.Within(from.Limit) {
+		if !from.covers(limit) {
 			limit = from.Limit
 		}
 		c.Limit = &limit
@@ -177,26 +194,26 @@ func (c *Change) inherit(from *Key) {
 	}
 }
 
-// within reports whether whoever holds own may grant c: nobody but an admin
-// grants more than they have.
-func (c Change) within(own *Key) error {
+// within reports whether own may grant c: nobody but an admin grants more than
+// they have.
+func (c Change) within(own grantor) error {
 	if c.Scopes != nil && !own.Scopes.AllowAll(*c.Scopes) {
-		return forbidden("scopes", "must be within the scopes of the key that grants them")
+		return forbidden("scopes", "must be within the scopes of whoever grants them")
 	}
 	if c.Unlimited != nil && *c.Unlimited {
 		return forbidden("unlimited", "is an admin's to give")
 	}
-	if c.Limit != nil && !own.Unlimited && !c.Limit.Within(own.Limit) {
-		return forbidden("rateLimit", "must be within the limit of the key that grants it")
+	if c.Limit != nil && !own.covers(*c.Limit) {
+		return forbidden("rateLimit", "must be within the limit of whoever grants it")
 	}
 	if c.Quota != nil && !c.Quota.Within(own.Quota) {
-		return forbidden("quota", "must be within the quota of the key that grants it")
+		return forbidden("quota", "must be within the quota of whoever grants it")
 	}
 	if c.ExpiresAt != nil && !own.ExpiresAt.IsZero() && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(own.ExpiresAt)) {
-		return forbidden("expiresAt", "must not be after the expiry of the key that grants it")
+		return forbidden("expiresAt", "must not be after the expiry of whoever grants it")
 	}
 	if c.AllowedCIDRs != nil && !narrower(*c.AllowedCIDRs, own.AllowedCIDRs) {
-		return forbidden("allowedCidrs", "must be within the networks of the key that grants them")
+		return forbidden("allowedCidrs", "must be within the networks of whoever grants them")
 	}
 	return nil
 }

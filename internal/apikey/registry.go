@@ -78,7 +78,8 @@ func parseCursor(text string) (Position, error) {
 	return p, nil
 }
 
-// Caller is who asks, as the gate has found.
+// Caller is who asks, as the gate has found. A user who came without a key, by a
+// proof of their own, has no KeyID.
 type Caller struct {
 	KeyID  string
 	UserID string
@@ -103,6 +104,9 @@ type Registry struct {
 	MaxKeys int // of one user, unless an admin makes them
 	// Static returns the keys that stand in no table; nil: there are none.
 	Static func(context.Context) ([]*Key, error)
+	// Users is the most that users without a key may grant; nil: nothing. Its limit
+	// bounds theirs on the average. It must not be an admin's.
+	Users *Key
 }
 
 // Create makes a key for userID (empty: the caller) and returns it with its
@@ -353,16 +357,25 @@ func (r *Registry) change(ctx context.Context, caller Caller, id string, edit fu
 	}
 }
 
-// own is the record of the key that the caller came with.
-func (r *Registry) own(ctx context.Context, caller Caller) (*Key, error) {
+// own is what the caller may grant at most.
+func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
+	switch {
+	case caller.KeyID != "":
+	case caller.Scopes.Admin():
+		return grantor{Key: &Key{Scopes: caller.Scopes, Unlimited: true}}, nil
+	case r.Users == nil:
+		return grantor{}, ErrForbidden
+	default:
+		return grantor{Key: r.Users, average: true}, nil
+	}
 	record, err := r.Store.Find(ctx, caller.KeyID)
 	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
+		return grantor{}, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("find the calling key: %w", err)
+		return grantor{}, fmt.Errorf("find the calling key: %w", err)
 	}
-	return record.Key, nil
+	return grantor{Key: record.Key}, nil
 }
 
 // QuotaOf says what a record's quota has left. The zero value is that of none.

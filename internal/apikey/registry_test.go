@@ -221,3 +221,95 @@ func TestAUserHoldsOnlySoMany(t *testing.T) {
 		t.Errorf("after one was revoked: %v", err)
 	}
 }
+
+// A user without a key grants what all users may, and no more.
+func TestAUserWithoutAKeyGrantsWhatUsersMay(t *testing.T) {
+	alice := apikey.Caller{UserID: "alice", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
+	limit := func(n int64, w time.Duration) apikey.Change {
+		return apikey.Change{Limit: &ratelimit.Limit{Requests: n, Window: w}}
+	}
+	for _, c := range []struct {
+		name   string
+		change apikey.Change
+		param  string // empty: allowed
+	}{
+		{"nothing", apikey.Change{}, ""},
+		{"scopes of users", apikey.Change{Scopes: &apikey.Scopes{"tts", "stt:fast", "stt:*"}}, ""},
+		{"another scope", apikey.Change{Scopes: &apikey.Scopes{"tts", "llm"}}, "scopes"},
+		{"its own right to manage keys", apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeWrite}}, "scopes"},
+		{"everything", apikey.Change{Scopes: &apikey.Scopes{"*"}}, "scopes"},
+		{"admin", apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeAdmin}}, "scopes"},
+		{"the most", limit(30, time.Minute), ""},
+		{"more", limit(31, time.Minute), "rateLimit"},
+		{"the same on the average", limit(1800, time.Hour), ""},
+		{"more on the average", limit(1, time.Second), "rateLimit"},
+		{"no limit", apikey.Change{Unlimited: ptr(true)}, "unlimited"},
+		{"a quota", apikey.Change{Quota: &ratelimit.Quota{Requests: 5, Period: ratelimit.Day}}, ""},
+		{"an end", apikey.Change{ExpiresAt: ptr(noon.Add(time.Hour))}, ""},
+		{"networks", apikey.Change{AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, ""},
+	} {
+		b := newBench(t)
+		b.registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts", "stt:*"}, Limit: ratelimit.Limit{Requests: 30, Window: time.Minute}}
+		k, _, err := b.registry.Create(t.Context(), alice, "", apikey.Live, c.change)
+		refused(t, "create with "+c.name, err, c.param)
+		if err == nil && (k.UserID != "alice" || k.Unlimited || c.change.Limit == nil && k.Limit.Requests != 30) {
+			t.Errorf("create with %s: %+v", c.name, k)
+		}
+		mine, _, err := b.registry.Create(t.Context(), alice, "alice", apikey.Live, apikey.Change{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.registry.Update(t.Context(), alice, mine.ID, c.change)
+		refused(t, "update with "+c.name, err, c.param)
+		// Nobody said what users may: they may nothing.
+		b.registry.Users = nil
+		if _, _, err := b.registry.Create(t.Context(), alice, "", apikey.Live, c.change); !errors.Is(err, apikey.ErrForbidden) {
+			t.Errorf("create with %s, when users may nothing: %v", c.name, err)
+		}
+		root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+		if _, _, err := b.registry.Create(t.Context(), root, "u1", apikey.Live, c.change); err != nil {
+			t.Errorf("an admin without a key, with %s: %v", c.name, err)
+		}
+	}
+}
+
+func TestAUserWithoutAKeyTouchesOnlyTheirOwn(t *testing.T) {
+	b := newBench(t)
+	b.registry.Users = &apikey.Key{Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	user := func(id string, scopes ...string) apikey.Caller { return apikey.Caller{UserID: id, Scopes: scopes} }
+	alice, bob := user("alice", apikey.ScopeRead, apikey.ScopeWrite), user("bob", apikey.ScopeRead, apikey.ScopeWrite)
+	root := user("root", apikey.ScopeAdmin)
+	// Keys that an admin made count as well; the bound is three.
+	for _, who := range []apikey.Caller{root, alice, root} {
+		if _, _, err := b.registry.Create(t.Context(), who, "alice", apikey.Live, apikey.Change{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := b.registry.Create(t.Context(), alice, "", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrTooManyKeys) {
+		t.Errorf("a fourth of three: %v", err)
+	}
+	k, _, err := b.registry.Create(t.Context(), root, "alice", apikey.Live, apikey.Change{})
+	if err != nil {
+		t.Errorf("an admin is not bound: %v", err)
+	}
+	if _, _, err := b.registry.Create(t.Context(), bob, "alice", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("a key for another: %v", err)
+	}
+	for _, c := range []struct {
+		name string
+		who  apikey.Caller
+		want error
+	}{{"another", bob, apikey.ErrNotFound}, {"its user", alice, nil}, {"an admin", root, nil}} {
+		_, found := b.registry.Find(t.Context(), c.who, k.ID)
+		_, updated := b.registry.Update(t.Context(), c.who, k.ID, apikey.Change{Name: ptr("x")})
+		if !errors.Is(found, c.want) || !errors.Is(updated, c.want) {
+			t.Errorf("%s: find %v, update %v; want %v", c.name, found, updated, c.want)
+		}
+	}
+	if _, err := b.registry.Revoke(t.Context(), bob, k.ID); !errors.Is(err, apikey.ErrNotFound) {
+		t.Errorf("revoke another's: %v", err)
+	}
+	if err := b.registry.Delete(t.Context(), alice, k.ID); err != nil {
+		t.Errorf("delete one's own: %v", err)
+	}
+}

@@ -64,7 +64,7 @@ func New(o Options) http.Handler {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>"},
+					"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>, or a user's JSON Web Token where an issuer is configured"},
 					"header": {Type: "apiKey", In: "header", Name: "X-API-Key"},
 					"query":  {Type: "apiKey", In: "query", Name: "api_key"},
 				},

@@ -113,7 +113,7 @@ func (a *api) envelope(err error) *apiError {
 	case errors.Is(err, apikey.ErrConflict):
 		return newError(http.StatusConflict, "", "")
 	case errors.Is(err, apikey.ErrTooManyKeys):
-		e := newError(http.StatusForbidden, "", "The user has as many API keys as a user may have. Revoke one first.")
+		e := newError(http.StatusConflict, "", "The user has as many API keys as a user may have. Revoke one first.")
 		e.Detail.Code = "too_many_keys"
 		return e
 	}

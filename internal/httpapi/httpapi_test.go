@@ -348,6 +348,58 @@ func TestAKeysLife(t *testing.T) {
 	}
 }
 
+func TestAUserWithoutAKeyManagesTheirOwn(t *testing.T) {
+	s := newService(t)
+	s.registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	// As API Gateway hands on what the authorizer says of a user.
+	user := func(id, scopes string) who {
+		return who{"principalId": id, "userId": id, "name": "Alice", "scopes": scopes, "internal": "false", "unlimited": "true"}
+	}
+	alice, bob, root := user("alice", "keys:read keys:write"), user("bob", "keys:read keys:write"), user("root", "keys:admin")
+	a := s.send(alice, "GET", "/api/v1/whoami", "")
+	want := map[string]any{
+		"keyId": "", "userId": "alice", "name": "Alice", "scopes": []any{"keys:read", "keys:write"}, "environment": "", "internal": false,
+		"unlimited": true, "rateLimit": map[string]any{"requests": 999999.0, "remaining": 999999.0, "reset": 1795521600.0},
+	}
+	if diff := cmp.Diff(want, a.json); diff != "" || a.status != 200 {
+		t.Errorf("whoami (-want +got):\n%s", diff)
+	}
+	made := s.send(alice, "POST", keys, `{"scopes":["tts"],"rateLimit":{"requests":3600,"window":3600}}`)
+	if made.status != 201 || made.json["userId"] != "alice" {
+		t.Fatalf("create: %d %s", made.status, made.text)
+	}
+	path := keys + "/" + made.json["id"].(string)
+	s.send(alice, "POST", keys, `{"scopes":["stt"]}`).isError(t, "a scope that users have not", 403, "scopes")
+	s.send(alice, "POST", keys, `{"rateLimit":{"requests":61,"window":60}}`).isError(t, "too fast", 403, "rateLimit")
+	s.send(alice, "POST", keys, `{"userId":"bob"}`).isError(t, "for another", 403, "userId")
+	s.send(alice, "GET", keys+"?userId=bob", "").isError(t, "another's list", 403, "userId")
+	s.send(bob, "GET", path, "").isError(t, "another's key", 404, "id")
+	s.send(bob, "POST", path+"/revoke", "").isError(t, "revoking another's key", 404, "id")
+	if a := s.send(alice, "PATCH", path, `{"name":"mine"}`); a.status != 200 || a.json["name"] != "mine" {
+		t.Errorf("update: %d %s", a.status, a.text)
+	}
+	if a := s.send(alice, "GET", keys, ""); a.status != 200 || len(a.json["data"].([]any)) != 1 {
+		t.Errorf("list: %d %s", a.status, a.text)
+	}
+	for range 4 {
+		if a := s.send(root, "POST", keys, `{"userId":"alice","unlimited":true}`); a.status != 201 {
+			t.Fatalf("an admin for a user: %d %s", a.status, a.text)
+		}
+	}
+	full := s.send(alice, "POST", keys, `{}`)
+	full.isError(t, "a sixth of five", 409, "")
+	if e := full.json["error"].(map[string]any); e["code"] != "too_many_keys" {
+		t.Errorf("a sixth of five: %s", full.text)
+	}
+	if a := s.send(alice, "POST", path+"/revoke", ""); a.status != 200 {
+		t.Errorf("revoke: %d %s", a.status, a.text)
+	}
+	if a := s.send(alice, "POST", keys, `{}`); a.status != 201 {
+		t.Errorf("after one was revoked: %d %s", a.status, a.text)
+	}
+	s.send(user("", "keys:admin"), "GET", keys, "").isError(t, "nobody", 401, "authorization")
+}
+
 func TestAKeysQuota(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{"userId":"u1","scopes":["keys:read","keys:write"],"quota":{"requests":3,"period":"month"}}`)

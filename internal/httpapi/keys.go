@@ -56,7 +56,7 @@ func (a *api) registerKeys(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
-		Description: "Needs keys:write. A caller grants at most what it has: what it leaves out is narrowed to its own. The answer alone holds the key.",
+		Description: "Needs keys:write. A caller grants at most what its own key has, or what users may who come without one; what it leaves out is narrowed to that. 409 when the user has as many keys as one may have. The answer alone holds the key.",
 	}, 400, 401, 403, 409, 413, 415, 429, 503), a.create)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),

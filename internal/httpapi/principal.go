@@ -16,12 +16,13 @@ import (
 // value text.
 type principal map[string]any
 
-// caller takes the principal out of API Gateway's own context. The adapter also
-// has a header for it, which any client could send: it is never read.
+// caller takes the principal out of API Gateway's own context: a key, or a user
+// without one. The adapter also has a header for it, which any client could send:
+// it is never read.
 func (a *api) caller(ctx context.Context) (principal, error) {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	p := principal(c.Authorizer)
-	if p.text("keyId") == "" {
+	if p.text("keyId") == "" && p.text("userId") == "" {
 		e := newError(http.StatusUnauthorized, "authorization", "")
 		outcomeOf(ctx).code = string(apikey.CodeMissing)
 		return nil, e

@@ -474,3 +474,19 @@ func TestHowOneLimitLiesWithinAnother(t *testing.T) {
 		}
 	}
 }
+
+func TestHowFastALimitIsOnTheAverage(t *testing.T) {
+	minute := ratelimit.Limit{Requests: 60, Window: time.Minute}
+	for _, c := range []struct {
+		requests int64
+		window   time.Duration
+		want     bool
+	}{
+		{60, time.Minute, true}, {61, time.Minute, false}, {1, time.Second, true}, {2, time.Second, false}, {7, 7 * time.Second, true}, {8, 7 * time.Second, false},
+		{3600, time.Hour, true}, {3601, time.Hour, false}, {86400, 24 * time.Hour, true}, {1_000_000, 24 * time.Hour, false},
+	} {
+		if got := (ratelimit.Limit{Requests: c.requests, Window: c.window}).NoFaster(minute); got != c.want {
+			t.Errorf("%d in %v no faster than 60 in 1m: %v", c.requests, c.window, got)
+		}
+	}
+}

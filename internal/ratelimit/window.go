@@ -27,6 +27,12 @@ func (l Limit) Within(outer Limit) bool {
 	return l.Requests <= outer.Requests/windows
 }
 
+// NoFaster reports whether l lets through no more than outer on the average,
+// whatever it lets through at once.
+func (l Limit) NoFaster(outer Limit) bool {
+	return l.Requests*outer.Window.Milliseconds() <= outer.Requests*l.Window.Milliseconds()
+}
+
 // rules are the constants of the promise. They are a value so that a test can
 // show that each of them is needed.
 type rules struct {
