@@ -19,13 +19,14 @@ func TestImportsRunOneWay(t *testing.T) {
 		{"latchkey/internal/dynamo", []string{"latchkey/internal/authorizer", "latchkey/internal/httpapi", "go.yaml.in/"}},
 		{"latchkey/internal/authorizer", []string{"latchkey/internal/dynamo", "latchkey/internal/httpapi"}},
 		{"latchkey/internal/httpapi", []string{"latchkey/internal/dynamo", "latchkey/internal/authorizer"}},
+		{"latchkey/internal/oidc", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/authorizer", "latchkey/internal/httpapi", "github.com/zitadel/"}},
 		// No router, and nothing of the laptop's, in what runs on every request.
 		{"latchkey/functions/authorizer", []string{
-			"github.com/danielgtaylor/huma", "github.com/awslabs/", "github.com/spf13/", "go.yaml.in/",
+			"github.com/danielgtaylor/huma", "github.com/awslabs/", "github.com/spf13/", "go.yaml.in/", "github.com/zitadel/",
 			"latchkey/internal/httpapi", "latchkey/internal/devstack", "latchkey/internal/engine",
 		}},
-		{"latchkey/functions/validate", []string{"latchkey/internal/devstack", "latchkey/internal/engine", "go.yaml.in/", "github.com/spf13/"}},
-		{"latchkey/functions/keys", []string{"latchkey/internal/devstack", "latchkey/internal/engine", "go.yaml.in/", "github.com/spf13/"}},
+		{"latchkey/functions/validate", []string{"latchkey/internal/devstack", "latchkey/internal/oidc", "latchkey/internal/engine", "go.yaml.in/", "github.com/spf13/"}},
+		{"latchkey/functions/keys", []string{"latchkey/internal/devstack", "latchkey/internal/oidc", "latchkey/internal/engine", "go.yaml.in/", "github.com/spf13/"}},
 	} {
 		out, err := exec.Command("go", "list", "-deps", rule.pkg).Output()
 		if err != nil {
