@@ -14,6 +14,7 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/environment"
 	"latchkey/internal/metrics"
+	"latchkey/internal/oidc"
 )
 
 // service is what logs and metrics call this function.
@@ -40,6 +41,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	}
 	handler, err := authorizer.New(authorizer.Options{
 		Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
+		Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),
 		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 	})
 	if err != nil {

@@ -2,7 +2,8 @@
 // the gate judges the key in it, a policy document goes out.
 //
 // A valid key is allowed on the method that was asked for, with a flat context
-// for the integration. A limit is a Deny with a context for the gateway
+// for the integration. On the management routes of latchkey's own API a user may
+// come with a JSON Web Token in place of a key. A limit is a Deny with a context for the gateway
 // response. Everything that is wrong with a key is the error "Unauthorized",
 // which API Gateway answers with 401. Any other error says that it could not
 // decide, and becomes 503.
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/oidc"
 )
 
 // Checker is what judges; see [apikey.Gate].
@@ -28,9 +30,16 @@ type Checker interface {
 	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
 }
 
+// Users says whose a JSON Web Token is; see [oidc.Verifier].
+type Users interface {
+	Verify(ctx context.Context, token string) (oidc.Verdict, error)
+}
+
 // Options say how events are read.
 type Options struct {
-	Gate   Checker
+	Gate Checker
+	// Users judges users who come without a key; nil: there are none.
+	Users  Users
 	Format apikey.Format
 	// RouteScopes are rules such as "POST /tts/*=tts"; see the README. Once there
 	// is one, a route without any is refused.
@@ -104,13 +113,19 @@ func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error)
 	if a.Anonymous || len(a.public) > 0 && a.public.cover(e.MethodArn) {
 		return answer("Allow", e.MethodArn, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil
 	}
+	credential := a.credential(e)
+	if a.Users != nil && credential.Missing() && e.management() {
+		if token := e.userToken(); token != "" {
+			return a.user(ctx, e.MethodArn, token)
+		}
+	}
 	scope, err := a.routes.scope(e.MethodArn)
 	if err != nil {
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
 		return nil, errUnauthorized
 	}
 	request := apikey.Request{
-		Credential: a.credential(e),
+		Credential: credential,
 		Scope:      scope,
 		Source:     e.source(a.TrustedProxyHops),
 		Cost:       1,
@@ -131,6 +146,26 @@ func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error)
 		return deny(e.MethodArn, v), nil
 	}
 	return nil, errUnauthorized
+}
+
+// user judges a user who came without a key. Which of their keys they may touch
+// is for the routes to say.
+func (a *Authorizer) user(ctx context.Context, arn, token string) (*response, error) {
+	v, err := a.Users.Verify(ctx, token)
+	if err != nil {
+		a.Logger.LogAttrs(ctx, slog.LevelError, "could not decide", slog.String("code", "unavailable"), slog.Any("error", err))
+		return nil, errUnavailable
+	}
+	if v.Refused != "" {
+		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", string(v.Refused)))
+		return nil, errUnauthorized
+	}
+	a.Logger.LogAttrs(ctx, slog.LevelDebug, "allowed", slog.String("code", string(apikey.CodeValid)))
+	// The principal goes into access logs unescaped, and a sub is anybody's text.
+	scopes := strings.Join(v.User.Scopes, " ")
+	return answer("Allow", arn, "user", allowed{
+		UserID: v.User.ID, Name: v.User.Name, Scopes: scopes, ScopeHeader: scopes, Unlimited: true,
+	}), nil
 }
 
 // credential looks at every place where a key may stand. The single-valued maps
@@ -188,12 +223,13 @@ const anonymousID = "anonymous"
 
 const noScopes = "-"
 
-// allowed is for the integration. An unlimited key has no numbers.
+// allowed is for the integration. An unlimited key has no numbers, and a user
+// without a key has none of a key's names either.
 type allowed struct {
 	// ScopeHeader is Scopes, or "-" where there are none. API Gateway might leave a
 	// client's own header alone where it has nothing to put in its place.
 	ScopeHeader string             `json:"scopeHeader"`
-	KeyID       string             `json:"keyId"`
+	KeyID       string             `json:"keyId,omitempty"`
 	UserID      string             `json:"userId"`
 	Name        string             `json:"name"`
 	Scopes      string             `json:"scopes"`

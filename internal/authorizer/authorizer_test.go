@@ -17,6 +17,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/oidc"
 	"latchkey/internal/ratelimit"
 )
 
@@ -313,8 +314,10 @@ func FuzzInvoke(f *testing.F) {
 	for _, name := range []string{"authorizer-allow.json", "authorizer-deny.json", "authorizer-unauthorized.json"} {
 		f.Add(read(f, name))
 	}
+	f.Add([]byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/api/v1/whoami","resource":"/api/v1/whoami",` + own + bearer + `}`))
 	a := newAuthorizer(f, &judge{verdict: verdict(apikey.CodeValid)}, &bytes.Buffer{}, func(o *authorizer.Options) {
 		o.RouteScopes, o.TrustedProxyHops = "GET /api/*=tts;*=", 1
+		o.Users = oidc.New(oidc.Options{Issuers: []string{"http://127.0.0.1:0"}, Now: time.Now})
 		o.Logger = slog.New(slog.DiscardHandler)
 	})
 	f.Fuzz(func(t *testing.T, event []byte) {

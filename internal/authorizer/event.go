@@ -5,17 +5,23 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strings"
+
+	"latchkey/internal/apikey"
 )
 
 // event is what is used of an API Gateway REQUEST authorizer event. The rest of
 // it is skipped without being decoded.
 type event struct {
 	MethodArn         string  `json:"methodArn"`
+	Resource          string  `json:"resource"`
 	Headers           headers `json:"headers"`
 	MultiValueHeaders headers `json:"multiValueHeaders"`
 	Query             query   `json:"queryStringParameters"`
 	MultiValueQuery   query   `json:"multiValueQueryStringParameters"`
-	RequestContext    struct {
+	StageVariables    struct {
+		Own string `json:"LATCHKEY_MANAGEMENT"`
+	} `json:"stageVariables"`
+	RequestContext struct {
 		RequestTimeEpoch int64 `json:"requestTimeEpoch"`
 		Identity         struct {
 			SourceIP string `json:"sourceIp"`
@@ -72,6 +78,39 @@ func plain(raw []byte) (string, bool) {
 		return "", false
 	}
 	return string(raw[1 : len(raw)-1]), true
+}
+
+// userToken is the one JSON Web Token in Authorization. Two different ones are
+// none, since nobody could tell which was meant.
+func (e *event) userToken() string {
+	found := ""
+	for _, list := range [...]values{e.MultiValueHeaders.Authorization, e.Headers.Authorization} {
+		for _, value := range list {
+			token := apikey.FromAuthorization(value)
+			if !apikey.IsJWT(token) || found != "" && found != token {
+				return ""
+			}
+			found = token
+		}
+	}
+	return found
+}
+
+// management reports whether the event is for a route with which latchkey manages
+// keys. What counts is the resource, as the API defines it: a path could lead to
+// a backend behind {proxy+}. And other APIs may name this authorizer and define
+// the same, so that the stage must say that it is latchkey's own. No caller has a
+// say in either.
+func (e *event) management() bool {
+	if e.StageVariables.Own != "true" || strings.Contains(e.Resource, "+") {
+		return false
+	}
+	switch e.Resource {
+	case "/api/v1/whoami", "/api/v1/api-keys", "/api/v1/audit", "/api/v1/usage":
+		return true
+	}
+	return strings.HasPrefix(e.Resource, "/api/v1/api-keys/") ||
+		strings.HasPrefix(e.Resource, "/api/v1/users/{") && strings.HasSuffix(e.Resource, "}/revoke-keys")
 }
 
 // source is the caller's address. API Gateway appends the address that connected

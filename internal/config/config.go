@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"reflect"
@@ -42,6 +43,18 @@ type Config struct {
 
 	// UsageDays is for how many days it is remembered what was used on a day.
 	UsageDays int `env:"USAGE_DAYS" envDefault:"400"`
+
+	// Issuers and Audiences are whose JSON Web Tokens stand for users, and whom the
+	// tokens must be meant for. No issuers: users need keys.
+	Issuers   List `env:"OIDC_ISSUER"`
+	Audiences List `env:"OIDC_AUDIENCE"`
+	// AdminClaim is what a token must have for its user to be an admin:
+	// "groups=latchkey-admins".
+	AdminClaim string `env:"OIDC_ADMIN_CLAIM"`
+	// UserMaxRequests is how many requests in a minute, on the average, a user who
+	// has no key may grant one; UserScopes which scopes.
+	UserMaxRequests int64 `env:"USER_MAX_REQUESTS" envDefault:"60"`
+	UserScopes      List  `env:"USER_SCOPES"`
 
 	// RouteScopes says which scope a route asks for: "POST /tts/*=tts;*=".
 	RouteScopes string `env:"ROUTE_SCOPES"`
@@ -115,6 +128,9 @@ func (c Config) check() error {
 	if _, err := apikey.NewFormat(c.KeyPrefix); err != nil {
 		return fmt.Errorf("KEY_PREFIX: %w", err)
 	}
+	if err := c.checkUsers(); err != nil {
+		return err
+	}
 	switch {
 	case c.SecretARN == "" && c.Secret == "":
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
@@ -184,6 +200,49 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(s)
 	*d = Duration(parsed)
 	return err
+}
+
+func (c Config) checkUsers() error {
+	for _, issuer := range c.Issuers {
+		u, err := url.Parse(issuer)
+		if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") || !secure(u) {
+			return errors.New("OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; http is for this machine alone")
+		}
+	}
+	name, value, _ := strings.Cut(c.AdminClaim, "=")
+	scopes := apikey.Scopes(c.UserScopes)
+	switch {
+	case (len(c.Issuers) == 0) != (len(c.Audiences) == 0):
+		return errors.New("OIDC_ISSUER and OIDC_AUDIENCE need each other: a token counts only when it is meant for us")
+	case c.AdminClaim != "" && (name == "" || value == ""):
+		return errors.New("OIDC_ADMIN_CLAIM must be of the form claim=value, as in groups=latchkey-admins")
+	case c.UserMaxRequests < 1 || c.UserMaxRequests > apikey.MaxRequests:
+		return fmt.Errorf("USER_MAX_REQUESTS must be between 1 and %d", apikey.MaxRequests)
+	case scopes.Admin():
+		return errors.New("USER_SCOPES must not reach keys:admin: OIDC_ADMIN_CLAIM says who is an admin")
+	case len(scopes) > apikey.MaxScopes || slices.ContainsFunc(scopes, func(s string) bool { return !apikey.ValidScope(s) }):
+		return fmt.Errorf("USER_SCOPES must be at most %d scopes of a-z 0-9 : . _ * -", apikey.MaxScopes)
+	}
+	return nil
+}
+
+func secure(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// List is what stands between commas, without space around it.
+type List []string
+
+// UnmarshalText never fails: what is left out between two commas is left out.
+func (l *List) UnmarshalText(text []byte) error {
+	*l = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			*l = append(*l, part)
+		}
+	}
+	return nil
 }
 
 // Sensitive is a text that never prints.

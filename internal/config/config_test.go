@@ -21,7 +21,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, QueryAPIKey: true,
+		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, UserMaxRequests: 60, QueryAPIKey: true,
 		UsageDays: 400, Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
@@ -37,7 +37,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
 	for name, values := range map[string][]string{
 		"TABLE_NAME": {""}, "LATCHKEY_SECRET": {""}, "KEY_PREFIX": {"pk"}, "FRESHNESS": {"-1s", "soon", "2h"}, "MAX_KEYS_PER_USER": {"0"},
-		"TRUSTED_PROXY_HOPS": {"-1"}, "ENVIRONMENTS": {"prod"}, "QUERY_API_KEY": {"maybe"},
+		"TRUSTED_PROXY_HOPS": {"-1"}, "OIDC_AUDIENCE": {"latchkey"}, "ENVIRONMENTS": {"prod"}, "QUERY_API_KEY": {"maybe"},
 		"API_KEYS": {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},
@@ -50,6 +50,40 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 			variables[name] = value
 			_, err := config.Load(variables)
 			if err == nil || strings.Contains(err.Error(), "mmmm") || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%q: %v", name, value, err)
+			}
+		}
+	}
+	good["OIDC_ISSUER"], good["OIDC_AUDIENCE"] = "https://login.example.com", "latchkey"
+	for name, values := range map[string][]string{
+		"OIDC_ISSUER": {
+			"login.example.com", "http://login.example.com", "https://", "https://:443", "ftp://127.0.0.1", "https://a?b=c", "https://a#b",
+			"https://u:p@a", "https://login.example.com,http://10.0.0.1", "http://localhost.example.com", "https://%zz", "",
+		},
+		"OIDC_AUDIENCE":     {"", ",", " "},
+		"OIDC_ADMIN_CLAIM":  {"groups", "=admins", "groups=", "="},
+		"USER_MAX_REQUESTS": {"0", "-1", "1000001", "1.5", "many"},
+		"USER_SCOPES":       {"A", "a b", "keys:admin", "keys:*", "tts,keys:adm*", strings.Repeat("a", 129), "a" + strings.Repeat(",a", 50)},
+	} {
+		for _, value := range values {
+			variables := maps.Clone(good)
+			variables[name] = value
+			if _, err := config.Load(variables); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%q: %v; want an error that names it", name, value, err)
+			}
+		}
+	}
+	for name, values := range map[string][]string{
+		"OIDC_ISSUER":       {"http://localhost:9998", "http://127.0.0.1:1/a", "http://[::1]:1", "https://a.auth0.com/", "https://a, https://b"},
+		"OIDC_AUDIENCE":     {"a, b", "https://api.example.com"},
+		"OIDC_ADMIN_CLAIM":  {"", "groups=latchkey-admins", "https://a/groups=cn=admins"},
+		"USER_MAX_REQUESTS": {"1", "1000000"},
+		"USER_SCOPES":       {"", "*", "tts, stt:*", "keys:read"},
+	} {
+		for _, value := range values {
+			variables := maps.Clone(good)
+			variables[name] = value
+			if _, err := config.Load(variables); err != nil {
 				t.Errorf("%s=%q: %v", name, value, err)
 			}
 		}

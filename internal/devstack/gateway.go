@@ -293,6 +293,7 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 		QueryStringParameters: lastValues(query),
 		MultiValueQuery:       nullIfEmpty(query),
 		PathParameters:        parameters,
+		StageVariables:        g.template.Variables,
 		RequestContext: requestContext{
 			ResourceID:        "000000",
 			ResourcePath:      resource,

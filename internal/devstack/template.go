@@ -19,6 +19,7 @@ import (
 type Template struct {
 	Table     dynamo.Schema
 	Stage     string
+	Variables map[string]string          // of the stage
 	Routes    []Route                    // sorted by path and method
 	Timeouts  map[string]time.Duration   // by the function's logical ID
 	Cors      Cors                       // its zero value: preflights are not answered
@@ -56,17 +57,18 @@ type GatewayResponse struct {
 type noEffect = any
 
 type apiProperties struct {
-	StageName             string   `yaml:"StageName"`
-	Cors                  Cors     `yaml:"Cors"`
-	DefinitionBody        openAPI  `yaml:"DefinitionBody"`
-	OpenApiVersion        noEffect `yaml:"OpenApiVersion"`
-	AlwaysDeploy          noEffect `yaml:"AlwaysDeploy"`
-	EndpointConfiguration noEffect `yaml:"EndpointConfiguration"`
-	MethodSettings        noEffect `yaml:"MethodSettings"`
-	TracingEnabled        noEffect `yaml:"TracingEnabled"`
-	AccessLogSetting      noEffect `yaml:"AccessLogSetting"`
-	Description           noEffect `yaml:"Description"`
-	Tags                  noEffect `yaml:"Tags"`
+	StageName             string            `yaml:"StageName"`
+	Variables             map[string]string `yaml:"Variables"`
+	Cors                  Cors              `yaml:"Cors"`
+	DefinitionBody        openAPI           `yaml:"DefinitionBody"`
+	OpenApiVersion        noEffect          `yaml:"OpenApiVersion"`
+	AlwaysDeploy          noEffect          `yaml:"AlwaysDeploy"`
+	EndpointConfiguration noEffect          `yaml:"EndpointConfiguration"`
+	MethodSettings        noEffect          `yaml:"MethodSettings"`
+	TracingEnabled        noEffect          `yaml:"TracingEnabled"`
+	AccessLogSetting      noEffect          `yaml:"AccessLogSetting"`
+	Description           noEffect          `yaml:"Description"`
+	Tags                  noEffect          `yaml:"Tags"`
 }
 
 type tableProperties struct {
@@ -196,7 +198,7 @@ func parseTemplate(text []byte, parameters map[string]string) (*Template, error)
 	if apiID == "" || tableID == "" {
 		return nil, errors.New("needs an AWS::Serverless::Api and an AWS::DynamoDB::Table")
 	}
-	t.Stage, t.Cors, t.Responses = api.StageName, api.Cors, api.DefinitionBody.GatewayResponses
+	t.Stage, t.Variables, t.Cors, t.Responses = api.StageName, api.Variables, api.Cors, api.DefinitionBody.GatewayResponses
 	t.Routes, err = api.DefinitionBody.routes()
 	if err != nil {
 		return nil, fmt.Errorf("the API %s: DefinitionBody: %w", apiID, err)

@@ -90,6 +90,9 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 				keyring, err := secret.Keyring(ctx)
 				return append(static.Keys(), keyring.Static.Keys()...), err
 			},
+			Users: &apikey.Key{
+				Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},
+			},
 		},
 	}, nil
 }

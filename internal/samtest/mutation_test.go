@@ -59,6 +59,7 @@ var mutants = []mutant{
 	{name: "a body that is no JSON", old: "responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal", new: "responseTemplates: {text/plain: '{\"error\":{\"message\":\"Internal"},
 	{name: "a body of another form", old: `{"error":{"message":"No such route",`, new: `{"error":{"msg":"No such route",`},
 
+	{name: "users without a key are turned away", old: "        LATCHKEY_MANAGEMENT: \"true\"\n", new: "        LATCHKEY_MANAGMENT: \"true\"\n", unseen: true},
 	{name: "a second stage", old: "    OpenApiVersion: 3.0.1\n", new: "    AlwaysDeploy: true\n", unseen: true},
 	{name: "parameters are not deployed", old: "      AlwaysDeploy: true\n", new: ""},
 	{name: "an edge endpoint", old: "Type: REGIONAL", new: "Type: EDGE"},

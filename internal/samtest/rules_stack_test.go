@@ -22,6 +22,8 @@ var variables = map[string]string{
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey",
 	"SERVICE": "", "USAGE_DAYS": "UsageDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"API_KEYS": "ApiKeys", "INTERNAL_API_KEY": "InternalApiKey", "RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",
+	"OIDC_ISSUER": "OidcIssuer", "OIDC_AUDIENCE": "OidcAudience", "OIDC_ADMIN_CLAIM": "OidcAdminClaim",
+	"USER_MAX_REQUESTS": "UserMaxRequests", "USER_SCOPES": "UserScopes",
 	"UPSTREAM_URL": "UpstreamUrl", "UPSTREAM_PREFIX": "UpstreamPrefix", "UPSTREAM_CACHE_TTL": "UpstreamCacheTtl", "UPSTREAM_TIMEOUT": "UpstreamTimeout",
 }
 

@@ -300,6 +300,7 @@ func thereIsOneStage(s *stack, p *problems) {
 	p.equal("stages", len(s.of("AWS::ApiGateway::Stage")), 1)
 	for _, stage := range s.of("AWS::ApiGateway::Stage") {
 		p.equal("name", text(stage.Properties, "StageName"), s.Parameters["StageName"])
+		p.equal("whose it is", text(stage.Properties, "Variables"), "map[LATCHKEY_MANAGEMENT:true]")
 		p.equal("tracing", text(stage.Properties, "TracingEnabled"), fmt.Sprint(s.Parameters["Tracing"] == "Active"))
 	}
 	for id, deployment := range s.of("AWS::ApiGateway::Deployment") {

@@ -14,6 +14,7 @@ import (
 	"latchkey/internal/devstack"
 	"latchkey/internal/environment"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/oidc"
 )
 
 // environments is how many of one function run at once at most.
@@ -25,6 +26,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			return authorizer.New(authorizer.Options{
 				Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
+				Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 			})
 		},
