@@ -169,7 +169,7 @@ func (f Fields) change(now time.Time) (apikey.Change, error) {
 	if f.AllowedCIDRs != nil {
 		networks := []netip.Prefix{}
 		for _, text := range *f.AllowedCIDRs {
-			p, err := network(text)
+			p, err := apikey.ParseNetwork(text)
 			if err != nil {
 				return c, wrong("allowedCidrs", "must be networks such as 192.0.2.0/24, or addresses")
 			}
@@ -192,19 +192,6 @@ func (f Fields) change(now time.Time) (apikey.Change, error) {
 		c.ExpiresAt = &at
 	}
 	return c, nil
-}
-
-// network reads "10.0.0.0/8", or an address as the network that it is alone in.
-func network(text string) (netip.Prefix, error) {
-	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
-		address = address.Unmap()
-		return netip.PrefixFrom(address, address.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	if err == nil && p.Addr().Is4In6() {
-		p, err = netip.ParsePrefix("") // its bits would not mean what they say
-	}
-	return p.Masked(), err
 }
 
 // moment reads a time; an empty text is the zero time, which clears it.

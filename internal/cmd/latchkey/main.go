@@ -17,6 +17,9 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "latchkey:", err)
+		if ctx.Err() != nil {
+			os.Exit(130) // interrupted, whatever came of that
+		}
 		os.Exit(exitCode(err))
 	}
 }
@@ -24,6 +27,7 @@ func main() {
 // usageError is a command line that cannot be understood: exit code 2.
 type usageError struct{ error }
 
+// exitCode is what scripts go by.
 func exitCode(err error) int {
 	if errors.As(err, &usageError{}) {
 		return 2
@@ -50,7 +54,7 @@ func root() *cobra.Command {
 		}
 		return nil
 	}
-	c.AddCommand(devCommand(), initCommand())
+	c.AddCommand(devCommand(), initCommand(), importCommand())
 	return c
 }
 

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+)
+
+const (
+	progressAfter = 500 * time.Millisecond // what is done sooner needs none
+	progressEvery = 200 * time.Millisecond
+)
+
+// progress is one line on a terminal that is written over and over, among lines
+// that stay. Elsewhere only those are written.
+type progress struct {
+	out   io.Writer
+	mu    sync.Mutex
+	shown bool
+}
+
+const eraseLine = "\r\x1b[K"
+
+// say writes a line that stays.
+func (p *progress) say(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	fmt.Fprintln(p.out, line)
+}
+
+func (p *progress) erase() {
+	if p.shown {
+		fmt.Fprint(p.out, eraseLine)
+		p.shown = false
+	}
+}
+
+// start shows what text returns, until stop is called.
+func (p *progress) start(text func() string) (stop func()) {
+	if !isTerminal(p.out) {
+		return func() {}
+	}
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		pause := progressAfter
+		for {
+			select {
+			case <-stopping:
+				p.mu.Lock()
+				p.erase()
+				p.mu.Unlock()
+				return
+			case <-time.After(pause):
+			}
+			pause = progressEvery
+			line := text()
+			p.mu.Lock()
+			p.erase()
+			fmt.Fprint(p.out, line)
+			p.shown = true
+			p.mu.Unlock()
+		}
+	}()
+	return func() { close(stopping); <-stopped }
+}
+
+// isTerminal reports whether stream is one of a person's.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// countedReader counts what is read.
+type countedReader struct {
+	io.Reader
+	n atomic.Int64
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

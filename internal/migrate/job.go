@@ -1,0 +1,212 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"latchkey/internal/apikey"
+)
+
+const (
+	workers = 16
+	// waiting bounds what a worker has before it: so much is done after an
+	// interruption, too.
+	waiting = 16
+
+	// tries and the pauses between them are some twenty seconds, in which a table
+	// that is asked too much at first has grown.
+	tries       = 9
+	firstPause  = 100 * time.Millisecond
+	longestWait = 5 * time.Second
+
+	// farewell is how long what is under way may take after an interruption.
+	farewell = 5 * time.Second
+)
+
+// Tally counts lines.
+type Tally struct {
+	Created   int `json:"created"`
+	Added     int `json:"added"`
+	Unchanged int `json:"unchanged"`
+	Failed    int `json:"failed"`
+	// Last is the last line that was begun. Unless the job was given up, all
+	// before it are done.
+	Last int `json:"lastLine"`
+}
+
+// Job stores what a [Reader] reads. It may be run once.
+type Job struct {
+	Registry *apikey.Registry
+	// Report is told of each line that is not imported, by one caller at a time, in
+	// no particular order.
+	Report func(line int, err error)
+	// Sleep waits before another try, or until the context ends; nil: it does.
+	Sleep func(context.Context, time.Duration)
+
+	mu    sync.Mutex
+	tally Tally
+}
+
+// Tally is how far it is.
+func (j *Job) Tally() Tally {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tally
+}
+
+// Run imports the lines of r, many at a time, those of one user in order: they
+// would meet in transactions otherwise. Lines that fail are reported and leave
+// nothing behind. An error says why there was an end before the file's: to run it
+// again is always safe, and goes on.
+func (j *Job) Run(ctx context.Context, r *Reader) error {
+	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+	defer context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(farewell, func() { giveUp(context.Cause(ctx)) })
+		context.AfterFunc(work, func() { timer.Stop() })
+	})()
+
+	var wg sync.WaitGroup
+	queues := make([]chan Line, workers)
+	for i := range queues {
+		queue := make(chan Line, waiting)
+		queues[i] = queue
+		wg.Go(func() {
+			for line := range queue {
+				j.do(work, giveUp, line)
+			}
+		})
+	}
+	err := j.feed(ctx, work, r, queues)
+	for _, queue := range queues {
+		close(queue)
+	}
+	wg.Wait()
+	if cause := context.Cause(work); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// feed gives each worker its users' lines, until there are no more.
+func (j *Job) feed(ctx, work context.Context, r *Reader, queues []chan Line) error {
+	type next struct {
+		line Line
+		err  error
+	}
+	lines := make(chan next, waiting) // a file may be a terminal, and never answer
+	go func() {
+		for {
+			line, err := r.Next()
+			select {
+			case lines <- next{line, err}:
+			case <-work.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	seed := maphash.MakeSeed()
+	for {
+		var n next
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-work.Done():
+			return context.Cause(work)
+		case n = <-lines:
+		}
+		switch {
+		case errors.Is(n.err, io.EOF):
+			return nil
+		case n.err != nil:
+			return fmt.Errorf("read the file: %w", n.err)
+		}
+		if n.line.Err != nil {
+			j.count(n.line, "", n.line.Err)
+			continue
+		}
+		select {
+		case queues[maphash.String(seed, n.line.Import.UserID)%workers] <- n.line:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-work.Done():
+			return context.Cause(work)
+		}
+	}
+}
+
+// do imports one line. Where nothing at all succeeds any more, it gives the whole
+// job up.
+func (j *Job) do(ctx context.Context, giveUp context.CancelCauseFunc, line Line) {
+	if ctx.Err() != nil {
+		return
+	}
+	before := j.Tally()
+	did, err := j.try(ctx, line.Import)
+	var mistake *apikey.FieldError
+	if err == nil || errors.As(err, &mistake) {
+		j.count(line, did, err)
+		return
+	}
+	if ctx.Err() != nil {
+		return // the first to find out has said so
+	}
+	j.count(line, did, err)
+	if after := j.Tally(); after.Created+after.Added+after.Unchanged == before.Created+before.Added+before.Unchanged {
+		giveUp(fmt.Errorf("given up, as nothing succeeds any more: %w", err))
+	}
+}
+
+// try imports one entry, again when it is not known how it went: a table that is
+// asked too much, or loses an answer, is no reason to skip a line.
+func (j *Job) try(ctx context.Context, in apikey.Import) (did apikey.Imported, err error) {
+	pause := firstPause
+	for n := 1; ; n++ {
+		did, err = j.Registry.Import(ctx, in)
+		var mistake *apikey.FieldError
+		if err == nil || errors.As(err, &mistake) || n == tries || ctx.Err() != nil {
+			return did, err
+		}
+		j.sleep(ctx, pause/2+rand.N(pause/2))
+		pause = min(2*pause, longestWait)
+	}
+}
+
+func (j *Job) sleep(ctx context.Context, d time.Duration) {
+	if j.Sleep != nil {
+		j.Sleep(ctx, d)
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (j *Job) count(line Line, did apikey.Imported, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tally.Last = max(j.tally.Last, line.Number)
+	switch {
+	case err != nil:
+		j.tally.Failed++
+		j.Report(line.Number, err)
+	case did == apikey.ImportCreated:
+		j.tally.Created++
+	case did == apikey.ImportAdded:
+		j.tally.Added++
+	default:
+		j.tally.Unchanged++
+	}
+}

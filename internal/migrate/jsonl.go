@@ -1,0 +1,245 @@
+package migrate
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// jsonLine reads one object.
+func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string, err error) {
+	var (
+		key, hash string
+		limit     window
+		quota     period
+		networks  []string
+		metadata  texts
+		ends      struct{ notBefore, expiresAt *string }
+		c         = &in.Change
+	)
+	raw, err := object(text)
+	if err != nil {
+		return in, nil, err
+	}
+	known := map[string]struct {
+		to   any
+		form string
+	}{
+		"key":          {&key, "a text"},
+		"sha256":       {&hash, "a text"},
+		"id":           {&in.ID, "a text"},
+		"publicKey":    {&in.PublicKey, "a text"},
+		"userId":       {&in.UserID, "a text"},
+		"environment":  {&in.Environment, "live or test"},
+		"name":         {&c.Name, "a text"},
+		"description":  {&c.Description, "a text"},
+		"scopes":       {&c.Scopes, "a list of texts"},
+		"rateLimit":    {&limit, `like {"requests":100,"window":60}`},
+		"unlimited":    {&c.Unlimited, "true or false"},
+		"quota":        {&quota, `like {"requests":10000,"period":"month"}`},
+		"allowedCidrs": {&networks, "a list of texts"},
+		"metadata":     {&metadata, "an object of texts"},
+		"enabled":      {&c.Enabled, "true or false"},
+		"notBefore":    {&ends.notBefore, "a text"},
+		"expiresAt":    {&ends.expiresAt, "a text"},
+	}
+	said = make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		value := raw[name]
+		field, ok := known[name]
+		if !ok {
+			return in, nil, unknown(name)
+		}
+		if json.Unmarshal(value, field.to) != nil {
+			return in, nil, wrong(name, "must be "+field.form)
+		}
+		if name != "key" && name != "sha256" && name != "id" && name != "publicKey" {
+			said[name] = canonical(value)
+		}
+	}
+
+	if in.Token, in.Hash, err = r.secret(key, hash); err != nil {
+		return in, nil, err
+	}
+	if raw["id"] != nil && apikey.CheckUserID(in.ID) != nil {
+		return in, nil, wrong("id", "must be 1 to 128 characters without control characters")
+	}
+	if raw["environment"] != nil && in.Environment != apikey.Live && in.Environment != apikey.Test {
+		return in, nil, wrong("environment", "must be live or test")
+	}
+	if c.Name == nil && in.ID != "" {
+		c.Name = &in.ID
+	}
+	if c.Scopes == nil {
+		c.Scopes = r.o.Scopes
+	}
+	if c.NotBefore, err = moment("notBefore", ends.notBefore); err != nil {
+		return in, nil, err
+	}
+	if c.ExpiresAt, err = moment("expiresAt", ends.expiresAt); err != nil {
+		return in, nil, err
+	}
+	if raw["allowedCidrs"] != nil {
+		prefixes := []netip.Prefix{}
+		for _, text := range networks {
+			p, err := apikey.ParseNetwork(text)
+			if err != nil {
+				return in, nil, wrong("allowedCidrs", "must be networks such as 192.0.2.0/24, or addresses")
+			}
+			prefixes = append(prefixes, p)
+		}
+		c.AllowedCIDRs = &prefixes
+	}
+	if metadata != nil {
+		c.Metadata = (*map[string]string)(&metadata)
+	}
+	if raw["quota"] != nil {
+		c.Quota = &ratelimit.Quota{Requests: quota.Requests, Period: ratelimit.Period(quota.Period)}
+	}
+	switch unlimited := c.Unlimited != nil && *c.Unlimited; {
+	case raw["rateLimit"] != nil && unlimited:
+		return in, nil, wrong("unlimited", "must not be given with rateLimit")
+	case raw["rateLimit"] != nil:
+		// What is out of bounds stays so, and does not come round again.
+		seconds := min(max(limit.Window, 0), int64(2*apikey.MaxWindow/time.Second))
+		c.Limit = &ratelimit.Limit{Requests: limit.Requests, Window: time.Duration(seconds) * time.Second}
+	case !unlimited:
+		c.Limit = r.o.Limit
+	}
+	return in, said, nil
+}
+
+func (r *Reader) secret(key, hash string) (apikey.Token, *[sha256.Size]byte, error) {
+	if hash == "" {
+		token, err := r.token(key)
+		return token, nil, err
+	}
+	var sum [sha256.Size]byte
+	switch decoded, err := hex.DecodeString(hash); {
+	case key != "":
+		return apikey.Token{}, nil, wrong("sha256", "must not be given with key")
+	case err != nil || len(decoded) != len(sum):
+		return apikey.Token{}, nil, wrong("sha256", "must be 64 hexadecimal digits")
+	default:
+		copy(sum[:], decoded)
+		return apikey.Token{}, &sum, nil
+	}
+}
+
+func moment(field string, text *string) (*time.Time, error) {
+	if text == nil {
+		return nil, nil
+	}
+	at, ok := ParseTime(*text)
+	if !ok {
+		return nil, wrong(field, "must be a time such as 2027-01-31T12:00:00Z, between the years 1970 and 9999")
+	}
+	return &at, nil
+}
+
+// window and period are objects that have all of their fields and no other.
+type window struct{ Requests, Window int64 }
+
+func (w *window) UnmarshalJSON(text []byte) error {
+	return whole(text, map[string]any{"requests": &w.Requests, "window": &w.Window})
+}
+
+type period struct {
+	Requests int64
+	Period   string
+}
+
+func (p *period) UnmarshalJSON(text []byte) error {
+	return whole(text, map[string]any{"requests": &p.Requests, "period": &p.Period})
+}
+
+// texts are an object of nothing else.
+type texts map[string]string
+
+func (t *texts) UnmarshalJSON(text []byte) error {
+	raw, err := object(text)
+	if err != nil {
+		return err
+	}
+	*t = make(texts)
+	for name, value := range raw {
+		var s string
+		if err := json.Unmarshal(value, &s); err != nil {
+			return err
+		}
+		(*t)[name] = s
+	}
+	return nil
+}
+
+func whole(text []byte, fields map[string]any) error {
+	raw, err := object(text)
+	if err != nil || len(raw) != len(fields) {
+		return errors.New("not these fields")
+	}
+	for name, to := range fields {
+		if err := json.Unmarshal(raw[name], to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNotObject = errors.New("the line is not a JSON object")
+
+// object reads one whose fields can be told apart: none twice, none null, which
+// encoding/json would pass over.
+func object(text []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, errNotObject
+	}
+	fields := make(map[string]json.RawMessage)
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, errNotObject
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, errNotObject
+		}
+		if _, twice := fields[name.(string)]; twice {
+			return nil, errors.New("the line has a field twice")
+		}
+		if string(value) == "null" {
+			return nil, errors.New("the line has a null in it; leave the field out instead")
+		}
+		fields[name.(string)] = value
+	}
+	if _, err := d.Token(); err != nil || len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
+		return nil, errNotObject
+	}
+	return fields, nil
+}
+
+// unknown names the field, unless it is long enough to be a key that slipped.
+func unknown(name string) error {
+	if len(name) < 16 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+		return errors.New("the line has a field that is not known: " + name)
+	}
+	return errors.New("the line has a field that is not known")
+}
+
+// canonical writes a value in one way, however the line does.
+func canonical(value json.RawMessage) string {
+	var v any
+	_ = json.Unmarshal(value, &v) // it has been read already
+	text, _ := json.Marshal(v)
+	return string(text)
+}

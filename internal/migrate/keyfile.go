@@ -1,0 +1,82 @@
+package migrate
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// keyFileLine reads "key_id:api_key[:requests_per_minute][:expiry]". The expiry
+// is last because it has colons in it. said is what the line says itself.
+func (r *Reader) keyFileLine(text []byte) (in apikey.Import, said map[string]string, err error) {
+	id, rest, _ := strings.Cut(string(text), ":")
+	key, rest, _ := strings.Cut(rest, ":")
+	limit, expiry := strings.TrimSpace(rest), ""
+	if _, ok := ParseTime(limit); !ok { // else it is an expiry without a limit
+		limit, expiry, _ = strings.Cut(limit, ":")
+	} else {
+		limit, expiry = "", limit
+	}
+	id, key, limit, expiry = strings.TrimSpace(id), strings.TrimSpace(key), strings.TrimSpace(limit), strings.TrimSpace(expiry)
+
+	if apikey.CheckUserID(id) != nil {
+		return in, nil, wrong("key_id", "must be 1 to 128 characters without control characters")
+	}
+	if in.Token, err = r.token(key); err != nil {
+		return in, nil, err
+	}
+	in.ID, in.UserID, in.Change.Name = id, id, &id
+	in.Change.Scopes = r.o.Scopes
+	if r.o.Scopes == nil {
+		in.Change.Scopes = &apikey.Scopes{"*"}
+	}
+	terms := KeyFileLimit()
+	if r.o.Limit != nil {
+		terms = *r.o.Limit
+	}
+	in.Change.Limit = &terms
+	said = make(map[string]string)
+	if limit != "" {
+		n, err := strconv.ParseInt(limit, 10, 64)
+		if err != nil || n < 1 || n > apikey.MaxRequests {
+			return in, nil, wrong("requests_per_minute", "must be a whole number between 1 and "+strconv.Itoa(apikey.MaxRequests))
+		}
+		terms = ratelimit.Limit{Requests: n, Window: time.Minute}
+	}
+	if expiry != "" {
+		at, ok := ParseTime(expiry)
+		if !ok {
+			return in, nil, wrong("expiry", "must be a date or a time such as 2027-01-31T12:00:00Z, between the years 1970 and 9999")
+		}
+		in.Change.ExpiresAt = &at
+		said["expiry"] = at.String()
+	}
+	// The first line of a key settles the default, too.
+	if limit != "" || !r.firsts.knows(id) {
+		said["requests_per_minute"] = strconv.FormatInt(terms.Requests, 10) + "/" + terms.Window.String()
+	}
+	return in, said, nil
+}
+
+// ParseTime reads the forms of ISO 8601 that are in use, as UTC where no zone is
+// named. A date alone is its first moment, as it is for most that write and read
+// such files.
+func ParseTime(text string) (time.Time, bool) {
+	date, clock := text, ""
+	if len(text) > len(time.DateOnly) {
+		date, clock = text[:len(time.DateOnly)], strings.ToUpper(text[len(time.DateOnly):])
+		if clock[0] == ' ' {
+			clock = "T" + clock[1:]
+		}
+	}
+	for _, layout := range []string{"", "T15:04:05", "T15:04:05Z07:00", "T15:04:05Z0700", "T15:04", "T15:04Z07:00"} {
+		at, err := time.Parse(time.DateOnly+layout, date+clock)
+		if err == nil && at.UTC().Year() >= 1970 && at.UTC().Year() <= 9999 {
+			return at.UTC().Truncate(time.Millisecond), true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,91 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"latchkey/internal/apikey"
+)
+
+// Rehearse returns r over a store whose writes stay in memory: what it does is
+// what r would do, and nothing is written. It keeps every key that it would have
+// written, about a kilobyte each.
+func Rehearse(r *apikey.Registry) *apikey.Registry {
+	rehearsal := *r
+	rehearsal.Store = &rehearsalStore{Store: r.Store, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
+	return &rehearsal
+}
+
+type rehearsalStore struct {
+	apikey.Store // read, never written
+
+	mu      sync.Mutex
+	keys    map[string]*apikey.Key
+	aliases map[string]string
+}
+
+func (s *rehearsalStore) Find(ctx context.Context, id string) (apikey.Record, error) {
+	s.mu.Lock()
+	k := s.keys[id]
+	s.mu.Unlock()
+	if k != nil {
+		clone := *k
+		return apikey.Record{Key: &clone}, nil
+	}
+	return s.Store.Find(ctx, id)
+}
+
+func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, error) {
+	s.mu.Lock()
+	id, ok := s.aliases[alias]
+	s.mu.Unlock()
+	if ok {
+		return id, nil
+	}
+	return s.Store.Resolve(ctx, alias)
+}
+
+func (s *rehearsalStore) Create(ctx context.Context, k *apikey.Key, _ int) error {
+	if _, err := s.Find(ctx, k.ID); !errors.Is(err, apikey.ErrNotFound) {
+		return conflictUnless(err)
+	}
+	return s.put(ctx, k, k.Aliases())
+}
+
+func (s *rehearsalStore) Update(ctx context.Context, from, to *apikey.Key) error {
+	record, err := s.Find(ctx, to.ID)
+	if err != nil || record.Key.Rev != from.Rev {
+		return conflictUnless(err)
+	}
+	to.Rev++
+	return s.put(ctx, to, to.Aliases())
+}
+
+// put keeps a key unless one of its aliases is another's.
+func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, aliases []string) error {
+	for _, alias := range aliases {
+		id, err := s.Resolve(ctx, alias)
+		if errors.Is(err, apikey.ErrNotFound) || err == nil && id == k.ID {
+			continue
+		}
+		return conflictUnless(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clone := *k
+	clone.Secrets = slices.Clone(k.Secrets)
+	s.keys[k.ID] = &clone
+	for _, alias := range aliases {
+		s.aliases[alias] = k.ID
+	}
+	return nil
+}
+
+func conflictUnless(err error) error {
+	if err != nil {
+		return err
+	}
+	return apikey.ErrConflict
+}
