@@ -1,0 +1,239 @@
+package migrate_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/migrate"
+)
+
+func TestMain(m *testing.M) { dynamotest.Main(m) }
+
+func newRegistry(t testing.TB, table *dynamo.Table) *apikey.Registry {
+	t.Helper()
+	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &apikey.Registry{
+		Store: table, Format: newFormat(t), Random: rand.Reader, Now: time.Now, MaxKeys: 3,
+		Hasher: func(context.Context) (apikey.Hasher, error) { return hasher, nil },
+	}
+}
+
+// imported is what came of a file.
+type imported struct {
+	migrate.Tally
+	Complaints map[int]string
+	Err        error
+}
+
+func run(t testing.TB, ctx context.Context, r *apikey.Registry, file io.Reader) imported {
+	t.Helper()
+	out := imported{Complaints: make(map[int]string)}
+	job := &migrate.Job{
+		Registry: r, Sleep: func(context.Context, time.Duration) {},
+		Report: func(line int, err error) { out.Complaints[line] = err.Error() },
+	}
+	out.Err = job.Run(ctx, migrate.NewReader(file, migrate.Options{Format: r.Format}))
+	out.Tally = job.Tally()
+	return out
+}
+
+// opens returns the keys that tokens open, as the gate finds them.
+func opens(t testing.TB, r *apikey.Registry, tokens ...string) (keys []*apikey.Key) {
+	t.Helper()
+	hasher, err := r.Hasher(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range tokens {
+		token, err := r.Format.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, nil)
+		id, err := r.Store.Resolve(t.Context(), hasher.Alias(token))
+		if errors.Is(err, apikey.ErrNotFound) {
+			continue
+		}
+		record, findErr := r.Store.Find(t.Context(), id)
+		if err := errors.Join(err, findErr); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range record.Key.Secrets {
+			if same, err := hasher.Matches(token, s); err == nil && same {
+				keys[len(keys)-1] = record.Key
+			}
+		}
+	}
+	return keys
+}
+
+func TestAFileIsImportedOnce(t *testing.T) {
+	r := newRegistry(t, dynamotest.NewTable(t))
+	file := "a:" + k1 + ":50\nb:" + k2 + "\na:" + k3 + "\nbad\n"
+	want := imported{Tally: migrate.Tally{Created: 2, Added: 1, Failed: 1, Last: 4}, Complaints: map[int]string{4: "key is missing"}}
+
+	// A rehearsal says what will be, and writes nothing.
+	for range 2 {
+		if got := run(t, t.Context(), migrate.Rehearse(r), strings.NewReader(file)); !cmp.Equal(got, want) {
+			t.Errorf("rehearsed: %s", cmp.Diff(want, got))
+		}
+	}
+	if keys := opens(t, r, k1, k2, k3); keys[0] != nil || keys[1] != nil || keys[2] != nil {
+		t.Fatal("a rehearsal has written")
+	}
+
+	if got := run(t, t.Context(), r, strings.NewReader(file)); !cmp.Equal(got, want) {
+		t.Errorf("imported: %s", cmp.Diff(want, got))
+	}
+	keys := opens(t, r, k1, k2, k3)
+	if keys[0] == nil || keys[1] == nil || keys[2] == nil || keys[0].ID != keys[2].ID || keys[0].ID == keys[1].ID || keys[0].Limit.Requests != 50 {
+		t.Fatalf("%+v", keys)
+	}
+
+	// Again changes nothing, however the key was changed meanwhile.
+	changed := *keys[0]
+	changed.Limit.Requests, changed.Enabled = 7, false
+	if err := r.Store.Update(t.Context(), keys[0], &changed); err != nil {
+		t.Fatal(err)
+	}
+	want.Created, want.Added, want.Unchanged = 0, 0, 3
+	for _, registry := range []*apikey.Registry{r, migrate.Rehearse(r)} {
+		if got := run(t, t.Context(), registry, strings.NewReader(file)); !cmp.Equal(got, want) {
+			t.Errorf("again: %s", cmp.Diff(want, got))
+		}
+	}
+	if k := opens(t, r, k1)[0]; k.Limit.Requests != 7 || k.Enabled || k.Rev != keys[0].Rev+1 {
+		t.Errorf("%+v", k)
+	}
+}
+
+// A rehearsal finds what only the table can tell, too.
+func TestWhatTheTableRefusesIsReported(t *testing.T) {
+	r := newRegistry(t, dynamotest.NewTable(t))
+	run(t, t.Context(), r, strings.NewReader("a:"+k1))
+	var file strings.Builder
+	fmt.Fprintf(&file, "b:%s\n", k1)
+	native, err := r.Format.New(apikey.Live, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&file, "c:%s\n", native.Reveal())
+	for n := range apikey.MaxTokens + 1 {
+		fmt.Fprintf(&file, "d:many-tokens-of-one-key-%d\n", n)
+	}
+	want := imported{
+		Tally: migrate.Tally{Created: 1, Added: apikey.MaxTokens - 1, Failed: 3, Last: apikey.MaxTokens + 3},
+		Complaints: map[int]string{
+			1: "key belongs to another key already", 2: "key is one of latchkey's own, which are not imported",
+			apikey.MaxTokens + 3: fmt.Sprintf("key is one too many: a key has at most %d tokens", apikey.MaxTokens),
+		},
+	}
+	for _, registry := range []*apikey.Registry{migrate.Rehearse(r), r} {
+		if got := run(t, t.Context(), registry, strings.NewReader(file.String())); !cmp.Equal(got, want) {
+			t.Error(cmp.Diff(want, got))
+		}
+	}
+}
+
+// manyKeys has two tokens of each key, so that half of it is read and written.
+func manyKeys(keys int) string {
+	var b strings.Builder
+	for n := range 2 {
+		for k := range keys {
+			fmt.Fprintf(&b, "customer-%d:token-%d-of-customer-%d:%d\n", k, n, k, 100+k)
+		}
+	}
+	return b.String()
+}
+
+// A network and a table that let a tenth of all requests down, and lose answers:
+// every line is imported in the end, whole, and no more than once.
+func TestFaultsHalfImportNothing(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	r := newRegistry(t, dynamotest.Open(t, options))
+	faults.Set(0.05, append([]dynamotest.Fault{dynamotest.LostRequest, dynamotest.Throttled, dynamotest.Limited, dynamotest.Internal, dynamotest.Unavailable}, dynamotest.After()...)...)
+	const keys = 100
+	got := run(t, t.Context(), r, strings.NewReader(manyKeys(keys)))
+	faults.Set(0)
+	if got.Err != nil || got.Failed > 0 || got.Created+got.Added+got.Unchanged != 2*keys {
+		t.Errorf("%+v", got)
+	}
+	again := run(t, t.Context(), r, strings.NewReader(manyKeys(keys)))
+	if again.Err != nil || again.Unchanged != 2*keys {
+		t.Errorf("again: %+v", again)
+	}
+	for k := range keys {
+		both := opens(t, r, fmt.Sprintf("token-0-of-customer-%d", k), fmt.Sprintf("token-1-of-customer-%d", k))
+		if both[0] == nil || both[1] == nil || both[0].ID != both[1].ID || len(both[0].Secrets) != 2 || both[0].Limit.Requests != int64(100+k) {
+			t.Fatalf("customer %d: %+v", k, both)
+		}
+	}
+}
+
+// An import that is interrupted ends in order: all before the last line is done.
+// The same again finishes it.
+func TestAnInterruptedImportGoesOn(t *testing.T) {
+	r := newRegistry(t, dynamotest.NewTable(t))
+	file := manyKeys(300)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	read := 0
+	lines := strings.SplitAfter(file, "\n")
+	got := run(t, ctx, r, readerOf(func(p []byte) (int, error) {
+		if read == 200 {
+			interrupt()
+			<-t.Context().Done() // like a terminal where nobody types
+		}
+		read++
+		return copy(p, lines[read-1]), nil
+	}))
+	if !errors.Is(got.Err, context.Canceled) || got.Last == 0 || got.Created != got.Last || got.Failed > 0 {
+		t.Errorf("interrupted: %+v", got)
+	}
+	rest := run(t, t.Context(), r, strings.NewReader(file))
+	if rest.Err != nil || rest.Unchanged != got.Last || rest.Created != 300-got.Last || rest.Added != 300 {
+		t.Errorf("after %d: %+v", got.Last, rest)
+	}
+}
+
+// Where the table is gone there is no use in a hundred thousand complaints.
+func TestAnOutageEndsTheImport(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	r := newRegistry(t, dynamotest.Open(t, options))
+	faults.All(dynamotest.Unavailable)
+	got := run(t, t.Context(), r, strings.NewReader(manyKeys(1000)))
+	if got.Err == nil || !strings.Contains(got.Err.Error(), "given up") || got.Created > 0 || got.Failed == 0 || got.Failed > 100 {
+		t.Errorf("%+v", got.Tally)
+	}
+	faults.All("")
+	if got := run(t, t.Context(), r, strings.NewReader(manyKeys(10))); got.Err != nil || got.Created != 10 || got.Added != 10 {
+		t.Errorf("when it is back: %+v", got)
+	}
+}
+
+func BenchmarkImport(b *testing.B) {
+	r := newRegistry(b, dynamotest.NewTable(b))
+	var file strings.Builder
+	for n := range b.N {
+		fmt.Fprintf(&file, "customer-%d:token-of-customer-%d\n", n, n)
+	}
+	b.ResetTimer()
+	if got := run(b, b.Context(), r, strings.NewReader(file.String())); got.Err != nil || got.Created != b.N {
+		b.Error(got.Err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
+}
