@@ -33,31 +33,86 @@ const (
 	ImportUnchanged Imported = "unchanged" // it was there already
 )
 
+// MaxTogether is how many entries are imported in one go.
+const MaxTogether = 25
+
 // MaxTokens is how many tokens one key may have.
 const MaxTokens = 50
 
 // Import stores a key of elsewhere, without asking who may. Again changes
 // nothing: what was done to the key meanwhile stays.
 func (r *Registry) Import(ctx context.Context, in Import) (Imported, error) {
-	if err := CheckUserID(in.UserID); err != nil {
+	k, err := r.imported(ctx, in)
+	if err != nil {
 		return "", err
+	}
+	return r.importKey(ctx, k)
+}
+
+// ImportResult is what came of one entry of many.
+type ImportResult struct {
+	Did Imported
+	Err error
+}
+
+// ImportAll imports at most [MaxTogether] entries as Import does one after the
+// other, but writes those that are new in one go.
+func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResult {
+	results := make([]ImportResult, len(entries))
+	keys := make([]*Key, len(entries))
+	var together []int
+	seen := make(map[string]bool)
+	for i, in := range entries {
+		k, err := r.imported(ctx, in)
+		if keys[i], results[i].Err = k, err; err != nil {
+			continue
+		}
+		if alias := k.Secrets[0].Alias; !seen[k.ID] && !seen[alias] {
+			seen[k.ID], seen[alias] = true, true
+			together = append(together, i)
+		}
+	}
+	err := ErrConflict
+	if len(together) > 1 {
+		fresh := make([]*Key, len(together))
+		for n, i := range together {
+			fresh[n] = keys[i]
+		}
+		err = r.Store.CreateAll(ctx, fresh)
+	}
+	for i, k := range keys {
+		switch {
+		case results[i].Err != nil:
+		case !errors.Is(err, ErrConflict) && slices.Contains(together, i):
+			results[i] = ImportResult{ImportCreated, err}
+		default:
+			results[i].Did, results[i].Err = r.importKey(ctx, k)
+		}
+	}
+	return results
+}
+
+// imported is the key that an entry would be.
+func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
+	if err := CheckUserID(in.UserID); err != nil {
+		return nil, err
 	}
 	// A key may have expired where it comes from, and comes along as it is.
 	if err := in.Change.check(time.Time{}); err != nil {
-		return "", err
+		return nil, err
 	}
 	if in.PublicKey != "" {
 		if _, err := parseForeign(in.PublicKey); err != nil {
-			return "", invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma", minForeignLength, maxForeignLength)
+			return nil, invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma", minForeignLength, maxForeignLength)
 		}
 	}
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
-		return "", fmt.Errorf("load the secret: %w", err)
+		return nil, fmt.Errorf("load the secret: %w", err)
 	}
 	secret, err := in.secret(hasher)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	k := &Key{
 		ID: hasher.importedID("hash " + secret.Alias), UserID: in.UserID, Environment: in.Environment,
@@ -71,9 +126,14 @@ func (r *Registry) Import(ctx context.Context, in Import) (Imported, error) {
 	}
 	k.KeyPrefix = r.Format.KeyPrefix(k.Environment, k.ID)
 	if err := in.Change.apply(k); err != nil {
-		return "", err
+		return nil, err
 	}
-	if err = r.Store.Create(ctx, k, 0); !errors.Is(err, ErrConflict) {
+	return k, nil
+}
+
+// importKey stores a key, or what is new of it.
+func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
+	if err := r.Store.Create(ctx, k, 0); !errors.Is(err, ErrConflict) {
 		return ImportCreated, err
 	}
 	return r.addToken(ctx, k)

@@ -21,6 +21,9 @@ type Store interface {
 	// for its user, all or nothing. ErrConflict: the id or an alias is taken.
 	// ErrTooManyKeys: the user already has most live keys; most 0 is no bound.
 	Create(ctx context.Context, k *Key, most int) error
+	// CreateAll writes up to [MaxTogether] keys as Create does, all or nothing, and
+	// bounds nobody. No two of them may have an id or an alias in common.
+	CreateAll(ctx context.Context, keys []*Key) error
 	// Update replaces a key by another version of it, with its aliases, if the
 	// stored revision is still from.Rev, and sets to.Rev to the next. ErrConflict:
 	// it is not, or a new alias is taken. A key that becomes revoked is no longer

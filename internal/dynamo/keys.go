@@ -108,27 +108,16 @@ func (t *Table) Rehash(ctx context.Context, k *apikey.Key, n int, s apikey.Secre
 
 // Create puts a key with its aliases and counts it, in one transaction.
 func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
-	encoded, err := encodeKey(k, k.Rev)
-	if err != nil {
-		return err
-	}
-	absent := aws.String("attribute_not_exists(pk)")
-	count := t.count(k.UserID, 1)
-	count.UpdateExpression = aws.String("SET #at = :at ADD #n :by")
-	count.ExpressionAttributeNames["#at"] = "at"
-	count.ExpressionAttributeValues[":at"] = number(k.CreatedAt.UnixMilli())
+	count := t.countNew(k, 1)
 	if most > 0 {
 		count.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
 		count.ExpressionAttributeValues[":most"] = number(int64(most))
 	}
-	writes := []types.TransactWriteItem{
-		{Update: count},
-		{Put: &types.Put{TableName: &t.name, Item: encoded, ConditionExpression: absent}},
+	puts, err := t.putNew(k)
+	if err != nil {
+		return err
 	}
-	for _, alias := range k.Aliases() {
-		writes = append(writes, t.putAlias(alias, k.ID))
-	}
-	failed, err := t.transact(ctx, writes)
+	failed, err := t.transact(ctx, append([]types.TransactWriteItem{{Update: count}}, puts...))
 	switch {
 	case err != nil:
 		return fmt.Errorf("create key %s: %w", k.ID, err)
@@ -138,6 +127,57 @@ func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
 		return apikey.ErrTooManyKeys
 	}
 	return apikey.ErrConflict
+}
+
+// CreateAll puts keys with their aliases and counts them, in one transaction. An
+// imported key has one alias: three writes each at most, of a hundred.
+func (t *Table) CreateAll(ctx context.Context, keys []*apikey.Key) error {
+	var writes []types.TransactWriteItem
+	last, count := make(map[string]*apikey.Key), make(map[string]int64)
+	for _, k := range keys {
+		puts, err := t.putNew(k)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, puts...)
+		last[k.UserID] = k
+		count[k.UserID]++
+	}
+	for user, k := range last {
+		writes = append(writes, types.TransactWriteItem{Update: t.countNew(k, count[user])})
+	}
+	failed, err := t.transact(ctx, writes)
+	switch {
+	case err != nil:
+		return fmt.Errorf("create %d keys: %w", len(keys), err)
+	case len(failed) > 0:
+		return apikey.ErrConflict
+	}
+	return nil
+}
+
+// putNew are the writes that make a key, if it is not there.
+func (t *Table) putNew(k *apikey.Key) ([]types.TransactWriteItem, error) {
+	encoded, err := encodeKey(k, k.Rev)
+	if err != nil {
+		return nil, err
+	}
+	writes := []types.TransactWriteItem{{Put: &types.Put{
+		TableName: &t.name, Item: encoded, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	}}}
+	for _, alias := range k.Aliases() {
+		writes = append(writes, t.putAlias(alias, k.ID))
+	}
+	return writes, nil
+}
+
+// countNew counts new keys of k's user, and notes when the last was made.
+func (t *Table) countNew(k *apikey.Key, by int64) *types.Update {
+	count := t.count(k.UserID, by)
+	count.UpdateExpression = aws.String("SET #at = :at ADD #n :by")
+	count.ExpressionAttributeNames["#at"] = "at"
+	count.ExpressionAttributeValues[":at"] = number(k.CreatedAt.UnixMilli())
+	return count
 }
 
 func (t *Table) putAlias(alias, id string) types.TransactWriteItem {

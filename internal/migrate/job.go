@@ -17,7 +17,7 @@ const (
 	workers = 16
 	// waiting bounds what a worker has before it: so much is done after an
 	// interruption, too.
-	waiting = 16
+	waiting = 2 * apikey.MaxTogether
 
 	// tries and the pauses between them are some twenty seconds, in which a table
 	// that is asked too much at first has grown.
@@ -39,6 +39,8 @@ type Tally struct {
 	// before it are done.
 	Last int `json:"lastLine"`
 }
+
+func (t Tally) done() int { return t.Created + t.Added + t.Unchanged }
 
 // Job stores what a [Reader] reads. It may be run once.
 type Job struct {
@@ -77,11 +79,7 @@ func (j *Job) Run(ctx context.Context, r *Reader) error {
 	for i := range queues {
 		queue := make(chan Line, waiting)
 		queues[i] = queue
-		wg.Go(func() {
-			for line := range queue {
-				j.do(work, giveUp, line)
-			}
-		})
+		wg.Go(func() { j.work(work, giveUp, queue) })
 	}
 	err := j.feed(ctx, work, r, queues)
 	for _, queue := range queues {
@@ -144,40 +142,60 @@ func (j *Job) feed(ctx, work context.Context, r *Reader, queues []chan Line) err
 	}
 }
 
-// do imports one line. Where nothing at all succeeds any more, it gives the whole
-// job up.
-func (j *Job) do(ctx context.Context, giveUp context.CancelCauseFunc, line Line) {
-	if ctx.Err() != nil {
-		return
-	}
-	before := j.Tally()
-	did, err := j.try(ctx, line.Import)
-	var mistake *apikey.FieldError
-	if err == nil || errors.As(err, &mistake) {
-		j.count(line, did, err)
-		return
-	}
-	if ctx.Err() != nil {
-		return // the first to find out has said so
-	}
-	j.count(line, did, err)
-	if after := j.Tally(); after.Created+after.Added+after.Unchanged == before.Created+before.Added+before.Unchanged {
-		giveUp(fmt.Errorf("given up, as nothing succeeds any more: %w", err))
+// work imports a queue's lines, as many at once as are there.
+func (j *Job) work(ctx context.Context, giveUp context.CancelCauseFunc, queue <-chan Line) {
+	for line := range queue {
+		lines := []Line{line}
+		for more := true; more && len(lines) < apikey.MaxTogether; {
+			select {
+			case line, more = <-queue:
+				if more {
+					lines = append(lines, line)
+				}
+			default:
+				more = false
+			}
+		}
+		if ctx.Err() == nil {
+			j.do(ctx, giveUp, lines)
+		}
 	}
 }
 
-// try imports one entry, again when it is not known how it went: a table that is
-// asked too much, or loses an answer, is no reason to skip a line.
-func (j *Job) try(ctx context.Context, in apikey.Import) (did apikey.Imported, err error) {
-	pause := firstPause
-	for n := 1; ; n++ {
-		did, err = j.Registry.Import(ctx, in)
-		var mistake *apikey.FieldError
-		if err == nil || errors.As(err, &mistake) || n == tries || ctx.Err() != nil {
-			return did, err
+// do imports lines, again where it is not known how it went: a table that is asked
+// too much, or loses an answer, is no reason to skip one. Where nothing at all
+// succeeds any more, it gives the whole job up.
+func (j *Job) do(ctx context.Context, giveUp context.CancelCauseFunc, lines []Line) {
+	before, pause := j.Tally(), firstPause
+	for n := 1; len(lines) > 0; n++ {
+		entries := make([]apikey.Import, len(lines))
+		for i, line := range lines {
+			entries[i] = line.Import
+		}
+		var undecided []Line
+		var err error
+		for i, result := range j.Registry.ImportAll(ctx, entries) {
+			var mistake *apikey.FieldError
+			if result.Err == nil || errors.As(result.Err, &mistake) {
+				j.count(lines[i], result.Did, result.Err)
+				continue
+			}
+			undecided, err = append(undecided, lines[i]), result.Err
+			if n == tries && ctx.Err() == nil {
+				j.count(lines[i], "", result.Err)
+			}
+		}
+		switch {
+		case len(undecided) == 0 || ctx.Err() != nil:
+			return
+		case n == tries:
+			if j.Tally().done() == before.done() {
+				giveUp(fmt.Errorf("given up, as nothing succeeds any more: %w", err))
+			}
+			return
 		}
 		j.sleep(ctx, pause/2+rand.N(pause/2))
-		pause = min(2*pause, longestWait)
+		lines, pause = undecided, min(2*pause, longestWait)
 	}
 }
 

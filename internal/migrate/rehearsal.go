@@ -14,12 +14,13 @@ import (
 // written, about a kilobyte each.
 func Rehearse(r *apikey.Registry) *apikey.Registry {
 	rehearsal := *r
-	rehearsal.Store = &rehearsalStore{Store: r.Store, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
+	rehearsal.Store = &rehearsalStore{table: r.Store, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
 	return &rehearsal
 }
 
 type rehearsalStore struct {
-	apikey.Store // read, never written
+	apikey.Store // nil: what an import does not need is not there to be written by
+	table        apikey.Store
 
 	mu      sync.Mutex
 	keys    map[string]*apikey.Key
@@ -34,7 +35,7 @@ func (s *rehearsalStore) Find(ctx context.Context, id string) (apikey.Record, er
 		clone := *k
 		return apikey.Record{Key: &clone}, nil
 	}
-	return s.Store.Find(ctx, id)
+	return s.table.Find(ctx, id)
 }
 
 func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, error) {
@@ -44,7 +45,7 @@ func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, err
 	if ok {
 		return id, nil
 	}
-	return s.Store.Resolve(ctx, alias)
+	return s.table.Resolve(ctx, alias)
 }
 
 func (s *rehearsalStore) Create(ctx context.Context, k *apikey.Key, _ int) error {
@@ -53,6 +54,9 @@ func (s *rehearsalStore) Create(ctx context.Context, k *apikey.Key, _ int) error
 	}
 	return s.put(ctx, k, k.Aliases())
 }
+
+// CreateAll leaves it to Create, which tells of each what would come of it.
+func (s *rehearsalStore) CreateAll(context.Context, []*apikey.Key) error { return apikey.ErrConflict }
 
 func (s *rehearsalStore) Update(ctx context.Context, from, to *apikey.Key) error {
 	record, err := s.Find(ctx, to.ID)
