@@ -131,14 +131,6 @@ func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
 	return k, nil
 }
 
-// importKey stores a key, or what is new of it.
-func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
-	if err := r.Store.Create(ctx, k, 0); !errors.Is(err, ErrConflict) {
-		return ImportCreated, err
-	}
-	return r.addToken(ctx, k)
-}
-
 func (in Import) secret(h Hasher) (Secret, error) {
 	switch {
 	case in.Hash != nil:
@@ -151,50 +143,51 @@ func (in Import) secret(h Hasher) (Secret, error) {
 	return h.Hash(in.Token), nil
 }
 
-// addToken gives the stored key of k's id the token and public key of k.
-func (r *Registry) addToken(ctx context.Context, k *Key) (Imported, error) {
-	secret := k.Secrets[0]
+// importKey stores a key, or gives the one of its id that is there what is new.
+func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
 	for try := 1; ; try++ {
+		did := ImportCreated
 		record, err := r.Store.Find(ctx, k.ID)
-		if errors.Is(err, ErrNotFound) {
-			return "", invalid("key", "belongs to another key already")
-		}
-		if err != nil {
-			return "", err
-		}
-		from, to := record.Key, *record.Key
-		known := false
-		for _, s := range from.Secrets {
-			known = known || s.Alias == secret.Alias
-		}
-		if !known {
-			to.Secrets = append(append([]Secret{}, from.Secrets...), secret)
-		}
-		missing := false
-		for _, public := range k.PublicAliases {
-			if missing = !slices.Contains(from.PublicAliases, public); missing {
-				to.PublicAliases = append(append([]string{}, from.PublicAliases...), public)
-			}
-		}
 		switch {
-		case known && !missing:
-			return ImportUnchanged, nil
-		case !from.RevokedAt.IsZero():
-			return "", invalid("key", "is a token of a revoked key")
-		case from.UserID != k.UserID:
-			return "", invalid("userId", "is not that of the key's other tokens")
-		case len(to.Secrets) > MaxTokens:
-			return "", invalid("key", "is one too many: a key has at most %d tokens", MaxTokens)
+		case errors.Is(err, ErrNotFound):
+			err = r.Store.Create(ctx, k, 0)
+		case err == nil:
+			did, err = r.addToken(ctx, record.Key, k)
 		}
-		err = r.Store.Update(ctx, from, &to)
 		if !errors.Is(err, ErrConflict) {
-			return ImportAdded, err
+			return did, err
 		}
-		if id, resolveErr := r.Store.Resolve(ctx, secret.Alias); resolveErr == nil && id != k.ID {
+		if id, resolveErr := r.Store.Resolve(ctx, k.Secrets[0].Alias); resolveErr == nil && id != k.ID {
 			return "", invalid("key", "belongs to another key already")
 		}
 		if try == rewrites {
 			return "", err
 		}
 	}
+}
+
+// addToken gives a stored key the token and the public key of k.
+func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error) {
+	to, secret := *from, k.Secrets[0]
+	known := slices.ContainsFunc(from.Secrets, func(s Secret) bool { return s.Alias == secret.Alias })
+	if !known {
+		to.Secrets = append(append([]Secret{}, from.Secrets...), secret)
+	}
+	missing := false
+	for _, public := range k.PublicAliases {
+		if missing = !slices.Contains(from.PublicAliases, public); missing {
+			to.PublicAliases = append(append([]string{}, from.PublicAliases...), public)
+		}
+	}
+	switch {
+	case known && !missing:
+		return ImportUnchanged, nil
+	case !from.RevokedAt.IsZero():
+		return "", invalid("key", "is a token of a revoked key")
+	case from.UserID != k.UserID:
+		return "", invalid("userId", "is not that of the key's other tokens")
+	case len(to.Secrets) > MaxTokens:
+		return "", invalid("key", "is one too many: a key has at most %d tokens", MaxTokens)
+	}
+	return ImportAdded, r.Store.Update(ctx, from, &to)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	workers = 16
+	workers = 8
 	// waiting bounds what a worker has before it: so much is done after an
 	// interruption, too.
 	waiting = 2 * apikey.MaxTogether

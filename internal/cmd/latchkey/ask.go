@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// verdictNo is an answer that is not a failure, but not a yes: exit code 3.
+type verdictNo struct{ error }
+
+func validateCommand() *cobra.Command {
+	var scope, source, public string
+	var cost int64
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "validate",
+		Short: "Judge the key on standard input; exit code 3 if it is not valid",
+		Long: `Judges the key that is on standard input, or asks for it. Nothing is spent unless
+--cost says how much. The exit code is 0 if the key is valid, 3 if it is not, and
+1 if that could not be decided.` + apiHelp,
+		Example: `  latchkey validate --scope tts < key
+  pbpaste | latchkey validate --cost 1 --source-ip 192.0.2.7 --json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{errors.New("takes the key from standard input: a command line is seen by others, and kept")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			token, err := readToken(c)
+			if err != nil {
+				return err
+			}
+			body := map[string]any{"apiKey": token}
+			for name, value := range map[string]string{"scope": scope, "sourceIp": source, "publicKey": public} {
+				if value != "" {
+					body[name] = value
+				}
+			}
+			if c.Flags().Changed("cost") {
+				body["cost"] = cost
+			}
+			answer, err := callAPI(c.Context(), http.MethodPost, keysPath+"/validate", nil, body)
+			if err != nil {
+				return err
+			}
+			if err := printAnswer(c.OutOrStdout(), answer, asJSON); err != nil {
+				return err
+			}
+			var verdict struct {
+				Valid bool
+				Error string
+			}
+			if err := json.Unmarshal(answer, &verdict); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			if !verdict.Valid {
+				return verdictNo{errors.New("not valid: " + oneLine(verdict.Error))}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&scope, "scope", "", "what it must be allowed to do")
+	c.Flags().Int64Var(&cost, "cost", 0, "requests to spend")
+	c.Flags().StringVar(&source, "source-ip", "", "address that it was used from")
+	c.Flags().StringVar(&public, "public-key", "", "public key that must belong to it")
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func whoamiCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "whoami",
+		Short: "Show whose LATCHKEY_KEY is, and what it may do",
+		Long:  `Shows whose LATCHKEY_KEY is, and what it may do. It counts as one request.` + apiHelp,
+		Example: `  latchkey whoami
+  LATCHKEY_KEY=$(cat .latchkey/root-key) latchkey whoami --json`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			answer, err := callAPI(c.Context(), http.MethodGet, "/api/v1/whoami", nil, nil)
+			if err != nil {
+				return err
+			}
+			return printAnswer(c.OutOrStdout(), answer, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func openapiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "openapi",
+		Short: "Print the service's OpenAPI document",
+		Long:  `Prints the OpenAPI 3.1 document of the service at LATCHKEY_URL.` + apiHelp,
+		Example: `  latchkey openapi > openapi.json
+  LATCHKEY_URL=https://keys.example.com latchkey openapi`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			answer, err := callAPI(c.Context(), http.MethodGet, "/openapi.json", nil, nil)
+			if err != nil {
+				return err
+			}
+			return printJSON(c.OutOrStdout(), answer)
+		},
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print what was built",
+		Example: "  latchkey version\n  latchkey version | cut -d' ' -f2",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			version, revision := "unknown", "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						revision = s.Value
+					}
+				}
+			}
+			fmt.Fprintf(c.OutOrStdout(), "latchkey %s, revision %s, %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}

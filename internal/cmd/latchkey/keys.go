@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/httpapi"
+)
+
+func keysCommand() *cobra.Command {
+	return group("keys", "Manage API keys", []*cobra.Command{
+		createCommand(), listCommand(), getCommand(), updateCommand(),
+		switchCommand("enable", "Let a key be used again", true), switchCommand("disable", "Keep a key from being used", false),
+		revokeCommand(), deleteCommand(),
+	})
+}
+
+func createCommand() *cobra.Command {
+	var f keyFlags
+	var user, environment string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "create [NAME]",
+		Short: "Create a key and print it, alone, on standard output",
+		Long: `Creates a key and prints it, alone, on standard output. It is never shown again.
+What is left out is 60 requests a minute, no scopes and no end, or as much of
+that as your own key has.` + apiHelp,
+		Example: `  latchkey keys create ci --scopes tts --limit 100/1m --expires 90d | pbcopy
+  latchkey keys create --user u1 --quota 10000/month --json`,
+		Args: upTo(1, "at most one NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			body, err := f.body(c.Flags(), time.Now())
+			if err != nil {
+				return err
+			}
+			if len(args) > 0 {
+				body["name"] = args[0]
+			}
+			if c.Flags().Changed("user") {
+				body["userId"] = user
+			}
+			if c.Flags().Changed("env") {
+				body["environment"] = environment
+			}
+			answer, err := callAPI(c.Context(), http.MethodPost, keysPath, nil, body)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), answer)
+			}
+			var made struct {
+				httpapi.Record
+				Key string `json:"key"`
+			}
+			if err := json.Unmarshal(answer, &made); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
+			fmt.Fprintln(c.OutOrStdout(), made.Key)
+			return nil
+		},
+	}
+	f.add(c.Flags())
+	c.Flags().StringVar(&user, "user", "", "whose it is; else yours")
+	c.Flags().StringVar(&environment, "env", "live", "live or test")
+	jsonFlag(c, &asJSON)
+	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
+	return c
+}
+
+func listCommand() *cobra.Command {
+	var user, status, cursor string
+	var limit int
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List a user's keys, newest first",
+		Long:  `Lists a user's keys, newest first. A change of the last moments may be missing.` + apiHelp,
+		Example: `  latchkey keys list --status active
+  latchkey keys list --user u1 --json`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			for name, value := range map[string]string{"userId": user, "status": status, "cursor": cursor} {
+				if value != "" {
+					query.Set(name, value)
+				}
+			}
+			answer, err := callAPI(c.Context(), http.MethodGet, keysPath, query, nil)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), answer)
+			}
+			var page struct {
+				Data       []httpapi.Record `json:"data"`
+				NextCursor string           `json:"nextCursor"`
+			}
+			if err := json.Unmarshal(answer, &page); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			var rows [][]string
+			for _, k := range page.Data {
+				rows = append(rows, keyRow(k))
+			}
+			if err := printRows(c.OutOrStdout(), keyColumns, rows); err != nil {
+				return err
+			}
+			if len(rows) == 0 {
+				fmt.Fprintln(c.ErrOrStderr(), "No keys. latchkey keys create makes one.")
+			}
+			if page.NextCursor != "" {
+				fmt.Fprintln(c.ErrOrStderr(), "There may be more: --cursor", page.NextCursor)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&user, "user", "", "whose keys; else yours")
+	c.Flags().StringVar(&status, "status", "", "active, disabled, inactive, revoked or expired")
+	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
+	c.Flags().IntVar(&limit, "limit", 50, "how many, 1 to 100")
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func getCommand() *cobra.Command {
+	return onOne(oneKey{
+		use: "get", short: "Show a key, with what is left of its limit",
+		example: "  latchkey keys get fbvIj5lD1wYRMsd9\n  latchkey keys get fbvIj5lD1wYRMsd9 --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id, nil, nil)
+		},
+	})
+}
+
+func updateCommand() *cobra.Command {
+	var f keyFlags
+	var name string
+	c := onOne(oneKey{
+		use: "update", short: "Change a key; what is left out stays as it is",
+		example: "  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never\n  latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			body, err := f.body(c.Flags(), time.Now())
+			if err != nil {
+				return nil, err
+			}
+			if c.Flags().Changed("name") {
+				body["name"] = name
+			}
+			if len(body) == 0 {
+				return nil, usageError{errors.New("change what? See latchkey keys update --help")}
+			}
+			return patch(c.Context(), id, body)
+		},
+	})
+	f.add(c.Flags())
+	c.Flags().StringVar(&name, "name", "", "what it is called")
+	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
+	return c
+}
+
+func switchCommand(use, short string, enabled bool) *cobra.Command {
+	return onOne(oneKey{
+		use: use, short: short,
+		example: "  latchkey keys " + use + " fbvIj5lD1wYRMsd9\n  latchkey keys " + use + " fbvIj5lD1wYRMsd9 --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return patch(c.Context(), id, map[string]any{"enabled": enabled})
+		},
+	})
+}
+
+func patch(ctx context.Context, id string, body map[string]any) (json.RawMessage, error) {
+	return callAPI(ctx, http.MethodPatch, keysPath+"/"+id, nil, body)
+}
+
+func revokeCommand() *cobra.Command {
+	return onOne(oneKey{
+		use: "revoke", short: "End a key for good; its record stays", final: "Revoke",
+		example: "  latchkey keys revoke fbvIj5lD1wYRMsd9\n  latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/revoke", nil, nil)
+		},
+	})
+}
+
+func deleteCommand() *cobra.Command {
+	return onOne(oneKey{
+		use: "delete", short: "Remove a key and its record", final: "Delete",
+		example: "  latchkey keys delete fbvIj5lD1wYRMsd9\n  latchkey keys delete fbvIj5lD1wYRMsd9 --yes",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodDelete, keysPath+"/"+id, nil, nil)
+		},
+	})
+}
+
+// oneKey is a command on the key that its argument names.
+type oneKey struct {
+	use, short, example string
+	final               string // what it asks about, where it cannot be undone
+	do                  func(c *cobra.Command, id string) (json.RawMessage, error)
+}
+
+func onOne(o oneKey) *cobra.Command {
+	var asJSON, yes bool
+	c := &cobra.Command{
+		Use: o.use + " ID", Short: o.short, Long: o.short + "." + apiHelp, Example: o.example,
+		Args: func(_ *cobra.Command, args []string) error {
+			// A key that was taken for an id must not be sent as part of an address.
+			if len(args) != 1 || !apikey.ValidID(args[0]) {
+				return usageError{errors.New("needs one ID of 16 letters and digits; latchkey keys list shows them")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.final != "" {
+				if err := confirm(c, yes, o.final+" key "+args[0]+"?"); err != nil {
+					return err
+				}
+			}
+			answer, err := o.do(c, args[0])
+			if err != nil {
+				return err
+			}
+			if len(answer) == 0 {
+				fmt.Fprintln(c.ErrOrStderr(), "Done.")
+				return nil
+			}
+			return printAnswer(c.OutOrStdout(), answer, asJSON)
+		},
+	}
+	if o.final != "" {
+		c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func jsonFlag(c *cobra.Command, to *bool) {
+	c.Flags().BoolVar(to, "json", false, "print the API's own answer")
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"latchkey/internal/httpapi"
+)
+
+// What a command prints is aligned for people on a terminal, and has tabs
+// between for programs elsewhere. --json is the API's own answer.
+
+// printAnswer prints a JSON object field by field, or as it is.
+func printAnswer(out io.Writer, answer json.RawMessage, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, answer)
+	}
+	d := json.NewDecoder(bytes.NewReader(answer))
+	d.UseNumber()
+	var rows [][]string
+	if err := flatten(d, "", &rows); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return printRows(out, nil, rows)
+}
+
+func printJSON(out io.Writer, answer json.RawMessage) error {
+	_, err := out.Write(append(bytes.TrimRight(answer, "\n"), '\n'))
+	return err
+}
+
+// flatten adds a row for each value, in the document's order: a field within a
+// field is named by both, and a list is one value.
+func flatten(d *json.Decoder, name string, rows *[][]string) error {
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch token {
+	case json.Delim('{'):
+		for d.More() {
+			field, err := d.Token()
+			if err != nil {
+				return err
+			}
+			if err := flatten(d, strings.TrimPrefix(name+"."+field.(string), "."), rows); err != nil {
+				return err
+			}
+		}
+	case json.Delim('['):
+		var inner [][]string
+		for d.More() {
+			if err := flatten(d, "", &inner); err != nil {
+				return err
+			}
+		}
+		var values []string
+		for _, row := range inner {
+			values = append(values, row[1])
+		}
+		*rows = append(*rows, []string{name, strings.Join(values, ",")})
+	default:
+		*rows = append(*rows, []string{name, fmt.Sprint(token)})
+		return nil
+	}
+	_, err = d.Token() // the end
+	return err
+}
+
+// printRows prints columns; the header is for people alone.
+func printRows(out io.Writer, header []string, rows [][]string) error {
+	var w io.Writer = out
+	if isTerminal(out) {
+		t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		defer t.Flush()
+		if w = t; len(header) > 0 && len(rows) > 0 {
+			rows = append([][]string{header}, rows...)
+		}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = oneLine(cell)
+		}
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneLine keeps what others have written from moving the cursor or the columns.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED"}
+
+func keyRow(k httpapi.Record) []string {
+	limit := formatLimit(k.RateLimit.Requests, k.RateLimit.Window)
+	if k.Unlimited {
+		limit = "unlimited"
+	}
+	return []string{k.ID, k.Name, k.UserID, k.Status, k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt}
+}
+
+// formatLimit writes what parseLimit reads.
+func formatLimit(requests, window int64) string {
+	span := fmt.Sprintf("%ds", window)
+	for _, unit := range []struct {
+		name   string
+		length int64
+	}{{"m", 60}, {"h", 3600}, {"d", int64(day / time.Second)}} {
+		if window > 0 && window%unit.length == 0 {
+			span = fmt.Sprintf("%d%s", window/unit.length, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d/%s", requests, span)
+}
