@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // cli runs one command to its end and returns what a script sees of it.
@@ -78,5 +80,38 @@ func TestAnImportThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 		if code, out, talk := cli(t, "", nil, append([]string{"import"}, c.args...)...); code != c.code || out != "" || !strings.HasPrefix(talk, "latchkey: ") {
 			t.Errorf("%v: exit code %d, want %d\n%s%s", c.args, code, c.code, out, talk)
 		}
+	}
+}
+
+// An interrupted import says how far it came, and the same again goes on.
+func TestAnInterruptedImportIsToldApart(t *testing.T) {
+	s := start(t, t.TempDir())
+	c := command(t, nil, "import", "-", "--state", s.state)
+	file, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, talk safeBuffer
+	c.Stdout, c.Stderr = &out, &talk
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const token = "the-first-key-of-many"
+	if _, err := file.Write([]byte("a:" + token + "\nbad\n")); err != nil {
+		t.Fatal(err)
+	}
+	// The file goes on, so that only this shows that its first line is done.
+	for tries := 0; s.whoami(t, token).status != 200; tries++ {
+		if tries == 100 {
+			t.Fatal("the first line is not imported while the rest is awaited")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err := c.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 130 || !strings.HasPrefix(out.String(), "1 created, ") || !strings.Contains(talk.String(), "interrupted at line 2;") {
+		t.Errorf("exit code %d\n%s%s", code, out.String(), talk.String())
 	}
 }
