@@ -310,3 +310,39 @@ func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 		t.Errorf("a key revoked at %v is forgotten at %v", morning, time.Unix(got, 0).UTC())
 	}
 }
+
+func TestKeysOfManyUsersAreMadeTogetherOrNotAtAll(t *testing.T) {
+	table := dynamotest.NewTable(t)
+	var keys []*apikey.Key
+	for n := range apikey.MaxTogether {
+		keys = append(keys, newKey(n, "u"+strconv.Itoa(n%3)))
+	}
+	create(t, table, keys[7], 0)
+	if err := table.CreateAll(t.Context(), keys); !errors.Is(err, apikey.ErrConflict) {
+		t.Errorf("one is there already: %v", err)
+	}
+	other := newKey(100, "u1")
+	other.Secrets = keys[20].Secrets
+	if err := table.CreateAll(t.Context(), []*apikey.Key{keys[20], newKey(101, "u1")}); err != nil {
+		t.Errorf("two new ones: %v", err)
+	}
+	if err := table.CreateAll(t.Context(), []*apikey.Key{newKey(102, "u1"), other}); !errors.Is(err, apikey.ErrConflict) {
+		t.Errorf("an alias is another's: %v", err)
+	}
+	for n, want := range map[int]error{0: apikey.ErrNotFound, 7: nil, 20: nil, 101: nil, 100: apikey.ErrNotFound, 102: apikey.ErrNotFound} {
+		if _, err := table.Find(t.Context(), newKey(n, "").ID); !errors.Is(err, want) {
+			t.Errorf("key %d: %v", n, err)
+		}
+	}
+	all := append(append([]*apikey.Key{}, keys[:7]...), append(keys[8:20:20], keys[21:]...)...)
+	if err := table.CreateAll(t.Context(), all); err != nil {
+		t.Errorf("the rest: %v", err)
+	}
+	// Each user is counted: one more than there are fits, and no other.
+	for user, have := range map[string]int{"u0": 9, "u1": 9, "u2": 8} {
+		create(t, table, newKey(200+have*10+len(user)+int(user[1]), user), have+1)
+		if err := table.Create(t.Context(), newKey(300+int(user[1]), user), have+1); !errors.Is(err, apikey.ErrTooManyKeys) {
+			t.Errorf("%s after %d: %v", user, have, err)
+		}
+	}
+}
