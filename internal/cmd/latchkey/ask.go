@@ -21,9 +21,9 @@ func validateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate",
 		Short: "Judge the key on standard input; exit code 3 if it is not valid",
-		Long: `Judges the key that is on standard input, or asks for it. Nothing is spent unless
---cost says how much. The exit code is 0 if the key is valid, 3 if it is not, and
-1 if that could not be decided.` + apiHelp,
+		Long: `Judges the key that is on standard input, or asks for it. Nothing is spent
+unless --cost says how much. The exit code is 0 if the key is valid, 3 if it is
+not, and 1 if that could not be decided.` + apiHelp,
 		Example: `  latchkey validate --scope tts < key
   pbpaste | latchkey validate --cost 1 --source-ip 192.0.2.7 --json`,
 		Args: func(_ *cobra.Command, args []string) error {

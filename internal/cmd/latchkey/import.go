@@ -61,7 +61,7 @@ imported. To import a file again changes nothing, and goes on where it was
 interrupted: what was done to a key meanwhile stays.`,
 		Example: `  latchkey import --dry-run keys.txt
   latchkey import keys.txt --default-limit 100/1m --scopes tts,stt
-  pg_dump_keys | latchkey import - --format jsonl --stack latchkey`,
+  psql -Atf keys.sql | latchkey import - --format jsonl --stack latchkey`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("needs one FILE, or - for standard input; see latchkey import --help")}
@@ -70,12 +70,12 @@ interrupted: what was done to a key meanwhile stays.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
-	c.Flags().StringVar(&f.state, "state", defaultState, "folder of the running local stack")
-	c.Flags().StringVar(&f.stack, "stack", "", "name of a deployed CloudFormation stack")
-	c.Flags().StringVar(&f.form, "format", "", "keyfile or jsonl; else by the first line")
-	c.Flags().StringVar(&f.user, "user", "", "who owns all of the keys; else whom each line says")
-	c.Flags().StringVar(&f.limit, "default-limit", "", "limit of lines that give none (100/1m in a key file, 60/1m else)")
-	c.Flags().StringSliceVar(&f.scopes, "scopes", nil, "scopes of lines that give none (* in a key file, none else)")
+	c.Flags().StringVar(&f.state, "state", defaultState, "`DIR` of the running local stack")
+	c.Flags().StringVar(&f.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
+	c.Flags().StringVar(&f.form, "format", "", "`FORM`, keyfile or jsonl; else by the first line")
+	c.Flags().StringVar(&f.user, "user", "", "`ID` of who owns all of the keys; else as lines say")
+	c.Flags().StringVar(&f.limit, "default-limit", "", "`N/TIME` where a line has none (else 100/1m in a\nkey file, 60/1m in JSON)")
+	c.Flags().StringSliceVar(&f.scopes, "scopes", nil, "`LIST` where a line has none (else * in a key file,\nno scopes in JSON)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "check everything and write nothing")
 	c.Flags().BoolVar(&f.json, "json", false, "print the summary as JSON")
 	c.MarkFlagsMutuallyExclusive("state", "stack")

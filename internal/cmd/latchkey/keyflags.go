@@ -22,15 +22,15 @@ type keyFlags struct {
 }
 
 func (f *keyFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.description, "description", "", "what it is for")
-	flags.StringSliceVar(&f.scopes, "scopes", nil, "what it may do, e.g. tts,stt:*")
-	flags.StringVar(&f.limit, "limit", "", "requests in any interval, e.g. 100/1m, 5/10s")
-	flags.StringVar(&f.quota, "quota", "", "requests by the calendar, e.g. 10000/month")
+	flags.StringVar(&f.description, "description", "", "`TEXT`, what it is for")
+	flags.StringSliceVar(&f.scopes, "scopes", nil, "`LIST` of what it may do, e.g. tts,stt:*")
+	flags.StringVar(&f.limit, "limit", "", "`N/TIME`, in any interval, e.g. 100/1m, 5/10s")
+	flags.StringVar(&f.quota, "quota", "", "`N/PERIOD`, by the calendar, e.g. 10000/month")
 	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; an admin's to give")
-	flags.StringVar(&f.expires, "expires", "", "e.g. 90d, 2027-01-31, never")
-	flags.StringVar(&f.notBefore, "not-before", "", "when it begins to work, e.g. 2027-01-01")
-	flags.StringSliceVar(&f.cidrs, "cidr", nil, "network that it may be used from; repeat it for more")
-	flags.StringToStringVar(&f.metadata, "metadata", nil, "name=value; repeat it for more")
+	flags.StringVar(&f.expires, "expires", "", "`WHEN`, e.g. 90d, 2027-01-31, never")
+	flags.StringVar(&f.notBefore, "not-before", "", "`WHEN` it begins to work, e.g. 2027-01-01")
+	flags.StringSliceVar(&f.cidrs, "cidr", nil, "`NETWORK` that it may be used from; or several")
+	flags.StringToStringVar(&f.metadata, "metadata", nil, "`NAME=VALUE`; or several")
 }
 
 // body has what was said, as the API spells it. What was not said is left to the

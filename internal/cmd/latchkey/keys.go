@@ -71,8 +71,8 @@ that as your own key has.` + apiHelp,
 		},
 	}
 	f.add(c.Flags())
-	c.Flags().StringVar(&user, "user", "", "whose it is; else yours")
-	c.Flags().StringVar(&environment, "env", "live", "live or test")
+	c.Flags().StringVar(&user, "user", "", "`ID` of whose it is; else yours")
+	c.Flags().StringVar(&environment, "env", "live", "`ENV`, live or test")
 	jsonFlag(c, &asJSON)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
@@ -126,7 +126,7 @@ func listCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&user, "user", "", "whose keys; else yours")
+	c.Flags().StringVar(&user, "user", "", "`ID` of whose keys; else yours")
 	c.Flags().StringVar(&status, "status", "", "active, disabled, inactive, revoked or expired")
 	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
 	c.Flags().IntVar(&limit, "limit", 50, "how many, 1 to 100")
