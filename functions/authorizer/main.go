@@ -39,13 +39,10 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler, err := authorizer.New(authorizer.Options{
-		Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
+	handler := authorizer.New(authorizer.Options{
+		Gate: e.Gate, Format: e.Format, Routes: e.Routes, Public: e.Public, Anonymous: !c.RequireAuth,
 		Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),
 		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 	})
-	if err != nil {
-		return nil, err
-	}
 	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

@@ -41,6 +41,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	}
 	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+		Explain: e.Explain, Routes: e.Routes, Public: e.Public,
 	}), logger))
 	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

@@ -197,29 +197,6 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	}
 }
 
-// judge is the policy, in the order in which it is published: what is wrong with
-// the key comes before what is wrong with the request.
-func (g *Gate) judge(k *Key, r Request) Code {
-	now := g.now(r.Time).Wall
-	switch {
-	case !k.RevokedAt.IsZero():
-		return CodeRevoked
-	case !k.Enabled:
-		return CodeDisabled
-	case now.Before(k.NotBefore):
-		return CodeInactive
-	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
-		return CodeExpired
-	case k.Environment != "" && !slices.Contains(g.options.Environments, k.Environment):
-		return CodeWrongEnvironment
-	case !k.allows(r.Source):
-		return CodeAddressNotAllowed
-	case r.Scope != "" && !k.Scopes.Allow(r.Scope):
-		return CodeInsufficientScope
-	}
-	return CodeValid
-}
-
 // opens tells which secret of the key that was found the credential opens, or -1.
 // It can tell only if each secret that does not match could be compared.
 func (f found) opens(h Hasher, c Credential) (int, error) {

@@ -23,6 +23,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/oidc"
+	"latchkey/internal/routes"
 )
 
 // Checker is what judges; see [apikey.Gate].
@@ -41,12 +42,11 @@ type Options struct {
 	// Users judges users who come without a key; nil: there are none.
 	Users  Users
 	Format apikey.Format
-	// RouteScopes are rules such as "POST /tts/*=tts"; see the README. Once there
-	// is one, a route without any is refused.
-	RouteScopes string
-	// PublicPaths need no key: "/health,/docs/*". Whoever asks for them is
-	// anonymous.
-	PublicPaths string
+	// Routes say what each route asks for. Once there is a rule, a route without
+	// any is refused.
+	Routes routes.Rules
+	// Public routes need no key. Whoever asks for them is anonymous.
+	Public routes.Rules
 	// Anonymous lets everybody in, as nobody and without any scope.
 	Anonymous bool
 	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
@@ -57,26 +57,14 @@ type Options struct {
 }
 
 // Authorizer is a lambda.Handler.
-type Authorizer struct {
-	Options
-	routes routes
-	public routes
-}
+type Authorizer struct{ Options }
 
-// New returns an authorizer. The only errors are in route scopes and public paths.
-func New(o Options) (*Authorizer, error) {
-	rs, err := parseRoutes(o.RouteScopes)
-	if err != nil {
-		return nil, fmt.Errorf("ROUTE_SCOPES: %w", err)
-	}
-	public, err := parsePaths(o.PublicPaths)
-	if err != nil {
-		return nil, fmt.Errorf("PUBLIC_PATHS: %w", err)
-	}
+// New returns an authorizer.
+func New(o Options) *Authorizer {
 	if o.Anonymous {
 		o.Logger.Warn("REQUIRE_AUTH IS FALSE: EVERY REQUEST IS LET IN AS anonymous, WHATEVER KEY IT CARRIES")
 	}
-	return &Authorizer{Options: o, routes: rs, public: public}, nil
+	return &Authorizer{o}
 }
 
 // API Gateway knows this error by its text, and answers 401 for nothing else.
@@ -110,7 +98,8 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 }
 
 func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error) {
-	if a.Anonymous || len(a.public) > 0 && a.public.cover(e.MethodArn) {
+	method, path := e.route()
+	if a.Anonymous || a.Public.Cover(method, path) {
 		return answer("Allow", e.MethodArn, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil
 	}
 	credential := a.credential(e)
@@ -119,10 +108,13 @@ func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error)
 			return a.user(ctx, e.MethodArn, token)
 		}
 	}
-	scope, err := a.routes.scope(e.MethodArn)
-	if err != nil {
-		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
-		return nil, errUnauthorized
+	scope := ""
+	if !e.managesKeys() { // those routes ask for scopes themselves
+		var err error
+		if scope, err = a.Routes.Scope(method, path); err != nil {
+			a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
+			return nil, errUnauthorized
+		}
 	}
 	request := apikey.Request{
 		Credential: credential,

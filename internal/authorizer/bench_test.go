@@ -90,12 +90,9 @@ func BenchmarkEventToPolicy(b *testing.B) {
 	gate, format, token := warm(b)
 	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
 	recorder := metrics.New(metrics.Options{Now: time.Now})
-	a, err := authorizer.New(authorizer.Options{
+	a := authorizer.New(authorizer.Options{
 		Gate: metrics.Gate{Checker: gate, Recorder: recorder}, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		b.Fatal(err)
-	}
 	watched := recorder.Watch("authorizer", a, io.Discard)
 	b.Run("authorizer", func(b *testing.B) {
 		b.ReportAllocs()

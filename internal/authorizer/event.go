@@ -113,6 +113,24 @@ func (e *event) management() bool {
 		strings.HasPrefix(e.Resource, "/api/v1/users/{") && strings.HasSuffix(e.Resource, "}/revoke-keys")
 }
 
+// route reads arn:aws:execute-api:region:account:api/stage/METHOD/path.
+// One that cannot be read has no path, which no rule is for.
+func (e *event) route() (method, path string) {
+	parts := strings.SplitN(e.MethodArn, "/", 4)
+	if len(parts) < 3 {
+		return "", ""
+	}
+	path = "/"
+	if len(parts) == 4 {
+		path += parts[3]
+	}
+	return parts[2], path
+}
+
+// managesKeys reports whether the request is for one of our own routes, but for
+// whoami, which any key may ask.
+func (e *event) managesKeys() bool { return e.management() && e.Resource != "/api/v1/whoami" }
+
 // source is the caller's address. API Gateway appends the address that connected
 // to X-Forwarded-For; each proxy of our own before it has appended one more.
 func (e *event) source(hops int) netip.Addr {

@@ -72,14 +72,14 @@ func TestAUserComesWithoutAKeyOnlyToManageKeys(t *testing.T) {
 		{"none", "/api/v1/whoami", own + `"headers":{}`, false},
 	} {
 		// Rules on routes are for keys on routes of backends.
-		for _, rules := range []string{"", "GET /tts=tts"} {
+		for _, scopes := range []string{"", "GET /tts=tts"} {
 			j := &judge{verdict: apikey.Verdict{Code: apikey.CodeMissing}}
 			r := &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}
-			a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.Users, o.RouteScopes = r, rules })
+			a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.Users, o.Routes = r, rules(t, scopes) })
 			// The path leads where the resource says, whatever it looks like.
 			_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/GET/api/v1/whoami","resource":"`+c.resource+`",`+c.fields+`}`))
 			if c.user && (err != nil || r.asked != jwt) || !c.user && (r.asked != "" || err == nil || err.Error() != "Unauthorized") {
-				t.Errorf("%s, rules %q: %v, asked about %q", c.name, rules, err, r.asked)
+				t.Errorf("%s, scopes %q: %v, asked about %q", c.name, scopes, err, r.asked)
 			}
 		}
 	}

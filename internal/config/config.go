@@ -37,7 +37,7 @@ type Config struct {
 	// late a revocation bites. 0 reads every time.
 	Freshness Duration `env:"FRESHNESS" envDefault:"1s"`
 	// Environments are those whose keys are accepted.
-	Environments []apikey.Environment `env:"ENVIRONMENTS" envDefault:"live,test"`
+	Environments []apikey.Environment `env:"ACCEPT_ENVIRONMENTS" envDefault:"live,test"`
 	// MaxKeysPerUser is how many keys one user may hold that are not revoked.
 	MaxKeysPerUser int `env:"MAX_KEYS_PER_USER" envDefault:"20"`
 
@@ -153,11 +153,11 @@ func (c Config) check() error {
 	case !upstreamURL(c.UpstreamURL):
 		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
 	case len(c.Environments) == 0:
-		return errors.New("ENVIRONMENTS must name at least one of live and test")
+		return errors.New("ACCEPT_ENVIRONMENTS must name at least one of live and test")
 	}
 	for _, e := range c.Environments {
 		if !slices.Contains([]apikey.Environment{apikey.Live, apikey.Test}, e) {
-			return errors.New("ENVIRONMENTS may name only live and test")
+			return errors.New("ACCEPT_ENVIRONMENTS may name only live and test")
 		}
 	}
 	_, err := c.Static()

@@ -37,7 +37,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
 	for name, values := range map[string][]string{
 		"TABLE_NAME": {""}, "LATCHKEY_SECRET": {""}, "KEY_PREFIX": {"pk"}, "FRESHNESS": {"-1s", "soon", "2h"}, "MAX_KEYS_PER_USER": {"0"},
-		"TRUSTED_PROXY_HOPS": {"-1"}, "OIDC_AUDIENCE": {"latchkey"}, "ENVIRONMENTS": {"prod"}, "QUERY_API_KEY": {"maybe"},
+		"TRUSTED_PROXY_HOPS": {"-1"}, "OIDC_AUDIENCE": {"latchkey"}, "ACCEPT_ENVIRONMENTS": {"prod"}, "QUERY_API_KEY": {"maybe"},
 		"API_KEYS": {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},

@@ -5,6 +5,7 @@ package environment
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/routes"
 	"latchkey/internal/upstream"
 )
 
@@ -23,6 +25,10 @@ type Environment struct {
 	Gate     metrics.Gate
 	Registry *apikey.Registry
 	Metrics  *metrics.Recorder
+	// Explain see [apikey.Gate.Explain].
+	Explain func(apikey.Record, apikey.Request) (apikey.Code, []apikey.Step, error)
+	// Routes and Public say what routes ask for, and which need no key.
+	Routes, Public routes.Rules
 }
 
 const (
@@ -40,6 +46,14 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 	format, err := apikey.NewFormat(c.KeyPrefix)
 	if err != nil {
 		return nil, err
+	}
+	rules, err := routes.Parse(c.RouteScopes)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: ROUTE_SCOPES: %w", err)
+	}
+	public, err := routes.ParsePaths(c.PublicPaths)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: PUBLIC_PATHS: %w", err)
 	}
 	table, err := dynamo.Open(ctx, dynamo.Options{Name: c.TableName, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour})
 	if err != nil {
@@ -84,6 +98,9 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 		Format:  format,
 		Gate:    metrics.Gate{Checker: gate, Recorder: recorder},
 		Metrics: recorder,
+		Explain: gate.Explain,
+		Routes:  rules,
+		Public:  public,
 		Registry: &apikey.Registry{
 			Store: table, Hasher: secret.Hasher, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
 			Static: func(ctx context.Context) ([]*apikey.Key, error) {

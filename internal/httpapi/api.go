@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/routes"
 )
 
 // Checker is what judges; see [apikey.Gate].
@@ -28,6 +29,11 @@ type Options struct {
 	Gate     Checker
 	Registry *apikey.Registry
 	Format   apikey.Format
+	// Explain says why a request would be judged as it would; see
+	// [apikey.Gate.Explain].
+	Explain func(apikey.Record, apikey.Request) (apikey.Code, []apikey.Step, error)
+	// Routes and Public are the rules that the authorizer goes by.
+	Routes, Public routes.Rules
 	// Health reports whether the table answers.
 	Health func(context.Context) error
 	Now    func() time.Time
@@ -75,6 +81,7 @@ func New(o Options) http.Handler {
 		DefaultFormat: "application/json",
 	})
 	a.registerKeys(h)
+	a.registerExplain(h)
 	a.registerStats(h)
 	a.registerUsage(h)
 	a.registerChecks(h)

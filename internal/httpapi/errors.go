@@ -147,7 +147,7 @@ func init() {
 var names = []string{
 	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period", "unlimited",
 	"allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
-	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to",
+	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path", "at",
 }
 
 // explain turns what huma found into a sentence. Its value, which is what the

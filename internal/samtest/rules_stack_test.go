@@ -18,7 +18,7 @@ import (
 // variables are those that a function is told, with what the template says.
 var variables = map[string]string{
 	"TABLE_NAME": "", "SECRET_ARN": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
-	"FRESHNESS": "Freshness", "ENVIRONMENTS": "Environments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
+	"FRESHNESS": "Freshness", "ACCEPT_ENVIRONMENTS": "AcceptEnvironments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey",
 	"SERVICE": "", "USAGE_DAYS": "UsageDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"API_KEYS": "ApiKeys", "INTERNAL_API_KEY": "InternalApiKey", "RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",

@@ -113,7 +113,7 @@ var effects = []effect{
 	{"RouteScopes", "POST /tts/*=tts;*=", nil, variable(authorizer, "ROUTE_SCOPES")},
 	{"TrustedProxyHops", "1", nil, variable(authorizer, "TRUSTED_PROXY_HOPS")},
 	{"QueryApiKey", "false", nil, variable(authorizer, "QUERY_API_KEY")},
-	{"Environments", "live", nil, variable("ValidateFunction", "ENVIRONMENTS")},
+	{"AcceptEnvironments", "live", nil, variable("ValidateFunction", "ACCEPT_ENVIRONMENTS")},
 	{"LogLevel", "DEBUG", nil, []any{authorizer, "LoggingConfig", "ApplicationLogLevel"}},
 	{"LogRetentionDays", "365", nil, []any{"AuthorizerLogs", "RetentionInDays"}},
 	{"DenyStatus", "403", nil, []any{"Api", "Body", "x-amazon-apigateway-gateway-responses", "ACCESS_DENIED", "statusCode"}},
@@ -216,7 +216,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"Architecture": {"arm", ""}, "StageName": {"", "a/b", "a b"}, "DynamoEndpoint": {"dynamodb:8000", "ftp://x"}, "KeyPrefix": {"", "SK", "s_k", "1k"},
 		"Freshness": {"", "1", "-1s", "1h", "soon"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
 		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c"},
-		"QueryApiKey": {"yes", ""}, "Environments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
+		"QueryApiKey": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
 		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
 		"UsageDays": {"0", "401"}, "RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
 		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"}, "ApiKeys": {"a b:c"}, "InternalApiKey": {"a b", "a,b"},
@@ -278,10 +278,7 @@ func (limited) Check(context.Context, apikey.Request) (apikey.Verdict, error) {
 }
 
 func TestADenialBringsWhatItsResponseShows(t *testing.T) {
-	a, err := lambdaauthorizer.New(lambdaauthorizer.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := lambdaauthorizer.New(lambdaauthorizer.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)})
 	answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/x"}`))
 	if err != nil {
 		t.Fatal(err)

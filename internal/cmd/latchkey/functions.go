@@ -25,10 +25,10 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
 		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			return authorizer.New(authorizer.Options{
-				Gate: e.Gate, Format: e.Format, RouteScopes: c.RouteScopes, PublicPaths: c.PublicPaths, Anonymous: !c.RequireAuth,
+				Gate: e.Gate, Format: e.Format, Routes: e.Routes, Public: e.Public, Anonymous: !c.RequireAuth,
 				Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
-			})
+			}), nil
 		},
 		"ValidateFunction": serveHTTP,
 		"KeysFunction":     serveHTTP,
@@ -62,5 +62,6 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 func serveHTTP(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+		Explain: e.Explain, Routes: e.Routes, Public: e.Public,
 	}), logger)), nil
 }

@@ -1,0 +1,46 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestARouteIsExplained(t *testing.T) {
+	s := newService(t)
+	me, you := s.caller("u1", "keys:read", "tts"), s.caller("u2", "keys:read")
+	path := "/api/v1/api-keys/" + me["keyId"].(string) + "/explain"
+	for _, c := range []struct {
+		as     who
+		body   string
+		status int
+		want   string // the code, or the parameter that is wrong
+	}{
+		{me, `{"method":"POST","path":"/tts/x"}`, 200, "valid"},
+		{me, `{"method":"GET","path":"/v1/models"}`, 200, "valid"},
+		{me, `{"method":"GET","path":"/other"}`, 200, "no_route_rule"},
+		{me, `{"method":"GET","path":"/docs"}`, 200, "valid"},
+		{me, `{"method":"PATCH","path":"/api/v1/api-keys/x"}`, 200, "valid"},
+		{me, `{"method":"POST","path":"/tts/x","cost":60,"sourceIp":"10.0.0.1","at":"2026-11-24T12:00:00Z"}`, 200, "valid"},
+		{me, `{"method":"POST","path":"/tts/x","cost":61}`, 400, "cost"},
+		{me, `{"method":"POST","path":"/tts/x","at":"soon"}`, 400, "at"},
+		{me, `{"method":"POST","path":"/tts/x","sourceIp":"here"}`, 400, "sourceIp"},
+		{me, `{"method":"POST","path":"tts"}`, 400, "path"},
+		{me, `{"method":"BREW","path":"/tts"}`, 400, "method"},
+		{me, `{"path":"/tts"}`, 400, "method"},
+		{me, `{"method":"GET"}`, 400, "path"},
+		{you, `{"method":"GET","path":"/other"}`, 404, "id"},
+		{s.root, `{"method":"GET","path":"/other"}`, 200, "no_route_rule"},
+	} {
+		a := s.send(c.as, "POST", path, c.body)
+		got := fmt.Sprint(a.json["code"])
+		if e, ok := a.json["error"].(map[string]any); ok {
+			got = fmt.Sprint(e["param"])
+		}
+		if a.status != c.status || got != c.want {
+			t.Errorf("%s: %d %s; want %d %s", c.body, a.status, a.text, c.status, c.want)
+		}
+		if checks, ok := a.json["checks"].([]any); c.status == 200 && (!ok || checks[0].(map[string]any)["check"] != "route") {
+			t.Errorf("%s: %s", c.body, a.text)
+		}
+	}
+}
