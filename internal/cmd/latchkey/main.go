@@ -1,4 +1,5 @@
-// Command latchkey runs the service on a laptop and makes its first key.
+// Command latchkey runs the service on a laptop, makes its first key, and checks
+// a deployed stack.
 package main
 
 import (
@@ -50,7 +51,7 @@ func root() *cobra.Command {
 		}
 		return nil
 	}
-	c.AddCommand(devCommand(), initCommand())
+	c.AddCommand(devCommand(), initCommand(), smokeCommand())
 	return c
 }
 
