@@ -1,4 +1,4 @@
-.PHONY: help run test clients sim bench picture fuzz lint build clean engine
+.PHONY: help run test clients sim bench picture fuzz lint build smoke clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -49,6 +49,9 @@ lint: ## gofmt, vet, staticcheck, tidy modules
 
 build: ## the command line, into bin/
 	go build -o bin/ ./internal/cmd/latchkey
+
+smoke: build ## check a deployed stack from outside: URL=https://…/prod, an admin key in LATCHKEY_KEY
+	@bin/latchkey smoke $(if $(URL),'$(URL)')
 
 clean: ## remove what was built and what local runs have stored
 	rm -rf bin .aws-sam .latchkey

@@ -81,3 +81,17 @@ func (a answer) text(path string) string {
 	text, _ := a.field(path).(string)
 	return text
 }
+
+// location is where the header Location leads, as a browser reads it: the stage
+// must not be lost on the way.
+func (a answer) location() string {
+	at := a.header.Get("Location")
+	if a.url == nil || at == "" {
+		return ""
+	}
+	to, err := a.url.Parse(at)
+	if err != nil {
+		return ""
+	}
+	return to.String()
+}
