@@ -181,6 +181,7 @@ func (r *recorder) before(to http.Handler) string {
 func (r *recorder) note(function, target string, body []byte) {
 	var in struct {
 		TableName, IndexName, SecretId string
+		RequestItems                   map[string]any
 		TransactItems                  []map[string]struct{ TableName string }
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
@@ -188,22 +189,40 @@ func (r *recorder) note(function, target string, body []byte) {
 	}
 	service, operation, _ := strings.Cut(target, ".")
 	service = map[string]string{"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsmanager"}[service]
-	resource := map[string]string{localTable: "Table", secretARN: "Secret"}[in.TableName+in.SecretId]
-	if in.IndexName != "" {
-		resource += "/index/" + in.IndexName
+	note := func(operation, on string) {
+		resource := map[string]string{localTable: "Table", secretARN: "Secret"}[on]
+		if in.IndexName != "" {
+			resource += "/index/" + in.IndexName
+		}
+		r.performed[grant{function, service + ":" + operation, resource}] = true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if operation != "TransactWriteItems" {
-		r.performed[grant{function, service + ":" + operation, resource}] = true
-	}
-	// A transaction is authorised by the actions of its parts.
-	for _, item := range in.TransactItems {
-		for part, of := range item {
-			action := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}[part]
-			r.performed[grant{function, service + ":" + action, map[string]string{localTable: "Table"}[of.TableName]}] = true
+	switch {
+	case len(in.TransactItems) > 0: // is authorised by the actions of its parts
+		for _, item := range in.TransactItems {
+			for part, of := range item {
+				note(map[string]string{
+					"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem",
+				}[part], of.TableName)
+			}
 		}
+	case len(in.RequestItems) > 0:
+		for table := range in.RequestItems {
+			note(operation, table)
+		}
+	default:
+		note(operation, in.TableName+in.SecretId)
 	}
+}
+
+func proxyTo(t testing.TB, endpoint string) http.Handler {
+	t.Helper()
+	to, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return httputil.NewSingleHostReverseProxy(to)
 }
 
 // secretsManager knows one secret.
@@ -227,13 +246,9 @@ func TestEachRoleAllowsWhatItsFunctionDoesAndNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Stop() }()
-	to, err := url.Parse(e.Endpoint())
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &recorder{t: t, performed: make(map[grant]bool)}
 	s := start(t, t.TempDir(), "FRESHNESS=0", "MAX_KEYS_PER_USER=1", "ROOT_KEY=an-admin-key-of-my-own", "LOG_LEVEL=ERROR",
-		"DYNAMODB_ENDPOINT="+r.before(httputil.NewSingleHostReverseProxy(to)),
+		"DYNAMODB_ENDPOINT="+r.before(proxyTo(t, e.Endpoint())),
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+r.before(http.HandlerFunc(secretsManager)), "SECRET_ARN="+secretARN,
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
 	path := filepath.Join(dynamotest.Root(), "template.yaml")
