@@ -17,17 +17,19 @@ import (
 	"time"
 )
 
-// Options say what to ask. All but Outage are required.
+// Options say what to ask.
 type Options struct {
 	// URL is where the API answers, stage and all: https://….amazonaws.com/prod.
 	URL *url.URL
 	// Key is an admin key. It goes nowhere but to URL, in a header. With Outage it
 	// is not used.
 	Key string
-	// Freshness, QueryAPIKey and DenyStatus are the stack's own parameters.
+	// Freshness, QueryAPIKey and DenyStatus are the stack's own parameters, and
+	// Backend whether it stands before a BackendUrl.
 	Freshness   time.Duration
 	QueryAPIKey bool
 	DenyStatus  int
+	Backend     bool
 	// Outage expects a stack whose functions cannot reach the table, and only that.
 	Outage bool
 	// Out gets a line for each check, without any key in it.
@@ -130,16 +132,22 @@ func unauthorized() []expectation {
 	}
 }
 
-// routes are those that there are not. API Gateway's own answer would be 403, and
-// with Authorization a complaint about an AWS signature that nobody meant.
+// routes are those that there are not, unless a backend has them: then they want a
+// key. API Gateway's own answer would be 403, and with Authorization a complaint
+// about an AWS signature that nobody meant.
 func (r *run) routes() {
 	unknown := []expectation{status(404), isJSON, cors, envelope("No such route", "invalid_request_error", "", "not_found")}
+	if r.Backend {
+		unknown = unauthorized()
+	}
 	r.expect(r.get("an unknown route", "/no-such-route"), unknown...)
 	r.expect(r.get("an unknown route beside known ones", "/api/v1/no-such-route"), unknown...)
 	nobody := "smoke-" + rand.Text() // no key: API Gateway's own complaint repeats Authorization
 	r.expect(r.get("an unknown route with a key", "/no-such-route", "X-API-Key: "+nobody), unknown...)
 	r.expect(r.get("an unknown route with Authorization", "/no-such-route", "Authorization: Bearer "+nobody), unknown...)
-	r.expect(r.send("an unknown method", http.MethodPut, "/health", ""), unknown...)
+	if !r.Backend {
+		r.expect(r.send("an unknown method", http.MethodPut, "/health", ""), unknown...)
+	}
 }
 
 func (r *run) preflight() {
