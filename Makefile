@@ -1,4 +1,4 @@
-.PHONY: help run test clients sim bench picture fuzz lint build clean engine
+.PHONY: help run test clients sim bench picture fuzz lint build smoke deploy clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -10,6 +10,8 @@ DYNOXIDE := 1.2.1
 DYNAMODB_LOCAL := 11.1.0
 STATICCHECK := v0.8.2
 FUZZTIME ?= 20s
+SAM_CLI := 1.164.0
+SAM := .latchkey/sam/bin/sam
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,27 @@ lint: ## gofmt, vet, staticcheck, tidy modules
 build: ## the command line, into bin/
 	go build -o bin/ ./internal/cmd/latchkey
 
+smoke: build ## check a deployed stack from outside: URL=https://…/prod, an admin key in LATCHKEY_KEY
+	@bin/latchkey smoke $(if $(URL),'$(URL)')
+
+# What SAM has asked, it keeps in samconfig.toml under the stack's name. The binaries are built for the processor that is
+# written there: a function that is told another one does not start.
+STACK ?= latchkey
+deploy: $(SAM) ## to AWS, with SAM, which asks the first time: STACK (latchkey), ARCHITECTURE (arm64 or x86_64)
+	@kept() { awk -v section='[$(STACK).deploy.parameters]' '/^\[/ { on = $$0 == section } on' samconfig.toml; }; \
+	told() { kept | sed -n 's/.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p'; }; \
+	fail() { echo "$$*"; exit 1; }; \
+	set -e; \
+	processor=$$(told); processor=$${processor:-$(ARCHITECTURE)}; \
+	test "$(origin ARCHITECTURE)" = file || test "$(ARCHITECTURE)" = $$processor || \
+		fail "samconfig.toml has Architecture=$$processor for $(STACK): change it there"; \
+	ARCHITECTURE=$$processor $(SAM) build --parameter-overrides Architecture=$$processor; \
+	if test -n "$$(kept)"; then exec $(SAM) deploy --config-env $(STACK); fi; \
+	$(SAM) deploy --guided --config-env $(STACK) --stack-name $(STACK) --confirm-changeset \
+		--parameter-overrides Architecture=$$processor; \
+	test "$$(told)" = "" || test "$$(told)" = $$processor || \
+		fail "The functions were built for $$processor, but $(STACK) was told $$(told): run make deploy again"
+
 clean: ## remove what was built and what local runs have stored
 	rm -rf bin .aws-sam .latchkey
 
@@ -72,9 +95,6 @@ $(ENGINES)/dynamodb-local: Makefile
 	@touch $@
 
 # The SAM CLI, with its translator and linter, for what only they can tell.
-SAM_CLI := 1.164.0
-SAM := .latchkey/sam/bin/sam
-
 $(SAM): Makefile
 	@command -v python3 >/dev/null || { echo "the SAM CLI needs Python 3 with venv"; exit 1; }
 	@mkdir -p .latchkey
@@ -101,7 +121,9 @@ build-AuthorizerFunction: ; $(call bootstrap,authorizer)
 build-ValidateFunction: ; $(call bootstrap,validate)
 build-KeysFunction: ; $(call bootstrap,keys)
 
-GOARCH_LAMBDA ?= arm64
+ARCHITECTURE ?= $(if $(filter amd64,$(GOARCH)),x86_64,arm64)
+GOARCH_arm64 := arm64
+GOARCH_x86_64 := amd64
 define bootstrap
-GOOS=linux GOARCH=$${GOARCH:-$(GOARCH_LAMBDA)} CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./functions/$(1)
+GOOS=linux GOARCH=$${GOARCH:-$(GOARCH_$(ARCHITECTURE))} CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./functions/$(1)
 endef

@@ -81,8 +81,8 @@ type Config struct {
 	UpstreamCache  Duration `env:"UPSTREAM_CACHE_TTL" envDefault:"300"`
 	UpstreamWait   Duration `env:"UPSTREAM_TIMEOUT" envDefault:"5"`
 
-	// Service is what metrics call the function: two deployments in one account
-	// are told apart by it. Empty: its own name, such as authorizer.
+	// Service is what metrics call the function, and what it calls itself to AWS,
+	// which CloudTrail shows: two deployments in one account are told apart by it. Empty: its own name, such as authorizer.
 	Service string `env:"SERVICE"`
 	// Function and LogLevel are set by Lambda, the latter from the template.
 	Function string `env:"AWS_LAMBDA_FUNCTION_NAME" envDefault:"local"`

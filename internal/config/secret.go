@@ -43,7 +43,7 @@ func NewSecret(ctx context.Context, c Config, now func() time.Time) (*Secret, er
 		s.fetch = func(context.Context) (Sensitive, error) { return c.Secret, nil }
 		return s, nil
 	}
-	loaded, err := awsconfig.LoadDefaultConfig(ctx)
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID(c.Service))
 	if err != nil {
 		return nil, fmt.Errorf("configure Secrets Manager: %w", err)
 	}

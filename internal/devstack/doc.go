@@ -8,8 +8,8 @@
 // # What the real ones do otherwise
 //
 // API Gateway:
-//   - The stage stands in the URL before the path (/prod/health). Here there is none, as with a custom domain, though
-//     requestContext.path and methodArn name it.
+//   - The stage stands in the URL before the path (/prod/health). Here there is none, and in requestContext.path, as
+//     with a custom domain; only methodArn names it.
 //   - It throttles (MethodSettings) and answers THROTTLED; here nothing is throttled.
 //   - It keeps the client's spelling of header names in events; Go's server has made them canonical.
 //   - It refuses more than 10,240 bytes of request line and headers; here Go's server has its own bound.

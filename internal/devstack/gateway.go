@@ -300,7 +300,7 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 			HTTPMethod:        r.Method,
 			ExtendedRequestID: id,
 			RequestTime:       now.Format("02/Jan/2006:15:04:05 -0700"),
-			Path:              "/" + g.template.Stage + path,
+			Path:              path,
 			AccountID:         accountID,
 			Protocol:          r.Proto,
 			Stage:             g.template.Stage,

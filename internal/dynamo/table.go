@@ -38,6 +38,8 @@ type Options struct {
 	// Local is for an engine on this machine, which takes any region and any
 	// credentials: none are looked for.
 	Local bool
+	// AppID is who asks, in each request's User-Agent; it may be empty.
+	AppID string
 	// Now is the clock that is compared with the table's; nil: none is, and
 	// [Table.Now] must not be used.
 	Now func() time.Time
@@ -65,6 +67,7 @@ const defaultUsageKept = 400 * 24 * time.Hour
 func Open(ctx context.Context, o Options) (*Table, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
+		config.WithAppID(o.AppID),
 		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(s *retry.StandardOptions) {

@@ -55,7 +55,10 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 	if err != nil {
 		return nil, fmt.Errorf("configuration: PUBLIC_PATHS: %w", err)
 	}
-	table, err := dynamo.Open(ctx, dynamo.Options{Name: c.TableName, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour})
+	table, err := dynamo.Open(ctx, dynamo.Options{
+		Name: c.TableName, Endpoint: c.Endpoint, Local: c.Local, AppID: c.Service, Now: now,
+		UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour,
+	})
 	if err != nil {
 		return nil, err
 	}

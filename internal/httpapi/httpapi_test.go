@@ -151,6 +151,24 @@ func (a answer) isError(t testing.TB, what string, status int, param string) {
 
 const keys = "/api/v1/api-keys"
 
+func TestLocationKeepsTheStage(t *testing.T) {
+	s := newService(t)
+	event := events.APIGatewayProxyRequest{
+		HTTPMethod: "POST", Path: keys, Body: `{}`, MultiValueHeaders: map[string][]string{"Content-Type": {"application/json"}},
+		RequestContext: events.APIGatewayProxyRequestContext{Authorizer: s.root},
+	}
+	for path, want := range map[string]string{
+		keys: keys, "/prod" + keys: "/prod" + keys, "/auth/v2" + keys + "/": "/auth/v2" + keys, "": keys,
+	} {
+		event.RequestContext.Path = path
+		a := s.invoke(event)
+		id, _ := a.json["id"].(string)
+		if got := a.header.Get("Location"); a.status != 201 || got != want+"/"+id {
+			t.Errorf("asked at %q: %d, Location %q, want %s and the id", path, a.status, got, want)
+		}
+	}
+}
+
 func TestWrongInputIsNamed(t *testing.T) {
 	s := newService(t)
 	for _, c := range []struct {

@@ -102,7 +102,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	out := &createOutput{Location: keysPath + "/" + k.ID}
+	out := &createOutput{Location: place(ctx) + "/" + k.ID}
 	out.Body.Record = recordOf(k, a.Now())
 	out.Body.Key = token.Reveal()
 	return out, nil

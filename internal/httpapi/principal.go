@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -50,6 +51,13 @@ func (p principal) scopes() apikey.Scopes {
 
 func (p principal) caller() apikey.Caller {
 	return apikey.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
+}
+
+// place is the path that the caller asked for. Only API Gateway knows of the
+// stage, or of what a custom domain has in its place.
+func place(ctx context.Context) string {
+	c, _ := core.GetAPIGatewayContextFromContext(ctx)
+	return cmp.Or(strings.TrimSuffix(c.Path, "/"), keysPath)
 }
 
 // arrival is when API Gateway got the request.

@@ -17,7 +17,7 @@ import (
 
 // variables are those that a function is told, with what the template says.
 var variables = map[string]string{
-	"TABLE_NAME": "", "SECRET_ARN": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
+	"TABLE_NAME": "", "SECRET_ARN": "", "AWS_SDK_UA_APP_ID": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "ACCEPT_ENVIRONMENTS": "AcceptEnvironments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey",
 	"SERVICE": "", "USAGE_DAYS": "UsageDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",

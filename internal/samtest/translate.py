@@ -27,7 +27,7 @@ parse = functools.lru_cache(yaml_parse)
 
 def translate(template, parameters):
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
+        if resource["Type"] == "AWS::Serverless::Function" and "InlineCode" not in resource["Properties"]:
             # What `sam package` does with a folder.
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
     session = boto3.Session(region_name="us-east-1")

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -199,7 +200,7 @@ func (e evaluator) value(v any) any {
 	return v
 }
 
-var placeholder = regexp.MustCompile(`\$\{[A-Za-z0-9:.]+\}`)
+var placeholder = regexp.MustCompile(`\$\{[A-Za-z0-9:._]+\}`)
 
 func (e evaluator) call(name string, argument any) any {
 	list, _ := argument.([]any)
@@ -217,6 +218,13 @@ func (e evaluator) call(name string, argument any) any {
 		}
 		return e.placeholder("${" + argument.(string) + "}")
 	case "Fn::Sub":
+		if len(list) == 2 {
+			inner := evaluator{values: maps.Clone(e.values), conditions: e.conditions}
+			for name, value := range list[1].(map[string]any) {
+				inner.values[name] = e.value(value).(string)
+			}
+			return inner.call(name, list[0])
+		}
 		return placeholder.ReplaceAllStringFunc(argument.(string), e.placeholder)
 	case "Fn::GetAtt":
 		return fmt.Sprintf("${%s.%s}", list...)

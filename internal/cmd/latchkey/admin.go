@@ -9,10 +9,9 @@ import (
 	"latchkey/internal/environment"
 )
 
-// makeAdmin stores an unlimited key with keys:admin for token. One that is there
-// already, and works, is left as it is.
-func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Token, user, name string) error {
-	env := apikey.Live
+// makeAdmin stores an unlimited key with keys:admin for token, in env unless the
+// token names its own. One that is there already, and works, is left as it is.
+func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Token, env apikey.Environment, user, name string) error {
 	if token.Native() {
 		env = token.Environment()
 	}
@@ -21,11 +20,7 @@ func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Tok
 	if err != nil {
 		return err
 	}
-	err = e.Registry.Store.Create(ctx, k, 0)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, apikey.ErrConflict) {
+	if err := e.Registry.Store.Create(ctx, k, 0); err != nil && !errors.Is(err, apikey.ErrConflict) {
 		return fmt.Errorf("create the admin key: %w", err)
 	}
 	v, err := e.Gate.Check(ctx, apikey.Request{Credential: e.Format.Credential(token.Reveal()), Scope: apikey.ScopeAdmin})
@@ -33,7 +28,7 @@ func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Tok
 		return fmt.Errorf("check the admin key: %w", err)
 	}
 	if !v.Valid() {
-		return fmt.Errorf("the admin key is there already, but it is not accepted (%s): choose another", v.Code)
+		return fmt.Errorf("the admin key is there, but it is not accepted (%s): choose another", v.Code)
 	}
 	return nil
 }

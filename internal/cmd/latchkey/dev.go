@@ -120,11 +120,11 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err := createTable(ctx, e.Table, template.Table); err != nil {
 		return err
 	}
-	token, err := d.rootKey(s, e.Format)
+	token, err := d.rootKey(s, e.Format, c.Environments[0])
 	if err != nil {
 		return err
 	}
-	if err := makeAdmin(ctx, e, token, "admin", "root"); err != nil {
+	if err := makeAdmin(ctx, e, token, c.Environments[0], "admin", "root"); err != nil {
 		return err
 	}
 	if err := keep(s.endpoint(), endpoint); err != nil {
@@ -177,7 +177,7 @@ func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema)
 
 // rootKey is the token of the admin key: the one that was given, else the one
 // that is kept, else a new one.
-func (d devConfig) rootKey(s state, format apikey.Format) (apikey.Token, error) {
+func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment) (apikey.Token, error) {
 	if d.RootKey != "" {
 		token, err := format.Parse(string(d.RootKey))
 		if err != nil {
@@ -192,7 +192,7 @@ func (d devConfig) rootKey(s state, format apikey.Format) (apikey.Token, error) 
 	if !errors.Is(err, fs.ErrNotExist) {
 		return apikey.Token{}, fmt.Errorf("read the root key: %w", err)
 	}
-	token, err := format.New(apikey.Live, rand.Reader)
+	token, err := format.New(env, rand.Reader)
 	if err != nil {
 		return apikey.Token{}, err
 	}

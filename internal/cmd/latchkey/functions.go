@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -35,7 +37,8 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 	}
 	pools := make(map[string]*devstack.Pool)
 	for id, handler := range build {
-		logger := logger.With("function", id)
+		logger, c := logger.With("function", id), c
+		c.Service = cmp.Or(c.Service, strings.ToLower(strings.TrimSuffix(id, "Function")))
 		start := func() (lambda.Handler, error) {
 			e, err := environment.New(ctx, c, time.Now, logger)
 			if err != nil {

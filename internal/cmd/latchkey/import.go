@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/environment"
 	"latchkey/internal/migrate"
 )
 
@@ -125,7 +128,11 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 		return err
 	}
 	defer in.Close()
-	e, err := openTable(ctx, state(f.state), f.stack)
+	where, err := configOf(ctx, state(f.state), f.stack)
+	if err != nil {
+		return err
+	}
+	e, err := environment.New(ctx, where, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,23 +31,29 @@ AWS credentials, or of whoever may read the local stack's folder.`,
   latchkey init --stack latchkey      # of a deployed stack, by its outputs`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx := c.Context()
-			e, err := openTable(ctx, state(stateDir), stack)
-			if err != nil {
-				return err
-			}
-			token, err := e.Format.New(apikey.Live, rand.Reader)
-			if err != nil {
-				return err
-			}
 			if err := apikey.CheckUserID(user); err != nil {
 				return usageError{err}
 			}
-			if err := makeAdmin(ctx, e, token, user, name); err != nil {
+			ctx := c.Context()
+			where, err := configOf(ctx, state(stateDir), stack)
+			if err != nil {
+				return err
+			}
+			e, err := environment.New(ctx, where, time.Now, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			token, err := e.Format.New(where.Environments[0], rand.Reader)
+			if err != nil {
+				return err
+			}
+			if err := makeAdmin(ctx, e, token, where.Environments[0], user, name); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.ErrOrStderr(), "The admin key, which is never shown again:")
-			fmt.Fprintln(c.OutOrStdout(), token.Reveal())
+			if _, err := fmt.Fprintln(c.OutOrStdout(), token.Reveal()); err != nil {
+				return fmt.Errorf("the key was made, but could not be printed: revoke %s: %w", token.ID(), err)
+			}
 			return nil
 		},
 	}
@@ -58,51 +65,56 @@ AWS credentials, or of whoever may read the local stack's folder.`,
 	return c
 }
 
-// openTable is an environment before a deployed table, or before the running
-// local one.
-func openTable(ctx context.Context, s state, stack string) (*environment.Environment, error) {
-	if stack == "" {
-		endpoint, err := read(s.endpoint())
-		if err != nil {
-			return nil, fmt.Errorf("no local stack runs on %s: start one with latchkey dev", string(s))
-		}
-		c, err := s.config(endpoint, config.Process())
-		if err != nil {
-			return nil, err
-		}
-		return environment.New(ctx, c, time.Now, slog.New(slog.DiscardHandler))
+// configOf is how a deployed stack's functions are configured, or the running
+// local one's.
+func configOf(ctx context.Context, s state, stack string) (config.Config, error) {
+	if stack != "" {
+		return configOfStack(ctx, stack, config.Process())
 	}
+	endpoint, err := read(s.endpoint())
+	if err != nil {
+		return config.Config{}, fmt.Errorf("no local stack runs on %s: start one with latchkey dev", string(s))
+	}
+	return s.config(endpoint, config.Process())
+}
+
+// fromStack are the outputs and parameters of a stack that decide where a key is
+// written and what it must be like, and the variables that tell functions of them.
+var fromStack = map[string]string{
+	"TableName": "TABLE_NAME", "SecretArn": "SECRET_ARN", "KeyPrefix": "KEY_PREFIX", "AcceptEnvironments": "ACCEPT_ENVIRONMENTS",
+}
+
+// configOfStack takes nothing but the endpoints from this process. What else it
+// has of a function's variables may be another stack's: to say something else
+// than the stack is an error.
+func configOfStack(ctx context.Context, stack string, process map[string]string) (config.Config, error) {
 	loaded, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("configure AWS: %w", err)
+		return config.Config{}, fmt.Errorf("configure AWS: %w", err)
 	}
 	out, err := cloudformation.NewFromConfig(loaded).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
 	if err != nil {
-		return nil, fmt.Errorf("describe stack %s: %w", stack, err)
+		return config.Config{}, fmt.Errorf("describe stack %s: %w", stack, err)
 	}
-	variables := config.Process()
+	said := make(map[string]string)
 	for _, s := range out.Stacks {
 		for _, o := range s.Outputs {
-			switch aws.ToString(o.OutputKey) {
-			case "TableName":
-				variables["TABLE_NAME"] = aws.ToString(o.OutputValue)
-			case "SecretArn":
-				variables["SECRET_ARN"] = aws.ToString(o.OutputValue)
-			}
+			said[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 		}
 		for _, p := range s.Parameters {
-			if aws.ToString(p.ParameterKey) == "KeyPrefix" {
-				variables["KEY_PREFIX"] = aws.ToString(p.ParameterValue)
-			}
+			said[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 		}
 	}
-	delete(variables, "LATCHKEY_SECRET")
-	if variables["TABLE_NAME"] == "" || variables["SECRET_ARN"] == "" {
-		return nil, errors.New("the stack has no outputs TableName and SecretArn: is it latchkey's?")
+	variables := map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": process["AWS_ENDPOINT_URL_DYNAMODB"]}
+	for _, name := range slices.Sorted(maps.Keys(fromStack)) {
+		variable, value := fromStack[name], said[name]
+		if value == "" {
+			return config.Config{}, fmt.Errorf("stack %s has no %s: is it latchkey's, and is it complete?", stack, name)
+		}
+		if here := process[variable]; here != "" && here != value {
+			return config.Config{}, usageError{fmt.Errorf("%s is %q here, but stack %s has %q: unset it", variable, here, stack, value)}
+		}
+		variables[variable] = value
 	}
-	c, err := config.Load(variables)
-	if err != nil {
-		return nil, err
-	}
-	return environment.New(ctx, c, time.Now, slog.New(slog.DiscardHandler))
+	return config.Load(variables)
 }

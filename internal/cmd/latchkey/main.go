@@ -1,5 +1,5 @@
 // Command latchkey runs the service on a laptop, makes its first key, brings old
-// ones in, and speaks to the service wherever it runs.
+// ones in, checks a deployed stack, and speaks to the service wherever it runs.
 package main
 
 import (
@@ -47,7 +47,7 @@ func exitCode(err error) int {
 
 func root() *cobra.Command {
 	c := group("latchkey", "API keys with exact limits, on AWS or on this machine", []*cobra.Command{
-		devCommand(), initCommand(), importCommand(),
+		devCommand(), initCommand(), importCommand(), smokeCommand(),
 		keysCommand(), validateCommand(), whoamiCommand(), openapiCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.

@@ -41,15 +41,18 @@ func (s state) open() error {
 }
 
 // config is the configuration of functions before the engine at endpoint: the
-// variables are those that deployed functions have.
+// variables are those that deployed functions have. The secret is the stack's
+// own, unless they name one.
 func (s state) config(endpoint string, variables map[string]string) (config.Config, error) {
-	secret, err := os.ReadFile(s.secret())
-	if err != nil {
-		return config.Config{}, fmt.Errorf("read the secret: %w", err)
-	}
 	variables["TABLE_NAME"] = localTable
 	variables["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
-	variables["LATCHKEY_SECRET"] = string(secret)
+	if variables["SECRET_ARN"] == "" {
+		secret, err := os.ReadFile(s.secret())
+		if err != nil {
+			return config.Config{}, fmt.Errorf("read the secret: %w", err)
+		}
+		variables["LATCHKEY_SECRET"] = string(secret)
+	}
 	c, err := config.Load(variables)
 	c.Local = true
 	return c, err

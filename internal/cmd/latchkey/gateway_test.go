@@ -1,0 +1,236 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"latchkey/internal/smoke"
+)
+
+// gateway stands before a local stack as API Gateway does, with the stage in the
+// URL. A test has it do one thing otherwise.
+type gateway struct {
+	request func(*http.Request)
+	answer  func(*http.Response)
+}
+
+func (g gateway) start(t testing.TB, s *stack) *url.URL {
+	t.Helper()
+	to, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		ErrorLog: log.New(io.Discard, "", 0), // whoever asks hears of it
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(to)
+			p.Out.URL.Path = strings.TrimPrefix(p.In.URL.Path, "/prod")
+			if g.request != nil {
+				g.request(p.Out)
+			}
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if at := r.Header.Get("Location"); at != "" {
+				r.Header.Set("Location", "/prod"+at)
+			}
+			if g.answer != nil {
+				g.answer(r)
+			}
+			return nil
+		},
+	}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	at, err := smoke.ParseURL(server.URL + "/prod/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// gatewayChange makes a gateway for one run: some have a memory.
+type gatewayChange struct {
+	fails string // a pattern of names
+	make  func() gateway
+}
+
+func gatewayChanges(root string) map[string]gatewayChange {
+	always := func(*http.Response) bool { return true }
+	with := func(status int) func(*http.Response) bool {
+		return func(r *http.Response) bool { return r.StatusCode == status }
+	}
+	to := func(method, path string) func(*http.Response) bool {
+		form := regexp.MustCompile("^" + path + "$")
+		return func(r *http.Response) bool { return r.Request.Method == method && form.MatchString(r.Request.URL.Path) }
+	}
+	answers := func(fails string, on func(*http.Response) bool, do func(*http.Response)) gatewayChange {
+		return gatewayChange{fails, func() gateway {
+			return gateway{answer: func(r *http.Response) {
+				if on(r) {
+					do(r)
+				}
+			}}
+		}}
+	}
+	drops := func(header string) gatewayChange {
+		return answers(".*: header "+header, always, func(r *http.Response) { r.Header.Del(header) })
+	}
+	replaces := func(fails string, on func(*http.Response) bool, old, new string) gatewayChange {
+		return answers(fails, on, func(r *http.Response) {
+			text, _ := io.ReadAll(r.Body)
+			setBody(r, regexp.MustCompile(old).ReplaceAllString(string(text), new))
+		})
+	}
+	says := func(from, to int) gatewayChange {
+		return answers(".*: status", with(from), func(r *http.Response) { r.StatusCode = to })
+	}
+	const keys, id = "/api/v1/api-keys", "/api/v1/api-keys/[^/]*"
+	return map[string]gatewayChange{
+		"no Allow-Origin":     drops("Access-Control-Allow-Origin"),
+		"no Allow-Methods":    drops("Access-Control-Allow-Methods"),
+		"no Allow-Headers":    drops("Access-Control-Allow-Headers"),
+		"no Expose-Headers":   drops("Access-Control-Expose-Headers"),
+		"no WWW-Authenticate": drops("WWW-Authenticate"),
+		"no Retry-After":      drops("Retry-After"),
+		"no limit":            drops("X-RateLimit-Limit"),
+		"no remaining":        drops("X-RateLimit-Remaining"),
+		"no reset":            drops("X-RateLimit-Reset"),
+		"no content type":     drops("Content-Type"),
+		"no cache control":    drops("Cache-Control"),
+
+		"403 for 401":               says(401, 403),
+		"403 for 404":               says(404, 403),
+		"403 for 429":               says(429, 403),
+		"202 for 201":               says(201, 202),
+		"200 for 204":               gatewayChange{"delete.*: status", says(204, 200).make},
+		"203 for 200":               says(200, 203),
+		"503 for nearly everything": answers(".*: status", func(r *http.Response) bool { return r.Request.Method != "DELETE" }, func(r *http.Response) { r.StatusCode = 503 }),
+
+		"plain text errors": answers(".*: (body|header (Content-Type|Retry-After))", func(r *http.Response) bool { return r.StatusCode >= 400 }, func(r *http.Response) {
+			r.Header.Set("Content-Type", "text/plain")
+			setBody(r, "no")
+		}),
+		"API Gateway's own errors": answers(".*: (body|header Retry-After)", func(r *http.Response) bool { return r.StatusCode >= 400 },
+			func(r *http.Response) { setBody(r, `{"message":"Unauthorized"}`) }),
+		"an empty context":          replaces(".*over its limit: (body|header Retry-After)", with(429), `"message":"[^"]*"`, `"message":""`),
+		"a second field in errors":  replaces(".*: body", func(r *http.Response) bool { return r.StatusCode >= 400 }, `^\{`, `{"requestId":"x",`),
+		"a reset in milliseconds":   answers(".*: header X-RateLimit-Reset", always, func(r *http.Response) { appendTo(r, "X-RateLimit-Reset", "000") }),
+		"a Retry-After that passed": answers(".*: header Retry-After", with(429), func(r *http.Response) { r.Header.Set("Retry-After", "0") }),
+		"a Location without stage":  answers(".*: header Location", with(201), func(r *http.Response) { r.Header.Set("Location", keys+"/x") }),
+		"health is not ok":          replaces("health: field status", to("GET", "/health"), "ok", "well"),
+		"another document":          replaces("the OpenAPI document: field openapi", to("GET", "/openapi.json"), `"3.1.\d"`, `"3.0.3"`),
+		"another form of keys":      replaces("create.*: field key", to("POST", keys), `"key":"sk_live_`, `"key":"sk-live-`),
+		"another form of ids":       replaces("create.*: field id", to("POST", keys), `"id":"[^"]*"`, `"id":"../x"`),
+		"another key's record":      replaces("the record of.*: field id", to("GET", id), `"id":"[^"]*"`, `"id":"x"`),
+		"another key's verdict":     replaces("validate.*: field keyId", to("POST", keys+"/validate"), `"keyId":"[^"]*"`, `"keyId":"x"`),
+		"another caller":            replaces("the key as.*: field keyId", to("GET", "/api/v1/whoami"), `"keyId":"[^"]*"`, `"keyId":"x"`),
+		"the opposite verdict":      replaces("validate.*: field valid", to("POST", keys+"/validate"), `"valid":(true|false)`, `"valid":null`),
+		"another verdict":           replaces("validate.*: field code", to("POST", keys+"/validate"), `"code":"[^"]*"`, `"code":"x"`),
+		"no limit in verdicts":      replaces("validate: field rateLimit.*", to("POST", keys+"/validate"), `"rateLimit"`, `"rate"`),
+		"not revoked":               replaces("revoke: field status", to("POST", id+"/revoke"), `"status":"revoked"`, `"status":"active"`),
+
+		"an authorizer that lets everybody in": {"(no key|a malformed key|an unknown key|many at once, .*|the key over its limit|validate with a cost.*|the key as.*|a revoked key): .*", func() gateway {
+			return gateway{request: func(r *http.Request) {
+				if r.URL.Path == "/api/v1/whoami" {
+					r.Header.Set("X-API-Key", root)
+					r.Header.Del("Authorization")
+					r.URL.RawQuery = ""
+				}
+			}}
+		}},
+		"a route that is not protected": {"no key for a change: .*", func() gateway {
+			return gateway{request: func(r *http.Request) {
+				if r.Method == "POST" && r.URL.Path == keys && r.Header.Get("X-API-Key") == "" {
+					r.Header.Set("X-API-Key", "x")
+					r.Method, r.URL.Path = "GET", "/health"
+				}
+			}}
+		}},
+		"a protected preflight": {"preflight.*: .*", func() gateway {
+			return gateway{request: func(r *http.Request) {
+				if r.Method == "OPTIONS" {
+					r.Method, r.URL.Path, r.URL.RawQuery = "GET", "/api/v1/whoami", ""
+				}
+			}}
+		}},
+		"remembered verdicts": {"(the key as.*|the key over its limit|many at once.*|a revoked key): .*", remembering},
+		"a revoked key works": {"(many at once, .*|a revoked key): .*", func() gateway {
+			var revoked atomic.Bool
+			return gateway{
+				answer: func(r *http.Response) {
+					if strings.HasSuffix(r.Request.URL.Path, "/revoke") {
+						revoked.Store(true)
+					}
+				},
+				request: func(r *http.Request) {
+					if revoked.Load() && r.URL.Path == "/api/v1/whoami" {
+						r.Header.Set("X-API-Key", root)
+					}
+				},
+			}
+		}},
+		"a deleted key's record stays": answers("a deleted key's record: .*", func(r *http.Response) bool {
+			return r.Request.Method == "GET" && r.StatusCode == 404 && regexp.MustCompile("^"+id+"$").MatchString(r.Request.URL.Path)
+		}, func(r *http.Response) {
+			r.StatusCode = 200
+			setBody(r, "{}")
+		}),
+		"no answer": {".*: .*", func() gateway {
+			return gateway{answer: func(r *http.Response) {
+				if r.Request.Method == "GET" {
+					panic(http.ErrAbortHandler)
+				}
+			}}
+		}},
+	}
+}
+
+func setBody(r *http.Response, text string) {
+	r.Body = io.NopCloser(strings.NewReader(text))
+	r.ContentLength = int64(len(text))
+	r.Header.Set("Content-Length", fmt.Sprint(len(text)))
+}
+
+func appendTo(r *http.Response, header, text string) {
+	if value := r.Header.Get(header); value != "" {
+		r.Header.Set(header, value+text)
+	}
+}
+
+// remembering answers as an authorizer does whose results are cached: what it
+// said of a key, it says again.
+func remembering() gateway {
+	var mu sync.Mutex
+	type said struct {
+		status int
+		header http.Header
+		body   string
+	}
+	cached := make(map[string]said)
+	return gateway{answer: func(r *http.Response) {
+		token := r.Request.Header.Get("X-API-Key")
+		if r.Request.URL.Path != "/api/v1/whoami" || token == "" {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if first, ok := cached[token]; ok {
+			r.StatusCode, r.Header = first.status, first.header.Clone()
+			setBody(r, first.body)
+			return
+		}
+		text, _ := io.ReadAll(r.Body)
+		setBody(r, string(text))
+		cached[token] = said{r.StatusCode, r.Header.Clone(), string(text)}
+	}}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/engine"
+)
+
+// cloudFormation knows one stack, of which it says what a test wants.
+type cloudFormation struct{ outputs, parameters map[string]string }
+
+func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	list := func(tag, key, value string, of map[string]string) string {
+		var text strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(of)) {
+			fmt.Fprintf(&text, "<member><%s>%s</%s><%s>%s</%s></member>", key, name, key, value, of[name], value)
+		}
+		return "<" + tag + ">" + text.String() + "</" + tag + ">"
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	if r.PostFormValue("Action") != "DescribeStacks" || r.PostFormValue("StackName") != "auth" {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>`+
+			`<Message>Stack with id %s does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>`, r.PostFormValue("StackName"))
+		return
+	}
+	fmt.Fprint(w, `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member>`+
+		`<StackName>auth</StackName><CreationTime>2026-11-24T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>`,
+		list("Outputs", "OutputKey", "OutputValue", c.outputs), list("Parameters", "ParameterKey", "ParameterValue", c.parameters),
+		`</member></Stacks></DescribeStacksResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></DescribeStacksResponse>`)
+}
+
+// denied is how AWS answers whoever has no right.
+func denied(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if r.Header.Get("X-Amz-Target") == "" {
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>You may not</Message></Error></ErrorResponse>`)
+		return
+	}
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"You may not"}`)
+}
+
+// written counts the requests that would change a table.
+type written struct {
+	http.Handler
+	n atomic.Int64
+}
+
+func (w *written) ServeHTTP(to http.ResponseWriter, r *http.Request) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !slices.Contains([]string{"Query", "GetItem"}, operation) {
+		w.n.Add(1)
+	}
+	w.Handler.ServeHTTP(to, r)
+}
+
+func TestTheFirstKeyOfADeployedStack(t *testing.T) {
+	e, err := engine.Start(t.Context(), dynamotest.Engine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Stop() }()
+	serve := func(h http.Handler) string {
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	secrets, table := serve(http.HandlerFunc(secretsManager)), &written{Handler: proxyTo(t, e.Endpoint())}
+	tableURL := serve(table)
+	aws := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=canary-of-the-operator"}
+	functions := start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+e.Endpoint(),
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets, "SECRET_ARN="+secretARN, "KEY_PREFIX=acme", "ACCEPT_ENVIRONMENTS=test")...)
+
+	complete := func(change ...string) cloudFormation {
+		c := cloudFormation{
+			outputs:    map[string]string{"ApiUrl": "https://example.com/prod", "TableName": localTable, "SecretArn": secretARN},
+			parameters: map[string]string{"KeyPrefix": "acme", "AcceptEnvironments": "test", "Freshness": "1s", "LogLevel": "INFO"},
+		}
+		for _, name := range change {
+			delete(c.outputs, name)
+			delete(c.parameters, name)
+		}
+		return c
+	}
+	const ours = "acme_test_"
+	run := func(c http.Handler, variables ...string) (out, talk string, code int) {
+		t.Helper()
+		stack := "auth"
+		environment := append(slices.Clone(aws), "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(c),
+			"AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets, "AWS_ENDPOINT_URL_DYNAMODB="+tableURL, "AWS_EC2_METADATA_DISABLED=true")
+		for _, v := range variables {
+			if name, found := strings.CutPrefix(v, "--stack="); found {
+				stack = name
+			} else {
+				environment = append(environment, v)
+			}
+		}
+		program := command(t, environment, "init", "--stack", stack)
+		var stdout, stderr bytes.Buffer
+		program.Stdout, program.Stderr = &stdout, &stderr
+		err := program.Run()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if all := stdout.String() + stderr.String(); strings.Contains(all, "canary") || strings.Contains(all, strings.Repeat("m", 16)) {
+			t.Errorf("a secret is printed: %s", all)
+		}
+		return stdout.String(), stderr.String(), code
+	}
+
+	out, talk, code := run(complete(), "LATCHKEY_SECRET=another", "FRESHNESS=nonsense", "KEY_PREFIX=acme")
+	token := strings.TrimSuffix(out, "\n")
+	if code != 0 || !strings.HasPrefix(token, ours) || strings.ContainsAny(token, " \n") || strings.Contains(talk, token) {
+		t.Fatalf("init --stack: exit code %d, %q, %q", code, out, talk)
+	}
+	if a := functions.whoami(t, token); a.status != 200 || a.json["userId"] != "admin" || a.json["unlimited"] != true {
+		t.Errorf("its key: %d %s", a.status, a.text)
+	}
+	if a := functions.send(t, "POST", "/api/v1/api-keys", `{"userId":"u1","unlimited":true}`, "X-API-Key: "+token); a.status != 201 {
+		t.Errorf("its key creates: %d %s", a.status, a.text)
+	}
+	if table.n.Load() == 0 {
+		t.Error("no write was noted")
+	}
+
+	for _, c := range []struct {
+		name      string
+		stack     http.Handler
+		variables []string
+		code      int
+		says      string
+	}{
+		{name: "a stack that there is not", stack: complete(), variables: []string{"--stack=nope"}, code: 1, says: "Stack with id nope does not exist"},
+		{name: "without outputs", stack: complete("TableName", "SecretArn", "ApiUrl"), code: 1, says: "is it latchkey's"},
+		{name: "without a table, which the operator has set", stack: complete("TableName"), variables: []string{"TABLE_NAME=" + localTable}, code: 1, says: "no TableName"},
+		{name: "without a secret", stack: complete("SecretArn"), variables: []string{"SECRET_ARN=" + secretARN}, code: 1, says: "no SecretArn"},
+		{name: "without a prefix", stack: complete("KeyPrefix"), variables: []string{"KEY_PREFIX=acme"}, code: 1, says: "no KeyPrefix"},
+		{name: "another prefix here", stack: complete(), variables: []string{"KEY_PREFIX=sk"}, code: 2, says: `KEY_PREFIX is "sk" here, but stack auth has "acme"`},
+		{name: "another table here", stack: complete(), variables: []string{"TABLE_NAME=other"}, code: 2, says: `TABLE_NAME is "other" here`},
+		{name: "other environments here", stack: complete(), variables: []string{"ACCEPT_ENVIRONMENTS=live"}, code: 2, says: `ACCEPT_ENVIRONMENTS is "live" here`},
+		{name: "no right to the stack", stack: http.HandlerFunc(denied), code: 1, says: "describe stack auth: "},
+		{name: "no right to the secret", stack: complete(), variables: []string{"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(http.HandlerFunc(denied))}, code: 1, says: "get the secret's value: "},
+		{name: "no right to the table", stack: complete(), variables: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + serve(http.HandlerFunc(denied))}, code: 1, says: "create the admin key: "},
+		{name: "no credentials", stack: complete(), variables: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, code: 1, says: "describe stack auth: "},
+	} {
+		before := table.n.Load()
+		out, talk, code := run(c.stack, c.variables...)
+		if code != c.code || out != "" || strings.Count(talk, "\n") != 1 || !strings.Contains(strings.ToLower(talk), strings.ToLower(c.says)) {
+			t.Errorf("%s: exit code %d, want %d with one line %q: %q, %q", c.name, code, c.code, c.says, out, talk)
+		}
+		if table.n.Load() != before {
+			t.Errorf("%s: the table was written to", c.name)
+		}
+	}
+}

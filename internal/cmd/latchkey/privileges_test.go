@@ -1,0 +1,398 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"latchkey/internal/devstack"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/engine"
+)
+
+// grant is one thing that a function may do, or did: an action of IAM's and what
+// it was done to, as the template names it.
+type grant struct{ function, action, resource string }
+
+func (g grant) String() string { return g.function + " " + g.action + " on " + g.resource }
+
+// elsewhere are actions that no request of ours asks for: AWS makes them of a
+// request to the table or to the secret.
+var elsewhere = map[string]bool{"kms:Decrypt": true}
+
+// excess lists what the roles lack and what they have for nothing.
+func excess(allowed, performed map[grant]bool) []string {
+	var found []string
+	for g := range performed {
+		if !allowed[g] {
+			found = append(found, "not allowed: "+g.String())
+		}
+	}
+	for g := range allowed {
+		if !performed[g] && !elsewhere[g.action] {
+			found = append(found, "never needed: "+g.String())
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// roles reads what each function's role allows beside logging. What it cannot
+// read is an error: a role that it does not understand could allow anything.
+func roles(template []byte) (map[grant]bool, error) {
+	var document struct {
+		Resources map[string]struct {
+			Type       string `yaml:"Type"`
+			Properties struct {
+				Role     yaml.Node `yaml:"Role"`
+				Policies yaml.Node `yaml:"Policies"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(template, &document); err != nil {
+		return nil, err
+	}
+	allowed := make(map[grant]bool)
+	for id, r := range document.Resources {
+		if r.Type != "AWS::Serverless::Function" {
+			continue
+		}
+		if !r.Properties.Role.IsZero() || r.Properties.Policies.IsZero() {
+			return nil, fmt.Errorf("%s has no role of its own with inline statements", id)
+		}
+		for _, p := range many(&r.Properties.Policies) {
+			statements := lookup(p, "Statement")
+			if statements == nil {
+				return nil, fmt.Errorf("%s: line %d is no inline policy", id, p.Line)
+			}
+			for _, s := range many(statements) {
+				if err := readStatement(s, id, allowed); err != nil {
+					return nil, fmt.Errorf("%s: line %d: %w", id, s.Line, err)
+				}
+			}
+		}
+	}
+	return allowed, nil
+}
+
+func readStatement(s *yaml.Node, id string, allowed map[grant]bool) error {
+	effect, actions, resources := lookup(s, "Effect"), lookup(s, "Action"), lookup(s, "Resource")
+	if effect == nil || effect.Value != "Allow" || actions == nil || resources == nil {
+		return errors.New("is not a statement that allows an Action on a Resource")
+	}
+	for _, action := range many(actions) {
+		for _, resource := range many(resources) {
+			allowed[grant{id, action.Value, named(resource)}] = true
+		}
+	}
+	return nil
+}
+
+// many returns the items of a list, or the one that stands for itself. Of a
+// condition it returns both sides, since a role must be right in either case.
+func many(n *yaml.Node) []*yaml.Node {
+	var all []*yaml.Node
+	switch {
+	case n.Tag == "!If":
+		for _, side := range n.Content[1:] {
+			all = append(all, many(side)...)
+		}
+	case n.Tag == "!Ref" && n.Value == "AWS::NoValue":
+	case n.Kind == yaml.SequenceNode && !strings.HasPrefix(n.Tag, "!G"):
+		for _, item := range n.Content {
+			all = append(all, many(item)...)
+		}
+	default:
+		all = append(all, n)
+	}
+	return all
+}
+
+func lookup(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// named is a resource's name in the template: Table, Table/index/by-user.
+func named(n *yaml.Node) string {
+	text := n.Value
+	for _, part := range n.Content {
+		text += "." + part.Value
+	}
+	text = strings.TrimPrefix(text, ".")
+	switch n.Tag {
+	case "!GetAtt":
+		return strings.TrimSuffix(text, ".Arn")
+	case "!Sub":
+		return regexp.MustCompile(`\$\{([A-Za-z0-9]+)(\.Arn)?\}`).ReplaceAllString(text, "$1")
+	}
+	return text
+}
+
+// recorder stands before DynamoDB and Secrets Manager and notes who does what,
+// in the words of IAM.
+type recorder struct {
+	t         testing.TB
+	mu        sync.Mutex
+	performed map[grant]bool
+}
+
+const secretARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:latchkey-AbCdEf"
+
+var caller = regexp.MustCompile(`(?:^| )app/(\S+)`)
+
+// before returns the URL of to, behind the recorder.
+func (r *recorder) before(to http.Handler) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			r.t.Error(err)
+		}
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		// Without a name it is the local stack itself, which makes table and admin key.
+		if app := caller.FindStringSubmatch(request.UserAgent()); app != nil {
+			r.note(strings.ToUpper(app[1][:1])+app[1][1:]+"Function", request.Header.Get("X-Amz-Target"), body)
+		}
+		to.ServeHTTP(w, request)
+	}))
+	r.t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (r *recorder) note(function, target string, body []byte) {
+	var in struct {
+		TableName, IndexName, SecretId string
+		RequestItems                   map[string]any
+		TransactItems                  []map[string]struct{ TableName string }
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		r.t.Errorf("%s: %v", target, err)
+	}
+	service, operation, _ := strings.Cut(target, ".")
+	service = map[string]string{"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsmanager"}[service]
+	note := func(operation, on string) {
+		resource := map[string]string{localTable: "Table", secretARN: "Secret"}[on]
+		if in.IndexName != "" {
+			resource += "/index/" + in.IndexName
+		}
+		r.performed[grant{function, service + ":" + operation, resource}] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case len(in.TransactItems) > 0: // is authorised by the actions of its parts
+		for _, item := range in.TransactItems {
+			for part, of := range item {
+				note(map[string]string{
+					"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem",
+				}[part], of.TableName)
+			}
+		}
+	case len(in.RequestItems) > 0:
+		for table := range in.RequestItems {
+			note(operation, table)
+		}
+	default:
+		note(operation, in.TableName+in.SecretId)
+	}
+}
+
+func proxyTo(t testing.TB, endpoint string) http.Handler {
+	t.Helper()
+	to, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return httputil.NewSingleHostReverseProxy(to)
+}
+
+// secretsManager knows one secret.
+func secretsManager(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"__type":"InvalidRequestException"}`)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{
+		"ARN": secretARN, "Name": "latchkey", "SecretString": `{"master":"` + strings.Repeat("m", 64) + `","peppers":[]}`,
+	})
+}
+
+// Every route, with all that can become of a request to it, behind functions
+// whose every request to AWS is noted.
+func TestEachRoleAllowsWhatItsFunctionDoesAndNoMore(t *testing.T) {
+	e, err := engine.Start(t.Context(), dynamotest.Engine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Stop() }()
+	r := &recorder{t: t, performed: make(map[grant]bool)}
+	s := start(t, t.TempDir(), "FRESHNESS=0", "MAX_KEYS_PER_USER=1", "ROOT_KEY=an-admin-key-of-my-own", "LOG_LEVEL=ERROR",
+		"DYNAMODB_ENDPOINT="+r.before(proxyTo(t, e.Endpoint())),
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+r.before(http.HandlerFunc(secretsManager)), "SECRET_ARN="+secretARN,
+		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
+	path := filepath.Join(dynamotest.Root(), "template.yaml")
+	s.exercise(t, path)
+
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed, err := roles(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.performed) < 10 {
+		t.Errorf("only %d were noted: %v", len(r.performed), r.performed)
+	}
+	for _, problem := range excess(allowed, r.performed) {
+		t.Error(problem)
+	}
+	eachChangeOfARoleIsFound(t, string(text), r.performed)
+}
+
+// eachChangeOfARoleIsFound takes every action out of every role, and puts some in.
+func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant]bool) {
+	t.Helper()
+	lines := strings.SplitAfter(template, "\n")
+	for i, line := range lines {
+		action := regexp.MustCompile(`(dynamodb|secretsmanager):\w+`).FindString(line)
+		if action == "" {
+			continue
+		}
+		for _, c := range []struct{ change, with, says string }{
+			{"without " + action, strings.Replace(line, action, "s3:GetObject", 1), "not allowed: "},
+			{"with an action more", strings.Replace(line, action, "["+action+", dynamodb:Scan]", 1), "never needed: "},
+			{"with all actions", strings.Replace(line, action, "dynamodb:*", 1), "never needed: "},
+		} {
+			changed := slices.Clone(lines)
+			changed[i] = c.with
+			if strings.HasPrefix(strings.TrimSpace(line), "- ") && strings.Contains(c.with, "[") {
+				changed[i] = line + strings.Replace(line, action, "dynamodb:Scan", 1)
+			}
+			allowed, err := roles([]byte(strings.Join(changed, "")))
+			if err != nil {
+				t.Errorf("line %d %s: %v", i+1, c.change, err)
+			}
+			if !slices.ContainsFunc(excess(allowed, performed), func(p string) bool { return strings.HasPrefix(p, c.says) }) {
+				t.Errorf("line %d %s: %q is not found", i+1, c.change, c.says)
+			}
+		}
+	}
+	for _, c := range []struct{ old, new string }{
+		{"Resource: !GetAtt Table.Arn", `Resource: "*"`},
+		{"/index/by-user", "/index/*"},
+		{"Effect: Allow", "Effect: Deny"},
+		{"      Policies:\n", "      Policies:\n        - AmazonDynamoDBFullAccess\n"},
+		{"      Policies:\n", "      Role: !GetAtt Shared.Arn\n      Policies:\n"},
+		{"Resource: !Ref Secret", "NotResource: !Ref Secret"},
+	} {
+		changed := strings.Replace(template, c.old, c.new, 1)
+		allowed, err := roles([]byte(changed))
+		if changed == template || err == nil && len(excess(allowed, performed)) == 0 {
+			t.Errorf("%s in place of %s is not found", c.new, c.old)
+		}
+	}
+}
+
+// exercise asks every route for every kind of answer that makes a function do
+// something else.
+func (s *stack) exercise(t testing.TB, path string) {
+	t.Helper()
+	template, err := devstack.LoadTemplate(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	literal, asked := make(map[string]bool), make(map[string]bool)
+	for _, r := range template.Routes {
+		literal[r.Method+" "+r.Path] = true
+	}
+	id := regexp.MustCompile(`^(/api/v1/api-keys/)[^/]+`)
+	send := func(status int, method, path, body, token string) answer {
+		t.Helper()
+		route, _, _ := strings.Cut(path, "?")
+		if !literal[method+" "+route] {
+			route = id.ReplaceAllString(route, "$1{id}")
+		}
+		asked[method+" "+route] = true
+		a := s.send(t, method, path, body, "X-API-Key: "+token)
+		if a.status != status {
+			t.Errorf("%s %s %s: %d %s, want %d", method, path, body, a.status, a.text, status)
+		}
+		return a
+	}
+	const keys = "/api/v1/api-keys"
+	create := func(status int, token, body string) (id, made string) {
+		t.Helper()
+		a := send(status, "POST", keys, body, token)
+		id, _ = a.json["id"].(string)
+		made, _ = a.json["key"].(string)
+		return id, made
+	}
+
+	send(200, "GET", "/health", "", "")
+	send(200, "GET", "/openapi.json", "", "")
+	for _, token := range []string{"", "x", "a-foreign-token-of-nobody", s.root[1:]} {
+		send(401, "GET", "/api/v1/whoami", "", token)
+	}
+
+	owner, ownerToken := create(201, s.root, `{"userId":"u1","scopes":["keys:write","keys:read"],"quota":{"requests":1000,"period":"day"}}`)
+	create(409, ownerToken, `{}`) // as many as there may be: they are counted anew
+	send(200, "GET", keys, "", ownerToken)
+	send(200, "GET", keys+"/stats?userId=u1", "", s.root)
+	send(200, "GET", keys+"/"+owner+"/usage", "", s.root)
+	send(200, "GET", "/api/v1/usage", "", s.root)
+	send(200, "POST", keys+"/"+owner+"/explain", `{"method":"GET","path":"/x"}`, s.root)
+	send(200, "GET", keys+"?userId=u1&status=active", "", s.root)
+	send(200, "GET", keys+"/"+owner, "", s.root)
+	send(404, "GET", keys+"/0000000000000000", "", s.root)
+	send(200, "PATCH", keys+"/"+owner, `{"name":"other"}`, s.root)
+	send(400, "PATCH", keys+"/"+owner, `{}`, s.root)
+
+	small, smallToken := create(201, s.root, `{"rateLimit":{"requests":1,"window":10}}`)
+	for _, status := range []int{200, 429, 429} {
+		send(status, "GET", "/api/v1/whoami", "", smallToken)
+	}
+	_, endless := create(201, s.root, `{"unlimited":true}`)
+	_, spare := create(201, s.root, `{}`)
+	for _, token := range []string{smallToken, endless, spare, "a-foreign-token-of-nobody", s.root} {
+		for _, cost := range []string{"0", "1", "1"} {
+			send(200, "POST", keys+"/validate", `{"apiKey":"`+token+`","cost":`+cost+`}`, "")
+		}
+	}
+	send(200, "GET", "/api/v1/whoami", "", endless)
+
+	send(200, "POST", keys+"/"+small+"/revoke", "", s.root)
+	send(200, "POST", keys+"/"+small+"/revoke", "", s.root)
+	send(409, "PATCH", keys+"/"+small, `{"name":"other"}`, s.root)
+	send(401, "GET", "/api/v1/whoami", "", smallToken)
+	send(204, "DELETE", keys+"/"+small, "", s.root)
+	send(204, "DELETE", keys+"/"+owner, "", s.root)
+	send(404, "DELETE", keys+"/"+owner, "", s.root)
+
+	for _, r := range template.Routes {
+		if !asked[r.Method+" "+r.Path] {
+			t.Errorf("nothing asked for %s %s", r.Method, r.Path)
+		}
+	}
+}

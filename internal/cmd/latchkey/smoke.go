@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/smoke"
+)
+
+func smokeCommand() *cobra.Command {
+	var o smoke.Options
+	c := &cobra.Command{
+		Use:   "smoke [URL]",
+		Short: "Check a deployed stack from outside",
+		Long: `Asks a stack for all that latchkey expects of API Gateway before it, and prints
+a line for each check: ok, or DIFFERS with what was expected and what came. It
+makes two keys, uses one up, revokes the other, and deletes both.
+
+  LATCHKEY_KEY  an admin key, as latchkey init prints it
+  LATCHKEY_URL  where the API answers, if no URL is given: the output ApiUrl
+
+Ends with 0 when all is as expected, 1 when something differs, and 2 when the
+command line or one of these variables cannot be understood.`,
+		Example: `  latchkey smoke https://abc123.execute-api.eu-west-1.amazonaws.com/prod
+  LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 5s`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{errors.New("takes one URL; see --help")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			at := os.Getenv("LATCHKEY_URL")
+			if len(args) == 1 {
+				at = args[0]
+			}
+			var err error
+			if o.URL, err = smoke.ParseURL(at); err != nil {
+				return usageError{err}
+			}
+			if o.Key = os.Getenv("LATCHKEY_KEY"); o.Key == "" && !o.Outage {
+				return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
+			}
+			if o.Freshness < 0 || o.Freshness > time.Hour {
+				return usageError{errors.New("--freshness must be between 0 and 1h")}
+			}
+			if o.DenyStatus != http.StatusTooManyRequests && o.DenyStatus != http.StatusForbidden {
+				return usageError{errors.New("--deny-status must be 429 or 403")}
+			}
+			o.Out, o.Now = c.OutOrStdout(), time.Now
+			differences, err := smoke.Run(c.Context(), o)
+			if err == nil && differences > 0 {
+				err = fmt.Errorf("the stack is not as expected: %d checks differ", differences)
+			}
+			return err
+		},
+	}
+	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
+	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
+	c.Flags().IntVar(&o.DenyStatus, "deny-status", http.StatusTooManyRequests, "the stack's parameter DenyStatus")
+	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
+	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
+	return c
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/engine"
+	"latchkey/internal/smoke"
+)
+
+// smokes runs the smoke test and returns each check by its name, and whether it
+// was as expected.
+func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change func(*smoke.Options)) (map[string]bool, error) {
+	t.Helper()
+	var out bytes.Buffer
+	o := smoke.Options{
+		URL: at, Key: s.root, QueryAPIKey: true, DenyStatus: 429, Out: &out, Now: time.Now,
+	}
+	if change != nil {
+		change(&o)
+	}
+	differences, err := smoke.Run(ctx, o)
+	checks := make(map[string]bool)
+	differ := 0
+	for line := range strings.Lines(out.String()) {
+		verdict, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if verdict != "ok" && verdict != "DIFFERS" {
+			continue
+		}
+		parts := strings.SplitN(strings.TrimSpace(rest), ": ", 3)
+		checks[parts[0]+": "+parts[1]] = verdict == "ok"
+		if verdict == "DIFFERS" {
+			t.Log(strings.TrimSpace(line))
+			differ++
+		}
+	}
+	if differ != differences {
+		t.Errorf("%d lines differ, but the result says %d:\n%s", differ, differences, &out)
+	}
+	if strings.Contains(out.String(), s.root) || regexp.MustCompile(`sk_live_[0-9A-Za-z]{32}`).MatchString(out.String()) {
+		t.Error("a key is in the report")
+	}
+	return checks, err
+}
+
+func differing(checks map[string]bool) []string {
+	var names []string
+	for name, ok := range checks {
+		if !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// The changes that a gateway may have, each with the checks that it fails: these
+// and no other. Together they fail every check that there is.
+func TestTheSmokeTestCatchesEachDifference(t *testing.T) {
+	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
+	clean, err := smokes(t.Context(), t, s, gateway{}.start(t, s), nil)
+	if err != nil || len(differing(clean)) > 0 || len(clean) < 100 {
+		t.Fatalf("%d checks of the local stack, %v, differ: %q\n%s", len(clean), err, differing(clean), s.log)
+	}
+
+	var (
+		mu     sync.Mutex
+		caught = make(map[string]bool)
+	)
+	t.Run("changes", func(t *testing.T) {
+		for name, c := range gatewayChanges(s.root) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				checks, err := smokes(t.Context(), t, s, c.make().start(t, s), nil)
+				if err != nil {
+					t.Error(err)
+				}
+				found, expected := differing(checks), regexp.MustCompile("^("+c.fails+")$")
+				if len(found) == 0 {
+					t.Error("nothing differs")
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for _, check := range found {
+					caught[check] = true
+					if !expected.MatchString(check) {
+						t.Errorf("differs as well: %s", check)
+					}
+				}
+			})
+		}
+	})
+	for _, check := range slices.Sorted(maps.Keys(clean)) {
+		if !caught[check] {
+			t.Errorf("no change fails the check %q", check)
+		}
+	}
+	s.hasNoSmokeKeys(t)
+}
+
+func (s *stack) hasNoSmokeKeys(t testing.TB) {
+	t.Helper()
+	a := s.send(t, "GET", "/api/v1/api-keys?limit=100", "", s.admin())
+	if a.status != 200 || strings.Contains(a.text, "latchkey smoke test") {
+		t.Errorf("keys are left behind: %d %s", a.status, a.text)
+	}
+}
+
+func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
+	s := start(t, t.TempDir(), "FRESHNESS=0", "QUERY_API_KEY=false", "BACKEND_URL=http://127.0.0.1:9")
+	forbidding := gateway{answer: func(r *http.Response) {
+		if r.StatusCode == 429 {
+			r.StatusCode = 403
+		}
+	}}.start(t, s)
+	told := func(o *smoke.Options) { o.QueryAPIKey, o.DenyStatus, o.Backend = false, 403, true }
+	if checks, err := smokes(t.Context(), t, s, forbidding, told); err != nil || len(differing(checks)) > 0 {
+		t.Errorf("%v, differ: %q", err, differing(checks))
+	}
+	if checks, err := smokes(t.Context(), t, s, forbidding, nil); err != nil || len(differing(checks)) == 0 {
+		t.Errorf("%v, and what it was not told does not differ", err)
+	}
+}
+
+func TestAStoppedSmokeTestDeletesItsKeys(t *testing.T) {
+	s := start(t, t.TempDir(), "FRESHNESS=0")
+	for _, at := range []string{"/api/v1/api-keys/validate", "/revoke"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		checks, err := smokes(ctx, t, s, gateway{answer: func(r *http.Response) {
+			if strings.HasSuffix(r.Request.URL.Path, at) {
+				cancel()
+			}
+		}}.start(t, s), nil)
+		if !errors.Is(err, context.Canceled) || len(checks) == 0 || len(differing(checks)) > 0 {
+			t.Errorf("stopped at %s: %v after %d checks, differ: %q", at, err, len(checks), differing(checks))
+		}
+		s.hasNoSmokeKeys(t)
+	}
+	_, err := smokes(t.Context(), t, s, gateway{answer: func(r *http.Response) {
+		if r.Request.Method == "DELETE" {
+			r.StatusCode = 500
+		}
+	}}.start(t, s), nil)
+	if err == nil || !strings.Contains(err.Error(), "could not be deleted") {
+		t.Errorf("keys that cannot be deleted: %v", err)
+	}
+}
+
+func TestTheSmokeTestOfAnOutage(t *testing.T) {
+	o := dynamotest.Engine()
+	e, err := engine.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Stop() }()
+	s := start(t, t.TempDir(), "DYNAMODB_ENDPOINT="+e.Endpoint(), "LOG_LEVEL=ERROR")
+	outage := func(o *smoke.Options) { o.Outage = true }
+	if checks, err := smokes(t.Context(), t, s, gateway{}.start(t, s), outage); err != nil || len(differing(checks)) < 3 {
+		t.Errorf("without an outage: %v, differ: %q", err, differing(checks))
+	}
+	if err := e.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Second) // health remembers for as long
+	clean, err := smokes(t.Context(), t, s, gateway{}.start(t, s), outage)
+	if err != nil || len(differing(clean)) > 0 {
+		t.Errorf("%v, differ: %q", err, differing(clean))
+	}
+	caught := make(map[string]bool)
+	for _, change := range []func(*http.Response){
+		func(r *http.Response) { r.StatusCode = 500 },
+		func(r *http.Response) { setBody(r, `{"message":null}`) },
+		func(r *http.Response) { clear(r.Header) },
+	} {
+		checks, err := smokes(t.Context(), t, s, gateway{answer: change}.start(t, s), outage)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, check := range differing(checks) {
+			caught[check] = true
+		}
+	}
+	if len(caught) != len(clean) {
+		t.Errorf("%d of %d checks were failed", len(caught), len(clean))
+	}
+}
+
+func TestTheSmokeCommand(t *testing.T) {
+	s := start(t, t.TempDir())
+	forgery := gateway{answer: func(r *http.Response) { r.Header.Del("WWW-Authenticate") }}.start(t, s)
+	for _, c := range []struct {
+		name        string
+		environment []string
+		args        []string
+		code        int
+		says        string
+	}{
+		{"as expected", []string{"LATCHKEY_KEY=" + s.root}, []string{gateway{}.start(t, s).String()}, 0, "checks, all as expected"},
+		{"by the environment", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=" + s.url + "/"}, nil, 0, "checks, all as expected"},
+		{"an argument before the environment", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=https://nowhere.invalid"}, []string{s.url}, 0, "as expected"},
+		{"a difference", []string{"LATCHKEY_KEY=" + s.root}, []string{forgery.String()}, 1, "DIFFERS  no key: header WWW-Authenticate: expected Bearer"},
+		{"another key", []string{"LATCHKEY_KEY=sk_live_another-one-than-that"}, []string{s.url}, 1, "skipped  all that needs a key: none"},
+		{"nobody there", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://127.0.0.1:1"}, 1, "DIFFERS  health: status: expected 200, got no answer"},
+		{"no URL", []string{"LATCHKEY_KEY=" + s.root}, nil, 2, "URL"},
+		{"no key", nil, []string{s.url}, 2, "LATCHKEY_KEY"},
+		{"a key in the clear", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://example.com/prod"}, 2, "https://"},
+		{"no URL at all", []string{"LATCHKEY_KEY=" + s.root}, []string{"%zz" + s.root}, 2, "cannot be read"},
+		{"a query", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url + "?api_key=x"}, 2, "query"},
+		{"two URLs", nil, []string{s.url, s.url}, 2, "one URL"},
+		{"another status", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url, "--deny-status", "200"}, 2, "429 or 403"},
+		{"a negative freshness", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url, "--freshness", "-1s"}, 2, "freshness"},
+	} {
+		run := command(t, append([]string{"LATCHKEY_KEY=", "LATCHKEY_URL="}, c.environment...), append([]string{"smoke"}, c.args...)...)
+		text, err := run.CombinedOutput()
+		code := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if code != c.code || !strings.Contains(string(text), c.says) || strings.Contains(string(text), s.root) {
+			t.Errorf("%s: exit code %d, want %d with %q:\n%s", c.name, code, c.code, c.says, text)
+		}
+	}
+	s.hasNoSmokeKeys(t)
+}
