@@ -104,16 +104,17 @@ $(SAM): Makefile
 
 # Clients of others, in a language of their own.
 OPENAI := 3.57.0
+SCHEMATHESIS := 4.32.5
 CLIENTS := .latchkey/clients/bin/python
 
 $(CLIENTS): Makefile
 	@command -v python3 >/dev/null || { echo "the clients need Python 3 with venv"; exit 1; }
 	@mkdir -p .latchkey
 	python3 -m venv .latchkey/clients
-	.latchkey/clients/bin/pip install --quiet --disable-pip-version-check openai==$(OPENAI)
+	.latchkey/clients/bin/pip install --quiet --disable-pip-version-check openai==$(OPENAI) schemathesis==$(SCHEMATHESIS)
 	@touch $@
 
-clients: engine $(CLIENTS) ## clients of others against the local stack: openai's for Python
+clients: engine $(CLIENTS) ## clients of others against the local stack: openai's for Python, and one that reads the OpenAPI document
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
 
 # sam build calls these, one a function, with the folder to put bootstrap in.

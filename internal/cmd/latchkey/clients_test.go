@@ -17,16 +17,31 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// python runs a script of testdata with the clients' own Python.
-func python(t *testing.T, script string, args ...string) {
+// runClient runs one of the programs that make brings.
+func runClient(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	program := filepath.Join(dynamotest.Root(), ".latchkey", "clients", "bin", "python")
-	if _, err := os.Stat(program); err != nil {
-		t.Fatalf("there is no %s: make clients brings it", program)
+	path := filepath.Join(dynamotest.Root(), ".latchkey", "clients", "bin", program)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("there is no %s: make clients brings it", path)
 	}
-	out, err := exec.CommandContext(t.Context(), program, append([]string{filepath.Join("testdata", script)}, args...)...).CombinedOutput()
-	if err != nil || !strings.HasSuffix(string(out), "done\n") {
-		t.Errorf("%s: %v\n%s", script, err, out)
+	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", program, err, out)
+	}
+	return string(out)
+}
+
+// A client that makes requests of the OpenAPI document, good ones and bad, finds
+// no answer that the document does not have. Undeclared methods are API Gateway's
+// to answer, as routes that are not there; and the document does not say all that
+// makes an input wrong, such as two fields that exclude each other.
+func TestClientThatReadsTheDocument(t *testing.T) {
+	s := start(t, t.TempDir(), "ROOT_KEY=root-key-that-tests-the-document", "ACCESS_LOG=false")
+	t.Chdir(t.TempDir()) // it leaves files behind
+	out := runClient(t, "schemathesis", "run", s.url+"/openapi.json", "--header", s.admin(), "--seed", "1", "--max-time", "60",
+		"--exclude-checks", "unsupported_method,positive_data_acceptance")
+	if !strings.Contains(out, "Test cases:") {
+		t.Errorf("it has tested nothing:\n%s", out)
 	}
 }
 
@@ -63,5 +78,7 @@ func TestClientOfOpenAI(t *testing.T) {
 	s := start(t, t.TempDir(), "BACKEND_URL="+backend.URL)
 	_, good := s.create(t, `{"userId":"u1"}`)
 	_, limited := s.create(t, `{"userId":"u2","rateLimit":{"requests":1,"window":10}}`)
-	python(t, "openai_client.py", s.url, good, limited)
+	if out := runClient(t, "python", filepath.Join("testdata", "openai_client.py"), s.url, good, limited); !strings.HasSuffix(out, "done\n") {
+		t.Errorf("it did not come to its end:\n%s", out)
+	}
 }
