@@ -124,7 +124,9 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	if k := g.options.Static.find(c); k != nil {
 		return g.checkStatic(ctx, k, r)
 	}
-	keyring, err := g.options.Keyring(ctx)
+	io := patience{parent: ctx, limit: g.options.Patience}
+	defer io.end()
+	keyring, err := g.options.Keyring(&io)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("load the secret: %w", err)
 	}
@@ -135,8 +137,6 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 		return Verdict{Code: c.code}, nil
 	}
 	hasher := keyring.Hasher
-	io := patience{parent: ctx, limit: g.options.Patience}
-	defer io.end()
 
 	var usage ratelimit.Usage
 	maxAge := g.options.Freshness

@@ -10,6 +10,7 @@ import (
 	"path"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // outcome is what a handler tells the log about its request.
@@ -20,6 +21,10 @@ type outcome struct {
 }
 
 type outcomeKey struct{}
+
+// patience leaves a caller time to be told within three seconds that a request
+// could not be decided, however often it has to ask the table.
+const patience = 2500 * time.Millisecond
 
 func outcomeOf(ctx context.Context) *outcome {
 	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
@@ -34,7 +39,9 @@ func outcomeOf(ctx context.Context) *outcome {
 func (a *api) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var o outcome
-		r = r.WithContext(context.WithValue(r.Context(), outcomeKey{}, &o))
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
+		defer cancel()
+		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		header := w.Header()
 		header.Set("Access-Control-Allow-Origin", "*")
