@@ -10,11 +10,13 @@
 package authorizer
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -76,6 +78,21 @@ var (
 	errUnavailable = errors.New("unavailable: the key could not be checked")
 	errEvent       = errors.New("not a REQUEST authorizer event: methodArn is missing")
 )
+
+// Unrepeated is where the standard logger is to write to in a function that this
+// is the handler of: aws-lambda-go prints each error that it reports, of which
+// our own line has told already.
+type Unrepeated struct{ io.Writer }
+
+// Write drops the errors that Invoke returned.
+func (u Unrepeated) Write(line []byte) (int, error) {
+	for _, err := range []error{errUnauthorized, errUnavailable, errEvent} {
+		if bytes.Contains(line, []byte(`{"errorMessage":"`+err.Error()+`"`)) {
+			return len(line), nil
+		}
+	}
+	return u.Writer.Write(line)
+}
 
 // Invoke answers one event.
 func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte, err error) {

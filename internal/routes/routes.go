@@ -39,7 +39,10 @@ func Parse(text string) (Rules, error) {
 		}
 		fields := strings.Fields(pattern)
 		if len(fields) == 2 && fields[0] != "*" {
-			r.method = strings.ToUpper(fields[0])
+			// A misspelt one would leave its route to a rule that asks for less.
+			if r.method = strings.ToUpper(fields[0]); !slices.Contains(methods, r.method) {
+				return nil, fmt.Errorf("the method of %q must be one of %s, or be left out", part, strings.Join(methods, " "))
+			}
 		}
 		if len(fields) < 1 || len(fields) > 2 {
 			return nil, fmt.Errorf("%q is not of the form METHOD /path=scope", part)
@@ -47,9 +50,18 @@ func Parse(text string) (Rules, error) {
 		if !r.read(fields[len(fields)-1]) {
 			return nil, fmt.Errorf("the path of %q must begin with /, and may have * for a segment and at its end", part)
 		}
+		if slices.ContainsFunc(all, r.same) {
+			return nil, fmt.Errorf("%q is a second rule for the same route", part)
+		}
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+var methods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+
+func (r rule) same(other rule) bool {
+	return r.method == other.method && r.path == other.path && r.prefix == other.prefix
 }
 
 // ParsePaths reads "/health,/docs/*": rules that ask for nothing.

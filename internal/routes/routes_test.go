@@ -34,7 +34,8 @@ func TestTheMostSpecificRuleCounts(t *testing.T) {
 }
 
 func TestAWrongRuleIsRefused(t *testing.T) {
-	for _, wrong := range []string{"POST /tts", "tts=tts", "GET POST /x=x", "/x*y=z", "=x", "/x=BAD", "/*x=y", "**=x", "/a/**=x"} {
+	for _, wrong := range []string{"POST /tts", "tts=tts", "GET POST /x=x", "/x*y=z", "=x", "/x=BAD", "/*x=y", "**=x", "/a/**=x",
+		"GTE /x=tts", "ANY /x=tts", "GET /x=tts;get /x=", "/x*=tts;/x*="} {
 		if _, err := routes.Parse(wrong); err == nil {
 			t.Errorf("rule %q is accepted", wrong)
 		}
