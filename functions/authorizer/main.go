@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"log"
 	"log/slog"
 	"os"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"latchkey/internal/amazon"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/config"
 	"latchkey/internal/environment"
@@ -21,6 +23,7 @@ import (
 const service = "authorizer"
 
 func main() {
+	log.SetOutput(authorizer.Unrepeated{Writer: os.Stderr})
 	logger := metrics.Log(lambdacontext.NewLogHandler(), service)
 	handler, err := build(context.Background(), logger)
 	if err != nil {
@@ -31,14 +34,20 @@ func main() {
 }
 
 func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
-	c, err := config.Load(config.Process())
+	variables := config.Process()
+	c, err := config.Load(variables)
 	if err != nil {
 		return nil, err
 	}
-	e, err := environment.New(ctx, c, time.Now, logger)
+	account, err := amazon.Lambda(variables)
 	if err != nil {
 		return nil, err
 	}
+	e, err := environment.New(ctx, c, account, time.Now, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Ready() // it opens its connections while the rest is built
 	handler := authorizer.New(authorizer.Options{
 		Gate: e.Gate, Format: e.Format, Routes: e.Routes, Public: e.Public, Anonymous: !c.RequireAuth,
 		Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"latchkey/internal/amazon"
 	"latchkey/internal/config"
 	"latchkey/internal/environment"
 	"latchkey/internal/httpapi"
@@ -31,14 +32,20 @@ func main() {
 }
 
 func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
-	c, err := config.Load(config.Process())
+	variables := config.Process()
+	c, err := config.Load(variables)
 	if err != nil {
 		return nil, err
 	}
-	e, err := environment.New(ctx, c, time.Now, logger)
+	account, err := amazon.Lambda(variables)
 	if err != nil {
 		return nil, err
 	}
+	e, err := environment.New(ctx, c, account, time.Now, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Ready() // it opens its connections while the rest is built
 	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
 		Explain: e.Explain, Routes: e.Routes, Public: e.Public,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 )
@@ -17,7 +18,7 @@ import (
 // down in each of nine ways: a verdict is the right one or there is none.
 func TestFaultsNeverChangeAVerdict(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	b := newBenchBefore(t, dynamotest.Open(t, options))
+	b := newBenchBefore(t, dynamo.Open(options))
 	const limit = 500
 	good, gone, unknown := b.token(t), b.token(t), b.token(t)
 	b.issue(t, good, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: limit, Window: time.Minute} })
@@ -36,8 +37,8 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 	tally := make(map[string]int)
 	var wg sync.WaitGroup
 	for range 8 {
-		b.meters = dynamotest.Open(t, options) // each with an SDK of its own
-		g := b.gate(0)                         // every check reads
+		b.meters = dynamo.Open(options) // each with an SDK of its own
+		g := b.gate(0)                  // every check reads
 		for range 4 {
 			wg.Go(func() {
 				for range 40 {
@@ -67,7 +68,7 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 
 func TestAnOutageEndsByItself(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	b := newBenchBefore(t, dynamotest.Open(t, options))
+	b := newBenchBefore(t, dynamo.Open(options))
 	token := b.token(t)
 	b.issue(t, token, nil)
 	g := b.gate(time.Second)
@@ -91,7 +92,7 @@ func TestAnOutageEndsByItself(t *testing.T) {
 // answered is revoked, whatever was lost on the way.
 func TestNoKeyIsLost(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	b := newBenchBefore(t, dynamotest.Open(t, options))
+	b := newBenchBefore(t, dynamo.Open(options))
 	b.registry.MaxKeys = 0
 	root := b.caller(t, "root", admin)
 	faults.Set(0.02, append(dynamotest.Before(), dynamotest.After()...)...)

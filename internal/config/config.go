@@ -105,6 +105,9 @@ func Load(variables map[string]string) (Config, error) {
 	return c, nil
 }
 
+// nameLetters are those of a table's name or ARN.
+const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-:/"
+
 // named says which variable cannot be read: the library names the field, and
 // quotes the value, which may be a secret.
 func named(err error) error {
@@ -131,7 +134,15 @@ func (c Config) check() error {
 	if err := c.checkUsers(); err != nil {
 		return err
 	}
+	if c.Endpoint != "" {
+		at, err := url.Parse(c.Endpoint)
+		if err != nil || at.Scheme != "https" && at.Scheme != "http" || at.Host == "" {
+			return errors.New("AWS_ENDPOINT_URL_DYNAMODB must be a URL with http or https")
+		}
+	}
 	switch {
+	case strings.Trim(c.TableName, nameLetters) != "" || len(c.TableName) > 1024:
+		return errors.New("TABLE_NAME must be the name of a table, or its ARN")
 	case c.SecretARN == "" && c.Secret == "":
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
 	case c.Freshness < 0 || c.Freshness > Duration(time.Hour):

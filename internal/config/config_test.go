@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
@@ -36,9 +37,16 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 func TestAWrongConfigurationIsRefused(t *testing.T) {
 	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
 	for name, values := range map[string][]string{
-		"TABLE_NAME": {""}, "LATCHKEY_SECRET": {""}, "KEY_PREFIX": {"pk"}, "FRESHNESS": {"-1s", "soon", "2h"}, "MAX_KEYS_PER_USER": {"0"},
-		"TRUSTED_PROXY_HOPS": {"-1"}, "OIDC_AUDIENCE": {"latchkey"}, "ACCEPT_ENVIRONMENTS": {"prod"}, "QUERY_API_KEY": {"maybe"},
-		"API_KEYS": {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
+		"TABLE_NAME": {"", "my table", strings.Repeat("t", 1025)}, "LATCHKEY_SECRET": {""},
+		"AWS_ENDPOINT_URL_DYNAMODB": {"dynamodb:8000", "http://", "%"},
+		"KEY_PREFIX":                {"pk", "SK", strings.Repeat("k", 17)},
+		"FRESHNESS":                 {"-1s", "soon", "2h", "9999999999999h"},
+		"MAX_KEYS_PER_USER":         {"0", "-1", "1.5", "99999999999999999999"},
+		"TRUSTED_PROXY_HOPS":        {"-1", "11", "one"},
+		"OIDC_AUDIENCE":             {"latchkey"},
+		"ACCEPT_ENVIRONMENTS":       {"prod", "live,,test", "LIVE", "live;test", ","},
+		"QUERY_API_KEY":             {"maybe", "yes", "2"},
+		"API_KEYS":                  {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},
 		"USAGE_DAYS":         {"0", "401"},
@@ -99,18 +107,13 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 
 func TestASecretThatIsNoneIsAnError(t *testing.T) {
 	for name, text := range map[string]string{"not JSON": "canary", "short": `{"master":"canary"}`, "a short pepper": strings.Replace(secret, "[]", `["canary"]`, 1)} {
-		s, err := config.NewSecret(t.Context(), config.Config{Secret: config.Sensitive(text), SecretARN: "arn"}, func() time.Time { return time.Unix(0, 0) })
-		if err == nil {
-			_, err = s.Hasher(t.Context())
-		}
+		s := config.NewSecret(config.Config{Secret: config.Sensitive(text), SecretARN: "arn"}, aws.Config{}, func() time.Time { return time.Unix(0, 0) })
+		_, err := s.Hasher(t.Context())
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s, err := config.NewSecret(t.Context(), config.Config{Secret: config.Sensitive(secret)}, func() time.Time { return time.Unix(0, 0) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := config.NewSecret(config.Config{Secret: config.Sensitive(secret)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) })
 	if _, err := s.Hasher(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"latchkey/internal/apikey"
@@ -37,17 +36,13 @@ const (
 )
 
 // NewSecret returns the secret that c names, without reading it.
-func NewSecret(ctx context.Context, c Config, now func() time.Time) (*Secret, error) {
+func NewSecret(c Config, account aws.Config, now func() time.Time) *Secret {
 	s := &Secret{config: c, now: now}
 	if c.Secret != "" {
 		s.fetch = func(context.Context) (Sensitive, error) { return c.Secret, nil }
-		return s, nil
+		return s
 	}
-	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID(c.Service))
-	if err != nil {
-		return nil, fmt.Errorf("configure Secrets Manager: %w", err)
-	}
-	client := secretsmanager.NewFromConfig(loaded)
+	client := secretsmanager.NewFromConfig(account)
 	s.fetch = func(ctx context.Context) (Sensitive, error) {
 		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(c.SecretARN)})
 		if err != nil {
@@ -55,7 +50,7 @@ func NewSecret(ctx context.Context, c Config, now func() time.Time) (*Secret, er
 		}
 		return Sensitive(aws.ToString(out.SecretString)), nil
 	}
-	return s, nil
+	return s
 }
 
 // Hasher returns what the secret hashes with.

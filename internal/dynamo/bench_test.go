@@ -21,7 +21,7 @@ import (
 // A spend with a window full of marks, beside a bare update.
 func BenchmarkMeterWrite(b *testing.B) {
 	options := dynamotest.Options(b)
-	table, bare := dynamotest.Open(b, options), client(options)
+	table, bare := dynamo.Open(options), client(options)
 	b.Run("spend", func(b *testing.B) {
 		now := morning
 		limiter := ratelimit.New(table, func() time.Time { return now }, 10)
@@ -59,7 +59,7 @@ func addOne(b *testing.B, bare *dynamodb.Client, o dynamo.Options, id string) {
 // of more and more keys. Each adds to the one before.
 func BenchmarkGrowth(b *testing.B) {
 	options := dynamotest.Options(b)
-	table, bare := dynamotest.Open(b, options), client(options)
+	table, bare := dynamo.Open(options), client(options)
 	stored := 0
 	for _, keys := range []int{1000, 100_000, 1_000_000} {
 		fill(b, options, stored, keys)
@@ -99,7 +99,7 @@ func BenchmarkGrowth(b *testing.B) {
 func fill(b *testing.B, o dynamo.Options, from, to int) {
 	b.Helper()
 	bare := client(o)
-	if err := dynamotest.Open(b, o).Create(b.Context(), newKey(from, "u"), 0); err != nil {
+	if err := dynamo.Open(o).Create(b.Context(), newKey(from, "u"), 0); err != nil {
 		b.Fatal(err)
 	}
 	pattern := raw(b, o, fmt.Sprintf("key#%016d", from), "key")

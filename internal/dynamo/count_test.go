@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 )
 
 func TestEachRequestToTheTableIsCounted(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	table := dynamotest.Open(t, options)
+	table := dynamo.Open(options)
 	k := newKey(1, "u1")
 	for _, step := range []struct {
 		name          string

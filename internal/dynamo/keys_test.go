@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 )
@@ -262,7 +263,7 @@ func TestListsAreNewestFirstAndOfOneUser(t *testing.T) {
 
 func TestRecountForgetsOnlyWhatIsSurelyGone(t *testing.T) {
 	options := dynamotest.Options(t)
-	table := dynamotest.Open(t, options)
+	table := dynamo.Open(options)
 	for n := range 3 {
 		create(t, table, newKey(n, "u1"), 3)
 	}
@@ -289,7 +290,7 @@ func TestRecountForgetsOnlyWhatIsSurelyGone(t *testing.T) {
 
 func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 	options := dynamotest.Options(t)
-	table := dynamotest.Open(t, options)
+	table := dynamo.Open(options)
 	const retention = 90 * 24 * time.Hour
 	endless := newKey(1, "u1")
 	endless.ExpiresAt = time.Time{}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 )
@@ -34,7 +35,7 @@ func TestManyEnvironmentsNeverExceedALimit(t *testing.T) {
 		wg       sync.WaitGroup
 	)
 	for e := range environments {
-		table := dynamotest.Open(t, options)
+		table := dynamo.Open(options)
 		offset := time.Duration(e-environments/2) * 100 * time.Millisecond / environments
 		limiter := ratelimit.New(table, func() time.Time { return now().Add(offset) }, 10)
 		for range each {

@@ -160,7 +160,7 @@ func TestATouchedMeterIsStillFresh(t *testing.T) {
 
 func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	table := dynamotest.Open(t, options)
+	table := dynamo.Open(options)
 	limit := ratelimit.Limit{Requests: 10, Window: time.Minute}
 	limiter := ratelimit.New(table, func() time.Time { return morning }, 10)
 	faults.Next(dynamotest.LostReply)
@@ -176,7 +176,7 @@ func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
 func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 	options := dynamotest.Options(t)
 	options.Endpoint = "http://127.0.0.1:1"
-	table := dynamotest.Open(t, options)
+	table := dynamo.Open(options)
 	calls := map[string]func(context.Context) error{
 		"find":    func(ctx context.Context) error { _, err := table.Find(ctx, meterID); return err },
 		"resolve": func(ctx context.Context) error { _, err := table.Resolve(ctx, "a"); return err },
@@ -198,11 +198,11 @@ func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 
 func TestPingIsForTheTable(t *testing.T) {
 	options := dynamotest.Options(t)
-	if err := dynamotest.Open(t, options).Ping(t.Context()); err != nil {
+	if err := dynamo.Open(options).Ping(t.Context()); err != nil {
 		t.Errorf("a table that is there: %v", err)
 	}
 	options.Name = "another"
-	if err := dynamotest.Open(t, options).Ping(t.Context()); err == nil {
+	if err := dynamo.Open(options).Ping(t.Context()); err == nil {
 		t.Error("a table that is not there answers")
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
@@ -29,6 +32,8 @@ type Environment struct {
 	Explain func(apikey.Record, apikey.Request) (apikey.Code, []apikey.Step, error)
 	// Routes and Public say what routes ask for, and which need no key.
 	Routes, Public routes.Rules
+
+	warming sync.WaitGroup
 }
 
 const (
@@ -38,11 +43,14 @@ const (
 	// patience leaves a caller time to be told within three seconds that a check
 	// could not be made.
 	patience = 2500 * time.Millisecond
+	// warmth is how long to wait for table and secret before the first request,
+	// whose three seconds it is taken from.
+	warmth = 400 * time.Millisecond
 )
 
-// New makes an environment. It reads the secret, so that the first request need
-// not; a failure to do so is left for that request to report.
-func New(ctx context.Context, c config.Config, now func() time.Time, logger *slog.Logger) (*Environment, error) {
+// New makes an environment before the services that account leads to. It begins
+// to speak to table and secret; see [Environment.Ready].
+func New(ctx context.Context, c config.Config, account aws.Config, now func() time.Time, logger *slog.Logger) (*Environment, error) {
 	format, err := apikey.NewFormat(c.KeyPrefix)
 	if err != nil {
 		return nil, err
@@ -55,18 +63,6 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 	if err != nil {
 		return nil, fmt.Errorf("configuration: PUBLIC_PATHS: %w", err)
 	}
-	table, err := dynamo.Open(ctx, dynamo.Options{
-		Name: c.TableName, Endpoint: c.Endpoint, Local: c.Local, AppID: c.Service, Now: now,
-		UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour,
-	})
-	if err != nil {
-		return nil, err
-	}
-	secret, err := config.NewSecret(ctx, c, now)
-	if err != nil {
-		return nil, err
-	}
-	_, _ = secret.Keyring(ctx)
 	static, err := c.Static()
 	if err != nil {
 		return nil, err
@@ -75,6 +71,11 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 	if err != nil {
 		return nil, err
 	}
+	account.AppID = c.Service // in each User-Agent: who asks
+	table := dynamo.Open(dynamo.Options{
+		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour,
+	})
+	secret := config.NewSecret(c, account, now)
 	limiter := ratelimit.New(table, table.Now, remembered)
 	gate := apikey.NewGate(table, limiter, apikey.GateOptions{
 		Keyring:      secret.Keyring,
@@ -96,7 +97,7 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 			{Metric: metrics.MemoryHits, Read: gate.MemoryHits},
 		},
 	})
-	return &Environment{
+	e := &Environment{
 		Table:   table,
 		Format:  format,
 		Gate:    metrics.Gate{Checker: gate, Recorder: recorder},
@@ -114,7 +115,13 @@ func New(ctx context.Context, c config.Config, now func() time.Time, logger *slo
 				Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},
 			},
 		},
-	}, nil
+	}
+	if !c.Local {
+		e.warm(ctx, func(ctx context.Context) { _, _ = secret.Hasher(ctx) })
+		// There is no such key. It is the read that the first request will make.
+		e.warm(ctx, func(ctx context.Context) { _, _ = table.Find(ctx, "ready") })
+	}
+	return e, nil
 }
 
 // askUpstream is the other key service that c names, or nil.
@@ -127,3 +134,16 @@ func askUpstream(c config.Config, now func() time.Time) (apikey.Upstream, error)
 		Timeout: time.Duration(c.UpstreamWait), Size: remembered, Now: now,
 	})
 }
+
+func (e *Environment) warm(ctx context.Context, task func(context.Context)) {
+	e.warming.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, warmth)
+		defer cancel()
+		task(ctx)
+	})
+}
+
+// Ready returns when the first request would find open connections and the
+// secret read, but soon. That table or secret do not answer is left for that
+// request to find out for itself.
+func (e *Environment) Ready() { e.warming.Wait() }

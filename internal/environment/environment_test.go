@@ -44,7 +44,7 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 		Secret:    config.Sensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
 		KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		Function: "f", LogLevel: "INFO",
-	}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	}, options.AWS, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func manyKeys(keys int) string {
 // every line is imported in the end, whole, and no more than once.
 func TestFaultsHalfImportNothing(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	r := newRegistry(t, dynamotest.Open(t, options))
+	r := newRegistry(t, dynamo.Open(options))
 	faults.Set(0.05, append([]dynamotest.Fault{dynamotest.LostRequest, dynamotest.Throttled, dynamotest.Limited, dynamotest.Internal, dynamotest.Unavailable}, dynamotest.After()...)...)
 	const keys = 100
 	got := run(t, t.Context(), r, strings.NewReader(manyKeys(keys)))
@@ -213,7 +213,7 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 // Where the table is gone there is no use in a hundred thousand complaints.
 func TestAnOutageEndsTheImport(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	r := newRegistry(t, dynamotest.Open(t, options))
+	r := newRegistry(t, dynamo.Open(options))
 	faults.All(dynamotest.Unavailable)
 	got := run(t, t.Context(), r, strings.NewReader(manyKeys(1000)))
 	if got.Err == nil || !strings.Contains(got.Err.Error(), "given up") || got.Created > 0 || got.Failed == 0 || got.Failed > 100 {

@@ -24,7 +24,6 @@ import (
 	"latchkey/internal/devstack"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/engine"
-	"latchkey/internal/environment"
 )
 
 const defaultState = ".latchkey"
@@ -113,7 +112,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err != nil {
 		return err
 	}
-	e, err := environment.New(ctx, c, time.Now, logger)
+	e, err := newEnvironment(ctx, c, logger)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 		logger, c := logger.With("function", id), c
 		c.Service = cmp.Or(c.Service, strings.ToLower(strings.TrimSuffix(id, "Function")))
 		start := func() (lambda.Handler, error) {
-			e, err := environment.New(ctx, c, time.Now, logger)
+			e, err := newEnvironment(ctx, c, logger)
 			if err != nil {
 				return nil, err
 			}

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/environment"
 	"latchkey/internal/migrate"
 )
 
@@ -132,7 +131,7 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	e, err := environment.New(ctx, where, time.Now, slog.New(slog.DiscardHandler))
+	e, err := newEnvironment(ctx, where, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -16,7 +15,6 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
-	"latchkey/internal/environment"
 )
 
 func initCommand() *cobra.Command {
@@ -39,7 +37,7 @@ AWS credentials, or of whoever may read the local stack's folder.`,
 			if err != nil {
 				return err
 			}
-			e, err := environment.New(ctx, where, time.Now, slog.New(slog.DiscardHandler))
+			e, err := newEnvironment(ctx, where, slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"latchkey/internal/amazon"
 	"latchkey/internal/devstack"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/engine"
@@ -82,6 +83,7 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 	t.Helper()
 	o := dynamo.Options{
 		Name:     "test-" + strconv.FormatInt(running.tables.Add(1), 10),
+		AWS:      amazon.Local(),
 		Endpoint: running.engine.Endpoint(),
 		Local:    true,
 	}
@@ -89,7 +91,7 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Open(t, o).CreateTable(t.Context(), template.Table); err != nil {
+	if err := dynamo.Open(o).CreateTable(t.Context(), template.Table); err != nil {
 		t.Fatal(err)
 	}
 	faults := NewFaults(t)
@@ -97,20 +99,10 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 	return o, faults
 }
 
-// Open opens a table.
-func Open(t testing.TB, o dynamo.Options) *dynamo.Table {
-	t.Helper()
-	table, err := dynamo.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
-}
-
 // NewTable returns a new, empty table.
 func NewTable(t testing.TB) *dynamo.Table {
 	t.Helper()
-	return Open(t, Options(t))
+	return dynamo.Open(Options(t))
 }
 
 func moduleRoot() (string, error) {
