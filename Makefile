@@ -16,7 +16,7 @@ SAM := .latchkey/sam/bin/sam
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: engine build ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
+run: engine bin/latchkey ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
 	@exec bin/latchkey dev
 
 test: engine ## all tests, on a real engine (ENGINE=dynamodb-local for the other one)
@@ -49,10 +49,17 @@ lint: ## gofmt, vet, staticcheck, tidy modules
 	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
 	go mod tidy -diff
 
-build: ## the command line, into bin/
+build: bin/latchkey ## the command line and the three bootstraps (ARCHITECTURE=x86_64, else arm64), into bin/
+	@$(MAKE) --no-print-directory build-AuthorizerFunction ARTIFACTS_DIR=bin/authorizer
+	@$(MAKE) --no-print-directory build-ValidateFunction ARTIFACTS_DIR=bin/validate
+	@$(MAKE) --no-print-directory build-KeysFunction ARTIFACTS_DIR=bin/keys
+	@wc -c bin/latchkey bin/*/bootstrap | awk '!/total/ { printf "%6.1f MB  %s\n", $$1 / 1e6, $$2 }'
+
+.PHONY: bin/latchkey
+bin/latchkey:
 	go build -o bin/ ./internal/cmd/latchkey
 
-smoke: build ## check a deployed stack from outside: URL=https://…/prod, an admin key in LATCHKEY_KEY
+smoke: bin/latchkey ## check a deployed stack from outside: URL=https://…/prod, an admin key in LATCHKEY_KEY
 	@bin/latchkey smoke $(if $(URL),'$(URL)')
 
 # What SAM has asked, it keeps in samconfig.toml under the stack's name. The binaries are built for the processor that is
@@ -118,13 +125,28 @@ clients: engine $(CLIENTS) ## clients of others against the local stack: openai'
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
 
 # sam build calls these, one a function, with the folder to put bootstrap in.
-build-AuthorizerFunction: ; $(call bootstrap,authorizer)
-build-ValidateFunction: ; $(call bootstrap,validate)
-build-KeysFunction: ; $(call bootstrap,keys)
+build-AuthorizerFunction: ; $(call bootstrap,functions/authorizer)
+build-ValidateFunction: ; $(call bootstrap,functions/validate)
+build-KeysFunction: ; $(call bootstrap,functions/keys)
+# What their cold start is measured against.
+build-HelloFunction: ; $(call bootstrap,functions/testdata/hello)
 
+# The template's parameter. SAM does not tell make, so that GOARCH may say it as well.
 ARCHITECTURE ?= $(if $(filter amd64,$(GOARCH)),x86_64,arm64)
 GOARCH_arm64 := arm64
 GOARCH_x86_64 := amd64
+MACHINE_arm64 := 183
+MACHINE_x86_64 := 62
+
+# Static, and the same bytes whoever builds them wherever: nothing of the folder, of version control or of the builder's own
+# flags is in them (an empty GOFLAGS would let those of go env -w in). What was built is looked at, since Lambda says of a
+# wrong processor no more than "exec format error".
 define bootstrap
-GOOS=linux GOARCH=$${GOARCH:-$(GOARCH_$(ARCHITECTURE))} CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o $(ARTIFACTS_DIR)/bootstrap ./functions/$(1)
+@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR is needed: the folder to put bootstrap in"; exit 1; }
+@test -n "$(MACHINE_$(ARCHITECTURE))" || { echo "ARCHITECTURE is $(ARCHITECTURE), and can be arm64 or x86_64"; exit 1; }
+GOOS=linux GOARCH=$${GOARCH:-$(GOARCH_$(ARCHITECTURE))} CGO_ENABLED=0 GOFLAGS='-buildvcs=false $(BOOTSTRAP_GOFLAGS)' \
+	go build -tags lambda.norpc -trimpath -ldflags '-s -w -buildid=' -o "$(ARTIFACTS_DIR)/bootstrap" ./$(1)
+@machine=$$(od -An -tu2 -j18 -N2 "$(ARTIFACTS_DIR)/bootstrap" | tr -d ' '); \
+	test "$$machine" = $(MACHINE_$(ARCHITECTURE)) || { rm "$(ARTIFACTS_DIR)/bootstrap"; \
+	echo "$(1) was built for another processor (ELF machine $$machine) than ARCHITECTURE=$(ARCHITECTURE) ($(MACHINE_$(ARCHITECTURE))): is GOARCH=$(GOARCH) meant?"; exit 1; }
 endef
