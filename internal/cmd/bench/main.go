@@ -23,6 +23,7 @@ type run struct{ name, last, packages string }
 var runs = []run{
 	{"Limiter|EventToPolicy|Gate$|MeterWrite", "1s", "./internal/ratelimit ./internal/authorizer ./internal/dynamo"},
 	{"Stack", "4s", "./internal/cmd/latchkey"},
+	{"ColdStart", "100x", "./functions"},
 	{"Cost", "1x", "./internal/apikey"},
 	{"Growth", "3000x", "./internal/dynamo"},
 }
@@ -84,6 +85,13 @@ func report(out io.Writer, m map[string]figures) error {
 	for _, name := range []string{"whoami", "validate"} {
 		ours, floor := m["Stack/"+name]["requests/s"], m["Stack/floor"]["requests/s"]
 		fmt.Fprintf(w, "local stack: %s\t%.0f/s\t\tan empty net/http server\t%.0f/s\t%.2f\n", name, ours, floor, floor/ours)
+	}
+
+	fmt.Fprintln(w, "\nCOLD START, process start to first verdict\tmedian\ta function that says hello\tratio\tgoal: 1.5 x hello + 5 ms")
+	cold := m["ColdStart"]
+	for _, name := range []string{"authorizer", "validate"} {
+		ours, hello := cold[name+"-ns"], cold["hello-ns"]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%s\n", name, duration(ours), duration(hello), ours/hello, duration(1.5*hello+5e6))
 	}
 
 	fmt.Fprintf(w, "\nWHAT IT COSTS AT DYNAMODB, for each admitted request (%s)\n", prices)
