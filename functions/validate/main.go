@@ -1,5 +1,5 @@
 // Command validate says of an API key in a request body whether it is valid. It is
-// the API of command keys under a role that may only judge.
+// the API of command keys without its management, under a role that may only judge.
 package main
 
 import (
@@ -47,8 +47,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	}
 	defer e.Ready() // it opens its connections while the rest is built
 	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
-		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
-		Explain: e.Explain, Routes: e.Routes, Public: e.Public,
+		Gate: e.Gate, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
 	}), logger))
 	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

@@ -24,9 +24,11 @@ type Checker interface {
 	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
 }
 
-// Options are what the routes stand on. All are required.
+// Options are what the routes stand on. All are required but where noted.
 type Options struct {
-	Gate     Checker
+	Gate Checker
+	// Registry is what manages; nil: there are no routes to manage with. Describing
+	// them takes most of the time that New does.
 	Registry *apikey.Registry
 	Format   apikey.Format
 	// Explain says why a request would be judged as it would; see
@@ -80,10 +82,12 @@ func New(o Options) http.Handler {
 		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat: "application/json",
 	})
-	a.registerKeys(h)
-	a.registerExplain(h)
-	a.registerStats(h)
-	a.registerUsage(h)
+	if o.Registry != nil {
+		a.registerKeys(h)
+		a.registerExplain(h)
+		a.registerStats(h)
+		a.registerUsage(h)
+	}
 	a.registerChecks(h)
 	a.registerService(h)
 	return a.guard(mux)

@@ -32,8 +32,11 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 			}), nil
 		},
-		"ValidateFunction": serveHTTP,
-		"KeysFunction":     serveHTTP,
+		"ValidateFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
+			e.Registry = nil
+			return serveHTTP(e, logger)
+		},
+		"KeysFunction": serveHTTP,
 	}
 	pools := make(map[string]*devstack.Pool)
 	for id, handler := range build {
