@@ -1,4 +1,4 @@
-.PHONY: help run test clients sim bench picture fuzz lint build smoke deploy clean engine
+.PHONY: help run test clients sam-test sam-local sim bench picture fuzz lint build smoke deploy clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -14,13 +14,19 @@ SAM_CLI := 1.164.0
 SAM := .latchkey/sam/bin/sam
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: engine bin/latchkey ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
 	@exec bin/latchkey dev
 
 test: engine ## all tests, on a real engine (ENGINE=dynamodb-local for the other one)
 	go test -count=1 ./...
+
+sam-test: ## the built functions under the real SAM CLI, in containers (BASE=local for a base image made here)
+	@.ci/sam test
+
+sam-local: ## sam local start-api on 127.0.0.1:3000 (PORT), before a table in a container, until Ctrl-C
+	@.ci/sam serve
 
 ROUNDS ?= 100
 
@@ -45,8 +51,8 @@ fuzz: ## each law, for FUZZTIME (20s) each
 
 lint: ## gofmt, vet, staticcheck, tidy modules
 	@files=$$(gofmt -l functions internal); test -z "$$files" || { echo "not gofmted: $$files"; exit 1; }
-	go vet ./...
-	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
+	go vet -tags sam,clients ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags sam,clients ./...
 	go mod tidy -diff
 
 build: bin/latchkey ## the command line and the three bootstraps (ARCHITECTURE=x86_64, else arm64), into bin/
@@ -123,6 +129,13 @@ $(CLIENTS): Makefile
 
 clients: engine $(CLIENTS) ## clients of others against the local stack: openai's for Python, and one that reads the OpenAPI document
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
+
+# A binary without anything beside it: an image of a container as it is.
+.latchkey/dynoxide-linux-%.tgz: Makefile
+	@mkdir -p .latchkey
+	@npm pack --silent --pack-destination .latchkey "@dynoxide/linux-$*@$(DYNOXIDE)" >/dev/null
+	@mv ".latchkey/dynoxide-linux-$*-$(DYNOXIDE).tgz" $@
+	@touch $@
 
 # sam build calls these, one a function, with the folder to put bootstrap in.
 build-AuthorizerFunction: ; $(call bootstrap,functions/authorizer)

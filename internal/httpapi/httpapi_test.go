@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -300,6 +301,12 @@ func TestWhoCallsIsWhatTheAuthorizerSays(t *testing.T) {
 	a := s.send(s.root, "GET", "/api/v1/whoami", "", "X-Golambdaproxy-Apigw-Context: "+strings.ReplaceAll(context, "root", "other"))
 	if a.status != 200 || a.json["userId"] != "root" || a.header.Get("X-RateLimit-Remaining") != "59" {
 		t.Errorf("whoami: %d %s", a.status, a.text)
+	}
+	// sam local leaves them as the authorizer gave them.
+	numbers := maps.Clone(s.root)
+	numbers["internal"], numbers["limit"], numbers["remaining"], numbers["reset"] = false, 60.0, 59.0, 1795521661.0
+	if b := s.send(numbers, "GET", "/api/v1/whoami", ""); b.text != a.text || b.header.Get("X-RateLimit-Reset") != "1795521661" {
+		t.Errorf("whoami with numbers: %s %v, want %s", b.text, b.header, a.text)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // principal is what the authorizer says of the caller. API Gateway makes every
-// value text.
+// value text; sam local leaves numbers as they are.
 type principal map[string]any
 
 // caller takes the principal out of API Gateway's own context: a key, or a user
@@ -33,10 +34,14 @@ func (a *api) caller(ctx context.Context) (principal, error) {
 }
 
 func (p principal) text(name string) string {
-	if p[name] == nil {
+	switch value := p[name].(type) {
+	case nil:
 		return ""
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64)
+	default:
+		return fmt.Sprint(value)
 	}
-	return fmt.Sprint(p[name])
 }
 
 func (p principal) number(name string) (int64, bool) {

@@ -1,0 +1,214 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Why start-api answers in another way than the local stack, which answers as
+// API Gateway does.
+const (
+	noResponses = "SAM knows no gateway responses"
+	noMethod    = "SAM knows no gateway responses, and leads HEAD to GET's path"
+	slashes     = "SAM ignores a slash at the end, and one of two"
+	unescapes   = "SAM unescapes the path before it looks for a route"
+	joins       = "SAM makes one value of a header that is sent twice"
+	preflights  = "SAM answers OPTIONS itself, without a body"
+)
+
+// Both stacks get the same requests, before the same table. $name is a key of
+// the stack's own, or its id; see newSide. Where why is empty, the answers are
+// the same to the byte, but for what changes each time.
+var requests = []struct {
+	what, request, body string
+	headers             []string
+	local, sam          int
+	why                 string
+}{
+	{"health", "GET /health", "", nil, 200, 200, ""},
+	{"the OpenAPI document", "GET /openapi.json", "", nil, 200, 200, ""},
+
+	{"no key", "GET /api/v1/whoami", "", nil, 401, samUnauthorized, noResponses},
+	{"an empty key", "GET /api/v1/whoami", "", []string{"X-API-Key: "}, 401, samUnauthorized, noResponses},
+	{"a malformed key", "GET /api/v1/whoami", "", []string{"X-API-Key: no key"}, 401, samUnauthorized, noResponses},
+	{"an unknown key", "GET /api/v1/whoami", "", []string{"X-API-Key: 0123456789abcdef0123456789abcdef"}, 401, samUnauthorized, noResponses},
+	{"a revoked key", "GET /api/v1/whoami", "", []string{"X-API-Key: $revoked"}, 401, samUnauthorized, noResponses},
+	{"a disabled key", "GET /api/v1/whoami", "", []string{"X-API-Key: $disabled"}, 401, samUnauthorized, noResponses},
+	{"a key over its limit", "GET /api/v1/whoami", "", []string{"X-API-Key: $spent"}, 429, samDenied, noResponses},
+
+	{"a key", "GET /api/v1/whoami", "", []string{"X-API-Key: $limited"}, 200, 200, ""},
+	{"an unlimited key", "GET /api/v1/whoami", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"a header in lower case", "GET /api/v1/whoami", "", []string{"x-api-key: $plain"}, 200, 200, ""},
+	{"Bearer", "GET /api/v1/whoami", "", []string{"Authorization: Bearer $plain"}, 200, 200, ""},
+	{"bearer in any case", "GET /api/v1/whoami", "", []string{"authorization: bEARER $plain"}, 200, 200, ""},
+	{"a key without Bearer", "GET /api/v1/whoami", "", []string{"Authorization: $plain"}, 200, 200, ""},
+	{"a pair", "GET /api/v1/whoami", "", []string{"X-API-Key: $plainPublic:$plain"}, 200, 200, ""},
+	{"a pair that does not belong together", "GET /api/v1/whoami", "", []string{"X-API-Key: $namedPublic:$plain"}, 401, samUnauthorized, noResponses},
+	{"a key in the query", "GET /api/v1/whoami?api_key=$plain", "", nil, 200, 200, ""},
+	{"a JWT alone", "GET /api/v1/whoami", "", []string{"Authorization: Bearer eyJhbGciOiJub25lIn0.e30.c2ln"}, 401, samUnauthorized, noResponses},
+	{"a JWT beside a key", "GET /api/v1/whoami", "", []string{"Authorization: Bearer eyJhbGciOiJub25lIn0.e30.c2ln", "X-API-Key: $plain"}, 200, 200, ""},
+	{"the same key twice", "GET /api/v1/whoami?api_key=$plain", "", []string{"X-API-Key: $plain"}, 200, 200, ""},
+	{"two keys", "GET /api/v1/whoami?api_key=$named", "", []string{"X-API-Key: $plain"}, 401, samUnauthorized, noResponses},
+	{"the same parameter twice", "GET /api/v1/whoami?api_key=$plain&api_key=$plain", "", nil, 200, 200, ""},
+	{"a parameter with two keys", "GET /api/v1/whoami?api_key=$plain&api_key=$named", "", nil, 401, samUnauthorized, noResponses},
+	{"the same header twice", "GET /api/v1/whoami", "", []string{"X-API-Key: $plain", "X-API-Key: $plain"}, 200, samUnauthorized, joins},
+	{"a header with two keys", "GET /api/v1/whoami", "", []string{"X-API-Key: $plain", "X-API-Key: $named"}, 401, samUnauthorized, noResponses},
+	{"a name that is not ASCII", "GET /api/v1/whoami", "", []string{"X-API-Key: $named"}, 200, 200, ""},
+
+	{"an unknown route", "GET /api/v1/nothing", "", nil, 404, samNoRoute, noResponses},
+	{"an unknown route with a key", "GET /api/v1/nothing", "", []string{"X-API-Key: $plain"}, 404, samNoRoute, noResponses},
+	{"the root", "GET /", "", nil, 404, samNoRoute, noResponses},
+	{"a wrong method", "DELETE /api/v1/whoami", "", []string{"X-API-Key: $plain"}, 404, samNoRoute, noResponses},
+	{"HEAD", "HEAD /health", "", nil, 404, samUnauthorized, noMethod},
+	{"a slash at the end", "GET /health/", "", nil, 404, 404, slashes},
+	{"two slashes", "GET //health", "", nil, 404, 200, slashes},
+	{"a letter escaped", "GET /api/v1/%77hoami", "", []string{"X-API-Key: $plain"}, 404, 200, unescapes},
+	{"a slash escaped in an id", "GET /api/v1/api-keys/a%2Fb", "", []string{"X-API-Key: $admin"}, 404, samNoRoute, unescapes},
+	{"a space escaped in an id", "GET /api/v1/api-keys/a%20b", "", []string{"X-API-Key: $admin"}, 404, 404, ""},
+	{"preflight", "OPTIONS /api/v1/api-keys", "", []string{"Origin: https://example.com", "Access-Control-Request-Method: POST"}, 200, 200, preflights},
+	{"preflight of no route", "OPTIONS /api/v1/nothing", "", []string{"Origin: https://example.com", "Access-Control-Request-Method: POST"}, 404, samNoRoute, noResponses},
+
+	{"create", "POST /api/v1/api-keys", `{"name":"new","userId":"u1","scopes":["tts"],"metadata":{"a":"b"}}`, []string{"X-API-Key: $admin"}, 201, 201, ""},
+	{"create with a name that is not ASCII", "POST /api/v1/api-keys", `{"name":"Zoë 🔑 ключ","userId":"u1"}`, []string{"X-API-Key: $admin"}, 201, 201, ""},
+	{"create with characters that JSON escapes", "POST /api/v1/api-keys", `{"name":"\u003c\"\\\u00e9>\u2028","userId":"u1"}`, []string{"X-API-Key: $admin"}, 201, 201, ""},
+	{"create without the scope", "POST /api/v1/api-keys", `{"name":"new"}`, []string{"X-API-Key: $plain"}, 403, 403, ""},
+	{"create without a key", "POST /api/v1/api-keys", `{"name":"new"}`, nil, 401, samUnauthorized, noResponses},
+	{"create with nothing", "POST /api/v1/api-keys", "", []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"create with broken JSON", "POST /api/v1/api-keys", `{"name":`, []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"create with an unknown field", "POST /api/v1/api-keys", `{"nam":"new"}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"create with a field twice", "POST /api/v1/api-keys", `{"name":"a","name":"b"}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"create with a wrong value", "POST /api/v1/api-keys", `{"name":"new","rateLimit":{"requests":0,"window":10}}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"create with another type of content", "POST /api/v1/api-keys", `{"name":"new"}`, []string{"X-API-Key: $admin", "Content-Type: text/plain"}, 415, 415, ""},
+	{"create with a charset", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Content-Type: application/json; charset=utf-8"}, 201, 201, ""},
+	{"create with a body too large", "POST /api/v1/api-keys", `{"name":"` + strings.Repeat("n", 70_000) + `"}`, []string{"X-API-Key: $admin"}, 413, 413, ""},
+
+	{"a key's record", "GET /api/v1/api-keys/$plainID", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"no such key", "GET /api/v1/api-keys/0000000000000000", "", []string{"X-API-Key: $admin"}, 404, 404, ""},
+	{"another user's key", "GET /api/v1/api-keys/$plainID", "", []string{"X-API-Key: $reader"}, 404, 404, ""},
+	{"a list", "GET /api/v1/api-keys?limit=1", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
+	{"a list with a parameter twice", "GET /api/v1/api-keys?limit=1&limit=2", "", []string{"X-API-Key: $reader"}, 400, 400, ""},
+	{"a list with an empty parameter", "GET /api/v1/api-keys?limit=", "", []string{"X-API-Key: $reader"}, 400, 400, ""},
+	{"a list of nobody", "GET /api/v1/api-keys?userId=%C3%BC%20%26%2B", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"change", "PATCH /api/v1/api-keys/$doomedID", `{"description":"größer"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"change nothing", "PATCH /api/v1/api-keys/$doomedID", `{}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"revoke", "POST /api/v1/api-keys/$doomedID/revoke", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"delete", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 204, 204, ""},
+	{"delete again", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 404, 404, ""},
+
+	{"validate", "POST /api/v1/api-keys/validate", `{"apiKey":"$plain","scope":"tts"}`, nil, 200, 200, ""},
+	{"validate and spend", "POST /api/v1/api-keys/validate", `{"apiKey":"$limited","cost":2}`, nil, 200, 200, ""},
+	{"validate without the scope", "POST /api/v1/api-keys/validate", `{"apiKey":"$plain","scope":"images"}`, nil, 200, 200, ""},
+	{"validate over the limit", "POST /api/v1/api-keys/validate", `{"apiKey":"$spent","cost":1}`, nil, 200, 200, ""},
+	{"validate a revoked key", "POST /api/v1/api-keys/validate", `{"apiKey":"$revoked"}`, nil, 200, 200, ""},
+	{"validate an unknown key", "POST /api/v1/api-keys/validate", `{"apiKey":"0123456789abcdef0123456789abcdef"}`, nil, 200, 200, ""},
+	{"validate 60 KB", "POST /api/v1/api-keys/validate", `{"apiKey":"` + strings.Repeat("k", 60_000) + `"}`, nil, 200, 200, ""},
+	{"validate nothing", "POST /api/v1/api-keys/validate", `null`, nil, 400, 400, ""},
+	{"validate the key in a wrong field", "POST /api/v1/api-keys/validate", `{"$plain":"$plain"}`, nil, 400, 400, ""},
+}
+
+func TestTheLocalStackAnswersAsStartAPIDoes(t *testing.T) {
+	t.Parallel()
+	stack := given(t, "LOCAL_STACK")
+	local, sam := newSide(t, stack, stack), newSide(t, stack, serve(t, "start-api").url)
+	for _, r := range requests {
+		ours, theirs := local.ask(t, r.request, r.body, r.headers), sam.ask(t, r.request, r.body, r.headers)
+		if ours.Status != r.local || theirs.Status != r.sam {
+			t.Errorf("%s: %d and %d, want %d and %d\n%v\n%v", r.what, ours.Status, theirs.Status, r.local, r.sam, ours, theirs)
+			continue
+		}
+		diff := cmp.Diff(ours, theirs)
+		switch {
+		case r.why == "" && diff != "":
+			t.Errorf("%s: the local stack (-) and start-api (+) differ:\n%s", r.what, diff)
+		case r.why != "" && diff == "":
+			t.Errorf("%s: no difference any more", r.what)
+		case r.why != "":
+			t.Logf("%-40s %-42s %d | %d  %s", r.what, r.request, ours.Status, theirs.Status, r.why)
+		}
+	}
+}
+
+// side is one of two stacks with keys of its own. It has its own so that neither
+// spends what the other has.
+type side struct {
+	url   string
+	names map[string]string
+}
+
+// newSide makes the keys at maker, which has not to be the side itself.
+func newSide(t *testing.T, maker, url string) side {
+	t.Helper()
+	admin := given(t, "ROOT_KEY")
+	s := side{url: url, names: map[string]string{"admin": admin}}
+	for name, body := range map[string]string{
+		"plain":    `{"name":"plain","userId":"u1","scopes":["tts"],"unlimited":true}`,
+		"limited":  `{"name":"limited","userId":"u1","rateLimit":{"requests":5,"window":3600},"quota":{"requests":50,"period":"month"}}`,
+		"spent":    `{"name":"spent","userId":"u1","rateLimit":{"requests":1,"window":3600}}`,
+		"named":    `{"name":"Zoë 🔑 \"ключ\"","userId":"u1","unlimited":true}`,
+		"reader":   `{"name":"reader","userId":"u2","scopes":["keys:read"],"unlimited":true}`,
+		"revoked":  `{"name":"revoked","userId":"u1"}`,
+		"disabled": `{"name":"disabled","userId":"u1","enabled":false}`,
+		"doomed":   `{"name":"doomed","userId":"u1"}`,
+	} {
+		id, token := create(t, maker, body)
+		s.names[name], s.names[name+"ID"], s.names[name+"Public"] = token, id, "pk_live_"+id
+	}
+	send(t, "GET", maker+"/api/v1/whoami", "", "X-API-Key: "+s.names["spent"])
+	send(t, "POST", maker+"/api/v1/api-keys/"+s.names["revokedID"]+"/revoke", "", "X-API-Key: "+admin)
+	return s
+}
+
+// seen is what both sides must agree on.
+type seen struct {
+	Status int
+	Header map[string]string
+	Body   any
+}
+
+// compared are the headers that a client may build on. The others are the
+// server's own, and SAM adds those of a preflight to every answer.
+var compared = []string{
+	"Content-Type", "Cache-Control", "Location", "Allow", "Retry-After", "WWW-Authenticate", "X-Content-Type-Options",
+	"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
+}
+
+func (s side) ask(t *testing.T, request, body string, headers []string) seen {
+	t.Helper()
+	expand := func(text string) string {
+		return os.Expand(text, func(name string) string {
+			value, known := s.names[name]
+			if !known {
+				panic(fmt.Sprintf("there is no $%s", name))
+			}
+			return value
+		})
+	}
+	var sent []string
+	for _, h := range headers {
+		sent = append(sent, expand(h))
+	}
+	method, path, _ := strings.Cut(expand(request), " ")
+	a := send(t, method, s.url+path, expand(body), sent...)
+	got := seen{Status: a.status, Header: make(map[string]string), Body: a.text}
+	for _, name := range compared {
+		if values := a.header.Values(name); len(values) > 0 {
+			got.Header[name] = fmt.Sprint(steady(name, strings.Join(values, " | ")))
+		}
+	}
+	var value any
+	if json.Unmarshal([]byte(a.text), &value) == nil {
+		got.Body = steady("", value)
+	}
+	if method == http.MethodHead {
+		got.Body = nil
+	}
+	return got
+}

@@ -1,0 +1,172 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// sent says for each file of events/ which function gets it, and what key stands
+// in it: the body that creates it, and how often it has been used before. Where
+// the event says who the caller is, that is the admin.
+var sent = map[string]struct {
+	function, key string
+	used          int
+}{
+	"authorizer-allow":        {"AuthorizerFunction", `{"name":"demo","userId":"u1","scopes":["tts","stt"],"rateLimit":{"requests":5,"window":3600}}`, 2},
+	"authorizer-deny":         {"AuthorizerFunction", `{"name":"demo","userId":"u1","rateLimit":{"requests":1,"window":3600}}`, 1},
+	"authorizer-unauthorized": {"AuthorizerFunction", "", 0},
+	"health":                  {"KeysFunction", "", 0},
+	"keys-create":             {"KeysFunction", "", 0},
+	"keys-validate":           {"ValidateFunction", `{"name":"demo","userId":"u1","scopes":["tts"],"rateLimit":{"requests":5,"window":3600}}`, 2},
+	"keys-whoami":             {"KeysFunction", "", 0},
+}
+
+func TestEachEventHasItsAnswer(t *testing.T) {
+	stack := given(t, "LOCAL_STACK")
+	files, err := filepath.Glob(filepath.Join(module, "events", "*.json"))
+	if err != nil || len(files) < len(sent) {
+		t.Fatalf("events: %v, %v", files, err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			to, known := sent[name]
+			if !known {
+				t.Fatalf("nothing is said here of %s", file)
+			}
+			event, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			event = asAdmin(t, event)
+			if to.key != "" {
+				_, token := create(t, stack, to.key)
+				for range to.used {
+					send(t, "GET", stack+"/api/v1/whoami", "", "X-API-Key: "+token)
+				}
+				event = bytes.ReplaceAll(event, []byte("sk_live_REPLACE_ME"), []byte(token))
+			}
+			got := invoke(t, to.function, event)
+			golden := filepath.Join("testdata", name+".golden.json")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// asAdmin puts the admin's key into an event that says who the caller is.
+func asAdmin(t *testing.T, event []byte) []byte {
+	t.Helper()
+	a := send(t, "GET", given(t, "LOCAL_STACK")+"/api/v1/whoami", "", "X-API-Key: "+given(t, "ROOT_KEY"))
+	if a.status != http.StatusOK {
+		t.Fatalf("whoami: %d %s", a.status, a.text)
+	}
+	return bytes.ReplaceAll(event, []byte("0000000000000000"), []byte(a.json["keyId"].(string)))
+}
+
+// invoke returns what a function answers, with every value that is another one
+// each time replaced by its kind.
+func invoke(t *testing.T, function string, event []byte) []byte {
+	t.Helper()
+	c := sam(t, "invoke", function, "--event", "-")
+	c.Stdin = bytes.NewReader(event)
+	var log bytes.Buffer
+	c.Stderr = &log
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("sam local invoke: %v\n%s", err, &log)
+	}
+	var value any
+	if err := json.Unmarshal(out, &value); err != nil {
+		t.Fatalf("%v: %q\n%s", err, out, &log)
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(steady("", value)); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
+}
+
+// kinds are the values that change from run to run, by the names that they have
+// in JSON and in headers. A value that does not look like its kind stays as it is.
+var kinds = []struct {
+	names []string
+	form  *regexp.Regexp
+	kind  string
+}{
+	{[]string{"id", "keyId", "principalId"}, regexp.MustCompile(`^[0-9A-Za-z]{16}$`), "<id>"},
+	{[]string{"Location"}, regexp.MustCompile(`[0-9A-Za-z]{16}$`), "<id>"},
+	{[]string{"key"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{54}$`), "<token>"},
+	{[]string{"publicKey"}, regexp.MustCompile(`^pk_live_[0-9A-Za-z]{16}$`), "<public key>"},
+	{[]string{"keyPrefix"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{4}$`), "<prefix>"},
+	{[]string{"createdAt", "expiresAt", "revokedAt", "lastUsedAt"}, regexp.MustCompile(`^20\d\d-[-0-9T:.]+Z$`), "<time>"},
+	{[]string{"reset", "X-Ratelimit-Reset"}, regexp.MustCompile(`^\d{10}$`), "<time>"},
+	{[]string{"retryAfter"}, regexp.MustCompile(`^\d+$`), "<seconds>"},
+	{[]string{"message", "error"}, regexp.MustCompile(`\d+ seconds`), "<seconds>"},
+}
+
+// steady replaces what changes in value, whose name is name, and reads the JSON
+// in a body.
+func steady(name string, value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, v := range value {
+			value[name] = steady(name, v)
+		}
+	case []any:
+		for i, v := range value {
+			value[i] = steady(name, v)
+		}
+	case string:
+		var inner any
+		if name == "body" && json.Unmarshal([]byte(value), &inner) == nil {
+			return steady("", inner)
+		}
+		return replace(name, value, value)
+	case float64:
+		text, err := json.Marshal(value)
+		if err != nil {
+			panic(err) // JSON has no such number
+		}
+		return replace(name, string(text), value)
+	}
+	return value
+}
+
+func replace(name, text string, value any) any {
+	for _, k := range kinds {
+		for _, n := range k.names {
+			if n == name && k.form.MatchString(text) {
+				return k.form.ReplaceAllLiteralString(text, k.kind)
+			}
+		}
+	}
+	return value
+}
