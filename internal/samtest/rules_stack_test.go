@@ -70,6 +70,7 @@ func functionsSayAllThatMatters(s *stack, p *problems) {
 		if _, ok := told["LATCHKEY_SECRET"]; !ok {
 			p.add("%s: sam local cannot be given a secret", id)
 		}
+		told["TABLE_NAME"] = "latchkey-Table-1ABCDEF" // as CloudFormation makes of the reference
 		if _, err := config.Load(told); err != nil {
 			p.add("%s: would not start: %v", id, err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/httpapi"
 )
 
@@ -91,7 +92,7 @@ func authorizerIsAskedEachTime(s *stack, p *problems) {
 // routesOfTheAPI are what the HTTP API says of itself in its OpenAPI document, and that document.
 func routesOfTheAPI() []route {
 	w := httptest.NewRecorder()
-	httpapi.New(httpapi.Options{Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	httpapi.New(httpapi.Options{Registry: &apikey.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
 	var document struct {
 		Paths map[string]map[string]struct{ Security []any }
 	}
