@@ -23,6 +23,12 @@ type Secret struct {
 	Hash      []byte
 	Alias     string    // under which a foreign token finds its key; a native one needs none
 	NotAfter  time.Time // zero: as long as the key
+	Ended     bool      // for good, whatever anybody's clock says
+}
+
+// over reports whether s opens nothing any more.
+func (s Secret) over(now time.Time) bool {
+	return s.Ended || !s.NotAfter.IsZero() && !now.Before(s.NotAfter)
 }
 
 // How a secret was hashed. A plain hash is all there is of some imported tokens;

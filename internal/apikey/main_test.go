@@ -149,6 +149,7 @@ func newBenchBefore(t testing.TB, table *dynamo.Table) *bench {
 	b := &bench{clock: newClock(), table: &spy{Store: table}, meters: table, format: newFormat(t), hasher: newHasher(t, master)}
 	b.registry = &apikey.Registry{
 		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3,
+		Pause: func(_ context.Context, d time.Duration) error { b.clock.pass(d); return nil },
 	}
 	return b
 }
@@ -178,7 +179,7 @@ func (b *bench) issue(t testing.TB, token apikey.Token, edit func(*apikey.Key)) 
 	if edit != nil {
 		edit(k)
 	}
-	if err := b.registry.Store.Create(t.Context(), k, 0); err != nil {
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return k

@@ -148,7 +148,7 @@ func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	r, err := a.Registry.Update(ctx, p.caller(), in.ID, c)
+	r, err := a.Registry.Update(ctx, p.caller(), in.ID, func(*apikey.Key) (apikey.Change, error) { return c, nil })
 	return a.one(ctx, r, err)
 }
 
