@@ -24,6 +24,10 @@ var (
 	ErrForbidden = errors.New("not allowed")
 	// ErrInvalid: an input is wrong. Always wrapped in a [FieldError].
 	ErrInvalid = errors.New("invalid input")
+	// ErrRepeated: the same request was made at the same time, and has no answer yet.
+	ErrRepeated = fmt.Errorf("%w by the same request", ErrConflict)
+	// ErrReused: the caller has named another request so.
+	ErrReused = errors.New("another request was made by that name")
 	// ErrTooManyKeys: the user already has as many keys as one may have.
 	ErrTooManyKeys = errors.New("too many API keys")
 )

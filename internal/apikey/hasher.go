@@ -54,6 +54,7 @@ type hasherKeys struct {
 
 type pepper struct {
 	name string
+	key  []byte
 	macs *sync.Pool // of *mac: making one costs more than hashing a token
 }
 
@@ -92,7 +93,7 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 // which one it needs without anybody keeping a list.
 func newPepper(key []byte) pepper {
 	sum := sha256.Sum256(key)
-	return pepper{name: hex.EncodeToString(sum[:4]), macs: &sync.Pool{New: func() any {
+	return pepper{name: hex.EncodeToString(sum[:4]), key: key, macs: &sync.Pool{New: func() any {
 		return &mac{hash: hmac.New(sha256.New, key)}
 	}}}
 }

@@ -20,8 +20,11 @@ type Store interface {
 	// Write makes changes of as many keys, all or nothing. No two of them may have an
 	// id or an alias in common. ErrConflict: an id or a new alias is taken, or the
 	// stored revision is not From's any more, or the key is revoked.
-	// ErrTooManyKeys: the user already has Most live keys.
+	// ErrTooManyKeys: the user already has Most live keys. ErrRepeated: there is a
+	// reply of that name, which has not ended.
 	Write(ctx context.Context, changes ...Write) error
+	// Reply returns what was stored with a Write under a name, or ErrNotFound.
+	Reply(ctx context.Context, name string) (Reply, error)
 	// List returns up to limit of a user's keys, newest first, from after on; it
 	// may miss what changed in the last moments, and has no secrets in it.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*Key, error)
@@ -47,6 +50,8 @@ type Write struct {
 	To *Key
 	// Most bounds how many live keys the user of a new key may have; 0: no bound.
 	Most int
+	// Reply is stored with it; nil: there is none.
+	Reply *Reply
 }
 
 // Position is a place in a user's list. The zero Position is its beginning.
@@ -92,6 +97,8 @@ type Caller struct {
 	Scopes Scopes
 	// Match holds the revisions of a key for which a change of it is meant; nil: any.
 	Match []int64
+	// Once makes creating and rotating repeatable.
+	Once Once
 }
 
 func (c Caller) may(scope string) error {
@@ -126,53 +133,64 @@ func (r *Registry) Create(ctx context.Context, caller Caller, userID string, env
 	if err := caller.may(ScopeWrite); err != nil {
 		return nil, Token{}, err
 	}
+	issued, err := r.once(ctx, caller, "create", func(q *request) (Issued, error) {
+		return r.create(ctx, caller, userID, env, c, q)
+	})
+	return issued.Key, issued.Token, err
+}
+
+func (r *Registry) create(ctx context.Context, caller Caller, userID string, env Environment, c Change, q *request) (Issued, error) {
 	if userID == "" {
 		userID = caller.UserID
 	}
 	if err := CheckUserID(userID); err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	if err := c.check(r.now()); err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	own, err := r.own(ctx, caller)
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	most := 0
 	if !own.Scopes.Admin() {
 		if userID != caller.UserID {
-			return nil, Token{}, forbidden("userId", "must be your own")
+			return Issued{}, forbidden("userId", "must be your own")
 		}
 		c.inherit(own)
 		if err := c.within(own); err != nil {
-			return nil, Token{}, err
+			return Issued{}, err
 		}
 		most = r.MaxKeys
 	}
 	token, err := r.Format.New(env, r.Random)
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	key, err := r.Build(ctx, token, userID, env, c)
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
+	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
 	w := Write{To: key, Most: most}
+	if w.Reply, err = q.seal(issued); err != nil {
+		return Issued{}, err
+	}
 	err = r.write(ctx, w)
 	if errors.Is(err, ErrTooManyKeys) {
 		live, recountErr := r.Store.Recount(ctx, userID, r.now())
 		if recountErr != nil {
-			return nil, Token{}, fmt.Errorf("recount keys: %w", recountErr)
+			return Issued{}, fmt.Errorf("recount keys: %w", recountErr)
 		}
 		if live < most {
 			err = r.write(ctx, w)
 		}
 	}
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
-	return key, token, nil
+	return issued, nil
 }
 
 // Build makes the record for a token, without storing it or asking who may.

@@ -41,6 +41,16 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 	if grace < 0 || grace > MaxGrace {
 		return Issued{}, invalid("gracePeriod", "must be between 0 and %d seconds", int64(MaxGrace/time.Second))
 	}
+	issued, err := r.once(ctx, caller, "rotate "+id, func(q *request) (Issued, error) {
+		return r.rotate(ctx, caller, id, grace, q)
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return issued, r.pause(ctx, settles)
+}
+
+func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace time.Duration, q *request) (issued Issued, err error) {
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
 		return Issued{}, fmt.Errorf("load the secret: %w", err)
@@ -49,36 +59,39 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 	if err != nil {
 		return Issued{}, err
 	}
-	var issued Issued
-	_, err = r.change(ctx, caller, id, func(from *Key) (*Key, error) {
+	find := func() (Record, error) { return r.find(ctx, caller, id) }
+	_, err = r.replace(ctx, find, func(from *Key) (Write, error) {
 		now := r.now()
+		if err := caller.means(from); err != nil {
+			return Write{}, err
+		}
 		// Whoever gets a token gets all that its key may do.
 		if !own.Scopes.Admin() && from.ID != own.ID {
 			if err := from.rights().within(own); err != nil {
-				return nil, err
+				return Write{}, err
 			}
 		}
 		if !from.RevokedAt.IsZero() || from.expired(now) {
-			return nil, ErrEnded
+			return Write{}, ErrEnded
 		}
 		token, err := r.Format.Next(from.Environment, from.ID, r.Random)
 		if err != nil {
-			return nil, err
+			return Write{}, err
 		}
 		to := *from
+		to.Rev++
 		if to.Secrets, err = rotated(from.Secrets, hasher.Hash(token), grace, now); err != nil {
-			return nil, err
+			return Write{}, err
 		}
 		issued = Issued{Key: &to, Token: token, Previous: now.Add(grace), At: now}
 		if !to.ExpiresAt.IsZero() && to.ExpiresAt.Before(issued.Previous) {
 			issued.Previous = to.ExpiresAt
 		}
-		return &to, nil
+		w := Write{From: from, To: &to}
+		w.Reply, err = q.seal(issued)
+		return w, err
 	})
-	if err != nil {
-		return Issued{}, err
-	}
-	return issued, r.pause(ctx, settles)
+	return issued, err
 }
 
 // rotated are a key's secrets with another one, and with an end for those that

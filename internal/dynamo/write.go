@@ -18,11 +18,19 @@ type step struct {
 	failed error
 }
 
-// Write makes changes in one transaction: the keys, their aliases, and their users'
-// counts. A new key that was imported takes three writes at most, of a hundred.
+// Write makes changes in one transaction: the replies to whoever asked for them, the
+// keys, their aliases, and their users' counts. A new key that was imported takes
+// three writes at most, of a hundred.
 func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 	var steps []step
 	for _, w := range changes {
+		if w.Reply != nil {
+			reply, err := t.writeReply(w.Reply)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, reply)
+		}
 		key, err := t.writeKey(w)
 		if err != nil {
 			return err

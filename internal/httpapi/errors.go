@@ -49,6 +49,7 @@ var rows = [...]row{
 	{412, "invalid_request_error", "precondition_failed", "The API key has another revision than If-Match asks for"},
 	{413, "invalid_request_error", "request_too_large", "The body must be at most 64 KB"},
 	{415, "invalid_request_error", "unsupported_media_type", "The request needs the header Content-Type: application/json"},
+	{422, "invalid_request_error", "idempotency_key_reused", "The Idempotency-Key was used for another request"},
 	{500, "api_error", "internal_error", "Internal error"},
 	{503, "api_error", "unavailable", "The request could not be decided. Try again."},
 }
@@ -113,6 +114,8 @@ func (a *api) envelope(err error) *apiError {
 		return newError(http.StatusNotFound, "id", "No such API key")
 	case errors.Is(err, apikey.ErrPrecondition):
 		return newError(http.StatusPreconditionFailed, "", "")
+	case errors.Is(err, apikey.ErrReused):
+		return newError(http.StatusUnprocessableEntity, "Idempotency-Key", "")
 	case errors.Is(err, apikey.ErrEnded):
 		return newError(http.StatusConflict, "", "The API key is revoked or has expired")
 	case errors.Is(err, apikey.ErrTwoSecrets):
@@ -157,7 +160,7 @@ var names = []string{
 	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period", "unlimited",
 	"allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
 	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path", "at",
-	"gracePeriod", "key", "If-Match",
+	"gracePeriod", "key", "If-Match", "Idempotency-Key",
 }
 
 // explain turns what huma found into a sentence. Its value, which is what the

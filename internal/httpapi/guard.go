@@ -107,6 +107,9 @@ func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
 			return newError(http.StatusBadRequest, name, name+" must be given once and not be empty")
 		}
 	}
+	if values, ok := r.Header["Idempotency-Key"]; ok && r.Method == http.MethodPost && (len(values) > 1 || values[0] == "") {
+		return newError(http.StatusBadRequest, "Idempotency-Key", "Idempotency-Key must be given once and not be empty")
+	}
 	return nil
 }
 

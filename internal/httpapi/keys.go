@@ -10,6 +10,7 @@ import (
 )
 
 type createInput struct {
+	OnceInput
 	Body struct {
 		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins."`
 		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live"`
@@ -67,7 +68,7 @@ func (a *api) registerKeys(h huma.API) {
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
 		Description: "Needs keys:write. A caller grants at most what its own key has, or what users may who come without one; what it leaves out is narrowed to that. 409 when the user has as many keys as one may have. The answer alone holds the key.",
-	}, 400, 401, 403, 409, 413, 415, 429, 503), a.create)
+	}, 400, 401, 403, 409, 413, 415, 422, 429, 503), a.create)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "List a user's keys", Description: "Needs keys:read. Newest first; a change of the last moments may be missing.",
@@ -112,12 +113,16 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 	if in.Body.Environment != nil {
 		env = apikey.Environment(*in.Body.Environment)
 	}
-	k, token, err := a.Registry.Create(ctx, p.caller(), user, env, c)
+	caller := p.caller()
+	if caller.Once, err = in.once(in.Body); err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	k, token, err := a.Registry.Create(ctx, caller, user, env, c)
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
 	out := &createOutput{Location: place(ctx) + "/" + k.ID, ETag: etag(k)}
-	out.Body.Record = recordOf(k, a.Now())
+	out.Body.Record = recordOf(k, k.CreatedAt)
 	out.Body.Key = token.Reveal()
 	return out, nil
 }

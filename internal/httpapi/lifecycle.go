@@ -13,6 +13,7 @@ import (
 
 type rotateInput struct {
 	ChangeInput
+	OnceInput
 	Body *struct {
 		GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it at once." example:"3600"`
 	}
@@ -51,7 +52,7 @@ func (a *api) registerLifecycle(h huma.API) {
 		Summary: "Replace the secret of a key",
 		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. Id, limit and what was spent stay. " +
 			"At most two secrets work at once: 409 while the one before the present one still does, unless gracePeriod is 0.",
-	}, 400, 401, 403, 404, 409, 412, 413, 415, 429, 503), a.rotate)
+	}, 400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503), a.rotate)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "revoke-user-keys", Method: http.MethodPost, Path: "/api/v1/users/{userId}/revoke-keys", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Revoke all keys of a user",
@@ -78,6 +79,9 @@ func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error
 	grace := apikey.DefaultGrace
 	if in.Body != nil && in.Body.GracePeriod != nil {
 		grace = time.Duration(*in.Body.GracePeriod) * time.Second
+	}
+	if caller.Once, err = in.once(in.Body); err != nil {
+		return nil, a.failure(ctx, err)
 	}
 	issued, err := a.Registry.Rotate(ctx, caller, in.ID, grace)
 	if err != nil {

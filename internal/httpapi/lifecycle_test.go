@@ -386,3 +386,53 @@ func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
 		t.Error("the token is in the log")
 	}
 }
+
+// A retry is answered with the same bytes, the token included, also when the key
+// is another by then.
+func TestARetryIsAnsweredWithTheSameBytes(t *testing.T) {
+	s := newService(t)
+	const name = "Idempotency-Key: 6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"
+	path, _, mine := s.made("")
+	for _, c := range []struct{ name, path, body, same, other string }{
+		{"create", keys, `{"name":"a","expiresInDays":1,"metadata":{"a":"1","b":"2"},"notBefore":"2026-11-24T13:00:00Z"}`,
+			` {"expiresInDays":1.0, "metadata":{"b":"2","a":"1"},"notBefore":"2026-11-24T13:00:00Z","name":"a"}`, `{"name":"b"}`},
+		{"rotate", path + "/rotate", `{"gracePeriod":60}`, `{"gracePeriod":6e1}`, `{"gracePeriod":61}`},
+	} {
+		s.now = noon
+		header := name + c.name
+		first := s.send(s.root, "POST", c.path, c.body, header)
+		if first.status/100 != 2 || first.json["key"] == nil {
+			t.Fatalf("%s: %d %s", c.name, first.status, first.text)
+		}
+		s.now = s.now.Add(23 * time.Hour)
+		s.send(s.root, "PATCH", keys+"/"+first.json["id"].(string), `{"name":"another"}`)
+		for _, body := range []string{c.body, c.same} {
+			again := s.send(s.root, "POST", c.path, body, header)
+			if again.text != first.text || again.status != first.status || again.header.Get("ETag") != first.header.Get("ETag") ||
+				again.header.Get("Location") != first.header.Get("Location") {
+				t.Errorf("%s again: %d %s %v; first %d %s %v", c.name, again.status, again.text, again.header, first.status, first.text, first.header)
+			}
+		}
+		a := s.send(s.root, "POST", c.path, c.other, header)
+		a.isError(t, c.name+" with another body", 422, "Idempotency-Key")
+		if e, _ := a.json["error"].(map[string]any); e["code"] != "idempotency_key_reused" {
+			t.Errorf("%s", a.text)
+		}
+		s.send(mine, "PATCH", c.path, `{}`, header) // no such route, or nothing to repeat
+	}
+	for what, value := range map[string]string{
+		"short": "fifteen-letters", "long": strings.Repeat("n", 256), "spaced": "a name of my own", "empty": "", "Greek": "ένα-δικό-μου-όνομα", "control": "a-name-of-my-own\x01",
+	} {
+		for _, path := range []string{keys, path + "/rotate"} {
+			s.send(s.root, "POST", path, `{}`, "Idempotency-Key: "+value).isError(t, what, 400, "Idempotency-Key")
+		}
+	}
+	for _, value := range []string{strings.Repeat("n", 16), strings.Repeat("~", 255), `"quoted!0123456789,;="`} {
+		if a := s.send(s.root, "POST", keys, `{}`, "Idempotency-Key: "+value); a.status != 201 {
+			t.Errorf("%s: %d %s", value, a.status, a.text)
+		}
+	}
+	if strings.Contains(s.log.String(), "6f1c7a52") {
+		t.Error("the key of a request is in the log")
+	}
+}
