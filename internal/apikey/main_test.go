@@ -137,6 +137,7 @@ type bench struct {
 	registry *apikey.Registry
 	static   apikey.Static
 	upstream apikey.Upstream
+	realTime bool // of gates
 }
 
 func newBench(t testing.TB) *bench {
@@ -161,11 +162,15 @@ func (b *bench) keyring(context.Context) (apikey.Keyring, error) {
 func (b *bench) hashing(context.Context) (apikey.Hasher, error) { return b.hasher, nil }
 
 func (b *bench) gate(freshness time.Duration) *apikey.Gate {
+	clock := b.clock.instant
+	if b.realTime {
+		clock = apikey.ClockOf(time.Now)
+	}
 	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
 		Keyring: b.keyring, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.clock.time, 100),
 		Freshness: freshness, Patience: 5 * time.Second,
-		Environments: []apikey.Environment{apikey.Live}, Clock: b.clock.instant, Remember: 100,
+		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: 100,
 	})
 }
 

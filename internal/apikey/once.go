@@ -77,7 +77,7 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 	}
 	// The same may have been asked twice at once, and it may have been done although
 	// that could not be told: then the reply is there now.
-	if issued, again := r.replied(ctx, q); again == nil || errors.Is(again, ErrReused) {
+	if issued, again := r.replied(ctx, q); !errors.Is(again, ErrNotFound) {
 		return issued, again
 	}
 	return Issued{}, err
