@@ -65,7 +65,7 @@ func newKey(t testing.TB, table, endpoint string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Registry.Store.Create(t.Context(), k, 0); err != nil {
+	if err := e.Registry.Store.Write(t.Context(), apikey.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return token.Reveal()

@@ -12,11 +12,22 @@ var (
 	ErrNotFound = errors.New("no such API key")
 	// ErrConflict: the key changed, or appeared, while it was being written.
 	ErrConflict = errors.New("the API key was changed at the same time")
+	// ErrEnded: the key is revoked or has expired, and stays so.
+	ErrEnded = errors.New("the API key is revoked or has expired")
+	// ErrTwoSecrets: the secret before the present one still works, and a key has
+	// two at most.
+	ErrTwoSecrets = errors.New("the secret before the present one still works")
+	// ErrPrecondition: the key is not of a revision that was asked for.
+	ErrPrecondition = errors.New("the API key has another revision")
 	// ErrForbidden: the caller may not do that. Wrapped in a [FieldError] where
 	// one field is to blame.
 	ErrForbidden = errors.New("not allowed")
 	// ErrInvalid: an input is wrong. Always wrapped in a [FieldError].
 	ErrInvalid = errors.New("invalid input")
+	// ErrRepeated: the same request was made at the same time, and has no answer yet.
+	ErrRepeated = fmt.Errorf("%w by the same request", ErrConflict)
+	// ErrReused: the caller has named another request so.
+	ErrReused = errors.New("another request was made by that name")
 	// ErrTooManyKeys: the user already has as many keys as one may have.
 	ErrTooManyKeys = errors.New("too many API keys")
 )

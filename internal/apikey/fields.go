@@ -218,6 +218,17 @@ func (c Change) within(own grantor) error {
 	return nil
 }
 
+// rights are what a key may do, as a change that would grant them.
+func (k *Key) rights() Change {
+	c := Change{Scopes: &k.Scopes, Quota: &k.Quota, AllowedCIDRs: &k.AllowedCIDRs, ExpiresAt: &k.ExpiresAt}
+	if k.Unlimited {
+		c.Unlimited = &k.Unlimited
+	} else {
+		c.Limit = &k.Limit
+	}
+	return c
+}
+
 func narrower(inner, outer []netip.Prefix) bool {
 	if len(outer) == 0 {
 		return true

@@ -104,9 +104,10 @@ func NewGate(table Finder, limiter Limiter, options GateOptions) *Gate {
 	return &Gate{options: options, table: table, limiter: limiter, memory: newMemory(options.Remember)}
 }
 
-// mismatchAge is how old a read may be on which a wrong secret is refused. A
-// secret that was just rotated in is unknown to an older one; a younger one is
-// not asked for, so that guessing costs at most a read in this time.
+// mismatchAge is how old a read may be on which a wrong secret is refused: guessing
+// then costs at most a read in this time. A secret that was just rotated in may be
+// unknown to a read as old as this, and is therefore not handed out any sooner; see
+// [Registry.Rotate].
 const mismatchAge = 100 * time.Millisecond
 
 // looks bounds how often one check goes back to the table because what it knew
@@ -147,7 +148,7 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 		}
 		maxAge = g.options.Freshness
 		opened, err := f.opens(hasher, c)
-		if err == nil && opened < 0 && f.key != nil && g.age(f.read, r.Time) >= mismatchAge {
+		if err == nil && opened < 0 && f.key != nil && (g.forget(hasher, c.token) || g.age(f.read, r.Time) >= mismatchAge) {
 			if f, err = g.find(&io, hasher, c.token, mismatchAge, r.Time); err != nil {
 				return Verdict{}, err
 			}
@@ -157,6 +158,10 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 			return Verdict{}, err
 		}
 		switch {
+		case opened >= 0 && f.key.Secrets[opened].over(f.now):
+			v := Verdict{Code: CodeRevoked, Key: f.key, Ended: f.key.Secrets[opened].NotAfter, Scope: r.Scope}
+			v.Usage = g.look(f.key, r.Time)
+			return v, nil
 		case opened >= 0:
 		case f.key == nil && g.options.Upstream != nil:
 			return g.checkUpstream(ctx, r)
@@ -197,24 +202,30 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	}
 }
 
-// opens tells which secret of the key that was found the credential opens, or -1.
-// It can tell only if each secret that does not match could be compared.
+// opens tells to which secret of the key that was found the credential belongs, or
+// -1: to one that is not over, if there is one. It can tell only if each of those
+// that does not match could be compared.
 func (f found) opens(h Hasher, c Credential) (int, error) {
 	if f.key == nil || !c.belongsTo(f.key, h) {
 		return -1, nil
 	}
+	over := -1
 	var unjudged error
 	for n, s := range f.key.Secrets {
-		if !s.NotAfter.IsZero() && !f.now.Before(s.NotAfter) {
-			continue
-		}
 		ok, err := h.Matches(c.token, s)
-		if ok {
+		switch {
+		case s.over(f.now):
+			if ok {
+				over = n
+			}
+		case ok:
 			return n, nil
-		}
-		if err != nil {
+		case err != nil:
 			unjudged = err
 		}
+	}
+	if over >= 0 {
+		return over, nil
 	}
 	return -1, unjudged
 }

@@ -136,7 +136,7 @@ func TestARevocationBitesWithinFreshness(t *testing.T) {
 			t.Fatalf("%s: before: %s, %v", c.name, v.Code, err)
 		}
 		k.RevokedAt = noon
-		if err := b.registry.Store.Update(t.Context(), k, k); err != nil {
+		if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
 			t.Fatal(err)
 		}
 		b.clock.drift(c.wall, c.mono)
@@ -243,7 +243,7 @@ func TestASecretJustRotatedInWorksAtOnce(t *testing.T) {
 	}
 	next := mustParse(t, b, forge(t, b, token))
 	k.Secrets = append(k.Secrets, b.hasher.Hash(next))
-	if err := b.registry.Store.Update(t.Context(), k, k); err != nil {
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	b.clock.pass(100 * time.Millisecond)
@@ -301,7 +301,7 @@ func TestLimitsAndCosts(t *testing.T) {
 		t.Errorf("a cost above the limit: %v", err)
 	}
 	k.Unlimited = true
-	if err := b.registry.Store.Update(t.Context(), k, k); err != nil {
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	b.clock.pass(time.Second)
@@ -329,7 +329,7 @@ func TestAWindowChangesForAllAtOnce(t *testing.T) {
 		}
 	}
 	k.Limit = ratelimit.Limit{Requests: 4, Window: time.Hour}
-	if err := b.registry.Store.Update(t.Context(), k, k); err != nil {
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := b.gate(time.Minute)

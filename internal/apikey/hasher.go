@@ -23,6 +23,12 @@ type Secret struct {
 	Hash      []byte
 	Alias     string    // under which a foreign token finds its key; a native one needs none
 	NotAfter  time.Time // zero: as long as the key
+	Ended     bool      // for good, whatever anybody's clock says
+}
+
+// over reports whether s opens nothing any more.
+func (s Secret) over(now time.Time) bool {
+	return s.Ended || !s.NotAfter.IsZero() && !now.Before(s.NotAfter)
 }
 
 // How a secret was hashed. A plain hash is all there is of some imported tokens;
@@ -48,6 +54,7 @@ type hasherKeys struct {
 
 type pepper struct {
 	name string
+	key  []byte
 	macs *sync.Pool // of *mac: making one costs more than hashing a token
 }
 
@@ -86,7 +93,7 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 // which one it needs without anybody keeping a list.
 func newPepper(key []byte) pepper {
 	sum := sha256.Sum256(key)
-	return pepper{name: hex.EncodeToString(sum[:4]), macs: &sync.Pool{New: func() any {
+	return pepper{name: hex.EncodeToString(sum[:4]), key: key, macs: &sync.Pool{New: func() any {
 		return &mac{hash: hmac.New(sha256.New, key)}
 	}}}
 }

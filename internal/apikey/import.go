@@ -74,11 +74,11 @@ func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResu
 	}
 	err := ErrConflict
 	if len(together) > 1 {
-		fresh := make([]*Key, len(together))
+		fresh := make([]Write, len(together))
 		for n, i := range together {
-			fresh[n] = keys[i]
+			fresh[n].To = keys[i]
 		}
-		err = r.Store.CreateAll(ctx, fresh)
+		err = r.write(ctx, fresh...)
 	}
 	for i, k := range keys {
 		switch {
@@ -150,7 +150,7 @@ func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
 		record, err := r.Store.Find(ctx, k.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			err = r.Store.Create(ctx, k, 0)
+			err = r.write(ctx, Write{To: k})
 		case err == nil:
 			did, err = r.addToken(ctx, record.Key, k)
 		}
@@ -170,6 +170,7 @@ func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
 func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error) {
 	to, secret := *from, k.Secrets[0]
 	known := slices.ContainsFunc(from.Secrets, func(s Secret) bool { return s.Alias == secret.Alias })
+	rotated := slices.ContainsFunc(from.Secrets, func(s Secret) bool { return s.Alias == "" })
 	if !known {
 		to.Secrets = append(append([]Secret{}, from.Secrets...), secret)
 	}
@@ -184,10 +185,13 @@ func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error)
 		return ImportUnchanged, nil
 	case !from.RevokedAt.IsZero():
 		return "", invalid("key", "is a token of a revoked key")
+	case !known && rotated:
+		// It could be one that was rotated out, which must not come back.
+		return "", invalid("key", "is not added to a key that was rotated here")
 	case from.UserID != k.UserID:
 		return "", invalid("userId", "is not that of the key's other tokens")
 	case len(to.Secrets) > MaxTokens:
 		return "", invalid("key", "is one too many: a key has at most %d tokens", MaxTokens)
 	}
-	return ImportAdded, r.Store.Update(ctx, from, &to)
+	return ImportAdded, r.write(ctx, Write{From: from, To: &to})
 }

@@ -63,11 +63,13 @@ func (k *Key) Status(now time.Time) Status {
 		return StatusDisabled
 	case now.Before(k.NotBefore):
 		return StatusInactive
-	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+	case k.expired(now):
 		return StatusExpired
 	}
 	return StatusActive
 }
+
+func (k *Key) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
 // Aliases are the names under which the key's foreign tokens find it.
 func (k *Key) Aliases() (all []string) {

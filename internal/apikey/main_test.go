@@ -137,6 +137,7 @@ type bench struct {
 	registry *apikey.Registry
 	static   apikey.Static
 	upstream apikey.Upstream
+	realTime bool // of gates
 }
 
 func newBench(t testing.TB) *bench {
@@ -149,6 +150,7 @@ func newBenchBefore(t testing.TB, table *dynamo.Table) *bench {
 	b := &bench{clock: newClock(), table: &spy{Store: table}, meters: table, format: newFormat(t), hasher: newHasher(t, master)}
 	b.registry = &apikey.Registry{
 		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3,
+		Pause: func(_ context.Context, d time.Duration) error { b.clock.pass(d); return nil },
 	}
 	return b
 }
@@ -160,11 +162,15 @@ func (b *bench) keyring(context.Context) (apikey.Keyring, error) {
 func (b *bench) hashing(context.Context) (apikey.Hasher, error) { return b.hasher, nil }
 
 func (b *bench) gate(freshness time.Duration) *apikey.Gate {
+	clock := b.clock.instant
+	if b.realTime {
+		clock = apikey.ClockOf(time.Now)
+	}
 	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
 		Keyring: b.keyring, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.clock.time, 100),
 		Freshness: freshness, Patience: 5 * time.Second,
-		Environments: []apikey.Environment{apikey.Live}, Clock: b.clock.instant, Remember: 100,
+		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: 100,
 	})
 }
 
@@ -178,7 +184,7 @@ func (b *bench) issue(t testing.TB, token apikey.Token, edit func(*apikey.Key)) 
 	if edit != nil {
 		edit(k)
 	}
-	if err := b.registry.Store.Create(t.Context(), k, 0); err != nil {
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return k

@@ -15,7 +15,7 @@ type memory struct {
 	mu      sync.Mutex
 	keys    *simplelru.LRU[string, found]
 	unknown *simplelru.LRU[string, Instant]
-	aliases *simplelru.LRU[string, string]  // alias to id: it never changes
+	aliases *simplelru.LRU[string, string]  // alias to id, until the two do not fit
 	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
 	local   Instant                         // until when static keys are limited without the table
 	hits    int64
@@ -58,6 +58,19 @@ func (g *Gate) find(io *patience, h Hasher, t Token, maxAge time.Duration, floor
 		g.memory.mu.Unlock()
 	}
 	return f, err
+}
+
+// forget makes the next find ask anew which key a foreign token belongs to: its
+// alias may have gone with its secret, and be another key's by now. It reports
+// whether anything was remembered.
+func (g *Gate) forget(h Hasher, t Token) bool {
+	if t.Native() {
+		return false
+	}
+	alias := h.Alias(t)
+	g.memory.mu.Lock()
+	defer g.memory.mu.Unlock()
+	return g.memory.aliases.Remove(alias)
 }
 
 func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.Time) (found, error) {

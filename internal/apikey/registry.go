@@ -17,21 +17,14 @@ import (
 // whether the change was made.
 type Store interface {
 	Finder
-	// Create writes a key that is not there yet, with its aliases, and counts it
-	// for its user, all or nothing. ErrConflict: the id or an alias is taken.
-	// ErrTooManyKeys: the user already has most live keys; most 0 is no bound.
-	Create(ctx context.Context, k *Key, most int) error
-	// CreateAll writes up to [MaxTogether] keys as Create does, all or nothing, and
-	// bounds nobody. No two of them may have an id or an alias in common.
-	CreateAll(ctx context.Context, keys []*Key) error
-	// Update replaces a key by another version of it, with its aliases, if the
-	// stored revision is still from.Rev, and sets to.Rev to the next. ErrConflict:
-	// it is not, or a new alias is taken. A key that becomes revoked is no longer
-	// counted for its user.
-	Update(ctx context.Context, from, to *Key) error
-	// Delete removes the key and its aliases if its revision is still k.Rev. Its
-	// meter stays, so that nobody wins a fresh limit by deleting.
-	Delete(ctx context.Context, k *Key) error
+	// Write makes changes of as many keys, all or nothing. No two of them may have an
+	// id or an alias in common. ErrConflict: an id or a new alias is taken, or the
+	// stored revision is not From's any more, or the key is revoked.
+	// ErrTooManyKeys: the user already has Most live keys. ErrRepeated: there is a
+	// reply of that name, which has not ended.
+	Write(ctx context.Context, changes ...Write) error
+	// Reply returns what was stored with a Write under a name, or ErrNotFound.
+	Reply(ctx context.Context, name string) (Reply, error)
 	// List returns up to limit of a user's keys, newest first, from after on; it
 	// may miss what changed in the last moments, and has no secrets in it.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*Key, error)
@@ -44,6 +37,21 @@ type Store interface {
 	// Recount counts a user's live keys anew and returns how many there are: keys
 	// that expired long ago leave without being counted down.
 	Recount(ctx context.Context, userID string, now time.Time) (int, error)
+}
+
+// Write is a change of one key: of the key itself, of its aliases, and of how many
+// keys its user has, which a key that becomes revoked or goes is no longer one of.
+type Write struct {
+	// From is the key as it was read; nil: it is not there yet. Only the revision
+	// that it has is replaced.
+	From *Key
+	// To is what it is to be; nil: gone, but for its meter, so that nobody wins a
+	// fresh limit by deleting. Its revision becomes the one after From's.
+	To *Key
+	// Most bounds how many live keys the user of a new key may have; 0: no bound.
+	Most int
+	// Reply is stored with it; nil: there is none.
+	Reply *Reply
 }
 
 // Position is a place in a user's list. The zero Position is its beginning.
@@ -81,12 +89,16 @@ func parseCursor(text string) (Position, error) {
 	return p, nil
 }
 
-// Caller is who asks, as the gate has found. A user who came without a key, by a
-// proof of their own, has no KeyID.
+// Caller is who asks, as the gate has found, and on what condition. A user who
+// came without a key, by a proof of their own, has no KeyID.
 type Caller struct {
 	KeyID  string
 	UserID string
 	Scopes Scopes
+	// Match holds the revisions of a key for which a change of it is meant; nil: any.
+	Match []int64
+	// Once makes creating and rotating repeatable.
+	Once Once
 }
 
 func (c Caller) may(scope string) error {
@@ -110,6 +122,8 @@ type Registry struct {
 	// Users is the most that users without a key may grant; nil: nothing. Its limit
 	// bounds theirs on the average. It must not be an admin's.
 	Users *Key
+	// Pause waits; nil: by the real clock.
+	Pause func(context.Context, time.Duration) error
 }
 
 // Create makes a key for userID (empty: the caller) and returns it with its
@@ -119,52 +133,64 @@ func (r *Registry) Create(ctx context.Context, caller Caller, userID string, env
 	if err := caller.may(ScopeWrite); err != nil {
 		return nil, Token{}, err
 	}
+	issued, err := r.once(ctx, caller, "create", func(q *request) (Issued, error) {
+		return r.create(ctx, caller, userID, env, c, q)
+	})
+	return issued.Key, issued.Token, err
+}
+
+func (r *Registry) create(ctx context.Context, caller Caller, userID string, env Environment, c Change, q *request) (Issued, error) {
 	if userID == "" {
 		userID = caller.UserID
 	}
 	if err := CheckUserID(userID); err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	if err := c.check(r.now()); err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	own, err := r.own(ctx, caller)
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	most := 0
 	if !own.Scopes.Admin() {
 		if userID != caller.UserID {
-			return nil, Token{}, forbidden("userId", "must be your own")
+			return Issued{}, forbidden("userId", "must be your own")
 		}
 		c.inherit(own)
 		if err := c.within(own); err != nil {
-			return nil, Token{}, err
+			return Issued{}, err
 		}
 		most = r.MaxKeys
 	}
 	token, err := r.Format.New(env, r.Random)
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
 	key, err := r.Build(ctx, token, userID, env, c)
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
-	err = r.Store.Create(ctx, key, most)
+	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
+	w := Write{To: key, Most: most}
+	if w.Reply, err = q.seal(issued); err != nil {
+		return Issued{}, err
+	}
+	err = r.write(ctx, w)
 	if errors.Is(err, ErrTooManyKeys) {
 		live, recountErr := r.Store.Recount(ctx, userID, r.now())
 		if recountErr != nil {
-			return nil, Token{}, fmt.Errorf("recount keys: %w", recountErr)
+			return Issued{}, fmt.Errorf("recount keys: %w", recountErr)
 		}
 		if live < most {
-			err = r.Store.Create(ctx, key, most)
+			err = r.write(ctx, w)
 		}
 	}
 	if err != nil {
-		return nil, Token{}, err
+		return Issued{}, err
 	}
-	return key, token, nil
+	return issued, nil
 }
 
 // Build makes the record for a token, without storing it or asking who may.
@@ -273,91 +299,6 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	}
 	page.Next = after.cursor()
 	return page, nil
-}
-
-// Update changes a key. A revoked key stays as it is.
-func (r *Registry) Update(ctx context.Context, caller Caller, id string, c Change) (Record, error) {
-	if err := caller.may(ScopeWrite); err != nil {
-		return Record{}, err
-	}
-	if err := c.check(r.now()); err != nil {
-		return Record{}, err
-	}
-	own, err := r.own(ctx, caller)
-	if err != nil {
-		return Record{}, err
-	}
-	if !own.Scopes.Admin() {
-		if err := c.within(own); err != nil {
-			return Record{}, err
-		}
-	}
-	return r.change(ctx, caller, id, func(k *Key) (bool, error) {
-		if !k.RevokedAt.IsZero() {
-			return false, fmt.Errorf("%w: it is revoked", ErrConflict)
-		}
-		if err := c.apply(k); err != nil {
-			return false, err
-		}
-		return true, nil
-	})
-}
-
-// Revoke ends a key for good. Revoking it again changes nothing.
-func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (Record, error) {
-	if err := caller.may(ScopeWrite); err != nil {
-		return Record{}, err
-	}
-	return r.change(ctx, caller, id, func(k *Key) (bool, error) {
-		if !k.RevokedAt.IsZero() {
-			return false, nil
-		}
-		k.RevokedAt = r.now()
-		return true, nil
-	})
-}
-
-// Delete removes a key.
-func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
-	if err := caller.may(ScopeWrite); err != nil {
-		return err
-	}
-	for try := 1; ; try++ {
-		record, err := r.find(ctx, caller, id)
-		if try > 1 && errors.Is(err, ErrNotFound) {
-			return nil // somebody else, or we, with a reply that was lost
-		}
-		if err != nil {
-			return err
-		}
-		err = r.Store.Delete(ctx, record.Key)
-		if !errors.Is(err, ErrConflict) || try == rewrites {
-			return err
-		}
-	}
-}
-
-// rewrites bounds how often a change starts over because another came first.
-const rewrites = 5
-
-// change reads a key, changes a copy and writes it back, until nobody else has
-// changed it in between. edit reports whether there is anything to write.
-func (r *Registry) change(ctx context.Context, caller Caller, id string, edit func(*Key) (bool, error)) (Record, error) {
-	for try := 1; ; try++ {
-		record, err := r.find(ctx, caller, id)
-		if err != nil {
-			return Record{}, err
-		}
-		from := *record.Key
-		write, err := edit(record.Key)
-		if err != nil || !write {
-			return record, err
-		}
-		err = r.Store.Update(ctx, &from, record.Key)
-		if !errors.Is(err, ErrConflict) || try == rewrites {
-			return record, err
-		}
-	}
 }
 
 // own is what the caller may grant at most.

@@ -74,14 +74,24 @@ func (f Format) Parse(text string) (Token, error) {
 	return hide(&tokenText{text: text, id: body[:idLength], env: env}), nil
 }
 
-// New makes a native token from random, which must be a source fit for secrets.
+// New makes a native token, with an id of its own, from random, which must be a
+// source fit for secrets.
 func (f Format) New(env Environment, random io.Reader) (Token, error) {
-	body, err := randomBase62(random, idLength+secretLength)
+	id, err := randomBase62(random, idLength)
+	if err != nil {
+		return Token{}, fmt.Errorf("new id: %w", err)
+	}
+	return f.Next(env, id, random)
+}
+
+// Next makes another native token for the key of that id.
+func (f Format) Next(env Environment, id string, random io.Reader) (Token, error) {
+	secret, err := randomBase62(random, secretLength)
 	if err != nil {
 		return Token{}, fmt.Errorf("new token: %w", err)
 	}
-	text := f.prefix + "_" + string(env) + "_" + body
-	return hide(&tokenText{text: text + checksum(text), id: body[:idLength], env: env}), nil
+	text := f.prefix + "_" + string(env) + "_" + id + secret
+	return hide(&tokenText{text: text + checksum(text), id: id, env: env}), nil
 }
 
 // KeyPrefix is what lists show of a key: enough to recognise, too little to use.

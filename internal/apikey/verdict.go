@@ -39,6 +39,9 @@ type Verdict struct {
 	// is exceeded, else of its limit. It is meaningful when Key is set and not
 	// unlimited.
 	Usage ratelimit.Usage
+	// Ended is when the secret that was presented was replaced for good by another
+	// of the same key.
+	Ended time.Time
 	// Text is what another service, which knows the key, says of its refusal.
 	Text string
 	// RetryAfter is how long to wait, when the limit or the quota refused; whole
@@ -50,10 +53,14 @@ type Verdict struct {
 func (v Verdict) Valid() bool { return v.Code == CodeValid }
 
 // Message is a sentence for the caller. It tells nothing that an attacker could
-// use: everything wrong with a key reads the same.
+// use: everything wrong with a key reads the same, but for whoever holds a secret
+// that was replaced.
 func (v Verdict) Message() string {
 	if v.Text != "" {
 		return v.Text
+	}
+	if !v.Ended.IsZero() {
+		return "Invalid or revoked API key: it was replaced, and ended at " + v.Ended.UTC().Format(time.RFC3339)
 	}
 	switch v.Code {
 	case CodeValid:

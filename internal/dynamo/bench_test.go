@@ -99,7 +99,7 @@ func BenchmarkGrowth(b *testing.B) {
 func fill(b *testing.B, o dynamo.Options, from, to int) {
 	b.Helper()
 	bare := client(o)
-	if err := dynamo.Open(o).Create(b.Context(), newKey(from, "u"), 0); err != nil {
+	if err := dynamo.Open(o).Write(b.Context(), apikey.Write{To: newKey(from, "u")}); err != nil {
 		b.Fatal(err)
 	}
 	pattern := raw(b, o, fmt.Sprintf("key#%016d", from), "key")

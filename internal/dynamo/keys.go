@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -106,157 +105,6 @@ func (t *Table) Rehash(ctx context.Context, k *apikey.Key, n int, s apikey.Secre
 	return nil
 }
 
-// Create puts a key with its aliases and counts it, in one transaction.
-func (t *Table) Create(ctx context.Context, k *apikey.Key, most int) error {
-	count := t.countNew(k, 1)
-	if most > 0 {
-		count.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
-		count.ExpressionAttributeValues[":most"] = number(int64(most))
-	}
-	puts, err := t.putNew(k)
-	if err != nil {
-		return err
-	}
-	failed, err := t.transact(ctx, append([]types.TransactWriteItem{{Update: count}}, puts...))
-	switch {
-	case err != nil:
-		return fmt.Errorf("create key %s: %w", k.ID, err)
-	case len(failed) == 0:
-		return nil
-	case failed[0] == 0 && len(failed) == 1:
-		return apikey.ErrTooManyKeys
-	}
-	return apikey.ErrConflict
-}
-
-// CreateAll puts keys with their aliases and counts them, in one transaction. An
-// imported key has one alias: three writes each at most, of a hundred.
-func (t *Table) CreateAll(ctx context.Context, keys []*apikey.Key) error {
-	var writes []types.TransactWriteItem
-	last, count := make(map[string]*apikey.Key), make(map[string]int64)
-	for _, k := range keys {
-		puts, err := t.putNew(k)
-		if err != nil {
-			return err
-		}
-		writes = append(writes, puts...)
-		last[k.UserID] = k
-		count[k.UserID]++
-	}
-	for user, k := range last {
-		writes = append(writes, types.TransactWriteItem{Update: t.countNew(k, count[user])})
-	}
-	failed, err := t.transact(ctx, writes)
-	switch {
-	case err != nil:
-		return fmt.Errorf("create %d keys: %w", len(keys), err)
-	case len(failed) > 0:
-		return apikey.ErrConflict
-	}
-	return nil
-}
-
-// putNew are the writes that make a key, if it is not there.
-func (t *Table) putNew(k *apikey.Key) ([]types.TransactWriteItem, error) {
-	encoded, err := encodeKey(k, k.Rev)
-	if err != nil {
-		return nil, err
-	}
-	writes := []types.TransactWriteItem{{Put: &types.Put{
-		TableName: &t.name, Item: encoded, ConditionExpression: aws.String("attribute_not_exists(pk)"),
-	}}}
-	for _, alias := range k.Aliases() {
-		writes = append(writes, t.putAlias(alias, k.ID))
-	}
-	return writes, nil
-}
-
-// countNew counts new keys of k's user, and notes when the last was made.
-func (t *Table) countNew(k *apikey.Key, by int64) *types.Update {
-	count := t.count(k.UserID, by)
-	count.UpdateExpression = aws.String("SET #at = :at ADD #n :by")
-	count.ExpressionAttributeNames["#at"] = "at"
-	count.ExpressionAttributeValues[":at"] = number(k.CreatedAt.UnixMilli())
-	return count
-}
-
-func (t *Table) putAlias(alias, id string) types.TransactWriteItem {
-	i := primaryKey(aliasPartition(alias), aliasSort)
-	i["keyId"] = text(id)
-	return types.TransactWriteItem{Put: &types.Put{
-		TableName: &t.name, Item: i,
-		ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id = :id"),
-		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId"},
-		ExpressionAttributeValues: item{":id": text(id)},
-	}}
-}
-
-func (t *Table) deleteAlias(alias string) types.TransactWriteItem {
-	return types.TransactWriteItem{Delete: &types.Delete{TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort)}}
-}
-
-// Update replaces a key of the same revision. It never changes a revoked one,
-// and one that becomes revoked is counted off in the same transaction.
-func (t *Table) Update(ctx context.Context, from, to *apikey.Key) error {
-	encoded, err := encodeKey(to, from.Rev+1)
-	if err != nil {
-		return err
-	}
-	writes := []types.TransactWriteItem{{Put: &types.Put{
-		TableName: &t.name, Item: encoded,
-		ConditionExpression:       aws.String("#rev = :rev AND attribute_not_exists(#revoked)"),
-		ExpressionAttributeNames:  map[string]string{"#rev": "rev", "#revoked": "revokedAt"},
-		ExpressionAttributeValues: item{":rev": number(from.Rev)},
-	}}}
-	before, after := from.Aliases(), to.Aliases()
-	for _, alias := range after {
-		if !slices.Contains(before, alias) {
-			writes = append(writes, t.putAlias(alias, to.ID))
-		}
-	}
-	for _, alias := range before {
-		if !slices.Contains(after, alias) {
-			writes = append(writes, t.deleteAlias(alias))
-		}
-	}
-	if !to.RevokedAt.IsZero() {
-		writes = append(writes, types.TransactWriteItem{Update: t.count(to.UserID, -1)})
-	}
-	if err := t.replace(ctx, writes); err != nil {
-		return fmt.Errorf("update key %s: %w", to.ID, err)
-	}
-	to.Rev = from.Rev + 1
-	return nil
-}
-
-// Delete removes a key of the same revision and its aliases. The meter stays.
-func (t *Table) Delete(ctx context.Context, k *apikey.Key) error {
-	writes := []types.TransactWriteItem{{Delete: &types.Delete{
-		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
-		ConditionExpression:       aws.String("#rev = :rev"),
-		ExpressionAttributeNames:  map[string]string{"#rev": "rev"},
-		ExpressionAttributeValues: item{":rev": number(k.Rev)},
-	}}}
-	for _, alias := range k.Aliases() {
-		writes = append(writes, t.deleteAlias(alias))
-	}
-	if k.RevokedAt.IsZero() {
-		writes = append(writes, types.TransactWriteItem{Update: t.count(k.UserID, -1)})
-	}
-	if err := t.replace(ctx, writes); err != nil {
-		return fmt.Errorf("delete key %s: %w", k.ID, err)
-	}
-	return nil
-}
-
-func (t *Table) replace(ctx context.Context, writes []types.TransactWriteItem) error {
-	failed, err := t.transact(ctx, writes)
-	if err == nil && len(failed) > 0 {
-		return apikey.ErrConflict
-	}
-	return err
-}
-
 // List reads the index by-user. Where a page begins is a bound of the query, not
 // DynamoDB's own start key: a cursor can then only lead into the list of the
 // user who is asked for.
@@ -291,16 +139,6 @@ func (t *Table) List(ctx context.Context, userID string, after apikey.Position, 
 			return keys, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
-	}
-}
-
-// count is the part of a transaction that counts a user's keys.
-func (t *Table) count(userID string, by int64) *types.Update {
-	return &types.Update{
-		TableName: &t.name, Key: primaryKey(userPartition(userID), countSort),
-		UpdateExpression:          aws.String("ADD #n :by"),
-		ExpressionAttributeNames:  map[string]string{"#n": "n"},
-		ExpressionAttributeValues: item{":by": number(by)},
 	}
 }
 

@@ -42,12 +42,12 @@ func newKey(n int, user string) *apikey.Key {
 // update replaces k, which is of the revision that is stored, by itself as edited.
 func update(t *testing.T, store apikey.Store, k *apikey.Key) error {
 	from := *k
-	return store.Update(t.Context(), &from, k)
+	return store.Write(t.Context(), apikey.Write{From: &from, To: k})
 }
 
 func create(t *testing.T, store apikey.Store, k *apikey.Key, most int) {
 	t.Helper()
-	if err := store.Create(t.Context(), k, most); err != nil {
+	if err := store.Write(t.Context(), apikey.Write{To: k, Most: most}); err != nil {
 		t.Fatalf("create %s: %v", k.ID, err)
 	}
 }
@@ -93,7 +93,7 @@ func TestCreatingIsAllOrNothing(t *testing.T) {
 
 	sameID := newKey(1, "u2")
 	sameID.Secrets[0].Alias = "another"
-	if err := table.Create(t.Context(), sameID, 2); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), apikey.Write{To: sameID, Most: 2}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("same id: %v", err)
 	}
 	if _, err := table.Resolve(t.Context(), "another"); !errors.Is(err, apikey.ErrNotFound) {
@@ -101,12 +101,12 @@ func TestCreatingIsAllOrNothing(t *testing.T) {
 	}
 	sameAlias := newKey(2, "u1")
 	sameAlias.Secrets = first.Secrets
-	if err := table.Create(t.Context(), sameAlias, 2); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), apikey.Write{To: sameAlias, Most: 2}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("same alias: %v", err)
 	}
 	// Neither was counted: there is room for one more, and for no other.
 	create(t, table, newKey(3, "u1"), 2)
-	if err := table.Create(t.Context(), newKey(4, "u1"), 2); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), apikey.Write{To: newKey(4, "u1"), Most: 2}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a third key of two: %v", err)
 	}
 	if id, err := table.Resolve(t.Context(), first.Aliases()[0]); err != nil || id != first.ID {
@@ -120,7 +120,7 @@ func TestAUserNeverHoldsMoreKeysThanAllowed(t *testing.T) {
 	var wg sync.WaitGroup
 	results := make([]error, asked)
 	for n := range asked {
-		wg.Go(func() { results[n] = table.Create(t.Context(), newKey(n, "u1"), most) })
+		wg.Go(func() { results[n] = table.Write(t.Context(), apikey.Write{To: newKey(n, "u1"), Most: most}) })
 	}
 	wg.Wait()
 	created := 0
@@ -148,7 +148,7 @@ func TestOnlyTheRevisionThatWasReadIsReplaced(t *testing.T) {
 	if err := update(t, table, yours); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("a lost update: %v", err)
 	}
-	if err := table.Delete(t.Context(), yours); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), apikey.Write{From: yours}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("deleting what has changed: %v", err)
 	}
 	got, err := table.Find(t.Context(), mine.ID)
@@ -178,7 +178,7 @@ func TestRevokingAndDeletingMakeRoomOnce(t *testing.T) {
 	}
 	remove := func(k *apikey.Key) {
 		t.Helper()
-		if err := table.Delete(t.Context(), k); err != nil {
+		if err := table.Write(t.Context(), apikey.Write{From: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestRevokingAndDeletingMakeRoomOnce(t *testing.T) {
 	for n := range 3 {
 		create(t, table, newKey(10+n, "u1"), 3)
 	}
-	if err := table.Create(t.Context(), newKey(20, "u1"), 3); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), apikey.Write{To: newKey(20, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth key of three: %v", err)
 	}
 	if _, err := table.Resolve(t.Context(), deleted.Aliases()[0]); !errors.Is(err, apikey.ErrNotFound) {
@@ -208,7 +208,7 @@ func TestTheMeterOutlivesItsKey(t *testing.T) {
 	if d, err := limiter.Take(t.Context(), k.ID, k.Terms(), 3, time.Time{}); err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)
 	}
-	if err := table.Delete(t.Context(), k); err != nil {
+	if err := table.Write(t.Context(), apikey.Write{From: k}); err != nil {
 		t.Fatal(err)
 	}
 	create(t, table, newKey(1, "u1"), 0)
@@ -283,7 +283,7 @@ func TestRecountForgetsOnlyWhatIsSurelyGone(t *testing.T) {
 		}
 	}
 	create(t, table, newKey(4, "u1"), 3)
-	if err := table.Create(t.Context(), newKey(5, "u1"), 3); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), apikey.Write{To: newKey(5, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth key of three: %v", err)
 	}
 }
@@ -312,6 +312,14 @@ func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 	}
 }
 
+// together are the changes that make keys.
+func together(keys ...*apikey.Key) (all []apikey.Write) {
+	for _, k := range keys {
+		all = append(all, apikey.Write{To: k})
+	}
+	return all
+}
+
 func TestKeysOfManyUsersAreMadeTogetherOrNotAtAll(t *testing.T) {
 	table := dynamotest.NewTable(t)
 	var keys []*apikey.Key
@@ -319,15 +327,15 @@ func TestKeysOfManyUsersAreMadeTogetherOrNotAtAll(t *testing.T) {
 		keys = append(keys, newKey(n, "u"+strconv.Itoa(n%3)))
 	}
 	create(t, table, keys[7], 0)
-	if err := table.CreateAll(t.Context(), keys); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), together(keys...)...); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("one is there already: %v", err)
 	}
 	other := newKey(100, "u1")
 	other.Secrets = keys[20].Secrets
-	if err := table.CreateAll(t.Context(), []*apikey.Key{keys[20], newKey(101, "u1")}); err != nil {
+	if err := table.Write(t.Context(), together(keys[20], newKey(101, "u1"))...); err != nil {
 		t.Errorf("two new ones: %v", err)
 	}
-	if err := table.CreateAll(t.Context(), []*apikey.Key{newKey(102, "u1"), other}); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), together(newKey(102, "u1"), other)...); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("an alias is another's: %v", err)
 	}
 	for n, want := range map[int]error{0: apikey.ErrNotFound, 7: nil, 20: nil, 101: nil, 100: apikey.ErrNotFound, 102: apikey.ErrNotFound} {
@@ -336,13 +344,13 @@ func TestKeysOfManyUsersAreMadeTogetherOrNotAtAll(t *testing.T) {
 		}
 	}
 	all := append(append([]*apikey.Key{}, keys[:7]...), append(keys[8:20:20], keys[21:]...)...)
-	if err := table.CreateAll(t.Context(), all); err != nil {
+	if err := table.Write(t.Context(), together(all...)...); err != nil {
 		t.Errorf("the rest: %v", err)
 	}
 	// Each user is counted: one more than there are fits, and no other.
 	for user, have := range map[string]int{"u0": 9, "u1": 9, "u2": 8} {
 		create(t, table, newKey(200+have*10+len(user)+int(user[1]), user), have+1)
-		if err := table.Create(t.Context(), newKey(300+int(user[1]), user), have+1); !errors.Is(err, apikey.ErrTooManyKeys) {
+		if err := table.Write(t.Context(), apikey.Write{To: newKey(300+int(user[1]), user), Most: have + 1}); !errors.Is(err, apikey.ErrTooManyKeys) {
 			t.Errorf("%s after %d: %v", user, have, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
@@ -180,8 +181,10 @@ func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 	calls := map[string]func(context.Context) error{
 		"find":    func(ctx context.Context) error { _, err := table.Find(ctx, meterID); return err },
 		"resolve": func(ctx context.Context) error { _, err := table.Resolve(ctx, "a"); return err },
-		"create":  func(ctx context.Context) error { return table.Create(ctx, newKey(1, "u1"), 1) },
-		"update":  func(ctx context.Context) error { return table.Update(ctx, newKey(1, "u1"), newKey(1, "u1")) },
+		"create":  func(ctx context.Context) error { return table.Write(ctx, apikey.Write{To: newKey(1, "u1"), Most: 1}) },
+		"update": func(ctx context.Context) error {
+			return table.Write(ctx, apikey.Write{From: newKey(1, "u1"), To: newKey(1, "u1")})
+		},
 		"spend": func(ctx context.Context) error {
 			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, Day: 20261124, At: morning, Fresh: true})
 			return err

@@ -62,6 +62,7 @@ type secret struct {
 	Hash      []byte `dynamodbav:"hash"`
 	Alias     string `dynamodbav:"alias,omitempty"`
 	NotAfter  int64  `dynamodbav:"notAfter,omitempty"`
+	Ended     bool   `dynamodbav:"ended,omitempty"`
 }
 
 func encodeKey(k *apikey.Key, rev int64) (item, error) {
@@ -93,7 +94,7 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 }
 
 func encodeSecret(s apikey.Secret) secret {
-	return secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: millis(s.NotAfter)}
+	return secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: millis(s.NotAfter), Ended: s.Ended}
 }
 
 func decodeKey(i item) (*apikey.Key, error) {
@@ -120,7 +121,9 @@ func decodeKey(i item) (*apikey.Key, error) {
 		k.AllowedCIDRs = append(k.AllowedCIDRs, p)
 	}
 	for _, s := range r.Secrets {
-		k.Secrets = append(k.Secrets, apikey.Secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: moment(s.NotAfter)})
+		k.Secrets = append(k.Secrets, apikey.Secret{
+			Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: moment(s.NotAfter), Ended: s.Ended,
+		})
 	}
 	return k, nil
 }

@@ -56,7 +56,7 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Table.Create(t.Context(), k, 0); err != nil {
+	if err := e.Table.Write(t.Context(), apikey.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer

@@ -79,11 +79,12 @@ func New(o Options) http.Handler {
 			},
 		},
 		OpenAPIPath:   "/openapi",
-		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
+		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": patchJSON}, // see normalise
 		DefaultFormat: "application/json",
 	})
 	if o.Registry != nil {
 		a.registerKeys(h)
+		a.registerLifecycle(h)
 		a.registerExplain(h)
 		a.registerStats(h)
 		a.registerUsage(h)

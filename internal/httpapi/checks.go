@@ -109,7 +109,10 @@ func verdictOf(v apikey.Verdict, now time.Time) verdict {
 	if k := v.Key; k != nil {
 		scopes := append([]string{}, k.Scopes...)
 		limit := usedLimitOf(k, v.Usage, now)
-		out.KeyID, out.UserID, out.Name, out.Scopes, out.RateLimit = k.ID, k.UserID, k.Name, &scopes, &limit
+		if out.KeyID = k.ID; !v.Ended.IsZero() {
+			return out // what became of the key is for whoever has its new secret
+		}
+		out.UserID, out.Name, out.Scopes, out.RateLimit = k.UserID, k.Name, &scopes, &limit
 		out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
 	}
 	return out

@@ -45,9 +45,11 @@ var rows = [...]row{
 	{405, "invalid_request_error", "method_not_allowed", "The route does not have this method"},
 	{406, "invalid_request_error", "not_acceptable", "Only application/json can be answered"},
 	{408, "invalid_request_error", "timeout", "The body did not arrive in time"},
-	{409, "invalid_request_error", "conflict", "The API key was changed at the same time, or is revoked"},
+	{409, "invalid_request_error", "conflict", "The API key was changed at the same time. Try again."},
+	{412, "invalid_request_error", "precondition_failed", "The API key has another revision than If-Match asks for"},
 	{413, "invalid_request_error", "request_too_large", "The body must be at most 64 KB"},
 	{415, "invalid_request_error", "unsupported_media_type", "The request needs the header Content-Type: application/json"},
+	{422, "invalid_request_error", "idempotency_key_reused", "The Idempotency-Key was used for another request"},
 	{500, "api_error", "internal_error", "Internal error"},
 	{503, "api_error", "unavailable", "The request could not be decided. Try again."},
 }
@@ -110,8 +112,18 @@ func (a *api) envelope(err error) *apiError {
 		return newError(http.StatusForbidden, "", "")
 	case errors.Is(err, apikey.ErrNotFound):
 		return newError(http.StatusNotFound, "id", "No such API key")
+	case errors.Is(err, apikey.ErrPrecondition):
+		return newError(http.StatusPreconditionFailed, "", "")
+	case errors.Is(err, apikey.ErrReused):
+		return newError(http.StatusUnprocessableEntity, "Idempotency-Key", "")
+	case errors.Is(err, apikey.ErrEnded):
+		return newError(http.StatusConflict, "", "The API key is revoked or has expired")
+	case errors.Is(err, apikey.ErrTwoSecrets):
+		return newError(http.StatusConflict, "", "The key before the present one still works: wait until it has ended, or rotate with gracePeriod 0")
 	case errors.Is(err, apikey.ErrConflict):
-		return newError(http.StatusConflict, "", "")
+		e := newError(http.StatusConflict, "", "")
+		e.headers = http.Header{"Retry-After": {"1"}}
+		return e
 	case errors.Is(err, apikey.ErrTooManyKeys):
 		e := newError(http.StatusConflict, "", "The user has as many API keys as a user may have. Revoke one first.")
 		e.Detail.Code = "too_many_keys"
@@ -148,6 +160,7 @@ var names = []string{
 	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period", "unlimited",
 	"allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
 	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path", "at",
+	"gracePeriod", "key", "If-Match", "Idempotency-Key",
 }
 
 // explain turns what huma found into a sentence. Its value, which is what the

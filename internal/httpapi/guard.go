@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/url"
 	"path"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -45,7 +47,7 @@ func (a *api) guard(mux *http.ServeMux) http.Handler {
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		header := w.Header()
 		header.Set("Access-Control-Allow-Origin", "*")
-		header.Set("Access-Control-Expose-Headers", "Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
+		header.Set("Access-Control-Expose-Headers", "ETag,Location,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
 		defer func() {
@@ -57,12 +59,29 @@ func (a *api) guard(mux *http.ServeMux) http.Handler {
 			}
 			a.log(r.Context(), rec.status, o)
 		}()
+		normalise(r)
 		if problem := a.route(mux, r); problem != nil {
 			write(rec, problem)
 			return
 		}
 		mux.ServeHTTP(rec, r)
 	})
+}
+
+// normalise makes one of the ways in which a header may be written of them all.
+// The body of a PATCH is a merge patch, and no other is, whichever JSON it says.
+func normalise(r *http.Request) {
+	if all := r.Header.Values("If-Match"); len(all) > 0 {
+		r.Header.Set("If-Match", strings.Join(all, ",")+",") // an empty one is not none
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media == "" && r.Header.Get("Content-Type") != "" || media != "" && media != "application/json" && !strings.HasSuffix(media, "+json") {
+		return
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if r.Method == http.MethodPatch {
+		r.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 }
 
 // route reports why the mux would not lead to a handler.
@@ -87,6 +106,9 @@ func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
 		if values, ok := query[name]; ok && (len(values) > 1 || values[0] == "") {
 			return newError(http.StatusBadRequest, name, name+" must be given once and not be empty")
 		}
+	}
+	if values, ok := r.Header["Idempotency-Key"]; ok && r.Method == http.MethodPost && (len(values) > 1 || values[0] == "") {
+		return newError(http.StatusBadRequest, "Idempotency-Key", "Idempotency-Key must be given once and not be empty")
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (s *service) caller(user string, scopes ...string) who {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.registry.Store.Create(s.t.Context(), k, 0); err != nil {
+	if err := s.registry.Store.Write(s.t.Context(), apikey.Write{To: k}); err != nil {
 		s.t.Fatal(err)
 	}
 	return who{"keyId": k.ID, "userId": user, "name": "", "scopes": strings.Join(scopes, " "), "environment": "live", "internal": "false",

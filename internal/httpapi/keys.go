@@ -10,6 +10,7 @@ import (
 )
 
 type createInput struct {
+	OnceInput
 	Body struct {
 		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins."`
 		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live"`
@@ -19,16 +20,26 @@ type createInput struct {
 
 type createOutput struct {
 	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
 	Body     struct {
 		Record
 		Key string `json:"key" doc:"The key itself. It is never shown again."`
 	}
 }
 
-type keyOutput struct{ Body Record }
+type keyOutput struct {
+	ETag string `header:"ETag" doc:"Changes with every change of the key, not with its use"`
+	Body Record
+}
 
 type IDInput struct {
 	ID string `path:"id" maxLength:"64"`
+}
+
+// ChangeInput names a key that is to be changed.
+type ChangeInput struct {
+	IDInput
+	MatchInput
 }
 
 type listInput struct {
@@ -46,8 +57,8 @@ type listOutput struct {
 }
 
 type updateInput struct {
-	IDInput
-	Body Fields
+	ChangeInput
+	Body Patch `contentType:"application/merge-patch+json"`
 }
 
 const keysPath = "/api/v1/api-keys"
@@ -57,7 +68,7 @@ func (a *api) registerKeys(h huma.API) {
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
 		Description: "Needs keys:write. A caller grants at most what its own key has, or what users may who come without one; what it leaves out is narrowed to that. 409 when the user has as many keys as one may have. The answer alone holds the key.",
-	}, 400, 401, 403, 409, 413, 415, 429, 503), a.create)
+	}, 400, 401, 403, 409, 413, 415, 422, 429, 503), a.create)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "List a user's keys", Description: "Needs keys:read. Newest first; a change of the last moments may be missing.",
@@ -68,16 +79,20 @@ func (a *api) registerKeys(h huma.API) {
 	}, 400, 401, 403, 404, 429, 503), a.get)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "update-key", Method: http.MethodPatch, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
-		Summary: "Change a key", Description: "Needs keys:write. Fields that are left out stay as they are; a revoked key cannot be changed.",
-	}, 400, 401, 403, 404, 409, 413, 415, 429, 503), a.update)
+		Summary: "Change a key",
+		Description: "Needs keys:write. The body is a JSON merge patch (RFC 7396): what is left out stays as it is, and null clears. " +
+			"Content-Type may also be application/json. A revoked key cannot be changed.",
+	}, 400, 401, 403, 404, 409, 412, 413, 415, 429, 503), a.update)
+	patch := h.OpenAPI().Paths[keysPath+"/{id}"].Patch.RequestBody
+	patch.Content["application/json"] = patch.Content["application/merge-patch+json"]
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{id}/revoke", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Revoke a key", Description: "Needs keys:write. It cannot be undone; the record stays. Revoking again changes nothing.",
-	}, 400, 401, 403, 404, 409, 429, 503), a.revoke)
+	}, 400, 401, 403, 404, 409, 412, 429, 503), a.revoke)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Delete a key", Description: "Needs keys:write.", DefaultStatus: http.StatusNoContent,
-	}, 400, 401, 403, 404, 409, 429, 503), a.delete)
+	}, 400, 401, 403, 404, 409, 412, 429, 503), a.delete)
 }
 
 func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error) {
@@ -98,12 +113,16 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 	if in.Body.Environment != nil {
 		env = apikey.Environment(*in.Body.Environment)
 	}
-	k, token, err := a.Registry.Create(ctx, p.caller(), user, env, c)
+	caller := p.caller()
+	if caller.Once, err = in.once(in.Body); err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	k, token, err := a.Registry.Create(ctx, caller, user, env, c)
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	out := &createOutput{Location: place(ctx) + "/" + k.ID}
-	out.Body.Record = recordOf(k, a.Now())
+	out := &createOutput{Location: place(ctx) + "/" + k.ID, ETag: etag(k)}
+	out.Body.Record = recordOf(k, k.CreatedAt)
 	out.Body.Key = token.Reveal()
 	return out, nil
 }
@@ -137,41 +156,50 @@ func (a *api) get(ctx context.Context, in *IDInput) (*keyOutput, error) {
 }
 
 func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
-	p, err := a.caller(ctx)
+	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
 	}
-	if in.Body == (Fields{}) {
+	if in.Body.empty() {
 		return nil, newError(http.StatusBadRequest, "", "The body must have at least one field")
 	}
-	c, err := in.Body.change(a.Now())
-	if err != nil {
-		return nil, a.failure(ctx, err)
-	}
-	r, err := a.Registry.Update(ctx, p.caller(), in.ID, c)
+	r, err := a.Registry.Update(ctx, caller, in.ID, func(k *apikey.Key) (apikey.Change, error) { return in.Body.change(k, a.Now()) })
 	return a.one(ctx, r, err)
 }
 
-func (a *api) revoke(ctx context.Context, in *IDInput) (*keyOutput, error) {
-	p, err := a.caller(ctx)
+func (a *api) revoke(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
+	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
 	}
-	r, err := a.Registry.Revoke(ctx, p.caller(), in.ID)
+	r, err := a.Registry.Revoke(ctx, caller, in.ID)
 	return a.one(ctx, r, err)
 }
 
-func (a *api) delete(ctx context.Context, in *IDInput) (*struct{}, error) {
-	p, err := a.caller(ctx)
+func (a *api) delete(ctx context.Context, in *ChangeInput) (*struct{}, error) {
+	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.failure(ctx, a.Registry.Delete(ctx, p.caller(), in.ID))
+	return nil, a.failure(ctx, a.Registry.Delete(ctx, caller, in.ID))
+}
+
+// changer is the caller, on the condition that it makes.
+func (a *api) changer(ctx context.Context, in MatchInput) (apikey.Caller, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return apikey.Caller{}, err
+	}
+	caller := p.caller()
+	if caller.Match, err = in.revisions(); err != nil {
+		return apikey.Caller{}, a.failure(ctx, err)
+	}
+	return caller, nil
 }
 
 func (a *api) one(ctx context.Context, r apikey.Record, err error) (*keyOutput, error) {
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	return &keyOutput{Body: a.meteredRecord(r)}, nil
+	return &keyOutput{ETag: etag(r.Key), Body: a.meteredRecord(r)}, nil
 }

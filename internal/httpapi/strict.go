@@ -15,33 +15,40 @@ import (
 // strictJSON reads what encoding/json would read in more than one way only once
 // it is sure there is one: no name twice, no null, no second value, no text that
 // is not UTF-8. What it says of a body is fixed text.
-var strictJSON = huma.Format{
-	Marshal: func(w io.Writer, v any) error {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false) // it is no HTML, and people read it
-		return e.Encode(v)
-	},
-	Unmarshal: func(data []byte, v any) error {
-		if err := unambiguous(data); err != nil {
-			return err
-		}
-		if err := json.Unmarshal(data, v); err != nil {
-			return errors.New(jsonProblem + "does not have the right form")
-		}
-		return nil
-	},
+var strictJSON = format(false)
+
+// patchJSON is that of merge patches, in which null clears.
+var patchJSON = format(true)
+
+func format(null bool) huma.Format {
+	return huma.Format{
+		Marshal: func(w io.Writer, v any) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false) // it is no HTML, and people read it
+			return e.Encode(v)
+		},
+		Unmarshal: func(data []byte, v any) error {
+			if err := unambiguous(data, null); err != nil {
+				return err
+			}
+			if err := json.Unmarshal(data, v); err != nil {
+				return errors.New(jsonProblem + "does not have the right form")
+			}
+			return nil
+		},
+	}
 }
 
 // jsonProblem begins what is said of a body as a whole; see explain.
 const jsonProblem = "body "
 
-func unambiguous(data []byte) error {
+func unambiguous(data []byte, null bool) error {
 	if !utf8.Valid(data) {
 		return errors.New(jsonProblem + "is not UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err := walk(d, 0); err != nil {
+	if err := walk(d, 0, null); err != nil {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
@@ -53,7 +60,7 @@ func unambiguous(data []byte) error {
 // deepest is deeper than any honest body.
 const deepest = 16
 
-func walk(d *json.Decoder, depth int) error {
+func walk(d *json.Decoder, depth int, null bool) error {
 	token, err := d.Token()
 	if err != nil {
 		return errors.New(jsonProblem + "is not JSON")
@@ -61,7 +68,7 @@ func walk(d *json.Decoder, depth int) error {
 	if depth > deepest {
 		return errors.New(jsonProblem + "is nested too deeply")
 	}
-	if token == nil {
+	if token == nil && (depth == 0 || !null) {
 		return errors.New(jsonProblem + "must not have null in it; leave the field out instead")
 	}
 	open, ok := token.(json.Delim)
@@ -85,7 +92,7 @@ func walk(d *json.Decoder, depth int) error {
 			}
 			seen[folded] = true
 		}
-		if err := walk(d, depth+1); err != nil {
+		if err := walk(d, depth+1, null); err != nil {
 			return err
 		}
 	}

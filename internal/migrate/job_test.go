@@ -107,7 +107,7 @@ func TestAFileIsImportedOnce(t *testing.T) {
 	// Again changes nothing, however the key was changed meanwhile.
 	changed := *keys[0]
 	changed.Limit.Requests, changed.Enabled = 7, false
-	if err := r.Store.Update(t.Context(), keys[0], &changed); err != nil {
+	if err := r.Store.Write(t.Context(), apikey.Write{From: keys[0], To: &changed}); err != nil {
 		t.Fatal(err)
 	}
 	want.Created, want.Added, want.Unchanged = 0, 0, 3

@@ -48,22 +48,22 @@ func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, err
 	return s.table.Resolve(ctx, alias)
 }
 
-func (s *rehearsalStore) Create(ctx context.Context, k *apikey.Key, _ int) error {
-	if _, err := s.Find(ctx, k.ID); !errors.Is(err, apikey.ErrNotFound) {
-		return conflictUnless(err)
+// Write leaves several at once to one after the other, which tells of each what
+// would come of it.
+func (s *rehearsalStore) Write(ctx context.Context, changes ...apikey.Write) error {
+	if len(changes) != 1 {
+		return apikey.ErrConflict
 	}
-	return s.put(ctx, k, k.Aliases())
-}
-
-// CreateAll leaves it to Create, which tells of each what would come of it.
-func (s *rehearsalStore) CreateAll(context.Context, []*apikey.Key) error { return apikey.ErrConflict }
-
-func (s *rehearsalStore) Update(ctx context.Context, from, to *apikey.Key) error {
+	from, to := changes[0].From, changes[0].To
 	record, err := s.Find(ctx, to.ID)
-	if err != nil || record.Key.Rev != from.Rev {
+	switch {
+	case from == nil && !errors.Is(err, apikey.ErrNotFound):
 		return conflictUnless(err)
+	case from != nil && (err != nil || record.Key.Rev != from.Rev):
+		return conflictUnless(err)
+	case from != nil:
+		to.Rev = from.Rev + 1
 	}
-	to.Rev++
 	return s.put(ctx, to, to.Aliases())
 }
 

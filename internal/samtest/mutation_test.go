@@ -35,7 +35,7 @@ var mutants = []mutant{
 
 	{name: "a preflight wants a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +
 		"              x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{\"statusCode\":200}'}}\n", unseen: true},
-	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Content-Type'\"\n        AllowMethods: \"'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
+	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Content-Type,If-Match,Idempotency-Key'\"\n        AllowMethods: \"'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
 	{name: "a preflight forgets a method", old: "'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
 	{name: "an API behind it has no preflight", old: "              options:\n                responses:\n", new: "              x-options:\n                responses:\n", with: parameters{"BackendUrl": backend}},
 	{name: "an API behind it is open", old: "            - x-amazon-apigateway-any-method:\n                security: [{latchkey: []}]\n", new: "            - x-amazon-apigateway-any-method:\n", with: parameters{"BackendUrl": backend}, unseen: true},
@@ -64,6 +64,7 @@ var mutants = []mutant{
 	{name: "parameters are not deployed", old: "      AlwaysDeploy: true\n", new: ""},
 	{name: "an edge endpoint", old: "Type: REGIONAL", new: "Type: EDGE"},
 	{name: "no throttling of validate", old: "/~1api~1v1~1api-keys~1validate", new: "/api/v1/api-keys/validate"},
+	{name: "no throttling of revoke-by-token", old: "/~1api~1v1~1api-keys~1revoke-by-token", new: "/api/v1/api-keys/revoke-by-token"},
 	{name: "no throttling", old: "          ThrottlingRateLimit: !Ref ApiRate\n", new: ""},
 	{name: "the authorizer may not be invoked", old: "${Api}/authorizers/*", new: "${Api}/authorizer/*"},
 	{name: "a route may not be invoked", old: "${StageName}/POST/api/v1/api-keys/validate", new: "${StageName}/GET/api/v1/api-keys/validate"},

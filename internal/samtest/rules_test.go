@@ -194,7 +194,7 @@ func preflightsAreOpen(s *stack, p *problems) {
 		allowed := text(headers, "method.response.header.Access-Control-Allow-Methods")
 		p.equal(path+": headers", headers, object{
 			"method.response.header.Access-Control-Allow-Origin":  "'*'",
-			"method.response.header.Access-Control-Allow-Headers": "'Authorization,X-API-Key,Content-Type'",
+			"method.response.header.Access-Control-Allow-Headers": "'Authorization,X-API-Key,Content-Type,If-Match,Idempotency-Key'",
 			"method.response.header.Access-Control-Allow-Methods": allowed,
 			"method.response.header.Access-Control-Max-Age":       "'600'",
 		})
@@ -335,7 +335,8 @@ func stageIsThrottled(s *stack, p *problems) {
 	p.equal("rates and bursts", settings, object{
 		"* /*": s.Parameters["ApiRate"] + " " + s.Parameters["ApiBurst"],
 		// Its name begins with an escaped slash of its own.
-		"POST //api/v1/api-keys/validate": s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
+		"POST //api/v1/api-keys/validate":        s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
+		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
 	})
 }
 
@@ -343,7 +344,7 @@ func permissionsFit(s *stack, p *problems) {
 	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 	invokes := map[string][]string{authorizer: {api + "authorizers/a1b2c3"}}
 	for _, r := range routesOfTheAPI() {
-		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.ReplaceAll(r.Path, "{id}", "*")
+		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.NewReplacer("{id}", "*", "{userId}", "*").Replace(r.Path)
 		invokes[r.Function] = append(invokes[r.Function], source)
 	}
 	permitted := map[string][]string{}

@@ -20,7 +20,7 @@ func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Tok
 	if err != nil {
 		return err
 	}
-	if err := e.Registry.Store.Create(ctx, k, 0); err != nil && !errors.Is(err, apikey.ErrConflict) {
+	if err := e.Registry.Store.Write(ctx, apikey.Write{To: k}); err != nil && !errors.Is(err, apikey.ErrConflict) {
 		return fmt.Errorf("create the admin key: %w", err)
 	}
 	v, err := e.Gate.Check(ctx, apikey.Request{Credential: e.Format.Credential(token.Reveal()), Scope: apikey.ScopeAdmin})

@@ -94,6 +94,13 @@ func (f *Faults) Next(faults ...Fault) {
 	f.planned = append(f.planned, faults...)
 }
 
+// Clear forgets what was planned.
+func (f *Faults) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.planned = nil
+}
+
 // All lets every request down in this way, until it is called again with an
 // empty one.
 func (f *Faults) All(fault Fault) {

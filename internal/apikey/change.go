@@ -1,0 +1,193 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Update makes a key what change says, given what it is. A revoked key stays as
+// it is.
+func (r *Registry) Update(ctx context.Context, caller Caller, id string, change func(*Key) (Change, error)) (Record, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return Record{}, err
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return Record{}, err
+	}
+	return r.change(ctx, caller, id, func(from *Key) (*Key, error) {
+		if !from.RevokedAt.IsZero() {
+			return nil, ErrEnded
+		}
+		c, err := change(from)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.check(r.now()); err != nil {
+			return nil, err
+		}
+		if !own.Scopes.Admin() {
+			if err := c.within(own); err != nil {
+				return nil, err
+			}
+		}
+		to := *from
+		return &to, c.apply(&to)
+	})
+}
+
+// Revoke ends a key for good. Revoking it again changes nothing.
+func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (Record, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return Record{}, err
+	}
+	return r.change(ctx, caller, id, r.revoked)
+}
+
+// revoked is k, ended for good; nil if it is already.
+func (r *Registry) revoked(k *Key) (*Key, error) {
+	if !k.RevokedAt.IsZero() {
+		return nil, nil
+	}
+	to := *k
+	to.RevokedAt = r.now()
+	return &to, nil
+}
+
+// Delete removes a key.
+func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
+	if err := caller.may(ScopeWrite); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		record, err := r.find(ctx, caller, id)
+		if try > 1 && errors.Is(err, ErrNotFound) {
+			return nil // somebody else, or we, with a reply that was lost
+		}
+		if err != nil {
+			return err
+		}
+		if err := caller.means(record.Key); err != nil {
+			return err
+		}
+		err = r.write(ctx, Write{From: record.Key})
+		if !errors.Is(err, ErrConflict) || try == rewrites {
+			return err
+		}
+	}
+}
+
+// rewrites bounds how often a change starts over because another came first.
+const rewrites = 10
+
+// change replaces a key of the caller's by what edit makes of it, until nobody
+// else has changed it in between. edit returns nil where there is nothing to do.
+func (r *Registry) change(ctx context.Context, caller Caller, id string, edit func(*Key) (*Key, error)) (Record, error) {
+	find := func() (Record, error) { return r.find(ctx, caller, id) }
+	return r.replace(ctx, find, func(from *Key) (Write, error) {
+		if err := caller.means(from); err != nil {
+			return Write{}, err
+		}
+		to, err := edit(from)
+		return Write{From: from, To: to}, err
+	})
+}
+
+// replace finds a key and makes the change that edit wants, if any, until nobody
+// else has changed it in between. edit leaves the key that it is given alone.
+func (r *Registry) replace(ctx context.Context, find func() (Record, error), edit func(*Key) (Write, error)) (Record, error) {
+	for try := 1; ; try++ {
+		record, err := find()
+		if err != nil {
+			return Record{}, err
+		}
+		w, err := edit(record.Key)
+		if err != nil || w.To == nil {
+			return record, err
+		}
+		err = r.write(ctx, w)
+		record.Key = w.To
+		if !errors.Is(err, ErrConflict) || try == rewrites {
+			return record, err
+		}
+		if err := r.pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
+			return Record{}, err
+		}
+	}
+}
+
+// write is where every change of a key passes. What it was rid of long ago goes
+// with the next change.
+func (r *Registry) write(ctx context.Context, changes ...Write) error {
+	for _, w := range changes {
+		if w.From != nil && w.To != nil {
+			w.To.Secrets = tidy(w.To.Secrets, r.now())
+		}
+	}
+	return r.Store.Write(ctx, changes...)
+}
+
+// means reports whether the caller's change is meant for this revision of k.
+func (c Caller) means(k *Key) error {
+	if c.Match != nil && !slices.Contains(c.Match, k.Rev) {
+		return ErrPrecondition
+	}
+	return nil
+}
+
+func (r *Registry) pause(ctx context.Context, d time.Duration) error {
+	if r.Pause != nil {
+		return r.Pause(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// revokedAtOnce is how many keys of a user one call looks at: it must be over in
+// a few seconds.
+const revokedAtOnce = 50
+
+// RevokeUser ends all keys of a user, newest first, some with each call: next is
+// the cursor for the one after, or empty when all have been seen. A call that
+// failed may be made again. A key that was made in the last moments may be
+// missed, as by List.
+func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor string) (revoked int, next string, err error) {
+	if err := caller.may(ScopeAdmin); err != nil {
+		return 0, "", err
+	}
+	if err := CheckUserID(userID); err != nil {
+		return 0, "", err
+	}
+	page, err := r.List(ctx, caller, Query{UserID: userID, Cursor: cursor, Limit: revokedAtOnce})
+	if err != nil {
+		return 0, "", err
+	}
+	for _, k := range page.Keys {
+		if !k.RevokedAt.IsZero() {
+			continue
+		}
+		find := func() (Record, error) { return r.Store.Find(ctx, k.ID) }
+		found := false
+		_, err := r.replace(ctx, find, func(from *Key) (Write, error) {
+			to, err := r.revoked(from)
+			found = to != nil
+			return Write{From: from, To: to}, err
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) { // deleted meanwhile
+			return 0, "", err
+		}
+		if err == nil && found {
+			revoked++
+		}
+	}
+	return revoked, page.Next, nil
+}

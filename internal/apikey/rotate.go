@@ -1,0 +1,143 @@
+package apikey
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Bounds of a rotation.
+const (
+	DefaultGrace = 24 * time.Hour
+	MaxGrace     = 30 * 24 * time.Hour
+)
+
+// Issued is a key with the token that was just made for it, which is never to be
+// had again.
+type Issued struct {
+	Key   *Key
+	Token Token
+	// Previous is until when the tokens that it replaced work.
+	Previous time.Time
+	// At is when that was.
+	At time.Time
+}
+
+// settles is how long a new secret is kept back, so that there is no environment
+// left that could refuse it on a read from before.
+const settles = mismatchAge + 20*time.Millisecond
+
+// Rotate gives a key another secret. The tokens that it has work until grace is
+// over, and with a grace of zero for no longer than a read of the key is trusted.
+// A foreign token is replaced by a native one.
+//
+// ErrTwoSecrets: those before the present ones are still in their grace. ErrEnded:
+// the key is revoked or has expired.
+func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace time.Duration) (Issued, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return Issued{}, err
+	}
+	if grace < 0 || grace > MaxGrace {
+		return Issued{}, invalid("gracePeriod", "must be between 0 and %d seconds", int64(MaxGrace/time.Second))
+	}
+	issued, err := r.once(ctx, caller, "rotate "+id, func(q *request) (Issued, error) {
+		return r.rotate(ctx, caller, id, grace, q)
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return issued, r.pause(ctx, settles)
+}
+
+func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace time.Duration, q *request) (issued Issued, err error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return Issued{}, fmt.Errorf("load the secret: %w", err)
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return Issued{}, err
+	}
+	find := func() (Record, error) { return r.find(ctx, caller, id) }
+	_, err = r.replace(ctx, find, func(from *Key) (Write, error) {
+		now := r.now()
+		if err := caller.means(from); err != nil {
+			return Write{}, err
+		}
+		// Whoever gets a token gets all that its key may do.
+		if !own.Scopes.Admin() && from.ID != own.ID {
+			if err := from.rights().within(own); err != nil {
+				return Write{}, err
+			}
+		}
+		if !from.RevokedAt.IsZero() || from.expired(now) {
+			return Write{}, ErrEnded
+		}
+		token, err := r.Format.Next(from.Environment, from.ID, r.Random)
+		if err != nil {
+			return Write{}, err
+		}
+		to := *from
+		to.Rev++
+		if to.Secrets, err = rotated(from.Secrets, hasher.Hash(token), grace, now); err != nil {
+			return Write{}, err
+		}
+		issued = Issued{Key: &to, Token: token, Previous: now.Add(grace), At: now}
+		if !to.ExpiresAt.IsZero() && to.ExpiresAt.Before(issued.Previous) {
+			issued.Previous = to.ExpiresAt
+		}
+		w := Write{From: from, To: &to}
+		w.Reply, err = q.seal(issued)
+		return w, err
+	})
+	return issued, err
+}
+
+// rotated are a key's secrets with another one, and with an end for those that
+// had none: these are one generation, and two of them may open a key.
+func rotated(secrets []Secret, next Secret, grace time.Duration, now time.Time) ([]Secret, error) {
+	secrets = slices.Clone(secrets)
+	for i := range secrets {
+		switch s := &secrets[i]; {
+		case s.over(now):
+		case s.NotAfter.IsZero():
+			s.NotAfter, s.Ended = now.Add(grace), grace == 0
+		case grace > 0:
+			return nil, ErrTwoSecrets
+		}
+	}
+	return append(secrets, next), nil
+}
+
+// without is k with secret n ended at once.
+func (k *Key) without(n int, now time.Time) *Key {
+	to := *k
+	to.Secrets = slices.Clone(k.Secrets)
+	to.Secrets[n].NotAfter, to.Secrets[n].Ended = now, true
+	return &to
+}
+
+// A secret that is over is kept for a while, so that whoever goes on using it is
+// told what became of it: mostEnded of them for endedFor.
+const (
+	endedFor  = 30 * 24 * time.Hour
+	mostEnded = 10
+)
+
+// tidy ends for good what is over, and forgets what has been for long. The alias
+// of a foreign token goes with it.
+func tidy(secrets []Secret, now time.Time) []Secret {
+	kept, ended := make([]Secret, 0, len(secrets)), 0
+	for _, s := range slices.Backward(secrets) { // newest first
+		if s.over(now) {
+			if ended == mostEnded || now.Sub(s.NotAfter) > endedFor {
+				continue
+			}
+			ended, s.Ended = ended+1, true
+		}
+		kept = append(kept, s)
+	}
+	slices.Reverse(kept)
+	return kept
+}

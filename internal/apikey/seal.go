@@ -1,0 +1,64 @@
+package apikey
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// requestName is under what a caller's request is stored.
+func (h Hasher) requestName(keyID, userID, key string) string {
+	return h.alias(sha256.Sum256([]byte("request\x00" + keyID + "\x00" + userID + "\x00" + key)))
+}
+
+// fingerprint tells requests apart without saying what they are.
+func (h Hasher) fingerprint(what, body string) []byte { return h.index([]byte(what + "\x00" + body)) }
+
+// seal encrypts what only a request of the same key can have opened, under the
+// newest pepper, whose name it returns. bound must be the same again.
+func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper string, sealed []byte, err error) {
+	newest := h.h().peppers[0]
+	box, err := newest.box(key)
+	if err != nil {
+		return "", nil, err
+	}
+	nonce := make([]byte, box.NonceSize())
+	if _, err := io.ReadFull(random, nonce); err != nil {
+		return "", nil, fmt.Errorf("new nonce: %w", err)
+	}
+	return newest.name, box.Seal(nonce, nonce, plain, bound), nil
+}
+
+func (h Hasher) unseal(pepper, key string, sealed, bound []byte) ([]byte, error) {
+	for _, p := range h.h().peppers {
+		if p.name != pepper {
+			continue
+		}
+		box, err := p.box(key)
+		if err != nil {
+			return nil, err
+		}
+		if len(sealed) < box.NonceSize() {
+			return nil, errors.New("it is too short")
+		}
+		return box.Open(nil, sealed[:box.NonceSize()], sealed[box.NonceSize():], bound)
+	}
+	return nil, ErrCannotJudge
+}
+
+// box takes both the pepper and the key to open.
+func (p pepper) box(key string) (cipher.AEAD, error) {
+	derived, err := hkdf.Key(sha256.New, p.key, []byte(key), "latchkey reply", sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("derive a key: %w", err)
+	}
+	block, err := aes.NewCipher(derived)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}

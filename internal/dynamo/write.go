@@ -1,0 +1,167 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/apikey"
+)
+
+// step is one item of a transaction, and what it means that its condition did
+// not hold.
+type step struct {
+	write  types.TransactWriteItem
+	failed error
+}
+
+// Write makes changes in one transaction: the replies to whoever asked for them, the
+// keys, their aliases, and their users' counts. A new key that was imported takes
+// three writes at most, of a hundred.
+func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
+	var steps []step
+	for _, w := range changes {
+		if w.Reply != nil {
+			reply, err := t.writeReply(w.Reply)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, reply)
+		}
+		key, err := t.writeKey(w)
+		if err != nil {
+			return err
+		}
+		steps = append(append(steps, key), t.writeAliases(w)...)
+	}
+	steps = append(steps, t.writeCounts(changes)...)
+	writes := make([]types.TransactWriteItem, len(steps))
+	for i, s := range steps {
+		writes[i] = s.write
+	}
+	failed, err := t.transact(ctx, writes)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", described(changes), err)
+	}
+	if len(failed) > 0 {
+		return steps[failed[0]].failed // the first says most
+	}
+	for _, w := range changes {
+		if w.To != nil && w.From != nil {
+			w.To.Rev = w.From.Rev + 1
+		}
+	}
+	return nil
+}
+
+func described(changes []apikey.Write) string {
+	switch {
+	case len(changes) != 1:
+		return fmt.Sprintf("%d keys", len(changes))
+	case changes[0].To != nil:
+		return "key " + changes[0].To.ID
+	}
+	return "key " + changes[0].From.ID
+}
+
+// writeKey puts a key where there is none, or in place of the revision that was
+// read, or deletes that one. A revoked key is never replaced.
+func (t *Table) writeKey(w apikey.Write) (step, error) {
+	if w.To == nil {
+		return step{types.TransactWriteItem{Delete: &types.Delete{
+			TableName: &t.name, Key: primaryKey(keyPartition(w.From.ID), keySort),
+			ConditionExpression:       aws.String("#rev = :rev"),
+			ExpressionAttributeNames:  map[string]string{"#rev": "rev"},
+			ExpressionAttributeValues: item{":rev": number(w.From.Rev)},
+		}}, apikey.ErrConflict}, nil
+	}
+	put := &types.Put{TableName: &t.name}
+	rev := w.To.Rev
+	if w.From == nil {
+		put.ConditionExpression = aws.String("attribute_not_exists(pk)")
+	} else {
+		rev = w.From.Rev + 1
+		put.ConditionExpression = aws.String("#rev = :rev AND attribute_not_exists(#revoked)")
+		put.ExpressionAttributeNames = map[string]string{"#rev": "rev", "#revoked": "revokedAt"}
+		put.ExpressionAttributeValues = item{":rev": number(w.From.Rev)}
+	}
+	var err error
+	put.Item, err = encodeKey(w.To, rev)
+	return step{types.TransactWriteItem{Put: put}, apikey.ErrConflict}, err
+}
+
+// writeAliases puts those that are new and deletes those that are gone.
+func (t *Table) writeAliases(w apikey.Write) (steps []step) {
+	var before, after []string
+	if w.From != nil {
+		before = w.From.Aliases()
+	}
+	if w.To != nil {
+		after = w.To.Aliases()
+	}
+	for _, alias := range after {
+		if slices.Contains(before, alias) {
+			continue
+		}
+		i := primaryKey(aliasPartition(alias), aliasSort)
+		i["keyId"] = text(w.To.ID)
+		steps = append(steps, step{types.TransactWriteItem{Put: &types.Put{
+			TableName: &t.name, Item: i,
+			ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id = :id"),
+			ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId"},
+			ExpressionAttributeValues: item{":id": text(w.To.ID)},
+		}}, apikey.ErrConflict})
+	}
+	for _, alias := range before {
+		if !slices.Contains(after, alias) {
+			steps = append(steps, step{types.TransactWriteItem{Delete: &types.Delete{
+				TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort),
+			}}, nil})
+		}
+	}
+	return steps
+}
+
+// writeCounts counts new keys for their users, and those that become revoked or go
+// off; one that was revoked before is counted off already.
+func (t *Table) writeCounts(changes []apikey.Write) (steps []step) {
+	byUser := make(map[string]*types.Update)
+	count := make(map[string]int64)
+	for _, w := range changes {
+		user, by := "", int64(-1)
+		switch {
+		case w.From == nil:
+			user, by = w.To.UserID, 1
+		case w.To == nil && w.From.RevokedAt.IsZero(), w.To != nil && !w.To.RevokedAt.IsZero():
+			user = w.From.UserID
+		default:
+			continue
+		}
+		update := byUser[user]
+		if update == nil {
+			update = &types.Update{
+				TableName: &t.name, Key: primaryKey(userPartition(user), countSort),
+				UpdateExpression:          aws.String("ADD #n :by"),
+				ExpressionAttributeNames:  map[string]string{"#n": "n"},
+				ExpressionAttributeValues: item{},
+			}
+			byUser[user] = update
+			steps = append(steps, step{types.TransactWriteItem{Update: update}, apikey.ErrTooManyKeys})
+		}
+		count[user] += by
+		update.ExpressionAttributeValues[":by"] = number(count[user])
+		if w.From == nil {
+			update.UpdateExpression = aws.String("SET #at = :at ADD #n :by")
+			update.ExpressionAttributeNames["#at"] = "at"
+			update.ExpressionAttributeValues[":at"] = number(w.To.CreatedAt.UnixMilli())
+		}
+		if w.Most > 0 {
+			update.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
+			update.ExpressionAttributeValues[":most"] = number(int64(w.Most))
+		}
+	}
+	return steps
+}

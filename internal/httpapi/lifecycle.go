@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+)
+
+type rotateInput struct {
+	ChangeInput
+	OnceInput
+	Body *struct {
+		GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it at once." example:"3600"`
+	}
+}
+
+type rotateOutput struct {
+	ETag string `header:"ETag"`
+	Body struct {
+		Record
+		Key                   string `json:"key" doc:"The new key itself. It is never shown again."`
+		PreviousKeyValidUntil string `json:"previousKeyValidUntil" format:"date-time" example:"2027-01-31T12:00:00.000Z"`
+	}
+}
+
+type tokenInput struct {
+	Body struct {
+		Key string `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
+	}
+}
+
+type userInput struct {
+	UserID string `path:"userId" maxLength:"384" example:"u1"`
+	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the call before"`
+}
+
+type revokedOutput struct {
+	Body struct {
+		Revoked    int    `json:"revoked" doc:"How many keys this call has revoked" example:"3"`
+		NextCursor string `json:"nextCursor,omitempty" doc:"There where more keys may follow: call again with it"`
+	}
+}
+
+func (a *api) registerLifecycle(h huma.API) {
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "rotate-key", Method: http.MethodPost, Path: keysPath + "/{id}/rotate", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Replace the secret of a key",
+		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. Id, limit and what was spent stay. " +
+			"At most two secrets work at once: 409 while the one before the present one still does, unless gracePeriod is 0.",
+	}, 400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503), a.rotate)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "revoke-user-keys", Method: http.MethodPost, Path: "/api/v1/users/{userId}/revoke-keys", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Revoke all keys of a user",
+		Description: "Needs keys:admin. It revokes some with each call: go on with nextCursor while there is one. " +
+			"A key that was created in the last moments may be missed; calling again finds it.",
+	}, 400, 401, 403, 409, 429, 503), a.revokeUser)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "lookup-key", Method: http.MethodPost, Path: keysPath + "/lookup", Tags: []string{"keys"}, Security: protected(),
+		Summary: "Find the record of a key", Description: "Needs keys:admin. Also for one that was replaced or revoked.",
+	}, 400, 401, 403, 404, 413, 415, 429, 503), a.lookup)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "revoke-by-token", Method: http.MethodPost, Path: keysPath + "/revoke-by-token", Tags: []string{"keys"},
+		Summary: "Revoke a key that was found", DefaultStatus: http.StatusAccepted,
+		Description: "For whoever has found a key, a leak scanner above all: having it is the proof. Nothing tells whether it was one: " +
+			"the answer is 202 for any text, and takes as long. A key that was replaced, and is in its grace period, ends alone.",
+	}, 400, 413, 415, 429, 503), a.revokeToken)
+}
+
+func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error) {
+	caller, err := a.changer(ctx, in.MatchInput)
+	if err != nil {
+		return nil, err
+	}
+	grace := apikey.DefaultGrace
+	if in.Body != nil && in.Body.GracePeriod != nil {
+		grace = time.Duration(*in.Body.GracePeriod) * time.Second
+	}
+	if caller.Once, err = in.once(in.Body); err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	issued, err := a.Registry.Rotate(ctx, caller, in.ID, grace)
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	out := &rotateOutput{ETag: etag(issued.Key)}
+	out.Body.Record = recordOf(issued.Key, issued.At)
+	out.Body.Key = issued.Token.Reveal()
+	out.Body.PreviousKeyValidUntil = stamp(issued.Previous)
+	return out, nil
+}
+
+func (a *api) revokeUser(ctx context.Context, in *userInput) (*revokedOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &revokedOutput{}
+	out.Body.Revoked, out.Body.NextCursor, err = a.Registry.RevokeUser(ctx, p.caller(), in.UserID, in.Cursor)
+	if err != nil {
+		return nil, a.failure(ctx, err)
+	}
+	return out, nil
+}
+
+func (a *api) lookup(ctx context.Context, in *tokenInput) (*keyOutput, error) {
+	p, err := a.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.Registry.Lookup(ctx, p.caller(), a.Format.Credential(in.Body.Key))
+	if errors.Is(err, apikey.ErrNotFound) {
+		return nil, newError(http.StatusNotFound, "key", "No such API key")
+	}
+	return a.one(ctx, r, err)
+}
+
+// telling is longer than it takes to revoke a key, so that the time an answer
+// takes does not tell whether there was one.
+const telling = 250 * time.Millisecond
+
+func (a *api) revokeToken(ctx context.Context, in *tokenInput) (*struct{}, error) {
+	answer := time.NewTimer(telling)
+	defer answer.Stop()
+	err := a.Registry.RevokeToken(ctx, a.Format.Credential(in.Body.Key))
+	select {
+	case <-answer.C:
+	case <-ctx.Done():
+	}
+	return nil, a.failure(ctx, err)
+}
