@@ -328,11 +328,12 @@ func (s *stack) exercise(t testing.TB, path string) {
 		literal[r.Method+" "+r.Path] = true
 	}
 	id := regexp.MustCompile(`^(/api/v1/api-keys/)[^/]+`)
+	user := regexp.MustCompile(`^(/api/v1/users/)[^/]+`)
 	send := func(status int, method, path, body, token string) answer {
 		t.Helper()
 		route, _, _ := strings.Cut(path, "?")
 		if !literal[method+" "+route] {
-			route = id.ReplaceAllString(route, "$1{id}")
+			route = user.ReplaceAllString(id.ReplaceAllString(route, "$1{id}"), "$1{userId}")
 		}
 		asked[method+" "+route] = true
 		a := s.send(t, method, path, body, "X-API-Key: "+token)
@@ -363,6 +364,11 @@ func (s *stack) exercise(t testing.TB, path string) {
 	send(200, "GET", keys+"/"+owner+"/usage", "", s.root)
 	send(200, "GET", "/api/v1/usage", "", s.root)
 	send(200, "POST", keys+"/"+owner+"/explain", `{"method":"GET","path":"/x"}`, s.root)
+	send(200, "POST", keys+"/lookup", `{"key":"`+ownerToken+`"}`, s.root)
+	rotating, rotatingToken := create(201, s.root, `{"userId":"u9"}`)
+	send(200, "POST", keys+"/"+rotating+"/rotate", `{"gracePeriod":60}`, s.root)
+	send(202, "POST", keys+"/revoke-by-token", `{"key":"`+rotatingToken+`"}`, "")
+	send(200, "POST", "/api/v1/users/u9/revoke-keys", "", s.root)
 	send(200, "GET", keys+"?userId=u1&status=active", "", s.root)
 	send(200, "GET", keys+"/"+owner, "", s.root)
 	send(404, "GET", keys+"/0000000000000000", "", s.root)
