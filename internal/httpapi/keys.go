@@ -163,6 +163,10 @@ func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
 	if in.Body.empty() {
 		return nil, newError(http.StatusBadRequest, "", "The body must have at least one field")
 	}
+	// What is wrong with it whatever the key is comes before what is wrong with the key.
+	if _, err := in.Body.change(&apikey.Key{}, a.Now()); err != nil {
+		return nil, a.failure(ctx, err)
+	}
 	r, err := a.Registry.Update(ctx, caller, in.ID, func(k *apikey.Key) (apikey.Change, error) { return in.Body.change(k, a.Now()) })
 	return a.one(ctx, r, err)
 }

@@ -203,6 +203,7 @@ func TestAChangeIsMadeOfTheRevisionItIsMeantFor(t *testing.T) {
 		s.send(mine, c.method, c.path, "", `If-Match: "7"`).isError(t, c.method+" "+c.path, 412, "")
 	}
 	s.send(mine, "PATCH", keys+"/0000000000000000", `{"name":"x"}`, `If-Match: "7"`).isError(t, "no key", 404, "id")
+	s.send(mine, "PATCH", path, `{"rateLimit":{"window":null}}`, `If-Match: "7"`).isError(t, "a wrong change of it", 400, "rateLimit.window")
 	for i, c := range []struct {
 		method, path string
 		status       int
