@@ -20,7 +20,7 @@ func keysCommand() *cobra.Command {
 	return group("keys", "Manage API keys", []*cobra.Command{
 		createCommand(), listCommand(), getCommand(), updateCommand(),
 		switchCommand("enable", "Let a key be used again", true), switchCommand("disable", "Keep a key from being used", false),
-		revokeCommand(), deleteCommand(),
+		rotateCommand(), revokeCommand(), deleteCommand(),
 	})
 }
 
@@ -55,19 +55,7 @@ that as your own key has.` + apiHelp,
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), answer)
-			}
-			var made struct {
-				httpapi.Record
-				Key string `json:"key"`
-			}
-			if err := json.Unmarshal(answer, &made); err != nil {
-				return fmt.Errorf("read the answer: %w", err)
-			}
-			fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
-			fmt.Fprintln(c.OutOrStdout(), made.Key)
-			return nil
+			return printIssued(c, answer, asJSON)
 		},
 	}
 	f.add(c.Flags())
@@ -76,6 +64,27 @@ that as your own key has.` + apiHelp,
 	jsonFlag(c, &asJSON)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
+}
+
+// printIssued prints a key that is shown once: alone, for whoever pipes it on.
+func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+	if asJSON {
+		return printJSON(c.OutOrStdout(), answer)
+	}
+	var made struct {
+		httpapi.Record
+		Key      string `json:"key"`
+		Previous string `json:"previousKeyValidUntil"`
+	}
+	if err := json.Unmarshal(answer, &made); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if made.Previous != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "The key before it works until %s.\n", made.Previous)
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
+	fmt.Fprintln(c.OutOrStdout(), made.Key)
+	return nil
 }
 
 func listCommand() *cobra.Command {
@@ -184,6 +193,28 @@ func patch(ctx context.Context, id string, body map[string]any) (json.RawMessage
 	return callAPI(ctx, http.MethodPatch, keysPath+"/"+id, nil, body)
 }
 
+func rotateCommand() *cobra.Command {
+	var grace string
+	c := onOne(oneKey{
+		use: "rotate", short: "Give a key a new secret and print it, alone, on standard output",
+		example: "  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 1h | pbcopy\n  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 0 --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			var span time.Duration
+			if grace != "0" {
+				var err error
+				if span, err = parseSpan(grace); err != nil {
+					return nil, usageError{fmt.Errorf("--grace: %w", err)}
+				}
+			}
+			body := map[string]any{"gracePeriod": int64(span / time.Second)}
+			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/rotate", nil, body)
+		},
+		print: printIssued,
+	})
+	c.Flags().StringVar(&grace, "grace", "24h", "`SPAN` for which the present one goes on working, up to 30d; 0 ends it at once")
+	return c
+}
+
 func revokeCommand() *cobra.Command {
 	return onOne(oneKey{
 		use: "revoke", short: "End a key for good; its record stays", final: "Revoke",
@@ -209,6 +240,7 @@ type oneKey struct {
 	use, short, example string
 	final               string // what it asks about, where it cannot be undone
 	do                  func(c *cobra.Command, id string) (json.RawMessage, error)
+	print               func(c *cobra.Command, answer json.RawMessage, asJSON bool) error // nil: as a record
 }
 
 func onOne(o oneKey) *cobra.Command {
@@ -235,6 +267,9 @@ func onOne(o oneKey) *cobra.Command {
 			if len(answer) == 0 {
 				fmt.Fprintln(c.ErrOrStderr(), "Done.")
 				return nil
+			}
+			if o.print != nil {
+				return o.print(c, answer, asJSON)
 			}
 			return printAnswer(c.OutOrStdout(), answer, asJSON)
 		},
