@@ -15,58 +15,60 @@ import (
 type rule struct {
 	name   string
 	code   Code
-	passes func(*question) bool
-	detail func(*question) string
+	passes func(question) bool
+	detail func(question) string
 }
 
-// question is what the policy is asked.
+// question is what the policy is asked. It is handed around by value, which takes
+// no memory.
 type question struct {
-	gate    *Gate
-	key     *Key
-	request *Request
-	now     time.Time
+	gate   *Gate
+	key    *Key
+	scope  string
+	source netip.Addr
+	now    time.Time
 }
 
 // policy is in the order in which it is published: what is wrong with the key
 // comes before what is wrong with the request. Limits come after it.
 var policy = [...]rule{
 	{"revoked", CodeRevoked,
-		func(q *question) bool { return q.key.RevokedAt.IsZero() },
-		func(q *question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") }},
+		func(q question) bool { return q.key.RevokedAt.IsZero() },
+		func(q question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") }},
 	{"enabled", CodeDisabled,
-		func(q *question) bool { return q.key.Enabled },
-		func(q *question) string { return fmt.Sprint("enabled is ", q.key.Enabled) }},
+		func(q question) bool { return q.key.Enabled },
+		func(q question) string { return fmt.Sprint("enabled is ", q.key.Enabled) }},
 	{"notBefore", CodeInactive,
-		func(q *question) bool { return !q.now.Before(q.key.NotBefore) },
-		func(q *question) string { return at("active from ", q.key.NotBefore, "active from the start") }},
+		func(q question) bool { return !q.now.Before(q.key.NotBefore) },
+		func(q question) string { return at("active from ", q.key.NotBefore, "active from the start") }},
 	{"expiresAt", CodeExpired,
-		func(q *question) bool { return q.key.ExpiresAt.IsZero() || q.now.Before(q.key.ExpiresAt) },
-		func(q *question) string { return at("expires at ", q.key.ExpiresAt, "never expires") }},
+		func(q question) bool { return q.key.ExpiresAt.IsZero() || q.now.Before(q.key.ExpiresAt) },
+		func(q question) string { return at("expires at ", q.key.ExpiresAt, "never expires") }},
 	{"environment", CodeWrongEnvironment,
-		func(q *question) bool {
+		func(q question) bool {
 			return q.key.Environment == "" || slices.Contains(q.gate.options.Environments, q.key.Environment)
 		},
-		func(q *question) string {
+		func(q question) string {
 			return fmt.Sprintf("a %s key; accepted are %v", q.key.Environment, q.gate.options.Environments)
 		}},
 	{"address", CodeAddressNotAllowed,
-		func(q *question) bool { return q.key.allows(q.request.Source) },
-		func(q *question) string { return fromWhere(q.request.Source, q.key.AllowedCIDRs) }},
+		func(q question) bool { return q.key.allows(q.source) },
+		func(q question) string { return fromWhere(q.source, q.key.AllowedCIDRs) }},
 	{"scope", CodeInsufficientScope,
-		func(q *question) bool { return q.request.Scope == "" || q.key.Scopes.Allow(q.request.Scope) },
-		func(q *question) string {
-			if q.request.Scope == "" {
+		func(q question) bool { return q.scope == "" || q.key.Scopes.Allow(q.scope) },
+		func(q question) string {
+			if q.scope == "" {
 				return "no scope is asked for"
 			}
-			return fmt.Sprintf("asked for is %s; the key has %q", q.request.Scope, strings.Join(q.key.Scopes, " "))
+			return fmt.Sprintf("asked for is %s; the key has %q", q.scope, strings.Join(q.key.Scopes, " "))
 		}},
 }
 
 // judge is what every request goes through.
 func (g *Gate) judge(k *Key, r Request) Code {
-	q := question{g, k, &r, g.now(r.Time).Wall}
+	q := question{g, k, r.Scope, r.Source, g.now(r.Time).Wall}
 	for i := range policy {
-		if !policy[i].passes(&q) {
+		if !policy[i].passes(q) {
 			return policy[i].code
 		}
 	}
@@ -88,7 +90,7 @@ func (g *Gate) Explain(record Record, r Request) (Code, []Step, error) {
 	if !k.Unlimited && r.Cost > k.Limit.Requests {
 		return "", nil, tooCostly(k)
 	}
-	q := question{g, k, &r, r.Time}
+	q := question{g, k, r.Scope, r.Source, r.Time}
 	if q.now.IsZero() {
 		q.now = g.now(time.Time{}).Wall
 	}
@@ -101,7 +103,7 @@ func (g *Gate) Explain(record Record, r Request) (Code, []Step, error) {
 		steps = append(steps, Step{name, pass, detail})
 	}
 	for _, p := range policy {
-		add(p.name, p.code, p.passes(&q), p.detail(&q))
+		add(p.name, p.code, p.passes(q), p.detail(q))
 	}
 	if k.Unlimited {
 		add("rateLimit", CodeRateLimited, true, "unlimited")

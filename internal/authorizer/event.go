@@ -116,15 +116,16 @@ func (e *event) management() bool {
 // route reads arn:aws:execute-api:region:account:api/stage/METHOD/path.
 // One that cannot be read has no path, which no rule is for.
 func (e *event) route() (method, path string) {
-	parts := strings.SplitN(e.MethodArn, "/", 4)
-	if len(parts) < 3 {
+	_, rest, _ := strings.Cut(e.MethodArn, "/")
+	_, rest, ok := strings.Cut(rest, "/")
+	if !ok {
 		return "", ""
 	}
-	path = "/"
-	if len(parts) == 4 {
-		path += parts[3]
+	slash := strings.IndexByte(rest, '/')
+	if slash < 0 {
+		return rest, "/"
 	}
-	return parts[2], path
+	return rest[:slash], rest[slash:]
 }
 
 // managesKeys reports whether the request is for one of our own routes, but for

@@ -103,16 +103,13 @@ func (rs Rules) Scope(method, path string) (string, error) {
 	if len(rs) == 0 {
 		return "", nil
 	}
-	if ambiguous(path) {
-		return "", ErrNoRule
-	}
 	var best *rule
 	for i := range rs {
 		if r := &rs[i]; r.matches(method, path) && (best == nil || r.beats(best)) {
 			best = r
 		}
 	}
-	if best == nil {
+	if best == nil || ambiguous(path) {
 		return "", ErrNoRule
 	}
 	return best.scope, nil
@@ -120,7 +117,7 @@ func (rs Rules) Scope(method, path string) (string, error) {
 
 // Cover reports whether there is a rule for a route.
 func (rs Rules) Cover(method, path string) bool {
-	return len(rs) > 0 && !ambiguous(path) && slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, path) })
+	return slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, path) }) && !ambiguous(path)
 }
 
 func (r *rule) matches(method, path string) bool {
