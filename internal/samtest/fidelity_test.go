@@ -98,6 +98,10 @@ var requests = []struct {
 	{"a list with an empty parameter", "GET /api/v1/api-keys?limit=", "", []string{"X-API-Key: $reader"}, 400, 400, ""},
 	{"a list of nobody", "GET /api/v1/api-keys?userId=%C3%BC%20%26%2B", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"change", "PATCH /api/v1/api-keys/$doomedID", `{"description":"größer"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"change what has changed", "PATCH /api/v1/api-keys/$doomedID", `{"description":"late"}`, []string{"X-API-Key: $admin", `If-Match: "7"`}, 412, 412, ""},
+	{"rotate", "POST /api/v1/api-keys/$doomedID/rotate", `{"gracePeriod":60}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"create, and say that it may be asked again", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
+	{"and ask again", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
 	{"change nothing", "PATCH /api/v1/api-keys/$doomedID", `{}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
 	{"revoke", "POST /api/v1/api-keys/$doomedID/revoke", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"delete", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 204, 204, ""},
@@ -176,7 +180,7 @@ type seen struct {
 // compared are the headers that a client may build on. The others are the
 // server's own, and SAM adds those of a preflight to every answer.
 var compared = []string{
-	"Content-Type", "Cache-Control", "Location", "Allow", "Retry-After", "WWW-Authenticate", "X-Content-Type-Options",
+	"Content-Type", "Cache-Control", "Location", "Etag", "Allow", "Retry-After", "WWW-Authenticate", "X-Content-Type-Options",
 	"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
 }
 

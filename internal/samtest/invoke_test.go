@@ -35,6 +35,7 @@ var sent = map[string]struct {
 }
 
 func TestEachEventHasItsAnswer(t *testing.T) {
+	t.Parallel()
 	stack := given(t, "LOCAL_STACK")
 	files, err := filepath.Glob(filepath.Join(module, "events", "*.json"))
 	if err != nil || len(files) < len(sent) {
@@ -126,7 +127,7 @@ var kinds = []struct {
 	{[]string{"key"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{54}$`), "<token>"},
 	{[]string{"publicKey"}, regexp.MustCompile(`^pk_live_[0-9A-Za-z]{16}$`), "<public key>"},
 	{[]string{"keyPrefix"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{4}$`), "<prefix>"},
-	{[]string{"createdAt", "expiresAt", "revokedAt", "lastUsedAt"}, regexp.MustCompile(`^20\d\d-[-0-9T:.]+Z$`), "<time>"},
+	{[]string{"createdAt", "expiresAt", "revokedAt", "lastUsedAt", "previousKeyValidUntil"}, regexp.MustCompile(`^20\d\d-[-0-9T:.]+Z$`), "<time>"},
 	{[]string{"reset", "X-Ratelimit-Reset"}, regexp.MustCompile(`^\d{10}$`), "<time>"},
 	{[]string{"retryAfter"}, regexp.MustCompile(`^\d+$`), "<seconds>"},
 	{[]string{"message", "error"}, regexp.MustCompile(`\d+ seconds`), "<seconds>"},

@@ -16,6 +16,7 @@ import (
 // What a deployment can be without: every request is told that it could not be
 // decided, and the log why. Nothing is let through, and no function ends.
 func TestWhatIsMissingMakesEveryRequestUnavailable(t *testing.T) {
+	t.Parallel()
 	for name, missing := range map[string]struct {
 		variables map[string]string
 		says      string
@@ -65,6 +66,7 @@ func TestWhatIsMissingMakesEveryRequestUnavailable(t *testing.T) {
 }
 
 func TestAWrongVariableIsNamedAndNothingStarts(t *testing.T) {
+	t.Parallel()
 	events := map[string]string{"AuthorizerFunction": "authorizer-allow", "ValidateFunction": "keys-validate", "KeysFunction": "health"}
 	for _, wrong := range []environment{
 		{"AuthorizerFunction": {"FRESHNESS": "soon"}, "ValidateFunction": {"ACCEPT_ENVIRONMENTS": "prod"}, "KeysFunction": {"MAX_KEYS_PER_USER": "none"}},
