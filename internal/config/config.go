@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -96,8 +97,8 @@ type Config struct {
 // os.Environ but in tests and in the local stack.
 func Load(variables map[string]string) (Config, error) {
 	var c Config
-	if err := env.ParseWithOptions(&c, env.Options{Environment: variables}); err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", named(err))
+	if err := Read(&c, variables); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
@@ -108,19 +109,23 @@ func Load(variables map[string]string) (Config, error) {
 // nameLetters are those of a table's name or ARN.
 const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-:/"
 
-// named says which variable cannot be read: the library names the field, and
-// quotes the value, which may be a secret.
-func named(err error) error {
+// Read fills the struct that into points to from variables, by its tags. An error
+// says which variable cannot be read: the library names the field, and quotes the
+// value, which may be a secret.
+func Read(into any, variables map[string]string) error {
+	err := env.ParseWithOptions(into, env.Options{Environment: variables})
 	var parse env.ParseError
 	if !errors.As(err, &parse) {
 		return err
 	}
-	field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+	field, _ := reflect.TypeOf(into).Elem().FieldByName(parse.Name)
 	variable, _, _ := strings.Cut(field.Tag.Get("env"), ",")
 	kind := "a whole number"
 	switch {
 	case parse.Type == reflect.TypeFor[Duration]():
 		kind = "seconds or a duration such as 500ms"
+	case parse.Type == reflect.TypeFor[slog.Level]():
+		kind = "DEBUG, INFO, WARN or ERROR"
 	case parse.Type.Kind() == reflect.Bool:
 		kind = "true or false"
 	}

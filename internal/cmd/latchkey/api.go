@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/caarlos0/env/v11"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -34,7 +33,7 @@ const keysPath = "/api/v1/api-keys"
 // callAPI makes one request of the API.
 func callAPI(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
 	var a apiConfig
-	if err := env.ParseWithOptions(&a, env.Options{Environment: config.Process()}); err != nil {
+	if err := config.Read(&a, config.Process()); err != nil {
 		return nil, usageError{err}
 	}
 	c, err := client.New(a.URL, string(a.Key))

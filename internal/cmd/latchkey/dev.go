@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caarlos0/env/v11"
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/apikey"
@@ -68,7 +67,7 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var d devConfig
-			if err := env.ParseWithOptions(&d, env.Options{Environment: config.Process()}); err != nil {
+			if err := config.Read(&d, config.Process()); err != nil {
 				return usageError{err}
 			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
