@@ -1,0 +1,283 @@
+package audit_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"latchkey/internal/audit"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+const day = 24 * time.Hour
+
+// trail is what is kept of a subject.
+type trail struct {
+	subject audit.Subject
+	entries []audit.Sealed
+	now     time.Time
+}
+
+// write appends an entry a day after the one before it, to be kept for so long.
+func (r *trail) write(t *testing.T, n audit.Notary, keep time.Duration, edit func(*audit.Entry)) {
+	t.Helper()
+	place := audit.Place{Life: r.subject.Life, Seq: r.subject.Seq + 1}
+	if place.Life.IsZero() {
+		place = audit.Place{Life: r.now}
+	}
+	e := audit.Entry{Subject: "k", Owner: "u", At: r.now, Action: "update"}
+	if edit != nil {
+		edit(&e)
+	}
+	s, head, err := n.Append(r.subject.Head, place, e, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.entries = append(r.entries, s)
+	r.subject = audit.Subject{ID: "k", Place: place, Head: head}
+	if e.Last {
+		r.subject = audit.Subject{ID: "k"}
+	}
+	r.now = r.now.Add(day)
+}
+
+// gone takes the subject away.
+func (r *trail) gone() { r.subject = audit.Subject{ID: "k"} }
+
+// without is a trail that lacks some of its entries.
+func (r *trail) without(places ...int) {
+	for _, i := range slices.Backward(places) {
+		r.entries = slices.Delete(r.entries, i, i+1)
+	}
+}
+
+func notary(key byte) audit.Notary { return audit.NewNotary([]byte(strings.Repeat(string(key), 32))) }
+
+func TestWhatWasDoneToATrailShows(t *testing.T) {
+	n := notary('k')
+	swap := func(text, old, new string) string {
+		if !strings.Contains(text, old) {
+			t.Errorf("%s is not in %s", old, text)
+		}
+		return strings.Replace(text, old, new, 1)
+	}
+	// before is a copy of the trail when it had so many entries.
+	before := func(count int) audit.Subject {
+		r := trail{now: noon}
+		for range count {
+			r.write(t, n, 365*day, nil)
+		}
+		return r.subject
+	}
+	for name, c := range map[string]struct {
+		do   func(*trail)
+		want string // "": nothing shows
+	}{
+		"nothing":                      {func(*trail) {}, ""},
+		"the first is removed":         {func(r *trail) { r.without(0) }, "#000000000 is missing"},
+		"one between is removed":       {func(r *trail) { r.without(2) }, "#000000002 is missing"},
+		"the last is removed":          {func(r *trail) { r.without(4) }, "#000000004 is missing"},
+		"all but the last are removed": {func(r *trail) { r.without(0, 1, 2, 3) }, "#000000003 is missing"},
+		"all are removed":              {func(r *trail) { r.entries = nil }, "#000000004 is missing"},
+		"a text is altered":            {func(r *trail) { r.entries[1].Text = swap(r.entries[1].Text, "update", "create") }, "#000000001 was altered"},
+		"a sum is altered":             {func(r *trail) { r.entries[1].Sum = r.entries[2].Sum }, "#000000001 was altered"},
+		"a sum is removed":             {func(r *trail) { r.entries[1].Sum = nil }, "#000000001 was altered"},
+		"two change places": {func(r *trail) {
+			a, b := &r.entries[1], &r.entries[2]
+			a.Place, b.Place = b.Place, a.Place
+			*a, *b = *b, *a
+		}, "#000000001 is not in its place"},
+		"one is copied to the end": {func(r *trail) { e := r.entries[1]; e.Seq = 5; r.entries = append(r.entries, e) }, "#000000005 is not in its place"},
+		"one is copied from another subject": {func(r *trail) {
+			e, _, _ := n.Append(audit.Head{}, r.entries[0].Place, audit.Entry{Subject: "l", Owner: "u", At: noon}, day)
+			e.Subject = "k"
+			r.entries[0] = e
+		}, "#000000000 is not in its place"},
+		"one is forged by another's key":       {func(r *trail) { forge(t, r) }, "#000000005 was altered"},
+		"its owner is altered":                 {func(r *trail) { r.entries[1].Owner = "v" }, "#000000001 was altered beside its text"},
+		"its time is altered":                  {func(r *trail) { r.entries[1].At = noon }, "#000000001 was altered beside its text"},
+		"it is to be forgotten earlier":        {func(r *trail) { r.entries[1].Until = noon }, "#000000001 was altered beside its text"},
+		"the end is cut off, the head too":     {func(r *trail) { r.without(4); r.subject.Head = audit.Head{} }, "#000000004 is not there"},
+		"the end is cut off, the head is made": {func(r *trail) { r.without(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 }, "#000000003 is not the one"},
+		"the end is cut off, the head is late": {func(r *trail) { r.without(4); r.subject.Head.Until = noon }, "#000000004 is not the one"},
+		"the subject is removed":               {func(r *trail) { r.gone() }, "#000000004 is the last one there"},
+		"the subject and the end are removed":  {func(r *trail) { r.without(3, 4); r.gone() }, "#000000002 is the last one there"},
+		"the subject is put back alone":        {func(r *trail) { r.subject = before(3) }, "#000000004 comes after"},
+		"the head is removed, and written on":  {func(r *trail) { r.subject.Head = audit.Head{}; r.write(t, n, 365*day, nil); r.without(0, 1, 2, 3, 4) }, "#000000005 was written when its subject had no trail"},
+		// What cannot be seen, as the documentation says.
+		"everything is put back":       {func(r *trail) { r.without(3, 4); r.subject = before(3) }, ""},
+		"everything there was is gone": {func(r *trail) { r.entries = nil; r.gone() }, ""},
+	} {
+		r := trail{now: noon}
+		for range 5 {
+			r.write(t, n, 365*day, nil)
+		}
+		c.do(&r)
+		got := ""
+		if err := n.Check(r.subject, r.entries, r.now); err != nil {
+			var b *audit.Break
+			if !errors.As(err, &b) {
+				t.Errorf("%s: %v", name, err)
+			}
+			got = err.Error()
+		}
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// forge appends an entry under a key that is not the deployment's.
+func forge(t *testing.T, r *trail) {
+	subject := r.subject
+	r.write(t, notary('x'), 365*day, nil)
+	r.subject = subject
+}
+
+// Entries are kept for 3 days and written one a day: the sixth day sees the last
+// three, and DynamoDB may have removed any of those before.
+func TestWhatIsForgottenWasNotRemoved(t *testing.T) {
+	n := notary('k')
+	for missing := range 1 << 6 {
+		r := trail{now: noon}
+		for range 6 {
+			r.write(t, n, 3*day, nil)
+		}
+		r.now = r.now.Add(-day) // that of the last
+		want := ""
+		for i := range 6 {
+			if bit := 5 - i; missing>>bit&1 == 1 {
+				r.entries = slices.Delete(r.entries, bit, bit+1)
+				if bit >= 3 {
+					want = fmt.Sprintf("#00000000%d is missing", bit)
+				}
+			}
+		}
+		err := n.Check(r.subject, r.entries, r.now)
+		if want == "" && err != nil || want != "" && err == nil {
+			t.Errorf("without %06b: %v, want %q", missing, err, want)
+		}
+		// At last all are forgotten, and the subject is there yet.
+		if err := n.Check(r.subject, nil, r.now.Add(3*day)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// When less is kept than before, what was written before that goes first all the
+// same: else nobody could tell whether it may be missing.
+func TestWhatIsOlderIsNeverKeptLonger(t *testing.T) {
+	n := notary('k')
+	r := trail{now: noon}
+	r.write(t, n, 100*day, nil)
+	r.write(t, n, day, nil)
+	if !r.entries[1].Until.Equal(noon.Add(100 * day)) {
+		t.Errorf("kept until %s", r.entries[1].Until)
+	}
+	r.without(0)
+	if err := n.Check(r.subject, r.entries, noon.Add(99*day)); err == nil {
+		t.Error("the first may be missing")
+	}
+}
+
+// Two that were written after the same one, as after the table was put back, do not
+// make one trail.
+func TestATrailHasOneHistory(t *testing.T) {
+	n := notary('k')
+	one := trail{now: noon}
+	for range 3 {
+		one.write(t, n, 365*day, nil)
+	}
+	other := trail{subject: one.subject, entries: slices.Clone(one.entries), now: one.now.Add(time.Hour)}
+	for range 2 {
+		one.write(t, n, 365*day, nil)
+		other.write(t, n, 365*day, nil)
+	}
+	for _, c := range []struct {
+		from int
+		want string
+	}{{3, ""}, {4, "#000000004 does not follow"}, {5, "#000000004 is not the one"}} {
+		mixed := append(slices.Clone(one.entries[:c.from]), other.entries[c.from:]...)
+		if err := n.Check(other.subject, mixed, other.now); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("from %d on the other: %v, want %q", c.from, err, c.want)
+		}
+	}
+}
+
+// A head whose entry is forgotten is no use for another subject, nor for another
+// life of its own.
+func TestAHeadIsThatOfOneLife(t *testing.T) {
+	n := notary('k')
+	first := trail{now: noon}
+	first.write(t, n, day, nil)
+	second := trail{now: noon.Add(30 * day)}
+	second.write(t, n, 365*day, nil)
+	foreign := trail{now: second.subject.Life}
+	foreign.write(t, n, day, func(e *audit.Entry) { e.Subject = "l" })
+	for name, head := range map[string]audit.Head{"an earlier life's": first.subject.Head, "another subject's": foreign.subject.Head} {
+		second.subject.Head = head
+		if err := n.Check(second.subject, nil, noon.Add(60*day)); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func TestALifeEndsWithWhatSaysSo(t *testing.T) {
+	n := notary('k')
+	last := func(e *audit.Entry) { e.Last = true }
+	ends := func(e *audit.Entry) { e.Forgotten = e.At.Add(10 * day) }
+	for name, c := range map[string]struct {
+		end   func(*audit.Entry)
+		later time.Duration
+		do    func(*trail)
+		whole bool
+	}{
+		"deleted":                      {last, 0, func(*trail) {}, true},
+		"deleted, and the end removed": {last, 0, func(r *trail) { r.without(2) }, false},
+		"deleted, and put back": {last, 0, func(r *trail) {
+			w := trail{now: noon}
+			w.write(t, n, 365*day, nil)
+			w.write(t, n, 365*day, nil)
+			r.subject = w.subject
+		}, false},
+		"ended, and removed":                     {ends, 0, func(r *trail) { r.gone() }, false},
+		"ended, and forgotten":                   {ends, 10 * day, func(r *trail) { r.gone() }, true},
+		"never ended, and gone":                  {nil, 10 * day, func(r *trail) { r.gone() }, false},
+		"never ended, and all that is forgotten": {nil, 365 * day, func(r *trail) { r.gone() }, true},
+		"deleted, and begun again":               {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.write(t, n, 365*day, nil) }, true},
+		"removed, and begun again":               {nil, 0, func(r *trail) { r.gone(); r.write(t, n, 365*day, nil) }, false},
+		"deleted, begun again, that removed":     {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.gone() }, false},
+	} {
+		r := trail{now: noon}
+		r.write(t, n, 365*day, nil)
+		r.write(t, n, 365*day, nil)
+		r.write(t, n, 365*day, c.end)
+		c.do(&r)
+		if err := n.Check(r.subject, r.entries, r.now.Add(c.later)); (err == nil) != c.whole {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAPlaceReadsAsItIsWritten(t *testing.T) {
+	for _, p := range []audit.Place{{Life: noon}, {Life: noon.Add(time.Millisecond), Seq: 1}, {Life: noon, Seq: 999_999_999}} {
+		if got, err := audit.ParsePlace(p.String()); err != nil || got != p {
+			t.Errorf("%s: %v, %v", p, got, err)
+		}
+	}
+	for _, text := range []string{"", "#", "x#000000001", "2026-11-24T12:00:00.000Z", "2026-11-24T12:00:00.000Z#1", "2026-11-24T12:00:00.000Z#-00000001", "2026-11-24T12:00:00.000Z#000000001#"} {
+		if p, err := audit.ParsePlace(text); err == nil {
+			t.Errorf("%q is %s", text, p)
+		}
+	}
+}
+
+func TestANotaryKeepsItsKeyToItself(t *testing.T) {
+	if text := fmt.Sprintf("%v %+v %#v", notary('k'), notary('k'), notary('k')); strings.Contains(text, "kk") || strings.Contains(text, "107 107") {
+		t.Error("it prints its key")
+	}
+}
