@@ -3,6 +3,7 @@ package apikey
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 	if err != nil {
 		return Record{}, err
 	}
-	return r.change(ctx, caller, id, func(from *Key) (*Key, error) {
+	return r.change(ctx, caller, ActionUpdate, id, func(from *Key) (*Key, error) {
 		if !from.RevokedAt.IsZero() {
 			return nil, ErrEnded
 		}
@@ -44,7 +45,7 @@ func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (Record
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
 	}
-	return r.change(ctx, caller, id, r.revoked)
+	return r.change(ctx, caller, ActionRevoke, id, r.revoked)
 }
 
 // revoked is k, ended for good; nil if it is already.
@@ -73,7 +74,7 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 		if err := caller.means(record.Key); err != nil {
 			return err
 		}
-		err = r.write(ctx, Write{From: record.Key})
+		err = r.write(ctx, Write{From: record.Key, Action: ActionDelete, By: caller.origin()})
 		if !errors.Is(err, ErrConflict) || try == rewrites {
 			return err
 		}
@@ -85,14 +86,14 @@ const rewrites = 10
 
 // change replaces a key of the caller's by what edit makes of it, until nobody
 // else has changed it in between. edit returns nil where there is nothing to do.
-func (r *Registry) change(ctx context.Context, caller Caller, id string, edit func(*Key) (*Key, error)) (Record, error) {
+func (r *Registry) change(ctx context.Context, caller Caller, action, id string, edit func(*Key) (*Key, error)) (Record, error) {
 	find := func() (Record, error) { return r.find(ctx, caller, id) }
 	return r.replace(ctx, find, func(from *Key) (Write, error) {
 		if err := caller.means(from); err != nil {
 			return Write{}, err
 		}
 		to, err := edit(from)
-		return Write{From: from, To: to}, err
+		return Write{From: from, To: to, Action: action, By: caller.origin()}, err
 	})
 }
 
@@ -119,12 +120,20 @@ func (r *Registry) replace(ctx context.Context, find func() (Record, error), edi
 	}
 }
 
-// write is where every change of a key passes. What it was rid of long ago goes
-// with the next change.
+// write is where every change of a key passes, and gets its entry in the trail.
+// What the key was rid of long ago goes with the next change.
 func (r *Registry) write(ctx context.Context, changes ...Write) error {
-	for _, w := range changes {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return fmt.Errorf("load the secret: %w", err)
+	}
+	for i := range changes {
+		w := &changes[i]
 		if w.From != nil && w.To != nil {
 			w.To.Secrets = tidy(w.To.Secrets, r.now())
+		}
+		if err := r.seal(hasher.notary(), w); err != nil {
+			return err
 		}
 	}
 	return r.Store.Write(ctx, changes...)
@@ -180,7 +189,7 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor
 		_, err := r.replace(ctx, find, func(from *Key) (Write, error) {
 			to, err := r.revoked(from)
 			found = to != nil
-			return Write{From: from, To: to}, err
+			return Write{From: from, To: to, Action: ActionRevoke, By: caller.origin()}, err
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) { // deleted meanwhile
 			return 0, "", err

@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"sync"
 	"time"
+
+	"latchkey/internal/audit"
 )
 
 // Secret is one hash that opens a key. The token itself is never stored.
@@ -49,6 +51,7 @@ type Hasher struct{ h func() *hasherKeys } // a func for the same reason as a To
 
 type hasherKeys struct {
 	index   []byte
+	trail   audit.Notary
 	peppers []pepper // newest first
 }
 
@@ -78,7 +81,11 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 	if err != nil {
 		return Hasher{}, fmt.Errorf("derive the pepper: %w", err)
 	}
-	h := &hasherKeys{index: index}
+	trail, err := hkdf.Key(sha256.New, []byte(master), nil, "latchkey audit", sha256.Size)
+	if err != nil {
+		return Hasher{}, fmt.Errorf("derive the key of trails: %w", err)
+	}
+	h := &hasherKeys{index: index, trail: audit.NewNotary(trail)}
 	for _, p := range peppers {
 		if len(p) < 16 {
 			return Hasher{}, errors.New("each pepper in the secret must have at least 16 characters")
@@ -173,6 +180,9 @@ func (h Hasher) index(data []byte) []byte {
 	mac.Write(data)
 	return mac.Sum(nil)
 }
+
+// notary writes and checks trails. Its key stays when peppers come and go.
+func (h Hasher) notary() audit.Notary { return h.h().trail }
 
 const redactedHasher = "[redacted keys]"
 

@@ -76,7 +76,7 @@ func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResu
 	if len(together) > 1 {
 		fresh := make([]Write, len(together))
 		for n, i := range together {
-			fresh[n].To = keys[i]
+			fresh[n] = Write{To: keys[i], Action: ActionImport, By: CommandLine("import")}
 		}
 		err = r.write(ctx, fresh...)
 	}
@@ -150,7 +150,7 @@ func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
 		record, err := r.Store.Find(ctx, k.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			err = r.write(ctx, Write{To: k})
+			err = r.write(ctx, Write{To: k, Action: ActionImport, By: CommandLine("import")})
 		case err == nil:
 			did, err = r.addToken(ctx, record.Key, k)
 		}
@@ -193,5 +193,5 @@ func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error)
 	case len(to.Secrets) > MaxTokens:
 		return "", invalid("key", "is one too many: a key has at most %d tokens", MaxTokens)
 	}
-	return ImportAdded, r.write(ctx, Write{From: from, To: &to})
+	return ImportAdded, r.write(ctx, Write{From: from, To: &to, Action: ActionImport, By: CommandLine("import")})
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
 )
 
@@ -37,6 +38,8 @@ type Key struct {
 	// Rev counts changes: a stored key is only replaced by one that was made
 	// from the revision it replaces.
 	Rev int64
+	// Trail is where the trail of what was done to the key ends.
+	Trail audit.Head
 }
 
 // DefaultLimit returns the limit of a key that was given none of its own.
@@ -70,6 +73,22 @@ func (k *Key) Status(now time.Time) Status {
 }
 
 func (k *Key) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
+
+// Retention is how long a key that has ended can still be looked at.
+const Retention = 90 * 24 * time.Hour
+
+// Forgotten is when a key that stopped, or will stop, for good is there no more;
+// zero: never.
+func (k *Key) Forgotten() time.Time {
+	end := k.RevokedAt
+	if end.IsZero() || !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(end) {
+		end = k.ExpiresAt
+	}
+	if end.IsZero() {
+		return time.Time{}
+	}
+	return end.Add(Retention).Truncate(time.Second)
+}
 
 // Aliases are the names under which the key's foreign tokens find it.
 func (k *Key) Aliases() (all []string) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"latchkey/internal/audit"
 )
 
 // Lookup finds the key that a token belongs to, also one that is over. ErrNotFound:
@@ -23,26 +25,29 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c Credential) (Rec
 // is proof enough. One that was replaced, and is only in its grace, ends alone: the
 // key goes on with the new one. It changes nothing, and says nothing, for what is
 // not the token of a key in the table.
-func (r *Registry) RevokeToken(ctx context.Context, c Credential) error {
+func (r *Registry) RevokeToken(ctx context.Context, by Origin, c Credential) error {
 	if c.code != "" {
 		return nil
 	}
+	var err error
 	opened := -1
 	find := func() (record Record, err error) {
 		record, opened, err = r.byToken(ctx, c)
 		return record, err
 	}
-	_, err := r.replace(ctx, find, func(from *Key) (Write, error) {
+	_, err = r.replace(ctx, find, func(from *Key) (Write, error) {
 		now := r.now()
 		secret := from.Secrets[opened]
 		if secret.over(now) {
 			return Write{}, nil
 		}
-		to, err := r.revoked(from)
-		if to != nil && !secret.NotAfter.IsZero() {
-			to = from.without(opened, now)
+		by.Actor = audit.Actor{Type: actorToken, ID: from.ID}
+		w := Write{From: from, Action: ActionRevoke, By: by}
+		w.To, err = r.revoked(from)
+		if w.To != nil && !secret.NotAfter.IsZero() {
+			w.To, w.Action = from.without(opened, now), ActionRevokeToken
 		}
-		return Write{From: from, To: to}, err
+		return w, err
 	})
 	if errors.Is(err, ErrNotFound) {
 		return nil

@@ -149,7 +149,7 @@ func newBenchBefore(t testing.TB, table *dynamo.Table) *bench {
 	t.Helper()
 	b := &bench{clock: newClock(), table: &spy{Store: table}, meters: table, format: newFormat(t), hasher: newHasher(t, master)}
 	b.registry = &apikey.Registry{
-		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3,
+		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3, TrailKept: 365 * 24 * time.Hour,
 		Pause: func(_ context.Context, d time.Duration) error { b.clock.pass(d); return nil },
 	}
 	return b

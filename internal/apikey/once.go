@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"latchkey/internal/audit"
 )
 
 // Once lets a caller make a request again and be answered as before, since nobody
@@ -116,7 +118,7 @@ func (q *request) seal(i Issued) (*Reply, error) {
 		return nil, nil
 	}
 	k := *i.Key
-	k.Secrets, k.PublicAliases = nil, nil
+	k.Secrets, k.PublicAliases, k.Trail = nil, nil, audit.Head{}
 	plain, err := json.Marshal(reply{Key: k, Token: i.Token.Reveal(), Previous: i.Previous, At: i.At})
 	if err != nil {
 		return nil, fmt.Errorf("encode a reply: %w", err)

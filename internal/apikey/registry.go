@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
 )
 
@@ -23,6 +24,14 @@ type Store interface {
 	// ErrTooManyKeys: the user already has Most live keys. ErrRepeated: there is a
 	// reply of that name, which has not ended.
 	Write(ctx context.Context, changes ...Write) error
+	// Trail returns up to limit entries of a key's trail, newest first: all when limit
+	// is 0, none from lives before since, and from a place on where that is not empty.
+	// next is where the rest begins; empty: there is none. It reads strongly
+	// consistently.
+	Trail(ctx context.Context, id string, since time.Time, from string, limit int) (entries []audit.Sealed, next string, err error)
+	// UserTrail returns those of all of a user's keys, newest first, by
+	// [TrailPosition]. It may miss what was done in the last moments.
+	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
 	// Reply returns what was stored with a Write under a name, or ErrNotFound.
 	Reply(ctx context.Context, name string) (Reply, error)
 	// List returns up to limit of a user's keys, newest first, from after on; it
@@ -50,6 +59,11 @@ type Write struct {
 	To *Key
 	// Most bounds how many live keys the user of a new key may have; 0: no bound.
 	Most int
+	// Action is what is done, and By who does it. Entry, which tells of it, is written
+	// with it; nil: there is none.
+	Action string
+	By     Origin
+	Entry  *audit.Sealed
 	// Reply is stored with it; nil: there is none.
 	Reply *Reply
 }
@@ -95,6 +109,8 @@ type Caller struct {
 	KeyID  string
 	UserID string
 	Scopes Scopes
+	// From says where the request came from; who made it stands above.
+	From Origin
 	// Match holds the revisions of a key for which a change of it is meant; nil: any.
 	Match []int64
 	// Once makes creating and rotating repeatable.
@@ -117,6 +133,8 @@ type Registry struct {
 	Random  io.Reader // fit for secrets
 	Now     func() time.Time
 	MaxKeys int // of one user, unless an admin makes them
+	// TrailKept is how long is kept what was done to keys.
+	TrailKept time.Duration
 	// Static returns the keys that stand in no table; nil: there are none.
 	Static func(context.Context) ([]*Key, error)
 	// Users is the most that users without a key may grant; nil: nothing. Its limit
@@ -173,7 +191,7 @@ func (r *Registry) create(ctx context.Context, caller Caller, userID string, env
 		return Issued{}, err
 	}
 	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
-	w := Write{To: key, Most: most}
+	w := Write{To: key, Most: most, Action: ActionCreate, By: caller.origin()}
 	if w.Reply, err = q.seal(issued); err != nil {
 		return Issued{}, err
 	}
@@ -213,6 +231,12 @@ func (r *Registry) Build(ctx context.Context, token Token, userID string, env En
 		return nil, err
 	}
 	return k, nil
+}
+
+// Install stores a key that [Registry.Build] has made, for one of latchkey's
+// commands.
+func (r *Registry) Install(ctx context.Context, command string, k *Key) error {
+	return r.write(ctx, Write{To: k, Action: ActionCreate, By: CommandLine(command)})
 }
 
 // Find returns one key and what it spent.
@@ -265,6 +289,9 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	}
 	if q.UserID != caller.UserID && !caller.Scopes.Admin() {
 		return Page{}, forbidden("userId", "must be your own")
+	}
+	if err := CheckUserID(q.UserID); err != nil {
+		return Page{}, err
 	}
 	var after Position
 	if q.Cursor != "" {

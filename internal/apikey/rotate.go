@@ -87,7 +87,7 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 		if !to.ExpiresAt.IsZero() && to.ExpiresAt.Before(issued.Previous) {
 			issued.Previous = to.ExpiresAt
 		}
-		w := Write{From: from, To: &to}
+		w := Write{From: from, To: &to, Action: ActionRotate, By: caller.origin()}
 		w.Reply, err = q.seal(issued)
 		return w, err
 	})

@@ -90,6 +90,9 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	if userID != caller.UserID && !caller.Scopes.Admin() {
 		return nil, forbidden("userId", "must be your own")
 	}
+	if err := CheckUserID(userID); err != nil {
+		return nil, err
+	}
 	keys, err := r.Store.List(ctx, userID, Position{}, maxUsageKeys+1)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)

@@ -135,18 +135,9 @@ func (e *event) managesKeys() bool { return e.management() && e.Resource != "/ap
 // source is the caller's address. API Gateway appends the address that connected
 // to X-Forwarded-For; each proxy of our own before it has appended one more.
 func (e *event) source(hops int) netip.Addr {
-	if hops == 0 {
-		address, _ := netip.ParseAddr(e.RequestContext.Identity.SourceIP) // not an address: unknown
-		return address.Unmap().WithZone("")
-	}
 	forwarded := e.MultiValueHeaders.ForwardedFor
 	if len(forwarded) == 0 {
 		forwarded = e.Headers.ForwardedFor
 	}
-	chain := strings.Split(strings.Join(forwarded, ","), ",")
-	if len(chain) <= hops {
-		return netip.Addr{}
-	}
-	address, _ := netip.ParseAddr(strings.TrimSpace(chain[len(chain)-1-hops]))
-	return address.Unmap().WithZone("")
+	return apikey.Source(e.RequestContext.Identity.SourceIP, forwarded, hops)
 }

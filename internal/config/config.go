@@ -44,6 +44,8 @@ type Config struct {
 
 	// UsageDays is for how many days it is remembered what was used on a day.
 	UsageDays int `env:"USAGE_DAYS" envDefault:"400"`
+	// AuditDays is for how many days it is kept what was done to keys.
+	AuditDays int `env:"AUDIT_DAYS" envDefault:"365"`
 
 	// Issuers and Audiences are whose JSON Web Tokens stand for users, and whom the
 	// tokens must be meant for. No issuers: users need keys.
@@ -154,6 +156,8 @@ func (c Config) check() error {
 		return errors.New("FRESHNESS must be between 0 and 1h")
 	case c.UsageDays < 1 || c.UsageDays > 400:
 		return errors.New("USAGE_DAYS must be between 1 and 400")
+	case c.AuditDays < 1 || c.AuditDays > 3653:
+		return errors.New("AUDIT_DAYS must be between 1 and 3653")
 	case c.MaxKeysPerUser < 1:
 		return errors.New("MAX_KEYS_PER_USER must be at least 1")
 	case c.TrustedProxyHops < 0 || c.TrustedProxyHops > 10:

@@ -23,7 +23,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, UserMaxRequests: 60, QueryAPIKey: true,
-		UsageDays: 400, Function: "local", LogLevel: "INFO",
+		UsageDays: 400, AuditDays: 365, Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
 		RateLimitRequests: 60, RateLimitWindow: config.Duration(time.Minute),
@@ -50,6 +50,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL":       {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz"},
 		"USAGE_DAYS":         {"0", "401"},
+		"AUDIT_DAYS":         {"0", "3654", "1.5"},
 		"REQUIRE_AUTH":       {"perhaps"},
 		"UPSTREAM_CACHE_TTL": {"-1", "48h"}, "UPSTREAM_TIMEOUT": {"0", "1h"},
 	} {

@@ -6,6 +6,7 @@
 //	key      key#<id>         key     the record, with hashes and no token
 //	meter    key#<id>         meter   what the key spent
 //	usage    key#<id>         usage#<month>  what was used on each day that is over
+//	entry    key#<id>         audit#<life>#<seq>  one thing that was done to the key
 //	alias    alias#<hmac>     alias   the id of the key behind a foreign token
 //	counter  user#<user>      keys    how many keys a user holds
 //

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
 
@@ -118,7 +119,7 @@ func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 		TableName: &t.name, Key: primaryKey(keyPartition(id), meterSort),
 		UpdateExpression:          aws.String("SET #at = :at, #ttl = :ttl"),
 		ExpressionAttributeNames:  map[string]string{"#at": "at", "#ttl": "ttl"},
-		ExpressionAttributeValues: item{":at": number(at.UnixMilli()), ":ttl": number(at.Add(retention).Unix())},
+		ExpressionAttributeValues: item{":at": number(at.UnixMilli()), ":ttl": number(at.Add(apikey.Retention).Unix())},
 	})
 	if err != nil {
 		return fmt.Errorf("touch key %s: %w", id, err)
@@ -126,41 +127,25 @@ func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
-// Meters reads a hundred at a time, which is as many as DynamoDB takes.
+// Meters reads many at once.
 func (t *Table) Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error) {
+	keys := make([]item, len(ids))
+	for n, id := range ids {
+		keys[n] = primaryKey(keyPartition(id), meterSort)
+	}
+	items, err := t.batch(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("get meters: %w", err)
+	}
 	meters := make(map[string]ratelimit.Meter, len(ids))
-	for some := range slices.Chunk(ids, 100) {
-		var keys []item
-		for _, id := range some {
-			keys = append(keys, primaryKey(keyPartition(id), meterSort))
+	for _, i := range items {
+		pk, _ := i["pk"].(*types.AttributeValueMemberS)
+		if pk == nil {
+			continue
 		}
-		for attempt := 1; ; attempt++ {
-			out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-				t.name: {Keys: keys, ConsistentRead: aws.Bool(true)},
-			}})
-			if err != nil {
-				return nil, fmt.Errorf("get meters: %w", err)
-			}
-			for _, i := range out.Responses[t.name] {
-				pk, _ := i["pk"].(*types.AttributeValueMemberS)
-				if pk == nil {
-					continue
-				}
-				id := strings.TrimPrefix(pk.Value, keyPartition(""))
-				if meters[id], err = decodeMeter(i); err != nil {
-					return nil, fmt.Errorf("key %s: %w", id, err)
-				}
-			}
-			// What a busy table has left out is for us to ask for again.
-			if keys = out.UnprocessedKeys[t.name].Keys; len(keys) == 0 {
-				break
-			}
-			if attempt == collisions {
-				return nil, fmt.Errorf("get meters: %d were left out %d times", len(keys), attempt)
-			}
-			if err := pause(ctx, attempt); err != nil {
-				return nil, fmt.Errorf("get meters: %w", err)
-			}
+		id := strings.TrimPrefix(pk.Value, keyPartition(""))
+		if meters[id], err = decodeMeter(i); err != nil {
+			return nil, fmt.Errorf("key %s: %w", id, err)
 		}
 	}
 	return meters, nil

@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"net/http"
 	"strconv"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // client looks at a table from outside.
 func client(o dynamo.Options) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String(o.Endpoint), Region: "us-east-1",
+		BaseEndpoint: aws.String(o.Endpoint), Region: "us-east-1", HTTPClient: http.DefaultClient,
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
 }

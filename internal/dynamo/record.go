@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
 )
 
@@ -21,9 +22,6 @@ const (
 func keyPartition(id string) string      { return "key#" + id }
 func aliasPartition(alias string) string { return "alias#" + alias }
 func userPartition(user string) string   { return "user#" + user }
-
-// retention is how long a key that has ended can still be looked at.
-const retention = 90 * 24 * time.Hour
 
 // record is a key as it is stored: times in milliseconds, durations and ttl in
 // seconds. What the index projects is listed in template.yaml.
@@ -53,6 +51,7 @@ type record struct {
 	Secrets      []secret          `dynamodbav:"secrets,omitempty"`
 	Public       []string          `dynamodbav:"publicAliases,omitempty"`
 	Rev          int64             `dynamodbav:"rev"`
+	Trail        *head             `dynamodbav:"trail,omitempty"`
 	TTL          int64             `dynamodbav:"ttl,omitempty"`
 }
 
@@ -63,6 +62,13 @@ type secret struct {
 	Alias     string `dynamodbav:"alias,omitempty"`
 	NotAfter  int64  `dynamodbav:"notAfter,omitempty"`
 	Ended     bool   `dynamodbav:"ended,omitempty"`
+}
+
+// head is where a key's trail ends; until is in seconds.
+type head struct {
+	Sum   []byte `dynamodbav:"sum"`
+	Seal  []byte `dynamodbav:"seal"`
+	Until int64  `dynamodbav:"until"`
 }
 
 func encodeKey(k *apikey.Key, rev int64) (item, error) {
@@ -83,8 +89,11 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 	for _, s := range k.Secrets {
 		r.Secrets = append(r.Secrets, encodeSecret(s))
 	}
-	if end := ended(k); !end.IsZero() {
-		r.TTL = end.Add(retention).Unix()
+	if h := k.Trail; len(h.Sum) > 0 {
+		r.Trail = &head{Sum: h.Sum, Seal: h.Seal, Until: h.Until.Unix()}
+	}
+	if gone := k.Forgotten(); !gone.IsZero() {
+		r.TTL = gone.Unix()
 	}
 	encoded, err := attributevalue.MarshalMap(r)
 	if err != nil {
@@ -125,19 +134,14 @@ func decodeKey(i item) (*apikey.Key, error) {
 			Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: moment(s.NotAfter), Ended: s.Ended,
 		})
 	}
+	if h := r.Trail; h != nil {
+		k.Trail = audit.Head{Sum: h.Sum, Seal: h.Seal, Until: time.Unix(h.Until, 0).UTC()}
+	}
 	return k, nil
 }
 
 func position(k *apikey.Key) apikey.Position {
 	return apikey.Position{CreatedAt: k.CreatedAt, ID: k.ID}
-}
-
-// ended is when a key stopped, or will stop, for good; zero: never.
-func ended(k *apikey.Key) time.Time {
-	if k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(k.RevokedAt) {
-		return k.ExpiresAt
-	}
-	return k.RevokedAt
 }
 
 func millis(t time.Time) int64 {

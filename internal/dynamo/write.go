@@ -19,8 +19,8 @@ type step struct {
 }
 
 // Write makes changes in one transaction: the replies to whoever asked for them, the
-// keys, their aliases, and their users' counts. A new key that was imported takes
-// three writes at most, of a hundred.
+// keys, their aliases, the entries in their trails, and their users' counts. A new
+// key that was imported takes four writes at most, of a hundred.
 func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 	var steps []step
 	for _, w := range changes {
@@ -36,6 +36,13 @@ func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 			return err
 		}
 		steps = append(append(steps, key), t.writeAliases(w)...)
+		if w.Entry != nil {
+			entry, err := t.writeEntry(w.Entry)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, entry)
+		}
 	}
 	steps = append(steps, t.writeCounts(changes)...)
 	writes := make([]types.TransactWriteItem, len(steps))

@@ -107,6 +107,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Public:  public,
 		Registry: &apikey.Registry{
 			Store: table, Hasher: secret.Hasher, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
+			TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
 			Static: func(ctx context.Context) ([]*apikey.Key, error) {
 				keyring, err := secret.Keyring(ctx)
 				return append(static.Keys(), keyring.Static.Keys()...), err

@@ -38,6 +38,9 @@ type Options struct {
 	Routes, Public routes.Rules
 	// Health reports whether the table answers.
 	Health func(context.Context) error
+	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
+	TrustedProxyHops int
+
 	Now    func() time.Time
 	Logger *slog.Logger
 }
@@ -85,6 +88,7 @@ func New(o Options) http.Handler {
 	if o.Registry != nil {
 		a.registerKeys(h)
 		a.registerLifecycle(h)
+		a.registerTrails(h)
 		a.registerExplain(h)
 		a.registerStats(h)
 		a.registerUsage(h)

@@ -15,11 +15,13 @@ import (
 	"time"
 )
 
-// outcome is what a handler tells the log about its request.
+// outcome is what a handler tells the log about its request, and what it must know
+// of it that huma does not hand on.
 type outcome struct {
-	code  string
-	keyID string
-	err   error
+	forwarded []string // X-Forwarded-For
+	code      string
+	keyID     string
+	err       error
 }
 
 type outcomeKey struct{}
@@ -40,7 +42,7 @@ func outcomeOf(ctx context.Context) *outcome {
 // succeed.
 func (a *api) guard(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var o outcome
+		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
 		defer cancel()
 		r = r.WithContext(ctx)

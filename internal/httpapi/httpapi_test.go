@@ -46,17 +46,21 @@ type service struct {
 	root     who
 	routes   routes.Rules
 	public   routes.Rules
+	hops     int
 }
 
 // who is what the authorizer says of a caller; nil: nobody.
 type who map[string]any
 
-func newService(t testing.TB) *service {
+func newService(t testing.TB, edit ...func(*service)) *service {
 	t.Helper()
 	table := dynamotest.NewTable(t)
 	s := &service{t: t, table: table, now: noon}
 	s.routes, _ = routes.Parse("POST /tts/*=tts;GET /v1/models=")
 	s.public, _ = routes.ParsePaths("/docs")
+	for _, e := range edit {
+		e(s)
+	}
 	clock := func() time.Time { return s.now }
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
@@ -67,7 +71,7 @@ func newService(t testing.TB) *service {
 		t.Fatal(err)
 	}
 	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
-	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5}
+	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
 	gate := apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
 		Keyring:  func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
@@ -77,7 +81,7 @@ func newService(t testing.TB) *service {
 	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
-		Explain: gate.Explain, Routes: s.routes, Public: s.public,
+		Explain: gate.Explain, Routes: s.routes, Public: s.public, TrustedProxyHops: s.hops,
 	}), logger)
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s

@@ -114,6 +114,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 		env = apikey.Environment(*in.Body.Environment)
 	}
 	caller := p.caller()
+	caller.From = a.origin(ctx)
 	if caller.Once, err = in.once(in.Body); err != nil {
 		return nil, a.failure(ctx, err)
 	}
@@ -195,6 +196,7 @@ func (a *api) changer(ctx context.Context, in MatchInput) (apikey.Caller, error)
 		return apikey.Caller{}, err
 	}
 	caller := p.caller()
+	caller.From = a.origin(ctx)
 	if caller.Match, err = in.revisions(); err != nil {
 		return apikey.Caller{}, a.failure(ctx, err)
 	}

@@ -99,8 +99,10 @@ func (a *api) revokeUser(ctx context.Context, in *userInput) (*revokedOutput, er
 	if err != nil {
 		return nil, err
 	}
+	caller := p.caller()
+	caller.From = a.origin(ctx)
 	out := &revokedOutput{}
-	out.Body.Revoked, out.Body.NextCursor, err = a.Registry.RevokeUser(ctx, p.caller(), in.UserID, in.Cursor)
+	out.Body.Revoked, out.Body.NextCursor, err = a.Registry.RevokeUser(ctx, caller, in.UserID, in.Cursor)
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
@@ -126,7 +128,7 @@ const telling = 250 * time.Millisecond
 func (a *api) revokeToken(ctx context.Context, in *tokenInput) (*struct{}, error) {
 	answer := time.NewTimer(telling)
 	defer answer.Stop()
-	err := a.Registry.RevokeToken(ctx, a.Format.Credential(in.Body.Key))
+	err := a.Registry.RevokeToken(ctx, a.origin(ctx), a.Format.Credential(in.Body.Key))
 	select {
 	case <-answer.C:
 	case <-ctx.Done():

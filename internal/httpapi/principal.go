@@ -65,6 +65,16 @@ func place(ctx context.Context) string {
 	return cmp.Or(strings.TrimSuffix(c.Path, "/"), keysPath)
 }
 
+// origin says where a request came from, and what API Gateway calls it.
+func (a *api) origin(ctx context.Context) apikey.Origin {
+	c, _ := core.GetAPIGatewayContextFromContext(ctx)
+	o := apikey.Origin{RequestID: c.RequestID}
+	if source := apikey.Source(c.Identity.SourceIP, outcomeOf(ctx).forwarded, a.TrustedProxyHops); source.IsValid() {
+		o.SourceIP = source.String()
+	}
+	return o
+}
+
 // arrival is when API Gateway got the request.
 func arrival(ctx context.Context) time.Time {
 	c, ok := core.GetAPIGatewayContextFromContext(ctx)

@@ -10,8 +10,9 @@ import (
 )
 
 // makeAdmin stores an unlimited key with keys:admin for token, in env unless the
-// token names its own. One that is there already, and works, is left as it is.
-func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Token, env apikey.Environment, user, name string) error {
+// token names its own, for one of the commands. One that is there already, and
+// works, is left as it is.
+func makeAdmin(ctx context.Context, e *environment.Environment, command string, token apikey.Token, env apikey.Environment, user, name string) error {
 	if token.Native() {
 		env = token.Environment()
 	}
@@ -20,7 +21,7 @@ func makeAdmin(ctx context.Context, e *environment.Environment, token apikey.Tok
 	if err != nil {
 		return err
 	}
-	if err := e.Registry.Store.Write(ctx, apikey.Write{To: k}); err != nil && !errors.Is(err, apikey.ErrConflict) {
+	if err := e.Registry.Install(ctx, command, k); err != nil && !errors.Is(err, apikey.ErrConflict) {
 		return fmt.Errorf("create the admin key: %w", err)
 	}
 	v, err := e.Gate.Check(ctx, apikey.Request{Credential: e.Format.Credential(token.Reveal()), Scope: apikey.ScopeAdmin})

@@ -34,9 +34,11 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 		},
 		"ValidateFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			e.Registry = nil
-			return serveHTTP(e, logger)
+			return serveHTTP(e, c, logger)
 		},
-		"KeysFunction": serveHTTP,
+		"KeysFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
+			return serveHTTP(e, c, logger)
+		},
 	}
 	pools := make(map[string]*devstack.Pool)
 	for id, handler := range build {
@@ -65,9 +67,9 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 	return devstack.NewGateway(t, pools, time.Now, logger)
 }
 
-func serveHTTP(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
+func serveHTTP(e *environment.Environment, c config.Config, logger *slog.Logger) (lambda.Handler, error) {
 	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
-		Explain: e.Explain, Routes: e.Routes, Public: e.Public,
+		Explain: e.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
 	}), logger)), nil
 }

@@ -45,7 +45,7 @@ AWS credentials, or of whoever may read the local stack's folder.`,
 			if err != nil {
 				return err
 			}
-			if err := makeAdmin(ctx, e, token, where.Environments[0], user, name); err != nil {
+			if err := makeAdmin(ctx, e, "init", token, where.Environments[0], user, name); err != nil {
 				return err
 			}
 			fmt.Fprintln(c.ErrOrStderr(), "The admin key, which is never shown again:")
@@ -113,6 +113,9 @@ func configOfStack(ctx context.Context, stack string, process map[string]string)
 			return config.Config{}, usageError{fmt.Errorf("%s is %q here, but stack %s has %q: unset it", variable, here, stack, value)}
 		}
 		variables[variable] = value
+	}
+	if days := said["AuditDays"]; days != "" { // a stack that was deployed before that has none
+		variables["AUDIT_DAYS"] = days
 	}
 	return config.Load(variables)
 }

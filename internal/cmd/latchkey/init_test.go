@@ -89,7 +89,7 @@ func TestTheFirstKeyOfADeployedStack(t *testing.T) {
 	complete := func(change ...string) cloudFormation {
 		c := cloudFormation{
 			outputs:    map[string]string{"ApiUrl": "https://example.com/prod", "TableName": localTable, "SecretArn": secretARN},
-			parameters: map[string]string{"KeyPrefix": "acme", "AcceptEnvironments": "test", "Freshness": "1s", "LogLevel": "INFO"},
+			parameters: map[string]string{"KeyPrefix": "acme", "AcceptEnvironments": "test", "Freshness": "1s", "LogLevel": "INFO", "AuditDays": "30"},
 		}
 		for _, name := range change {
 			delete(c.outputs, name)
@@ -139,6 +139,10 @@ func TestTheFirstKeyOfADeployedStack(t *testing.T) {
 	}
 	if table.n.Load() == 0 {
 		t.Error("no write was noted")
+	}
+	a := functions.send(t, "GET", "/api/v1/audit", "", "X-API-Key: "+token)
+	if !strings.Contains(a.text, `"actor":{"type":"cli","id":"init"},"action":"create"`) {
+		t.Errorf("what was done: %d %s", a.status, a.text)
 	}
 
 	for _, c := range []struct {

@@ -363,6 +363,8 @@ func (s *stack) exercise(t testing.TB, path string) {
 	send(200, "GET", keys+"/stats?userId=u1", "", s.root)
 	send(200, "GET", keys+"/"+owner+"/usage", "", s.root)
 	send(200, "GET", "/api/v1/usage", "", s.root)
+	send(200, "GET", keys+"/"+owner+"/audit", "", s.root)
+	send(200, "GET", "/api/v1/audit?userId=u1", "", s.root)
 	send(200, "POST", keys+"/"+owner+"/explain", `{"method":"GET","path":"/x"}`, s.root)
 	send(200, "POST", keys+"/lookup", `{"key":"`+ownerToken+`"}`, s.root)
 	rotating, rotatingToken := create(201, s.root, `{"userId":"u9"}`)

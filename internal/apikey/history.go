@@ -1,0 +1,202 @@
+package apikey
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"latchkey/internal/audit"
+)
+
+// TrailPage is one page of a trail. Next is empty on the last.
+type TrailPage struct {
+	Entries []audit.Entry
+	Next    string
+}
+
+// Trail returns what was done to a key, newest first. What there was of a key that
+// was deleted is an admin's to read, also where another of its id is there now.
+func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, limit int) (TrailPage, error) {
+	if err := caller.may(ScopeRead); err != nil {
+		return TrailPage{}, err
+	}
+	from, err := readCursor(cursor, func(text string) error {
+		_, err := audit.ParsePlace(text)
+		return err
+	})
+	if err != nil {
+		return TrailPage{}, err
+	}
+	record, err := r.find(ctx, caller, id)
+	gone := errors.Is(err, ErrNotFound) && caller.Scopes.Admin() && ValidID(id)
+	if err != nil && !gone {
+		return TrailPage{}, err
+	}
+	var since time.Time
+	if !caller.Scopes.Admin() {
+		since = record.Key.CreatedAt
+	}
+	entries, next, err := r.Store.Trail(ctx, id, since, from, limit)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	if gone && cursor == "" && len(entries) == 0 {
+		return TrailPage{}, ErrNotFound
+	}
+	return r.trailPage(entries, next)
+}
+
+// UserTrail returns what was done to all keys of a user (empty: the caller), newest
+// first, also to those that are deleted. What was done in the last moments may be
+// missing.
+func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor string, limit int) (TrailPage, error) {
+	if err := caller.may(ScopeAdmin); err != nil {
+		return TrailPage{}, err
+	}
+	if userID == "" {
+		userID = caller.UserID
+	}
+	if err := CheckUserID(userID); err != nil {
+		return TrailPage{}, err
+	}
+	from, err := readCursor(cursor, checkTrailPosition)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	entries, next, err := r.Store.UserTrail(ctx, userID, from, limit)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	return r.trailPage(entries, next)
+}
+
+func (r *Registry) trailPage(entries []audit.Sealed, next string) (TrailPage, error) {
+	page := TrailPage{Entries: []audit.Entry{}}
+	if next != "" {
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(next))
+	}
+	now := r.now()
+	for _, sealed := range entries {
+		if !now.Before(sealed.Until) {
+			continue
+		}
+		e, err := sealed.Open()
+		if err != nil {
+			return TrailPage{}, err
+		}
+		page.Entries = append(page.Entries, e)
+	}
+	return page, nil
+}
+
+// readCursor is where a page begins, as the store has it.
+func readCursor(cursor string, check func(string) error) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || check(string(raw)) != nil {
+		return "", invalid("cursor", "must be the nextCursor of an earlier answer")
+	}
+	return string(raw), nil
+}
+
+// TrailPosition is the place of an entry among all of its owner's: by its time.
+func TrailPosition(s audit.Sealed) string {
+	return fmt.Sprintf("%s#%s#%s", s.At.UTC().Format(positionTime), s.Subject, s.Place)
+}
+
+func checkTrailPosition(text string) error {
+	part := strings.SplitN(text, "#", 3)
+	if len(part) != 3 || !ValidID(part[1]) {
+		return ErrInvalid
+	}
+	at, err := time.Parse(positionTime, part[0])
+	if err != nil {
+		return err
+	}
+	place, err := audit.ParsePlace(part[2])
+	if err != nil || TrailPosition(audit.Sealed{Place: place, Subject: part[1], At: at}) != text {
+		return ErrInvalid
+	}
+	return nil
+}
+
+// Trails lists the ids of a user's keys, those of deleted ones included whose trail
+// is not forgotten.
+func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) {
+	if err := CheckUserID(userID); err != nil {
+		return nil, err
+	}
+	keys, err := r.Store.List(ctx, userID, Position{}, math.MaxInt32)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	entries, _, err := r.Store.UserTrail(ctx, userID, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool)
+	for _, k := range keys {
+		ids[k.ID] = true
+	}
+	for _, e := range entries {
+		ids[e.Subject] = true
+	}
+	return slices.Sorted(maps.Keys(ids)), nil
+}
+
+// CheckTrail reports an [audit.Break] if what there is of a key's trail is not
+// what was written, and otherwise how many entries there are. ErrNotFound: there is
+// nothing, not even the key.
+func (r *Registry) CheckTrail(ctx context.Context, id string) (int, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("load the secret: %w", err)
+	}
+	subject, err := r.subject(ctx, id)
+	for try := 1; ; try++ {
+		if err != nil {
+			return 0, err
+		}
+		entries, _, err := r.Store.Trail(ctx, id, time.Time{}, "", 0)
+		if err != nil {
+			return 0, err
+		}
+		slices.Reverse(entries)
+		if len(entries) == 0 && subject.Life.IsZero() {
+			return 0, ErrNotFound
+		}
+		broken := hasher.notary().Check(subject, entries, r.now())
+		if broken == nil || try == rewrites {
+			return len(entries), broken
+		}
+		// It could have been changed between the two reads.
+		again, err := r.subject(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		if again.Place == subject.Place {
+			return len(entries), broken
+		}
+		subject = again
+	}
+}
+
+func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
+	record, err := r.Store.Find(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return audit.Subject{ID: id}, nil
+	}
+	if err != nil {
+		return audit.Subject{}, err
+	}
+	k := record.Key
+	return audit.Subject{ID: id, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail}, nil
+}

@@ -1,0 +1,515 @@
+package apikey_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
+	"latchkey/internal/dynamo"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/ratelimit"
+)
+
+// told is an entry in short: who did what, and "field: before > after".
+func tell(e audit.Entry) string {
+	text := e.Actor.Type + " " + e.Actor.ID + " " + e.Action
+	for _, field := range slices.Sorted(maps.Keys(e.Changes)) {
+		text += fmt.Sprintf("; %s: %s > %s", field, e.Changes[field].Before, e.Changes[field].After)
+	}
+	return text
+}
+
+// trail is all of a key's, oldest first, which must be as it was written.
+func (b *bench) trail(t *testing.T, id string) (all []string) {
+	t.Helper()
+	root := apikey.Caller{KeyID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+	page, err := b.registry.Trail(t.Context(), root, id, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range slices.Backward(page.Entries) {
+		all = append(all, tell(e))
+	}
+	if n, err := b.registry.CheckTrail(t.Context(), id); err != nil || n != len(all) {
+		t.Errorf("%d of %d entries are in order: %v", n, len(all), err)
+	}
+	return all
+}
+
+func TestEveryActionIsToldOf(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.clock.pass(time.Second)
+	}
+	b.registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	user := apikey.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
+	k, first, err := b.registry.Create(t.Context(), user, "", apikey.Live, apikey.Change{Name: ptr("n"), Scopes: &apikey.Scopes{"tts"}})
+	must(nil, err)
+	must(b.registry.Update(t.Context(), user, k.ID, to(apikey.Change{
+		Name: ptr(""), AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, ExpiresAt: ptr(noon.Add(24 * time.Hour)),
+		Metadata: &map[string]string{"team": "a", "box": "1"},
+	})))
+	must(b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{
+		Enabled: ptr(false), Metadata: &map[string]string{"team": "b", "box": "1"}, Quota: &ratelimit.Quota{Requests: 9, Period: ratelimit.Day}, Unlimited: ptr(false),
+	})))
+	must(b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{Enabled: ptr(true)})))
+	must(b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{Enabled: ptr(true)})))
+	must(b.registry.Rotate(t.Context(), root, k.ID, time.Hour))
+	must(nil, b.registry.RevokeToken(t.Context(), apikey.Origin{SourceIP: "192.0.2.1"}, b.format.Credential(first.Reveal())))
+	must(b.registry.Rotate(t.Context(), root, k.ID, 0))
+	must(nil, b.registry.RevokeToken(t.Context(), apikey.Origin{}, b.format.Credential(first.Reveal()))) // it has ended: nothing is done
+	revoked, _, err := b.registry.RevokeUser(t.Context(), root, "u1", "")
+	must(nil, err)
+	if revoked != 1 {
+		t.Errorf("%d revoked", revoked)
+	}
+	must(b.registry.Revoke(t.Context(), root, k.ID)) // again: nothing is done
+	must(nil, b.registry.Delete(t.Context(), root, k.ID))
+
+	key, byUser := "key "+root.KeyID+" ", "user u1 "
+	want := []string{
+		byUser + `create; enabled: null > true; environment: null > "live"; name: null > "n"; rateLimit: null > {"requests":60,"window":60}; scopes: null > ["tts"]; tokens: null > 1; userId: null > "u1"`,
+		byUser + `update; allowedCidrs: null > ["10.0.0.0/8"]; expiresAt: null > "2026-11-25T12:00:00.000Z"; metadata: null > {"box":"1","team":"a"}; name: "n" > null`,
+		key + `update; enabled: true > false; metadata: {"team":"a"} > {"team":"b"}; quota: null > {"requests":9,"period":"day"}`,
+		key + `update; enabled: false > true`,
+		key + `update`,
+		key + `rotate; previousKeyValidUntil: null > "2026-11-24T13:00:05.000Z"; tokens: 1 > 2`,
+		"token " + k.ID + ` revoke-token; previousKeyValidUntil: "2026-11-24T13:00:05.000Z" > "2026-11-24T12:00:06.120Z"; tokens: 2 > 1`,
+		key + `rotate; previousKeyValidUntil: "2026-11-24T12:00:06.120Z" > "2026-11-24T12:00:07.120Z"`,
+		key + `revoke; revokedAt: null > "2026-11-24T12:00:09.240Z"`,
+		key + `delete; allowedCidrs: ["10.0.0.0/8"] > null; enabled: true > null; environment: "live" > null; expiresAt: "2026-11-25T12:00:00.000Z" > null; ` +
+			`metadata: {"box":"1","team":"b"} > null; previousKeyValidUntil: "2026-11-24T12:00:07.120Z" > null; quota: {"requests":9,"period":"day"} > null; ` +
+			`rateLimit: {"requests":60,"window":60} > null; revokedAt: "2026-11-24T12:00:09.240Z" > null; scopes: ["tts"] > null; tokens: 1 > null; userId: "u1" > null`,
+	}
+	if diff := cmp.Diff(want, b.trail(t, k.ID)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	one, two := "an-old-token-of-ours", "another-token-of-ours"
+	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, one)})
+	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, two), PublicKey: "pk_of-that-time0"})
+	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, two)}) // it is there: nothing is done
+	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, one)))
+	must(nil, err)
+	must(nil, b.registry.RevokeToken(t.Context(), apikey.Origin{}, b.format.Credential(one)))
+	want = []string{
+		`cli import import; enabled: null > true; environment: null > "live"; rateLimit: null > {"requests":60,"window":60}; tokens: null > 1; userId: null > "u1"`,
+		`cli import import; publicKeys: null > 1; tokens: 1 > 2`,
+		"token " + id + ` revoke; revokedAt: null > "2026-11-24T12:00:13.240Z"`,
+	}
+	if diff := cmp.Diff(want, b.trail(t, id)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	results := b.registry.ImportAll(t.Context(), []apikey.Import{
+		{Token: mustParse(t, b, "token-one-of-many-0"), UserID: "u3", Environment: apikey.Live}, {Token: mustParse(t, b, "token-two-of-many-0"), UserID: "u3", Environment: apikey.Live},
+	})
+	made, err := b.registry.Build(t.Context(), b.token(t), "u3", apikey.Live, apikey.Change{})
+	must(nil, err)
+	must(nil, b.registry.Install(t.Context(), "init", made))
+	ids, err := b.registry.Trails(t.Context(), "u3")
+	if err != nil || len(ids) != 3 || results[0].Err != nil || results[1].Err != nil {
+		t.Fatalf("%v, %v, %v", ids, results, err)
+	}
+	for _, id := range ids {
+		command := "cli import import"
+		if id == made.ID {
+			command = "cli init create"
+		}
+		if all := b.trail(t, id); len(all) != 1 || !strings.HasPrefix(all[0], command+";") {
+			t.Errorf("%s: %q", id, all)
+		}
+	}
+}
+
+// Twenty-five keys with an alias each, of as many users, are as much as one
+// transaction takes.
+func TestManyImportedAtOnceAreToldOf(t *testing.T) {
+	b := newBench(t)
+	var entries []apikey.Import
+	for n := range apikey.MaxTogether {
+		entries = append(entries, apikey.Import{Token: mustParse(t, b, fmt.Sprintf("token-of-many-%04d", n)), UserID: fmt.Sprint("u", n), Environment: apikey.Live})
+	}
+	for n, r := range b.registry.ImportAll(t.Context(), entries) {
+		ids, err := b.registry.Trails(t.Context(), fmt.Sprint("u", n))
+		if r.Err != nil || err != nil || len(ids) != 1 || len(b.trail(t, ids[0])) != 1 {
+			t.Errorf("%d: %v, %v, %v", n, ids, r.Err, err)
+		}
+	}
+}
+
+// Whatever is lost on the way, a change that was made is told of once, and one that
+// was not is not.
+func TestAnActionIsToldOfOnceOrWasNotDone(t *testing.T) {
+	everyFault(t, func(t *testing.T, b *bench, root apikey.Caller, inject func()) {
+		inject()
+		k, _, err := b.registry.Create(t.Context(), asking(root, name, "x"), "u1", apikey.Live, apikey.Change{})
+		inject()
+		if err != nil {
+			if k, _, err = b.registry.Create(t.Context(), asking(root, name, "x"), "u1", apikey.Live, apikey.Change{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all := b.trail(t, k.ID); len(all) != 1 {
+			t.Errorf("after create: %q", all)
+		}
+		seen := 1
+		for what, do := range map[string]func() error{
+			"update": func() error {
+				_, err := b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{Name: ptr("x")}))
+				return err
+			},
+			"rotate": func() error { _, err := b.registry.Rotate(t.Context(), root, k.ID, 0); return err },
+		} {
+			inject()
+			err := do()
+			inject()
+			record, findErr := b.registry.Store.Find(t.Context(), k.ID)
+			if findErr != nil {
+				t.Fatal(findErr)
+			}
+			all := b.trail(t, k.ID)
+			if int64(len(all)) != record.Key.Rev+1 || len(all) > seen+1 || err == nil && len(all) != seen+1 {
+				t.Errorf("after %s (%v): revision %d, %q", what, err, record.Key.Rev, all)
+			}
+			seen = len(all)
+		}
+		for what, do := range map[string]func() error{
+			"revoke": func() error { _, err := b.registry.Revoke(t.Context(), root, k.ID); return err },
+		} {
+			inject()
+			_ = do() // it may not be known
+			inject()
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+			if all := b.trail(t, k.ID); len(all) != seen+1 {
+				t.Errorf("after %s, and again: %q", what, all)
+			}
+			seen++
+		}
+		inject()
+		_ = b.registry.Delete(t.Context(), root, k.ID)
+		inject()
+		if err := b.registry.Delete(t.Context(), root, k.ID); err != nil && !errors.Is(err, apikey.ErrNotFound) {
+			t.Fatal(err)
+		}
+		if all := b.trail(t, k.ID); len(all) != seen+1 {
+			t.Errorf("after delete, and again: %q", all)
+		}
+	})
+}
+
+func TestATrailHoldsNoSecret(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	foreign := "an-old-token-of-ours"
+	b.importKey(t, apikey.Import{Token: mustParse(t, b, foreign), PublicKey: "pk_of-that-time0"})
+	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, foreign)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, token, err := b.registry.Create(t.Context(), asking(root, name, "x"), "u1", apikey.Live, apikey.Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	canaries := map[string]string{
+		"foreign token": foreign, "token": token.Reveal()[24:], "public key": "pk_of-that-time0", "request's name": name,
+		"alias": b.hasher.Alias(mustParse(t, b, foreign)), "public alias": b.hasher.PublicAlias("pk_of-that-time0"), "master": master,
+	}
+	for _, id := range []string{id, k.ID} {
+		record, err := b.registry.Store.Find(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, s := range record.Key.Secrets {
+			canaries[fmt.Sprint("hash ", n, " of ", id)] = base64.StdEncoding.EncodeToString(s.Hash)
+			canaries[fmt.Sprint("hexadecimal hash ", n, " of ", id)] = hex.EncodeToString(s.Hash)
+		}
+		canaries["hash's algorithm"] = "hmac-sha256"
+		issued := b.rotate(t, root, id, time.Hour)
+		canaries["new token of "+id] = issued.Token.Reveal()[24:]
+		if err := b.registry.Delete(t.Context(), root, id); err != nil {
+			t.Fatal(err)
+		}
+		entries, _, err := b.registry.Store.Trail(t.Context(), id, time.Time{}, "", 0)
+		if err != nil || len(entries) != 3 {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+		for _, e := range entries {
+			for what, text := range canaries {
+				if strings.Contains(e.Text, text) {
+					t.Errorf("the %s is in %s", what, e.Text)
+				}
+			}
+		}
+	}
+}
+
+func TestWhoMayReadATrail(t *testing.T) {
+	b := newBench(t)
+	root, other := b.caller(t, "root", admin), b.caller(t, "u2", nil)
+	owner := b.caller(t, "u1", nil)
+	blind := owner
+	blind.Scopes = apikey.Scopes{"tts"}
+	revoked := b.caller(t, "u1", nil).KeyID
+	if _, err := b.registry.Revoke(t.Context(), root, revoked); err != nil {
+		t.Fatal(err)
+	}
+	// Deleted, and imported anew, for somebody else.
+	in := apikey.Import{ID: "c", Token: mustParse(t, b, "an-old-token-of-ours"), UserID: "u2", Environment: apikey.Live}
+	b.importKey(t, in)
+	again, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(in.Token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.registry.Delete(t.Context(), root, again); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.pass(time.Second)
+	in.UserID = "u1"
+	b.importKey(t, in)
+	gone := b.issueByCreate(t, root)
+	if err := b.registry.Delete(t.Context(), root, gone); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		who  apikey.Caller
+		id   string
+		want int // entries; -1: not found, -2: forbidden
+	}{
+		{"an owner, of a revoked key", owner, revoked, 1},
+		{"an admin, of another's", root, revoked, 1},
+		{"another user", other, revoked, -1},
+		{"an owner without keys:read", blind, revoked, -2},
+		{"an owner, of what was imported anew", owner, again, 1},
+		{"who owned it before", other, again, -1},
+		{"an admin, of what was imported anew", root, again, 3},
+		{"an owner, of a deleted key", owner, gone, -1},
+		{"an admin, of a deleted key", root, gone, 2},
+		{"an admin, of no key", root, "0000000000000000", -1},
+		{"an admin, of no id", root, "no id", -1},
+	} {
+		page, err := b.registry.Trail(t.Context(), c.who, c.id, "", 100)
+		switch got := len(page.Entries); {
+		case c.want == -1 && !errors.Is(err, apikey.ErrNotFound), c.want == -2 && !errors.Is(err, apikey.ErrForbidden), c.want >= 0 && (err != nil || got != c.want):
+			t.Errorf("%s: %d entries, %v", c.name, got, err)
+		}
+	}
+	for _, who := range []apikey.Caller{owner, other, blind} {
+		if _, err := b.registry.UserTrail(t.Context(), who, "", "", 10); !errors.Is(err, apikey.ErrForbidden) {
+			t.Errorf("%s reads the trail of a user: %v", who.UserID, err)
+		}
+	}
+	if _, err := b.registry.UserTrail(t.Context(), root, " u1", "", 10); !errors.Is(err, apikey.ErrInvalid) {
+		t.Errorf("of no user: %v", err)
+	}
+	// What the index has of trails is in nobody's list of keys.
+	for _, user := range []string{"u1", "u2", " audit u1"} {
+		page, err := b.registry.List(t.Context(), root, apikey.Query{UserID: user, Limit: 100})
+		if invalid := user == " audit u1"; errors.Is(err, apikey.ErrInvalid) != invalid {
+			t.Errorf("the keys of %q: %v", user, err)
+		}
+		for _, k := range page.Keys {
+			if k.ID == "" || k.UserID != user {
+				t.Errorf("%q has the key %q of %q", user, k.ID, k.UserID)
+			}
+		}
+	}
+}
+
+func (b *bench) issueByCreate(t *testing.T, who apikey.Caller) string {
+	t.Helper()
+	k, _, err := b.registry.Create(t.Context(), who, "u1", apikey.Live, apikey.Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.ID
+}
+
+func TestATrailIsReadInPages(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	ids := []string{b.issueByCreate(t, root), b.issueByCreate(t, root)}
+	var want []string
+	for n := range 10 {
+		b.clock.pass(time.Second)
+		id := ids[n%2]
+		if _, err := b.registry.Update(t.Context(), root, id, to(apikey.Change{Name: ptr(fmt.Sprint(n))})); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, fmt.Sprintf(`%s "%d"`, id, n))
+	}
+	if err := b.registry.Delete(t.Context(), root, ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	read := func(limit int, page func(cursor string) (apikey.TrailPage, error)) (all []string) {
+		for cursor := ""; ; {
+			p, err := page(cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Entries) > limit || len(p.Entries) == 0 {
+				t.Errorf("a page of %d, for %d", len(p.Entries), limit)
+			}
+			for _, e := range p.Entries {
+				if e.Action == apikey.ActionUpdate {
+					all = append(all, e.Subject+" "+string(e.Changes["name"].After))
+				}
+			}
+			if cursor = p.Next; cursor == "" {
+				slices.Reverse(all)
+				return all
+			}
+		}
+	}
+	for _, limit := range []int{1, 2, 3, 6, 7, 13, 100} {
+		got := read(limit, func(cursor string) (apikey.TrailPage, error) {
+			return b.registry.UserTrail(t.Context(), root, "u1", cursor, limit)
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the user's by %d: -want +got:\n%s", limit, diff)
+		}
+		for n, id := range ids {
+			var own []string
+			for i := n; i < len(want); i += 2 {
+				own = append(own, want[i])
+			}
+			got := read(limit, func(cursor string) (apikey.TrailPage, error) {
+				return b.registry.Trail(t.Context(), root, id, cursor, limit)
+			})
+			if diff := cmp.Diff(own, got); diff != "" {
+				t.Errorf("the key's by %d: -want +got:\n%s", limit, diff)
+			}
+		}
+	}
+	page, err := b.registry.UserTrail(t.Context(), root, "u1", "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	for _, cursor := range []string{"x", "=", page.Next + "A", encode("2026-11-24T12:00:00.000Z"), encode("\x00"), encode(strings.Repeat("9", 200)), page.Next[:len(page.Next)-4]} {
+		if _, err := b.registry.UserTrail(t.Context(), root, "u1", cursor, 1); !errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("cursor %q: %v", cursor, err)
+		}
+		if _, err := b.registry.Trail(t.Context(), root, ids[1], cursor, 1); !errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("cursor %q: %v", cursor, err)
+		}
+	}
+}
+
+// DynamoDB removes late what is over.
+func TestWhatIsOverIsNotTold(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	id := b.issueByCreate(t, root)
+	b.clock.pass(100 * 24 * time.Hour)
+	if _, err := b.registry.Update(t.Context(), root, id, to(apikey.Change{Name: ptr("x")})); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		pass time.Duration
+		want int
+	}{{264 * 24 * time.Hour, 2}, {24 * time.Hour, 1}, {99 * 24 * time.Hour, 1}, {24 * time.Hour, 0}} {
+		b.clock.pass(c.pass)
+		one, err := b.registry.Trail(t.Context(), root, id, "", 10)
+		all, userErr := b.registry.UserTrail(t.Context(), root, "u1", "", 10)
+		if err != nil || userErr != nil || len(one.Entries) != c.want || len(all.Entries) != c.want {
+			t.Errorf("%s: %d and %d entries, want %d (%v, %v)", b.clock.time(), len(one.Entries), len(all.Entries), c.want, err, userErr)
+		}
+		if _, err := b.registry.CheckTrail(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A long description is told where it differs, so that the largest entry fits in a
+// few write units, and everything else whole.
+func TestAnEntryIsBounded(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	id := b.issueByCreate(t, root)
+	long := strings.Repeat("ä", 600)
+	for _, c := range []struct{ to, before, after string }{
+		{"short", ``, `"short"`},
+		{long + "x" + long[:398*2], `"short"`, `"` + long[:256*2] + `…"`},
+		{long + "y" + long[:398*2], `"…` + long[:32*2] + "x" + long[:223*2] + `…"`, `"…` + long[:32*2] + "y" + long[:223*2] + `…"`},
+		{long, `"…` + long[:32*2] + "y" + long[:223*2] + `…"`, `"…` + long[:32*2] + `"`},
+		{"", `"` + long[:256*2] + `…"`, `null`},
+	} {
+		if _, err := b.registry.Update(t.Context(), root, id, to(apikey.Change{Description: &c.to})); err != nil {
+			t.Fatal(err)
+		}
+		page, err := b.registry.Trail(t.Context(), root, id, "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := page.Entries[0].Changes["description"]
+		if c.before == "" {
+			c.before = "null"
+		}
+		if string(got.Before) != c.before || string(got.After) != c.after {
+			t.Errorf("to %.20q: %s > %s", c.to, got.Before, got.After)
+		}
+	}
+	fill := func(n int, s string) apikey.Change {
+		scopes, networks := apikey.Scopes{}, []netip.Prefix{}
+		for i := range apikey.MaxScopes {
+			scopes = append(scopes, fmt.Sprintf("%s%0*d", s, apikey.MaxScope-1, i))
+		}
+		for i := range apikey.MaxCIDRs {
+			networks = append(networks, netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, byte(n), 15: byte(i)}), 128))
+		}
+		return apikey.Change{
+			Name: ptr(strings.Repeat(s, apikey.MaxName)), Description: ptr(strings.Repeat(s, apikey.MaxDescription)), Scopes: &scopes,
+			AllowedCIDRs: &networks, Metadata: &map[string]string{"m": strings.Repeat(s, apikey.MaxMetadata-1)},
+		}
+	}
+	for n, s := range []string{"a", "b"} {
+		if _, err := b.registry.Update(t.Context(), root, id, to(fill(n, s))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, _, err := b.registry.Store.Trail(t.Context(), id, time.Time{}, "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := len(entries[0].Text); size > 24<<10 || !strings.Contains(entries[0].Text, strings.Repeat("b", apikey.MaxMetadata-1)) {
+		t.Errorf("%d bytes", size)
+	}
+}
+
+// The entry goes with the change: it costs no request of its own.
+func TestATrailCostsNoRequest(t *testing.T) {
+	options := dynamotest.Options(t)
+	options.Transport = http.DefaultTransport
+	table := dynamo.Open(options)
+	b := newBenchBefore(t, table)
+	root := b.caller(t, "root", admin)
+	id := b.issueByCreate(t, root)
+	writes := table.Writes()
+	if _, err := b.registry.Update(t.Context(), root, id, to(apikey.Change{Name: ptr("x")})); err != nil {
+		t.Fatal(err)
+	}
+	if n := table.Writes() - writes; n != 1 {
+		t.Errorf("%d writes", n)
+	}
+}

@@ -1,0 +1,205 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
+)
+
+// An entry stands with its key, as audit#<life>#<seq>. The index by-user has it
+// too, in a partition beside its user's keys, so that it costs no index of its own
+// and shows in no list of keys: the space that it begins with is in no user's id.
+const trailSort = "audit#"
+
+func trailUser(user string) string { return " audit " + user }
+
+// storedEntry is an entry as it is stored: at in milliseconds, ttl in seconds.
+type storedEntry struct {
+	PK    string `dynamodbav:"pk"`
+	SK    string `dynamodbav:"sk"`
+	User  string `dynamodbav:"userId"`
+	Order string `dynamodbav:"createdKey"`
+	Text  string `dynamodbav:"entry"`
+	Sum   []byte `dynamodbav:"sum"`
+	At    int64  `dynamodbav:"at"`
+	TTL   int64  `dynamodbav:"ttl"`
+}
+
+func encodeEntry(s *audit.Sealed) (item, error) {
+	return attributevalue.MarshalMap(storedEntry{
+		PK: keyPartition(s.Subject), SK: trailSort + s.Place.String(),
+		User: trailUser(s.Owner), Order: apikey.TrailPosition(*s),
+		Text: s.Text, Sum: s.Sum, At: millis(s.At), TTL: s.Until.Unix(),
+	})
+}
+
+// decodeEntry reads what stands there, whether or not it is what was written. What
+// cannot have been is an [audit.Break].
+func decodeEntry(i item) (audit.Sealed, error) {
+	var e storedEntry
+	err := attributevalue.UnmarshalMap(i, &e)
+	place, misplaced := audit.ParsePlace(strings.TrimPrefix(e.SK, trailSort))
+	if err != nil || misplaced != nil {
+		return audit.Sealed{}, &audit.Break{
+			Subject: strings.TrimPrefix(e.PK, keyPartition("")), Place: strings.TrimPrefix(e.SK, trailSort), Problem: "was never written so",
+		}
+	}
+	owner, _ := strings.CutPrefix(e.User, trailUser(""))
+	s := audit.Sealed{
+		Place: place, Subject: strings.TrimPrefix(e.PK, keyPartition("")), Owner: owner,
+		At: moment(e.At), Until: time.Unix(e.TTL, 0).UTC(), Text: e.Text, Sum: e.Sum,
+	}
+	if e.User != trailUser(owner) || e.Order != apikey.TrailPosition(s) {
+		s.Owner = "" // a list would have it elsewhere, or nowhere
+	}
+	return s, nil
+}
+
+// writeEntry puts an entry. Its place is free as long as the key is of the revision
+// that it was written for, which the same transaction asks for.
+func (t *Table) writeEntry(s *audit.Sealed) (step, error) {
+	encoded, err := encodeEntry(s)
+	if err != nil {
+		return step{}, fmt.Errorf("encode an entry: %w", err)
+	}
+	return step{types.TransactWriteItem{Put: &types.Put{
+		TableName: &t.name, Item: encoded,
+	}}, nil}, nil
+}
+
+// Trail reads a key's entries, newest first.
+func (t *Table) Trail(ctx context.Context, id string, since time.Time, from string, limit int) ([]audit.Sealed, string, error) {
+	low, high := trailSort, trailSort+"~"
+	if !since.IsZero() {
+		low += audit.Place{Life: since}.String()
+	}
+	if from != "" {
+		high = trailSort + from
+	}
+	if low > high {
+		return nil, "", nil
+	}
+	items, err := t.newest(ctx, &dynamodb.QueryInput{
+		ConsistentRead:            aws.Bool(true),
+		KeyConditionExpression:    aws.String("#pk = :pk AND #sk BETWEEN :low AND :high"),
+		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{":pk": text(keyPartition(id)), ":low": text(low), ":high": text(high)},
+	}, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("query the trail of key %s: %w", id, err)
+	}
+	var entries []audit.Sealed
+	for _, i := range items {
+		s, err := decodeEntry(i)
+		if err != nil {
+			return nil, "", err
+		}
+		entries = append(entries, s)
+	}
+	if limit > 0 && len(entries) > limit {
+		return entries[:limit], entries[limit].Place.String(), nil
+	}
+	return entries, "", nil
+}
+
+// UserTrail reads the index for where the entries are, and then the entries.
+func (t *Table) UserTrail(ctx context.Context, userID, from string, limit int) ([]audit.Sealed, string, error) {
+	in := &dynamodb.QueryInput{
+		IndexName:                 aws.String("by-user"),
+		KeyConditionExpression:    aws.String("#user = :user"),
+		ExpressionAttributeNames:  map[string]string{"#user": "userId"},
+		ExpressionAttributeValues: item{":user": text(trailUser(userID))},
+	}
+	if from != "" {
+		in.KeyConditionExpression = aws.String("#user = :user AND #created <= :from")
+		in.ExpressionAttributeNames["#created"] = "createdKey"
+		in.ExpressionAttributeValues[":from"] = text(from)
+	}
+	listed, err := t.newest(ctx, in, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("query a user's trail: %w", err)
+	}
+	next := ""
+	if limit > 0 && len(listed) > limit {
+		order, _ := listed[limit]["createdKey"].(*types.AttributeValueMemberS)
+		listed, next = listed[:limit], order.Value
+	}
+	keys := make([]item, len(listed))
+	for n, i := range listed {
+		keys[n] = item{"pk": i["pk"], "sk": i["sk"]}
+	}
+	items, err := t.batch(ctx, keys)
+	if err != nil {
+		return nil, "", fmt.Errorf("get a user's trail: %w", err)
+	}
+	entries := make([]audit.Sealed, 0, len(items))
+	for _, i := range items {
+		s, err := decodeEntry(i)
+		if err != nil {
+			return nil, "", err
+		}
+		entries = append(entries, s)
+	}
+	slices.SortFunc(entries, func(a, b audit.Sealed) int {
+		return strings.Compare(apikey.TrailPosition(b), apikey.TrailPosition(a))
+	})
+	return entries, next, nil
+}
+
+// newest reads what a query finds, from its end, and one more than limit if there
+// is one.
+func (t *Table) newest(ctx context.Context, in *dynamodb.QueryInput, limit int) (items []item, err error) {
+	in.TableName, in.ScanIndexForward = &t.name, aws.Bool(false)
+	for {
+		if limit > 0 {
+			in.Limit = aws.Int32(int32(limit + 1 - len(items)))
+		}
+		out, err := t.client.Query(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, out.Items...)
+		if limit > 0 && len(items) > limit || len(out.LastEvaluatedKey) == 0 {
+			return items, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+// Trails lists the ids of all keys that there are, and of those that have left a
+// trail. It reads the whole table.
+func (t *Table) Trails(ctx context.Context) ([]string, error) {
+	ids := make(map[string]bool)
+	in := &dynamodb.ScanInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("#pk"),
+		FilterExpression:          aws.String("begins_with(#pk, :key) AND (#sk = :sk OR begins_with(#sk, :trail))"),
+		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{":key": text(keyPartition("")), ":sk": text(keySort), ":trail": text(trailSort)},
+	}
+	for {
+		out, err := t.client.Scan(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("scan for trails: %w", err)
+		}
+		for _, i := range out.Items {
+			if pk, ok := i["pk"].(*types.AttributeValueMemberS); ok {
+				ids[strings.TrimPrefix(pk.Value, keyPartition(""))] = true
+			}
+		}
+		if len(out.LastEvaluatedKey) == 0 {
+			return slices.Sorted(maps.Keys(ids)), nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
