@@ -47,7 +47,7 @@ func exitCode(err error) int {
 
 func root() *cobra.Command {
 	c := group("latchkey", "API keys with exact limits, on AWS or on this machine", []*cobra.Command{
-		devCommand(), initCommand(), importCommand(), smokeCommand(),
+		devCommand(), initCommand(), importCommand(), auditCommand(), smokeCommand(),
 		keysCommand(), validateCommand(), whoamiCommand(), openapiCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.
