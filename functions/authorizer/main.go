@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"latchkey/internal/amazon"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/config"
 	"latchkey/internal/environment"
@@ -34,16 +33,7 @@ func main() {
 }
 
 func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
-	variables := config.Process()
-	c, err := config.Load(variables)
-	if err != nil {
-		return nil, err
-	}
-	account, err := amazon.Lambda(variables)
-	if err != nil {
-		return nil, err
-	}
-	e, err := environment.New(ctx, c, account, time.Now, logger)
+	c, e, err := environment.OfFunction(ctx, config.Process(), time.Now, logger)
 	if err != nil {
 		return nil, err
 	}

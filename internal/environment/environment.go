@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"latchkey/internal/amazon"
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
@@ -47,6 +48,20 @@ const (
 	// whose three seconds it is taken from.
 	warmth = 400 * time.Millisecond
 )
+
+// OfFunction makes that of a deployed function, as its variables say.
+func OfFunction(ctx context.Context, variables map[string]string, now func() time.Time, logger *slog.Logger) (config.Config, *Environment, error) {
+	c, err := config.Load(variables)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	account, err := amazon.Lambda(variables)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	e, err := New(ctx, c, account, now, logger)
+	return c, e, err
+}
 
 // New makes an environment before the services that account leads to. It begins
 // to speak to table and secret; see [Environment.Ready].
