@@ -14,11 +14,11 @@ import (
 
 type validateInput struct {
 	Body struct {
-		APIKey    string   `json:"apiKey" doc:"The key to judge, or pk…:sk…"`
-		PublicKey *string  `json:"publicKey,omitempty" doc:"Must belong to the key"`
-		Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"What the key must be allowed to do"`
-		Cost      *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. Left out or 0, nothing is spent."`
-		SourceIP  *string  `json:"sourceIp,omitempty" maxLength:"64" doc:"Where the key was used from"`
+		APIKey    string   `json:"apiKey" doc:"The key to judge, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
+		PublicKey *string  `json:"publicKey,omitempty" doc:"Must belong to the key" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
+		Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"What the key must be allowed to do" example:"tts"`
+		Cost      *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. Left out or 0, nothing is spent." example:"1"`
+		SourceIP  *string  `json:"sourceIp,omitempty" maxLength:"64" doc:"Where the key was used from" example:"203.0.113.7"`
 	}
 }
 
@@ -26,16 +26,16 @@ type validateOutput struct{ Body verdict }
 
 type verdict struct {
 	Valid      bool       `json:"valid"`
-	Code       string     `json:"code" doc:"valid, or why it is not"`
+	Code       string     `json:"code" doc:"valid, or why it is not" example:"valid"`
 	Error      string     `json:"error,omitempty"`
-	KeyID      string     `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known"`
-	UserID     string     `json:"userId,omitempty"`
-	Name       string     `json:"name,omitempty"`
+	KeyID      string     `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
+	UserID     string     `json:"userId,omitempty" example:"u1"`
+	Name       string     `json:"name,omitempty" example:"ci"`
 	Scopes     *[]string  `json:"scopes,omitempty" nullable:"false"`
 	RateLimit  *rateLimit `json:"rateLimit,omitempty"`
 	Unlimited  bool       `json:"unlimited,omitempty"`
-	ExpiresAt  string     `json:"expiresAt,omitempty" format:"date-time"`
-	RetryAfter int64      `json:"retryAfter,omitempty" doc:"Seconds, when the limit or the quota refuses"`
+	ExpiresAt  string     `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
+	RetryAfter int64      `json:"retryAfter,omitempty" doc:"Seconds, when the limit or the quota refuses" example:"12"`
 }
 
 type whoamiOutput struct {
@@ -43,17 +43,17 @@ type whoamiOutput struct {
 	Remaining int64 `header:"X-RateLimit-Remaining"`
 	Reset     int64 `header:"X-RateLimit-Reset"`
 	Body      struct {
-		KeyID       string   `json:"keyId"`
-		UserID      string   `json:"userId"`
-		Name        string   `json:"name"`
+		KeyID       string   `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
+		UserID      string   `json:"userId" example:"u1"`
+		Name        string   `json:"name" example:"ci"`
 		Scopes      []string `json:"scopes" nullable:"false"`
-		Environment string   `json:"environment"`
+		Environment string   `json:"environment" example:"live"`
 		Internal    bool     `json:"internal"`
 		Unlimited   bool     `json:"unlimited,omitempty"`
 		RateLimit   struct {
-			Requests  int64 `json:"requests"`
-			Remaining int64 `json:"remaining"`
-			Reset     int64 `json:"reset"`
+			Requests  int64 `json:"requests" example:"100"`
+			Remaining int64 `json:"remaining" example:"99"`
+			Reset     int64 `json:"reset" example:"1795521660"`
 		} `json:"rateLimit"`
 	}
 }

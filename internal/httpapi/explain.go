@@ -14,25 +14,25 @@ import (
 type explainInput struct {
 	IDInput
 	Body struct {
-		Method   string   `json:"method" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS"`
-		Path     string   `json:"path" maxLength:"2048" doc:"As API Gateway sees it, without the stage"`
-		SourceIP *string  `json:"sourceIp,omitempty" maxLength:"64"`
-		Cost     *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"1 where it is left out"`
-		At       *string  `json:"at,omitempty" doc:"RFC 3339; now where it is left out"`
+		Method   string   `json:"method" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" example:"POST"`
+		Path     string   `json:"path" maxLength:"2048" doc:"As API Gateway sees it, without the stage" example:"/tts/speak"`
+		SourceIP *string  `json:"sourceIp,omitempty" maxLength:"64" example:"203.0.113.7"`
+		Cost     *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"1 where it is left out" example:"1"`
+		At       *string  `json:"at,omitempty" doc:"RFC 3339; now where it is left out" example:"2027-01-31T12:00:00Z"`
 	}
 }
 
 type explainOutput struct {
 	Body struct {
-		Code   string      `json:"code" doc:"valid, or the first check that refuses"`
+		Code   string      `json:"code" doc:"valid, or the first check that refuses" example:"insufficient_scope"`
 		Checks []checkStep `json:"checks" nullable:"false"`
 	}
 }
 
 type checkStep struct {
-	Check  string `json:"check"`
+	Check  string `json:"check" example:"scope"`
 	Pass   bool   `json:"pass"`
-	Detail string `json:"detail" doc:"What decided"`
+	Detail string `json:"detail" doc:"What decided" example:"asked for is tts; the key has \"stt\""`
 }
 
 func (a *api) registerExplain(h huma.API) {

@@ -12,8 +12,8 @@ import (
 type createInput struct {
 	OnceInput
 	Body struct {
-		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins."`
-		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live"`
+		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins." example:"u1"`
+		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live" example:"live"`
 		Fields
 	}
 }

@@ -43,8 +43,8 @@ func (m member[T]) or(null T) *T {
 
 // Patch is a JSON merge patch (RFC 7396) of a record's own fields.
 type Patch struct {
-	Name          member[string]             `json:"name,omitempty" maxLength:"255" doc:"null clears it"`
-	Description   member[string]             `json:"description,omitempty" maxLength:"1000" doc:"null clears it"`
+	Name          member[string]             `json:"name,omitempty" maxLength:"255" doc:"null clears it" example:"ci"`
+	Description   member[string]             `json:"description,omitempty" maxLength:"1000" doc:"null clears it" example:"Builds and deploys"`
 	Scopes        member[[]string]           `json:"scopes,omitempty" maxItems:"50" doc:"What the key may do, in place of what it might. null: no scoped route."`
 	RateLimit     member[limitPatch]         `json:"rateLimit,omitempty" doc:"null: 60 requests in 60 seconds. What is left out of it stays."`
 	Quota         member[quotaPatch]         `json:"quota,omitempty" doc:"null: none. What is left out of it stays."`
@@ -52,19 +52,19 @@ type Patch struct {
 	AllowedCIDRs  member[[]string]           `json:"allowedCidrs,omitempty" maxItems:"20" doc:"Networks the key may be used from. null: anywhere"`
 	Metadata      member[map[string]*string] `json:"metadata,omitempty" doc:"Is merged: a name that is null is removed, one that is left out stays. null: none at all"`
 	Enabled       member[bool]               `json:"enabled,omitempty" nullable:"false"`
-	NotBefore     member[string]             `json:"notBefore,omitempty" doc:"RFC 3339; null or empty: from the start"`
-	ExpiresAt     member[string]             `json:"expiresAt,omitempty" doc:"RFC 3339; null or empty: never"`
-	ExpiresInDays member[integer]            `json:"expiresInDays,omitempty" minimum:"1" maximum:"365" nullable:"false"`
+	NotBefore     member[string]             `json:"notBefore,omitempty" doc:"RFC 3339; null or empty: from the start" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt     member[string]             `json:"expiresAt,omitempty" doc:"RFC 3339; null or empty: never" example:"2027-01-31T12:00:00Z"`
+	ExpiresInDays member[integer]            `json:"expiresInDays,omitempty" minimum:"1" maximum:"365" nullable:"false" example:"90"`
 }
 
 type limitPatch struct {
-	Requests member[integer] `json:"requests,omitempty" minimum:"1" maximum:"1000000" nullable:"false"`
-	Window   member[integer] `json:"window,omitempty" minimum:"1" maximum:"86400" nullable:"false" doc:"Seconds"`
+	Requests member[integer] `json:"requests,omitempty" minimum:"1" maximum:"1000000" nullable:"false" example:"100"`
+	Window   member[integer] `json:"window,omitempty" minimum:"1" maximum:"86400" nullable:"false" doc:"Seconds" example:"60"`
 }
 
 type quotaPatch struct {
-	Requests member[integer] `json:"requests,omitempty" minimum:"1" maximum:"1000000000000" nullable:"false"`
-	Period   member[string]  `json:"period,omitempty" enum:"day,month" nullable:"false" doc:"By the calendar, UTC"`
+	Requests member[integer] `json:"requests,omitempty" minimum:"1" maximum:"1000000000000" nullable:"false" example:"100"`
+	Period   member[string]  `json:"period,omitempty" enum:"day,month" nullable:"false" doc:"By the calendar, UTC" example:"month"`
 }
 
 func (p Patch) empty() bool { return reflect.ValueOf(p).IsZero() }

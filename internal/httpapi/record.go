@@ -11,14 +11,14 @@ import (
 
 // Record is a key as its owner sees it.
 type Record struct {
-	ID           string            `json:"id"`
-	UserID       string            `json:"userId"`
-	Name         string            `json:"name"`
-	Description  string            `json:"description"`
-	Environment  string            `json:"environment" enum:"live,test"`
-	Status       string            `json:"status" enum:"active,disabled,inactive,revoked,expired"`
-	KeyPrefix    string            `json:"keyPrefix" doc:"How the key begins, for people to recognise it"`
-	PublicKey    string            `json:"publicKey" doc:"Names the key in public; it opens nothing by itself"`
+	ID           string            `json:"id" example:"3fGq8ZpLw1xKc0Ty"`
+	UserID       string            `json:"userId" example:"u1"`
+	Name         string            `json:"name" example:"ci"`
+	Description  string            `json:"description" example:"Builds and deploys"`
+	Environment  string            `json:"environment" enum:"live,test" example:"live"`
+	Status       string            `json:"status" enum:"active,disabled,inactive,revoked,expired" example:"active"`
+	KeyPrefix    string            `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
+	PublicKey    string            `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 	Scopes       []string          `json:"scopes" nullable:"false"`
 	RateLimit    rateLimit         `json:"rateLimit"`
 	Unlimited    bool              `json:"unlimited,omitempty" doc:"The key has no limit; rateLimit is then a placeholder"`
@@ -26,29 +26,29 @@ type Record struct {
 	AllowedCIDRs []string          `json:"allowedCidrs" nullable:"false"`
 	Metadata     map[string]string `json:"metadata" nullable:"false"`
 	Enabled      bool              `json:"enabled"`
-	NotBefore    string            `json:"notBefore,omitempty" format:"date-time"`
-	ExpiresAt    string            `json:"expiresAt,omitempty" format:"date-time"`
-	CreatedAt    string            `json:"createdAt" format:"date-time"`
+	NotBefore    string            `json:"notBefore,omitempty" format:"date-time" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt    string            `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
+	CreatedAt    string            `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	RevokedAt    string            `json:"revokedAt,omitempty" format:"date-time"`
-	LastUsedAt   string            `json:"lastUsedAt,omitempty" format:"date-time"`
+	LastUsedAt   string            `json:"lastUsedAt,omitempty" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 }
 
 // rateLimit is never null. Remaining and reset are there where the meter was
 // read.
 type rateLimit struct {
-	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window"`
-	Window    int64  `json:"window" doc:"Seconds"`
-	Remaining *int64 `json:"remaining,omitempty"`
-	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the window will be empty of what is now in it"`
+	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window" example:"100"`
+	Window    int64  `json:"window" doc:"Seconds" example:"60"`
+	Remaining *int64 `json:"remaining,omitempty" example:"99"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the window will be empty of what is now in it" example:"1795521660"`
 }
 
 // quota is there where the key has one, and its use where the meter was read.
 type quota struct {
-	Requests  int64  `json:"requests" doc:"Requests in each period"`
-	Period    string `json:"period" enum:"day,month" doc:"By the calendar, UTC"`
-	Used      *int64 `json:"used,omitempty"`
-	Remaining *int64 `json:"remaining,omitempty"`
-	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends"`
+	Requests  int64  `json:"requests" doc:"Requests in each period" example:"100"`
+	Period    string `json:"period" enum:"day,month" doc:"By the calendar, UTC" example:"month"`
+	Used      *int64 `json:"used,omitempty" example:"1"`
+	Remaining *int64 `json:"remaining,omitempty" example:"99"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
 }
 
 // What an unlimited key shows, for clients that want numbers.
@@ -118,8 +118,8 @@ func stamp(t time.Time) string {
 
 // Fields are what create and update have in common.
 type Fields struct {
-	Name          *string            `json:"name,omitempty" maxLength:"255"`
-	Description   *string            `json:"description,omitempty" maxLength:"1000"`
+	Name          *string            `json:"name,omitempty" maxLength:"255" example:"ci"`
+	Description   *string            `json:"description,omitempty" maxLength:"1000" example:"Builds and deploys"`
 	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. None: no scoped route."`
 	RateLimit     *limitInput        `json:"rateLimit,omitempty" doc:"60 requests in 60 seconds where it is left out"`
 	Quota         *quotaInput        `json:"quota,omitempty" doc:"None where it is left out"`
@@ -127,19 +127,19 @@ type Fields struct {
 	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks the key may be used from. None: anywhere."`
 	Metadata      *map[string]string `json:"metadata,omitempty" nullable:"false" doc:"At most 2 KB in all"`
 	Enabled       *bool              `json:"enabled,omitempty"`
-	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339; empty clears it"`
-	ExpiresAt     *string            `json:"expiresAt,omitempty" doc:"RFC 3339; empty clears it"`
-	ExpiresInDays *integer           `json:"expiresInDays,omitempty" minimum:"1" maximum:"365"`
+	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339; empty clears it" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt     *string            `json:"expiresAt,omitempty" doc:"RFC 3339; empty clears it" example:"2027-01-31T12:00:00Z"`
+	ExpiresInDays *integer           `json:"expiresInDays,omitempty" minimum:"1" maximum:"365" example:"90"`
 }
 
 type limitInput struct {
-	Requests integer `json:"requests" minimum:"1" maximum:"1000000"`
-	Window   integer `json:"window" minimum:"1" maximum:"86400" doc:"Seconds"`
+	Requests integer `json:"requests" minimum:"1" maximum:"1000000" example:"100"`
+	Window   integer `json:"window" minimum:"1" maximum:"86400" doc:"Seconds" example:"60"`
 }
 
 type quotaInput struct {
-	Requests integer `json:"requests" minimum:"1" maximum:"1000000000000"`
-	Period   string  `json:"period" enum:"day,month" doc:"By the calendar, UTC"`
+	Requests integer `json:"requests" minimum:"1" maximum:"1000000000000" example:"100"`
+	Period   string  `json:"period" enum:"day,month" doc:"By the calendar, UTC" example:"month"`
 }
 
 // change is what the fields ask for.

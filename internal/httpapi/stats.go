@@ -24,17 +24,17 @@ type statsOutput struct {
 
 // Stats is what a key spends.
 type Stats struct {
-	KeyID      string `json:"keyId"`
-	Name       string `json:"name"`
-	KeyPrefix  string `json:"keyPrefix" doc:"How the key begins, for people to recognise it"`
-	UserID     string `json:"userId"`
+	KeyID      string `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
+	Name       string `json:"name" example:"ci"`
+	KeyPrefix  string `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
+	UserID     string `json:"userId" example:"u1"`
 	Internal   bool   `json:"internal"`
 	Unlimited  bool   `json:"unlimited,omitempty" doc:"The key has no limit; nobody counts its requests"`
-	Requests   int64  `json:"requests" doc:"What was admitted in the present window, and what the functions hold ready of it"`
-	Window     int64  `json:"window" doc:"Seconds"`
-	Limit      int64  `json:"limit" doc:"Requests in any interval as long as the window"`
-	Remaining  int64  `json:"remaining"`
-	LastUsedAt string `json:"lastUsedAt,omitempty" format:"date-time"`
+	Requests   int64  `json:"requests" doc:"What was admitted in the present window, and what the functions hold ready of it" example:"100"`
+	Window     int64  `json:"window" doc:"Seconds" example:"60"`
+	Limit      int64  `json:"limit" doc:"Requests in any interval as long as the window" example:"100"`
+	Remaining  int64  `json:"remaining" example:"99"`
+	LastUsedAt string `json:"lastUsedAt,omitempty" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 }
 
 func (a *api) registerStats(h huma.API) {

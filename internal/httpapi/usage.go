@@ -13,8 +13,8 @@ import (
 
 // DaysInput is also that of a key.
 type DaysInput struct {
-	From string `query:"from" maxLength:"10" doc:"The first day, such as 2026-11-01, by UTC; 29 days before the last where it is left out"`
-	To   string `query:"to" maxLength:"10" doc:"The last day; today where it is left out"`
+	From string `query:"from" maxLength:"10" doc:"The first day, such as 2026-11-01, by UTC; 29 days before the last where it is left out" example:"2026-11-01"`
+	To   string `query:"to" maxLength:"10" doc:"The last day; today where it is left out" example:"2026-11-24"`
 }
 
 type keyUsageInput struct {
@@ -36,8 +36,8 @@ type usageOutput struct {
 
 // DayUsage is what was used on a day.
 type DayUsage struct {
-	Date     string `json:"date" format:"date"`
-	Requests int64  `json:"requests"`
+	Date     string `json:"date" format:"date" example:"2026-11-24"`
+	Requests int64  `json:"requests" example:"1234"`
 }
 
 const usageNote = " A day ends at midnight UTC. Days that are over are exact; today's number has in it what the functions hold ready. Unlimited keys are not counted."
