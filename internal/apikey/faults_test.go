@@ -43,6 +43,9 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 			wg.Go(func() {
 				for range 40 {
 					for _, c := range cases {
+						// All of it within a minute, but not in one moment: leases as large as that
+						// would ask for are lost whole.
+						b.clock.pass(5 * time.Millisecond)
 						v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(c.token.Reveal()), Cost: 1})
 						outcome := string(v.Code)
 						if err != nil {
@@ -61,9 +64,7 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 	}
 	wg.Wait()
 	t.Log(tally)
-	// How many are lost with the leases that nobody heard of depends on the engine's
-	// pace: time stands still here, so that all requests come in one second.
-	if tally["valid"] > limit || tally["valid"] == 0 || tally["rate_limited"] == 0 {
+	if tally["valid"] > limit || tally["valid"] < limit/2 {
 		t.Errorf("%d admitted of %d", tally["valid"], limit)
 	}
 }
