@@ -54,19 +54,18 @@ func (a *api) registerUsage(h huma.API) {
 }
 
 func (a *api) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
-	p, err := a.caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	days, err := in.days(a.Now())
-	if err != nil {
-		return nil, a.failure(ctx, err)
-	}
-	used, err := a.Registry.Usage(ctx, p.caller(), in.ID, days)
-	return a.usage(ctx, days, used, err)
+	return a.usage(ctx, in.DaysInput, func(c apikey.Caller, days apikey.Days) ([]ratelimit.DayUse, error) {
+		return a.Registry.Usage(ctx, c, in.ID, days)
+	})
 }
 
 func (a *api) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
+	return a.usage(ctx, in.DaysInput, func(c apikey.Caller, days apikey.Days) ([]ratelimit.DayUse, error) {
+		return a.Registry.UserUsage(ctx, c, in.UserID, days)
+	})
+}
+
+func (a *api) usage(ctx context.Context, in DaysInput, read func(apikey.Caller, apikey.Days) ([]ratelimit.DayUse, error)) (*usageOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -75,11 +74,7 @@ func (a *api) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, 
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	used, err := a.Registry.UserUsage(ctx, p.caller(), in.UserID, days)
-	return a.usage(ctx, days, used, err)
-}
-
-func (a *api) usage(ctx context.Context, days apikey.Days, used []ratelimit.DayUse, err error) (*usageOutput, error) {
+	used, err := read(p.caller(), days)
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
