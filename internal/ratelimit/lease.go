@@ -48,13 +48,20 @@ func size(need, cost, perSecond int64, life time.Duration, room int64) int64 {
 	return max(need, min(need+cost*ahead, room/leaseShare))
 }
 
-// demand measures requests per second over about the last second.
+// demand measures requests per second over about the last second: those that
+// were admitted. Whoever knocks at a limit that is spent would else make each
+// environment take what then lies idle in it.
 type demand struct {
 	second    int64
-	in, prior int64 // requests in that second, and in the one before
+	in, prior int64 // admitted in that second, and in the one before
 }
 
 func (d *demand) note(now time.Time) {
+	d.roll(now)
+	d.in++
+}
+
+func (d *demand) roll(now time.Time) {
 	switch second := now.Unix(); second - d.second {
 	case 0:
 	case 1:
@@ -62,12 +69,10 @@ func (d *demand) note(now time.Time) {
 	default:
 		d.second, d.prior, d.in = second, 0, 0
 	}
-	d.in++
 }
 
-// perSecond does not count the request that was noted last: what is known of the
-// demand is what came before.
-func (d demand) perSecond(now time.Time) int64 {
+func (d *demand) perSecond(now time.Time) int64 {
+	d.roll(now)
 	left := int64(time.Second) - int64(now.Nanosecond())
-	return d.in - 1 + d.prior*left/int64(time.Second)
+	return d.in + d.prior*left/int64(time.Second)
 }

@@ -96,12 +96,12 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(id)
-	e.demand.note(now)
 	for attempt := range attempts {
 		held := e.lease.usable(terms, now)
 		v := l.rules.view(&e.meter, terms, now)
 		if held >= n {
 			e.lease.tokens -= n
+			e.demand.note(now)
 			l.hits++
 			return Decision{Admitted: true, Usage: v.usage(&e.meter, terms, held-n)}, nil
 		}
@@ -130,6 +130,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 			return Decision{}, err
 		}
 		if done {
+			e.demand.note(now)
 			left := e.lease.usable(terms, now)
 			v := l.rules.view(&e.meter, terms, now)
 			return Decision{Admitted: true, Usage: v.usage(&e.meter, terms, left)}, nil

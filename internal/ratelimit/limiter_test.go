@@ -432,6 +432,33 @@ func TestALeaseSavesWrites(t *testing.T) {
 	}
 }
 
+// An environment through which many are turned away takes no more than others
+// when there is room again: most of who it saw will not come back to it.
+func TestWhoIsTurnedAwayIsNoDemand(t *testing.T) {
+	h := &hands{morning}
+	store := &item{}
+	here, there := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 200, Window: 10 * time.Second}}
+	take := func(l *ratelimit.Limiter, n int64) bool {
+		d, err := l.Take(t.Context(), "k", terms, n, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Admitted
+	}
+	if !take(there, 200) {
+		t.Fatal("no room in a new window")
+	}
+	for denied := 0; !take(here, 1); denied++ {
+		if h.now = h.now.Add(time.Millisecond); denied > 20_000 {
+			t.Fatal("the window never ended")
+		}
+	}
+	if held := here.Held("k"); held != 0 {
+		t.Errorf("it holds %d tokens that nobody asked for", held)
+	}
+}
+
 func TestAUseIsNotedOnceInAWhile(t *testing.T) {
 	h := &hands{morning}
 	store := &item{}
