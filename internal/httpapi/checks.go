@@ -60,9 +60,9 @@ type whoamiOutput struct {
 
 func (a *api) registerChecks(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "validate-key", Method: http.MethodPost, Path: keysPath + "/validate", Tags: []string{"checks"},
-		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much.",
-	}, 400, 413, 415, 429, 503), a.validate)
+		OperationID: "validate-key", Method: http.MethodPost, Path: keysPath + "/validate", Tags: []string{"checks"}, Security: append([]map[string][]string{{}}, protected()...),
+		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. Where a deployment protects it, it takes a key of whoever asks.",
+	}, 400, 401, 413, 415, 429, 503), a.validate)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "whoami", Method: http.MethodGet, Path: "/api/v1/whoami", Tags: []string{"checks"}, Security: protected(),
 		Summary: "Who the caller is", Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: then keyId is empty.",

@@ -31,6 +31,8 @@ var mutants = []mutant{
 	{name: "another method", old: "            patch:\n", new: "            put:\n"},
 	{name: "the route's method for the invocation", old: "type: aws_proxy, httpMethod: POST, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction",
 		new: "type: aws_proxy, httpMethod: GET, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction"},
+	{name: "validate takes a key", old: "[!If [ProtectsValidate, {latchkey: []}, !Ref AWS::NoValue]]", new: "[{latchkey: []}]"},
+	{name: "validate never takes a key", old: "[!If [ProtectsValidate, {latchkey: []}, !Ref AWS::NoValue]]", new: "[]", with: parameters{"ProtectValidate": "true"}},
 	{name: "validate in the keys function", old: "${ValidateFunction.Arn}/invocations", new: "${KeysFunction.Arn}/invocations"},
 
 	{name: "a preflight wants a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +

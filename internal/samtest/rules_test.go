@@ -89,12 +89,13 @@ func authorizerIsAskedEachTime(s *stack, p *problems) {
 	}}))
 }
 
-// routesOfTheAPI are what the HTTP API says of itself in its OpenAPI document, and that document.
-func routesOfTheAPI() []route {
+// routesOfTheAPI are what the HTTP API says of itself in its OpenAPI document, and that document. Where it leaves it open
+// whether a route takes a key, protected says so.
+func routesOfTheAPI(protected bool) []route {
 	w := httptest.NewRecorder()
 	httpapi.New(httpapi.Options{Registry: &apikey.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
 	var document struct {
-		Paths map[string]map[string]struct{ Security []any }
+		Paths map[string]map[string]struct{ Security []map[string]any }
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
 		panic(err)
@@ -106,7 +107,8 @@ func routesOfTheAPI() []route {
 			if strings.HasSuffix(path, "/validate") {
 				r.Function = "ValidateFunction"
 			}
-			if len(operation.Security) > 0 {
+			optional := slices.ContainsFunc(operation.Security, func(s map[string]any) bool { return len(s) == 0 })
+			if len(operation.Security) > 0 && (!optional || protected) {
 				r.Authorizer = authorizer
 			}
 			all = append(all, r)
@@ -122,7 +124,7 @@ func sorted(routes []route) []route {
 
 func routesAreThoseOfTheAPI(s *stack, p *problems) {
 	want := object{}
-	for _, r := range routesOfTheAPI() {
+	for _, r := range routesOfTheAPI(s.Parameters["ProtectValidate"] == "true") {
 		operation := object{"responses": object{}, "x-amazon-apigateway-integration": object{
 			"type": "aws_proxy", "httpMethod": "POST", "uri": invocation(r.Function),
 		}}
@@ -134,7 +136,9 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 		}
 		want[r.Path].(object)[strings.ToLower(r.Method)] = operation
 	}
-	local := routesOfTheAPI()
+	if s.Parameters["ProtectValidate"] != "true" {
+		at(want, "/api/v1/api-keys/validate", "post").(object)["security"] = []any{}
+	}
 	if url := s.Parameters["BackendUrl"]; url != "" {
 		want["/"], want["/{proxy+}"] = passedOn(url+"/"), passedOn(url+"/{proxy}")
 		proxied := want["/{proxy+}"].(object)["x-amazon-apigateway-any-method"].(object)
@@ -148,8 +152,9 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 		got[path] = m
 	}
 	p.equal("paths", got, want)
-	// It knows no http_proxy, and takes such a route for one without a function.
-	p.equal("what start-api serves", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), local)
+	// It knows no http_proxy, and takes such a route for one without a function. It decides no condition, and takes validate
+	// for open.
+	p.equal("what start-api serves", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(false))
 	if types := at(s.body(), "x-amazon-apigateway-binary-media-types"); (types != nil) != (s.Parameters["BackendUrl"] != "") {
 		p.add("binary media types are %v", types)
 	}
@@ -173,7 +178,7 @@ func passedOn(uri string) object {
 
 func preflightsAreOpen(s *stack, p *problems) {
 	methods := map[string]bool{}
-	for _, r := range routesOfTheAPI() {
+	for _, r := range routesOfTheAPI(false) {
 		methods[r.Method] = true
 	}
 	for _, method := range []string{"HEAD", "OPTIONS", "PUT"} { // an API behind it may have them
@@ -343,7 +348,7 @@ func stageIsThrottled(s *stack, p *problems) {
 func permissionsFit(s *stack, p *problems) {
 	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 	invokes := map[string][]string{authorizer: {api + "authorizers/a1b2c3"}}
-	for _, r := range routesOfTheAPI() {
+	for _, r := range routesOfTheAPI(false) {
 		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.NewReplacer("{id}", "*", "{userId}", "*").Replace(r.Path)
 		invokes[r.Function] = append(invokes[r.Function], source)
 	}

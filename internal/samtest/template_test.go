@@ -5,6 +5,7 @@ package samtest_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os/exec"
@@ -36,7 +37,7 @@ var deployments = map[string]parameters{
 		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "StageName": "v1",
 		"LogRetentionDays": "365", "Architecture": "x86_64", "OidcIssuer": "https://login.example.com", "OidcAudience": "latchkey", "OidcAdminClaim": "groups=admins", "UserScopes": "tts",
 	},
-	"before an API of one's own":                      {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg"},
+	"before an API of one's own":                      {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
 	"a line for each request, the account has a role": {"AccessLog": "line", "AccountLogRole": "exists"},
 	"a role is not made for no log":                   {"AccessLog": "off", "AccountLogRole": "create"},
 }
@@ -76,7 +77,7 @@ func TestTheLocalStackServesTheSameRoutes(t *testing.T) {
 	for _, r := range template.Routes {
 		got = append(got, route{r.Method, r.Path, r.Function, r.Authorizer})
 	}
-	if want := routesOfTheAPI(); !slices.Equal(sorted(got), want) {
+	if want := routesOfTheAPI(false); !slices.Equal(sorted(got), want) {
 		t.Errorf("the local stack has\n%v, the API\n%v", got, want)
 	}
 	want := gatewayResponses("429")
@@ -113,6 +114,7 @@ var effects = []effect{
 	{"RouteScopes", "POST /tts/*=tts;*=", nil, variable(authorizer, "ROUTE_SCOPES")},
 	{"TrustedProxyHops", "1", nil, variable(authorizer, "TRUSTED_PROXY_HOPS")},
 	{"QueryApiKey", "false", nil, variable(authorizer, "QUERY_API_KEY")},
+	{"ProtectValidate", "true", nil, []any{"Api", "Body", "paths", "/api/v1/api-keys/validate", "post", "security", 0}},
 	{"AcceptEnvironments", "live", nil, variable("ValidateFunction", "ACCEPT_ENVIRONMENTS")},
 	{"LogLevel", "DEBUG", nil, []any{authorizer, "LoggingConfig", "ApplicationLogLevel"}},
 	{"LogRetentionDays", "365", nil, []any{"AuthorizerLogs", "RetentionInDays"}},
@@ -162,11 +164,13 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 			values[j] = text(s.Resources[e.where[0].(string)].Properties, e.where[1:]...)
 		}
 		want := e.value
-		if e.parameter == "AccessLog" {
+		switch e.parameter {
+		case "AccessLog":
 			want = "${AccessLogs.Arn}"
-		}
-		if e.parameter == "BackendUrl" {
+		case "BackendUrl":
 			want += "/{proxy}"
+		case "ProtectValidate":
+			want = fmt.Sprint(map[string]any{"latchkey": []any{}})
 		}
 		if values[0] == values[1] || values[1] != want {
 			t.Errorf("%s: %q becomes %q, want %q", e.parameter, values[0], values[1], want)
@@ -217,7 +221,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"Architecture": {"arm", ""}, "StageName": {"", "a/b", "a b"}, "DynamoEndpoint": {"dynamodb:8000", "ftp://x"}, "KeyPrefix": {"", "SK", "s_k", "1k"},
 		"Freshness": {"", "1", "-1s", "1h", "soon"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
 		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c"},
-		"QueryApiKey": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
+		"QueryApiKey": {"yes", ""}, "ProtectValidate": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
 		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
 		"UsageDays": {"0", "401"}, "AuditDays": {"0", "3654"}, "RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
 		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"}, "ApiKeys": {"a b:c"}, "InternalApiKey": {"a b", "a,b"},

@@ -62,7 +62,7 @@ func (r *run) create(name string, requests int) (id, token string, ok bool) {
 
 // spend uses a key up, one place after the other where a key may stand.
 func (r *run) spend(id, token string) {
-	r.expect(r.send("validate", http.MethodPost, validatePath, `{"apiKey":"`+token+`"}`), status(200), isJSON, cors, field("valid", true), field("code", "valid"), field("keyId", id),
+	r.expect(r.validate("validate", `{"apiKey":"`+token+`"}`), status(200), isJSON, cors, field("valid", true), field("code", "valid"), field("keyId", id),
 		field("rateLimit.requests", limit), field("rateLimit.window", window), field("rateLimit.remaining", limit))
 
 	uses := []answer{
@@ -85,8 +85,15 @@ func (r *run) spend(id, token string) {
 		envelope("Rate limit exceeded. Try again in N seconds.", "rate_limit_error", "", "rate_limit_exceeded"),
 		number("Retry-After", 1, window+slack), inMessage("Retry-After"),
 		header("X-RateLimit-Limit", strconv.Itoa(limit)), header("X-RateLimit-Remaining", "0"), r.reset())
-	r.expect(r.send("validate with a cost, over the limit", http.MethodPost, validatePath, `{"apiKey":"`+token+`","cost":1}`),
+	r.expect(r.validate("validate with a cost, over the limit", `{"apiKey":"`+token+`","cost":1}`),
 		status(200), isJSON, cors, field("valid", false), field("code", "rate_limited"))
+}
+
+func (r *run) validate(name, body string) answer {
+	if r.ProtectValidate {
+		return r.send(name, http.MethodPost, validatePath, body, "X-API-Key: "+r.Key)
+	}
+	return r.send(name, http.MethodPost, validatePath, body)
 }
 
 // reset is an epoch second that comes, but not after the window.
@@ -119,7 +126,7 @@ func (r *run) revoke(id, token string) {
 	}
 	r.crowd(func() answer { return whoami(fmt.Sprintf("many at once, %v after the revocation", r.Freshness)) }, status(401))
 	r.expect(whoami("a revoked key"), unauthorized()...)
-	a := r.send("validate a revoked key", http.MethodPost, validatePath, `{"apiKey":"`+token+`"}`)
+	a := r.validate("validate a revoked key", `{"apiKey":"`+token+`"}`)
 	r.expect(a, status(200), isJSON, cors, field("valid", false), field("code", "revoked_key"))
 	r.remove("delete a revoked key", id)
 }

@@ -24,12 +24,13 @@ type Options struct {
 	// Key is an admin key. It goes nowhere but to URL, in a header. With Outage it
 	// is not used.
 	Key string
-	// Freshness, QueryAPIKey and DenyStatus are the stack's own parameters, and
-	// Backend whether it stands before a BackendUrl.
-	Freshness   time.Duration
-	QueryAPIKey bool
-	DenyStatus  int
-	Backend     bool
+	// Freshness, QueryAPIKey, ProtectValidate and DenyStatus are the stack's own
+	// parameters, and Backend whether it stands before a BackendUrl.
+	Freshness       time.Duration
+	QueryAPIKey     bool
+	ProtectValidate bool
+	DenyStatus      int
+	Backend         bool
 	// Outage expects a stack whose functions cannot reach the table, and only that.
 	Outage bool
 	// Out gets a line for each check, without any key in it.
@@ -120,6 +121,9 @@ func (r *run) refusals() {
 	r.expect(r.get("no key", whoamiPath), unauthorized()...)
 	r.expect(r.get("a malformed key", whoamiPath, "X-API-Key: x"), unauthorized()...)
 	r.expect(r.get("an unknown key", whoamiPath, "Authorization: Bearer "+unknown), unauthorized()...)
+	if r.ProtectValidate {
+		r.expect(r.send("no key for validate", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`), unauthorized()...)
+	}
 	r.expect(r.send("no key for a change", http.MethodPost, keysPath, `{"name":"smoke"}`), unauthorized()...)
 }
 

@@ -39,7 +39,9 @@ type devConfig struct {
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
 	// BackendURL is what stands behind every path that is not latchkey's own.
 	BackendURL string `env:"BACKEND_URL"`
-	Access     bool   `env:"ACCESS_LOG" envDefault:"true"`
+	// ProtectValidate has validate take a key of whoever asks.
+	ProtectValidate bool `env:"PROTECT_VALIDATE"`
+	Access          bool `env:"ACCESS_LOG" envDefault:"true"`
 }
 
 func devCommand() *cobra.Command {
@@ -58,6 +60,7 @@ when /health answers 200. All that it is told stands in the environment:
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
   BACKEND_URL        an API of yours to stand before: all other paths go to it
+  PROTECT_VALIDATE   whether validate takes a key of whoever asks (false)
   ACCESS_LOG         a line on standard error for each request (true):
                      time | key ID, or - | METHOD /path | status
 
@@ -77,7 +80,9 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 }
 
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
-	template, err := devstack.LoadTemplate(d.Template, map[string]string{"BackendUrl": d.BackendURL})
+	template, err := devstack.LoadTemplate(d.Template, map[string]string{
+		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
+	})
 	if err != nil {
 		return err
 	}

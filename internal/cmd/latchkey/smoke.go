@@ -62,6 +62,7 @@ command line or one of these variables cannot be understood.`,
 	}
 	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
 	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
+	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
 	c.Flags().IntVar(&o.DenyStatus, "deny-status", http.StatusTooManyRequests, "the stack's parameter DenyStatus")
 	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")

@@ -119,13 +119,15 @@ func (s *stack) hasNoSmokeKeys(t testing.TB) {
 }
 
 func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
-	s := start(t, t.TempDir(), "FRESHNESS=0", "QUERY_API_KEY=false", "BACKEND_URL=http://127.0.0.1:9")
+	s := start(t, t.TempDir(), "FRESHNESS=0", "QUERY_API_KEY=false", "PROTECT_VALIDATE=true", "BACKEND_URL=http://127.0.0.1:9")
 	forbidding := gateway{answer: func(r *http.Response) {
 		if r.StatusCode == 429 {
 			r.StatusCode = 403
 		}
 	}}.start(t, s)
-	told := func(o *smoke.Options) { o.QueryAPIKey, o.DenyStatus, o.Backend = false, 403, true }
+	told := func(o *smoke.Options) {
+		o.QueryAPIKey, o.ProtectValidate, o.DenyStatus, o.Backend = false, true, 403, true
+	}
 	if checks, err := smokes(t.Context(), t, s, forbidding, told); err != nil || len(differing(checks)) > 0 {
 		t.Errorf("%v, differ: %q", err, differing(checks))
 	}
