@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -20,7 +19,7 @@ func keysCommand() *cobra.Command {
 	return group("keys", "Manage API keys", []*cobra.Command{
 		createCommand(), listCommand(), getCommand(), updateCommand(),
 		switchCommand("enable", "Let a key be used again", true), switchCommand("disable", "Keep a key from being used", false),
-		rotateCommand(), revokeCommand(), deleteCommand(),
+		rotateCommand(), revokeCommand(), deleteCommand(), explainCommand(), usageCommand(), trailCommand(),
 	})
 }
 
@@ -99,12 +98,7 @@ func listCommand() *cobra.Command {
   latchkey keys list --user u1 --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
-			for name, value := range map[string]string{"userId": user, "status": status, "cursor": cursor} {
-				if value != "" {
-					query.Set(name, value)
-				}
-			}
+			query := given(map[string]string{"limit": strconv.Itoa(limit), "userId": user, "status": status, "cursor": cursor})
 			answer, err := callAPI(c.Context(), http.MethodGet, keysPath, query, nil)
 			if err != nil {
 				return err

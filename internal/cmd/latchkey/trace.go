@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/httpapi"
+)
+
+func explainCommand() *cobra.Command {
+	var method, path, source, at string
+	var cost int64
+	c := onOne(oneKey{
+		use: "explain", short: "Show why a request with a key is let through or refused; exit code 3 if it is refused",
+		example: "  latchkey keys explain fbvIj5lD1wYRMsd9\n  latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			body := map[string]any{"method": strings.ToUpper(method), "path": path}
+			for name, value := range map[string]string{"sourceIp": source, "at": at} {
+				if value != "" {
+					body[name] = value
+				}
+			}
+			if c.Flags().Changed("cost") {
+				body["cost"] = cost
+			}
+			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/explain", nil, body)
+		},
+		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+			var explained struct {
+				Code   string
+				Checks []struct {
+					Check, Detail string
+					Pass          bool
+				}
+			}
+			if err := json.Unmarshal(answer, &explained); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			var rows [][]string
+			for _, check := range explained.Checks {
+				result := "pass"
+				if !check.Pass {
+					result = "FAIL"
+				}
+				rows = append(rows, []string{check.Check, result, check.Detail})
+			}
+			if err := printTable(c, answer, asJSON, []string{"CHECK", "RESULT", "WHAT DECIDED"}, rows); err != nil {
+				return err
+			}
+			if explained.Code != "valid" {
+				return verdictNo{errors.New("refused: " + oneLine(explained.Code))}
+			}
+			return nil
+		},
+	})
+	c.Flags().StringVar(&method, "method", http.MethodGet, "of the request")
+	c.Flags().StringVar(&path, "path", "/", "of the request, without the stage")
+	c.Flags().StringVar(&source, "source-ip", "", "address that it comes from")
+	c.Flags().Int64Var(&cost, "cost", 1, "requests that it is to spend")
+	c.Flags().StringVar(&at, "at", "", "`TIME` of it, as in 2027-01-31T12:00:00Z; else now")
+	return c
+}
+
+func usageCommand() *cobra.Command {
+	var from, to string
+	c := onOne(oneKey{
+		use: "usage", short: "Show what a key used on each day (UTC)",
+		example: "  latchkey keys usage fbvIj5lD1wYRMsd9\n  latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/usage", given(map[string]string{"from": from, "to": to}), nil)
+		},
+		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+			var used struct{ Data []httpapi.DayUsage }
+			if err := json.Unmarshal(answer, &used); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			var rows [][]string
+			for _, day := range used.Data {
+				rows = append(rows, []string{day.Date, strconv.FormatInt(day.Requests, 10)})
+			}
+			return printTable(c, answer, asJSON, []string{"DAY", "REQUESTS"}, rows)
+		},
+	})
+	c.Flags().StringVar(&from, "from", "", "first `DAY`, as in 2027-01-01")
+	c.Flags().StringVar(&to, "to", "", "last `DAY`; else today")
+	return c
+}
+
+func trailCommand() *cobra.Command {
+	var cursor string
+	var limit int
+	c := onOne(oneKey{
+		use: "audit", short: "Show what was done to a key, newest first",
+		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			query := given(map[string]string{"cursor": cursor, "limit": strconv.Itoa(limit)})
+			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/audit", query, nil)
+		},
+		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+			var page struct {
+				Data       []httpapi.TrailEntry
+				NextCursor string
+			}
+			if err := json.Unmarshal(answer, &page); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+			var rows [][]string
+			for _, e := range page.Data {
+				var changes []string
+				for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
+					changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(e.Changes[name].Before), compact(e.Changes[name].After)))
+				}
+				rows = append(rows, []string{e.At, e.Action, e.Actor.Type + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")})
+			}
+			if err := printTable(c, answer, asJSON, []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, rows); err != nil {
+				return err
+			}
+			if page.NextCursor != "" {
+				fmt.Fprintln(c.ErrOrStderr(), "There may be more: --cursor", page.NextCursor)
+			}
+			return nil
+		},
+	})
+	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
+	c.Flags().IntVar(&limit, "limit", 50, "how many, 1 to 100")
+	return c
+}
+
+// given is a query of what has a value.
+func given(values map[string]string) url.Values {
+	query := make(url.Values)
+	for name, value := range values {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
+}
+
+func printTable(c *cobra.Command, answer json.RawMessage, asJSON bool, header []string, rows [][]string) error {
+	if asJSON {
+		return printJSON(c.OutOrStdout(), answer)
+	}
+	return printRows(c.OutOrStdout(), header, rows)
+}
+
+// compact writes a value that came as JSON.
+func compact(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	return string(text)
+}
