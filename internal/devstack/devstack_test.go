@@ -335,6 +335,11 @@ func TestAnEnvironmentServesOneRequestAtATime(t *testing.T) {
 		if err := call("a"); err != nil {
 			t.Errorf("after a panic and a timeout: %v", err)
 		}
-		time.Sleep(2 * time.Hour) // what was given up ends
+		before := started.Load()
+		time.Sleep(2 * time.Hour) // what was given up, or is not needed, ends
+		if err := call("a"); err != nil || started.Load() != before+1 {
+			t.Errorf("%d environments after a night without requests, want a new one: %v", started.Load()-before, err)
+		}
+		time.Sleep(2 * time.Hour)
 	})
 }
