@@ -15,7 +15,7 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
 	}
-	own, err := r.own(ctx, caller)
+	granting, err := r.granting(ctx, caller, id)
 	if err != nil {
 		return Record{}, err
 	}
@@ -30,13 +30,26 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 		if err := c.check(r.now()); err != nil {
 			return nil, err
 		}
+		own, err := granting(from)
+		if err != nil {
+			return nil, err
+		}
 		if !own.Scopes.Admin() {
 			if err := c.within(own); err != nil {
 				return nil, err
 			}
 		}
 		to := *from
-		return &to, c.apply(&to)
+		if err := c.apply(&to); err != nil {
+			return nil, err
+		}
+		// What widens a key comes on top of all else that it may do.
+		if !own.Scopes.Admin() && c.within(grantor{Key: from}) != nil {
+			if err := to.rights().within(own); err != nil {
+				return nil, err
+			}
+		}
+		return &to, nil
 	})
 }
 

@@ -176,7 +176,7 @@ func (g grantor) covers(l ratelimit.Limit) bool {
 // inherit fills in what a new key was not given where the usual default would
 // reach beyond what its maker may grant.
 func (c *Change) inherit(from grantor) {
-	if c.Limit == nil && c.Unlimited == nil {
+	if c.Limit == nil && (c.Unlimited == nil || !*c.Unlimited) {
 		limit := DefaultLimit()
 		if !from.covers(limit) {
 			limit = from.Limit

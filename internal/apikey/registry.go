@@ -346,7 +346,28 @@ func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	if err != nil {
 		return grantor{}, fmt.Errorf("find the calling key: %w", err)
 	}
-	return grantor{Key: record.Key}, nil
+	return r.grantor(record.Key)
+}
+
+// grantor is what the key that a caller came with may grant. They were let in on a
+// read from before: since then it may have ended, and must not enable itself again,
+// nor live on in another key.
+func (r *Registry) grantor(k *Key) (grantor, error) {
+	if k.Status(r.now()) != StatusActive {
+		return grantor{}, fmt.Errorf("%w: the calling key is not active any more", ErrForbidden)
+	}
+	return grantor{Key: k}, nil
+}
+
+// granting tells what the caller may grant when a key is changed from what it is. Of
+// the caller's own key that is what it is changed from, which may be less by now
+// than a moment ago.
+func (r *Registry) granting(ctx context.Context, caller Caller, id string) (func(from *Key) (grantor, error), error) {
+	if id == caller.KeyID {
+		return r.grantor, nil
+	}
+	own, err := r.own(ctx, caller)
+	return func(*Key) (grantor, error) { return own, nil }, err
 }
 
 // QuotaOf says what a record's quota has left. The zero value is that of none.

@@ -59,6 +59,7 @@ func TestACallerGrantsAtMostWhatItHas(t *testing.T) {
 		{"the same in half the time", limit(10, 30*time.Second), "rateLimit"},
 		{"half in half the time", limit(5, 30*time.Second), ""},
 		{"no limit", apikey.Change{Unlimited: ptr(true)}, "unlimited"},
+		{"a limit, but not which", apikey.Change{Unlimited: ptr(false)}, ""},
 		{"an earlier end", apikey.Change{ExpiresAt: ptr(noon.Add(time.Minute))}, ""},
 		{"a later end", apikey.Change{ExpiresAt: ptr(noon.Add(2 * time.Hour))}, "expiresAt"},
 		{"no end", apikey.Change{ExpiresAt: ptr(time.Time{})}, "expiresAt"},
@@ -80,6 +81,103 @@ func TestACallerGrantsAtMostWhatItHas(t *testing.T) {
 		// An admin may do all of it.
 		if _, _, err := b.registry.Create(t.Context(), b.caller(t, "root", admin), "u1", apikey.Live, c.change); err != nil {
 			t.Errorf("admin with %s: %v", c.name, err)
+		}
+	}
+}
+
+// A user who holds two keys cannot join what one may to what the other may.
+func TestWhatWidensAKeyComesOnTopOfAllElseItMay(t *testing.T) {
+	b := newBench(t)
+	wide := func(k *apikey.Key) {
+		k.Scopes, k.Limit = apikey.Scopes{"stt"}, ratelimit.Limit{Requests: 10_000, Window: time.Minute}
+		k.Quota = ratelimit.Quota{Requests: 100, Period: ratelimit.Day}
+		k.ExpiresAt = noon.Add(time.Hour)
+		k.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	}
+	b.registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: apikey.DefaultLimit()}
+	key := b.caller(t, "u1", nil)
+	user := apikey.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
+	for _, c := range []struct {
+		name   string
+		change apikey.Change
+		param  string // empty: allowed
+	}{
+		{"no quota", apikey.Change{Quota: &ratelimit.Quota{}}, "scopes"},
+		{"no end", apikey.Change{ExpiresAt: ptr(time.Time{})}, "scopes"},
+		{"any network", apikey.Change{AllowedCIDRs: &[]netip.Prefix{}}, "scopes"},
+		{"no quota, for fewer scopes", apikey.Change{Quota: &ratelimit.Quota{}, Scopes: &apikey.Scopes{}}, "rateLimit"},
+		{"no quota, for all that is the caller's", apikey.Change{Quota: &ratelimit.Quota{}, Scopes: &apikey.Scopes{}, Limit: ptr(apikey.DefaultLimit())}, ""},
+		{"a smaller quota", apikey.Change{Quota: &ratelimit.Quota{Requests: 50, Period: ratelimit.Day}}, ""},
+		{"an earlier end", apikey.Change{ExpiresAt: ptr(noon.Add(time.Minute))}, ""},
+		{"another name", apikey.Change{Name: ptr("other")}, ""},
+	} {
+		for who, caller := range map[string]apikey.Caller{"another key": key, "its user": user} {
+			_, err := b.registry.Update(t.Context(), caller, b.caller(t, "u1", wide).KeyID, to(c.change))
+			refused(t, who+" gives "+c.name, err, c.param)
+		}
+	}
+}
+
+// Whoever comes with a key is let in on a read of it from before. By the time that
+// it grants anything, an admin may have taken away what there was to grant.
+func TestAKeyDoesNotGiveItselfBackWhatIsTakenFromIt(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		taken, back apikey.Change
+	}{
+		{"its limit", apikey.Change{Limit: &ratelimit.Limit{Requests: 1, Window: time.Minute}}, apikey.Change{Limit: ptr(apikey.DefaultLimit())}},
+		{"a scope", apikey.Change{Scopes: &apikey.Scopes{}}, apikey.Change{Scopes: &apikey.Scopes{"tts"}}},
+		{"all, by disabling it", apikey.Change{Enabled: ptr(false)}, apikey.Change{Enabled: ptr(true)}},
+		{"all, until later", apikey.Change{NotBefore: ptr(noon.Add(time.Hour))}, apikey.Change{NotBefore: ptr(time.Time{})}},
+	} {
+		for looks := range 2 { // before its rights are read, and between that and its being read as the key to change
+			b := newBench(t)
+			who, root := b.caller(t, "u1", nil), b.caller(t, "root", admin)
+			take := func() {
+				b.table.during = nil
+				if _, err := b.registry.Update(t.Context(), root, who.KeyID, to(c.taken)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if looks == 0 {
+				take()
+			}
+			hasty := *b.registry
+			hasty.Store = b.table
+			if looks == 1 {
+				b.table.during = take
+			}
+			if _, err := hasty.Update(t.Context(), who, who.KeyID, to(c.back)); !errors.Is(err, apikey.ErrForbidden) {
+				t.Errorf("%s, after %d looks: %v", c.name, looks, err)
+			}
+		}
+	}
+}
+
+func TestAKeyThatIsNotActiveGrantsNothing(t *testing.T) {
+	for name, end := range map[string]func(*apikey.Key){
+		"revoked":  func(k *apikey.Key) { k.RevokedAt = noon },
+		"disabled": func(k *apikey.Key) { k.Enabled = false },
+		"expired":  func(k *apikey.Key) { k.ExpiresAt = noon },
+		"inactive": func(k *apikey.Key) { k.NotBefore = noon.Add(time.Second) },
+	} {
+		for _, admins := range []bool{false, true} {
+			b := newBench(t)
+			other := b.caller(t, "u1", nil)
+			who := b.caller(t, "u1", func(k *apikey.Key) {
+				if admins {
+					admin(k)
+				}
+				end(k)
+			})
+			_, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+			_, rotateErr := b.registry.Rotate(t.Context(), who, other.KeyID, 0)
+			_, updateErr := b.registry.Update(t.Context(), who, other.KeyID, to(apikey.Change{Name: ptr("x")}))
+			for _, err := range []error{err, rotateErr, updateErr} {
+				if !errors.Is(err, apikey.ErrForbidden) {
+					t.Errorf("%s, admin %t: %v", name, admins, err)
+				}
+			}
 		}
 	}
 }

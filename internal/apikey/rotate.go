@@ -55,7 +55,7 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 	if err != nil {
 		return Issued{}, fmt.Errorf("load the secret: %w", err)
 	}
-	own, err := r.own(ctx, caller)
+	granting, err := r.granting(ctx, caller, id)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -65,14 +65,18 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 		if err := caller.means(from); err != nil {
 			return Write{}, err
 		}
+		if !from.RevokedAt.IsZero() || from.expired(now) {
+			return Write{}, ErrEnded
+		}
+		own, err := granting(from)
+		if err != nil {
+			return Write{}, err
+		}
 		// Whoever gets a token gets all that its key may do.
 		if !own.Scopes.Admin() && from.ID != own.ID {
 			if err := from.rights().within(own); err != nil {
 				return Write{}, err
 			}
-		}
-		if !from.RevokedAt.IsZero() || from.expired(now) {
-			return Write{}, ErrEnded
 		}
 		token, err := r.Format.Next(from.Environment, from.ID, r.Random)
 		if err != nil {
