@@ -103,6 +103,9 @@ func protected() []map[string][]string {
 	return []map[string][]string{{"bearer": {}}, {"header": {}}, {"query": {}}}
 }
 
+// open marks operations that ask for no key. The document has to say so.
+func open() []map[string][]string { return []map[string][]string{{}} }
+
 // operation fills in what all operations share.
 func operation(o huma.Operation, errors ...int) huma.Operation {
 	o.MaxBodyBytes = maxBody

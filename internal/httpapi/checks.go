@@ -60,7 +60,7 @@ type whoamiOutput struct {
 
 func (a *api) registerChecks(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "validate-key", Method: http.MethodPost, Path: keysPath + "/validate", Tags: []string{"checks"}, Security: append([]map[string][]string{{}}, protected()...),
+		OperationID: "validate-key", Method: http.MethodPost, Path: keysPath + "/validate", Tags: []string{"checks"}, Security: append(open(), protected()...),
 		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. Where a deployment protects it, it takes a key of whoever asks.",
 	}, 400, 401, 413, 415, 429, 503), a.validate)
 	huma.Register(h, operation(huma.Operation{

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -163,23 +165,27 @@ var names = []string{
 	"gracePeriod", "key", "If-Match", "Idempotency-Key",
 }
 
-// explain turns what huma found into a sentence. Its value, which is what the
-// caller sent, is never looked at; its message is made of the schema alone, but
-// for what our own JSON reader says, which is a fixed text.
-func explain(d *huma.ErrorDetail) *apiError {
-	_, location, _ := strings.Cut(d.Location, ".") // body, query or path
-	var known []string
-	for _, part := range strings.Split(location, ".") {
+// known is what a location begins with that is a name of ours.
+func known(location string) string {
+	var all []string
+	for part := range strings.SplitSeq(location, ".") {
 		part, _, _ = strings.Cut(part, "[")
 		if !slices.Contains(names, part) {
 			break
 		}
-		known = append(known, part)
+		all = append(all, part)
 	}
-	param := strings.Join(known, ".")
-	subject := param
-	if subject == "" {
-		subject = "The body"
+	return strings.Join(all, ".")
+}
+
+// explain turns what huma found into a sentence. Its value, which is what the
+// caller sent, is never looked at; its message is made of the schema alone, but
+// for what our own JSON reader says, which is fixed texts and names of ours.
+func explain(d *huma.ErrorDetail) *apiError {
+	_, location, _ := strings.Cut(d.Location, ".") // body, query or path
+	param := known(location)
+	about := func(param, problem string) *apiError {
+		return newError(http.StatusBadRequest, param, cmp.Or(param, "The body")+" "+problem)
 	}
 	message := d.Message
 	switch missing, found := strings.CutPrefix(message, "expected required property "); {
@@ -188,13 +194,26 @@ func explain(d *huma.ErrorDetail) *apiError {
 		if param != "" {
 			param += "."
 		}
-		return newError(http.StatusBadRequest, param+missing, param+missing+" is required")
+		return about(param+missing, "is required")
+	case message == "unexpected property" && param != "" && param == location:
+		return about(param, "is not a field of this request")
 	case message == "unexpected property":
-		return newError(http.StatusBadRequest, param, subject+" has a field that is not known")
+		return about(param, "has a field that is not known")
 	case strings.HasPrefix(message, "expected "):
-		return newError(http.StatusBadRequest, param, subject+" is not valid: "+message)
+		return about(param, "is not valid: "+inFull(message))
 	case strings.HasPrefix(message, jsonProblem):
-		return newError(http.StatusBadRequest, param, "The "+message)
+		param, text, _ := strings.Cut(strings.TrimPrefix(message, jsonProblem), ": ")
+		return about(param, text)
 	}
-	return newError(http.StatusBadRequest, param, subject+" is not valid")
+	return about(param, "is not valid")
+}
+
+// inFull writes out the bound that a message of huma's ends with, such as 1e+06.
+func inFull(message string) string {
+	at := strings.LastIndexByte(message, ' ') + 1
+	n, err := strconv.ParseFloat(message[at:], 64)
+	if err != nil {
+		return message // it ends with no bound
+	}
+	return message[:at] + strconv.FormatFloat(n, 'f', -1, 64)
 }

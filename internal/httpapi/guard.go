@@ -88,7 +88,7 @@ func normalise(r *http.Request) {
 
 // route reports why the mux would not lead to a handler.
 func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
-	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
+	if escaped := r.URL.EscapedPath(); escaped == "" || path.Clean(escaped) != escaped {
 		return newError(http.StatusNotFound, "", "") // the mux would redirect
 	}
 	if h, pattern := mux.Handler(r); pattern == "" {

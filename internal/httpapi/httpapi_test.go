@@ -186,13 +186,23 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"a list", "POST", keys, "[]", 400, ""},
 		{"two values", "POST", keys, "{}{}", 400, ""},
 		{"not UTF-8", "POST", keys, "{\"name\":\"\xff\"}", 400, ""},
-		{"too deep", "POST", keys, `{"metadata":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 400, ""},
+		{"too deep", "POST", keys, `{"metadata":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 400, "metadata"},
 		{"an unknown field", "POST", keys, `{"nmae":"x"}`, 400, ""},
 		{"an unknown inner field", "POST", keys, `{"rateLimit":{"requests":1,"window":1,"x":1}}`, 400, "rateLimit"},
 		{"another case", "POST", keys, `{"Name":"x"}`, 400, ""},
-		{"a name twice", "POST", keys, `{"name":"a","name":"b"}`, 400, ""},
+		{"a name twice", "POST", keys, `{"name":"a","name":"b"}`, 400, "name"},
+		{"an unknown name twice", "POST", keys, `{"nmae":"a","nmae":"b"}`, 400, ""},
+		{"an inner name twice", "POST", keys, `{"rateLimit":{"requests":1,"window":1,"window":2}}`, 400, "rateLimit.window"},
 		{"a name twice in two cases", "POST", keys, `{"name":"a","NAME":"b"}`, 400, ""},
-		{"null", "POST", keys, `{"name":null}`, 400, ""},
+		{"null", "POST", keys, `{"name":null}`, 400, "name"},
+		{"an inner null", "POST", keys, `{"rateLimit":{"requests":1,"window":null}}`, 400, "rateLimit.window"},
+		{"null in a list", "POST", keys, `{"scopes":["a",null]}`, 400, "scopes"},
+		{"null under a name of nobody's", "POST", keys, `{"metadata":{"x":null}}`, 400, "metadata"},
+		{"half of a character", "POST", keys, `{"userId":"\ud800"}`, 400, ""},
+		{"half of a character before another's", "POST", keys, `{"userId":"\ud83d\u0041"}`, 400, ""},
+		{"the second half alone", "POST", keys, `{"userId":"\udca9\ud83d"}`, 400, ""},
+		{"half of a character at the end", "POST", keys, `{"a\uD800":1}`, 400, ""},
+		{"a field of another request", "PATCH", keys + "/0000000000000000", `{"userId":"x"}`, 400, "userId"},
 		{"a number for a text", "POST", keys, `{"name":1}`, 400, "name"},
 		{"a long name", "POST", keys, `{"name":"` + strings.Repeat("a", 256) + `"}`, 400, "name"},
 		{"a control character", "POST", keys, `{"name":"a\u0000b"}`, 400, "name"},
@@ -200,7 +210,7 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"0 requests", "POST", keys, `{"rateLimit":{"requests":0,"window":1}}`, 400, "rateLimit.requests"},
 		{"half a request", "POST", keys, `{"rateLimit":{"requests":0.5,"window":1}}`, 400, "rateLimit.requests"},
 		{"a huge window", "POST", keys, `{"rateLimit":{"requests":1,"window":86401}}`, 400, "rateLimit.window"},
-		{"a number beyond all", "POST", keys, `{"rateLimit":{"requests":1e400,"window":1}}`, 400, ""},
+		{"a number beyond all", "POST", keys, `{"rateLimit":{"requests":1e400,"window":1}}`, 400, "rateLimit.requests"},
 		{"a quota of nothing", "POST", keys, `{"quota":{"requests":0,"period":"day"}}`, 400, "quota.requests"},
 		{"a quota for a week", "POST", keys, `{"quota":{"requests":5,"period":"week"}}`, 400, "quota.period"},
 		{"a quota without a period", "POST", keys, `{"quota":{"requests":5}}`, 400, "quota.period"},
@@ -226,7 +236,7 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"a wrong cursor", "GET", keys + "?cursor=abc", "", 400, "cursor"},
 		{"a wrong status", "GET", keys + "?status=gone", "", 400, "status"},
 		{"no such key", "GET", keys + "/0000000000000000", "", 404, "id"},
-		{"no id at all", "GET", keys + "/..%2f..", "", 404, ""},
+		{"no id at all", "GET", keys + "/..%2f..", "", 404, "id"},
 		{"an empty change", "PATCH", keys + "/0000000000000000", "{}", 400, ""},
 		{"no such route", "GET", "/api/v2", "", 404, ""},
 		{"a trailing slash", "GET", keys + "/", "", 404, ""},
@@ -242,6 +252,19 @@ func TestWrongInputIsNamed(t *testing.T) {
 		a.isError(t, c.name, c.status, c.param)
 		if c.status == 405 && !strings.Contains(a.header.Get("Allow"), "POST") {
 			t.Errorf("405 without Allow: %v", a.header)
+		}
+	}
+	for text, want := range map[string]string{`"\ud83d\udca9"`: "💩", `"\\ud800"`: `\ud800`, `"\u00e9\\\ud83d\uDCA9"`: `é\💩`} {
+		if a := s.send(s.root, "POST", keys, `{"name":`+text+`}`); a.json["name"] != want {
+			t.Errorf("%s: %s", text, a.text)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"rateLimit":{"requests":1000001,"window":1}}`: "rateLimit.requests is not valid: expected number <= 1000000",
+		`{"gracePeriod":1}`:                             "gracePeriod is not a field of this request",
+	} {
+		if a := s.send(s.root, "POST", keys, body); !strings.Contains(a.text, want) {
+			t.Errorf("%s: %s, want %s", body, a.text, want)
 		}
 	}
 	s.send(s.root, "POST", keys, `{"name":"x"}`, "Content-Type: text/plain").isError(t, "another content type", 415, "")
@@ -265,6 +288,8 @@ func TestATokenIsNeverEchoed(t *testing.T) {
 	for _, b := range []string{
 		`{"$":1}`, `{"apikey":"$"}`, `{"apiKey":["$"]}`, `{"apiKey":{"$":"$"}}`, `{"apiKey":"$","scope":"$ $"}`, `{"apiKey":"$","cost":"$"}`,
 		`{"apiKey":"$","sourceIp":"$"}`, `{"apiKey":"$","publicKey":"$"}`, `$`, `"$"`, `{"apiKey":"$"`, `{"apiKey":"$"} $`, `{"apiKey":"$","apiKey":"$"}`,
+		`{"$":null}`, `{"$":"a","$":"b"}`, `{"name.$":null}`, `{"name[$":null}`, `{"metadata":{"name[$]":null}}`, `{"metadata":{"$":1e400}}`,
+		`{"metadata":{"$":{"$":1,"$":2}}}`,
 		`{"apiKey":"$\u0000"}`, `{"apiKey":"` + strings.Repeat("$", 60) + `"}`, `{"name":{"$":"$"}}`, `{"environment":"$"}`, `{"expiresAt":"$"}`,
 		`{"scopes":["$ "]}`, `{"scopes":"$"}`, `{"allowedCidrs":["$"]}`, `{"metadata":{"$":1}}`, `{"metadata":{"$":{"$":"$"}}}`, `{"rateLimit":"$"}`,
 		`{"rateLimit":{"$":1,"requests":"$"}}`, `{"notBefore":"$"}`, `{"expiresInDays":"$"}`, `{"unlimited":"$"}`,
@@ -499,6 +524,9 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 	for path, item := range document.Paths.Map() {
 		for method, o := range item.Operations() {
 			operations = append(operations, method+" "+path)
+			if o.Security == nil || len(*o.Security) == 0 {
+				t.Errorf("%s %s does not say whether it asks for a key", method, path)
+			}
 			if o.Summary == "" || o.Description == "" || len(o.Tags) == 0 {
 				t.Errorf("%s %s lacks summary, description or tags", method, path)
 			}

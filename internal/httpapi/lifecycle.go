@@ -64,7 +64,7 @@ func (a *api) registerLifecycle(h huma.API) {
 		Summary: "Find the record of a key", Description: "Needs keys:admin. Also for one that was replaced or revoked.",
 	}, 400, 401, 403, 404, 413, 415, 429, 503), a.lookup)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "revoke-by-token", Method: http.MethodPost, Path: keysPath + "/revoke-by-token", Tags: []string{"keys"},
+		OperationID: "revoke-by-token", Method: http.MethodPost, Path: keysPath + "/revoke-by-token", Tags: []string{"keys"}, Security: open(),
 		Summary: "Revoke a key that was found", DefaultStatus: http.StatusAccepted,
 		Description: "For whoever has found a key, a leak scanner above all: having it is the proof. Nothing tells whether it was one: " +
 			"the answer is 202 for any text, and takes as long. A key that was replaced, and is in its grace period, ends alone.",

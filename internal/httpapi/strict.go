@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,7 +16,7 @@ import (
 
 // strictJSON reads what encoding/json would read in more than one way only once
 // it is sure there is one: no name twice, no null, no second value, no text that
-// is not UTF-8. What it says of a body is fixed text.
+// is not Unicode. What it says of a body is fixed text and names of fields.
 var strictJSON = format(false)
 
 // patchJSON is that of merge patches, in which null clears.
@@ -32,44 +34,85 @@ func format(null bool) huma.Format {
 				return err
 			}
 			if err := json.Unmarshal(data, v); err != nil {
-				return errors.New(jsonProblem + "does not have the right form")
+				return problem("", "does not have the right form")
 			}
 			return nil
 		},
 	}
 }
 
-// jsonProblem begins what is said of a body as a whole; see explain.
+// jsonProblem begins what is said of a body by this file; see explain.
 const jsonProblem = "body "
+
+// problem is about the field at a location, or about what is around it where that
+// is none of ours.
+func problem(location, text string) error {
+	return errors.New(jsonProblem + known(location) + ": " + text)
+}
 
 func unambiguous(data []byte, null bool) error {
 	if !utf8.Valid(data) {
-		return errors.New(jsonProblem + "is not UTF-8")
+		return problem("", "is not UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err := walk(d, 0, null); err != nil {
+	if err := walk(d, 0, "", null); err != nil {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New(jsonProblem + "has something after its JSON value")
+		return problem("", "has something after its JSON value")
+	}
+	if halved(data) {
+		return problem("", "has half of a character in it: a surrogate that stands alone")
 	}
 	return nil
+}
+
+// halved reports whether a JSON value has half of a character in it. encoding/json
+// would put the same sign in place of each, and make one user of two.
+func halved(data []byte) bool {
+	half := func(at int) rune {
+		if at+6 > len(data) || data[at] != '\\' || data[at+1] != 'u' {
+			return 0
+		}
+		n, _ := strconv.ParseUint(string(data[at+2:at+6]), 16, 16) // not of its digits: no half
+		return rune(n)
+	}
+	for at := 0; at < len(data); at++ {
+		if data[at] != '\\' {
+			continue
+		}
+		first := half(at)
+		at++ // what is escaped is no escape
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		if utf16.DecodeRune(first, half(at+5)) == utf8.RuneError {
+			return true
+		}
+		at += 10
+	}
+	return false
 }
 
 // deepest is deeper than any honest body.
 const deepest = 16
 
-func walk(d *json.Decoder, depth int, null bool) error {
+func walk(d *json.Decoder, depth int, location string, null bool) error {
 	token, err := d.Token()
 	if err != nil {
-		return errors.New(jsonProblem + "is not JSON")
+		return problem("", "is not JSON")
 	}
 	if depth > deepest {
-		return errors.New(jsonProblem + "is nested too deeply")
+		return problem(location, "is nested too deeply")
 	}
 	if token == nil && (depth == 0 || !null) {
-		return errors.New(jsonProblem + "must not have null in it; leave the field out instead")
+		return problem(location, "must not be null, or have null in it; leave it out instead")
+	}
+	if n, ok := token.(json.Number); ok {
+		if _, err := n.Float64(); err != nil {
+			return problem(location, "is not valid: the number is too large")
+		}
 	}
 	open, ok := token.(json.Delim)
 	if !ok {
@@ -77,29 +120,38 @@ func walk(d *json.Decoder, depth int, null bool) error {
 	}
 	seen := make(map[string]bool)
 	for d.More() {
+		inside := location
 		if open == '{' {
 			name, err := d.Token()
 			if err != nil {
-				return errors.New(jsonProblem + "is not JSON")
+				return problem("", "is not JSON")
 			}
 			// encoding/json would take names that differ in case for the same field.
 			folded := strings.ToLower(name.(string))
-			if depth > 0 {
-				folded = name.(string)
+			if inside = name.(string); depth > 0 {
+				folded, inside = inside, location+"."+inside
 			}
 			if seen[folded] {
-				return errors.New(jsonProblem + "has a field twice")
+				return twice(location, inside)
 			}
 			seen[folded] = true
 		}
-		if err := walk(d, depth+1, null); err != nil {
+		if err := walk(d, depth+1, inside, null); err != nil {
 			return err
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return errors.New(jsonProblem + "is not JSON")
+		return problem("", "is not JSON")
 	}
 	return nil
+}
+
+// twice is about a field that is there a second time.
+func twice(location, inside string) error {
+	if known(inside) == inside {
+		return problem(inside, "must be given once")
+	}
+	return problem(location, "has a field twice")
 }
 
 // integer is a JSON number without a fraction, however it is written: 5, 5.0,
