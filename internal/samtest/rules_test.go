@@ -107,8 +107,9 @@ func routesOfTheAPI(protected bool) []route {
 			if strings.HasSuffix(path, "/validate") {
 				r.Function = "ValidateFunction"
 			}
-			optional := slices.ContainsFunc(operation.Security, func(s map[string]any) bool { return len(s) == 0 })
-			if len(operation.Security) > 0 && (!optional || protected) {
+			takes := slices.ContainsFunc(operation.Security, func(s map[string]any) bool { return len(s) > 0 })
+			open := slices.ContainsFunc(operation.Security, func(s map[string]any) bool { return len(s) == 0 })
+			if takes && (!open || protected) {
 				r.Authorizer = authorizer
 			}
 			all = append(all, r)
