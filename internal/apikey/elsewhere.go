@@ -27,6 +27,7 @@ func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, err
 	defer io.end()
 	v := Verdict{Code: g.judge(k, r), Key: k, Scope: r.Scope}
 	if !v.Valid() || k.Unlimited {
+		v.Usage = g.look(k, r.Time)
 		return v, nil
 	}
 	now := g.now(r.Time)
@@ -73,6 +74,7 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 		}
 		v.Scope = r.Scope
 		if v.Code = g.judge(v.Key, r); !v.Valid() {
+			v.Usage = g.look(v.Key, r.Time)
 			return v, nil
 		}
 		io := patience{parent: ctx, limit: g.options.Patience}

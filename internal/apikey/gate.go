@@ -66,7 +66,7 @@ type Upstream interface {
 // Keyring is what the deployment's secret holds.
 type Keyring struct {
 	Hasher Hasher
-	Static Static
+	Static Static // also those that are known without it
 }
 
 // GateOptions say how a gate judges. All are required but where noted.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"slices"
 	"strings"
 
 	"latchkey/internal/ratelimit"
@@ -11,7 +12,10 @@ import (
 
 // Static are keys that stand in the configuration and in no table, so that their
 // callers survive its outage. It is immutable; the zero Static has none.
-type Static struct{ keys []staticKey }
+type Static struct {
+	keys   []staticKey
+	before int // how many of them stand in another place
+}
 
 type staticKey struct {
 	hash [sha256.Size]byte // of the token, which is not kept
@@ -24,11 +28,14 @@ const staticIDs = "static-"
 // DefaultName is the name of a static key that was given none.
 const DefaultName = "default"
 
-// ParseStatic reads "token:name,token:name"; a token alone is named default. The
-// keys have a meter of their own each, and may do everything but manage keys. An
-// error tells where the entry stands, and nothing of what it holds.
-func ParseStatic(entries string, limit ratelimit.Limit) (Static, error) {
-	var s Static
+// Elsewhere returns s, to which what stands in another place is added next. It may
+// have keys that s has already: they stay as they are.
+func (s Static) Elsewhere() Static { return Static{s.keys, len(s.keys)} }
+
+// With returns s and the keys of "token:name,token:name"; a token alone is named
+// default. They have a meter of their own each, and may do everything but manage
+// keys. An error tells where the entry stands, and nothing of what it holds.
+func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 	for i, entry := range strings.Split(entries, ",") {
 		entry = strings.TrimSpace(entry)
 		if entry == "" {
@@ -44,6 +51,8 @@ func ParseStatic(entries string, limit ratelimit.Limit) (Static, error) {
 			return Static{}, fmt.Errorf("entry %d: the key must be visible ASCII characters without space", i+1)
 		case len(token) > maxForeignLength:
 			return Static{}, fmt.Errorf("entry %d: the key must have at most %d characters", i+1, maxForeignLength)
+		case IsJWT(token):
+			return Static{}, fmt.Errorf("entry %d: the key has the form of a JSON Web Token, which is never taken for a key", i+1)
 		case CheckUserID(name) != nil:
 			return Static{}, fmt.Errorf("entry %d: the name must be at most %d characters without control characters", i+1, MaxUserID)
 		}
@@ -68,29 +77,25 @@ func (s Static) WithInternal(token string) (Static, error) {
 		return Static{}, fmt.Errorf("the key must be at most %d visible ASCII characters without space or comma", maxForeignLength)
 	}
 	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
-	s.keys = append([]staticKey{}, s.keys...)
 	if !s.add(token, k) {
 		return Static{}, fmt.Errorf("the key is there already")
 	}
 	return s, nil
 }
 
-// add names a key after its name, and after how many came before it of that name.
+// add names a key after its name, and counts where others have that already. It
+// reports whether the key is not there twice in one place.
 func (s *Static) add(token string, k *Key) bool {
-	hash, same := sha256.Sum256([]byte(token)), 1
-	for _, other := range s.keys {
-		if other.hash == hash {
-			return false
-		}
-		if other.key.Name == k.Name {
-			same++
-		}
+	hash := sha256.Sum256([]byte(token))
+	if i := slices.IndexFunc(s.keys, func(other staticKey) bool { return other.hash == hash }); i >= 0 {
+		return i < s.before
 	}
+	taken := func(other staticKey) bool { return other.key.ID == k.ID }
 	k.ID = staticIDs + k.Name
-	if same > 1 {
-		k.ID = fmt.Sprintf("%s#%d", k.ID, same)
+	for n := 2; slices.ContainsFunc(s.keys, taken); n++ {
+		k.ID = fmt.Sprintf("%s%s#%d", staticIDs, k.Name, n)
 	}
-	s.keys = append(s.keys, staticKey{hash, k})
+	s.keys = append(slices.Clip(s.keys), staticKey{hash, k})
 	return true
 }
 

@@ -1,10 +1,13 @@
 package apikey_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
@@ -12,7 +15,7 @@ import (
 
 func (b *bench) configure(t *testing.T, entries, internal string) {
 	t.Helper()
-	s, err := apikey.ParseStatic(entries, ratelimit.Limit{Requests: 3, Window: time.Minute})
+	s, err := apikey.Static{}.With(entries, ratelimit.Limit{Requests: 3, Window: time.Minute})
 	if err == nil {
 		s, err = s.WithInternal(internal)
 	}
@@ -101,9 +104,9 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 	for _, entries := range []string{
 		"canary1:a,:canary2", "canary1:a,can ary2:b", "canary1:a,canary1:b", "canary1:a,canäry:b",
-		"canary1:a,canary2:" + strings.Repeat("n", 200), "canary1:a," + strings.Repeat("canary", 30),
+		"canary1:a,eyJcanary.canary.canary:b", "canary1:a,canary2:" + strings.Repeat("n", 200), "canary1:a," + strings.Repeat("canary", 30),
 	} {
-		_, err := apikey.ParseStatic(entries, apikey.DefaultLimit())
+		_, err := apikey.Static{}.With(entries, apikey.DefaultLimit())
 		if err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "can") && !strings.Contains(err.Error(), "characters") {
 			t.Errorf("%q: %v", entries, err)
 		}
@@ -111,13 +114,60 @@ func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 			t.Errorf("the error tells: %v", err)
 		}
 	}
-	s, err := apikey.ParseStatic("canary1:a", apikey.DefaultLimit())
+	s, err := apikey.Static{}.With("canary1:a", apikey.DefaultLimit())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, internal := range []string{"canary1", "can ary", strings.Repeat("canary", 30)} {
 		if _, err := s.WithInternal(internal); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%q: %v", internal, err)
+		}
+	}
+}
+
+// Whatever they are called, and wherever they stand, each has a meter of its own.
+func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
+	s, err := apikey.Static{}.With("k1:a,k2:a#2,k3:a", apikey.DefaultLimit())
+	if err == nil {
+		s, err = s.WithInternal("k4")
+	}
+	if err == nil {
+		s, err = s.Elsewhere().With("k3:moved,k5:a,k6:internal", apikey.DefaultLimit())
+	}
+	if err == nil {
+		s, err = s.WithInternal("k4")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, k := range s.Keys() {
+		ids = append(ids, k.ID)
+	}
+	if diff := cmp.Diff([]string{"static-a", "static-a#2", "static-a#3", "static-internal", "static-a#4", "static-internal#2"}, ids); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := s.Elsewhere().With("k7:a,k7:b", apikey.DefaultLimit()); err == nil {
+		t.Error("a key that is there twice in one place is accepted")
+	}
+}
+
+type elsewhere struct{ key *apikey.Key }
+
+func (e elsewhere) Ask(context.Context, apikey.Token, string, bool) (apikey.Verdict, error) {
+	return apikey.Verdict{Code: apikey.CodeValid, Key: e.key}, nil
+}
+
+// Also whoever is refused is told what is left, whose limit has nothing to do with it.
+func TestARefusedKeyOfElsewhereSaysWhatIsLeft(t *testing.T) {
+	b := newBench(t)
+	b.configure(t, "k1:alice", "")
+	b.upstream = elsewhere{&apikey.Key{ID: "upstream-u", UserID: "u", Enabled: true, Limit: ratelimit.Limit{Requests: 3, Window: time.Minute}}}
+	g := b.gate(time.Second)
+	for _, token := range []string{"k1", "a-token-of-elsewhere"} {
+		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token), Scope: "keys:read"})
+		if err != nil || v.Code != apikey.CodeInsufficientScope || v.Usage.Remaining != 3 || v.Usage.Reset.IsZero() {
+			t.Errorf("%s: %s, %+v, %v", token, v.Code, v.Usage, err)
 		}
 	}
 }

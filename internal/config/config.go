@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -170,7 +172,7 @@ func (c Config) check() error {
 		return errors.New("UPSTREAM_CACHE_TTL must be between 0 and 24h")
 	case c.UpstreamWait < Duration(100*time.Millisecond) || c.UpstreamWait > Duration(25*time.Second):
 		return errors.New("UPSTREAM_TIMEOUT must be between 0.1 and 25 seconds")
-	case !upstreamURL(c.UpstreamURL):
+	case c.UpstreamURL != "" && !ServiceURL(c.UpstreamURL):
 		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
 	case len(c.Environments) == 0:
 		return errors.New("ACCEPT_ENVIRONMENTS must name at least one of live and test")
@@ -186,11 +188,11 @@ func (c Config) check() error {
 
 // Static are the keys that stand in the variables themselves.
 func (c Config) Static() (apikey.Static, error) {
-	return c.static("API_KEYS", string(c.APIKeys), "INTERNAL_API_KEY", string(c.InternalAPIKey))
+	return c.with(apikey.Static{}, "API_KEYS", string(c.APIKeys), "INTERNAL_API_KEY", string(c.InternalAPIKey))
 }
 
-func (c Config) static(keys, entries, internal, token string) (apikey.Static, error) {
-	s, err := apikey.ParseStatic(entries, ratelimit.Limit{Requests: c.RateLimitRequests, Window: time.Duration(c.RateLimitWindow)})
+func (c Config) with(s apikey.Static, keys, entries, internal, token string) (apikey.Static, error) {
+	s, err := s.With(entries, ratelimit.Limit{Requests: c.RateLimitRequests, Window: time.Duration(c.RateLimitWindow)})
 	if err != nil {
 		return apikey.Static{}, fmt.Errorf("%s: %w", keys, err)
 	}
@@ -200,12 +202,15 @@ func (c Config) static(keys, entries, internal, token string) (apikey.Static, er
 	return s, nil
 }
 
-func upstreamURL(text string) bool {
-	if text == "" {
-		return true
-	}
+// ServiceURL reports whether text is the URL of an HTTP service to which a path can
+// be added, and holds no secret.
+func ServiceURL(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, " ?#") {
+		return false
+	}
+	_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
+	return err == nil
 }
 
 // Duration is written in seconds, "300" or "0.5", or as "5m" and "500ms".

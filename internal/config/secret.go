@@ -101,6 +101,10 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 	if err != nil {
 		return apikey.Keyring{}, err
 	}
-	static, err := s.config.static("the secret's staticKeys", content.StaticKeys, "the secret's internalKey", content.InternalKey)
+	static, err := s.config.Static()
+	if err != nil {
+		return apikey.Keyring{}, err
+	}
+	static, err = s.config.with(static.Elsewhere(), "the secret's staticKeys", content.StaticKeys, "the secret's internalKey", content.InternalKey)
 	return apikey.Keyring{Hasher: hasher, Static: static}, err
 }

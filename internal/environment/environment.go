@@ -125,7 +125,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 			TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
 			Static: func(ctx context.Context) ([]*apikey.Key, error) {
 				keyring, err := secret.Keyring(ctx)
-				return append(static.Keys(), keyring.Static.Keys()...), err
+				return keyring.Static.Keys(), err
 			},
 			Users: &apikey.Key{
 				Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,9 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 			if err := config.Read(&d, config.Process()); err != nil {
 				return usageError{err}
 			}
+			if at := d.BackendURL; at != "" && (!config.ServiceURL(at) || strings.HasSuffix(at, "/")) {
+				return usageError{errors.New("BACKEND_URL must be an http or https URL without user, query, fragment and / at its end")}
+			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
 			return d.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), logger)
 		},
@@ -104,8 +108,9 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 			return err
 		}
 		k := keeper{config: d, state: s, logger: logger}
-		stopped := k.watch(ctx, e)
-		defer func() { <-stopped }()
+		kept, stop := context.WithCancel(ctx)
+		stopped := k.watch(kept, e)
+		defer func() { stop(); <-stopped }() // whatever went wrong meanwhile is told once it has stopped
 		endpoint = e.Endpoint()
 	}
 	// Everything from here on ends before the engine does.
@@ -139,6 +144,15 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 		c, err := s.config(endpoint, config.Process())
 		if err != nil {
 			return nil, err
+		}
+		e, err := newEnvironment(ctx, c, logger)
+		if err != nil {
+			return nil, err
+		}
+		// The functions read it for themselves, when they need it. A wrong one would then
+		// have taken the place of one that works.
+		if _, err := e.Registry.Hasher(ctx); err != nil {
+			return nil, fmt.Errorf("load the secret: %w", err)
 		}
 		return newGateway(ctx, template, c, logger)
 	}}

@@ -351,6 +351,33 @@ func portOf(t testing.TB, endpoint string) int {
 	return port
 }
 
+// What is wrong is told at once, and by its name, not once somebody ends the stack.
+func TestAWrongVariableEndsTheStack(t *testing.T) {
+	for _, wrong := range []string{
+		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", "UPSTREAM_URL=canary", "ROOT_KEY=canary", "BACKEND_URL=canary",
+		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
+	} {
+		c := command(t, []string{"PORT=0", "STATE=" + t.TempDir(), wrong}, "dev")
+		log := &safeBuffer{}
+		c.Stderr = log
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		select {
+		case err := <-ended:
+			name, _, _ := strings.Cut(wrong, "=")
+			if err == nil || !strings.Contains(log.String(), name) || strings.Contains(log.String(), "canary") {
+				t.Errorf("%s: %v\n%s", wrong, err, log)
+			}
+		case <-time.After(30 * time.Second):
+			_ = c.Process.Kill()
+			t.Errorf("%s: it goes on\n%s", wrong, log)
+		}
+	}
+}
+
 func TestAMisspeltCommandFails(t *testing.T) {
 	for _, args := range [][]string{{}, {"devv"}, {"dev", "x"}, {"init", "--stat", "x"}} {
 		err := command(t, nil, args...).Run()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -80,6 +81,26 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 	eventually("k3", 200)
 	reload(func(secret map[string]any) { delete(secret, "staticKeys") })
 	eventually("k3", 401)
+
+	// A secret that is wrong does not take the place of one that works.
+	reload(func(secret map[string]any) { secret["staticKeys"] = "can ary" })
+	for n := 0; !strings.Contains(s.log.String(), "stays as it was"); n++ {
+		if n == 100 {
+			t.Fatalf("a wrong secret is not told of\n%s", s.log)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if a := s.whoami(t, s.root); a.status != 200 {
+		t.Errorf("the admin key while the secret is wrong: %d %s", a.status, a.text)
+	}
+
+	// One that stands in the secret as well, on its way there, is one; another of a
+	// name that is taken is another.
+	reload(func(secret map[string]any) { secret["staticKeys"] = "k1:alice,k4" })
+	eventually("k4", 200)
+	if a := s.send(t, "GET", "/api/v1/api-keys/stats", "", s.admin()); a.status != 200 || len(a.json["data"].([]any)) != 5 || !strings.Contains(a.text, `"static-default#2"`) {
+		t.Errorf("stats of keys in both places: %d %s", a.status, a.text)
+	}
 	if a := s.whoami(t, s.root); a.status != 200 {
 		t.Errorf("the admin key after it all: %d %s", a.status, a.text)
 	}
