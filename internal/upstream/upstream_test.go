@@ -219,6 +219,29 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 	}
 }
 
+// What an answer that is not HTTP holds is quoted by Go's own errors.
+func TestWhatIsNoAnswerAtAllIsNotQuoted(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 " + text + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + text + "\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: " + text + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + text + "\r\n\r\n", text + "\r\n\r\n",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			connection, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(connection, answer)
+			_ = connection.Close()
+		}))
+		s := open(t, &other{url: server.URL}, nil)
+		if v, err := s.Ask(t.Context(), token(t, text), "", false); err == nil || strings.Contains(err.Error(), text) {
+			t.Errorf("%q: %s, %v", answer, v.Code, err)
+		}
+		server.Close()
+	}
+}
+
 func TestNoAnswerInTimeIsNoVerdict(t *testing.T) {
 	o := newOther(t)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
