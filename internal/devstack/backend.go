@@ -3,8 +3,11 @@ package devstack
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -80,7 +83,9 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 	limit := time.AfterFunc(b.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer limit.Stop()
 	r = r.WithContext(ctx)
-	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	// The body is here already, as a whole: no trailers follow it, which could be
+	// taken for headers, and nobody waits to be told to send it.
+	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, int64(len(body)), nil, nil
 	if len(body) > 0 {
 		r.Body = readCloser{bytes.NewReader(body)}
 	}
@@ -88,7 +93,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 		FlushInterval: b.flush,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = target, ""
+			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
+			for _, name := range []string{"Connection", "Expect", "Te", "Upgrade"} {
+				p.Out.Header.Del(name)
+			}
 			for name, value := range b.headers {
 				p.Out.Header.Del(name)
 				text, static := unquote(value)
@@ -102,7 +111,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 		},
 		ModifyResponse: func(response *http.Response) error {
 			limit.Stop()
+			length := response.Header["Content-Length"]
 			response.Header = remapped(response.Header)
+			if len(length) > 0 {
+				response.Header["Content-Length"] = length // of an answer to HEAD nothing else tells
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -110,11 +123,21 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				kind = "INTEGRATION_TIMEOUT"
 			}
-			g.logger.Error("the backend did not answer", "requestId", variables["requestId"], "method", r.Method, "error", err)
+			g.logger.Error("the backend did not answer", "requestId", variables["requestId"], "method", r.Method, "error", unquoted(err))
 			g.respond(w, kind, "Internal server error", variables)
 		},
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// unquoted is err, unless it could quote what the backend sent, which may be a key.
+func unquoted(err error) error {
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New("it did not answer as an HTTP service does")
 }
 
 type readCloser struct{ *bytes.Reader }

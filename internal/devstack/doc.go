@@ -23,7 +23,7 @@
 //     types, models, mappings and stage variables. A template that asks for one of these is refused.
 //   - An API behind it (http_proxy) is sent User-Agent AmazonAPIGateway_<id>, bodies of at most 10 MB, as text unless their
 //     type is a binary media type, and has 15 minutes to answer, 5 of which may be idle; here bodies are passed on as they
-//     are and a stream may be idle for as long as it likes.
+//     are and a stream may be idle for as long as it likes. Neither switches protocols: no WebSockets.
 //   - A policy may have conditions, NotAction and NotResource; here they are an AUTHORIZER_CONFIGURATION_ERROR.
 //
 // Lambda:

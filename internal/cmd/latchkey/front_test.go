@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,13 +28,21 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-more
 			_, _ = io.WriteString(w, "data: second\n\n")
+		case "/base/garbage":
+			connection, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(connection, "HTTP/1.1 "+r.Header.Get("X-API-Key")+"\r\n\r\n")
+			_ = connection.Close()
 		case "/base/teapot":
 			w.WriteHeader(http.StatusTeapot)
 			_, _ = w.Write([]byte{0, 255, 254})
 		default:
 			sum := sha256.Sum256(body)
 			_ = json.NewEncoder(w).Encode(map[string]any{
-				"method": r.Method, "path": r.URL.EscapedPath(), "query": r.URL.RawQuery, "headers": r.Header, "body": hex.EncodeToString(sum[:]),
+				"method": r.Method, "path": r.URL.EscapedPath(), "query": r.URL.RawQuery, "headers": r.Header, "trailers": r.Trailer, "body": hex.EncodeToString(sum[:]),
 			})
 		}
 	}))
@@ -98,6 +107,32 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		t.Errorf("a preflight: %d %v", a.status, a.header)
 	}
 	s.send(t, "POST", "/api/v1/whoami", "", key).isError(t, "a method that our own route has not", 404, "not_found")
+
+	// What a connection is for ends at the stack, and nothing that a client sends later
+	// can be taken for a header.
+	raw, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	_, _ = io.WriteString(raw, "POST /odd HTTP/1.1\r\nHost: x\r\n"+key+"\r\nConnection: close, Upgrade, X-User-Id, X-API-Key\r\nX-User-Id: root\r\n"+
+		"Upgrade: websocket\r\nTE: trailers\r\nX-Forwarded-For: 192.0.2.1\r\nTransfer-Encoding: chunked\r\nTrailer: X-User-Id\r\n\r\n3\r\nabc\r\n0\r\nX-User-Id: root\r\n\r\n")
+	text, err := io.ReadAll(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _ := strings.Cut(string(text), "\r\n\r\n"); !strings.HasPrefix(string(text), "HTTP/1.1 200") || !strings.Contains(body, `"trailers":null`) ||
+		!strings.Contains(body, `"X-User-Id":["u1"]`) || !strings.Contains(body, `"X-Forwarded-For":["192.0.2.1, 127.0.0.1"]`) ||
+		strings.Contains(body, `"Upgrade"`) || strings.Contains(body, `"Te"`) || strings.Contains(body, `"Trailer"`) {
+		t.Errorf("an odd request is answered\n%s", text)
+	}
+	if a := s.send(t, "HEAD", "/v1/models", "", key); a.status != 200 || a.header.Get("Content-Length") == "" {
+		t.Errorf("HEAD: %d %v", a.status, a.header)
+	}
+	s.send(t, "GET", "/garbage", "", key).isError(t, "an answer that is not HTTP", 504, "internal_error")
+	if strings.Contains(s.log.String(), token) {
+		t.Errorf("the log tells the key\n%s", s.log)
+	}
 
 	// An answer arrives as it is made.
 	r, err := http.NewRequest("GET", s.url+"/stream", nil)
