@@ -159,10 +159,11 @@ func (r *rule) beats(other *rule) bool {
 func (r *rule) literal() int { return len(r.path) - strings.Count(r.path, "*") }
 
 // ambiguous reports whether a backend could take a path for another one than it
-// looks like, which would carry it past a rule.
+// looks like, which would carry it past a rule. Some cut what follows a semicolon off
+// each segment before they look for "..".
 func ambiguous(path string) bool {
 	plain, err := url.PathUnescape(path)
-	if err != nil || plain == "" || strings.ContainsAny(plain, "\\\x00") || strings.Count(plain, "/") != strings.Count(path, "/") {
+	if err != nil || plain == "" || strings.ContainsAny(plain, "\\;\x00") || strings.Count(plain, "/") != strings.Count(path, "/") {
 		return true
 	}
 	for i, segment := range strings.Split(plain[1:], "/") {

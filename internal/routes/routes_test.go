@@ -18,6 +18,7 @@ func TestTheMostSpecificRuleCounts(t *testing.T) {
 		{some, "GET", "/v1//speech", "refused"}, {some, "PUT", "/v1/x/speech/y/z", "any:speech"}, {some, "GET", "/v1/x/speech/y", "refused"},
 		{some, "GET", "/other", "refused"}, {some + ";*=", "GET", "/other", ""}, {some + ";*=base", "GET", "/other", "base"},
 		{some + ";*=", "", "", "refused"},
+		{some + ";*=", "POST", "/tts;v=1/x", "refused"}, {some + ";*=", "GET", "/x/..;/files/a", "refused"}, {some + ";*=", "GET", "/x/%2e%2e%3Bv/files/a", "refused"},
 	} {
 		rules, err := routes.Parse(c.rules)
 		if err != nil {
@@ -54,7 +55,7 @@ func FuzzRules(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range []string{"/open/x", "/open/../x", "/open/%2e%2e/x", "", "x", "/%", "/open//x"} {
+	for _, path := range []string{"/open/x", "/open/../x", "/open/%2e%2e/x", "", "x", "/%", "/open//x", "/open/..;/x"} {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
