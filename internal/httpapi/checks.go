@@ -92,7 +92,8 @@ func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput,
 		}
 		request.Source = address.Unmap().WithZone("")
 	}
-	v, err := a.Gate.Check(ctx, request)
+	// The gate's own patience counts, which is longer for what an upstream must be asked.
+	v, err := a.Gate.Check(context.WithoutCancel(ctx), request)
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}

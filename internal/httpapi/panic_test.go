@@ -41,3 +41,23 @@ func TestAPanicIsAnAnswerWithoutItsValue(t *testing.T) {
 		t.Errorf("the panic is not in the log: %s", log.String())
 	}
 }
+
+type unhurried struct{ deadline bool }
+
+func (u *unhurried) Check(ctx context.Context, _ apikey.Request) (apikey.Verdict, error) {
+	_, u.deadline = ctx.Deadline()
+	return apikey.Verdict{Code: apikey.CodeMissing}, nil
+}
+
+// How long an upstream is waited for is for its own configuration to say, as at
+// the authorizer.
+func TestAVerdictIsWaitedForAsLongAsTheGateWants(t *testing.T) {
+	gate := &unhurried{}
+	handler := httpapi.New(httpapi.Options{Gate: gate, Registry: &apikey.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler)})
+	r := httptest.NewRequest("POST", keys+"/validate", strings.NewReader(`{"apiKey":"a-foreign-token-of-ours"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if handler.ServeHTTP(w, r); w.Code != 200 || gate.deadline {
+		t.Errorf("%d %s; a deadline: %t", w.Code, w.Body, gate.deadline)
+	}
+}
