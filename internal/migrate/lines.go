@@ -42,9 +42,8 @@ func (l *lines) next() (text []byte, wrong, err error) {
 	if wrong != nil {
 		return nil, wrong, nil
 	}
-	if l.number == 1 {
-		text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // some editors' mark of UTF-8
-	}
+	// Some editors' mark of UTF-8. Where files were joined it is not on the first line alone.
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8, nil
 	}

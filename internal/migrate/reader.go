@@ -119,6 +119,9 @@ func (r *Reader) token(text string) (apikey.Token, error) {
 	if text == "" {
 		return apikey.Token{}, wrong("key", "is missing")
 	}
+	if apikey.IsJWT(text) {
+		return apikey.Token{}, wrong("key", "has the form of a JSON Web Token, which is never taken for a key")
+	}
 	token, err := r.o.Format.Parse(text)
 	if errors.Is(err, apikey.ErrMalformed) {
 		return apikey.Token{}, wrong("key", "must be 16 to 128 visible ASCII characters without space or comma")

@@ -76,9 +76,11 @@ func TestWhatAKeyFileLineSays(t *testing.T) {
 		"a:" + k1 + ":5:2027-01-31T12:30:15+00:00":  {5, at("2027-01-31T12:30:15Z")},
 		"a:" + k1 + ":5:2027-01-31T12:30:15+0200":   {5, at("2027-01-31T10:30:15Z")},
 		"a:" + k1 + ":5:2027-01-31T00:00:00.250000": {5, at("2027-01-31T00:00:00.25Z")},
+		"a:" + k1 + ":5:2027-01-31 12:30:15.25-02":  {5, at("2027-01-31T14:30:15.25Z")},
 		"a:" + k1 + ":5:2020-01-31":                 {5, at("2020-01-31T00:00:00Z")}, // it has expired there, too
 		"a:" + k1 + ":2027-01-31T12:30:15Z":         {100, at("2027-01-31T12:30:15Z")},
 		"\ufeffa:" + k1 + ":7\r":                    {7, time.Time{}},
+		"# one file\n\ufeffa:" + k1 + ":7":          {7, time.Time{}}, // and another
 	} {
 		all := readAll(t, line, migrate.Options{})
 		if len(all) != 1 || all[0].Err != nil {
@@ -159,27 +161,29 @@ func TestEveryWrongLineIsReportedByItsNumber(t *testing.T) {
 	long := strings.Repeat("x", 1<<17)
 	check(t, strings.Join([]string{
 		"# id:key", "", "\r", "ok:" + k1 + "\r", // 4
-		"secret-without-a-colon",            // 5
-		":" + k2,                            // 6
-		"a:",                                // 7
-		"a:secret",                          // 8
-		"a:secret-with space",               // 9
-		"a:secret\x00with\x00nul",           // 10
-		"a:secret-\xff\xfe-no-utf8",         // 11
-		"a:" + long,                         // 12
-		"a:" + k2 + ":zero",                 // 13
-		"a:" + k2 + ":0",                    // 14
-		"a:" + k2 + ":1000001",              // 15
-		"a:" + k2 + ":5:tomorrow",           // 16
-		"a:" + k2 + ":5:2027-02-30",         // 17
-		"a:" + k2 + ":5:0001-01-01",         // 18, which would be never
-		"a:" + k2 + ":5:2027-01-31T",        // 19
-		strings.Repeat("i", 129) + ":" + k2, // 20
+		"secret-without-a-colon",                // 5
+		":" + k2,                                // 6
+		"a:",                                    // 7
+		"a:secret",                              // 8
+		"a:secret-with space",                   // 9
+		"a:secret\x00with\x00nul",               // 10
+		"a:secret-\xff\xfe-no-utf8",             // 11
+		"a:" + long,                             // 12
+		"a:" + k2 + ":zero",                     // 13
+		"a:" + k2 + ":0",                        // 14
+		"a:" + k2 + ":1000001",                  // 15
+		"a:" + k2 + ":5:tomorrow",               // 16
+		"a:" + k2 + ":5:2027-02-30",             // 17
+		"a:" + k2 + ":5:0001-01-01",             // 18, which would be never
+		"a:" + k2 + ":5:2027-01-31T",            // 19
+		strings.Repeat("i", 129) + ":" + k2,     // 20
+		"a:eyJhbGciOiJub25lIn0.eyJzdWIi.secret", // 21
 		"last:" + k2,
 	}, "\n"), []complaint{
 		{5, "key is missing"}, {6, "key_id must"}, {7, "key is missing"}, {8, "key must"}, {9, "key must"}, {10, "key must"},
 		{11, "the line is not UTF-8"}, {12, "the line is longer"}, {13, "requests_per_minute must"}, {14, "requests_per_minute must"},
 		{15, "requests_per_minute must"}, {16, "expiry must"}, {17, "expiry must"}, {18, "expiry must"}, {19, "expiry must"}, {20, "key_id must"},
+		{21, "key has the form of a JSON Web Token"},
 	})
 }
 
