@@ -15,8 +15,10 @@ import (
 
 const (
 	// staticPatience bounds how long the caller of a static key waits for the table
-	// before it is done without, and localFor for how long it is then left alone.
-	staticPatience = 500 * time.Millisecond
+	// before it is done without, and localFor for how long it is then left alone. A
+	// table that many ask at once is slow and not down: each environment that takes it
+	// for down admits the whole limit once more.
+	staticPatience = 1500 * time.Millisecond
 	localFor       = 5 * time.Second
 )
 

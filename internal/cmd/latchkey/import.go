@@ -59,7 +59,7 @@ have no scopes at all. It does not include the right to manage keys.
 
 Every line that is wrong is reported with its number, and all others are
 imported. To import a file again changes nothing, and goes on where it was
-interrupted: what was done to a key meanwhile stays.`,
+interrupted: what was done to a key meanwhile stays, unless it was deleted.`,
 		Example: `  latchkey import --dry-run keys.txt
   latchkey import keys.txt --default-limit 100/1m --scopes tts,stt
   psql -Atf keys.sql | latchkey import - --format jsonl --stack latchkey`,
