@@ -269,6 +269,10 @@ func (r *reply) verdict(asked time.Time) (apikey.Verdict, error) {
 	if r.ExpiresAt != "" {
 		at, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
 		if err != nil {
+			// Python's isoformat leaves the zone out of a time that was made without one.
+			at, err = time.Parse("2006-01-02T15:04:05", r.ExpiresAt)
+		}
+		if err != nil {
 			return apikey.Verdict{}, errors.New("its expiresAt cannot be read")
 		}
 		k.ExpiresAt = at

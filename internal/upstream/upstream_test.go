@@ -127,6 +127,17 @@ func TestWhatTheOtherServiceSays(t *testing.T) {
 	}
 }
 
+func TestATimeWithoutAZoneIsUTC(t *testing.T) {
+	o := newOther(t)
+	for _, text := range []string{"2031-01-31T12:00:00.250", "2031-01-31T12:00:00.25Z", "2031-01-31T14:00:00.25+02:00"} {
+		o.answer.Store(`{"valid":true,"userId":"u1","expiresAt":"` + text + `"}`)
+		v, err := open(t, o, nil).Ask(t.Context(), token(t, "a-token-of-the-other-service"), "", false)
+		if err != nil || !v.Key.ExpiresAt.Equal(time.Date(2031, 1, 31, 12, 0, 0, 250e6, time.UTC)) {
+			t.Errorf("%s: %v, %v", text, v.Key, err)
+		}
+	}
+}
+
 func TestItIsAskedOnTheValidateRoute(t *testing.T) {
 	o := newOther(t)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
