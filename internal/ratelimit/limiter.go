@@ -162,13 +162,18 @@ func (v *view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decisio
 	if v.quota < need && (v.quota < 0 || v.quota+e.back(m.today(v.now), sameDay) < need) {
 		q := QuotaUsageOf(*m, terms.Quota, v.now)
 		return Decision{
-			OverQuota:  true,
-			Usage:      Usage{Limit: terms.Quota.Requests, Remaining: held + q.Remaining, Reset: q.Reset},
-			RetryAfter: wait(v.now, q.Reset),
+			OverQuota: true,
+			Usage:     Usage{Limit: terms.Quota.Requests, Remaining: held + q.Remaining, Reset: q.Reset},
+			// The limit may be spent for longer than the quota.
+			RetryAfter: max(wait(v.now, q.Reset), wait(v.now, v.freeAt(m, terms.Limit, n))),
 		}, true
 	}
 	if v.room < need {
-		return Decision{Usage: v.usage(m, terms, held), RetryAfter: wait(v.now, v.freeAt(m, terms.Limit, need))}, true
+		after := wait(v.now, v.freeAt(m, terms.Limit, need))
+		if held > 0 && !v.now.Add(after).Before(e.lease.end) { // what is held is lost by then
+			after = wait(v.now, v.freeAt(m, terms.Limit, n))
+		}
+		return Decision{Usage: v.usage(m, terms, held), RetryAfter: after}, true
 	}
 	return Decision{}, false
 }

@@ -152,7 +152,9 @@ func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, 
 	var mu sync.Mutex // of random, which terms may use
 	window := s.limit.Window
 	for i := range s.environments {
+		mu.Lock()
 		own := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
+		mu.Unlock()
 		e := w.environment(time.Duration(own.Int64N(int64(2*skew)+1)) - skew)
 		burst, sleepy := i%2 == 0, i%4 == 3
 		wg.Go(func() {
