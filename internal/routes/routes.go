@@ -5,9 +5,11 @@ package routes
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"latchkey/internal/apikey"
 )
@@ -17,7 +19,7 @@ type Rules []rule
 
 type rule struct {
 	method string // empty: any
-	path   string // a segment that is * stands for any one
+	path   string // without escapes; a segment that is * stands for any one
 	prefix bool   // path is only how it begins
 	scope  string
 }
@@ -91,37 +93,62 @@ func (r *rule) read(path string) bool {
 			return false
 		}
 	}
-	return r.path[0] == '/' && !(r.prefix && strings.HasSuffix(r.path, "*"))
+	plain, err := url.PathUnescape(r.path)
+	if err != nil || ambiguous(r.path, plain) || strings.Count(plain, "*") != strings.Count(r.path, "*") {
+		return false // no request would be matched by it
+	}
+	r.path, path = plain, r.path
+	return path[0] == '/' && !(r.prefix && strings.HasSuffix(path, "*"))
 }
 
 // ErrNoRule says that there are rules, and none for the route.
 var ErrNoRule = errors.New("no rule for the route")
 
 // Scope returns what a route asks for. The most specific rule counts: a whole
-// path before a beginning, a long one before a short one, a method before any.
+// path before a beginning, a long one before a short one, a method before any. A
+// rule for GET is one for HEAD too, where that has none of its own.
 func (rs Rules) Scope(method, path string) (string, error) {
 	if len(rs) == 0 {
 		return "", nil
 	}
+	method = strings.ToUpper(method)
+	plain, err := url.PathUnescape(path)
 	var best *rule
 	for i := range rs {
-		if r := &rs[i]; r.matches(method, path) && (best == nil || r.beats(best)) {
+		if r := &rs[i]; r.matches(method, plain) && (best == nil || r.beats(best)) {
 			best = r
 		}
 	}
-	if best == nil || ambiguous(path) {
+	if best == nil || err != nil || ambiguous(path, plain) {
 		return "", ErrNoRule
+	}
+	for i := range rs {
+		if r := &rs[i]; r.scope != best.scope && r.beats(best) && r.resembles(method, plain) {
+			return "", ErrNoRule
+		}
 	}
 	return best.scope, nil
 }
 
 // Cover reports whether there is a rule for a route.
 func (rs Rules) Cover(method, path string) bool {
-	return slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, path) }) && !ambiguous(path)
+	plain, err := url.PathUnescape(path)
+	return err == nil && slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, plain) }) && !ambiguous(path, plain)
+}
+
+// resembles reports whether the rule is for a path that many a backend takes for
+// this one: with another case, or with or without a slash at its end.
+func (r *rule) resembles(method, path string) bool {
+	other := rule{method: r.method, path: strings.ToLower(r.path), prefix: r.prefix}
+	path = strings.ToLower(path)
+	if !r.prefix {
+		other.path, path = strings.TrimSuffix(other.path, "/"), strings.TrimSuffix(path, "/")
+	}
+	return other.matches(method, path)
 }
 
 func (r *rule) matches(method, path string) bool {
-	if r.method != "" && r.method != method {
+	if r.method != "" && r.method != method && (r.method != http.MethodGet || method != http.MethodHead) {
 		return false
 	}
 	pattern := r.path
@@ -152,18 +179,18 @@ func (r *rule) beats(other *rule) bool {
 	case literal != others:
 		return literal > others
 	}
-	return r.method != "" && other.method == ""
+	return r.method != other.method && (other.method == "" || r.method == http.MethodHead)
 }
 
 // literal is how much of a path the rule says.
 func (r *rule) literal() int { return len(r.path) - strings.Count(r.path, "*") }
 
 // ambiguous reports whether a backend could take a path for another one than it
-// looks like, which would carry it past a rule. Some cut what follows a semicolon off
-// each segment before they look for "..".
-func ambiguous(path string) bool {
-	plain, err := url.PathUnescape(path)
-	if err != nil || plain == "" || strings.ContainsAny(plain, "\\;\x00") || strings.Count(plain, "/") != strings.Count(path, "/") {
+// looks like, which would carry it past a rule: plain is the path without escapes.
+// Some cut what follows a semicolon off each segment before they look for "..".
+func ambiguous(path, plain string) bool {
+	if plain == "" || strings.ContainsAny(plain, "\\;") || strings.Count(plain, "/") != strings.Count(path, "/") ||
+		strings.IndexFunc(plain, unicode.IsControl) >= 0 {
 		return true
 	}
 	for i, segment := range strings.Split(plain[1:], "/") {

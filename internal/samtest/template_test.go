@@ -220,7 +220,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 	for name, values := range map[string][]string{
 		"Architecture": {"arm", ""}, "StageName": {"", "a/b", "a b"}, "DynamoEndpoint": {"dynamodb:8000", "ftp://x"}, "KeyPrefix": {"", "SK", "s_k", "1k"},
 		"Freshness": {"", "1", "-1s", "1h", "soon"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
-		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c"},
+		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c", "/a/**=b", "/a*/b=c"},
 		"QueryApiKey": {"yes", ""}, "ProtectValidate": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
 		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
 		"UsageDays": {"0", "401"}, "AuditDays": {"0", "3654"}, "RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
@@ -238,7 +238,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 			}
 		}
 	}
-	for _, value := range []string{"*=", "/a=", "POST /tts/*=tts;GET /v1/models=; *=any:thing", "* /a=x;"} {
+	for _, value := range []string{"*=", "/a=", "POST /tts/*=tts;GET /v1/models=; *=any:thing", "* /a=x;", "GET /v1/*/models=;/*/x/*=y"} {
 		if !takes(t, declared["RouteScopes"], value) {
 			t.Errorf("RouteScopes does not take %q", value)
 		}
