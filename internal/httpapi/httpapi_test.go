@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -276,6 +277,21 @@ func TestWrongInputIsNamed(t *testing.T) {
 	s.invoke(events.APIGatewayProxyRequest{HTTPMethod: "G T", Path: keys}).isError(t, "a broken method", 400, "")
 	if strings.Contains(s.log.String(), `"status":5`) {
 		t.Errorf("a wrong input was our failure:\n%s", s.log.String())
+	}
+}
+
+// A few characters could ask for a number of a million digits.
+func TestALargeExponentIsNotWorkedOut(t *testing.T) {
+	s := newService(t)
+	for _, cost := range []string{"1e999999", "1E-999999", "1e+999999"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if a := s.send(nil, "POST", keys+"/validate", `{"apiKey":"x","cost":`+cost+`}`); a.status != 400 {
+			t.Errorf("%s: %d %s", cost, a.status, a.text)
+		}
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 300_000 {
+			t.Errorf("%s takes %d bytes", cost, after.TotalAlloc-before.TotalAlloc)
+		}
 	}
 }
 

@@ -163,6 +163,12 @@ func (i *integer) UnmarshalJSON(raw []byte) error {
 	if len(raw) > 32 {
 		return errors.New("number is too long")
 	}
+	if _, text, ok := bytes.Cut(bytes.ToLower(raw), []byte("e")); ok {
+		// Ten characters can ask for a number of a million digits.
+		if exponent, err := strconv.Atoi(string(text)); err != nil || exponent < -32 || exponent > 32 {
+			return errors.New("not an integer")
+		}
+	}
 	n, ok := new(big.Rat).SetString(string(raw))
 	if !ok || !n.IsInt() || !n.Num().IsInt64() {
 		return errors.New("not an integer")
