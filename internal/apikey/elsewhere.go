@@ -54,8 +54,8 @@ func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, err
 		v.Usage = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
 		return v, nil
 	}
-	if r.Cost > k.Limit.Requests {
-		return Verdict{}, tooCostly(k)
+	if err := k.affords(r.Cost); err != nil {
+		return Verdict{}, err
 	}
 	d, err := g.options.Local.Take(ctx, k.ID, k.Terms(), r.Cost, r.Time)
 	if err != nil {

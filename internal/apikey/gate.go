@@ -257,14 +257,22 @@ func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error
 		_ = g.limiter.Touch(io, k.ID, r.Time)
 		return ratelimit.Decision{Admitted: true}, nil
 	}
-	if r.Cost > k.Limit.Requests {
-		return ratelimit.Decision{}, tooCostly(k)
+	if err := k.affords(r.Cost); err != nil {
+		return ratelimit.Decision{}, err
 	}
 	return g.limiter.Take(io, k.ID, k.Terms(), r.Cost, r.Time)
 }
 
-func tooCostly(k *Key) error {
-	return invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+// affords refuses a cost for which no wait is long enough.
+func (k *Key) affords(cost int64) error {
+	switch {
+	case k.Unlimited:
+	case cost > k.Limit.Requests:
+		return invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+	case k.Quota.Requests > 0 && cost > k.Quota.Requests:
+		return invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)
+	}
+	return nil
 }
 
 func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {

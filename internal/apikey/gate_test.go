@@ -300,6 +300,13 @@ func TestLimitsAndCosts(t *testing.T) {
 	if _, err := check(g, 4); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("a cost above the limit: %v", err)
 	}
+	k.Quota = ratelimit.Quota{Requests: 2, Period: ratelimit.Month}
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := check(b.gate(0), 3); !errors.Is(err, apikey.ErrInvalid) {
+		t.Errorf("a cost above the quota: %s, %v", v.Code, err)
+	}
 	k.Unlimited = true
 	if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)

@@ -87,8 +87,8 @@ type Step struct {
 // it has passed or is to come; without one it is now.
 func (g *Gate) Explain(record Record, r Request) (Code, []Step, error) {
 	k := record.Key
-	if !k.Unlimited && r.Cost > k.Limit.Requests {
-		return "", nil, tooCostly(k)
+	if err := k.affords(r.Cost); err != nil {
+		return "", nil, err
 	}
 	q := question{g, k, r.Scope, r.Source, r.Time}
 	if q.now.IsZero() {

@@ -20,7 +20,7 @@ type Table struct {
 	client *dynamodb.Client
 	name   string
 	now    func() time.Time
-	ahead  *atomic.Int64
+	off    *atomic.Int64
 	sent   *sent
 
 	usageKept time.Duration
@@ -48,7 +48,7 @@ const defaultUsageKept = 400 * 24 * time.Hour
 
 // Open returns the table without speaking to it.
 func Open(o Options) *Table {
-	t := &Table{usageKept: cmp.Or(o.UsageKept, defaultUsageKept), name: o.Name, now: o.Now, ahead: new(atomic.Int64), sent: new(sent)}
+	t := &Table{usageKept: cmp.Or(o.UsageKept, defaultUsageKept), name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent)}
 	t.client = dynamodb.NewFromConfig(o.AWS, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)
@@ -57,7 +57,7 @@ func Open(o Options) *Table {
 			d.HTTPClient = &http.Client{Transport: o.Transport, Timeout: amazon.AttemptTimeout}
 		}
 		if o.Now != nil {
-			d.HTTPClient = dated{d.HTTPClient, o.Now, t.ahead}
+			d.HTTPClient = dated{d.HTTPClient, o.Now, t.off}
 		}
 		d.HTTPClient = counted{d.HTTPClient, t.sent}
 		// DynamoDB Local's checksums of its own error answers are wrong.

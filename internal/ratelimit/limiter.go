@@ -87,7 +87,8 @@ const attempts = 16
 // decide; then tokens may have been counted that nobody used. After
 // [ErrOldTerms] nothing was, and newer terms will do.
 //
-// The time is the clock's, but never before floor.
+// The time is the clock's, but never before floor, which somebody else has seen,
+// unless that is absurd.
 func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (Decision, error) {
 	if n < 1 || n > terms.Limit.Requests {
 		panic(fmt.Sprintf("ratelimit: take %d of %d", n, terms.Limit.Requests)) // a caller's bug
@@ -350,11 +351,15 @@ func (l *Limiter) entry(id string) *entry {
 	return e
 }
 
+// absurd is how far ahead of the clock a floor is not believed. A spend in a slice
+// to come keeps the meter from refilling until then, for everybody.
+const absurd = 5 * time.Second
+
 // time is the wall clock's: ages must not stop while an environment is frozen,
 // as Go's monotonic clock does.
 func (l *Limiter) time(floor time.Time) time.Time {
 	now := l.now().Round(0)
-	if now.Before(floor) {
+	if now.Before(floor) && floor.Before(now.Add(absurd)) {
 		return floor
 	}
 	return now

@@ -459,6 +459,23 @@ func TestWhoIsTurnedAwayIsNoDemand(t *testing.T) {
 	}
 }
 
+// A request of a time to come, which only somebody else than API Gateway could
+// send, does not keep a meter from refilling until then.
+func TestAnAbsurdTimeIsNotBelieved(t *testing.T) {
+	h := &hands{morning}
+	limiter := ratelimit.New(&item{}, h.time, 10)
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: 10 * time.Second}}
+	for _, ahead := range []time.Duration{4 * time.Second, time.Minute, 200 * 365 * 24 * time.Hour} {
+		for _, floor := range []time.Time{h.now.Add(ahead), {}} {
+			d, err := limiter.Take(t.Context(), "k", terms, 1, floor)
+			if err != nil || !d.Admitted {
+				t.Errorf("%v ahead, floor %v: %+v, %v", ahead, floor, d, err)
+			}
+			h.now = h.now.Add(20 * time.Second)
+		}
+	}
+}
+
 func TestAUseIsNotedOnceInAWhile(t *testing.T) {
 	h := &hands{morning}
 	store := &item{}
