@@ -5,12 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
-
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"latchkey/internal/client"
 	"latchkey/internal/config"
@@ -36,13 +32,20 @@ func callAPI(ctx context.Context, method, path string, query url.Values, body an
 	if err := config.Read(&a, config.Process()); err != nil {
 		return nil, usageError{err}
 	}
-	c, err := client.New(a.URL, string(a.Key))
+	key := strings.TrimSpace(string(a.Key)) // files end with a line's end
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, usageError{errors.New("LATCHKEY_KEY must be one key, of visible ASCII characters")}
+	}
+	c, err := client.New(a.URL, key)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("LATCHKEY_URL %w", err)}
 	}
 	answer, err := c.Do(ctx, method, path, query, body)
-	if err != nil {
-		return nil, hinted{err, hint(err, a.Key == "")}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, errInterrupted
+	case err != nil:
+		return nil, hinted{err, hint(err, key == "")}
 	}
 	return answer, nil
 }
@@ -79,37 +82,4 @@ func hint(err error, keyless bool) string {
 		return "Is LATCHKEY_URL latchkey's, with the stage if it has one?"
 	}
 	return ""
-}
-
-// readToken reads a token from standard input, without showing it.
-func readToken(c *cobra.Command) (string, error) {
-	if isTerminal(c.InOrStdin()) {
-		fmt.Fprint(c.ErrOrStderr(), "API key: ")
-		text, err := term.ReadPassword(int(c.InOrStdin().(interface{ Fd() uintptr }).Fd()))
-		fmt.Fprintln(c.ErrOrStderr())
-		return strings.TrimSpace(string(text)), err
-	}
-	const longest = 16 << 10 // what is longer is no key, and is told so
-	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), longest))
-	if err != nil {
-		return "", fmt.Errorf("read the key: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
-}
-
-// confirm asks before what cannot be undone.
-func confirm(c *cobra.Command, yes bool, question string) error {
-	if yes {
-		return nil
-	}
-	if !isTerminal(c.InOrStdin()) {
-		return usageError{errors.New("this cannot be undone: say --yes")}
-	}
-	fmt.Fprint(c.ErrOrStderr(), question+" It cannot be undone. [y/N] ")
-	var answer string
-	_, _ = fmt.Fscanln(c.InOrStdin(), &answer) // no answer is no
-	if answer != "y" && answer != "yes" {
-		return errors.New("nothing was done")
-	}
-	return nil
 }

@@ -67,22 +67,27 @@ that as your own key has.` + apiHelp,
 
 // printIssued prints a key that is shown once: alone, for whoever pipes it on.
 func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-	if asJSON {
-		return printJSON(c.OutOrStdout(), answer)
-	}
 	var made struct {
 		httpapi.Record
 		Key      string `json:"key"`
 		Previous string `json:"previousKeyValidUntil"`
 	}
-	if err := json.Unmarshal(answer, &made); err != nil {
+	err := json.Unmarshal(answer, &made)
+	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
-	if made.Previous != "" {
-		fmt.Fprintf(c.ErrOrStderr(), "The key before it works until %s.\n", made.Previous)
+	if asJSON {
+		err = printJSON(c.OutOrStdout(), answer)
+	} else {
+		if made.Previous != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "The key before it works until %s.\n", made.Previous)
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
+		_, err = fmt.Fprintln(c.OutOrStdout(), made.Key)
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
-	fmt.Fprintln(c.OutOrStdout(), made.Key)
+	if err != nil {
+		return fmt.Errorf("the key was made, but could not be printed: rotate or revoke %s: %w", made.ID, err)
+	}
 	return nil
 }
 

@@ -82,6 +82,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 	} {
 		a.run(t, admin...)
 	}
+	asked{args: "whoami", out: "scopes\tkeys:admin"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY="+s.root+"\r\n")
 	asked{args: "whoami", code: 4, talk: "latchkey validate"}.run(t, own...)
 	asked{args: "keys list", code: 4, talk: "LATCHKEY_KEY is not set"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY=")
 	weak := strings.TrimSpace(asked{args: "keys create"}.run(t, admin...))
@@ -119,6 +120,7 @@ func TestACommandLineThatIsNotUnderstood(t *testing.T) {
 		}
 	}
 	asked{args: "whoami", code: 2, talk: "LATCHKEY_URL must"}.run(t, "LATCHKEY_URL=https://key@example.com")
+	asked{args: "whoami", code: 2, talk: "LATCHKEY_KEY must"}.run(t, "LATCHKEY_URL=http://127.0.0.1:1", "LATCHKEY_KEY=two\nkeys")
 	asked{args: "whoami", code: 1, talk: "Is it running?"}.run(t, "LATCHKEY_URL=http://127.0.0.1:1")
 	asked{args: "help keys", out: "create"}.run(t)
 	asked{args: "version", out: "latchkey "}.run(t)

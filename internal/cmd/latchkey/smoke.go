@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ command line or one of these variables cannot be understood.`,
 			if o.URL, err = smoke.ParseURL(at); err != nil {
 				return usageError{err}
 			}
-			if o.Key = os.Getenv("LATCHKEY_KEY"); o.Key == "" && !o.Outage {
+			if o.Key = strings.TrimSpace(os.Getenv("LATCHKEY_KEY")); o.Key == "" && !o.Outage {
 				return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
 			}
 			if o.Freshness < 0 || o.Freshness > time.Hour {

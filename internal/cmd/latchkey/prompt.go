@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+var errInterrupted = errors.New("interrupted")
+
+// readToken reads a token from standard input, without showing it.
+func readToken(c *cobra.Command) (string, error) {
+	if isTerminal(c.InOrStdin()) {
+		terminal := int(c.InOrStdin().(*os.File).Fd())
+		before, err := term.GetState(terminal)
+		if err != nil {
+			return "", fmt.Errorf("read the key: %w", err)
+		}
+		fmt.Fprint(c.ErrOrStderr(), "API key: ")
+		text, err := typed(c.Context(), func() ([]byte, error) { return term.ReadPassword(terminal) })
+		fmt.Fprintln(c.ErrOrStderr())
+		return strings.TrimSpace(string(text)), errors.Join(err, term.Restore(terminal, before)) // what was interrupted shows nothing still
+	}
+	const longest = 16 << 10 // what is longer is no key, and is told so
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), longest))
+	if err != nil {
+		return "", fmt.Errorf("read the key: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// confirm asks before what cannot be undone.
+func confirm(c *cobra.Command, yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	if !isTerminal(c.InOrStdin()) {
+		return usageError{errors.New("this cannot be undone: say --yes")}
+	}
+	fmt.Fprint(c.ErrOrStderr(), question+" It cannot be undone. [y/N] ")
+	answer, err := typed(c.Context(), func() (answer string, _ error) {
+		_, _ = fmt.Fscanln(c.InOrStdin(), &answer) // no answer is no
+		return answer, nil
+	})
+	if err != nil {
+		fmt.Fprintln(c.ErrOrStderr())
+		return err
+	}
+	if answer != "y" && answer != "yes" {
+		return errors.New("nothing was done")
+	}
+	return nil
+}
+
+// typed returns what read reads of a terminal. Ctrl-C ends no such read: it is left
+// behind, for the process is about to end.
+func typed[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		text T
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.text, a.err
+	case <-ctx.Done():
+		var nothing T
+		return nothing, errInterrupted
+	}
+}

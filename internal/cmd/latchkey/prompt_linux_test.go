@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// terminal is one end of a terminal and the keyboard at the other.
+func terminal(t *testing.T) (screen, keyboard *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keyboard.Close() })
+	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen, err = os.OpenFile(filepath.Join("/dev/pts", fmt.Sprint(number)), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	return screen, keyboard
+}
+
+func TestCtrlCEndsAQuestion(t *testing.T) {
+	for _, q := range []struct {
+		args, question string
+		hidden         bool // what is typed is not shown
+	}{
+		{"keys revoke AAAAAAAAAAAAAAAA", "[y/N] ", false},
+		{"validate", "API key: ", true},
+	} {
+		screen, keyboard := terminal(t)
+		state := func() term.State {
+			s, err := term.GetState(int(screen.Fd()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return *s
+		}
+		before := state()
+		c := command(t, []string{"LATCHKEY_URL=http://127.0.0.1:1"}, strings.Fields(q.args)...)
+		c.Stdin, c.SysProcAttr = screen, &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		talk, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() }).Stop() // what hears no Ctrl-C
+		var said []byte
+		for one := make([]byte, 1); !strings.HasSuffix(string(said), q.question); said = append(said, one...) {
+			if _, err := io.ReadFull(talk, one); err != nil {
+				t.Fatalf("%s: %v: %s", q.args, err, said)
+			}
+		}
+		for q.hidden && state() == before {
+			time.Sleep(time.Millisecond)
+		}
+		if _, err := keyboard.WriteString("\x03"); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(talk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Wait(); c.ProcessState.ExitCode() != 130 || string(rest) != "\nlatchkey: interrupted\n" {
+			t.Errorf("%s: %v: %q", q.args, err, rest)
+		}
+		if state() != before {
+			t.Errorf("%s: the terminal does not show what is typed", q.args)
+		}
+	}
+}
+
+// A key that is shown once must not be lost in silence.
+func TestAKeyThatCannotBePrintedIsNamed(t *testing.T) {
+	s := start(t, t.TempDir())
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	id, _ := s.create(t, `{"userId":"u1"}`)
+	for _, args := range []string{"keys create --user u1", "keys create --user u1 --json", "keys rotate " + id} {
+		c := command(t, []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + s.root}, strings.Fields(args)...)
+		var talk bytes.Buffer
+		c.Stdout, c.Stderr = full, &talk
+		if err := c.Run(); err == nil || !strings.Contains(talk.String(), "could not be printed: rotate or revoke ") {
+			t.Errorf("latchkey %s: %v\n%s", args, err, talk.String())
+		}
+	}
+}
