@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"net"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -18,11 +16,7 @@ import (
 	"time"
 )
 
-const (
-	maxBody   = 10 << 20 // API Gateway's own bound
-	accountID = "123456789012"
-	apiID     = "local"
-)
+const maxBody = 10 << 20 // API Gateway's own bound
 
 // Gateway serves a template's routes as an API Gateway REST API does; the package comment lists the differences. It is
 // safe for concurrent use.
@@ -202,142 +196,6 @@ func (g *Gateway) preflight(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, "{}\n")
-}
-
-// request is what authorizer events and proxy events have in common.
-type request struct {
-	Resource              string              `json:"resource"`
-	Path                  string              `json:"path"`
-	HTTPMethod            string              `json:"httpMethod"`
-	Headers               map[string]string   `json:"headers"`
-	MultiValueHeaders     map[string][]string `json:"multiValueHeaders"`
-	QueryStringParameters map[string]string   `json:"queryStringParameters"`
-	MultiValueQuery       map[string][]string `json:"multiValueQueryStringParameters"`
-	PathParameters        map[string]string   `json:"pathParameters"`
-	StageVariables        map[string]string   `json:"stageVariables"`
-	RequestContext        requestContext      `json:"requestContext"`
-}
-
-type requestContext struct {
-	ResourceID        string            `json:"resourceId"`
-	Authorizer        map[string]string `json:"authorizer,omitempty"`
-	ResourcePath      string            `json:"resourcePath"`
-	HTTPMethod        string            `json:"httpMethod"`
-	ExtendedRequestID string            `json:"extendedRequestId"`
-	RequestTime       string            `json:"requestTime"`
-	Path              string            `json:"path"`
-	AccountID         string            `json:"accountId"`
-	Protocol          string            `json:"protocol"`
-	Stage             string            `json:"stage"`
-	DomainPrefix      string            `json:"domainPrefix"`
-	RequestTimeEpoch  int64             `json:"requestTimeEpoch"`
-	RequestID         string            `json:"requestId"`
-	Identity          identity          `json:"identity"`
-	DomainName        string            `json:"domainName"`
-	DeploymentID      string            `json:"deploymentId"`
-	APIID             string            `json:"apiId"`
-}
-
-// identity is what API Gateway knows of the peer; what this one never knows is
-// null, as there.
-type identity struct {
-	SourceIP                      string  `json:"sourceIp"`
-	UserAgent                     *string `json:"userAgent"`
-	AccessKey                     *string `json:"accessKey"`
-	AccountID                     *string `json:"accountId"`
-	Caller                        *string `json:"caller"`
-	CognitoAuthenticationProvider *string `json:"cognitoAuthenticationProvider"`
-	CognitoAuthenticationType     *string `json:"cognitoAuthenticationType"`
-	CognitoIdentityID             *string `json:"cognitoIdentityId"`
-	CognitoIdentityPoolID         *string `json:"cognitoIdentityPoolId"`
-	PrincipalOrgID                *string `json:"principalOrgId"`
-	User                          *string `json:"user"`
-	UserARN                       *string `json:"userArn"`
-}
-
-type authorizerEvent struct {
-	Type      string `json:"type"`
-	MethodArn string `json:"methodArn"`
-	request
-}
-
-type proxyEvent struct {
-	request
-	Body            *string `json:"body"`
-	IsBase64Encoded bool    `json:"isBase64Encoded"`
-}
-
-func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters map[string]string) request {
-	peer, port := r.RemoteAddr, ""
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		peer = host
-	}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		_, port, _ = net.SplitHostPort(local.String()) // a listener without ports has none
-	}
-	headers := maps.Clone(map[string][]string(r.Header))
-	headers["Host"] = []string{r.Host}
-	headers["X-Forwarded-For"] = []string{strings.Join(append(slices.Clone(r.Header["X-Forwarded-For"]), peer), ", ")}
-	headers["X-Forwarded-Port"] = []string{port}
-	headers["X-Forwarded-Proto"] = []string{"http"}
-
-	now := g.now().UTC()
-	path := r.URL.EscapedPath()
-	query := r.URL.Query()
-	return request{
-		Resource:              resource,
-		Path:                  path,
-		HTTPMethod:            r.Method,
-		Headers:               lastValues(headers),
-		MultiValueHeaders:     headers,
-		QueryStringParameters: lastValues(query),
-		MultiValueQuery:       nullIfEmpty(query),
-		PathParameters:        parameters,
-		StageVariables:        g.template.Variables,
-		RequestContext: requestContext{
-			ResourceID:        "000000",
-			ResourcePath:      resource,
-			HTTPMethod:        r.Method,
-			ExtendedRequestID: id,
-			RequestTime:       now.Format("02/Jan/2006:15:04:05 -0700"),
-			Path:              path,
-			AccountID:         accountID,
-			Protocol:          r.Proto,
-			Stage:             g.template.Stage,
-			DomainPrefix:      apiID,
-			RequestTimeEpoch:  now.UnixMilli(),
-			RequestID:         id,
-			DomainName:        r.Host,
-			DeploymentID:      "000000",
-			APIID:             apiID,
-			Identity:          identity{SourceIP: peer, UserAgent: textOrNull(r.UserAgent())},
-		},
-	}
-}
-
-func lastValues(values map[string][]string) map[string]string {
-	var last map[string]string
-	for name, all := range values {
-		if last == nil {
-			last = make(map[string]string)
-		}
-		last[name] = all[len(all)-1]
-	}
-	return last
-}
-
-func nullIfEmpty(values map[string][]string) map[string][]string {
-	if len(values) == 0 {
-		return nil
-	}
-	return values
-}
-
-func textOrNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
 
 // invoke runs a function with its own timeout. As on Lambda, it runs to its end when the caller hangs up.
