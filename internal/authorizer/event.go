@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/routes"
 )
 
 // event is what is used of an API Gateway REQUEST authorizer event. The rest of
@@ -96,21 +97,12 @@ func (e *event) userToken() string {
 	return found
 }
 
-// management reports whether the event is for a route with which latchkey manages
-// keys. What counts is the resource, as the API defines it: a path could lead to
-// a backend behind {proxy+}. And other APIs may name this authorizer and define
-// the same, so that the stage must say that it is latchkey's own. No caller has a
-// say in either.
+// management reports whether the event is for a route of latchkey's own where a
+// user may come in place of a key. Other APIs may name this authorizer and define
+// the same resources, so that the stage must say that it is latchkey's. No caller
+// has a say in either.
 func (e *event) management() bool {
-	if e.StageVariables.Own != "true" || strings.Contains(e.Resource, "+") {
-		return false
-	}
-	switch e.Resource {
-	case "/api/v1/whoami", "/api/v1/api-keys", "/api/v1/audit", "/api/v1/usage":
-		return true
-	}
-	return strings.HasPrefix(e.Resource, "/api/v1/api-keys/") ||
-		strings.HasPrefix(e.Resource, "/api/v1/users/{") && strings.HasSuffix(e.Resource, "}/revoke-keys")
+	return e.StageVariables.Own == "true" && (e.Resource == "/api/v1/whoami" || routes.Manages(e.Resource))
 }
 
 // route reads arn:aws:execute-api:region:account:api/stage/METHOD/path.
@@ -128,9 +120,9 @@ func (e *event) route() (method, path string) {
 	return rest[:slash], rest[slash:]
 }
 
-// managesKeys reports whether the request is for one of our own routes, but for
+// managesKeys reports whether the request is for one of those routes, but for
 // whoami, which any key may ask.
-func (e *event) managesKeys() bool { return e.management() && e.Resource != "/api/v1/whoami" }
+func (e *event) managesKeys() bool { return e.management() && routes.Manages(e.Resource) }
 
 // source is the caller's address. API Gateway appends the address that connected
 // to X-Forwarded-For; each proxy of our own before it has appended one more.

@@ -47,6 +47,7 @@ type Options struct {
 
 type api struct {
 	Options
+	mux    *http.ServeMux
 	health health
 }
 
@@ -56,9 +57,8 @@ const maxBody = 64 << 10
 // New returns the whole API. API Gateway and the functions' roles decide which
 // routes a function serves.
 func New(o Options) http.Handler {
-	a := &api{Options: o}
-	mux := http.NewServeMux()
-	h := humago.New(mux, huma.Config{
+	a := &api{Options: o, mux: http.NewServeMux()}
+	h := humago.New(a.mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -95,7 +95,7 @@ func New(o Options) http.Handler {
 	}
 	a.registerChecks(h)
 	a.registerService(h)
-	return a.guard(mux)
+	return a.guard()
 }
 
 // protected marks operations that the authorizer stands before.

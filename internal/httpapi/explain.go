@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/routes"
 )
 
 type explainInput struct {
@@ -82,7 +83,7 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		route.Detail = "the path is public: it asks for no key"
 		out.Body.Code, out.Body.Checks = string(apikey.CodeValid), []checkStep{route}
 		return out, nil
-	case managesKeys(b.Path):
+	case a.managesKeys(b.Method, b.Path):
 		route.Detail = "latchkey's own, which asks for a scope itself"
 	default:
 		if r.Scope, err = a.Routes.Scope(b.Method, b.Path); err != nil {
@@ -109,11 +110,15 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 // makes before it looks at the key.
 const noRouteRule = "no_route_rule"
 
-func managesKeys(path string) bool {
-	for _, own := range []string{keysPath, "/api/v1/users", "/api/v1/usage", "/api/v1/audit"} {
-		if path == own || strings.HasPrefix(path, own+"/") {
-			return true
-		}
+// managesKeys reports whether a request would get to one of the routes here that
+// manage keys, whose paths API Gateway has as its resources. What only looks like
+// one of them is a backend's.
+func (a *api) managesKeys(method, at string) bool {
+	r, err := http.NewRequest(method, at, nil)
+	if err != nil || !clean(r.URL) {
+		return false
 	}
-	return false
+	_, pattern := a.mux.Handler(r)
+	_, resource, _ := strings.Cut(pattern, " ")
+	return routes.Manages(resource)
 }

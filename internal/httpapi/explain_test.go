@@ -3,6 +3,8 @@ package httpapi_test
 import (
 	"fmt"
 	"testing"
+
+	"latchkey/internal/routes"
 )
 
 func TestARouteIsExplained(t *testing.T) {
@@ -20,6 +22,12 @@ func TestARouteIsExplained(t *testing.T) {
 		{me, `{"method":"GET","path":"/other"}`, 200, "no_route_rule"},
 		{me, `{"method":"GET","path":"/docs"}`, 200, "valid"},
 		{me, `{"method":"PATCH","path":"/api/v1/api-keys/x"}`, 200, "valid"},
+		{me, `{"method":"POST","path":"/api/v1/users/u1/revoke-keys"}`, 200, "valid"},
+		{me, `{"method":"GET","path":"/api/v1/whoami"}`, 200, "no_route_rule"},
+		{me, `{"method":"GET","path":"/api/v1/users/u1"}`, 200, "no_route_rule"},
+		{me, `{"method":"GET","path":"/api/v1/api-keys/x/y"}`, 200, "no_route_rule"},
+		{me, `{"method":"GET","path":"/api/v1//usage"}`, 200, "no_route_rule"},
+		{me, `{"method":"GET","path":"/api/v1/usage/%zz"}`, 200, "no_route_rule"},
 		{me, `{"method":"POST","path":"/tts/x","cost":60,"sourceIp":"10.0.0.1","at":"2026-11-24T12:00:00Z"}`, 200, "valid"},
 		{me, `{"method":"POST","path":"/tts/x","cost":61}`, 400, "cost"},
 		{me, `{"method":"POST","path":"/tts/x","at":"soon"}`, 400, "at"},
@@ -41,6 +49,20 @@ func TestARouteIsExplained(t *testing.T) {
 		}
 		if checks, ok := a.json["checks"].([]any); c.status == 200 && (!ok || checks[0].(map[string]any)["check"] != "route") {
 			t.Errorf("%s: %s", c.body, a.text)
+		}
+	}
+}
+
+// The authorizer goes by a list of them, and explain with it.
+func TestEveryRouteThatManagesKeysIsKnownAsOne(t *testing.T) {
+	s := newService(t)
+	for path, item := range s.send(nil, "GET", "/openapi.json", "").json["paths"].(map[string]any) {
+		for method, operation := range item.(map[string]any) {
+			ways, _ := operation.(map[string]any)["security"].([]any)
+			open := len(ways) == 0 || len(ways[0].(map[string]any)) == 0
+			if !open && path != "/api/v1/whoami" && !routes.Manages(path) {
+				t.Errorf("%s %s is not known as a route that manages keys", method, path)
+			}
 		}
 	}
 }

@@ -40,7 +40,7 @@ func outcomeOf(ctx context.Context) *outcome {
 // guard stands around the routes. It answers what the mux would answer in plain
 // text, contains panics, and writes one line for each request that did not
 // succeed.
-func (a *api) guard(mux *http.ServeMux) http.Handler {
+func (a *api) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
@@ -62,11 +62,11 @@ func (a *api) guard(mux *http.ServeMux) http.Handler {
 			a.log(r.Context(), rec.status, o)
 		}()
 		normalise(r)
-		if problem := a.route(mux, r); problem != nil {
+		if problem := a.route(r); problem != nil {
 			write(rec, problem)
 			return
 		}
-		mux.ServeHTTP(rec, r)
+		a.mux.ServeHTTP(rec, r)
 	})
 }
 
@@ -87,11 +87,11 @@ func normalise(r *http.Request) {
 }
 
 // route reports why the mux would not lead to a handler.
-func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
-	if escaped := r.URL.EscapedPath(); escaped == "" || path.Clean(escaped) != escaped {
+func (a *api) route(r *http.Request) *apiError {
+	if !clean(r.URL) {
 		return newError(http.StatusNotFound, "", "") // the mux would redirect
 	}
-	if h, pattern := mux.Handler(r); pattern == "" {
+	if h, pattern := a.mux.Handler(r); pattern == "" {
 		probe := &recorder{ResponseWriter: make(discard), status: http.StatusOK}
 		h.ServeHTTP(probe, r)
 		e := newError(probe.status, "", "")
@@ -113,6 +113,12 @@ func (a *api) route(mux *http.ServeMux, r *http.Request) *apiError {
 		return newError(http.StatusBadRequest, "Idempotency-Key", "Idempotency-Key must be given once and not be empty")
 	}
 	return nil
+}
+
+// clean reports whether the mux takes a path as it is: it redirects from any other.
+func clean(u *url.URL) bool {
+	escaped := u.EscapedPath()
+	return escaped != "" && path.Clean(escaped) == escaped
 }
 
 func (a *api) log(ctx context.Context, status int, o outcome) {
