@@ -66,7 +66,6 @@ func New(o Options) http.Handler {
 				Description: "Issues, checks, limits and revokes API keys.",
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
-			Servers: []*huma.Server{{URL: "/", Description: "Where this document was read from"}},
 			Tags: []*huma.Tag{
 				{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not."},
 				{Name: "checks", Description: "Judging a key and asking who one is."},
@@ -81,7 +80,6 @@ func New(o Options) http.Handler {
 				},
 			},
 		},
-		OpenAPIPath:   "/openapi",
 		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": patchJSON}, // see normalise
 		DefaultFormat: "application/json",
 	})
@@ -95,6 +93,7 @@ func New(o Options) http.Handler {
 	}
 	a.registerChecks(h)
 	a.registerService(h)
+	a.mux.Handle("GET "+documentPath, document(h.OpenAPI()))
 	return a.guard()
 }
 

@@ -175,6 +175,19 @@ func TestLocationKeepsTheStage(t *testing.T) {
 	}
 }
 
+func TestTheOpenAPIDocumentSaysWhereItsPathsBegin(t *testing.T) {
+	s := newService(t)
+	for at, want := range map[string]string{"/openapi.json": "/", "/prod/openapi.json": "/prod", "/auth/v2/openapi.json": "/auth/v2", "": "/"} {
+		a := s.invoke(events.APIGatewayProxyRequest{
+			HTTPMethod: "GET", Path: "/openapi.json", RequestContext: events.APIGatewayProxyRequestContext{Path: at},
+		})
+		servers, _ := a.json["servers"].([]any)
+		if a.status != 200 || len(servers) != 1 || servers[0].(map[string]any)["url"] != want {
+			t.Errorf("asked at %q: %d, servers %v; want %s", at, a.status, servers, want)
+		}
+	}
+}
+
 func TestWrongInputIsNamed(t *testing.T) {
 	s := newService(t)
 	for _, c := range []struct {
