@@ -108,9 +108,10 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 			return err
 		}
 		k := keeper{config: d, state: s, logger: logger}
-		kept, stop := context.WithCancel(ctx)
+		// It outlives the requests that run at a Ctrl-C. Whatever went wrong meanwhile is told once it has stopped.
+		kept, stop := context.WithCancel(context.WithoutCancel(ctx))
 		stopped := k.watch(kept, e)
-		defer func() { stop(); <-stopped }() // whatever went wrong meanwhile is told once it has stopped
+		defer func() { stop(); <-stopped }()
 		endpoint = e.Endpoint()
 	}
 	// Everything from here on ends before the engine does.
@@ -204,10 +205,13 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 	}
 	text, err := read(s.rootKey())
 	if err == nil {
-		return format.Parse(text)
+		var token apikey.Token
+		if token, err = format.Parse(text); err == nil {
+			return token, nil
+		}
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return apikey.Token{}, fmt.Errorf("read the root key: %w", err)
+		return apikey.Token{}, fmt.Errorf("read the root key in %s: %w", s.rootKey(), err)
 	}
 	token, err := format.New(env, rand.Reader)
 	if err != nil {

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -265,6 +267,56 @@ func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
 		if !strings.Contains(s.log.String(), "code="+code) {
 			t.Errorf("%s is not in the log", code)
 		}
+	}
+}
+
+func TestWhatIsUnderWayAtACtrlCIsAnswered(t *testing.T) {
+	s := start(t, t.TempDir())
+	kept, err := read(state(s.state).endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const body = `{"userId":"u1"}`
+	fmt.Fprintf(conn, "POST /api/v1/api-keys HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+		s.admin(), len(body))
+	in := bufio.NewReader(conn)
+	if a, err := http.ReadResponse(in, nil); err != nil || a.StatusCode != http.StatusContinue {
+		t.Fatalf("%v, %v", a, err)
+	}
+	if err := s.process.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 { // for as long as an engine needs to end
+		probe, err := net.Dial("tcp", strings.TrimPrefix(kept, "http://"))
+		if err != nil {
+			t.Error("the engine has ended before the requests")
+			break
+		}
+		probe.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := io.WriteString(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := http.ReadResponse(in, nil); err != nil || a.StatusCode != http.StatusCreated {
+		t.Errorf("%v, %v", a, err)
+	}
+}
+
+func TestARootKeyOnFileThatIsNoneIsNamedWithItsFile(t *testing.T) {
+	state := t.TempDir()
+	file := filepath.Join(state, "root-key")
+	if err := os.WriteFile(file, []byte("canary\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, talk := cli(t, "", []string{"STATE=" + state, "PORT=0"}, "dev")
+	if code != 1 || !strings.Contains(talk, file) || strings.Contains(talk, "canary") {
+		t.Errorf("exit code %d\n%s", code, talk)
 	}
 }
 
