@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -48,11 +47,10 @@ func New(base, key string) (*Client, error) {
 
 // Error is an answer other than the one that was hoped for.
 type Error struct {
-	Status     int
-	Code       string // a word for programs; empty where the answer is nobody's of ours
-	Message    string
-	Param      string
-	RetryAfter time.Duration
+	Status  int
+	Code    string // a word for programs; empty where the answer is nobody's of ours
+	Message string
+	Param   string
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -105,9 +103,6 @@ func explain(response *http.Response, answer []byte) *Error {
 	}
 	if e.Message == "" {
 		e.Message = fmt.Sprintf("the answer is %s, and none of latchkey's", response.Status)
-	}
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
-		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return e
 }
