@@ -111,6 +111,7 @@ func TestACommandLineThatIsNotUnderstood(t *testing.T) {
 		{args: "keys create --limit 5/1m --unlimited"}, {args: "keys create --metadata a"}, {args: "keys list x"},
 		{args: "keys get"}, {args: "keys get " + token}, {args: "keys get ../" + id}, {args: "keys update " + id}, {args: "keys delete"},
 		{args: "validate " + token, talk: "standard input"}, {args: "init --state a --stack b"},
+		{args: "init --stack="}, {args: "import - --stack=", talk: "--stack must"}, {args: "audit verify --stack="},
 		{args: "audit", talk: "which command?"}, {args: "audit verify --key x"}, {args: "audit verify --user u --key " + id}, {args: "audit verify " + id},
 	} {
 		a.code = 2

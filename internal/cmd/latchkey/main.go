@@ -61,6 +61,10 @@ is not accepted or may not, 130 interrupted.`
 		if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
 			return usageError{err}
 		}
+		// As of a variable that is not set. The local stack must not stand in for it.
+		if stack := c.Flags().Lookup("stack"); stack != nil && stack.Changed && stack.Value.String() == "" {
+			return usageError{errors.New("--stack must name a stack")}
+		}
 		return nil
 	}
 	c.InitDefaultHelpCmd()
