@@ -182,10 +182,11 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if again.Place == subject.Place {
-			return len(entries), broken
+		if again.Life.Equal(subject.Life) {
+			subject.Grown = again.Seq
+			return len(entries), hasher.notary().Check(subject, entries, r.now())
 		}
-		subject = again
+		subject = again // it has ended, or begun
 	}
 }
 

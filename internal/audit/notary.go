@@ -63,6 +63,9 @@ type Subject struct {
 	// a subject that is gone.
 	Place
 	Head Head
+	// Grown is the number of its last entry as it was once the entries had been read,
+	// where that is a later one.
+	Grown int64
 }
 
 // Break is where a trail is not as it was written.
@@ -79,7 +82,7 @@ func (b *Break) Error() string { return fmt.Sprintf("%s: entry %s %s", b.Subject
 func (n Notary) Check(s Subject, entries []Sealed, now time.Time) error {
 	bad := func(p Place, problem string) error { return &Break{Subject: s.ID, Place: p.String(), Problem: problem} }
 	var last *text
-	var current *Sealed
+	var current, named *Sealed // the last of the present life, and the one that s names
 	for i, e := range entries {
 		t, err := n.genuine(s.ID, e)
 		if err != nil {
@@ -101,6 +104,9 @@ func (n Notary) Check(s Subject, entries []Sealed, now time.Time) error {
 		}
 		if last = &t; t.Life.Equal(s.Life) {
 			current = &entries[i]
+			if t.Seq == s.Seq {
+				named = current
+			}
 		}
 	}
 	switch {
@@ -111,11 +117,11 @@ func (n Notary) Check(s Subject, entries []Sealed, now time.Time) error {
 		return bad(s.Place, "is not there: the subject has no trail")
 	case !hmac.Equal(n.seal(s.ID, s.Place, s.Head), s.Head.Seal):
 		return bad(s.Place, "is not the one that the subject names")
-	case current != nil && current.Seq > s.Seq:
+	case current != nil && current.Seq > max(s.Seq, s.Grown):
 		return bad(current.Place, "comes after the one that the subject names")
-	case (current == nil || current.Seq < s.Seq) && now.Before(s.Head.Until):
+	case named == nil && now.Before(s.Head.Until):
 		return bad(s.Place, "is missing")
-	case current != nil && current.Seq == s.Seq && !hmac.Equal(current.Sum, s.Head.Sum):
+	case named != nil && !hmac.Equal(named.Sum, s.Head.Sum):
 		return bad(s.Place, "is not the one that the subject names")
 	}
 	return nil

@@ -108,6 +108,10 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		"the subject and the end are removed":  {func(r *trail) { r.without(3, 4); r.gone() }, "#000000002 is the last one there"},
 		"the subject is put back alone":        {func(r *trail) { r.subject = before(3) }, "#000000004 comes after"},
 		"the head is removed, and written on":  {func(r *trail) { r.subject.Head = audit.Head{}; r.write(t, n, 365*day, nil); r.without(0, 1, 2, 3, 4) }, "#000000005 was written when its subject had no trail"},
+		"it has grown since":                   {func(r *trail) { r.subject = before(3); r.subject.Grown = 4 }, ""},
+		"it has grown by one less":             {func(r *trail) { r.subject = before(2); r.subject.Grown = 3 }, "#000000004 comes after"},
+		"it has grown, and is cut off":         {func(r *trail) { r.without(2, 3, 4); r.subject = before(3); r.subject.Grown = 4 }, "#000000002 is missing"},
+		"it has grown, and what was named not": {func(r *trail) { r.subject = before(3); r.subject.Grown = 4; r.subject.Head.Sum = nil }, "#000000002 is not there"},
 		// What cannot be seen, as the documentation says.
 		"everything is put back":       {func(r *trail) { r.without(3, 4); r.subject = before(3) }, ""},
 		"everything there was is gone": {func(r *trail) { r.entries = nil; r.gone() }, ""},
