@@ -185,18 +185,19 @@ func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, 
 }
 
 // What is used is counted, and no more than what environments still hold, as
-// long as nothing is lost.
+// long as nothing is lost; also where they lose the last tokens to one another.
 func TestUsageIsExactForBilling(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			w := newWorld(mutant{})
 			w.store.random, w.store.delay = random, 20*time.Millisecond
-			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5000, Window: 10 * time.Second}}
+			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: []int64{5000, 500}[seed%2], Window: 10 * time.Second}}
 			var all []*environment
 			for range 4 {
 				all = append(all, w.environment(0))
 			}
+			last := int64(0)
 			for range 3000 {
 				e := all[random.IntN(len(all))]
 				if _, err := e.take(t, terms, 1+random.Int64N(3)); err != nil {
@@ -210,6 +211,10 @@ func TestUsageIsExactForBilling(t *testing.T) {
 				if used := w.tokens(); w.store.meter.Net != used+held {
 					t.Fatalf("%d counted, %d used and %d held", w.store.meter.Net, used, held)
 				}
+				if w.store.meter.Net < last {
+					t.Fatalf("%d counted after %d: whoever saw that would deny what there is", w.store.meter.Net, last)
+				}
+				last = w.store.meter.Net
 			}
 			if w.store.meter.Used == w.store.meter.Net {
 				t.Error("nothing was ever given back: nothing was tested")
@@ -246,18 +251,67 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 	}
 }
 
-func TestWhoPacesAt95PercentIsNeverDenied(t *testing.T) {
-	for _, requests := range []int64{10, 100, 1000, 10_000} {
+// What the README says of a busy key's writes, for one environment: requests come
+// at random, and the limit is twice the rate.
+func TestTheBusierAKeyTheFewerItsWrites(t *testing.T) {
+	for _, c := range []struct {
+		perSecond int64
+		most      float64 // writes for each request
+	}{{1, 0.99}, {10, 0.26}, {100, 0.03}, {1000, 0.0035}} {
 		synctest.Test(t, func(t *testing.T) {
-			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: time.Minute}}
-			e := newWorld(mutant{}).environment(0)
-			for i := range 10 * requests {
-				d, err := e.take(t, terms, 1)
-				if err != nil || !d.Admitted {
-					t.Fatalf("limit %d, request %d: %+v, %v", requests, i, d, err)
+			w, random := newWorld(mutant{}), rand.New(rand.NewPCG(1, 1))
+			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 120 * c.perSecond, Window: time.Minute}}
+			e := w.environment(0)
+			for range 20_000 {
+				if d, err := e.take(t, terms, 1); err != nil || !d.Admitted {
+					t.Fatalf("%+v, %v", d, err)
 				}
-				time.Sleep(time.Minute * 100 / 95 / time.Duration(requests))
+				time.Sleep(time.Duration(random.ExpFloat64() * float64(time.Second) / float64(c.perSecond)))
+			}
+			writes := float64(w.store.spends) / 20_000
+			if t.Logf("%d a second: %.4f writes for each request", c.perSecond, writes); writes > c.most {
+				t.Errorf("%d a second: %.4f writes for each request, want at most %v", c.perSecond, writes, c.most)
 			}
 		})
+	}
+}
+
+// What the README says of clients that pace themselves. The effective window is
+// longest, for its length, at 10 s; what idles in the leases of many environments
+// comes on top.
+func TestWhoPacesALittleBelowTheLimitIsNeverDenied(t *testing.T) {
+	for _, c := range []struct {
+		window, percent time.Duration
+		least, most     float64 // % of the requests that are denied
+	}{
+		{5 * time.Second, 93, 0, 0}, {10 * time.Second, 93, 0, 0}, {15 * time.Second, 93, 0, 0},
+		{time.Minute, 95, 0, 0}, {time.Hour, 95, 0, 0}, {24 * time.Hour, 95, 0, 0},
+		{10 * time.Second, 100, 1.5, 9.5}, {time.Minute, 100, 1.5, 9.5}, {24 * time.Hour, 100, 1.5, 9.5},
+	} {
+		for _, requests := range []int64{10, 100, 1000} {
+			for _, environments := range []int{1, 16} {
+				synctest.Test(t, func(t *testing.T) {
+					w, random := newWorld(mutant{}), rand.New(rand.NewPCG(uint64(requests), 4))
+					terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: c.window}}
+					var all []*environment
+					for i := range environments {
+						all = append(all, w.environment(time.Duration(i%3-1)*skew))
+					}
+					for range 20 * requests {
+						if _, err := all[random.IntN(environments)].take(t, terms, 1); err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(c.window * 100 / c.percent / time.Duration(requests))
+					}
+					most := c.most
+					if environments > 1 {
+						most += 3
+					}
+					if share := 100 * float64(w.denied) / float64(20*requests); share < c.least || share > most {
+						t.Errorf("%d per %v, %d environments: of who paces at %d %%, %.2f %% is denied", requests, c.window, environments, c.percent, share)
+					}
+				})
+			}
+		}
 	}
 }
