@@ -39,7 +39,7 @@ func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit
 }
 
 // warm is a gate that has the key of token in memory.
-func warm(b *testing.B) (*apikey.Gate, apikey.Format, string) {
+func warm(b testing.TB) (*apikey.Gate, apikey.Format, string) {
 	b.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
@@ -145,4 +145,17 @@ func BenchmarkGate(b *testing.B) {
 			}
 		}
 	})
+}
+
+// What every request pays is kept small where the machine has no say in it.
+func TestJudgingARememberedKeyAllocatesLittle(t *testing.T) {
+	gate, format, token := warm(t)
+	r := apikey.Request{Credential: format.Credential(token), Cost: 1}
+	if n := testing.AllocsPerRun(10_000, func() {
+		if v, err := gate.Check(t.Context(), r); err != nil || !v.Valid() {
+			t.Fatal(v.Code, err)
+		}
+	}); n > 3 {
+		t.Errorf("%v allocations", n)
+	}
 }

@@ -64,8 +64,8 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 			if peek := limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}); peek != d.Usage {
 				rt.Fatalf("peek %+v, take %+v", peek, d.Usage)
 			}
-			if len(store.meter.Marks) > 62 {
-				rt.Fatalf("%d marks", len(store.meter.Marks))
+			if marks := store.meter.Marks; d.Admitted && marks[0].Slice < at(h.now)-60 {
+				rt.Fatalf("a mark is kept that counts no more: %+v", marks)
 			}
 			if !d.Admitted {
 				denied := h.now
@@ -182,6 +182,21 @@ func TestOldTermsDoNotShortenAWindow(t *testing.T) {
 		d, err := step.limiter.Take(t.Context(), "k", step.terms, 1, time.Time{})
 		if !errors.Is(err, step.want) || d.Admitted != step.yes {
 			t.Errorf("step %d: %+v, %v", i, d, err)
+		}
+	}
+}
+
+// A clock that is behind spends in the slice and on the day that one ahead of it
+// has begun: it does not lose to it again and again.
+func TestAClockThatIsBehindIsServed(t *testing.T) {
+	for _, begins := range []time.Time{time.Unix(0, (morning.UnixNano()/int64(ratelimit.Slice(time.Minute))+1)*int64(ratelimit.Slice(time.Minute))), morning.Truncate(24 * time.Hour)} {
+		fast, slow := &hands{begins.Add(50 * time.Millisecond)}, &hands{begins.Add(-50 * time.Millisecond)}
+		store := &item{}
+		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 20, Period: ratelimit.Day}}
+		for i, l := range []*ratelimit.Limiter{ratelimit.New(store, slow.time, 10), ratelimit.New(store, fast.time, 10), ratelimit.New(store, slow.time, 10)} {
+			if d, err := l.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || !d.Admitted {
+				t.Errorf("%v, environment %d: %+v, %v", begins, i, d, err)
+			}
 		}
 	}
 }
@@ -429,6 +444,23 @@ func TestALeaseSavesWrites(t *testing.T) {
 	}
 	if limiter.LeaseHits() < 900 {
 		t.Errorf("%d of 1000 came from a lease", limiter.LeaseHits())
+	}
+}
+
+// What was known of a meter is still known when the table fails.
+func TestAFailureForgetsNothing(t *testing.T) {
+	store := &item{}
+	limiter := ratelimit.New(store, (&hands{morning}).time, 10)
+	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
+	if _, err := limiter.Take(t.Context(), "k", terms, 3, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	store.err = errLost
+	if _, err := limiter.Take(t.Context(), "k", terms, 1, time.Time{}); !errors.Is(err, errLost) {
+		t.Fatal(err)
+	}
+	if left := limiter.Peek("k", terms, time.Time{}).Remaining; left != 2 {
+		t.Errorf("%d are said to be left, want 2", left)
 	}
 }
 
