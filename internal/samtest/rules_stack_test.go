@@ -153,6 +153,12 @@ func dataOutlivesTheStack(s *stack, p *problems) {
 	is("map[AttributeName:ttl Enabled:true]", "TimeToLiveSpecification")
 	is("[map[AttributeName:pk KeyType:HASH] map[AttributeName:sk KeyType:RANGE]]", "KeySchema")
 	is("by-user", "GlobalSecondaryIndexes", 0, "IndexName")
+	is("[map[AttributeName:userId KeyType:HASH] map[AttributeName:createdKey KeyType:RANGE]]", "GlobalSecondaryIndexes", 0, "KeySchema")
+	for _, a := range oneOrMore(at(table, "AttributeDefinitions")) {
+		if !strings.HasSuffix(a, " AttributeType:S]") {
+			p.add("table: %s", a)
+		}
+	}
 	is("INCLUDE", "GlobalSecondaryIndexes", 0, "Projection", "ProjectionType")
 	for _, attribute := range oneOrMore(at(table, "GlobalSecondaryIndexes", 0, "Projection", "NonKeyAttributes")) {
 		if attribute == "secrets" || attribute == "aliases" {
@@ -239,17 +245,24 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	}
 }
 
-// alarms are what each watches, and the statistic.
-var alarms = map[string][]string{
-	"UnavailableAlarm":     {"Latchkey/Verdicts Sum"},
-	"SlowAlarm":            {"AWS/Lambda/Duration p99"},
-	"FailuresAlarm":        {"AWS/Lambda/Errors Sum", "Latchkey/Failures Sum"},
-	"LambdaThrottlesAlarm": {"AWS/Lambda/Throttles Sum"},
-	"TableThrottlesAlarm":  {"AWS/DynamoDB/ThrottledRequests Sum"},
-	"TableErrorsAlarm":     {"AWS/DynamoDB/SystemErrors Sum"},
-	"ApiErrorsAlarm":       {"AWS/ApiGateway/5XXError Average"},
-	"RefusalsAlarm":        {"Latchkey/Verdicts Sum"},
+// alarms are what each watches, with the statistic, how that is put together, and
+// above what it is too much.
+var alarms = map[string]struct {
+	watches   []string
+	together  string
+	threshold float64
+}{
+	"UnavailableAlarm":     {[]string{"Latchkey/Verdicts Sum"}, "100 * FILL(unavailable, 0) / verdicts", 1},
+	"SlowAlarm":            {[]string{"AWS/Lambda/Duration p99"}, "", 8000}, // 80 % of the timeout, in milliseconds
+	"FailuresAlarm":        {[]string{"AWS/Lambda/Errors Sum", "Latchkey/Failures Sum"}, sumOfAll, 0},
+	"LambdaThrottlesAlarm": {[]string{"AWS/Lambda/Throttles Sum"}, sumOfAll, 0},
+	"TableThrottlesAlarm":  {[]string{"AWS/DynamoDB/ThrottledRequests Sum"}, sumOfAll, 0},
+	"TableErrorsAlarm":     {[]string{"AWS/DynamoDB/SystemErrors Sum"}, sumOfAll, 0},
+	"ApiErrorsAlarm":       {[]string{"AWS/ApiGateway/5XXError Average"}, "", 0.01},
+	"RefusalsAlarm":        {[]string{"Latchkey/Verdicts Sum"}, "IF(verdicts >= 100, 100 * (verdicts - FILL(valid, 0)) / verdicts, 0)", 50},
 }
+
+const sumOfAll = "SUM(FILL(METRICS(), 0))"
 
 func alarmsSayWhatToDo(s *stack, p *problems) {
 	all := s.of("AWS::CloudWatch::Alarm")
@@ -296,7 +309,9 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 				p.add("%s: %q says nothing of %s", id, expression, name)
 			}
 		}
-		p.equal(id+": watches", slices.Sorted(maps.Keys(watched)), alarms[id])
+		p.equal(id+": watches", slices.Sorted(maps.Keys(watched)), alarms[id].watches)
+		p.equal(id+": expression", expression, alarms[id].together)
+		p.equal(id+": threshold", at(a.Properties, "Threshold"), any(alarms[id].threshold))
 	}
 	timeout, _ := at(s.Resources[authorizer].Properties, "Timeout").(float64) // in seconds; the threshold is 80 % in milliseconds
 	p.equal("SlowAlarm: threshold", at(all["SlowAlarm"].Properties, "Threshold"), any(timeout*800))

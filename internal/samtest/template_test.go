@@ -200,6 +200,10 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		if d := text(p, "Description"); len(d) < 20 || !strings.HasSuffix(d, ".") {
 			t.Errorf("%s: %q", name, d)
 		}
+		// Whoever may look at the stack would read them.
+		if secret := name == "ApiKeys" || name == "InternalApiKey"; secret != (text(p, "NoEcho") == "true") {
+			t.Errorf("%s: NoEcho is %q", name, text(p, "NoEcho"))
+		}
 		if at(p, "AllowedPattern") == nil && at(p, "AllowedValues") == nil && at(p, "MinValue") == nil {
 			t.Errorf("%s takes anything", name)
 		}
