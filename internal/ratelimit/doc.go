@@ -3,7 +3,7 @@
 //
 // The promise: no more than Limit.Requests tokens are admitted in any interval
 // of Limit.Window, wherever it starts and however many environments admit,
-// while their clocks are within 50 ms of each other. For windows under 10 s the
+// while their clocks are within 50 ms of the true time. For windows under 10 s the
 // interval is shorter by 100 ms and the time one write takes. Lost requests,
 // lost replies and retries can only make it count too much, never too little.
 //
