@@ -108,6 +108,7 @@ var mutants = []mutant{
 	{name: "an alarm of a rate above one", old: "Threshold: 0.01", new: "Threshold: 1"},
 	{name: "a percentage that is none", old: "100 * FILL(unavailable, 0) / verdicts", new: "FILL(unavailable, 0) / verdicts"},
 	{name: "the least of all failures", old: "SUM(FILL(METRICS(), 0))", new: "MIN(FILL(METRICS(), 0))"},
+	{name: "an operation that nobody watches", old: "{Name: Operation, Value: BatchGetItem}", new: "{Name: Operation, Value: GetItem}"},
 	{name: "nobody is told", old: "!If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref AWS::NoValue]", new: "[]", with: parameters{"AlarmTopicArn": topic}},
 	{name: "the dashboard is no JSON", old: `"${ApiErrorsAlarm.Arn}", `, new: `"${ApiErrorsAlarm.Arn}" `},
 	{name: "the dashboard shows nothing", old: `"Latchkey", "LeaseHits"`, new: `"Latchkey", "LeaseHit"`},

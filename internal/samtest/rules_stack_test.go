@@ -207,6 +207,9 @@ var series = map[string][]string{
 	"AWS/ApiGateway/5XXError":                 {"ApiName Stage"},
 }
 
+// operations are those that the functions ask the table for: it may refuse each of them.
+var operations = []string{"BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"}
+
 // services are what the functions call themselves: two stacks in one account count apart.
 func services() (all []string) {
 	for _, name := range []string{"authorizer", "validate", "keys"} {
@@ -230,7 +233,7 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	}
 	values := map[string][]string{
 		"service": services(), "code": codes, "function_name": functions, "FunctionName": functions,
-		"TableName": {"${Table}"}, "Operation": {"GetItem", "Query", "UpdateItem", "TransactWriteItems"},
+		"TableName": {"${Table}"}, "Operation": operations,
 		"ApiName": {"${AWS::StackName}"}, "Stage": {s.Parameters["StageName"]},
 	}
 	var names []string
@@ -282,12 +285,15 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 		if d := text(a.Properties, "AlarmDescription"); strings.Count(d, ".") < 2 || len(d) > 1024 {
 			p.add("%s: the description says too little or too much: %q", id, d)
 		}
-		watched := map[string]bool{}
+		watched, asked := map[string]bool{}, map[string]bool{}
 		watch := func(m any, statistic, period string) {
 			var dimensions []string
 			list, _ := at(m, "Dimensions").([]any)
 			for _, d := range list {
 				dimensions = append(dimensions, text(d, "Name"), text(d, "Value"))
+				if text(d, "Name") == "Operation" {
+					asked[text(d, "Value")] = true
+				}
 			}
 			name := text(m, "Namespace") + "/" + text(m, "MetricName")
 			s.metric(p, id, name, dimensions)
@@ -308,6 +314,9 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 			if name := text(m, "Id"); !strings.Contains(expression, "METRICS()") && !strings.Contains(expression, name) {
 				p.add("%s: %q says nothing of %s", id, expression, name)
 			}
+		}
+		if len(asked) > 0 {
+			p.equal(id+": operations", slices.Sorted(maps.Keys(asked)), operations)
 		}
 		p.equal(id+": watches", slices.Sorted(maps.Keys(watched)), alarms[id].watches)
 		p.equal(id+": expression", expression, alarms[id].together)
