@@ -508,6 +508,24 @@ func TestAnAbsurdTimeIsNotBelieved(t *testing.T) {
 	}
 }
 
+// A clock that is behind does not spend before the request has come.
+func TestTheTimeIsNotBeforeTheRequest(t *testing.T) {
+	h, store := &hands{morning}, &item{}
+	limiter := ratelimit.New(store, h.time, 10)
+	for _, floor := range []time.Time{morning.Add(-time.Second), morning.Add(time.Second)} {
+		if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}, 1, floor); err != nil {
+			t.Fatal(err)
+		}
+		want := morning
+		if floor.After(want) {
+			want = floor
+		}
+		if !store.meter.LastUsed.Equal(want) {
+			t.Errorf("a request of %v is spent for at %v", floor, store.meter.LastUsed)
+		}
+	}
+}
+
 func TestAUseIsNotedOnceInAWhile(t *testing.T) {
 	h := &hands{morning}
 	store := &item{}
