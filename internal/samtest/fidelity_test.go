@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -107,6 +108,20 @@ var requests = []struct {
 	{"delete", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 204, 204, ""},
 	{"delete again", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 404, 404, ""},
 
+	{"what keys spend", "GET /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"what keys spend, without the scope", "GET /api/v1/api-keys/stats", "", []string{"X-API-Key: $reader"}, 403, 403, ""},
+	{"what a key used", "GET /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"what a user used", "GET /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
+	{"what was done to a key", "GET /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"what was done to a user's keys", "GET /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"why", "POST /api/v1/api-keys/$plainID/explain", `{"method":"GET","path":"/tts/ü","sourceIp":"192.0.2.1","at":"2027-01-31T12:00:00Z"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"whose key", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"whose key, for whom that is not", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $reader"}, 403, 403, ""},
+	{"a key that was found", "POST /api/v1/api-keys/revoke-by-token", `{"key":"$revoked"}`, nil, 202, 202, ""},
+	{"all keys of a user", "POST /api/v1/users/u3/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"all keys of a user with an odd name", "POST /api/v1/users/a%40b/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the document", "GET /openapi.json", "", nil, 200, 200, ""},
+
 	{"validate", "POST /api/v1/api-keys/validate", `{"apiKey":"$plain","scope":"tts"}`, nil, 200, 200, ""},
 	{"validate and spend", "POST /api/v1/api-keys/validate", `{"apiKey":"$limited","cost":2}`, nil, 200, 200, ""},
 	{"validate without the scope", "POST /api/v1/api-keys/validate", `{"apiKey":"$plain","scope":"images"}`, nil, 200, 200, ""},
@@ -116,6 +131,20 @@ var requests = []struct {
 	{"validate 60 KB", "POST /api/v1/api-keys/validate", `{"apiKey":"` + strings.Repeat("k", 60_000) + `"}`, nil, 200, 200, ""},
 	{"validate nothing", "POST /api/v1/api-keys/validate", `null`, nil, 400, 400, ""},
 	{"validate the key in a wrong field", "POST /api/v1/api-keys/validate", `{"$plain":"$plain"}`, nil, 400, 400, ""},
+}
+
+func TestEveryRouteIsInTheTable(t *testing.T) {
+	var asked strings.Builder
+	for _, r := range requests {
+		fmt.Fprintln(&asked, r.request)
+	}
+	parameter := regexp.MustCompile(`\{\w+\}`)
+	for _, r := range routesOfTheAPI(false) {
+		form := `(?m)^` + r.Method + " " + parameter.ReplaceAllString(r.Path, `[^/?]+`) + `(\?.*)?$`
+		if !regexp.MustCompile(form).MatchString(asked.String()) {
+			t.Errorf("nobody asks for %s %s", r.Method, r.Path)
+		}
+	}
 }
 
 func TestTheLocalStackAnswersAsStartAPIDoes(t *testing.T) {
