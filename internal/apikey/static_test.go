@@ -152,6 +152,73 @@ func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 	}
 }
 
+// Who does not wait for the table tells nothing about it: the limit stays everybody's.
+func TestACallerWhoHangsUpIsNoOutage(t *testing.T) {
+	b := newBench(t)
+	b.configure(t, "k1:alice", "")
+	g := b.gate(time.Second)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	if v, err := g.Check(gone, apikey.Request{Credential: b.format.Credential("k1"), Cost: 1}); err == nil {
+		t.Errorf("who hung up: %s", v.Code)
+	}
+	for i, c := range []struct {
+		gate *apikey.Gate
+		want apikey.Code
+	}{
+		{b.gate(time.Second), apikey.CodeValid}, {g, apikey.CodeValid}, {b.gate(time.Second), apikey.CodeValid}, {g, apikey.CodeRateLimited},
+	} {
+		if v := b.check(t, c.gate, "k1"); v.Code != c.want {
+			t.Errorf("step %d: %s, want %s", i, v.Code, c.want)
+		}
+	}
+}
+
+// Both parts of a pair must belong to one key, and a static key has no public one.
+func TestAStaticKeyIsNoHalfOfAPair(t *testing.T) {
+	b := newBench(t)
+	b.configure(t, "a-static-key-of-alice:alice", "the-internal-key")
+	g := b.gate(time.Second)
+	for _, token := range []string{"a-static-key-of-alice", "the-internal-key"} {
+		for _, public := range []string{"pk_0123456789abcdef0123456789abcdef", "pk_live_0123456789abcdef"} {
+			if v := b.check(t, g, public+":"+token); v.Valid() {
+				t.Errorf("%s beside %s: %s", token, public, v.Code)
+			}
+		}
+	}
+}
+
+// rereading is an upstream whose limit was changed: it remembers what it said before.
+type rereading struct{ remembered, now *apikey.Key }
+
+func (r rereading) Ask(_ context.Context, _ apikey.Token, _ string, fresh bool) (apikey.Verdict, error) {
+	if fresh {
+		return apikey.Verdict{Code: apikey.CodeValid, Key: r.now}, nil
+	}
+	return apikey.Verdict{Code: apikey.CodeValid, Key: r.remembered}, nil
+}
+
+// One environment has heard of another window already. What others remember gives way to it.
+func TestAnUpstreamIsAskedAnewWhenItsTermsHaveChanged(t *testing.T) {
+	b := newBench(t)
+	key := func(rev int64, window time.Duration) *apikey.Key {
+		return &apikey.Key{ID: "upstream-u", UserID: "u", Enabled: true, Rev: rev, Limit: ratelimit.Limit{Requests: 3, Window: window}}
+	}
+	before, after := key(1, time.Minute), key(2, time.Hour)
+	for i, c := range []struct {
+		upstream apikey.Upstream
+		want     apikey.Code
+	}{
+		{elsewhere{before}, apikey.CodeValid}, {elsewhere{after}, apikey.CodeValid}, {rereading{before, after}, apikey.CodeValid},
+	} {
+		b.upstream = c.upstream
+		v := b.check(t, b.gate(time.Second), "a-token-of-elsewhere")
+		if v.Code != c.want || i > 0 && v.Key.Limit.Window != time.Hour {
+			t.Errorf("step %d: %s, a window of %v; want %s", i, v.Code, v.Key.Limit.Window, c.want)
+		}
+	}
+}
+
 type elsewhere struct{ key *apikey.Key }
 
 func (e elsewhere) Ask(context.Context, apikey.Token, string, bool) (apikey.Verdict, error) {

@@ -1,7 +1,9 @@
 package upstream_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -227,6 +229,64 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 	wg.Wait()
 	if got := o.asked.Load() - before; got != 1 {
 		t.Errorf("20 at once asked %d times", got)
+	}
+}
+
+// A pair is one question, and whichever half was asked about alone is another.
+func TestAnAnswerIsAboutThePairThatWasAskedAbout(t *testing.T) {
+	o := newOther(t)
+	s := open(t, o, nil)
+	for _, c := range []struct{ public, answer, want string }{
+		{"pk_theirs", `{"valid":true,"userId":"u1"}`, "valid"}, {"pk_another", `{"valid":false}`, "unknown_key"}, {"", `{"valid":false,"code":"revoked_key"}`, "revoked_key"},
+		{"pk_theirs", "", "valid"}, {"pk_another", "", "unknown_key"}, {"", "", "revoked_key"}, // from memory
+	} {
+		o.answer.Store(c.answer)
+		if v, err := s.Ask(t.Context(), token(t, text), c.public, false); err != nil || string(v.Code) != c.want {
+			t.Errorf("%q: %s, %v; want %s", c.public, v.Code, err, c.want)
+		}
+	}
+}
+
+func TestWhoeverAskedFirstMayHangUp(t *testing.T) {
+	o := newOther(t)
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	o.hold = make(chan struct{})
+	s := open(t, o, func(options *upstream.Options) { options.Timeout = time.Minute })
+	first, hangUp := context.WithCancel(t.Context())
+	answers := make(chan error, 2)
+	ask := func(ctx context.Context) {
+		_, err := s.Ask(ctx, token(t, text), "", false)
+		answers <- err
+	}
+	go ask(first)
+	for o.asked.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	go ask(t.Context())
+	time.Sleep(50 * time.Millisecond) // for the other to come
+	hangUp()
+	if err := <-answers; !errors.Is(err, context.Canceled) {
+		t.Errorf("who hung up: %v", err)
+	}
+	close(o.hold)
+	if err := <-answers; err != nil || o.asked.Load() != 1 {
+		t.Errorf("who waited: %v, asked %d times", err, o.asked.Load())
+	}
+}
+
+// Environments remember answers of different age. A meter goes by the newest.
+func TestTermsThatWereHeardOfLaterCount(t *testing.T) {
+	o := newOther(t)
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	now := time.Unix(1_800_000_000, 0)
+	s := open(t, o, func(options *upstream.Options) { options.Now = func() time.Time { return now } })
+	before := int64(-1)
+	for range 3 {
+		v, err := s.Ask(t.Context(), token(t, text), "", true)
+		if err != nil || v.Key.Terms().Rev <= before {
+			t.Fatalf("%+v after revision %d, %v", v.Key, before, err)
+		}
+		before, now = v.Key.Terms().Rev, now.Add(time.Second)
 	}
 }
 
