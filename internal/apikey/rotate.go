@@ -123,7 +123,8 @@ func (k *Key) without(n int, now time.Time) *Key {
 }
 
 // A secret that is over is kept for a while, so that whoever goes on using it is
-// told what became of it: mostEnded of them for endedFor.
+// told what became of it: for endedFor, and those that ended at mostEnded times.
+// Many tokens of a key that was imported end at one time.
 const (
 	endedFor  = 30 * 24 * time.Hour
 	mostEnded = 10
@@ -132,13 +133,14 @@ const (
 // tidy ends for good what is over, and forgets what has been for long. The alias
 // of a foreign token goes with it.
 func tidy(secrets []Secret, now time.Time) []Secret {
-	kept, ended := make([]Secret, 0, len(secrets)), 0
+	kept, ends := make([]Secret, 0, len(secrets)), make(map[int64]bool)
 	for _, s := range slices.Backward(secrets) { // newest first
 		if s.over(now) {
-			if ended == mostEnded || now.Sub(s.NotAfter) > endedFor {
+			end := s.NotAfter.UnixMilli()
+			if !ends[end] && len(ends) == mostEnded || now.Sub(s.NotAfter) > endedFor {
 				continue
 			}
-			ended, s.Ended = ended+1, true
+			ends[end], s.Ended = true, true
 		}
 		kept = append(kept, s)
 	}

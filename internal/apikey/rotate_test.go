@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -122,6 +123,43 @@ func TestAReplacedSecretIsToldWhenItEnded(t *testing.T) {
 	}
 	if v := b.check(t, g, forge(t, b, token)); v.Code != apikey.CodeUnknown || strings.Contains(v.Message(), "ended") || v.Key != nil {
 		t.Errorf("a guess is told %s: %s", v.Code, v.Message())
+	}
+}
+
+// However many tokens were imported for a key, they are replaced together, and
+// whoever uses one of them is told so. Of rotations the last ten are remembered.
+func TestAllTokensThatWereReplacedAtOnceAreTold(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	var tokens []string
+	for n := range 12 {
+		tokens = append(tokens, fmt.Sprintf("a-token-of-elsewhere-%d", n))
+		b.importKey(t, apikey.Import{ID: "k", Hash: hash(tokens[n]), UserID: "u1", Environment: apikey.Live})
+	}
+	id := b.check(t, b.gate(0), tokens[0]).Key.ID
+	for n, want := range []apikey.Code{
+		apikey.CodeRevoked, "", "", "", "", "", "", "", "", apikey.CodeRevoked, apikey.CodeUnknown,
+	} {
+		b.rotate(t, root, id, 0)
+		b.clock.pass(time.Minute)
+		for _, token := range tokens {
+			if want == "" {
+				continue
+			}
+			if v := b.check(t, b.gate(0), token); v.Code != want {
+				t.Errorf("rotation %d: %s is %s, want %s", n+1, token, v.Code, want)
+			}
+		}
+	}
+}
+
+// A secret does not outlive its key.
+func TestAGracePeriodEndsWithTheKey(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	k := b.issue(t, b.token(t), func(k *apikey.Key) { k.ExpiresAt = noon.Add(time.Hour) })
+	if issued := b.rotate(t, root, k.ID, day); !issued.Previous.Equal(k.ExpiresAt) {
+		t.Errorf("until %v, and the key until %v", issued.Previous, k.ExpiresAt)
 	}
 }
 
