@@ -112,6 +112,31 @@ func TestAHashIsBroughtUpToDateOnUse(t *testing.T) {
 	}
 }
 
+// A better hash of a token that was replaced ends when the token does.
+func TestAHashThatIsBroughtUpToDateEndsNoLater(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	const token = "a-token-by-its-hash"
+	b.importKey(t, apikey.Import{ID: "k", Hash: hash(token)})
+	b.importKey(t, apikey.Import{ID: "k", Hash: hash("another-by-its-hash")})
+	g := b.gate(time.Second)
+	id := b.check(t, g, "another-by-its-hash").Key.ID
+	b.rotate(t, root, id, time.Hour)
+	b.clock.pass(time.Second)
+	if v := b.check(t, g, token); !v.Valid() {
+		t.Fatalf("in its grace: %s", v.Code)
+	}
+	if r, err := b.registry.Store.Find(t.Context(), id); err != nil || !b.hasher.Current(r.Key.Secrets[0]) {
+		t.Fatalf("it was not hashed anew: %v", err)
+	}
+	b.clock.pass(time.Hour)
+	for _, g := range []*apikey.Gate{g, b.gate(time.Second)} {
+		if v := b.check(t, g, token); v.Code != apikey.CodeRevoked {
+			t.Errorf("past its grace: %s", v.Code)
+		}
+	}
+}
+
 func TestWhatMayNotBeImported(t *testing.T) {
 	b := newBench(t)
 	b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, "a-token-of-key-a-1")})
