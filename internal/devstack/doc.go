@@ -19,8 +19,9 @@
 //   - It chooses a gateway response's template by the Accept header; here it is always the one of application/json.
 //   - An unknown path with an Authorization header may be answered as INVALID_SIGNATURE; here every unknown path is
 //     MISSING_AUTHENTICATION_TOKEN.
-//   - It caches authorizer answers, checks identity sources, and knows TOKEN authorizers, usage plans, binary media
-//     types, models, mappings and stage variables. A template that asks for one of these is refused.
+//   - It caches authorizer answers, checks identity sources, and knows TOKEN authorizers, usage plans, models and
+//     mappings. A template that asks for one of these is refused. Stage variables may stand in URIs; here they only reach
+//     the functions.
 //   - An API behind it (http_proxy) is sent User-Agent AmazonAPIGateway_<id>, bodies of at most 10 MB, as text unless their
 //     type is a binary media type, and has 15 minutes to answer, 5 of which may be idle; here bodies are passed on as they
 //     are and a stream may be idle for as long as it likes. Neither switches protocols: no WebSockets.

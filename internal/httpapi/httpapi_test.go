@@ -157,6 +157,23 @@ func (a answer) isError(t testing.TB, what string, status int, param string) {
 
 const keys = "/api/v1/api-keys"
 
+// The present is never before the moment at which the gateway got the request,
+// however far behind the clock of a function is.
+func TestAVerdictIsOfTheTimeTheRequestArrivedAt(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "POST", keys, `{"expiresAt":"`+noon.Add(time.Hour).Format(time.RFC3339)+`"}`)
+	for arrived, want := range map[time.Duration]string{-time.Hour: "valid", 0: "valid", time.Hour: "expired_key"} {
+		a := s.invoke(events.APIGatewayProxyRequest{
+			HTTPMethod: "POST", Path: keys + "/validate", Body: `{"apiKey":"` + made.json["key"].(string) + `"}`,
+			MultiValueHeaders: map[string][]string{"Content-Type": {"application/json"}},
+			RequestContext:    events.APIGatewayProxyRequestContext{RequestTimeEpoch: noon.Add(arrived).UnixMilli()},
+		})
+		if a.json["code"] != want {
+			t.Errorf("arrived %v after now: %s, want %s", arrived, a.text, want)
+		}
+	}
+}
+
 func TestLocationKeepsTheStage(t *testing.T) {
 	s := newService(t)
 	event := events.APIGatewayProxyRequest{
