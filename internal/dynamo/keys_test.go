@@ -312,6 +312,35 @@ func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 	}
 }
 
+// Days are remembered by the month, and none of it for less than what was asked for.
+func TestUsageAndRepliesAreForgottenInTime(t *testing.T) {
+	o := dynamotest.Options(t)
+	o.UsageKept = 30 * 24 * time.Hour
+	table := dynamo.Open(o)
+	if err := table.Record(t.Context(), "0000000000000001", []ratelimit.DayUse{{Day: 20261130, Used: 1}, {Day: 20261201, Used: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	k := newKey(2, "u1")
+	until := time.Date(2026, 11, 25, 12, 0, 0, 500e6, time.UTC)
+	if err := table.Write(t.Context(), apikey.Write{To: k, Reply: &apikey.Reply{
+		Name: "n", Asked: []byte("a"), Sealed: []byte("s"), At: until.Add(-24 * time.Hour), Until: until,
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		pk, sk string
+		want   time.Time
+	}{
+		{"key#0000000000000001", "usage#202611", time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)},
+		{"key#0000000000000001", "usage#202612", time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},
+		{"idem#n", "reply", time.Date(2026, 11, 25, 12, 0, 1, 0, time.UTC)},
+	} {
+		if got, ok := ttlOf(t, o, c.pk, c.sk); !ok || got != c.want.Unix() {
+			t.Errorf("%s %s is forgotten at %v, want %v", c.pk, c.sk, time.Unix(got, 0).UTC(), c.want)
+		}
+	}
+}
+
 // together are the changes that make keys.
 func together(keys ...*apikey.Key) (all []apikey.Write) {
 	for _, k := range keys {

@@ -47,7 +47,12 @@ func raw(t testing.TB, o dynamo.Options, pk, sk string) map[string]types.Attribu
 
 func ttl(t *testing.T, o dynamo.Options, id string) (int64, bool) {
 	t.Helper()
-	value, ok := raw(t, o, "key#"+id, "key")["ttl"].(*types.AttributeValueMemberN)
+	return ttlOf(t, o, "key#"+id, "key")
+}
+
+func ttlOf(t *testing.T, o dynamo.Options, pk, sk string) (int64, bool) {
+	t.Helper()
+	value, ok := raw(t, o, pk, sk)["ttl"].(*types.AttributeValueMemberN)
 	if !ok {
 		return 0, false
 	}
