@@ -199,6 +199,19 @@ func TestOldPairsGoOnWorking(t *testing.T) {
 			}
 		}
 	}
+	// In two places it is one pair, whichever half came alone, or none.
+	for _, c := range []struct {
+		values []string
+		want   apikey.Code
+	}{
+		{[]string{token, public + ":" + token}, apikey.CodeValid}, {[]string{public + ":" + token, token}, apikey.CodeValid},
+		{[]string{token, wrong + ":" + token}, apikey.CodeMalformed}, {[]string{wrong + ":" + token, token}, apikey.CodeMalformed},
+		{[]string{public + ":" + token, wrong + ":" + token}, apikey.CodeMalformed}, {[]string{wrong + ":" + token, public + ":" + token}, apikey.CodeMalformed},
+	} {
+		if v := b.check(t, g, c.values...); v.Code != c.want {
+			t.Errorf("%s: %s, want %s", c.values, v.Code, c.want)
+		}
+	}
 	// One that was made here has a public key of ours, and takes no other.
 	native := b.token(t)
 	k := b.issue(t, native, nil)
