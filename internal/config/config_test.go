@@ -1,8 +1,10 @@
 package config_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -113,13 +115,13 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 
 func TestASecretThatIsNoneIsAnError(t *testing.T) {
 	for name, text := range map[string]string{"not JSON": "canary", "short": `{"master":"canary"}`, "a short pepper": strings.Replace(secret, "[]", `["canary"]`, 1)} {
-		s := config.NewSecret(config.Config{Secret: config.Sensitive(text), SecretARN: "arn"}, aws.Config{}, func() time.Time { return time.Unix(0, 0) })
+		s := config.NewSecret(config.Config{Secret: config.Sensitive(text), SecretARN: "arn"}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
 		_, err := s.Hasher(t.Context())
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s := config.NewSecret(config.Config{Secret: config.Sensitive(secret)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) })
+	s := config.NewSecret(config.Config{Secret: config.Sensitive(secret)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
 	if _, err := s.Hasher(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -127,7 +129,8 @@ func TestASecretThatIsNoneIsAnError(t *testing.T) {
 
 // A pepper or a static key that is added to the secret is known within five
 // minutes, without a deploy. While the secret is not to be had, or is wrong, the last
-// one goes on being used, and it is asked for again every ten seconds.
+// one goes on being used, which the log says, and it is asked for again every ten
+// seconds.
 func TestTheSecretIsReadAgain(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	var asked int
@@ -148,7 +151,8 @@ func TestTheSecretIsReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := config.NewSecret(c, account, func() time.Time { return now })
+	var log bytes.Buffer
+	s := config.NewSecret(c, account, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
 	with := func(fields string) string { return strings.Replace(secret, "}", fields+"}", 1) }
 	for i, c := range []struct {
 		pass  time.Duration
@@ -170,5 +174,8 @@ func TestTheSecretIsReadAgain(t *testing.T) {
 		if got := strings.Join(names, " "); got != c.want || (err != nil) != (c.want == "") || asked != c.asked {
 			t.Errorf("step %d: %q, asked %d times, %v; want %q after %d", i, got, asked, err, c.want, c.asked)
 		}
+	}
+	if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "staticKeys: entry 1") || strings.Contains(lines[1], "wrong") {
+		t.Errorf("the log: %s", log.String())
 	}
 }

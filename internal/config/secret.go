@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Secret struct {
 	config Config
 	fetch  func(context.Context) (Sensitive, error)
 	now    func() time.Time
+	logger *slog.Logger
 
 	mu      sync.Mutex
 	keyring apikey.Keyring
@@ -35,9 +37,10 @@ const (
 	readTimeout = 2 * time.Second
 )
 
-// NewSecret returns the secret that c names, without reading it.
-func NewSecret(c Config, account aws.Config, now func() time.Time) *Secret {
-	s := &Secret{config: c, now: now}
+// NewSecret returns the secret that c names, without reading it. The logger is told
+// when it cannot be read again.
+func NewSecret(c Config, account aws.Config, now func() time.Time, logger *slog.Logger) *Secret {
+	s := &Secret{config: c, now: now, logger: logger}
 	if c.Secret != "" {
 		s.fetch = func(context.Context) (Sensitive, error) { return c.Secret, nil }
 		return s
@@ -75,6 +78,7 @@ func (s *Secret) Keyring(ctx context.Context) (apikey.Keyring, error) {
 		return apikey.Keyring{}, err
 	}
 	if err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "the secret stays as it was", slog.Any("error", err))
 		s.next = now.Add(retryEvery)
 		return s.keyring, nil
 	}

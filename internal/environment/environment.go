@@ -90,7 +90,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	table := dynamo.Open(dynamo.Options{
 		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour,
 	})
-	secret := config.NewSecret(c, account, now)
+	secret := config.NewSecret(c, account, now, logger)
 	limiter := ratelimit.New(table, table.Now, remembered)
 	gate := apikey.NewGate(table, limiter, apikey.GateOptions{
 		Keyring:      secret.Keyring,
