@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -435,5 +436,34 @@ func TestARetryIsAnsweredWithTheSameBytes(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), "6f1c7a52") {
 		t.Error("the key of a request is in the log")
+	}
+}
+
+// busy is a table in which somebody else always comes first.
+type busy struct {
+	apikey.Store
+	err error
+}
+
+func (b busy) Write(context.Context, ...apikey.Write) error { return b.err }
+
+// Whoever came second, and is not told what the first was, may try again soon.
+func TestAConflictSaysWhenToTryAgain(t *testing.T) {
+	s := newService(t)
+	path, _, _ := s.made("")
+	table := s.registry.Store
+	for _, c := range []struct {
+		method, path, body string
+		err                error
+	}{
+		{"POST", keys, `{}`, apikey.ErrRepeated}, {"POST", path + "/rotate", `{}`, apikey.ErrRepeated},
+		{"PATCH", path, `{"name":"x"}`, apikey.ErrConflict}, {"POST", path + "/revoke", "", apikey.ErrConflict}, {"DELETE", path, "", apikey.ErrConflict},
+	} {
+		s.registry.Store = busy{table, c.err}
+		a := s.send(s.root, c.method, c.path, c.body, "Idempotency-Key: 0123456789abcdef")
+		a.isError(t, c.method+" "+c.path, 409, "")
+		if a.header.Get("Retry-After") != "1" {
+			t.Errorf("%s %s: Retry-After %q", c.method, c.path, a.header.Get("Retry-After"))
+		}
 	}
 }
