@@ -2,6 +2,10 @@ package httpapi_test
 
 import (
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/ratelimit"
 )
 
 func TestUsageIsToldForEveryDay(t *testing.T) {
@@ -45,6 +49,29 @@ func TestUsageIsToldForEveryDay(t *testing.T) {
 		}
 		if first, last := data[0].(map[string]any)["date"], data[len(data)-1].(map[string]any)["date"]; first != c.first || last != c.last {
 			t.Errorf("%s: from %v to %v", c.path, first, last)
+		}
+	}
+}
+
+// Both ends are among the days, and what is told in all is of these days alone.
+func TestUsageIsOfTheDaysThatAreAskedFor(t *testing.T) {
+	s := newService(t)
+	me, too := s.caller("u1", "keys:read"), s.caller("u1")
+	for who, used := range map[string]int64{me["keyId"].(string): 10, too["keyId"].(string): 100} {
+		days := []ratelimit.DayUse{{Day: 20261119, Used: used}, {Day: 20261120, Used: 2 * used}, {Day: 20261122, Used: 3 * used}, {Day: 20261123, Used: 4 * used}}
+		if err := s.table.Record(t.Context(), who, days); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string][4]float64{
+		"/api/v1/api-keys/" + me["keyId"].(string) + "/usage": {20, 0, 30, 50}, "/api/v1/usage": {220, 0, 330, 550},
+	} {
+		day := func(date string, requests float64) any { return map[string]any{"date": date, "requests": requests} }
+		a := s.send(me, "GET", path+"?from=2026-11-20&to=2026-11-22", "")
+		if diff := cmp.Diff(map[string]any{
+			"data": []any{day("2026-11-20", want[0]), day("2026-11-21", want[1]), day("2026-11-22", want[2])}, "total": want[3],
+		}, a.json); diff != "" {
+			t.Errorf("%s: %d (-want +got):\n%s", path, a.status, diff)
 		}
 	}
 }
