@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -12,17 +13,20 @@ import (
 )
 
 // collisions bounds how often a transaction is tried again because it met
-// another one on the same item, which DynamoDB refuses instead of queueing and
-// the SDK does not retry.
+// another one on the same item, which DynamoDB refuses instead of queueing, or a
+// partition that was asked too much. The SDK retries neither, since it does not
+// look for reasons.
 const collisions = 6
 
 // transact writes all or nothing. failed lists the writes whose condition did
 // not hold, by index; then nothing was written.
 func (t *Table) transact(ctx context.Context, writes []types.TransactWriteItem) (failed []int, err error) {
+	// All attempts share a name, the SDK's own as well: when a reply was lost, or a
+	// request arrives that was given up, the next attempt does not find its own work
+	// in the way.
+	in := &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(crand.Text())}
 	for attempt := 1; ; attempt++ {
-		// The SDK names each call with a token that its own attempts share: when a
-		// reply was lost, the next attempt does not find its own work in the way.
-		_, err = t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+		_, err = t.client.TransactWriteItems(ctx, in)
 		var canceled *types.TransactionCanceledException
 		if !errors.As(err, &canceled) {
 			return nil, err
@@ -33,7 +37,7 @@ func (t *Table) transact(ctx context.Context, writes []types.TransactWriteItem) 
 			switch aws.ToString(reason.Code) {
 			case "ConditionalCheckFailed":
 				failed = append(failed, i)
-			case "TransactionConflict":
+			case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
 				collided = true
 			case "None":
 			default:
