@@ -73,6 +73,9 @@ type Keyring struct {
 type GateOptions struct {
 	// Keyring returns the deployment's secret as it is now: it may be rotated.
 	Keyring func(context.Context) (Keyring, error)
+	// Reread returns it as it is this second, for a key that cannot be judged with
+	// what is at hand.
+	Reread func(context.Context) (Keyring, error)
 	// Static are the static keys that are known without the secret. May be zero.
 	Static Static
 	// Upstream may be nil.
@@ -147,12 +150,12 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 			return Verdict{}, err
 		}
 		maxAge = g.options.Freshness
-		opened, err := f.opens(hasher, c)
+		opened, err := g.opens(&io, f, &hasher, c)
 		if err == nil && opened < 0 && f.key != nil && (g.forget(hasher, c.token) || g.age(f.read, r.Time) >= mismatchAge) {
 			if f, err = g.find(&io, hasher, c.token, mismatchAge, r.Time); err != nil {
 				return Verdict{}, err
 			}
-			opened, err = f.opens(hasher, c)
+			opened, err = g.opens(&io, f, &hasher, c)
 		}
 		if err != nil {
 			return Verdict{}, err
@@ -228,6 +231,21 @@ func (f found) opens(h Hasher, c Credential) (int, error) {
 		return over, nil
 	}
 	return -1, unjudged
+}
+
+// opens tells what found does, also where another environment has read of a newer
+// pepper first, and has hashed with it.
+func (g *Gate) opens(io *patience, f found, h *Hasher, c Credential) (int, error) {
+	opened, err := f.opens(*h, c)
+	if !errors.Is(err, ErrCannotJudge) {
+		return opened, err
+	}
+	keyring, err := g.options.Reread(io)
+	if err != nil {
+		return -1, fmt.Errorf("load the secret: %w", err)
+	}
+	*h = keyring.Hasher
+	return f.opens(*h, c)
 }
 
 // rehash brings the hash of a token that was just used up to date: a plain one

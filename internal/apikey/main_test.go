@@ -167,7 +167,7 @@ func (b *bench) gate(freshness time.Duration) *apikey.Gate {
 		clock = apikey.ClockOf(time.Now)
 	}
 	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
-		Keyring: b.keyring, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
+		Keyring: b.keyring, Reread: b.keyring, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.clock.time, 100),
 		Freshness: freshness, Patience: 5 * time.Second,
 		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: 100,

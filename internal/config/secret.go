@@ -28,12 +28,14 @@ type Secret struct {
 	mu      sync.Mutex
 	keyring apikey.Keyring
 	have    bool
-	next    time.Time // when to read again
+	tried   time.Time     // when it was last read, or could not be
+	rest    time.Duration // before it is read again
 }
 
 const (
 	rereadEvery = 5 * time.Minute
 	retryEvery  = 10 * time.Second
+	rereadMost  = time.Second
 	readTimeout = 2 * time.Second
 )
 
@@ -65,10 +67,20 @@ func (s *Secret) Hasher(ctx context.Context) (apikey.Hasher, error) {
 // Keyring returns what the secret holds. While it cannot be read again the last
 // one goes on being used.
 func (s *Secret) Keyring(ctx context.Context) (apikey.Keyring, error) {
+	return s.younger(ctx, rereadEvery)
+}
+
+// Reread returns what the secret holds by now, read at most a second ago: others
+// may already hash with a pepper that has come since the last read.
+func (s *Secret) Reread(ctx context.Context) (apikey.Keyring, error) {
+	return s.younger(ctx, rereadMost)
+}
+
+func (s *Secret) younger(ctx context.Context, most time.Duration) (apikey.Keyring, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Round(0) // wall clock: an environment may have been frozen
-	if s.have && now.Before(s.next) {
+	if age := now.Sub(s.tried); s.have && 0 <= age && age < min(s.rest, most) {
 		return s.keyring, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -77,12 +89,12 @@ func (s *Secret) Keyring(ctx context.Context) (apikey.Keyring, error) {
 	if err != nil && !s.have {
 		return apikey.Keyring{}, err
 	}
+	s.tried, s.rest = now, retryEvery
 	if err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "the secret stays as it was", slog.Any("error", err))
-		s.next = now.Add(retryEvery)
 		return s.keyring, nil
 	}
-	s.keyring, s.have, s.next = keyring, true, now.Add(rereadEvery)
+	s.keyring, s.have, s.rest = keyring, true, rereadEvery
 	return keyring, nil
 }
 

@@ -94,6 +94,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	limiter := ratelimit.New(table, table.Now, remembered)
 	gate := apikey.NewGate(table, limiter, apikey.GateOptions{
 		Keyring:      secret.Keyring,
+		Reread:       secret.Reread,
 		Static:       static,
 		Upstream:     up,
 		Local:        ratelimit.New(ratelimit.NewMemory(remembered), now, remembered),

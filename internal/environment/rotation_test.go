@@ -1,0 +1,82 @@
+package environment_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/config"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/environment"
+	"latchkey/internal/ratelimit"
+)
+
+// account answers for Secrets Manager, and passes all else on.
+type account struct {
+	aws.HTTPClient
+	secret string
+}
+
+func (a *account) Do(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
+		return a.HTTPClient.Do(r)
+	}
+	body, err := json.Marshal(map[string]string{"SecretString": a.secret})
+	return &http.Response{
+		StatusCode: 200, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(string(body))),
+	}, err
+}
+
+// A pepper that was added is known to an environment that has just started, which
+// hashes with it what it makes and what it sees used. All others go on to judge
+// that, though they are not to read the secret again for minutes.
+func TestANewPepperInterruptsNobody(t *testing.T) {
+	options, _ := dynamotest.Faulty(t)
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	services := &account{HTTPClient: options.AWS.HTTPClient, secret: `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`}
+	options.AWS.HTTPClient = services
+	start := func() *environment.Environment {
+		e, err := environment.New(t.Context(), config.Config{
+			TableName: options.Name, Endpoint: options.Endpoint, Local: true, SecretARN: "arn",
+			KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
+		}, options.AWS, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	issue := func(e *environment.Environment) apikey.Token {
+		_, token, err := e.Registry.Create(t.Context(), apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}, "u1", apikey.Live,
+			apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	check := func(what string, e *environment.Environment, token apikey.Token) {
+		t.Helper()
+		v, err := e.Gate.Check(t.Context(), apikey.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1})
+		if err != nil || !v.Valid() {
+			t.Errorf("%s: %s, %v", what, v.Code, err)
+		}
+	}
+	old, idle := start(), start()
+	before := issue(old)
+	check("before", old, before)
+	check("before, elsewhere", idle, before)
+
+	services.secret = strings.Replace(services.secret, "[]", `["a-newer-pepper-of-16"]`, 1)
+	now = now.Add(10 * time.Second)
+	started := start()
+	check("at one that has started since", started, before)
+	now = now.Add(time.Second) // what is remembered may not be trusted any more
+	check("what was used there", old, before)
+	check("what was made there", idle, issue(started))
+}
