@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,36 @@ func TestAHashThatIsBroughtUpToDateEndsNoLater(t *testing.T) {
 	for _, g := range []*apikey.Gate{g, b.gate(time.Second)} {
 		if v := b.check(t, g, token); v.Code != apikey.CodeRevoked {
 			t.Errorf("past its grace: %s", v.Code)
+		}
+	}
+}
+
+// What ended when time began has ended, and what ends when it does is kept until
+// then. Nor is either in the way of others.
+func TestAnExpiryMayBeAtEitherEndOfTime(t *testing.T) {
+	b := newBench(t)
+	var entries []apikey.Import
+	for i, at := range []time.Time{
+		time.Unix(0, 0).UTC(), time.Unix(0, 1).UTC(), time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
+		time.Date(9999, 10, 3, 0, 0, 0, 0, time.UTC), {},
+	} {
+		entries = append(entries, apikey.Import{
+			Token: mustParse(t, b, fmt.Sprintf("a-token-of-somebody-%d", i)), UserID: fmt.Sprint("u", i), Environment: apikey.Live,
+			Change: apikey.Change{ExpiresAt: &at},
+		})
+	}
+	for i, result := range b.registry.ImportAll(t.Context(), entries) {
+		if result.Did != apikey.ImportCreated || result.Err != nil {
+			t.Fatalf("%d: %s, %v", i, result.Did, result.Err)
+		}
+	}
+	for i, want := range []apikey.Code{apikey.CodeExpired, apikey.CodeExpired, apikey.CodeValid, apikey.CodeValid, apikey.CodeValid} {
+		v := b.check(t, b.gate(0), entries[i].Token.Reveal())
+		if v.Code != want {
+			t.Errorf("%v: %s, want %s", entries[i].Change.ExpiresAt, v.Code, want)
+		}
+		if n, err := b.registry.CheckTrail(t.Context(), v.Key.ID); n != 1 || err != nil {
+			t.Errorf("%v: a trail of %d, %v", entries[i].Change.ExpiresAt, n, err)
 		}
 	}
 }

@@ -87,7 +87,11 @@ func (k *Key) Forgotten() time.Time {
 	if end.IsZero() {
 		return time.Time{}
 	}
-	return end.Add(Retention).Truncate(time.Second)
+	gone := end.Add(Retention).Truncate(time.Second)
+	if gone.Year() > 9999 {
+		return time.Time{} // JSON has no such time
+	}
+	return gone
 }
 
 // Aliases are the names under which the key's foreign tokens find it.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,13 +36,13 @@ func (s *secretsManager) Do(*http.Request) (*http.Response, error) {
 
 // The secret is read when it is due, and sooner for who cannot do with what there
 // is. A clock that is set back is no reason to go on with an old one.
-func TestTheSecretIsReadAgain(t *testing.T) {
+func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 	service := &secretsManager{text: secret}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	s := config.NewSecret(config.Config{SecretARN: "arn"}, aws.Config{
 		Region: "us-east-1", HTTPClient: service, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-	}, func() time.Time { return now })
+	}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		t.Fatal(err)

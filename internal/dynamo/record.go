@@ -148,7 +148,10 @@ func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.UnixMilli()
+	if ms := t.UnixMilli(); ms != 0 {
+		return ms
+	}
+	return 1 // or what ended as the epoch began would have no end
 }
 
 func moment(ms int64) time.Time {

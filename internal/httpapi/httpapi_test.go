@@ -248,6 +248,8 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"a quota and no limit", "POST", keys, `{"unlimited":true,"quota":{"requests":5,"period":"day"}}`, 400, "quota"},
 		{"a limit and none", "POST", keys, `{"unlimited":true,"rateLimit":{"requests":1,"window":1}}`, 400, "unlimited"},
 		{"a past expiry", "POST", keys, `{"expiresAt":"2026-11-24T11:59:59Z"}`, 400, "expiresAt"},
+		{"a time that is too late", "POST", keys, `{"notBefore":"9999-12-31T23:59:59-12:00"}`, 400, "notBefore"},
+		{"a time that is too early", "POST", keys, `{"notBefore":"1970-01-01T00:00:00+12:00"}`, 400, "notBefore"},
 		{"no time", "POST", keys, `{"expiresAt":"tomorrow"}`, 400, "expiresAt"},
 		{"two expiries", "POST", keys, `{"expiresAt":"2027-01-01T00:00:00Z","expiresInDays":1}`, 400, "expiresInDays"},
 		{"366 days", "POST", keys, `{"expiresInDays":366}`, 400, "expiresInDays"},

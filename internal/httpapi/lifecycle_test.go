@@ -125,6 +125,7 @@ func TestAMergePatchMerges(t *testing.T) {
 		{`{"expiresAt":null}`, map[string]any{"expiresAt": nil}},
 		{`{"expiresAt":""}`, map[string]any{"expiresAt": nil}},
 		{`{"expiresAt":"2027-02-01T01:00:00+01:00"}`, map[string]any{"expiresAt": "2027-02-01T00:00:00.000Z"}},
+		{`{"expiresAt":"9999-12-31T23:59:59Z"}`, map[string]any{"expiresAt": "9999-12-31T23:59:59.000Z"}},
 		{`{"expiresInDays":1}`, map[string]any{"expiresAt": "2026-11-25T12:00:00.000Z"}},
 		{`{"enabled":false}`, map[string]any{"enabled": false, "status": "disabled"}},
 	} {

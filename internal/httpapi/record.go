@@ -206,10 +206,10 @@ func moment(field string, text *string) (*time.Time, error) {
 	if err != nil {
 		return nil, wrong(field, "must be a time such as 2027-01-31T12:00:00Z")
 	}
+	t = t.UTC().Truncate(time.Millisecond)
 	if t.Year() < 1970 || t.Year() > 9999 {
 		return nil, wrong(field, "must be between the years 1970 and 9999")
 	}
-	t = t.UTC().Truncate(time.Millisecond)
 	return &t, nil
 }
 
