@@ -36,7 +36,7 @@ const (
 // MaxTogether is how many entries are imported in one go.
 const MaxTogether = 25
 
-// MaxTokens is how many tokens one key may have.
+// MaxTokens is how many tokens one key may have, and how many public keys.
 const MaxTokens = 50
 
 // Import stores a key of elsewhere, without asking who may. Again changes
@@ -192,6 +192,8 @@ func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error)
 		return "", invalid("userId", "is not that of the key's other tokens")
 	case len(to.Secrets) > MaxTokens:
 		return "", invalid("key", "is one too many: a key has at most %d tokens", MaxTokens)
+	case len(to.PublicAliases) > MaxTokens:
+		return "", invalid("publicKey", "is one too many: a key has at most %d", MaxTokens)
 	}
 	return ImportAdded, r.write(ctx, Write{From: from, To: &to, Action: ActionImport, By: CommandLine("import")})
 }

@@ -201,6 +201,14 @@ func TestWhatMayNotBeImported(t *testing.T) {
 	if _, err := b.registry.Import(t.Context(), apikey.Import{ID: "a", Token: mustParse(t, b, "one-token-too-many"), UserID: "u1"}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("token %d: %v", apikey.MaxTokens+1, err)
 	}
+	// Nor do public keys come without end, which are read with each check.
+	in := apikey.Import{ID: "p", Token: mustParse(t, b, "a-token-of-key-p-1"), UserID: "u1", Environment: apikey.Live}
+	for n := range apikey.MaxTokens + 1 {
+		in.PublicKey = fmt.Sprintf("a-public-key-of-p-%d", n)
+		if _, err := b.registry.Import(t.Context(), in); errors.Is(err, apikey.ErrInvalid) != (n == apikey.MaxTokens) {
+			t.Errorf("public key %d: %v", n+1, err)
+		}
+	}
 }
 
 // An old public key stands beside any token of its key, as it did before.
