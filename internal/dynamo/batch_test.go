@@ -1,0 +1,96 @@
+package dynamo_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"latchkey/internal/dynamo"
+	"latchkey/internal/dynamo/dynamotest"
+)
+
+// busy is a transport to a table that leaves out half of each batch, and all of
+// one now and then, as long as it may.
+type busy struct {
+	next http.RoundTripper
+	most int // batches
+}
+
+func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchGetItem") || b.most == 0 {
+		return b.next.RoundTrip(r)
+	}
+	b.most--
+	type keys struct {
+		Keys           []json.RawMessage
+		ConsistentRead bool
+	}
+	var in struct{ RequestItems map[string]keys }
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		return nil, err
+	}
+	out := struct {
+		Responses       map[string][]json.RawMessage
+		UnprocessedKeys map[string]keys
+	}{UnprocessedKeys: make(map[string]keys)}
+	for name, all := range in.RequestItems {
+		half := len(all.Keys) / 2 // of the last one: nothing
+		in.RequestItems[name] = keys{all.Keys[:half], all.ConsistentRead}
+		out.UnprocessedKeys[name] = keys{all.Keys[half:], all.ConsistentRead}
+		if half == 0 {
+			return answerOf(r, out)
+		}
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	response, err := b.next.RoundTrip(r)
+	if err != nil || response.StatusCode != 200 {
+		return response, err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&struct{ Responses *map[string][]json.RawMessage }{&out.Responses}); err != nil {
+		return nil, err
+	}
+	return answerOf(r, out)
+}
+
+func answerOf(r *http.Request, answer any) (*http.Response, error) {
+	body, err := json.Marshal(answer)
+	return &http.Response{
+		StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: int64(len(body)),
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader(body)),
+	}, err
+}
+
+// What a busy table leaves out is asked for again, and not taken for absent.
+func TestWhatABusyTableLeavesOutIsAskedForAgain(t *testing.T) {
+	options, _ := dynamotest.Faulty(t)
+	table := &busy{next: options.Transport}
+	options.Transport = table
+	store := dynamo.Open(options)
+	var ids []string
+	for i := range 130 {
+		id := fmt.Sprintf("%016d", i)
+		ids = append(ids, id)
+		if err := store.Touch(t.Context(), id, morning); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, batches := range []int{0, 1, 5} {
+		table.most = batches
+		if got, err := store.Meters(t.Context(), ids); err != nil || len(got) != len(ids) {
+			t.Errorf("%d batches cut short: %d of %d meters, %v", batches, len(got), len(ids), err)
+		}
+	}
+	table.most = 100
+	if got, err := store.Meters(t.Context(), ids[:3]); err == nil {
+		t.Errorf("without an end: %d of 3 meters", len(got))
+	}
+}
