@@ -71,9 +71,26 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	if err != nil {
 		return Record{}, -1, err
 	}
-	opened, err := found{key: record.Key, now: r.now()}.opens(hasher, c)
+	opened := -1
+	err = r.judging(ctx, hasher, func(h Hasher) (err error) {
+		opened, err = found{key: record.Key, now: r.now()}.opens(h, c)
+		return err
+	})
 	if err == nil && opened < 0 {
 		err = ErrNotFound
 	}
 	return record, opened, err
+}
+
+// judging does what takes a pepper, also with one that another environment has
+// read of first.
+func (r *Registry) judging(ctx context.Context, h Hasher, do func(Hasher) error) error {
+	err := do(h)
+	if !errors.Is(err, ErrCannotJudge) || r.Reread == nil {
+		return err
+	}
+	if h, err = r.Reread(ctx); err != nil {
+		return fmt.Errorf("load the secret: %w", err)
+	}
+	return do(h)
 }

@@ -97,7 +97,11 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 	if string(stored.Asked) != string(q.Asked) {
 		return Issued{}, ErrReused
 	}
-	plain, err := q.hasher.unseal(stored.Pepper, q.key, stored.Sealed, q.Asked)
+	var plain []byte
+	err = r.judging(ctx, q.hasher, func(h Hasher) (err error) {
+		plain, err = h.unseal(stored.Pepper, q.key, stored.Sealed, q.Asked)
+		return err
+	})
 	if err != nil {
 		return Issued{}, fmt.Errorf("open a reply: %w", err)
 	}

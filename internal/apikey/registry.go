@@ -127,8 +127,11 @@ func (c Caller) may(scope string) error {
 // Registry manages keys. Users see and touch only their own; everything else
 // does not exist for them.
 type Registry struct {
-	Store   Store
-	Hasher  func(context.Context) (Hasher, error)
+	Store  Store
+	Hasher func(context.Context) (Hasher, error)
+	// Reread returns it as the secret is this second, for what cannot be judged with
+	// what is at hand; nil: nobody else has a newer one.
+	Reread  func(context.Context) (Hasher, error)
 	Format  Format
 	Random  io.Reader // fit for secrets
 	Now     func() time.Time

@@ -52,11 +52,14 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 		}
 		return e
 	}
-	issue := func(e *environment.Environment) apikey.Token {
-		_, token, err := e.Registry.Create(t.Context(), apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}, "u1", apikey.Live,
-			apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}})
+	root := apikey.Caller{
+		UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: apikey.Once{Key: "a-request-of-16-characters"},
+	}
+	issue := func(e *environment.Environment, who apikey.Caller) apikey.Token {
+		t.Helper()
+		_, token, err := e.Registry.Create(t.Context(), who, "u1", apikey.Live, apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}})
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 		return token
 	}
@@ -67,10 +70,11 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 			t.Errorf("%s: %s, %v", what, v.Code, err)
 		}
 	}
-	old, idle := start(), start()
-	before := issue(old)
-	check("before", old, before)
-	check("before, elsewhere", idle, before)
+	old, idle, asked, found := start(), start(), start(), start()
+	before := issue(old, apikey.Caller{UserID: "root", Scopes: root.Scopes})
+	for _, e := range []*environment.Environment{old, idle, asked, found} {
+		check("before", e, before)
+	}
 
 	services.secret = strings.Replace(services.secret, "[]", `["a-newer-pepper-of-16"]`, 1)
 	now = now.Add(10 * time.Second)
@@ -78,5 +82,12 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	check("at one that has started since", started, before)
 	now = now.Add(time.Second) // what is remembered may not be trusted any more
 	check("what was used there", old, before)
-	check("what was made there", idle, issue(started))
+	made := issue(started, root)
+	check("what was made there", idle, made)
+	if again := issue(asked, root); again.Reveal() != made.Reveal() {
+		t.Error("what was asked again, elsewhere, was done again")
+	}
+	if _, err := found.Registry.Lookup(t.Context(), root, found.Format.Credential(before.Reveal())); err != nil {
+		t.Errorf("what was found: %v", err)
+	}
 }
