@@ -68,6 +68,7 @@ type question [sha256.Size]byte
 
 type answer struct {
 	verdict apikey.Verdict
+	asked   time.Time
 	until   time.Time
 }
 
@@ -105,7 +106,8 @@ func (s *Service) Ask(ctx context.Context, token apikey.Token, public string, fr
 		s.mu.Lock()
 		a, ok := s.answers.Get(q)
 		s.mu.Unlock()
-		if ok && s.now().Before(a.until) {
+		// A clock that is set back does not make it last longer.
+		if now := s.now(); ok && !now.Before(a.asked) && now.Before(a.until) {
 			return a.verdict, nil
 		}
 	}
@@ -140,7 +142,7 @@ func (s *Service) ask(ctx context.Context, q question, token apikey.Token, publi
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers.Add(q, answer{v, until})
+	s.answers.Add(q, answer{v, begun, until})
 	return v, nil
 }
 

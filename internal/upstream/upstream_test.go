@@ -199,6 +199,19 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 		t.Errorf("asked %d times about a limit of 7 seconds, want 2", got)
 	}
 
+	// Nor is one remembered for longer because the clock is set back.
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	before = o.asked.Load()
+	for _, pass := range []time.Duration{0, -time.Hour, 0} {
+		now = now.Add(pass)
+		if _, err := s.Ask(t.Context(), token(t, text+"6"), "", false); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := o.asked.Load() - before; got != 2 {
+		t.Errorf("asked %d times while the clock was set back, want 2", got)
+	}
+
 	// No answer is not remembered.
 	o.answer.Store("503!")
 	for range 2 {
