@@ -38,13 +38,14 @@ func (c checks) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
 
 func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	e, err := environment.New(t.Context(), config.Config{
 		TableName: options.Name, Endpoint: options.Endpoint, Local: true,
 		Secret:    config.Sensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
 		KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		Function: "f", LogLevel: "INFO",
-	}, options.AWS, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		// The true time: any other would be set right by the table's, a second at a time,
+		// and a lease could be over before it is used.
+	}, options.AWS, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
