@@ -64,8 +64,12 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 	}
 	wg.Wait()
 	t.Log(tally)
-	if tally["valid"] > limit || tally["valid"] < limit/2 {
+	if tally["valid"] > limit {
 		t.Errorf("%d admitted of %d", tally["valid"], limit)
+	}
+	// How many tokens are lost on the way depends on how fast the machine is.
+	if tally["valid"] == 0 || tally["rate_limited"] == 0 || tally["unavailable"] == 0 {
+		t.Error("nothing was tested")
 	}
 }
 
