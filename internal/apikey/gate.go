@@ -73,9 +73,9 @@ type Keyring struct {
 type GateOptions struct {
 	// Keyring returns the deployment's secret as it is now: it may be rotated.
 	Keyring func(context.Context) (Keyring, error)
-	// Reread returns it as it is this second, for a key that cannot be judged with
-	// what is at hand.
-	Reread func(context.Context) (Keyring, error)
+	// Reread returns the hasher of the secret as it is this second, for a key that
+	// cannot be judged with what is at hand.
+	Reread func(context.Context) (Hasher, error)
 	// Static are the static keys that are known without the secret. May be zero.
 	Static Static
 	// Upstream may be nil.
@@ -233,19 +233,14 @@ func (f found) opens(h Hasher, c Credential) (int, error) {
 	return -1, unjudged
 }
 
-// opens tells what found does, also where another environment has read of a newer
-// pepper first, and has hashed with it.
-func (g *Gate) opens(io *patience, f found, h *Hasher, c Credential) (int, error) {
-	opened, err := f.opens(*h, c)
-	if !errors.Is(err, ErrCannotJudge) {
-		return opened, err
-	}
-	keyring, err := g.options.Reread(io)
-	if err != nil {
-		return -1, fmt.Errorf("load the secret: %w", err)
-	}
-	*h = keyring.Hasher
-	return f.opens(*h, c)
+// opens tells what found does, and leaves in h what it could tell by.
+func (g *Gate) opens(io *patience, f found, h *Hasher, c Credential) (opened int, err error) {
+	err = judging(io, *h, g.options.Reread, func(with Hasher) (err error) {
+		*h = with
+		opened, err = f.opens(with, c)
+		return err
+	})
+	return opened, err
 }
 
 // rehash brings the hash of a token that was just used up to date: a plain one

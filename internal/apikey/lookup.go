@@ -72,7 +72,7 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 		return Record{}, -1, err
 	}
 	opened := -1
-	err = r.judging(ctx, hasher, func(h Hasher) (err error) {
+	err = judging(ctx, hasher, r.Reread, func(h Hasher) (err error) {
 		opened, err = found{key: record.Key, now: r.now()}.opens(h, c)
 		return err
 	})
@@ -82,14 +82,14 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	return record, opened, err
 }
 
-// judging does what takes a pepper, also with one that another environment has
-// read of first.
-func (r *Registry) judging(ctx context.Context, h Hasher, do func(Hasher) error) error {
+// judging does what takes a pepper, where it cannot be done with h also with what
+// the secret holds by now: another environment may have read of a pepper first.
+func judging(ctx context.Context, h Hasher, reread func(context.Context) (Hasher, error), do func(Hasher) error) error {
 	err := do(h)
-	if !errors.Is(err, ErrCannotJudge) || r.Reread == nil {
+	if !errors.Is(err, ErrCannotJudge) {
 		return err
 	}
-	if h, err = r.Reread(ctx); err != nil {
+	if h, err = reread(ctx); err != nil {
 		return fmt.Errorf("load the secret: %w", err)
 	}
 	return do(h)

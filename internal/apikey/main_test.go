@@ -149,7 +149,7 @@ func newBenchBefore(t testing.TB, table *dynamo.Table) *bench {
 	t.Helper()
 	b := &bench{clock: newClock(), table: &spy{Store: table}, meters: table, format: newFormat(t), hasher: newHasher(t, master)}
 	b.registry = &apikey.Registry{
-		Store: table, Hasher: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3, TrailKept: 365 * 24 * time.Hour,
+		Store: table, Hasher: b.hashing, Reread: b.hashing, Format: b.format, Random: rand.Reader, Now: b.clock.time, MaxKeys: 3, TrailKept: 365 * 24 * time.Hour,
 		Pause: func(_ context.Context, d time.Duration) error { b.clock.pass(d); return nil },
 	}
 	return b
@@ -167,7 +167,7 @@ func (b *bench) gate(freshness time.Duration) *apikey.Gate {
 		clock = apikey.ClockOf(time.Now)
 	}
 	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
-		Keyring: b.keyring, Reread: b.keyring, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
+		Keyring: b.keyring, Reread: b.hashing, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.clock.time, 100),
 		Freshness: freshness, Patience: 5 * time.Second,
 		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: 100,

@@ -98,7 +98,7 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 		return Issued{}, ErrReused
 	}
 	var plain []byte
-	err = r.judging(ctx, q.hasher, func(h Hasher) (err error) {
+	err = judging(ctx, q.hasher, r.Reread, func(h Hasher) (err error) {
 		plain, err = h.unseal(stored.Pepper, q.key, stored.Sealed, q.Asked)
 		return err
 	})

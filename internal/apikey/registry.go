@@ -129,8 +129,7 @@ func (c Caller) may(scope string) error {
 type Registry struct {
 	Store  Store
 	Hasher func(context.Context) (Hasher, error)
-	// Reread returns it as the secret is this second, for what cannot be judged with
-	// what is at hand; nil: nobody else has a newer one.
+	// Reread is the gate's.
 	Reread  func(context.Context) (Hasher, error)
 	Format  Format
 	Random  io.Reader // fit for secrets

@@ -1,19 +1,14 @@
 package config_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
@@ -124,58 +119,5 @@ func TestASecretThatIsNoneIsAnError(t *testing.T) {
 	s := config.NewSecret(config.Config{Secret: config.Sensitive(secret)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
 	if _, err := s.Hasher(t.Context()); err != nil {
 		t.Error(err)
-	}
-}
-
-// A pepper or a static key that is added to the secret is known within five
-// minutes, without a deploy. While the secret is not to be had, or is wrong, the last
-// one goes on being used, which the log says, and it is asked for again every ten
-// seconds.
-func TestTheSecretIsReadAgain(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	var asked int
-	text := ""
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked++
-		if text == "" {
-			w.WriteHeader(http.StatusBadRequest) // which the SDK does not try again
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"SecretString": text})
-	}))
-	defer server.Close()
-	account := aws.Config{
-		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	}
-	c, err := config.Load(map[string]string{"TABLE_NAME": "t", "SECRET_ARN": "arn", "API_KEYS": "k1:a"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	s := config.NewSecret(c, account, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
-	with := func(fields string) string { return strings.Replace(secret, "}", fields+"}", 1) }
-	for i, c := range []struct {
-		pass  time.Duration
-		text  string
-		asked int
-		want  string // names of static keys; empty: an error
-	}{
-		{0, "", 1, ""}, {0, "", 2, ""}, {0, with(`,"staticKeys":"k2:b"`), 3, "a b"},
-		{299 * time.Second, with(`,"staticKeys":"k3:c","internalKey":"k4"`), 3, "a b"}, {time.Second, with(`,"staticKeys":"k3:c","internalKey":"k4"`), 4, "a c internal"},
-		{5 * time.Minute, "", 5, "a c internal"}, {9 * time.Second, "", 5, "a c internal"},
-		{time.Second, with(`,"staticKeys":"wrong key"`), 6, "a c internal"}, {10 * time.Second, secret, 7, "a"}, {299 * time.Second, "", 7, "a"},
-	} {
-		now, text = now.Add(c.pass), c.text
-		keyring, err := s.Keyring(t.Context())
-		var names []string
-		for _, k := range keyring.Static.Keys() {
-			names = append(names, k.Name)
-		}
-		if got := strings.Join(names, " "); got != c.want || (err != nil) != (c.want == "") || asked != c.asked {
-			t.Errorf("step %d: %q, asked %d times, %v; want %q after %d", i, got, asked, err, c.want, c.asked)
-		}
-	}
-	if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "staticKeys: entry 1") || strings.Contains(lines[1], "wrong") {
-		t.Errorf("the log: %s", log.String())
 	}
 }

@@ -70,10 +70,11 @@ func (s *Secret) Keyring(ctx context.Context) (apikey.Keyring, error) {
 	return s.younger(ctx, rereadEvery)
 }
 
-// Reread returns what the secret holds by now, read at most a second ago: others
-// may already hash with a pepper that has come since the last read.
-func (s *Secret) Reread(ctx context.Context) (apikey.Keyring, error) {
-	return s.younger(ctx, rereadMost)
+// Reread returns what the secret hashes with by now, read at most a second ago:
+// others may already do so with a pepper that has come since the last read.
+func (s *Secret) Reread(ctx context.Context) (apikey.Hasher, error) {
+	keyring, err := s.younger(ctx, rereadMost)
+	return keyring.Hasher, err
 }
 
 func (s *Secret) younger(ctx context.Context, most time.Duration) (apikey.Keyring, error) {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -34,15 +35,59 @@ func (s *secretsManager) Do(*http.Request) (*http.Response, error) {
 	}, err
 }
 
+func (s *secretsManager) account() aws.Config {
+	return aws.Config{
+		Region: "us-east-1", HTTPClient: s, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+	}
+}
+
+// A pepper or a static key that is added to the secret is known within five
+// minutes, without a deploy. While the secret is not to be had, or is wrong, the last
+// one goes on being used, which the log says, and it is asked for again every ten
+// seconds.
+func TestTheSecretIsReadAgain(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	service := &secretsManager{}
+	c, err := config.Load(map[string]string{"TABLE_NAME": "t", "SECRET_ARN": "arn", "API_KEYS": "k1:a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	s := config.NewSecret(c, service.account(), func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
+	with := func(fields string) string { return strings.Replace(secret, "}", fields+"}", 1) }
+	for i, c := range []struct {
+		pass  time.Duration
+		text  string
+		reads int    // so far
+		want  string // names of static keys; empty: an error
+	}{
+		{0, "", 1, ""}, {0, "", 2, ""}, {0, with(`,"staticKeys":"k2:b"`), 3, "a b"},
+		{299 * time.Second, with(`,"staticKeys":"k3:c","internalKey":"k4"`), 3, "a b"}, {time.Second, with(`,"staticKeys":"k3:c","internalKey":"k4"`), 4, "a c internal"},
+		{5 * time.Minute, "", 5, "a c internal"}, {9 * time.Second, "", 5, "a c internal"},
+		{time.Second, with(`,"staticKeys":"wrong key"`), 6, "a c internal"}, {10 * time.Second, secret, 7, "a"}, {299 * time.Second, "", 7, "a"},
+	} {
+		now, service.text = now.Add(c.pass), c.text
+		keyring, err := s.Keyring(t.Context())
+		var names []string
+		for _, k := range keyring.Static.Keys() {
+			names = append(names, k.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want || (err != nil) != (c.want == "") || service.reads != c.reads {
+			t.Errorf("step %d: %q, asked %d times, %v; want %q after %d", i, got, service.reads, err, c.want, c.reads)
+		}
+	}
+	if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "staticKeys: entry 1") || strings.Contains(lines[1], "wrong") {
+		t.Errorf("the log: %s", log.String())
+	}
+}
+
 // The secret is read when it is due, and sooner for who cannot do with what there
 // is. A clock that is set back is no reason to go on with an old one.
 func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 	service := &secretsManager{text: secret}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	s := config.NewSecret(config.Config{SecretARN: "arn"}, aws.Config{
-		Region: "us-east-1", HTTPClient: service, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-	}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	s := config.NewSecret(config.Config{SecretARN: "arn"}, service.account(), func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		t.Fatal(err)
@@ -81,15 +126,15 @@ func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 	} {
 		now = now.Add(c.passed)
 		service.text, service.reads = c.text, 0
-		read := s.Keyring
+		read := s.Hasher
 		if c.soon {
 			read = s.Reread
 		}
-		keyring, err := read(t.Context())
+		hasher, err := read(t.Context())
 		if err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
-		if service.reads != c.reads || keyring.Hasher.Current(hashed) != c.current {
+		if service.reads != c.reads || hasher.Current(hashed) != c.current {
 			t.Errorf("%d: %d reads, and the first pepper is the newest: %v", i, service.reads, !c.current)
 		}
 	}

@@ -3,16 +3,15 @@ package devstack
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"time"
+
+	"latchkey/internal/httperr"
 )
 
 // Backend is an HTTP API that requests are passed on to.
@@ -123,21 +122,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				kind = "INTEGRATION_TIMEOUT"
 			}
-			g.logger.Error("the backend did not answer", "requestId", variables["requestId"], "method", r.Method, "error", unquoted(err))
+			g.logger.Error("the backend did not answer", "requestId", variables["requestId"], "method", r.Method, "error", httperr.Unquoted(err))
 			g.respond(w, kind, "Internal server error", variables)
 		},
 	}
 	proxy.ServeHTTP(w, r)
-}
-
-// unquoted is err, unless it could quote what the backend sent, which may be a key.
-func unquoted(err error) error {
-	var network *net.OpError
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return errors.New("it did not answer as an HTTP service does")
 }
 
 type readCloser struct{ *bytes.Reader }

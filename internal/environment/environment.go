@@ -122,12 +122,8 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Routes:  rules,
 		Public:  public,
 		Registry: &apikey.Registry{
-			Store: table, Hasher: secret.Hasher, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
+			Store: table, Hasher: secret.Hasher, Reread: secret.Reread, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
 			TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
-			Reread: func(ctx context.Context) (apikey.Hasher, error) {
-				keyring, err := secret.Reread(ctx)
-				return keyring.Hasher, err
-			},
 			Static: func(ctx context.Context) ([]*apikey.Key, error) {
 				keyring, err := secret.Keyring(ctx)
 				return keyring.Static.Keys(), err

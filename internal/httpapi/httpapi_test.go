@@ -72,7 +72,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 		t.Fatal(err)
 	}
 	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
-	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
+	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Reread: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
 	gate := apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
 		Keyring:  func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},

@@ -12,12 +12,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,6 +29,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/httperr"
 	"latchkey/internal/ratelimit"
 )
 
@@ -165,7 +164,7 @@ func (s *Service) send(ctx context.Context, token apikey.Token, public string) (
 	request.Header.Set("Accept", "application/json")
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, unquoted(err)
+		return nil, httperr.Unquoted(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
@@ -176,17 +175,6 @@ func (s *Service) send(ctx context.Context, token apikey.Token, public string) (
 		return nil, errors.New("it did not answer with a verdict") // what it sent may be anything
 	}
 	return &r, nil
-}
-
-// unquoted is err, which names the URL, unless it could quote what the service sent:
-// that may be anything, and the token with it.
-func unquoted(err error) error {
-	var network *net.OpError
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return errors.New("it did not answer as an HTTP service does")
 }
 
 // reply is what is used of an answer of the validate route.
