@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 	"github.com/danielgtaylor/huma/v2"
@@ -12,21 +14,27 @@ import (
 const documentPath = "/openapi.json"
 
 // document serves the OpenAPI document, with the place that it was read from as
-// the server: its paths do not have the stage.
+// the server: its paths do not have the stage. The rest is written once, since it
+// takes milliseconds and anybody may ask.
 func document(of *huma.OpenAPI) http.HandlerFunc {
+	rest := sync.OnceValue(func() []byte {
+		text, err := json.Marshal(of)
+		if err != nil {
+			panic(err) // it has nothing in it that could not be written
+		}
+		return text[1:]
+	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, _ := core.GetAPIGatewayContextFromContext(r.Context())
 		server := huma.Server{URL: strings.TrimSuffix(c.Path, documentPath), Description: "Where this document was read from"}
 		if server.URL == "" {
 			server.URL = "/"
 		}
-		own := *of
-		own.Servers = []*huma.Server{&server}
-		text, err := json.Marshal(&own)
+		own, err := json.Marshal(&server)
 		if err != nil {
-			panic(err) // it has nothing in it that could not be written
+			panic(err)
 		}
 		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(text) // whoever has gone does not read it
+		_, _ = fmt.Fprintf(w, `{"servers":[%s],%s`, own, rest()) // whoever has gone does not read it
 	}
 }
