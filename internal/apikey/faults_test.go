@@ -45,7 +45,7 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 					for _, c := range cases {
 						// All of it within a minute, but not in one moment: leases as large as that
 						// would ask for are lost whole.
-						b.clock.pass(5 * time.Millisecond)
+						b.clock.pass(2 * time.Millisecond)
 						v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(c.token.Reveal()), Cost: 1})
 						outcome := string(v.Code)
 						if err != nil {
@@ -64,11 +64,10 @@ func TestFaultsNeverChangeAVerdict(t *testing.T) {
 	}
 	wg.Wait()
 	t.Log(tally)
-	if tally["valid"] > limit {
+	if tally["valid"] > limit || tally["valid"] < limit/2 {
 		t.Errorf("%d admitted of %d", tally["valid"], limit)
 	}
-	// How many tokens are lost on the way depends on how fast the machine is.
-	if tally["valid"] == 0 || tally["rate_limited"] == 0 || tally["unavailable"] == 0 {
+	if tally["rate_limited"] == 0 || tally["unavailable"] == 0 {
 		t.Error("nothing was tested")
 	}
 }

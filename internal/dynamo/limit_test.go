@@ -14,11 +14,11 @@ import (
 
 // Eight environments with clocks up to 50 ms apart from the true time, two
 // requests at a time in each, a network and a table that let 2 % of the requests
-// down in each of nine ways. Time passes four times as fast as it does.
+// down in each of nine ways. Time passes twice as fast as it does.
 func TestManyEnvironmentsNeverExceedALimit(t *testing.T) {
 	const (
 		environments, each = 8, 2
-		speed              = 4
+		speed              = 2
 	)
 	limit := ratelimit.Limit{Requests: 200, Window: 10 * time.Second}
 	span := 5 * limit.Window / 2
@@ -65,10 +65,8 @@ func TestManyEnvironmentsNeverExceedALimit(t *testing.T) {
 		}
 	}
 	t.Logf("%d admitted, %d denied, %d undecided in %v", len(admitted), denied.Load(), failed.Load(), span)
-	// How much of each window is used depends on how fast the machine is, and is the
-	// simulation's to say. Here it has to fill again, at least.
-	if int64(len(admitted)) <= limit.Requests {
-		t.Errorf("only %d admitted in %v with a limit of %d in %v", len(admitted), span, limit.Requests, limit.Window)
+	if windows := int64(span / limit.Window); int64(len(admitted)) < limit.Requests*windows*7/10 {
+		t.Errorf("only %d admitted in %d windows of %d", len(admitted), windows, limit.Requests)
 	}
 	if denied.Load() == 0 || failed.Load() > environments*each {
 		t.Errorf("%d denied, %d undecided: the test did not test the limit", denied.Load(), failed.Load())
