@@ -83,3 +83,14 @@ func hint(err error, keyless bool) string {
 	}
 	return ""
 }
+
+// given is a query of what has a value.
+func given(values map[string]string) url.Values {
+	query := make(url.Values)
+	for name, value := range values {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
+}

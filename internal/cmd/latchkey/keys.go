@@ -108,30 +108,7 @@ func listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), answer)
-			}
-			var page struct {
-				Data       []httpapi.Record `json:"data"`
-				NextCursor string           `json:"nextCursor"`
-			}
-			if err := json.Unmarshal(answer, &page); err != nil {
-				return fmt.Errorf("read the answer: %w", err)
-			}
-			var rows [][]string
-			for _, k := range page.Data {
-				rows = append(rows, keyRow(k))
-			}
-			if err := printRows(c.OutOrStdout(), keyColumns, rows); err != nil {
-				return err
-			}
-			if len(rows) == 0 {
-				fmt.Fprintln(c.ErrOrStderr(), "No keys. latchkey keys create makes one.")
-			}
-			if page.NextCursor != "" {
-				fmt.Fprintln(c.ErrOrStderr(), "There may be more: --cursor", page.NextCursor)
-			}
-			return nil
+			return printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, asJSON)
 		},
 	}
 	c.Flags().StringVar(&user, "user", "", "`ID` of whose keys; else yours")

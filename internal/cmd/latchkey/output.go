@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/spf13/cobra"
+
 	"latchkey/internal/httpapi"
 )
 
@@ -71,6 +73,37 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 	}
 	_, err = d.Token() // the end
 	return err
+}
+
+// printPage prints a list of the API's, one row for each that is on it, or says
+// that there is none.
+func printPage[T any](none string, header []string, row func(T) []string) func(*cobra.Command, json.RawMessage, bool) error {
+	return func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+		if asJSON {
+			return printJSON(c.OutOrStdout(), answer)
+		}
+		var page struct {
+			Data       []T
+			NextCursor string
+		}
+		if err := json.Unmarshal(answer, &page); err != nil {
+			return fmt.Errorf("read the answer: %w", err)
+		}
+		var rows [][]string
+		for _, one := range page.Data {
+			rows = append(rows, row(one))
+		}
+		if err := printRows(c.OutOrStdout(), header, rows); err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			fmt.Fprintln(c.ErrOrStderr(), none)
+		}
+		if page.NextCursor != "" {
+			fmt.Fprintln(c.ErrOrStderr(), "There may be more: --cursor", page.NextCursor)
+		}
+		return nil
+	}
 }
 
 // printRows prints columns; the header is for people alone.

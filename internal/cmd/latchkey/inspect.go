@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +52,13 @@ func explainCommand() *cobra.Command {
 				}
 				rows = append(rows, []string{check.Check, result, check.Detail})
 			}
-			if err := printTable(c, answer, asJSON, []string{"CHECK", "RESULT", "WHAT DECIDED"}, rows); err != nil {
+			var err error
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), answer)
+			} else {
+				err = printRows(c.OutOrStdout(), []string{"CHECK", "RESULT", "WHAT DECIDED"}, rows)
+			}
+			if err != nil {
 				return err
 			}
 			if explained.Code != "valid" {
@@ -78,17 +83,9 @@ func usageCommand() *cobra.Command {
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/usage", given(map[string]string{"from": from, "to": to}), nil)
 		},
-		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-			var used struct{ Data []httpapi.DayUsage }
-			if err := json.Unmarshal(answer, &used); err != nil {
-				return fmt.Errorf("read the answer: %w", err)
-			}
-			var rows [][]string
-			for _, day := range used.Data {
-				rows = append(rows, []string{day.Date, strconv.FormatInt(day.Requests, 10)})
-			}
-			return printTable(c, answer, asJSON, []string{"DAY", "REQUESTS"}, rows)
-		},
+		print: printPage("No days.", []string{"DAY", "REQUESTS"}, func(day httpapi.DayUsage) []string {
+			return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
+		}),
 	})
 	c.Flags().StringVar(&from, "from", "", "first `DAY`, as in 2027-01-01")
 	c.Flags().StringVar(&to, "to", "", "last `DAY`; else today")
@@ -105,52 +102,17 @@ func trailCommand() *cobra.Command {
 			query := given(map[string]string{"cursor": cursor, "limit": strconv.Itoa(limit)})
 			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/audit", query, nil)
 		},
-		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-			var page struct {
-				Data       []httpapi.TrailEntry
-				NextCursor string
+		print: printPage("Nothing that is still kept.", []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, func(e httpapi.TrailEntry) []string {
+			var changes []string
+			for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
+				changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(e.Changes[name].Before), compact(e.Changes[name].After)))
 			}
-			if err := json.Unmarshal(answer, &page); err != nil {
-				return fmt.Errorf("read the answer: %w", err)
-			}
-			var rows [][]string
-			for _, e := range page.Data {
-				var changes []string
-				for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
-					changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(e.Changes[name].Before), compact(e.Changes[name].After)))
-				}
-				rows = append(rows, []string{e.At, e.Action, e.Actor.Type + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")})
-			}
-			if err := printTable(c, answer, asJSON, []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, rows); err != nil {
-				return err
-			}
-			if page.NextCursor != "" {
-				fmt.Fprintln(c.ErrOrStderr(), "There may be more: --cursor", page.NextCursor)
-			}
-			return nil
-		},
+			return []string{e.At, e.Action, e.Actor.Type + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")}
+		}),
 	})
 	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
 	c.Flags().IntVar(&limit, "limit", 50, "how many, 1 to 100")
 	return c
-}
-
-// given is a query of what has a value.
-func given(values map[string]string) url.Values {
-	query := make(url.Values)
-	for name, value := range values {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	return query
-}
-
-func printTable(c *cobra.Command, answer json.RawMessage, asJSON bool, header []string, rows [][]string) error {
-	if asJSON {
-		return printJSON(c.OutOrStdout(), answer)
-	}
-	return printRows(c.OutOrStdout(), header, rows)
 }
 
 // compact writes a value that came as JSON.
