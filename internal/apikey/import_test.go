@@ -201,6 +201,15 @@ func TestWhatMayNotBeImported(t *testing.T) {
 	if _, err := b.registry.Import(t.Context(), apikey.Import{ID: "a", Token: mustParse(t, b, "one-token-too-many"), UserID: "u1"}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("token %d: %v", apikey.MaxTokens+1, err)
 	}
+	// As many end in one transaction.
+	g := b.gate(0)
+	id := b.check(t, g, "a-token-of-key-a-1").Key.ID
+	if _, err := b.registry.Revoke(t.Context(), b.caller(t, "root", admin), id); err != nil {
+		t.Errorf("revoke a key of %d tokens: %v", apikey.MaxTokens, err)
+	}
+	if v := b.check(t, g, "a-token-of-key-a-1"); v.Code != apikey.CodeRevoked {
+		t.Errorf("revoked: %s", v.Code)
+	}
 	// Nor do public keys come without end, which are read with each check.
 	in := apikey.Import{ID: "p", Token: mustParse(t, b, "a-token-of-key-p-1"), UserID: "u1", Environment: apikey.Live}
 	for n := range apikey.MaxTokens + 1 {

@@ -94,12 +94,27 @@ func (k *Key) Forgotten() time.Time {
 	return gone
 }
 
-// Aliases are the names under which the key's foreign tokens find it.
-func (k *Key) Aliases() (all []string) {
+// Alias is a name under which a foreign token finds its key, and when that is to be
+// there no more, to the second; zero: never.
+type Alias struct {
+	Name  string
+	Until time.Time
+}
+
+// Aliases are all of the key's. One goes with the key, or before, when what became of
+// its token is told no longer.
+func (k *Key) Aliases() (all []Alias) {
 	for _, s := range k.Secrets {
-		if s.Alias != "" {
-			all = append(all, s.Alias)
+		if s.Alias == "" {
+			continue
 		}
+		until := k.Forgotten()
+		if !s.NotAfter.IsZero() {
+			if told := s.NotAfter.Add(endedFor).Truncate(time.Second); until.IsZero() || told.Before(until) {
+				until = told
+			}
+		}
+		all = append(all, Alias{s.Alias, until})
 	}
 	return all
 }

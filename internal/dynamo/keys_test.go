@@ -109,7 +109,7 @@ func TestCreatingIsAllOrNothing(t *testing.T) {
 	if err := table.Write(t.Context(), apikey.Write{To: newKey(4, "u1"), Most: 2}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a third key of two: %v", err)
 	}
-	if id, err := table.Resolve(t.Context(), first.Aliases()[0]); err != nil || id != first.ID {
+	if id, err := table.Resolve(t.Context(), first.Aliases()[0].Name); err != nil || id != first.ID {
 		t.Errorf("resolve = %q, %v", id, err)
 	}
 }
@@ -195,7 +195,7 @@ func TestRevokingAndDeletingMakeRoomOnce(t *testing.T) {
 	if err := table.Write(t.Context(), apikey.Write{To: newKey(20, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth key of three: %v", err)
 	}
-	if _, err := table.Resolve(t.Context(), deleted.Aliases()[0]); !errors.Is(err, apikey.ErrNotFound) {
+	if _, err := table.Resolve(t.Context(), deleted.Aliases()[0].Name); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("the alias of a deleted key: %v", err)
 	}
 }

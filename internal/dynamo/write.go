@@ -3,7 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -100,21 +100,29 @@ func (t *Table) writeKey(w apikey.Write) (step, error) {
 	return step{types.TransactWriteItem{Put: put}, apikey.ErrConflict}, err
 }
 
-// writeAliases puts those that are new and deletes those that are gone.
+// writeAliases puts those that are new, or are to go at another time, and deletes
+// those that are gone.
 func (t *Table) writeAliases(w apikey.Write) (steps []step) {
-	var before, after []string
+	before, after := make(map[string]time.Time), make(map[string]time.Time)
 	if w.From != nil {
-		before = w.From.Aliases()
+		for _, a := range w.From.Aliases() {
+			before[a.Name] = a.Until
+		}
 	}
 	if w.To != nil {
-		after = w.To.Aliases()
+		for _, a := range w.To.Aliases() {
+			after[a.Name] = a.Until
+		}
 	}
-	for _, alias := range after {
-		if slices.Contains(before, alias) {
+	for alias, until := range after {
+		if was, there := before[alias]; there && was.Equal(until) {
 			continue
 		}
 		i := primaryKey(aliasPartition(alias), aliasSort)
 		i["keyId"] = text(w.To.ID)
+		if !until.IsZero() {
+			i["ttl"] = number(until.Unix())
+		}
 		steps = append(steps, step{types.TransactWriteItem{Put: &types.Put{
 			TableName: &t.name, Item: i,
 			ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id = :id"),
@@ -122,8 +130,8 @@ func (t *Table) writeAliases(w apikey.Write) (steps []step) {
 			ExpressionAttributeValues: item{":id": text(w.To.ID)},
 		}}, apikey.ErrConflict})
 	}
-	for _, alias := range before {
-		if !slices.Contains(after, alias) {
+	for alias := range before {
+		if _, stays := after[alias]; !stays {
 			steps = append(steps, step{types.TransactWriteItem{Delete: &types.Delete{
 				TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort),
 			}}, nil})

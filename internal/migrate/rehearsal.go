@@ -68,9 +68,9 @@ func (s *rehearsalStore) Write(ctx context.Context, changes ...apikey.Write) err
 }
 
 // put keeps a key unless one of its aliases is another's.
-func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, aliases []string) error {
+func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, aliases []apikey.Alias) error {
 	for _, alias := range aliases {
-		id, err := s.Resolve(ctx, alias)
+		id, err := s.Resolve(ctx, alias.Name)
 		if errors.Is(err, apikey.ErrNotFound) || err == nil && id == k.ID {
 			continue
 		}
@@ -82,7 +82,7 @@ func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, aliases []strin
 	clone.Secrets = slices.Clone(k.Secrets)
 	s.keys[k.ID] = &clone
 	for _, alias := range aliases {
-		s.aliases[alias] = k.ID
+		s.aliases[alias.Name] = k.ID
 	}
 	return nil
 }
