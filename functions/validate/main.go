@@ -31,13 +31,14 @@ func main() {
 }
 
 func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
-	_, e, err := environment.OfFunction(ctx, config.Process(), time.Now, logger)
+	c, e, err := environment.OfFunction(ctx, config.Process(), time.Now, logger)
 	if err != nil {
 		return nil, err
 	}
 	defer e.Ready() // it opens its connections while the rest is built
 	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+		QueryAPIKey: c.QueryAPIKey,
 	}), logger))
 	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

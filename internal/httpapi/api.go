@@ -40,6 +40,8 @@ type Options struct {
 	Health func(context.Context) error
 	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
 	TrustedProxyHops int
+	// QueryAPIKey says whether a key may stand in the query as api_key.
+	QueryAPIKey bool
 
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -47,8 +49,10 @@ type Options struct {
 
 type api struct {
 	Options
-	mux    *http.ServeMux
-	health health
+	mux        *http.ServeMux
+	schemas    huma.Registry
+	operations map[string]*huma.Operation // by the mux's pattern
+	health     health
 }
 
 // maxBody bounds a request's body: the largest honest one is a few kilobytes.
@@ -57,7 +61,7 @@ const maxBody = 64 << 10
 // New returns the whole API. API Gateway and the functions' roles decide which
 // routes a function serves.
 func New(o Options) http.Handler {
-	a := &api{Options: o, mux: http.NewServeMux()}
+	a := &api{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
 	h := humago.New(a.mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -66,6 +70,7 @@ func New(o Options) http.Handler {
 				Description: "Issues, checks, limits and revokes API keys.",
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
+			OnAddOperation: []huma.AddOpFunc{func(_ *huma.OpenAPI, o *huma.Operation) { a.operations[o.Method+" "+o.Path] = o }},
 			Tags: []*huma.Tag{
 				{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not."},
 				{Name: "checks", Description: "Judging a key and asking who one is."},
@@ -83,6 +88,7 @@ func New(o Options) http.Handler {
 		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": patchJSON}, // see normalise
 		DefaultFormat: "application/json",
 	})
+	a.schemas = h.OpenAPI().Components.Schemas
 	if o.Registry != nil {
 		a.registerKeys(h)
 		a.registerLifecycle(h)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"latchkey/internal/apikey"
 )
@@ -140,20 +141,55 @@ func (a *api) envelope(err error) *apiError {
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		if status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
-			return newError(status, "", "")
-		}
-		for _, err := range errs {
-			var d *huma.ErrorDetail
-			if errors.As(err, &d) {
-				return explain(d)
-			}
-		}
-		if message == "request body is required" {
-			return newError(http.StatusBadRequest, "", "The body is required")
-		}
-		return newError(http.StatusBadRequest, "", "")
+		return inputError(nil, status, message, errs)
 	}
+	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return inputError(c, status, message, errs)
+	}
+}
+
+// inputError is what huma says of a request. c is nil where huma has none.
+func inputError(c huma.Context, status int, message string, errs []error) *apiError {
+	if status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
+		return newError(status, "", "")
+	}
+	var details, unknown []*huma.ErrorDetail
+	for _, err := range errs {
+		var d *huma.ErrorDetail
+		if !errors.As(err, &d) {
+			continue
+		}
+		if details = append(details, d); d.Message == validation.MsgUnexpectedProperty {
+			unknown = append(unknown, d)
+		}
+	}
+	switch {
+	case c != nil && len(unknown) > 0:
+		// A field that is misspelt is also a field that is missing. Maps have no order.
+		first := slices.MinFunc(unknown, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location, b.Location) })
+		return explainUnknown(c, first)
+	case len(details) > 0:
+		return explain(details[0])
+	case message == "request body is required":
+		return newError(http.StatusBadRequest, "", "The body is required")
+	}
+	return newError(http.StatusBadRequest, "", "")
+}
+
+// explainUnknown names a field that its request does not have. Of what the caller sent it looks at names alone.
+func explainUnknown(c huma.Context, d *huma.ErrorDetail) *apiError {
+	_, location, _ := strings.Cut(d.Location, ".") // body
+	name := ""
+	object, _ := d.Value.(map[string]any)
+	for field := range object { // a field may have a dot in its name
+		if len(field) > len(name) && strings.HasSuffix("."+location, "."+field) {
+			name = field
+		}
+	}
+	parent := known(strings.TrimSuffix(strings.TrimSuffix(location, name), "."))
+	fields := fieldsAt(outcomeOf(c.Context()).schemas, c.Operation(), parent)
+	param, message := unknownName(parent, name, fields, "The body", "field")
+	return newError(http.StatusBadRequest, param, message)
 }
 
 // names are the only words of a location that are ever repeated: any other was
@@ -195,10 +231,6 @@ func explain(d *huma.ErrorDetail) *apiError {
 			param += "."
 		}
 		return about(param+missing, "is required")
-	case message == "unexpected property" && param != "" && param == location:
-		return about(param, "is not a field of this request")
-	case message == "unexpected property":
-		return about(param, "has a field that is not known")
 	case strings.HasPrefix(message, "expected "):
 		return about(param, "is not valid: "+inFull(message))
 	case strings.HasPrefix(message, jsonProblem):

@@ -13,12 +13,15 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // outcome is what a handler tells the log about its request, and what it must know
 // of it that huma does not hand on.
 type outcome struct {
 	forwarded []string // X-Forwarded-For
+	schemas   huma.Registry
 	code      string
 	keyID     string
 	err       error
@@ -42,7 +45,7 @@ func outcomeOf(ctx context.Context) *outcome {
 // succeed.
 func (a *api) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
+		o := outcome{forwarded: r.Header.Values("X-Forwarded-For"), schemas: a.schemas}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -91,7 +94,8 @@ func (a *api) route(r *http.Request) *apiError {
 	if !clean(r.URL) {
 		return newError(http.StatusNotFound, "", "") // the mux would redirect
 	}
-	if h, pattern := a.mux.Handler(r); pattern == "" {
+	h, pattern := a.mux.Handler(r)
+	if pattern == "" {
 		probe := &recorder{ResponseWriter: make(discard), status: http.StatusOK}
 		h.ServeHTTP(probe, r)
 		e := newError(probe.status, "", "")
@@ -103,6 +107,9 @@ func (a *api) route(r *http.Request) *apiError {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return newError(http.StatusBadRequest, "", "The query cannot be read")
+	}
+	if problem := a.unknownParameter(query, a.operations[pattern]); problem != nil {
+		return problem
 	}
 	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to"} {
 		if values, ok := query[name]; ok && (len(values) > 1 || values[0] == "") {

@@ -48,6 +48,7 @@ type service struct {
 	routes   routes.Rules
 	public   routes.Rules
 	hops     int
+	queryKey bool
 }
 
 // who is what the authorizer says of a caller; nil: nobody.
@@ -56,7 +57,7 @@ type who map[string]any
 func newService(t testing.TB, edit ...func(*service)) *service {
 	t.Helper()
 	table := dynamotest.NewTable(t)
-	s := &service{t: t, table: table, now: noon}
+	s := &service{t: t, table: table, now: noon, queryKey: true}
 	s.routes, _ = routes.Parse("POST /tts/*=tts;GET /v1/models=")
 	s.public, _ = routes.ParsePaths("/docs")
 	for _, e := range edit {
@@ -82,7 +83,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
-		Explain: gate.Explain, Routes: s.routes, Public: s.public, TrustedProxyHops: s.hops,
+		Explain: gate.Explain, Routes: s.routes, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey,
 	}), logger)
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s
@@ -218,13 +219,13 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"two values", "POST", keys, "{}{}", 400, ""},
 		{"not UTF-8", "POST", keys, "{\"name\":\"\xff\"}", 400, ""},
 		{"too deep", "POST", keys, `{"metadata":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 400, "metadata"},
-		{"an unknown field", "POST", keys, `{"nmae":"x"}`, 400, ""},
-		{"an unknown inner field", "POST", keys, `{"rateLimit":{"requests":1,"window":1,"x":1}}`, 400, "rateLimit"},
-		{"another case", "POST", keys, `{"Name":"x"}`, 400, ""},
+		{"an unknown field", "POST", keys, `{"nmae":"x"}`, 400, "nmae"},
+		{"an unknown inner field", "POST", keys, `{"rateLimit":{"requests":1,"window":1,"x":1}}`, 400, "rateLimit.x"},
+		{"another case", "POST", keys, `{"Name":"x"}`, 400, "Name"},
 		{"a name twice", "POST", keys, `{"name":"a","name":"b"}`, 400, "name"},
-		{"an unknown name twice", "POST", keys, `{"nmae":"a","nmae":"b"}`, 400, ""},
+		{"an unknown name twice", "POST", keys, `{"nmae":"a","nmae":"b"}`, 400, "nmae"},
 		{"an inner name twice", "POST", keys, `{"rateLimit":{"requests":1,"window":1,"window":2}}`, 400, "rateLimit.window"},
-		{"a name twice in two cases", "POST", keys, `{"name":"a","NAME":"b"}`, 400, ""},
+		{"a name twice in two cases", "POST", keys, `{"name":"a","NAME":"b"}`, 400, "NAME"},
 		{"null", "POST", keys, `{"name":null}`, 400, "name"},
 		{"an inner null", "POST", keys, `{"rateLimit":{"requests":1,"window":null}}`, 400, "rateLimit.window"},
 		{"null in a list", "POST", keys, `{"scopes":["a",null]}`, 400, "scopes"},

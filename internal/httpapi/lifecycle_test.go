@@ -66,7 +66,7 @@ func TestRotating(t *testing.T) {
 		{"half", `{"gracePeriod":0.5}`, 400, "gracePeriod"},
 		{"text", `{"gracePeriod":"1h"}`, 400, "gracePeriod"},
 		{"null", `{"gracePeriod":null}`, 400, "gracePeriod"},
-		{"another name", `{"grace":1}`, 400, ""},
+		{"another name", `{"grace":1}`, 400, "grace"},
 	} {
 		if a := s.send(mine, "POST", path+"/rotate", c.body); c.status == 200 {
 			if a.status != 200 || a.json["previousKeyValidUntil"] != "2026-11-24T14:00:00.000Z" {
@@ -150,8 +150,8 @@ func TestAMergePatchMerges(t *testing.T) {
 		`{"rateLimit":{"window":null}}`: "rateLimit.window", `{"quota":{"requests":5}}`: "quota.period", `{"quota":{"period":"day"}}`: "quota.requests",
 		`{"quota":{"requests":5,"period":null}}`: "quota.period", `{"expiresAt":"2026-11-24T12:00:00Z"}`: "expiresAt", `{"expiresAt":null,"expiresInDays":1}`: "expiresInDays",
 		`{"unlimited":true,"rateLimit":{"requests":1}}`: "unlimited", `{"name":1}`: "name", `{"rateLimit":{"requests":0}}`: "rateLimit.requests",
-		`{"rateLimit":{"x":1}}`: "rateLimit", `{"metadata":{"a":1}}`: "metadata", `{"metadata":[]}`: "metadata", `{"scopes":[null]}`: "scopes", `null`: "", `[]`: "", `{}`: "",
-		`{"name":"a","name":null}`: "name", `{"metadata":{"a":"1","a":null}}`: "metadata", `{"userId":"u2"}`: "userId", `{"Name":null}`: "", `{"quota":{"period":"week"}}`: "quota.period",
+		`{"rateLimit":{"x":1}}`: "rateLimit.x", `{"metadata":{"a":1}}`: "metadata", `{"metadata":[]}`: "metadata", `{"scopes":[null]}`: "scopes", `null`: "", `[]`: "", `{}`: "",
+		`{"name":"a","name":null}`: "name", `{"metadata":{"a":"1","a":null}}`: "metadata", `{"userId":"u2"}`: "userId", `{"Name":null}`: "Name", `{"quota":{"period":"week"}}`: "quota.period",
 		`{"name":"` + strings.Repeat("a", 256) + `"}`: "name", `{"rateLimit":5}`: "rateLimit", `{"allowedCidrs":["x"]}`: "allowedCidrs",
 	} {
 		s.send(s.root, "PATCH", path, patch).isError(t, patch, 400, param)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -106,7 +107,8 @@ func walk(d *json.Decoder, depth int, location string, null bool) error {
 	if depth > deepest {
 		return problem(location, "is nested too deeply")
 	}
-	if token == nil && (depth == 0 || !null) {
+	if token == nil && (depth == 0 || !null && (known(location) == location || strings.HasPrefix(location, "metadata."))) {
+		// A field that is unknown is told of as such.
 		return problem(location, "must not be null, or have null in it; leave it out instead")
 	}
 	if n, ok := token.(json.Number); ok {
@@ -126,15 +128,13 @@ func walk(d *json.Decoder, depth int, location string, null bool) error {
 			if err != nil {
 				return problem("", "is not JSON")
 			}
-			// encoding/json would take names that differ in case for the same field.
-			folded := strings.ToLower(name.(string))
-			if inside = name.(string); depth > 0 {
-				folded, inside = inside, location+"."+inside
+			// encoding/json would take names that differ in case for the same field, but one
+			// of those is unknown, and refused.
+			field := name.(string)
+			if inside = join(location, field); seen[field] {
+				return twice(location, field)
 			}
-			if seen[folded] {
-				return twice(location, inside)
-			}
-			seen[folded] = true
+			seen[field] = true
 		}
 		if err := walk(d, depth+1, inside, null); err != nil {
 			return err
@@ -146,12 +146,12 @@ func walk(d *json.Decoder, depth int, location string, null bool) error {
 	return nil
 }
 
-// twice is about a field that is there a second time.
-func twice(location, inside string) error {
-	if known(inside) == inside {
-		return problem(inside, "must be given once")
+// twice is about a field that is there a second time. The names inside of metadata are the caller's own.
+func twice(location, field string) error {
+	if own, _, _ := strings.Cut(location, "."); own == "metadata" || !tellable(field, "") && !slices.Contains(names, field) {
+		return problem(location, "has a field twice")
 	}
-	return problem(location, "has a field twice")
+	return errors.New(jsonProblem + join(known(location), field) + ": must be given once")
 }
 
 // integer is a JSON number without a fraction, however it is written: 5, 5.0,
