@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -163,6 +164,32 @@ type grantor struct {
 	average bool // the limit bounds the average rate alone
 }
 
+// have says what the grantor has, to the caller whose own it is.
+func (g grantor) have(what, value string) string {
+	if g.average {
+		return "the " + what + " that users may grant: " + value
+	}
+	return "the " + what + " of your own key: " + value
+}
+
+// mostListed bounds how many entries of a list an error repeats.
+const mostListed = 10
+
+func listed[T any](all []T) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	var texts []string
+	for _, one := range all[:min(len(all), mostListed)] {
+		texts = append(texts, fmt.Sprint(one))
+	}
+	text := strings.Join(texts, ", ")
+	if more := len(all) - mostListed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
 func (g grantor) covers(l ratelimit.Limit) bool {
 	switch {
 	case g.Unlimited:
@@ -198,22 +225,26 @@ func (c *Change) inherit(from grantor) {
 // they have.
 func (c Change) within(own grantor) error {
 	if c.Scopes != nil && !own.Scopes.AllowAll(*c.Scopes) {
-		return forbidden("scopes", "must be within the scopes of whoever grants them")
+		return forbidden("scopes", "must be within "+own.have("scopes", listed(own.Scopes)))
 	}
 	if c.Unlimited != nil && *c.Unlimited {
-		return forbidden("unlimited", "is an admin's to give")
+		return forbidden("unlimited", "may be set by an admin only")
 	}
 	if c.Limit != nil && !own.covers(*c.Limit) {
-		return forbidden("rateLimit", "must be within the limit of whoever grants it")
+		limit := fmt.Sprintf("%d requests in %d seconds", own.Limit.Requests, int64(own.Limit.Window/time.Second))
+		if own.average {
+			limit += " on average"
+		}
+		return forbidden("rateLimit", "must be within "+own.have("limit", limit))
 	}
 	if c.Quota != nil && !c.Quota.Within(own.Quota) {
-		return forbidden("quota", "must be within the quota of whoever grants it")
+		return forbidden("quota", "must be within "+own.have("quota", fmt.Sprintf("%d requests per %s", own.Quota.Requests, own.Quota.Period)))
 	}
 	if c.ExpiresAt != nil && !own.ExpiresAt.IsZero() && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(own.ExpiresAt)) {
-		return forbidden("expiresAt", "must not be after the expiry of whoever grants it")
+		return forbidden("expiresAt", "must not be after "+own.have("expiry", own.ExpiresAt.UTC().Format(time.RFC3339)))
 	}
 	if c.AllowedCIDRs != nil && !narrower(*c.AllowedCIDRs, own.AllowedCIDRs) {
-		return forbidden("allowedCidrs", "must be within the networks of whoever grants them")
+		return forbidden("allowedCidrs", "must be within "+own.have("networks", listed(own.AllowedCIDRs)))
 	}
 	return nil
 }
