@@ -14,9 +14,9 @@ var (
 	ErrConflict = errors.New("the API key was changed at the same time")
 	// ErrEnded: the key is revoked or has expired, and stays so.
 	ErrEnded = errors.New("the API key is revoked or has expired")
-	// ErrTwoSecrets: the secret before the present one still works, and a key has
-	// two at most.
-	ErrTwoSecrets = errors.New("the secret before the present one still works")
+	// ErrTwoSecrets: an older token of the key is in its grace, and a rotation with another
+	// grace would make a third generation.
+	ErrTwoSecrets = errors.New("an older token of the API key still works")
 	// ErrPrecondition: the key is not of a revision that was asked for.
 	ErrPrecondition = errors.New("the API key has another revision")
 	// ErrForbidden: the caller may not do that. Wrapped in a [FieldError] where

@@ -33,6 +33,9 @@ func (s Secret) over(now time.Time) bool {
 	return s.Ended || !s.NotAfter.IsZero() && !now.Before(s.NotAfter)
 }
 
+// inGrace reports whether a rotation has replaced s, which still opens its key.
+func (s Secret) inGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.over(now) }
+
 // How a secret was hashed. A plain hash is all there is of some imported tokens;
 // it gives way to a better one when the token is used.
 const (

@@ -119,6 +119,32 @@ func (k *Key) Aliases() (all []Alias) {
 	return all
 }
 
+// PreviousUntil returns until when a token that a rotation replaced still works; zero: none
+// does.
+func (k *Key) PreviousUntil(now time.Time) time.Time {
+	var last time.Time
+	if !k.RevokedAt.IsZero() || k.expired(now) {
+		return last
+	}
+	for _, s := range k.Secrets {
+		if s.inGrace(now) && s.NotAfter.After(last) {
+			last = s.NotAfter
+		}
+	}
+	if last.IsZero() {
+		return last
+	}
+	return earlier(last, k.ExpiresAt)
+}
+
+// earlier returns the earlier of two times, of which a zero one is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // PublicKey is the key's public name.
 func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environment, ID: k.ID} }
 

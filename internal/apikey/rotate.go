@@ -29,10 +29,11 @@ type Issued struct {
 const settles = mismatchAge + 20*time.Millisecond
 
 // Rotate gives a key another secret. The tokens that it has work until grace is
-// over, and with a grace of zero for no longer than a read of the key is trusted.
+// over. A grace of zero ends all of them, also those that an earlier rotation left in
+// their grace: they work for no longer than a read of the key is trusted.
 // A foreign token is replaced by a native one.
 //
-// ErrTwoSecrets: those before the present ones are still in their grace. ErrEnded:
+// ErrTwoSecrets: grace is not zero, and an older token is still in its grace. ErrEnded:
 // the key is revoked or has expired.
 func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace time.Duration) (Issued, error) {
 	if err := caller.may(ScopeWrite); err != nil {
@@ -87,10 +88,7 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 		if to.Secrets, err = rotated(from.Secrets, hasher.Hash(token), grace, now); err != nil {
 			return Write{}, err
 		}
-		issued = Issued{Key: &to, Token: token, Previous: now.Add(grace), At: now}
-		if !to.ExpiresAt.IsZero() && to.ExpiresAt.Before(issued.Previous) {
-			issued.Previous = to.ExpiresAt
-		}
+		issued = Issued{Key: &to, Token: token, Previous: earlier(now.Add(grace), to.ExpiresAt), At: now}
 		w := Write{From: from, To: &to, Action: ActionRotate, By: caller.origin()}
 		w.Reply, err = q.seal(issued)
 		return w, err
@@ -98,20 +96,44 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 	return issued, err
 }
 
-// rotated are a key's secrets with another one, and with an end for those that
-// had none: these are one generation, and two of them may open a key.
+// rotated returns a key's secrets with next after them. Those that had no end are one
+// generation, and end after grace. Two generations may open a key: ErrTwoSecrets refuses a
+// third. A grace of zero ends every older secret now, and is never refused.
 func rotated(secrets []Secret, next Secret, grace time.Duration, now time.Time) ([]Secret, error) {
 	secrets = slices.Clone(secrets)
 	for i := range secrets {
 		switch s := &secrets[i]; {
 		case s.over(now):
+		case grace == 0:
+			s.NotAfter, s.Ended = now, true
 		case s.NotAfter.IsZero():
-			s.NotAfter, s.Ended = now.Add(grace), grace == 0
-		case grace > 0:
+			s.NotAfter = now.Add(grace)
+		default:
 			return nil, ErrTwoSecrets
 		}
 	}
 	return append(secrets, next), nil
+}
+
+// EndGrace ends every token that a rotation replaced, now, and leaves the present ones. It
+// changes nothing where there is no such token.
+func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (Record, error) {
+	if err := caller.may(ScopeWrite); err != nil {
+		return Record{}, err
+	}
+	return r.change(ctx, caller, ActionEndGrace, id, func(from *Key) (*Key, error) {
+		now := r.now()
+		if from.PreviousUntil(now).IsZero() {
+			return nil, nil
+		}
+		to := from
+		for n, s := range from.Secrets {
+			if s.inGrace(now) {
+				to = to.without(n, now)
+			}
+		}
+		return to, nil
+	})
 }
 
 // without is k with secret n ended at once.

@@ -44,7 +44,7 @@ func TestWhichTokensOpenAKeyThatIsRotated(t *testing.T) {
 		{0, -1, nil, []apikey.Code{open}},
 		{0, time.Hour, nil, []apikey.Code{open, open}},
 		{time.Minute, time.Hour, apikey.ErrTwoSecrets, []apikey.Code{open, open}},
-		{0, 0, nil, []apikey.Code{open, over, open}}, // still two
+		{0, 0, nil, []apikey.Code{over, over, open}}, // 0 ends every older one
 		{time.Hour, -1, nil, []apikey.Code{over, over, open}},
 		{0, 30 * day, nil, []apikey.Code{over, over, open, open}},
 		{30 * day, 0, nil, []apikey.Code{gone, gone, over, over, open}}, // what was over for 30 days
@@ -83,6 +83,133 @@ func TestWhichTokensOpenAKeyThatIsRotated(t *testing.T) {
 	}
 	if r, err := b.registry.Store.Find(t.Context(), k.ID); err != nil || r.Meter.Used == 0 {
 		t.Errorf("the meter: %+v, %v", r.Meter, err)
+	}
+}
+
+// An emergency: whatever older tokens there are, and however long they were to live, one
+// rotation without grace ends them all, and is never refused for them. So does end-grace,
+// which leaves the present token alone.
+func TestAnEmergencyEndsEveryOlderToken(t *testing.T) {
+	const open, over = apikey.CodeValid, apikey.CodeRevoked
+	for _, c := range []struct {
+		name   string
+		before []time.Duration // the graces of the rotations before it, 0: all of a day ago
+		end    bool            // end-grace in place of a rotation
+		want   []apikey.Code
+	}{
+		{"the first rotation", nil, false, []apikey.Code{over, open}},
+		{"within the longest grace", []time.Duration{30 * day}, false, []apikey.Code{over, over, open}},
+		{"within the shortest grace", []time.Duration{time.Second}, false, []apikey.Code{over, over, open}},
+		{"after another emergency", []time.Duration{0}, false, []apikey.Code{over, over, open}},
+		{"after another emergency within a grace", []time.Duration{30 * day, 0}, false, []apikey.Code{over, over, over, open}},
+		{"end-grace without any grace", nil, true, []apikey.Code{open}},
+		{"end-grace within a grace", []time.Duration{30 * day}, true, []apikey.Code{over, open}},
+		{"end-grace after an emergency", []time.Duration{30 * day, 0}, true, []apikey.Code{over, over, open}},
+	} {
+		b := newBench(t)
+		root := b.caller(t, "root", admin)
+		tokens := []apikey.Token{b.token(t)}
+		k := b.issue(t, tokens[0], nil)
+		for _, grace := range c.before {
+			tokens = append(tokens, b.rotate(t, root, k.ID, grace).Token)
+		}
+		if c.end {
+			for range 2 { // again changes nothing
+				r, err := b.registry.EndGrace(t.Context(), root, k.ID)
+				if err != nil || !r.Key.PreviousUntil(b.clock.time()).IsZero() {
+					t.Errorf("%s: %v, an older token works until %v", c.name, err, r.Key.PreviousUntil(b.clock.time()))
+				}
+			}
+		} else {
+			tokens = append(tokens, b.rotate(t, root, k.ID, 0).Token)
+		}
+		for n, token := range tokens {
+			if v := b.check(t, b.gate(0), token.Reveal()); v.Code != c.want[n] {
+				t.Errorf("%s: token %d is %s, want %s", c.name, n+1, v.Code, c.want[n])
+			}
+		}
+	}
+}
+
+// Until when an older token works, as every answer about the key shows it.
+func TestUntilWhenAnOlderTokenWorks(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	k := b.issue(t, b.token(t), nil)
+	for _, c := range []struct {
+		name string
+		do   func() (*apikey.Key, error)
+		want time.Duration // from noon; 0: none does
+	}{
+		{"no rotation", func() (*apikey.Key, error) { r, err := b.registry.Find(t.Context(), root, k.ID); return r.Key, err }, 0},
+		{"a rotation", func() (*apikey.Key, error) { return b.rotate(t, root, k.ID, 30*day).Key, nil }, 30 * day},
+		{"the key ends sooner", func() (*apikey.Key, error) {
+			r, err := b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{ExpiresAt: ptr(noon.Add(day))}))
+			return r.Key, err
+		}, day},
+		{"the key ends later", func() (*apikey.Key, error) {
+			r, err := b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{ExpiresAt: ptr(noon.Add(90 * day))}))
+			return r.Key, err
+		}, 30 * day},
+		{"end-grace", func() (*apikey.Key, error) {
+			r, err := b.registry.EndGrace(t.Context(), root, k.ID)
+			return r.Key, err
+		}, 0},
+		{"another rotation", func() (*apikey.Key, error) { return b.rotate(t, root, k.ID, time.Hour).Key, nil }, time.Hour + 120*time.Millisecond},
+		{"the key is revoked", func() (*apikey.Key, error) { r, err := b.registry.Revoke(t.Context(), root, k.ID); return r.Key, err }, 0},
+	} {
+		k, err := c.do()
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		var want time.Time
+		if c.want > 0 {
+			want = noon.Add(c.want)
+		}
+		if got := k.PreviousUntil(b.clock.time()); !got.Equal(want) {
+			t.Errorf("%s: until %v, want %v", c.name, got, want)
+		}
+	}
+}
+
+func TestWhoseGraceMayBeEnded(t *testing.T) {
+	b := newBench(t)
+	root, mine, yours := b.caller(t, "root", admin), b.caller(t, "u1", nil), b.caller(t, "u2", nil)
+	reader := mine
+	reader.Scopes = apikey.Scopes{apikey.ScopeRead}
+	stale := root
+	stale.Match = []int64{7}
+	inGrace := func(then func(id string)) string {
+		k := b.issue(t, b.token(t), func(k *apikey.Key) { k.Scopes = apikey.Scopes{"tts"} })
+		b.rotate(t, root, k.ID, time.Hour)
+		if then != nil {
+			then(k.ID)
+		}
+		return k.ID
+	}
+	for _, c := range []struct {
+		name string
+		who  apikey.Caller
+		id   string
+		want error
+	}{
+		{"one's own", mine, inGrace(nil), nil},
+		{"any, for an admin", root, inGrace(nil), nil},
+		{"the calling key", mine, mine.KeyID, nil},
+		{"a revoked key has none left", mine, inGrace(func(id string) {
+			if _, err := b.registry.Revoke(t.Context(), root, id); err != nil {
+				t.Fatal(err)
+			}
+		}), nil},
+		{"another's", yours, inGrace(nil), apikey.ErrNotFound},
+		{"no key", root, "0000000000000000", apikey.ErrNotFound},
+		{"no id", root, "static-default", apikey.ErrNotFound},
+		{"without keys:write", reader, inGrace(nil), apikey.ErrForbidden},
+		{"another revision", stale, inGrace(nil), apikey.ErrPrecondition},
+	} {
+		if _, err := b.registry.EndGrace(t.Context(), c.who, c.id); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ const (
 	ActionUpdate      = "update"
 	ActionRotate      = "rotate"
 	ActionRevoke      = "revoke"
+	ActionEndGrace    = "end-grace"    // of every older token, the present one lives on
 	ActionRevokeToken = "revoke-token" // one of two, the key lives on
 	ActionDelete      = "delete"
 )

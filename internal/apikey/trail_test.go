@@ -91,14 +91,37 @@ func TestEveryActionIsToldOf(t *testing.T) {
 		key + `update; enabled: false > true`,
 		key + `update`,
 		key + `rotate; previousKeyValidUntil: null > "2026-11-24T13:00:05.000Z"; tokens: 1 > 2`,
-		"token " + k.ID + ` revoke-token; previousKeyValidUntil: "2026-11-24T13:00:05.000Z" > "2026-11-24T12:00:06.120Z"; tokens: 2 > 1`,
-		key + `rotate; previousKeyValidUntil: "2026-11-24T12:00:06.120Z" > "2026-11-24T12:00:07.120Z"`,
+		"token " + k.ID + ` revoke-token; endedTokens: null > [{"validUntil":"2026-11-24T13:00:05.000Z"}]; previousKeyValidUntil: "2026-11-24T13:00:05.000Z" > null; tokens: 2 > 1`,
+		key + `rotate; endedTokens: null > [{"validUntil":"2026-11-25T12:00:00.000Z"}]`,
 		key + `revoke; revokedAt: null > "2026-11-24T12:00:09.240Z"`,
 		key + `delete; allowedCidrs: ["10.0.0.0/8"] > null; enabled: true > null; environment: "live" > null; expiresAt: "2026-11-25T12:00:00.000Z" > null; ` +
-			`metadata: {"box":"1","team":"b"} > null; previousKeyValidUntil: "2026-11-24T12:00:07.120Z" > null; quota: {"requests":9,"period":"day"} > null; ` +
+			`metadata: {"box":"1","team":"b"} > null; quota: {"requests":9,"period":"day"} > null; ` +
 			`rateLimit: {"requests":60,"window":60} > null; revokedAt: "2026-11-24T12:00:09.240Z" > null; scopes: ["tts"] > null; tokens: 1 > null; userId: "u1" > null`,
 	}
 	if diff := cmp.Diff(want, b.trail(t, k.ID)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	// Three tokens of one key: when the second came the first had 30 days to live, and both
+	// ended when the third came.
+	emergency, _, err := b.registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
+	must(nil, err)
+	b.rotate(t, root, emergency.ID, 30*day)
+	b.rotate(t, root, emergency.ID, 0)
+	b.rotate(t, root, emergency.ID, time.Hour)
+	must(b.registry.EndGrace(t.Context(), root, emergency.ID))
+	must(b.registry.EndGrace(t.Context(), root, emergency.ID)) // again: nothing is done
+	b.rotate(t, root, emergency.ID, time.Hour)
+	must(b.registry.Revoke(t.Context(), root, emergency.ID))
+	want = []string{
+		key + `rotate; previousKeyValidUntil: null > "2026-12-24T12:00:13.240Z"; tokens: 1 > 2`,
+		key + `rotate; endedTokens: null > [{"validUntil":"2026-12-24T12:00:13.240Z"},{"validUntil":null}]; previousKeyValidUntil: "2026-12-24T12:00:13.240Z" > null; tokens: 2 > 1`,
+		key + `rotate; previousKeyValidUntil: null > "2026-11-24T13:00:13.480Z"; tokens: 1 > 2`,
+		key + `end-grace; endedTokens: null > [{"validUntil":"2026-11-24T13:00:13.480Z"}]; previousKeyValidUntil: "2026-11-24T13:00:13.480Z" > null; tokens: 2 > 1`,
+		key + `rotate; previousKeyValidUntil: null > "2026-11-24T13:00:15.600Z"; tokens: 1 > 2`,
+		key + `revoke; previousKeyValidUntil: "2026-11-24T13:00:15.600Z" > null; revokedAt: null > "2026-11-24T12:00:15.720Z"`,
+	}
+	if diff := cmp.Diff(want, b.trail(t, emergency.ID)[1:]); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
@@ -112,7 +135,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	want = []string{
 		`cli import import; enabled: null > true; environment: null > "live"; rateLimit: null > {"requests":60,"window":60}; tokens: null > 1; userId: null > "u1"`,
 		`cli import import; publicKeys: null > 1; tokens: 1 > 2`,
-		"token " + id + ` revoke; revokedAt: null > "2026-11-24T12:00:13.240Z"`,
+		"token " + id + ` revoke; revokedAt: null > "2026-11-24T12:00:17.720Z"`,
 	}
 	if diff := cmp.Diff(want, b.trail(t, id)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -1,7 +1,9 @@
 package apikey
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"latchkey/internal/audit"
@@ -25,10 +27,40 @@ func changes(from, to *Key, now time.Time) map[string]audit.Change {
 			}
 		}
 	}
+	if ended := endedTokens(from, to, now); len(ended) > 0 {
+		all["endedTokens"] = audit.Change{Before: encoded(nil), After: encoded(ended)}
+	}
 	if c, ok := all["description"]; ok {
 		all["description"] = excerpts(c)
 	}
 	return all
+}
+
+// endedToken is a token that a change has ended, and until when it would have worked
+// otherwise; nil: for ever.
+type endedToken struct {
+	ValidUntil *string `json:"validUntil"`
+}
+
+// endedTokens are the tokens that still opened from and do not open to any more, oldest
+// first. A key that is deleted or revoked ends as a whole.
+func endedTokens(from, to *Key, now time.Time) (ended []endedToken) {
+	if from == nil || to == nil {
+		return nil
+	}
+	for _, s := range from.Secrets {
+		lives := func(other Secret) bool { return bytes.Equal(other.Hash, s.Hash) && !other.over(now) }
+		if s.over(now) || slices.ContainsFunc(to.Secrets, lives) {
+			continue
+		}
+		var until *string
+		if end := earlier(s.NotAfter, from.ExpiresAt); !end.IsZero() {
+			text := end.UTC().Format(positionTime)
+			until = &text
+		}
+		ended = append(ended, endedToken{until})
+	}
+	return ended
 }
 
 func encoded(v any) json.RawMessage {
@@ -72,18 +104,15 @@ func visible(k *Key, now time.Time) map[string]any {
 	moment("notBefore", k.NotBefore)
 	moment("expiresAt", k.ExpiresAt)
 	moment("revokedAt", k.RevokedAt)
-	tokens, previous := 0, time.Time{}
+	tokens := 0
 	for _, s := range k.Secrets {
 		if !s.over(now) {
 			tokens++
 		}
-		if s.NotAfter.After(previous) {
-			previous = s.NotAfter
-		}
 	}
 	put("tokens", tokens, true)
 	put("publicKeys", len(k.PublicAliases), len(k.PublicAliases) > 0)
-	moment("previousKeyValidUntil", previous)
+	moment("previousKeyValidUntil", k.PreviousUntil(now))
 	return fields
 }
 

@@ -122,7 +122,7 @@ func (a *api) envelope(err error) *apiError {
 	case errors.Is(err, apikey.ErrEnded):
 		return newError(http.StatusConflict, "", "The API key is revoked or has expired")
 	case errors.Is(err, apikey.ErrTwoSecrets):
-		return newError(http.StatusConflict, "", "The key before the present one still works: wait until it has ended, or rotate with gracePeriod 0")
+		return newError(http.StatusConflict, "", "An older key of this record still works, until previousKeyValidUntil. End it with POST /api/v1/api-keys/{id}/end-grace first, or rotate with gracePeriod 0, which ends every older key now")
 	case errors.Is(err, apikey.ErrConflict):
 		e := newError(http.StatusConflict, "", "")
 		e.headers = http.Header{"Retry-After": {"1"}}

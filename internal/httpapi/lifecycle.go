@@ -15,7 +15,7 @@ type rotateInput struct {
 	ChangeInput
 	OnceInput
 	Body *struct {
-		GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it at once." example:"3600"`
+		GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it and every older one at once." example:"3600"`
 	}
 }
 
@@ -23,8 +23,7 @@ type rotateOutput struct {
 	ETag string `header:"ETag"`
 	Body struct {
 		Record
-		Key                   string `json:"key" doc:"The new key itself. It is never shown again."`
-		PreviousKeyValidUntil string `json:"previousKeyValidUntil" format:"date-time" example:"2027-01-31T12:00:00.000Z"`
+		Key string `json:"key" doc:"The new key itself. It is never shown again."`
 	}
 }
 
@@ -51,8 +50,14 @@ func (a *api) registerLifecycle(h huma.API) {
 		OperationID: "rotate-key", Method: http.MethodPost, Path: keysPath + "/{id}/rotate", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Replace the secret of a key",
 		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. Id, limit and what was spent stay. " +
-			"At most two secrets work at once: 409 while the one before the present one still does, unless gracePeriod is 0.",
+			"With gracePeriod 0 every older key of the record ends now. With any other, 409 while one from an earlier rotation still works.",
 	}, 400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503), a.rotate)
+	huma.Register(h, operation(huma.Operation{
+		OperationID: "end-grace", Method: http.MethodPost, Path: keysPath + "/{id}/end-grace", Tags: []string{"keys"}, Security: protected(),
+		Summary: "End the grace period of a rotated key",
+		Description: "Needs keys:write. Every key that a rotation replaced ends now; the present one stays. " +
+			"Where none works any more it changes nothing.",
+	}, 400, 401, 403, 404, 409, 412, 429, 503), a.endGrace)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "revoke-user-keys", Method: http.MethodPost, Path: "/api/v1/users/{userId}/revoke-keys", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Revoke all keys of a user",
@@ -90,8 +95,17 @@ func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error
 	out := &rotateOutput{ETag: etag(issued.Key)}
 	out.Body.Record = recordOf(issued.Key, issued.At)
 	out.Body.Key = issued.Token.Reveal()
-	out.Body.PreviousKeyValidUntil = stamp(issued.Previous)
+	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, when they ended
 	return out, nil
+}
+
+func (a *api) endGrace(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
+	caller, err := a.changer(ctx, in.MatchInput)
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.Registry.EndGrace(ctx, caller, in.ID)
+	return a.one(ctx, r, err)
 }
 
 func (a *api) revokeUser(ctx context.Context, in *userInput) (*revokedOutput, error) {

@@ -42,8 +42,22 @@ func TestRotating(t *testing.T) {
 			t.Errorf("key %d: %s", i, v.text)
 		}
 	}
-	s.send(mine, "POST", path+"/rotate", "").isError(t, "a third", 409, "")
+	third := s.send(mine, "POST", path+"/rotate", "")
+	third.isError(t, "a third", 409, "")
+	if !strings.Contains(third.text, "/end-grace") || !strings.Contains(third.text, "gracePeriod 0") {
+		t.Errorf("it does not say what to do: %s", third.text)
+	}
+	for name, a := range map[string]answer{
+		"get": s.send(mine, "GET", path, ""), "update": s.send(mine, "PATCH", path, `{"name":"n"}`), "lookup": s.send(s.root, "POST", keys+"/lookup", `{"key":"`+old+`"}`),
+	} {
+		if a.json["previousKeyValidUntil"] != "2026-11-24T13:00:00.000Z" {
+			t.Errorf("%s: %s", name, a.text)
+		}
+	}
 	s.now = s.now.Add(2 * time.Hour)
+	if a := s.send(mine, "GET", path, ""); a.json["previousKeyValidUntil"] != nil {
+		t.Errorf("none is left: %s", a.text)
+	}
 	v := s.validate(old)
 	want := map[string]any{"valid": false, "code": "revoked_key", "keyId": a.json["id"],
 		"error": "Invalid or revoked API key: it was replaced, and ended at 2026-11-24T13:00:00Z"}
@@ -88,6 +102,30 @@ func TestRotating(t *testing.T) {
 	s.send(mine, "POST", path+"/rotate", `{}`).isError(t, "a revoked key", 409, "")
 	if log := s.log.String(); strings.Contains(log, token[8:]) || strings.Contains(log, old[8:]) {
 		t.Error("a token is in the log")
+	}
+}
+
+func TestEndingAGracePeriod(t *testing.T) {
+	s := newService(t)
+	path, old, mine := s.made("")
+	present, _ := s.send(mine, "POST", path+"/rotate", "").json["key"].(string)
+	path += "/end-grace"
+	s.send(nil, "POST", path, "").isError(t, "nobody", 401, "authorization")
+	s.send(s.caller("u1", apikey.ScopeRead), "POST", path, "").isError(t, "without keys:write", 403, "")
+	s.send(s.caller("u2", apikey.ScopeWrite), "POST", path, "").isError(t, "another's", 404, "id")
+	s.send(mine, "POST", path, "", "If-Match: \"0\"").isError(t, "another revision", 412, "")
+	for i := range 2 {
+		a := s.send(mine, "POST", path, "", `If-Match: "`+[]string{"1", "2"}[i]+`"`)
+		if a.status != 200 || a.header.Get("ETag") != `"2"` || a.json["previousKeyValidUntil"] != nil || a.json["status"] != "active" || a.json["key"] != nil {
+			t.Errorf("time %d: %d %s", i+1, a.status, a.text)
+		}
+	}
+	if a := s.validate(present); a.json["valid"] != true {
+		t.Errorf("the present one: %s", a.text)
+	}
+	s.now = s.now.Add(time.Second)
+	if a := s.validate(old); a.json["code"] != "revoked_key" {
+		t.Errorf("the older one: %s", a.text)
 	}
 }
 

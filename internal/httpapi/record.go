@@ -31,6 +31,8 @@ type Record struct {
 	CreatedAt    string            `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	RevokedAt    string            `json:"revokedAt,omitempty" format:"date-time"`
 	LastUsedAt   string            `json:"lastUsedAt,omitempty" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
+
+	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"Until when a key that a rotation replaced still works; absent where none does" example:"2027-01-31T12:00:00.000Z"`
 }
 
 // rateLimit is never null. Remaining and reset are there where the meter was
@@ -64,6 +66,7 @@ func recordOf(k *apikey.Key, now time.Time) Record {
 		Scopes: append([]string{}, k.Scopes...), RateLimit: limitOf(k), Unlimited: k.Unlimited,
 		AllowedCIDRs: []string{}, Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: stamp(k.NotBefore), ExpiresAt: stamp(k.ExpiresAt), CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt),
+		PreviousKeyValidUntil: stamp(k.PreviousUntil(now)),
 	}
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}

@@ -60,7 +60,7 @@ func TestATrailSaysWhoDidWhat(t *testing.T) {
 	want := []any{
 		map[string]any{"at": at, "actor": root, "action": "revoke", "keyId": id, "changes": map[string]any{"revokedAt": change(nil, "2026-11-24T12:00:01.000Z")}, "requestId": "r6", "sourceIp": "192.0.2.1"},
 		map[string]any{"at": at, "actor": map[string]any{"type": "token", "id": id}, "action": "revoke-token", "keyId": id,
-			"changes": map[string]any{"tokens": change(2.0, 1.0), "previousKeyValidUntil": change(grace, "2026-11-24T12:00:01.000Z")}, "requestId": "r5", "sourceIp": "192.0.2.1"},
+			"changes": map[string]any{"tokens": change(2.0, 1.0), "previousKeyValidUntil": change(grace, nil), "endedTokens": change(nil, []any{map[string]any{"validUntil": grace}})}, "requestId": "r5", "sourceIp": "192.0.2.1"},
 		map[string]any{"at": at, "actor": root, "action": "rotate", "keyId": id, "changes": map[string]any{"tokens": change(1.0, 2.0), "previousKeyValidUntil": change(nil, grace)}, "requestId": "r4", "sourceIp": "192.0.2.1"},
 		map[string]any{"at": at, "actor": map[string]any{"type": "user", "id": "u1"}, "action": "update", "keyId": id,
 			"changes": map[string]any{"name": change("a", "b"), "metadata": change(nil, map[string]any{"k": "v"})}, "requestId": "r2", "sourceIp": "192.0.2.1"},

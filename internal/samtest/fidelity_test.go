@@ -101,6 +101,7 @@ var requests = []struct {
 	{"change", "PATCH /api/v1/api-keys/$doomedID", `{"description":"größer"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"change what has changed", "PATCH /api/v1/api-keys/$doomedID", `{"description":"late"}`, []string{"X-API-Key: $admin", `If-Match: "7"`}, 412, 412, ""},
 	{"rotate", "POST /api/v1/api-keys/$doomedID/rotate", `{"gracePeriod":60}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"end the grace of a rotation", "POST /api/v1/api-keys/$doomedID/end-grace", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"create, and say that it may be asked again", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
 	{"and ask again", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
 	{"change nothing", "PATCH /api/v1/api-keys/$doomedID", `{}`, []string{"X-API-Key: $admin"}, 400, 400, ""},

@@ -19,7 +19,7 @@ func keysCommand() *cobra.Command {
 	return group("keys", "Manage API keys", []*cobra.Command{
 		createCommand(), listCommand(), getCommand(), updateCommand(),
 		switchCommand("enable", "Let a key be used again", true), switchCommand("disable", "Keep a key from being used", false),
-		rotateCommand(), revokeCommand(), deleteCommand(), explainCommand(), usageCommand(), trailCommand(),
+		rotateCommand(), endGraceCommand(), revokeCommand(), deleteCommand(), explainCommand(), usageCommand(), trailCommand(),
 	})
 }
 
@@ -69,8 +69,7 @@ that as your own key has.` + apiHelp,
 func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	var made struct {
 		httpapi.Record
-		Key      string `json:"key"`
-		Previous string `json:"previousKeyValidUntil"`
+		Key string `json:"key"`
 	}
 	err := json.Unmarshal(answer, &made)
 	if err != nil {
@@ -79,8 +78,8 @@ func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	if asJSON {
 		err = printJSON(c.OutOrStdout(), answer)
 	} else {
-		if made.Previous != "" {
-			fmt.Fprintf(c.ErrOrStderr(), "The key before it works until %s.\n", made.Previous)
+		if made.PreviousKeyValidUntil != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "The key before it works until %s.\n", made.PreviousKeyValidUntil)
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
 		_, err = fmt.Fprintln(c.OutOrStdout(), made.Key)
@@ -187,8 +186,18 @@ func rotateCommand() *cobra.Command {
 		},
 		print: printIssued,
 	})
-	c.Flags().StringVar(&grace, "grace", "24h", "`SPAN` for which the present one goes on working, up to 30d; 0 ends it at once")
+	c.Flags().StringVar(&grace, "grace", "24h", "`SPAN` for which the present one goes on working, up to 30d; 0 ends it and every older one at once")
 	return c
+}
+
+func endGraceCommand() *cobra.Command {
+	return onOne(oneKey{
+		use: "end-grace", short: "End the older secrets of a rotated key now; the present one stays",
+		example: "  latchkey keys end-grace fbvIj5lD1wYRMsd9\n  latchkey keys end-grace fbvIj5lD1wYRMsd9 --json",
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/end-grace", nil, nil)
+		},
+	})
 }
 
 func revokeCommand() *cobra.Command {

@@ -137,14 +137,14 @@ func oneLine(text string) string {
 	}, text)
 }
 
-var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED"}
+var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL"}
 
 func keyRow(k httpapi.Record) []string {
 	limit := formatLimit(k.RateLimit.Requests, k.RateLimit.Window)
 	if k.Unlimited {
 		limit = "unlimited"
 	}
-	return []string{k.ID, k.Name, k.UserID, k.Status, k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt}
+	return []string{k.ID, k.Name, k.UserID, k.Status, k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil}
 }
 
 // formatLimit writes what parseLimit reads.

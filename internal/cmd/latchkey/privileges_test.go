@@ -369,6 +369,8 @@ func (s *stack) exercise(t testing.TB, path string) {
 	send(200, "POST", keys+"/lookup", `{"key":"`+ownerToken+`"}`, s.root)
 	rotating, rotatingToken := create(201, s.root, `{"userId":"u9"}`)
 	send(200, "POST", keys+"/"+rotating+"/rotate", `{"gracePeriod":60}`, s.root)
+	send(200, "POST", keys+"/"+rotating+"/end-grace", "", s.root)
+	send(200, "POST", keys+"/"+rotating+"/rotate", `{"gracePeriod":60}`, s.root)
 	send(202, "POST", keys+"/revoke-by-token", `{"key":"`+rotatingToken+`"}`, "")
 	send(200, "POST", "/api/v1/users/u9/revoke-keys", "", s.root)
 	send(200, "GET", keys+"?userId=u1&status=active", "", s.root)
