@@ -1,11 +1,14 @@
 package apikey
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"latchkey/internal/ratelimit"
 )
@@ -41,20 +44,13 @@ func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 		if entry == "" {
 			continue
 		}
-		token, name, _ := strings.Cut(entry, ":")
+		token, name, named := strings.Cut(entry, ":")
 		token, name = strings.TrimSpace(token), strings.TrimSpace(name)
-		if name == "" {
+		if !named {
 			name = DefaultName
 		}
-		switch {
-		case token == "" || strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0:
-			return Static{}, fmt.Errorf("entry %d: the key must be visible ASCII characters without space", i+1)
-		case len(token) > maxForeignLength:
-			return Static{}, fmt.Errorf("entry %d: the key must have at most %d characters", i+1, maxForeignLength)
-		case IsJWT(token):
-			return Static{}, fmt.Errorf("entry %d: the key has the form of a JSON Web Token, which is never taken for a key", i+1)
-		case CheckUserID(name) != nil:
-			return Static{}, fmt.Errorf("entry %d: the name must be at most %d characters without control characters", i+1, MaxUserID)
+		if problem := cmp.Or(staticToken(token), staticName(name, token)); problem != "" {
+			return Static{}, fmt.Errorf("entry %d: %s", i+1, problem)
 		}
 		k := &Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
 		if !s.add(token, k) {
@@ -73,15 +69,58 @@ func (s Static) WithInternal(token string) (Static, error) {
 	if token == "" {
 		return s, nil
 	}
-	if len(token) > maxForeignLength || strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }) >= 0 {
-		return Static{}, fmt.Errorf("the key must be at most %d visible ASCII characters without space or comma", maxForeignLength)
+	if problem := staticToken(token); problem != "" {
+		return Static{}, errors.New(problem)
 	}
 	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
 	if !s.add(token, k) {
-		return Static{}, fmt.Errorf("the key is there already")
+		return Static{}, errors.New("the key is there already")
 	}
 	return s, nil
 }
+
+// staticToken says what is wrong with the token of a static key, if anything. Text
+// that a configuration file left around the token, or in its place, must not become
+// a key that works.
+func staticToken(token string) string {
+	switch {
+	case len(token) < minForeignLength || len(token) > maxForeignLength:
+		return fmt.Sprintf("the key must have %d to %d characters", minForeignLength, maxForeignLength)
+	case strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 || strings.ContainsAny(token, notInStaticToken):
+		return "the key must be visible ASCII characters without space and without any of " + notInStaticToken
+	case strings.Contains(strings.TrimRight(token, "="), "="):
+		return "the key must not have = before its end"
+	case strings.HasPrefix(token, publicPrefix+"_"):
+		return "the key begins with " + publicPrefix + "_, as public keys do, which are no secrets"
+	case IsJWT(token):
+		return "the key has the form of a JSON Web Token, which is never taken for a key"
+	}
+	if what := NonSecret(token); what != "" {
+		return "the key is " + what + ": it needs a secret that nobody can guess"
+	}
+	return ""
+}
+
+// What quotes, lists, templates and separators of configuration files are written with.
+const notInStaticToken = `"'` + "`" + `()[]{}<>;|$\:,`
+
+// staticName says what is wrong with the name of a static key, if anything.
+func staticName(name, token string) string {
+	var field *FieldError
+	switch err := CheckUserID(name); {
+	case errors.As(err, &field):
+		return "the name " + field.Problem
+	case strings.IndexFunc(name, func(r rune) bool {
+		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(inStaticName, r)
+	}) >= 0:
+		return "the name must be letters, digits, spaces and " + strings.TrimSpace(inStaticName)
+	case LooksLikeKey(name) || uuid.MatchString(name) && !strings.ContainsAny(token, "0123456789"):
+		return "the name looks like a key: the key stands first, as in key:name"
+	}
+	return ""
+}
+
+const inStaticName = " ._-@+/"
 
 // add names a key after its name, and counts where others have that already. It
 // reports whether the key is not there twice in one place.

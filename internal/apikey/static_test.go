@@ -27,7 +27,7 @@ func (b *bench) configure(t *testing.T, entries, internal string) {
 
 func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 	b := newBench(t)
-	b.configure(t, " k1:alice, k2:bob,k3 ,k4,", "the-internal-key")
+	b.configure(t, " the-static-key-k1:alice, the-static-key-k2:bob,the-static-key-k3 ,the-static-key-k4,", "the-internal-key")
 	g, other := b.gate(time.Second), b.gate(time.Second)
 	for i, c := range []struct {
 		gate  *apikey.Gate
@@ -35,10 +35,10 @@ func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 		want  apikey.Code
 		id    string
 	}{
-		{g, "k1", apikey.CodeValid, "static-alice"}, {g, "k1", apikey.CodeValid, "static-alice"}, {other, "k1", apikey.CodeValid, "static-alice"},
-		{other, "k1", apikey.CodeRateLimited, "static-alice"}, {g, "k1", apikey.CodeRateLimited, "static-alice"},
-		{g, "k2", apikey.CodeValid, "static-bob"}, {g, "k3", apikey.CodeValid, "static-default"}, {g, "k4", apikey.CodeValid, "static-default#2"},
-		{g, "K1", apikey.CodeMalformed, ""}, {g, "k1x", apikey.CodeMalformed, ""}, {g, "k5-but-long-enough", apikey.CodeUnknown, ""},
+		{g, "the-static-key-k1", apikey.CodeValid, "static-alice"}, {g, "the-static-key-k1", apikey.CodeValid, "static-alice"}, {other, "the-static-key-k1", apikey.CodeValid, "static-alice"},
+		{other, "the-static-key-k1", apikey.CodeRateLimited, "static-alice"}, {g, "the-static-key-k1", apikey.CodeRateLimited, "static-alice"},
+		{g, "the-static-key-k2", apikey.CodeValid, "static-bob"}, {g, "the-static-key-k3", apikey.CodeValid, "static-default"}, {g, "the-static-key-k4", apikey.CodeValid, "static-default#2"},
+		{g, "THE-STATIC-KEY-K1", apikey.CodeUnknown, ""}, {g, "the-static-key-k1x", apikey.CodeUnknown, ""}, {g, "k5-but-long-enough", apikey.CodeUnknown, ""},
 	} {
 		v := b.check(t, c.gate, c.value)
 		id := ""
@@ -61,7 +61,7 @@ func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 		}
 	}
 	// A look sees what others have spent.
-	if v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential("k1")}); err != nil || v.Usage.Remaining != 0 {
+	if v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential("the-static-key-k1")}); err != nil || v.Usage.Remaining != 0 {
 		t.Errorf("a look: %d left, %v", v.Usage.Remaining, err)
 	}
 }
@@ -70,7 +70,7 @@ func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 // is back it counts again.
 func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	b := newBench(t)
-	b.configure(t, "k1:alice", "the-internal-key")
+	b.configure(t, "the-static-key-k1:alice", "the-internal-key")
 	token := b.token(t)
 	b.issue(t, token, nil)
 	down := &outage{Store: b.meters, err: errors.New("no route to host")}
@@ -78,14 +78,14 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	b.table.failMeter = down.err
 	g := b.gate(time.Second)
 	for i, want := range []apikey.Code{apikey.CodeValid, apikey.CodeValid, apikey.CodeValid, apikey.CodeRateLimited} {
-		if v := b.check(t, g, "k1"); v.Code != want {
+		if v := b.check(t, g, "the-static-key-k1"); v.Code != want {
 			t.Errorf("step %d: %s, want %s", i, v.Code, want)
 		}
 	}
 	if down.tries != 1 {
 		t.Errorf("the table was tried %d times, want 1 in five seconds", down.tries)
 	}
-	if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential("k1")}); err != nil || v.Usage.Remaining != 0 {
+	if v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential("the-static-key-k1")}); err != nil || v.Usage.Remaining != 0 {
 		t.Errorf("a look: %+v, %v", v.Usage, err)
 	}
 	if v := b.check(t, g, "the-internal-key"); !v.Valid() {
@@ -96,46 +96,88 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	}
 	down.err, b.table.err, b.table.failMeter = nil, nil, nil
 	b.clock.pass(6 * time.Second)
-	if v := b.check(t, g, "k1"); !v.Valid() || v.Usage.Remaining != 2 {
+	if v := b.check(t, g, "the-static-key-k1"); !v.Valid() || v.Usage.Remaining != 2 {
 		t.Errorf("when it is back: %s, %d left", v.Code, v.Usage.Remaining)
 	}
 }
 
+// What a configuration file left around a key, or in its place, is no key that works.
 func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
-	for _, entries := range []string{
-		"canary1:a,:canary2", "canary1:a,can ary2:b", "canary1:a,canary1:b", "canary1:a,canäry:b",
-		"canary1:a,eyJcanary.canary.canary:b", "canary1:a,canary2:" + strings.Repeat("n", 200), "canary1:a," + strings.Repeat("canary", 30),
+	const first, key = "canary-of-a-static-key-1:a", "canary-7Hq2mZ4xV9"
+	for _, c := range []struct{ entry, says string }{
+		{":canary", "16 to 128 characters"},
+		{"canary-of-15-ch", "16 to 128 characters"},
+		{"canary-of-15-ch:bob", "16 to 128 characters"},
+		{"bob:" + key, "16 to 128 characters"},
+		{strings.Repeat("canary7", 30), "16 to 128 characters"},
+		{"can ary-of-a-static-key:bob", "visible ASCII"},
+		{"canäry-of-a-static-key:bob", "visible ASCII"},
+		{"canary-of-a-static\u00a0key:bob", "visible ASCII"},
+		{"\ufeff" + key + ":bob", "visible ASCII"},
+		{`"` + key + `:bob"`, "visible ASCII"}, {`'` + key + `:bob'`, "visible ASCII"}, {"`" + key + "`:bob", "visible ASCII"},
+		{`["` + key + `:bob"]`, "visible ASCII"}, {`[{"key":"` + key + `"}]`, "16 to 128 characters"}, {`{"canary-of-a-json":"` + key + `"}`, "visible ASCII"},
+		{key + ";" + key + "2", "visible ASCII"}, {key + ":bob;" + key + "2:carol", "name must be letters"}, {key + "|bob", "visible ASCII"},
+		{key + ":bob|carol", "name must be letters"}, {key + "\n" + key + "2", "visible ASCII"}, {key + ":bob\n" + key + "2:carol", "name must be"},
+		{key + `:bob\n` + key + `2:carol`, "name must be letters"}, {key + ":bob " + key + "2:carol", "name must be letters"}, {key + " " + key + "2", "visible ASCII"},
+		{key + ":bob:100", "name must be letters"}, {key + ":bob # the third", "name must be letters"}, {key + `:"bob"`, "name must be letters"},
+		{key + ":${BOB}", "name must be letters"}, {key + ":bob=carol", "name must be letters"}, {key + ":", "name must be"}, {key + ":bob\x00", "name must be"},
+		{key + ":" + strings.Repeat("n", 200), "name must be"},
+		{"API_KEYS=" + key + ":bob", "before its end"}, {"key=" + key, "before its end"},
+		{"${CANARY_STATIC_KEY}:bob", "visible ASCII"}, {"$CANARY_STATIC_KEY:bob", "visible ASCII"}, {`canary-of-a-static\:bob`, "visible ASCII"},
+		{"<canary-static-key>:bob", "visible ASCII"}, {"{{canary-static-key}}:bob", "visible ASCII"}, {"$(canary-static-key):bob", "visible ASCII"},
+		{"CANARY_STATIC_KEY:bob", "the name of a variable"}, {"changeme-canary-1:bob", "a placeholder"}, {"canary1canary1canary1:bob", "a repeated pattern"},
+		{"sk-canary*********1:bob", "masked"}, {"/run/secrets/canary:bob", "a reference"},
+		{"eyJcanary.canary.canary:b", "JSON Web Token"}, {"pk_live_canary0123456789:bob", "public keys"},
+		{"pk_0123456789canary:sk_0123456789canary", "public keys"},
+		{"customer-eight-canary:sk_live_0123456789canary0123456789", "looks like a key"}, {"customer-eight-canary:9f86d081884c7d659a2feaa0c55ad015", "looks like a key"},
+		{"customer-eight-canary:550e8400-e29b-41d4-a716-446655440000", "looks like a key"},
+		{"canary-of-a-static-key-1:b", "there already"},
 	} {
-		_, err := apikey.Static{}.With(entries, apikey.DefaultLimit())
-		if err == nil || !strings.Contains(err.Error(), "entry 2") || strings.Contains(err.Error(), "can") && !strings.Contains(err.Error(), "characters") {
-			t.Errorf("%q: %v", entries, err)
+		_, err := apikey.Static{}.With(first+","+c.entry, apikey.DefaultLimit())
+		if err == nil || !strings.HasPrefix(err.Error(), "entry 2: ") || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want an error of entry 2 with %q", c.entry, err, c.says)
 		}
-		if err != nil && (strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "canä")) {
+		if err != nil && (strings.Contains(strings.ToLower(err.Error()), "canary") || strings.Contains(err.Error(), "bob")) {
 			t.Errorf("the error tells: %v", err)
 		}
 	}
-	s, err := apikey.Static{}.With("canary1:a", apikey.DefaultLimit())
+	s, err := apikey.Static{}.With(first, apikey.DefaultLimit())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, internal := range []string{"canary1", "can ary", strings.Repeat("canary", 30)} {
-		if _, err := s.WithInternal(internal); err == nil || strings.Contains(err.Error(), "canary") {
+	for _, internal := range []string{
+		"canary-of-a-static-key-1", "can ary-of-a-static-key", strings.Repeat("canary7", 30), "changeme", "${CANARY_API_KEY}", "canary", key + ":internal", key + ",",
+		`"` + key + `"`, key + "\n", " " + key, "$CANARY_API_KEY", "CANARY_API_KEY_OF_OURS", "eyJcanary.canary.canary", "changeme-canary-changeme", "INTERNAL_API_KEY=" + key,
+	} {
+		if _, err := s.WithInternal(internal); err == nil || strings.Contains(strings.ToLower(err.Error()), "canary") {
 			t.Errorf("%q: %v", internal, err)
+		}
+	}
+}
+
+func TestStaticKeysOfEveryUsualFormAreTaken(t *testing.T) {
+	for _, entries := range []string{
+		"sk_live_0123456789abcdef0123456789abcdef:alice", "550e8400-e29b-41d4-a716-446655440000:alice", "550e8400-e29b-41d4-a716-446655440000:550e8400-e29b-41d4-a716-446655440001",
+		"sk-proj-4eC39HqLyjWDarjtT1zdp7dc:Customer Eight GmbH", "fI9kLm2+/4eC39HqLyjWDQ==:alice@example.com", "a-passphrase.of_some~words!#%^&*?@2:team/tts",
+		"sk_live_0123456789ABCDEFabcdefghijklmnopqrstuvwxyz0123456789:José", " the-static-key-k1 : alice ,\n\tthe-static-key-k2:bob,,", "the-static-key-k1:李雷",
+	} {
+		if s, err := (apikey.Static{}).With(entries, apikey.DefaultLimit()); err != nil || len(s.Keys()) == 0 {
+			t.Errorf("%q: %v", entries, err)
 		}
 	}
 }
 
 // Whatever they are called, and wherever they stand, each has a meter of its own.
 func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
-	s, err := apikey.Static{}.With("k1:a,k2:a#2,k3:a", apikey.DefaultLimit())
+	s, err := apikey.Static{}.With("the-static-key-k1:a,the-static-key-k2:a2,the-static-key-k3:a", apikey.DefaultLimit())
 	if err == nil {
-		s, err = s.WithInternal("k4")
+		s, err = s.WithInternal("the-static-key-k4")
 	}
 	if err == nil {
-		s, err = s.Elsewhere().With("k3:moved,k5:a,k6:internal", apikey.DefaultLimit())
+		s, err = s.Elsewhere().With("the-static-key-k3:moved,the-static-key-k5:a,the-static-key-k6:internal", apikey.DefaultLimit())
 	}
 	if err == nil {
-		s, err = s.WithInternal("k4")
+		s, err = s.WithInternal("the-static-key-k4")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -144,10 +186,10 @@ func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 	for _, k := range s.Keys() {
 		ids = append(ids, k.ID)
 	}
-	if diff := cmp.Diff([]string{"static-a", "static-a#2", "static-a#3", "static-internal", "static-a#4", "static-internal#2"}, ids); diff != "" {
+	if diff := cmp.Diff([]string{"static-a", "static-a2", "static-a#2", "static-internal", "static-a#3", "static-internal#2"}, ids); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := s.Elsewhere().With("k7:a,k7:b", apikey.DefaultLimit()); err == nil {
+	if _, err := s.Elsewhere().With("the-static-key-k7:a,the-static-key-k7:b", apikey.DefaultLimit()); err == nil {
 		t.Error("a key that is there twice in one place is accepted")
 	}
 }
@@ -155,11 +197,11 @@ func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 // Who does not wait for the table tells nothing about it: the limit stays everybody's.
 func TestACallerWhoHangsUpIsNoOutage(t *testing.T) {
 	b := newBench(t)
-	b.configure(t, "k1:alice", "")
+	b.configure(t, "the-static-key-k1:alice", "")
 	g := b.gate(time.Second)
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	if v, err := g.Check(gone, apikey.Request{Credential: b.format.Credential("k1"), Cost: 1}); err == nil {
+	if v, err := g.Check(gone, apikey.Request{Credential: b.format.Credential("the-static-key-k1"), Cost: 1}); err == nil {
 		t.Errorf("who hung up: %s", v.Code)
 	}
 	for i, c := range []struct {
@@ -168,7 +210,7 @@ func TestACallerWhoHangsUpIsNoOutage(t *testing.T) {
 	}{
 		{b.gate(time.Second), apikey.CodeValid}, {g, apikey.CodeValid}, {b.gate(time.Second), apikey.CodeValid}, {g, apikey.CodeRateLimited},
 	} {
-		if v := b.check(t, c.gate, "k1"); v.Code != c.want {
+		if v := b.check(t, c.gate, "the-static-key-k1"); v.Code != c.want {
 			t.Errorf("step %d: %s, want %s", i, v.Code, c.want)
 		}
 	}
@@ -228,10 +270,10 @@ func (e elsewhere) Ask(context.Context, apikey.Token, string, bool) (apikey.Verd
 // Also whoever is refused is told what is left, whose limit has nothing to do with it.
 func TestARefusedKeyOfElsewhereSaysWhatIsLeft(t *testing.T) {
 	b := newBench(t)
-	b.configure(t, "k1:alice", "")
+	b.configure(t, "the-static-key-k1:alice", "")
 	b.upstream = elsewhere{&apikey.Key{ID: "upstream-u", UserID: "u", Enabled: true, Limit: ratelimit.Limit{Requests: 3, Window: time.Minute}}}
 	g := b.gate(time.Second)
-	for _, token := range []string{"k1", "a-token-of-elsewhere"} {
+	for _, token := range []string{"the-static-key-k1", "a-token-of-elsewhere"} {
 		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token), Scope: "keys:read"})
 		if err != nil || v.Code != apikey.CodeInsufficientScope || v.Usage.Remaining != 3 || v.Usage.Reset.IsZero() {
 			t.Errorf("%s: %s, %+v, %v", token, v.Code, v.Usage, err)

@@ -4,6 +4,7 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -182,7 +183,15 @@ func (c Config) check() error {
 			return errors.New("ACCEPT_ENVIRONMENTS may name only live and test")
 		}
 	}
-	_, err := c.Static()
+	static, err := c.Static()
+	if err != nil {
+		return err
+	}
+	// Static keys that are at hand already are judged now. A secret that is no JSON is told of when it is needed.
+	var secret content
+	if json.Unmarshal([]byte(c.Secret), &secret) == nil {
+		_, err = c.withSecret(static, secret)
+	}
 	return err
 }
 

@@ -47,7 +47,12 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"OIDC_AUDIENCE":             {"latchkey"},
 		"ACCEPT_ENVIRONMENTS":       {"prod", "live,,test", "LIVE", "live;test", ","},
 		"QUERY_API_KEY":             {"maybe", "yes", "2"},
-		"API_KEYS":                  {"canary-1:a,:canary-2", "canary-1,canary-1"}, "INTERNAL_API_KEY": {"can ary"},
+		"API_KEYS": {
+			"canary-of-a-static-key,:canary", "canary-of-a-static-key,canary-of-a-static-key", `"canary-of-a-static-key:alice"`, "alice:canary-of-a-static-key", "1:a", "x",
+			"canary-of-a-static-key;canary-of-another-key", `[{"key":"canary-of-a-static-key"}]`, "${CANARY_API_KEYS}", "canary-of-a-static-key:a\ncanary-of-another-key:b",
+			`canary-of-a-static-key:a\ncanary-of-another-key:b`, "customer-eight-gmbh:sk_live_0123456789canary0123456789canary",
+		},
+		"INTERNAL_API_KEY":    {"can ary", "changeme", "${INTERNAL_API_KEY}", "INTERNAL_API_KEY_CANARY", `"canary-of-a-static-key"`, "xxxxxxxxxxxxxxxxxxxxxxx", "canary-of-a-static-key "},
 		"RATE_LIMIT_REQUESTS": {"0", "many"}, "RATE_LIMIT_WINDOW": {"0", "1.5", "100000"},
 		"UPSTREAM_URL": {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz",
 			"http://:80", "http://other:99999", "http://other/a b", "http://other?", "http://other/#"},
@@ -60,9 +65,16 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 			variables := maps.Clone(good)
 			variables[name] = value
 			_, err := config.Load(variables)
-			if err == nil || strings.Contains(err.Error(), "mmmm") || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), name) {
+			if err == nil || strings.Contains(err.Error(), "mmmm") || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s=%q: %v", name, value, err)
 			}
+		}
+	}
+	for field, wrong := range map[string]string{"staticKeys": `"canary:alice"`, "internalKey": `"${CANARY_INTERNAL_KEY}"`} {
+		variables := maps.Clone(good)
+		variables["LATCHKEY_SECRET"] = strings.Replace(secret, "}", `,"`+field+`":`+wrong+"}", 1)
+		if _, err := config.Load(variables); err == nil || !strings.Contains(err.Error(), "the secret's "+field+": ") || strings.Contains(strings.ToLower(err.Error()), "canary") {
+			t.Errorf("LATCHKEY_SECRET with %s %s: %v", field, wrong, err)
 		}
 	}
 	good["OIDC_ISSUER"], good["OIDC_AUDIENCE"] = "https://login.example.com", "latchkey"

@@ -104,12 +104,7 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 	if err != nil {
 		return apikey.Keyring{}, err
 	}
-	var content struct {
-		Master      string   `json:"master"`
-		Peppers     []string `json:"peppers"`
-		StaticKeys  string   `json:"staticKeys"`
-		InternalKey string   `json:"internalKey"`
-	}
+	var content content
 	if err := json.Unmarshal([]byte(text), &content); err != nil {
 		// The error could quote the secret.
 		return apikey.Keyring{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
@@ -122,6 +117,19 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 	if err != nil {
 		return apikey.Keyring{}, err
 	}
-	static, err = s.config.with(static.Elsewhere(), "the secret's staticKeys", content.StaticKeys, "the secret's internalKey", content.InternalKey)
+	static, err = s.config.withSecret(static, content)
 	return apikey.Keyring{Hasher: hasher, Static: static}, err
+}
+
+// content is what the secret's text holds.
+type content struct {
+	Master      string   `json:"master"`
+	Peppers     []string `json:"peppers"`
+	StaticKeys  string   `json:"staticKeys"`
+	InternalKey string   `json:"internalKey"`
+}
+
+// withSecret returns s and the static keys of the secret.
+func (c Config) withSecret(s apikey.Static, secret content) (apikey.Static, error) {
+	return c.with(s.Elsewhere(), "the secret's staticKeys", secret.StaticKeys, "the secret's internalKey", secret.InternalKey)
 }

@@ -49,7 +49,7 @@ func (s *secretsManager) account() aws.Config {
 func TestTheSecretIsReadAgain(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	service := &secretsManager{}
-	c, err := config.Load(map[string]string{"TABLE_NAME": "t", "SECRET_ARN": "arn", "API_KEYS": "k1:a"})
+	c, err := config.Load(map[string]string{"TABLE_NAME": "t", "SECRET_ARN": "arn", "API_KEYS": "the-static-key-k1:a"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +62,8 @@ func TestTheSecretIsReadAgain(t *testing.T) {
 		reads int    // so far
 		want  string // names of static keys; empty: an error
 	}{
-		{0, "", 1, ""}, {0, "", 2, ""}, {0, with(`,"staticKeys":"k2:b"`), 3, "a b"},
-		{299 * time.Second, with(`,"staticKeys":"k3:c","internalKey":"k4"`), 3, "a b"}, {time.Second, with(`,"staticKeys":"k3:c","internalKey":"k4"`), 4, "a c internal"},
+		{0, "", 1, ""}, {0, "", 2, ""}, {0, with(`,"staticKeys":"the-static-key-k2:b"`), 3, "a b"},
+		{299 * time.Second, with(`,"staticKeys":"the-static-key-k3:c","internalKey":"the-static-key-k4"`), 3, "a b"}, {time.Second, with(`,"staticKeys":"the-static-key-k3:c","internalKey":"the-static-key-k4"`), 4, "a c internal"},
 		{5 * time.Minute, "", 5, "a c internal"}, {9 * time.Second, "", 5, "a c internal"},
 		{time.Second, with(`,"staticKeys":"wrong key"`), 6, "a c internal"}, {10 * time.Second, secret, 7, "a"}, {299 * time.Second, "", 7, "a"},
 	} {

@@ -13,16 +13,16 @@ import (
 
 // Static keys from variables at once, from the secret after SIGHUP.
 func TestStaticKeysAreServedAndReloaded(t *testing.T) {
-	s := start(t, t.TempDir(), "API_KEYS=k1:alice,k2", "INTERNAL_API_KEY=the-internal-key", "RATE_LIMIT_REQUESTS=2", "RATE_LIMIT_WINDOW=30")
+	s := start(t, t.TempDir(), "API_KEYS=the-static-key-k1:alice,the-static-key-k2", "INTERNAL_API_KEY=the-internal-key", "RATE_LIMIT_REQUESTS=2", "RATE_LIMIT_WINDOW=30")
 	for i, c := range []struct {
 		token    string
 		status   int
 		name     string
 		internal bool
 	}{
-		{"k1", 200, "alice", false}, {"k1", 200, "alice", false}, {"k1", 429, "", false}, {"k2", 200, "default", false},
+		{"the-static-key-k1", 200, "alice", false}, {"the-static-key-k1", 200, "alice", false}, {"the-static-key-k1", 429, "", false}, {"the-static-key-k2", 200, "default", false},
 		{"the-internal-key", 200, "internal", true}, {"the-internal-key", 200, "internal", true}, {"the-internal-key", 200, "internal", true},
-		{"k3", 401, "", false},
+		{"the-static-key-k3", 401, "", false},
 	} {
 		a := s.whoami(t, c.token)
 		if a.status != c.status || c.status == 200 && (a.json["name"] != c.name || a.json["internal"] != c.internal) {
@@ -77,10 +77,10 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 		}
 		t.Errorf("%s never answers %d\n%s", token, status, s.log)
 	}
-	reload(func(secret map[string]any) { secret["staticKeys"] = "k3:carol" })
-	eventually("k3", 200)
+	reload(func(secret map[string]any) { secret["staticKeys"] = "the-static-key-k3:carol" })
+	eventually("the-static-key-k3", 200)
 	reload(func(secret map[string]any) { delete(secret, "staticKeys") })
-	eventually("k3", 401)
+	eventually("the-static-key-k3", 401)
 
 	// A secret that is wrong does not take the place of one that works.
 	reload(func(secret map[string]any) { secret["staticKeys"] = "can ary" })
@@ -96,8 +96,8 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 
 	// One that stands in the secret as well, on its way there, is one; another of a
 	// name that is taken is another.
-	reload(func(secret map[string]any) { secret["staticKeys"] = "k1:alice,k4" })
-	eventually("k4", 200)
+	reload(func(secret map[string]any) { secret["staticKeys"] = "the-static-key-k1:alice,the-static-key-k4" })
+	eventually("the-static-key-k4", 200)
 	if a := s.send(t, "GET", "/api/v1/api-keys/stats", "", s.admin()); a.status != 200 || len(a.json["data"].([]any)) != 5 || !strings.Contains(a.text, `"static-default#2"`) {
 		t.Errorf("stats of keys in both places: %d %s", a.status, a.text)
 	}

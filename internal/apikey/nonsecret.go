@@ -1,0 +1,130 @@
+package apikey
+
+import (
+	"regexp"
+	"strings"
+)
+
+// NonSecret says why text cannot be a secret although it may have the length of one: it is a
+// mask, a placeholder, a repeated pattern, or the name of a place where a secret stands. The
+// answer completes the sentence "the key is …" and never repeats text. It is empty where nothing
+// is known against text, which is no proof that text is hard to guess.
+//
+// A random token of 16 or more digits, letters or other visible characters is refused less often
+// than once in a million times.
+func NonSecret(text string) string {
+	letters := strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		case 'a' <= r && r <= 'z':
+			return r
+		}
+		return -1
+	}, text)
+	switch {
+	case strings.Contains(text, "****") || strings.Contains(text, "....") || strings.HasSuffix(text, "...") || strings.ContainsAny(text, "…•●█"):
+		return "masked"
+	case longestRun(text) >= 8 || repeats(text) || sequence(text):
+		return "a repeated pattern"
+	case placeholderWords.MatchString(letters) || strings.Contains(strings.ToLower(text), "xxxxxx"):
+		return "a placeholder"
+	case variableName.MatchString(text):
+		return "the name of a variable"
+	case reference.MatchString(text):
+		return "a reference to a place where a secret stands"
+	}
+	return ""
+}
+
+// Words of at least seven letters, since a random token may hold any shorter one by chance.
+var placeholderWords = regexp.MustCompile(`changeme|changethis|changeit|replaceme|replacethis|replacewith|` +
+	`yourapikey|yourkey|yoursecret|yourtoken|youraccesskey|yourinternal|` +
+	`insertyour|inserthere|goeshere|keyhere|tokenhere|secrethere|putyour|enteryour|` +
+	`placeholder|redacted|undefined|notarealkey|notasecret|fillmein|examplekey|exampletoken|apikeyexample|example$`)
+
+var (
+	// YOUR_API_KEY, __KEY__, %KEY_NAME%, @KEY_NAME@: capitals with an underscore and no digit.
+	variableName = regexp.MustCompile(`^[%@#-]*[A-Z_-]*_[A-Z_-]*[%@#-]*$`)
+	// What shells, Helm, GitHub, CloudFormation and others replace, and addresses of secret stores.
+	reference = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$|^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
+		`^<[A-Za-z0-9_ .-]+>$|^%[A-Za-z0-9_.-]+%$|^\{[a-z]+://|^(os\.environ|process\.env|env|secrets?)[./:]|` +
+		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
+)
+
+// longestRun is the length of the longest run of one character.
+func longestRun(text string) int {
+	longest, run := 0, 0
+	for i := range len(text) {
+		if i > 0 && text[i] == text[i-1] {
+			run++
+		} else {
+			run = 1
+		}
+		longest = max(longest, run)
+	}
+	return longest
+}
+
+// repeats reports whether text is one pattern at least three times.
+func repeats(text string) bool {
+	for period := 1; 3*period <= len(text); period++ {
+		if text[period:] == text[:len(text)-period] {
+			return true
+		}
+	}
+	return false
+}
+
+// sequence reports whether each character follows the one before it, as in 1234567890123456 and
+// abcdefghijklmnop, or whether there are hardly any different ones.
+func sequence(text string) bool {
+	steps, seen := 0, make(map[byte]bool)
+	for i := range len(text) {
+		seen[text[i]] = true
+		if i > 0 && (text[i] == text[i-1]+1 || text[i-1] == '9' && text[i] == '0') {
+			steps++
+		}
+	}
+	return len(seen) <= 3 || steps >= len(text)-1
+}
+
+var (
+	keyShape = regexp.MustCompile(`^[A-Za-z]{2,12}_(live|test)_[A-Za-z0-9]{16,}$|^(sk|rk|pk)[_-][A-Za-z0-9_-]{12,}$|^(gh[a-z]_|glpat-|xox[a-z]-)`)
+	uuid     = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	unbroken = regexp.MustCompile(`[A-Za-z0-9+/=]{16,}`)
+)
+
+// LooksLikeKey reports whether text looks like a token rather than like the name of a user: it
+// begins as tokens of known services do, or has 16 characters in a row in which digits, capitals
+// and small letters alternate. Numbers, UUIDs, mail addresses and words are names.
+func LooksLikeKey(text string) bool {
+	if keyShape.MatchString(text) || IsJWT(text) {
+		return true
+	}
+	for _, run := range unbroken.FindAllString(text, -1) {
+		changes := 0
+		for i := range len(run) - 1 {
+			from, to := class(run[i]), class(run[i+1])
+			if from != to && !(from == 'A' && to == 'a') { // a capital begins a word
+				changes++
+			}
+		}
+		if 4*changes >= len(run) {
+			return true
+		}
+	}
+	return false
+}
+
+func class(c byte) byte {
+	switch {
+	case 'a' <= c && c <= 'z':
+		return 'a'
+	case 'A' <= c && c <= 'Z':
+		return 'A'
+	case '0' <= c && c <= '9':
+		return '0'
+	}
+	return 0
+}
