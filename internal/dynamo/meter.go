@@ -32,7 +32,7 @@ const (
 	spendRest  = ", #day = if_not_exists(#day, #v), #month = if_not_exists(#month, #v), #at = :at, #ttl = :ttl ADD #u :n, #v :net"
 
 	ifFresh = "attribute_not_exists(#u)"
-	ifNewer = " AND #r <= :r"
+	ifNewer = " AND (attribute_not_exists(#r) OR #r <= :r)"
 	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND attribute_not_exists(#tomorrow)"
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -211,3 +212,24 @@ func TestPingIsForTheTable(t *testing.T) {
 }
 
 var _ ratelimit.Store = (*dynamo.Table)(nil)
+
+// The first version stored no revision with a meter. Such a meter takes the window of any terms.
+func TestAMeterWithoutARevisionTakesAnotherWindow(t *testing.T) {
+	o := dynamotest.Options(t)
+	now := morning.Truncate(time.Second)
+	put(t, o, with(with(with(with(with(with(primaryKey("key#"+meterID, "meter"),
+		"w", figures(60_000)), "u", figures(2)), "v", figures(2)), "h", figures(now.Unix())), "m"+strconv.FormatInt(now.Unix(), 36), figures(0)),
+		"at", figures(now.UnixMilli())))
+	table := dynamo.Open(o)
+	got, err := table.Spend(t.Context(), meterID, ratelimit.Spend{
+		Tokens: 1, Net: 1, Slice: 1000, Day: 20261124, Window: 2 * time.Minute, Rev: 1, At: now, Expires: now.Add(time.Hour),
+		SeenWindow: time.Minute, MaxNewest: now.Unix(), MinUsed: 2, MaxUsed: 2, MaxNet: 1 << 50, Restart: true, Base: 0, Forget: []int64{now.Unix()},
+	})
+	want := ratelimit.Meter{
+		Window: 2 * time.Minute, Rev: 1, Used: 3, Net: 3, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 0}},
+		LastUsed: now, Day: 20261124, DayNet: 2, Month: 202611, MonthNet: 2,
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
