@@ -28,6 +28,9 @@ var (
 	ErrRepeated = fmt.Errorf("%w by the same request", ErrConflict)
 	// ErrReused: the caller has named another request so.
 	ErrReused = errors.New("another request was made by that name")
+	// ErrUnreadableReply: the answer that is stored for this idempotent request cannot be
+	// opened. It was altered, belongs to another request, or was sealed by another version.
+	ErrUnreadableReply = errors.New("the stored reply cannot be opened")
 	// ErrTooManyKeys: the user already has as many keys as one may have.
 	ErrTooManyKeys = errors.New("too many API keys")
 )

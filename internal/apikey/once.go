@@ -53,6 +53,10 @@ type request struct {
 	random io.Reader
 }
 
+// bound is what a reply is sealed to: the caller and the name of the request, and what was
+// asked for. A reply that is copied to the place of another request does not open there.
+func (q *request) bound() []byte { return append([]byte(q.Name+"\x00"), q.Asked...) }
+
 // once answers a request as it was answered before, or does what it asks for. do
 // has to store what the request seals together with what it does.
 func (r *Registry) once(ctx context.Context, caller Caller, what string, do func(*request) (Issued, error)) (Issued, error) {
@@ -99,7 +103,7 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 	}
 	var plain []byte
 	err = judging(ctx, q.hasher, r.Reread, func(h Hasher) (err error) {
-		plain, err = h.unseal(stored.Pepper, q.key, stored.Sealed, q.Asked)
+		plain, err = h.unseal(stored.Pepper, q.key, stored.Sealed, q.bound())
 		return err
 	})
 	if err != nil {
@@ -129,6 +133,6 @@ func (q *request) seal(i Issued) (*Reply, error) {
 	}
 	sealed := q.Reply
 	sealed.At, sealed.Until = i.At, i.At.Add(onceFor)
-	sealed.Pepper, sealed.Sealed, err = q.hasher.seal(q.random, q.key, plain, q.Asked)
+	sealed.Pepper, sealed.Sealed, err = q.hasher.seal(q.random, q.key, plain, q.bound())
 	return &sealed, err
 }

@@ -171,6 +171,59 @@ func TestTheTableAloneOpensNoReply(t *testing.T) {
 	}
 }
 
+// Whoever can write to the table alone can copy one caller's reply to the place of
+// another's request. It is opened for the same caller, request and name only, and
+// whatever else stands there is a refusal that asks for another name, never a token.
+func TestAReplyOpensForItsOwnRequestOnly(t *testing.T) {
+	b := newBench(t)
+	sealed := &replies{Store: b.registry.Store}
+	b.registry.Store = sealed
+	root, other := b.caller(t, "root", admin), b.caller(t, "root", admin)
+	user := apikey.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeWrite}}
+	b.registry.Users = &apikey.Key{Limit: apikey.DefaultLimit()}
+	k := b.issue(t, b.token(t), nil)
+	create := func(who apikey.Caller) (apikey.Token, error) {
+		_, token, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+		return token, err
+	}
+	rotate := func(id string) func(apikey.Caller) (apikey.Token, error) {
+		return func(who apikey.Caller) (apikey.Token, error) {
+			issued, err := b.registry.Rotate(t.Context(), who, id, 0)
+			return issued.Token, err
+		}
+	}
+	made, err := create(asking(root, name, "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := sealed.last
+	broken, short := stored, stored
+	broken.Sealed = append(bytes.Clone(stored.Sealed[:len(stored.Sealed)-1]), stored.Sealed[len(stored.Sealed)-1]^1)
+	short.Sealed = stored.Sealed[:4]
+	for _, c := range []struct {
+		name   string
+		stands apikey.Reply
+		do     func(apikey.Caller) (apikey.Token, error)
+		who    apikey.Caller
+		want   error
+	}{
+		{"its own request", stored, create, asking(root, name, "x"), nil},
+		{"another key of the same user", stored, create, asking(other, name, "x"), apikey.ErrUnreadableReply},
+		{"a user without a key", stored, create, asking(user, name, "x"), apikey.ErrUnreadableReply},
+		{"another name", stored, create, asking(root, name+"!", "x"), apikey.ErrUnreadableReply},
+		{"another body", stored, create, asking(root, name, "y"), apikey.ErrReused},
+		{"another operation", stored, rotate(k.ID), asking(root, name, "x"), apikey.ErrReused},
+		{"altered", broken, create, asking(root, name, "x"), apikey.ErrUnreadableReply},
+		{"cut off", short, create, asking(root, name, "x"), apikey.ErrUnreadableReply},
+	} {
+		sealed.stands = &c.stands
+		token, err := c.do(c.who)
+		if !errors.Is(err, c.want) || (c.want == nil) != (token.Reveal() == made.Reveal()) || c.want != nil && token.Reveal() != "" {
+			t.Errorf("%s: %v, want %v; a token: %v", c.name, err, c.want, token.Reveal() != "")
+		}
+	}
+}
+
 // replies is a real table that shows the reply it was given last, and may hand out
 // one for any name.
 type replies struct {

@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -18,8 +17,8 @@ func (h Hasher) requestName(keyID, userID, key string) string {
 // fingerprint tells requests apart without saying what they are.
 func (h Hasher) fingerprint(what, body string) []byte { return h.index([]byte(what + "\x00" + body)) }
 
-// seal encrypts what only a request of the same key can have opened, under the
-// newest pepper, whose name it returns. bound must be the same again.
+// seal encrypts plain under key and the newest pepper, whose name it returns. Opening it
+// takes the same key and the same bound.
 func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper string, sealed []byte, err error) {
 	newest := h.h().peppers[0]
 	box, err := newest.box(key)
@@ -33,6 +32,8 @@ func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper 
 	return newest.name, box.Seal(nonce, nonce, plain, bound), nil
 }
 
+// unseal opens what seal returned. ErrCannotJudge: the pepper is not at hand.
+// ErrUnreadableReply: it was not sealed with this key and this bound.
 func (h Hasher) unseal(pepper, key string, sealed, bound []byte) ([]byte, error) {
 	for _, p := range h.h().peppers {
 		if p.name != pepper {
@@ -43,9 +44,13 @@ func (h Hasher) unseal(pepper, key string, sealed, bound []byte) ([]byte, error)
 			return nil, err
 		}
 		if len(sealed) < box.NonceSize() {
-			return nil, errors.New("it is too short")
+			return nil, ErrUnreadableReply
 		}
-		return box.Open(nil, sealed[:box.NonceSize()], sealed[box.NonceSize():], bound)
+		plain, err := box.Open(nil, sealed[:box.NonceSize()], sealed[box.NonceSize():], bound)
+		if err != nil {
+			return nil, ErrUnreadableReply
+		}
+		return plain, nil
 	}
 	return nil, ErrCannotJudge
 }

@@ -119,6 +119,8 @@ func (a *api) envelope(err error) *apiError {
 		return newError(http.StatusPreconditionFailed, "", "")
 	case errors.Is(err, apikey.ErrReused):
 		return newError(http.StatusUnprocessableEntity, "Idempotency-Key", "")
+	case errors.Is(err, apikey.ErrUnreadableReply):
+		return newError(http.StatusConflict, "Idempotency-Key", "The answer that is stored for this Idempotency-Key cannot be opened. See whether the request was done, and use another Idempotency-Key")
 	case errors.Is(err, apikey.ErrEnded):
 		return newError(http.StatusConflict, "", "The API key is revoked or has expired")
 	case errors.Is(err, apikey.ErrTwoSecrets):
