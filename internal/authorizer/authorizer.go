@@ -115,6 +115,10 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 }
 
 func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error) {
+	if code := e.forged(); code != "" {
+		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", code))
+		return nil, errUnauthorized
+	}
 	method, path := e.route()
 	if a.Anonymous || a.Public.Cover(method, path) {
 		return answer("Allow", e.MethodArn, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil

@@ -2,6 +2,7 @@ package authorizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/netip"
 	"strings"
@@ -30,15 +31,128 @@ type event struct {
 	} `json:"requestContext"`
 }
 
-// headers are found whatever the case of their names, as encoding/json does.
+// headers are the headers that the authorizer reads. Their names are found in any case.
 type headers struct {
-	APIKey        values `json:"X-API-Key"`
-	Authorization values `json:"Authorization"`
-	ForwardedFor  values `json:"X-Forwarded-For"`
+	APIKey        values // X-API-Key
+	Authorization values
+	ForwardedFor  values // X-Forwarded-For
+	// forged is the log code for a header that no client may send, or empty.
+	forged string
 }
 
+// UnmarshalJSON reads a JSON object of headers, or null.
+func (h *headers) UnmarshalJSON(raw []byte) error {
+	return members(raw, func(name, value []byte) error {
+		switch lower := lowerCase(name); string(lower.text()) {
+		case "x-api-key":
+			return h.APIKey.UnmarshalJSON(value)
+		case "authorization":
+			return h.Authorization.UnmarshalJSON(value)
+		case "x-forwarded-for":
+			return h.ForwardedFor.UnmarshalJSON(value)
+		}
+		if code := forgery(name); code != "" {
+			h.forged = code
+		}
+		return nil
+	})
+}
+
+// Log codes of requests that could carry a client past the authorizer's judgement.
+const (
+	codeIdentityHeader = "identity_header"
+	codeMethodOverride = "method_override"
+	codePathOverride   = "path_override"
+)
+
+// forgery returns the log code for a header that no client may send, or "". API Gateway compares names of headers in
+// their case, and many servers take "_" and more for "-": only letters and digits count here. A name that is not ASCII is
+// no name of a header, and nobody knows what a server makes of it.
+func forgery(name []byte) string {
+	var folded short
+	for _, c := range name {
+		switch {
+		case c >= 0x80:
+			return codeIdentityHeader
+		case 'A' <= c && c <= 'Z':
+			folded.add(c + 'a' - 'A')
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			folded.add(c)
+		}
+	}
+	switch string(folded.text()) {
+	case "xuserid", "xkeyid", "xscopes": // the template sets these for a backend
+		return codeIdentityHeader
+	case "xhttpmethodoverride", "xhttpmethod", "xmethodoverride":
+		return codeMethodOverride
+	case "xoriginalurl", "xrewriteurl":
+		return codePathOverride
+	}
+	return ""
+}
+
+// query is what is read of the parameters in the URL.
 type query struct {
-	APIKey values `json:"api_key"`
+	APIKey values // api_key
+	// forged is the log code for a parameter that no client may send, or empty.
+	forged string
+}
+
+// UnmarshalJSON reads a JSON object of parameters, or null.
+func (q *query) UnmarshalJSON(raw []byte) error {
+	return members(raw, func(name, value []byte) error {
+		if lower := lowerCase(name); string(lower.text()) == "api_key" {
+			return q.APIKey.UnmarshalJSON(value)
+		}
+		if overridesMethod(name) {
+			q.forged = codeMethodOverride
+		}
+		return nil
+	})
+}
+
+// overridesMethod reports whether a framework could take the parameter for _method, which some read the method from. PHP
+// drops spaces before a name and takes "." and " " for "_"; "[" ends the name.
+func overridesMethod(name []byte) bool {
+	var folded short
+	for _, c := range bytes.TrimLeft(name, " ") {
+		if c == '[' || c == 0 {
+			break
+		}
+		if c == '.' || c == ' ' {
+			c = '_'
+		}
+		folded.add(c)
+	}
+	lower := lowerCase(folded.text())
+	return string(lower.text()) == "_method"
+}
+
+// short is a text of at most 20 bytes, which needs no allocation. A longer one is cut there: no name that is looked for
+// is as long.
+type short struct {
+	bytes [20]byte
+	n     int
+}
+
+func (s *short) add(c byte) {
+	if s.n < len(s.bytes) {
+		s.bytes[s.n] = c
+		s.n++
+	}
+}
+
+func (s *short) text() []byte { return s.bytes[:s.n] }
+
+// lowerCase is a name in ASCII lower case.
+func lowerCase(name []byte) (lower short) {
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower.add(c)
+	}
+	return lower
 }
 
 // values are all values of one name. They add up: a name that comes twice, in
@@ -79,6 +193,11 @@ func plain(raw []byte) (string, bool) {
 		return "", false
 	}
 	return string(raw[1 : len(raw)-1]), true
+}
+
+// forged returns the log code for something in the request that could carry it past the authorizer's judgement, or "".
+func (e *event) forged() string {
+	return cmp.Or(e.MultiValueHeaders.forged, e.Headers.forged, e.MultiValueQuery.forged, e.Query.forged)
 }
 
 // userToken is the one JSON Web Token in Authorization. Two different ones are

@@ -51,7 +51,7 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	id, token := s.create(t, `{"userId":"u1","scopes":["stt"]}`)
 	_, bare := s.create(t, `{"userId":"u2"}`)
 	key := "X-API-Key: " + token
-	forged := []string{"X-User-Id: root", "x-key-id: root", "X-Scopes: keys:admin"}
+	forged := []string{"X-User-Id: root", "x-key-id: root", "X_Scopes: keys:admin", "x_user-id: root", "X-HTTP-Method-Override: PUT", "X-Original-URL: /tts/speak"}
 
 	sent := func(a answer) http.Header {
 		header := make(http.Header)
@@ -74,7 +74,10 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		{"POST", "/tts/speak", key, 401, "", "", "", ""}, // a scope it has not
 		{"GET", "/api/v1/nothing-of-ours", key, 200, "/base/api/v1/nothing-of-ours", "u1", id, "stt"},
 	} {
-		a := s.send(t, c.method, c.path, "", append([]string{c.token}, forged...)...)
+		for _, header := range forged {
+			s.send(t, c.method, c.path, "", c.token, header).isError(t, c.path+" with "+header, 401, "invalid_api_key")
+		}
+		a := s.send(t, c.method, c.path, "", c.token)
 		if a.status != c.status {
 			t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.text)
 			continue
@@ -115,7 +118,7 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	_, _ = io.WriteString(raw, "POST /odd HTTP/1.1\r\nHost: x\r\n"+key+"\r\nConnection: close, Upgrade, X-User-Id, X-API-Key\r\nX-User-Id: root\r\n"+
+	_, _ = io.WriteString(raw, "POST /odd HTTP/1.1\r\nHost: x\r\n"+key+"\r\nConnection: close, Upgrade, X-User-Id, X-API-Key\r\n"+
 		"Upgrade: websocket\r\nTE: trailers\r\nX-Forwarded-For: 192.0.2.1\r\nTransfer-Encoding: chunked\r\nTrailer: X-User-Id\r\n\r\n3\r\nabc\r\n0\r\nX-User-Id: root\r\n\r\n")
 	text, err := io.ReadAll(raw)
 	if err != nil {

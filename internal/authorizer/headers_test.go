@@ -1,0 +1,197 @@
+package authorizer_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/authorizer"
+)
+
+// spellings are ways to write a header's name that a server may take for the name itself.
+func spellings(name string) []string {
+	return []string{
+		name, strings.ToLower(name), strings.ToUpper(name),
+		strings.ReplaceAll(name, "-", "_"), strings.ToLower(strings.ReplaceAll(name, "-", "_")), strings.Replace(name, "-", "_", 1),
+		strings.ReplaceAll(name, "-", "."), strings.ReplaceAll(name, "-", " "), strings.ReplaceAll(name, "-", "--"),
+		" " + name, name + " ", "-" + name, name + "-", "_" + name, name + "_", name + "\t", name + "\x00", name + ":",
+	}
+}
+
+// event is a request of a caller with a good key and one more header.
+func eventWith(t testing.TB, where, name string) []byte {
+	t.Helper()
+	headers := map[string]any{"X-API-Key": "a-foreign-token-of-ours"}
+	several := map[string]any{"X-API-Key": []string{"a-foreign-token-of-ours"}}
+	e := map[string]any{
+		"methodArn": "arn:aws:execute-api:r:1:a/s/GET/docs/x", "headers": headers, "multiValueHeaders": several,
+	}
+	switch where {
+	case "one value":
+		headers[name] = "root"
+	case "many values":
+		several[name] = []string{"a", "root"}
+	case "no value":
+		several[name] = []string{}
+	case "null":
+		headers[name] = nil
+	case "query":
+		e["queryStringParameters"] = map[string]any{name: "DELETE"}
+	case "query, many values":
+		e["multiValueQueryStringParameters"] = map[string]any{name: []string{"DELETE"}}
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// A client never says who it is, nor that another method or path is meant than the one that was judged.
+func TestHeadersThatSpeakForTheGatewayAreRefused(t *testing.T) {
+	refused := map[string][]string{
+		"identity_header": append(identityHeaders(t), "X-\u212aey-Id", "X-\u017fcopes"),
+		"method_override": {"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"},
+		"path_override":   {"X-Original-URL", "X-Rewrite-URL"},
+	}
+	ways := map[string]func(*authorizer.Options){
+		"as it comes":    nil,
+		"a public path":  func(o *authorizer.Options) { o.Public = paths(t, "/docs/*") },
+		"without a key":  func(o *authorizer.Options) { o.Anonymous = true },
+		"without a rule": func(o *authorizer.Options) { o.Routes = rules(t, "GET /other=x") },
+	}
+	for code, names := range refused {
+		for _, name := range names {
+			for _, spelling := range spellings(name) {
+				for _, where := range []string{"one value", "many values", "no value", "null"} {
+					for way, edit := range ways {
+						var log bytes.Buffer
+						j := &judge{verdict: verdict(apikey.CodeValid)}
+						answer, err := newAuthorizer(t, j, &log, edit).Invoke(t.Context(), eventWith(t, where, spelling))
+						if err == nil || err.Error() != "Unauthorized" || answer != nil {
+							t.Errorf("%q, %s, %s: %s, %v; want Unauthorized", spelling, where, way, answer, err)
+						}
+						if !strings.Contains(log.String(), `"code":"`+code+`"`) || strings.Contains(log.String(), "root") {
+							t.Errorf("%q, %s, %s: the log says %s; want %s", spelling, where, way, log.String(), code)
+						}
+						if j.asked.Cost != 0 {
+							t.Errorf("%q, %s, %s: the key was judged", spelling, where, way)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, where := range []string{"query", "query, many values"} {
+		for _, name := range []string{"_method", "_METHOD", "_Method", ".method", " _method", "_method[]", "_method\x00x"} {
+			var log bytes.Buffer
+			_, err := newAuthorizer(t, &judge{verdict: verdict(apikey.CodeValid)}, &log, nil).Invoke(t.Context(), eventWith(t, where, name))
+			if err == nil || err.Error() != "Unauthorized" || !strings.Contains(log.String(), "method_override") {
+				t.Errorf("%s %s: %v, log %s", where, name, err, log.String())
+			}
+		}
+	}
+	for _, name := range []string{
+		"X-User", "X-User-Id-Hash", "X-Request-Id", "X-Keys", "X-Key", "Content-Type", "X-Scope", "X-Method", "Origin", "X-Original-Host",
+		"X-Forwarded-Host", "Access-Control-Request-Method", "If-Match", "Cookie", "X-Amzn-Trace-Id", "", "method", "x_method", "_methods",
+	} {
+		for _, where := range []string{"one value", "many values", "query", "query, many values"} {
+			if _, err := newAuthorizer(t, &judge{verdict: verdict(apikey.CodeValid)}, &bytes.Buffer{}, nil).Invoke(t.Context(), eventWith(t, where, name)); err != nil {
+				t.Errorf("%q in %s: %v", name, where, err)
+			}
+		}
+	}
+}
+
+// identityHeaders are those that the template has API Gateway send to a backend: none of them may come from a client.
+func identityHeaders(t testing.TB) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`integration\.request\.header\.([^:\s]+):`).FindAllStringSubmatch(string(text), -1) {
+		names = append(names, match[1])
+	}
+	if len(names) < 3 {
+		t.Fatalf("the template maps the headers %v", names)
+	}
+	return names
+}
+
+// A browser sends many headers. Those that are not read cost no memory.
+func TestHeadersThatAreNotReadAllocateNothing(t *testing.T) {
+	a := newAuthorizer(t, &judge{verdict: verdict(apikey.CodeValid)}, &bytes.Buffer{}, nil)
+	allocations := func(more string) float64 {
+		headers := `{"X-API-Key":["a-foreign-token-of-ours"],"X-Forwarded-For":["203.0.113.7"]` + more + `}`
+		event := []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/x","multiValueHeaders":` + headers + `,"queryStringParameters":{"a":"b"}}`)
+		return testing.AllocsPerRun(1000, func() {
+			if _, err := a.Invoke(t.Context(), event); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	few := allocations("")
+	many := allocations(strings.Repeat(`,"Sec-Ch-Ua-Platform-Version":["\"a\""],"Accept":["text/html"],"X-Something-Of-A-Client":["a","b"]`, 20))
+	if many > few {
+		t.Errorf("%v allocations with many headers, %v with few", many, few)
+	}
+}
+
+// What the authorizer reads of an event is what encoding/json would read of it.
+func FuzzHeaders(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `null`, `{"X-API-Key":"a"}`, `{"x-api-key":["a","b"]}`, `{"X-API-Key":null,"A":{"X-API-Key":"}"}}`, `{"\u0058-API-Key":"a\"b"}`,
+		`{"A":"\\","X-API-Key":"c"}`, `{"A":[[{"b":"]"}],1e9,true],"X-API-Key":"d"} `, ` { "X-API-Key" : [ "e" ] , "X-API-Key" : "f" } `, `{"A\\\"":"","X-API-Key":[]}`,
+		`[]`, `"x"`, `{"X-API-Key":1}`, `{"X-API-Key":[null]}`, `{"X-API-Key":{}}`, `{"Authorization":"Bearer a","X-User-Id":"u"}`,
+	} {
+		f.Add(text)
+	}
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, headers string) {
+		event := `{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","multiValueHeaders":` + headers + `}`
+		j := &judge{verdict: verdict(apikey.CodeValid)}
+		var log bytes.Buffer
+		_, err := newAuthorizer(t, j, &log, nil).Invoke(t.Context(), []byte(event))
+
+		var known map[string]json.RawMessage
+		if json.Unmarshal([]byte(headers), &known) != nil {
+			if err == nil || j.asked.Cost != 0 {
+				t.Fatalf("%q was judged: %v", headers, err)
+			}
+			return
+		}
+		if strings.Contains(log.String(), "_header") || strings.Contains(log.String(), "_override") || strings.Contains(log.String(), "malformed event") {
+			return // other tests say when
+		}
+		var values []string
+		count := 0
+		for name, raw := range known {
+			if !strings.EqualFold(name, "X-API-Key") {
+				continue
+			}
+			count++
+			var one string
+			if json.Unmarshal(raw, &one) == nil {
+				values = append(values, one)
+			} else if json.Unmarshal(raw, &values) != nil {
+				t.Fatalf("%q was judged", headers)
+			}
+		}
+		// encoding/json keeps the last of two equal names, and the authorizer all.
+		if strings.Count(strings.ToLower(headers), "key") > count || strings.Contains(strings.ToLower(headers), "author") || strings.Contains(headers, "\\") {
+			return
+		}
+		if !j.asked.Credential.Equal(format.Credential(values...)) {
+			t.Errorf("%q: another credential than that of %q", headers, values)
+		}
+	})
+}
