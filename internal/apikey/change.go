@@ -186,7 +186,7 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor
 	if err := caller.may(ScopeAdmin); err != nil {
 		return 0, "", err
 	}
-	if err := CheckUserID(userID); err != nil {
+	if err := CheckOwner(userID); err != nil {
 		return 0, "", err
 	}
 	page, err := r.List(ctx, caller, Query{UserID: userID, Cursor: cursor, Limit: revokedAtOnce})

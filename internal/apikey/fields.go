@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"latchkey/internal/ratelimit"
@@ -44,8 +43,8 @@ const (
 
 // check reports the first field whose value is out of bounds.
 func (c Change) check(now time.Time) error {
-	if c.Name != nil && !plain(*c.Name, MaxName) {
-		return invalid("name", "must be at most %d characters without control characters", MaxName)
+	if c.Name != nil && (utf8.RuneCountInString(*c.Name) > MaxName || !LegibleName(*c.Name)) {
+		return invalid("name", "must be at most %d characters without control, formatting or invisible characters", MaxName)
 	}
 	if c.Description != nil && utf8.RuneCountInString(*c.Description) > MaxDescription {
 		return invalid("description", "must be at most %d characters", MaxDescription)
@@ -113,19 +112,6 @@ func ValidScope(scope string) bool {
 		strings.Trim(scope, "abcdefghijklmnopqrstuvwxyz0123456789:._*-") == ""
 }
 
-// CheckUserID reports what is wrong with a user's name, if anything.
-func CheckUserID(id string) error {
-	if id == "" || strings.TrimSpace(id) != id || !plain(id, MaxUserID) {
-		return invalid("userId", "must be 1 to %d characters without control characters or space around it", MaxUserID)
-	}
-	return nil
-}
-
-func plain(text string, most int) bool {
-	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= most &&
-		strings.IndexFunc(text, unicode.IsControl) < 0
-}
-
 // apply makes k what c says.
 func (c Change) apply(k *Key) error {
 	set(&k.Name, c.Name)
@@ -147,6 +133,18 @@ func (c Change) apply(k *Key) error {
 			return invalid("quota", "needs a rateLimit: an unlimited key counts nothing")
 		}
 		k.Quota = ratelimit.Quota{}
+	}
+	return c.checkEnds(k)
+}
+
+// checkEnds returns an error if c has set an end of k so that k can never be active.
+func (c Change) checkEnds(k *Key) error {
+	switch {
+	case k.NotBefore.IsZero() || k.ExpiresAt.IsZero() || k.NotBefore.Before(k.ExpiresAt):
+	case c.NotBefore != nil:
+		return invalid("notBefore", "must be before expiresAt")
+	case c.ExpiresAt != nil:
+		return invalid("expiresAt", "must be after notBefore")
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor 
 	if userID == "" {
 		userID = caller.UserID
 	}
-	if err := CheckUserID(userID); err != nil {
+	if err := CheckOwner(userID); err != nil {
 		return TrailPage{}, err
 	}
 	from, err := readCursor(cursor, checkTrailPosition)
@@ -131,7 +131,7 @@ func checkTrailPosition(text string) error {
 // Trails lists the ids of a user's keys, those of deleted ones included whose trail
 // is not forgotten.
 func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) {
-	if err := CheckUserID(userID); err != nil {
+	if err := CheckOwner(userID); err != nil {
 		return nil, err
 	}
 	keys, err := r.Store.List(ctx, userID, Position{}, math.MaxInt32)

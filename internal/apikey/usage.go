@@ -90,7 +90,7 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	if userID != caller.UserID && !caller.Scopes.Admin() {
 		return nil, forbidden("userId", "must be your own")
 	}
-	if err := CheckUserID(userID); err != nil {
+	if err := CheckOwner(userID); err != nil {
 		return nil, err
 	}
 	keys, err := r.Store.List(ctx, userID, Position{}, maxUsageKeys+1)

@@ -232,7 +232,7 @@ type statement struct {
 }
 
 // anonymousID is who needs no key. It is no key's id and can own none.
-const anonymousID = "anonymous"
+const anonymousID = apikey.AnonymousUser
 
 const noScopes = "-"
 

@@ -52,7 +52,7 @@ type Patch struct {
 	AllowedCIDRs  member[[]string]           `json:"allowedCidrs,omitempty" maxItems:"20" doc:"Networks the key may be used from. null: anywhere"`
 	Metadata      member[map[string]*string] `json:"metadata,omitempty" doc:"Is merged: a name that is null is removed, one that is left out stays. null: none at all"`
 	Enabled       member[bool]               `json:"enabled,omitempty" nullable:"false"`
-	NotBefore     member[string]             `json:"notBefore,omitempty" doc:"RFC 3339; null or empty: from the start" example:"2026-12-01T00:00:00Z"`
+	NotBefore     member[string]             `json:"notBefore,omitempty" doc:"RFC 3339, before expiresAt; null or empty: from the start" example:"2026-12-01T00:00:00Z"`
 	ExpiresAt     member[string]             `json:"expiresAt,omitempty" doc:"RFC 3339; null or empty: never" example:"2027-01-31T12:00:00Z"`
 	ExpiresInDays member[integer]            `json:"expiresInDays,omitempty" minimum:"1" maximum:"365" nullable:"false" example:"90"`
 }

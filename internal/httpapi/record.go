@@ -130,7 +130,7 @@ type Fields struct {
 	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks the key may be used from. None: anywhere."`
 	Metadata      *map[string]string `json:"metadata,omitempty" nullable:"false" doc:"At most 2 KB in all"`
 	Enabled       *bool              `json:"enabled,omitempty"`
-	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339; empty clears it" example:"2026-12-01T00:00:00Z"`
+	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339, before expiresAt; empty clears it" example:"2026-12-01T00:00:00Z"`
 	ExpiresAt     *string            `json:"expiresAt,omitempty" doc:"RFC 3339; empty clears it" example:"2027-01-31T12:00:00Z"`
 	ExpiresInDays *integer           `json:"expiresInDays,omitempty" minimum:"1" maximum:"365" example:"90"`
 }

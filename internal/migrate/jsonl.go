@@ -71,7 +71,7 @@ func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string
 	if in.Token, in.Hash, err = r.secret(key, hash); err != nil {
 		return in, nil, err
 	}
-	if raw["id"] != nil && apikey.CheckUserID(in.ID) != nil {
+	if raw["id"] != nil && apikey.CheckOwner(in.ID) != nil {
 		return in, nil, wrong("id", "must be 1 to 128 characters without control characters")
 	}
 	if raw["environment"] != nil && in.Environment != apikey.Live && in.Environment != apikey.Test {

@@ -22,8 +22,8 @@ func (r *Reader) keyFileLine(text []byte) (in apikey.Import, said map[string]str
 	}
 	id, key, limit, expiry = strings.TrimSpace(id), strings.TrimSpace(key), strings.TrimSpace(limit), strings.TrimSpace(expiry)
 
-	if apikey.CheckUserID(id) != nil {
-		return in, nil, wrong("key_id", "must be 1 to 128 characters without control characters")
+	if err := apikey.CheckUserID(id); err != nil {
+		return in, nil, wrong("key_id", strings.TrimPrefix(err.Error(), "userId "))
 	}
 	if in.Token, err = r.token(key); err != nil {
 		return in, nil, err

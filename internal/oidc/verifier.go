@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -49,6 +48,7 @@ const (
 	Expired          Reason = "expired_token"
 	NotYetValid      Reason = "token_not_yet_valid"
 	WrongSubject     Reason = "wrong_subject"
+	ReservedSubject  Reason = "reserved_subject" // one that no user may have, such as admin
 )
 
 const (
@@ -133,10 +133,13 @@ func (v *Verifier) judge(c claims) Verdict {
 		return Verdict{Refused: WrongAudience}
 	}
 	user := User{ID: c.text("sub"), Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
-	if apikey.CheckUserID(user.ID) != nil {
+	switch {
+	case apikey.ReservedSubject(user.ID):
+		return Verdict{Refused: ReservedSubject}
+	case apikey.CheckUserID(user.ID) != nil:
 		return Verdict{Refused: WrongSubject}
 	}
-	if name := c.text("name"); len(name) <= apikey.MaxName && !strings.ContainsFunc(name, unicode.IsControl) {
+	if name := c.text("name"); len(name) <= apikey.MaxName && apikey.LegibleName(name) {
 		user.Name = name
 	}
 	if c.have(v.options.AdminClaim) {

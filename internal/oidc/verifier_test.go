@@ -110,6 +110,13 @@ func TestWhatATokenMustSay(t *testing.T) {
 		{"the longest user", "sub", strings.Repeat("é", 128), ""},
 		{"a longer one", "sub", strings.Repeat("é", 129), oidc.WrongSubject},
 		{"a control character", "sub", "a\nb", oidc.WrongSubject},
+		{"text that reads backwards", "sub", "alice\u202e", oidc.WrongSubject},
+		{"a space of no width", "sub", "al\u200bice", oidc.WrongSubject},
+		{"who needs no key", "sub", "anonymous", oidc.ReservedSubject},
+		{"the owner of latchkey's keys", "sub", "latchkey:admin", oidc.ReservedSubject},
+		{"the owner of latchkey's keys in capitals", "sub", "Latchkey:Admin", oidc.ReservedSubject},
+		{"their owner in earlier versions", "sub", "admin", oidc.ReservedSubject},
+		{"a user who is called like one of these", "sub", "administrator", ""},
 	} {
 		claims := i.Claims("alice")
 		claims[c.claim] = c.value

@@ -243,9 +243,12 @@ func (r *reply) verdict(asked time.Time) (apikey.Verdict, error) {
 		k.Unlimited = true
 	}
 	for _, text := range []string{k.ID, k.UserID, k.Name} {
-		if len(text) > apikey.MaxName || !utf8.ValidString(text) || strings.IndexFunc(text, unicode.IsControl) >= 0 {
+		if len(text) > apikey.MaxName || !apikey.LegibleName(text) {
 			return apikey.Verdict{}, errors.New("its keyId, userId or name is out of bounds")
 		}
+	}
+	if strings.EqualFold(k.UserID, apikey.AnonymousUser) {
+		return apikey.Verdict{}, errors.New("its userId is anonymous, which stands for no user")
 	}
 	if k.ID == ids {
 		return apikey.Verdict{}, errors.New("it names neither keyId, userId nor name")

@@ -105,6 +105,9 @@ func TestWhatTheOtherServiceSays(t *testing.T) {
 		{"a limit of nothing", `{"valid":true,"userId":"u1","rateLimit":{"requests":0,"window":60}}`, "error"},
 		{"a window of years", `{"valid":true,"userId":"u1","rateLimit":{"requests":1,"window":99999999999999}}`, "error"},
 		{"a control character", `{"valid":true,"userId":"u\u00001"}`, "error"},
+		{"a user that reads backwards", `{"valid":true,"userId":"u\u202e1"}`, "error"},
+		{"a user who needs no key", `{"valid":true,"userId":"Anonymous"}`, "error"},
+		{"another deployment's own user", `{"valid":true,"userId":"latchkey:admin"}`, "valid upstream-latchkey:admin latchkey:admin [] 60/1m0s"},
 		{"a name without end", `{"valid":true,"userId":"` + strings.Repeat("u", 300) + `"}`, "error"},
 		{"an expiry that is none", `{"valid":true,"userId":"u1","expiresAt":"soon"}`, "error"},
 	} {

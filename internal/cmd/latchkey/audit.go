@@ -37,7 +37,7 @@ everything is gone that there was of a key: keep the figures of earlier runs.`,
 			case key != "" && !apikey.ValidID(key):
 				return usageError{errors.New("--key must be the id of a key")}
 			case user != "":
-				if err := apikey.CheckUserID(user); err != nil {
+				if err := apikey.CheckOwner(user); err != nil {
 					return usageError{fmt.Errorf("--user: %w", err)}
 				}
 			}

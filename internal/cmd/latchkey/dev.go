@@ -133,7 +133,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err != nil {
 		return err
 	}
-	if err := makeAdmin(ctx, e, "dev", token, c.Environments[0], "admin", "root"); err != nil {
+	if err := makeAdmin(ctx, e, "dev", token, c.Environments[0], apikey.OwnUser, "root"); err != nil {
 		return err
 	}
 	if err := keep(s.endpoint(), endpoint); err != nil {

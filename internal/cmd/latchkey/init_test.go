@@ -131,7 +131,7 @@ func TestTheFirstKeyOfADeployedStack(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(token, ours) || strings.ContainsAny(token, " \n") || strings.Contains(talk, token) {
 		t.Fatalf("init --stack: exit code %d, %q, %q", code, out, talk)
 	}
-	if a := functions.whoami(t, token); a.status != 200 || a.json["userId"] != "admin" || a.json["unlimited"] != true {
+	if a := functions.whoami(t, token); a.status != 200 || a.json["userId"] != "latchkey:admin" || a.json["unlimited"] != true {
 		t.Errorf("its key: %d %s", a.status, a.text)
 	}
 	if a := functions.send(t, "POST", "/api/v1/api-keys", `{"userId":"u1","unlimited":true}`, "X-API-Key: "+token); a.status != 201 {

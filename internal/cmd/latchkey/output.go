@@ -8,10 +8,10 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/httpapi"
 )
 
@@ -130,7 +130,7 @@ func printRows(out io.Writer, header []string, rows [][]string) error {
 // oneLine keeps what others have written from moving the cursor or the columns.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !apikey.LegibleName("x" + string(r) + "x") {
 			return ' '
 		}
 		return r

@@ -55,7 +55,7 @@ func TestUsersManageTheirKeysWithAToken(t *testing.T) {
 	}
 
 	// Beside a key, a token belongs to somebody else.
-	if a := s.send(t, "GET", "/api/v1/whoami", "", alice, "X-API-Key: "+s.root); a.status != 200 || a.json["userId"] != "admin" {
+	if a := s.send(t, "GET", "/api/v1/whoami", "", alice, "X-API-Key: "+s.root); a.status != 200 || a.json["userId"] != "latchkey:admin" {
 		t.Errorf("beside a key: %d %s", a.status, a.text)
 	}
 	s.send(t, "GET", "/api/v1/whoami", "", alice, "X-API-Key: "+key).isError(t, "beside a revoked key", 401, "invalid_api_key")

@@ -1,0 +1,85 @@
+package apikey
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// OwnUser owns the admin keys that latchkey makes for itself. [CheckUserID] refuses it, so no
+// `sub` of a JWT and no userId of a request can be this user. Only a key of OwnUser makes more
+// keys for OwnUser.
+const OwnUser = ownUsers + "admin"
+
+// ownUsers begins the ids of users that latchkey keeps for itself.
+const ownUsers = "latchkey:"
+
+// AnonymousUser is the user that a backend is told of where a route needs no key. No key is made
+// for it.
+const AnonymousUser = "anonymous"
+
+// formerOwnUser owned latchkey's admin keys in earlier versions, and still owns those.
+const formerOwnUser = "admin"
+
+// ReservedUserID reports whether id, in any case of its letters, is one that no user may have.
+func ReservedUserID(id string) bool {
+	return strings.EqualFold(id, AnonymousUser) ||
+		len(id) >= len(ownUsers) && strings.EqualFold(id[:len(ownUsers)], ownUsers)
+}
+
+// ReservedSubject reports whether id, in any case of its letters, is one that no user may have
+// who proves it with a JWT: it is reserved, or owns the admin keys of earlier versions.
+func ReservedSubject(id string) bool {
+	return ReservedUserID(id) || strings.EqualFold(id, formerOwnUser)
+}
+
+// CheckUserID returns an error if no key may be made for the user id.
+func CheckUserID(id string) error {
+	if id == "" || strings.TrimSpace(id) != id || utf8.RuneCountInString(id) > MaxUserID || !Legible(id) {
+		return invalid("userId", "must be 1 to %d characters without space around them, and without control, formatting or invisible characters", MaxUserID)
+	}
+	if ReservedUserID(id) {
+		return invalid("userId", "must not be anonymous and must not begin with latchkey: since these are reserved")
+	}
+	return nil
+}
+
+// CheckOwner returns an error if no stored key can belong to the user id. It accepts more than
+// [CheckUserID]: keys of [OwnUser], and of users whose ids earlier versions have accepted, must
+// be found, listed and revoked.
+func CheckOwner(id string) error {
+	if id == "" || strings.TrimSpace(id) != id || utf8.RuneCountInString(id) > MaxUserID ||
+		!utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		return invalid("userId", "must be 1 to %d characters without control characters or space around it", MaxUserID)
+	}
+	return nil
+}
+
+// Legible reports whether text is valid UTF-8 of letters, marks, numbers, punctuation, symbols
+// and spaces alone, so that it shows what it is. Control characters, line separators,
+// formatting characters (which reorder or hide text), private, surrogate and unassigned code
+// points are refused.
+func Legible(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })
+}
+
+// The zero width joiners of Persian and Indic words and of emoji.
+const (
+	nonJoiner = '\u200c'
+	joiner    = '\u200d'
+)
+
+// LegibleName reports whether text is [Legible], except that it may have a zero width joiner or
+// non-joiner between two other characters, where scripts and emoji need it.
+func LegibleName(text string) bool {
+	inside := false // a character before that is no joiner
+	bare := strings.Map(func(r rune) rune {
+		if (r == joiner || r == nonJoiner) && inside {
+			inside = false
+			return -1
+		}
+		inside = true
+		return r
+	}, text)
+	return utf8.ValidString(text) && Legible(bare) && (text == "" || inside)
+}
