@@ -76,12 +76,10 @@ func TestTextsThatDoNotShowWhatTheyAreAreRefused(t *testing.T) {
 		if (err == nil) != c.user {
 			t.Errorf("an import for %s: %v", c.name, err)
 		}
-		if c.text == "" || strings.TrimSpace(c.text) != c.text {
-			continue
-		}
+		// Their names are bound by more than this.
 		_, err = apikey.Static{}.With("a-static-key-of-ours:"+c.text, ratelimit.Limit{Requests: 1, Window: time.Second})
-		if (err == nil) != c.user || err != nil && strings.Contains(err.Error(), c.text) && c.user {
-			t.Errorf("a static key called %s: %v", c.name, err)
+		if err == nil && !c.user && strings.TrimSpace(c.text) == c.text {
+			t.Errorf("a static key may be called %s", c.name)
 		}
 	}
 }
