@@ -351,6 +351,55 @@ func TestAWindowChangesForAllAtOnce(t *testing.T) {
 	}
 }
 
+// A key is not locked for the length of its old window: on a real table, through two instances
+// that have spent from it before.
+func TestAShorterWindowIsWaitedForNoLongerThanItself(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour} })
+	gates := []*apikey.Gate{b.gate(time.Second), b.gate(time.Second)}
+	check := func(g *apikey.Gate, cost int64) apikey.Verdict {
+		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: cost})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, g := range gates {
+		if v := check(g, 100); !v.Valid() {
+			t.Fatal(v.Code)
+		}
+	}
+	for i, limit := range []ratelimit.Limit{{Requests: 100, Window: time.Second}, {Requests: 200, Window: 24 * time.Hour}, {Requests: 50, Window: 10 * time.Second}} {
+		b.clock.pass(time.Millisecond)
+		to := *k
+		to.Limit = limit
+		if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: &to}); err != nil {
+			t.Fatal(err)
+		}
+		k = &to
+		b.clock.pass(time.Second)
+		// 200 are in the day, whatever the windows between.
+		v := check(gates[i%2], 1)
+		if i == 1 {
+			if v.Code != apikey.CodeRateLimited || v.RetryAfter > 25*time.Hour {
+				t.Errorf("back in a day: %s, retry after %v", v.Code, v.RetryAfter)
+			}
+			continue
+		}
+		if v.Code == apikey.CodeRateLimited {
+			if v.RetryAfter > limit.Window*61/60+2*time.Second {
+				t.Errorf("%v: retry after %v", limit, v.RetryAfter)
+			}
+			b.clock.pass(v.RetryAfter)
+			v = check(gates[i%2], 1)
+		}
+		if !v.Valid() {
+			t.Errorf("%v: %s, retry after %v", limit, v.Code, v.RetryAfter)
+		}
+	}
+}
+
 func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)

@@ -23,8 +23,8 @@ var _ ratelimit.Store = (*Table)(nil)
 // The attributes of a meter: w the window in milliseconds, r the revision of the
 // terms that it is of, u the odometer, v the
 // tokens used, h the newest slice, at the last use in milliseconds; for each
-// slice m<slice in base 36>, and for a day and its month q<20261124> and
-// q<202611>.
+// slice m<slice in base 36>, for a day and its month q<20261124> and q<202611>, and
+// for a moment before the window was changed p<milliseconds in base 36>.
 const (
 	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, #m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
 	spendSame  = "SET #h = :k, #m = if_not_exists(#m, #u)" + spendRest
@@ -87,7 +87,15 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 		update = spendNew
 		condition += ifNewer
 	}
+	for i, p := range s.Earlier {
+		n := "p" + strconv.Itoa(i)
+		names["#"+n], values[":"+n] = point(p.At), number(p.Used)
+		update = "SET #" + n + " = :" + n + ", " + strings.TrimPrefix(update, "SET ")
+	}
 	var forget []string
+	for _, at := range s.ForgetEarlier {
+		forget = append(forget, point(at))
+	}
 	for _, slice := range s.Forget {
 		forget = append(forget, mark(slice))
 	}
@@ -181,6 +189,12 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 				return ratelimit.Meter{}, fmt.Errorf("decode meter: %s: %w", name, err)
 			}
 			m.Marks = append(m.Marks, ratelimit.Mark{Slice: slice, Used: n})
+		case name[0] == 'p':
+			ms, err := strconv.ParseInt(name[1:], 36, 64)
+			if err != nil {
+				return ratelimit.Meter{}, fmt.Errorf("decode meter: %s: %w", name, err)
+			}
+			m.Earlier = append(m.Earlier, ratelimit.Point{At: moment(ms), Used: n})
 		case name[0] == 'q':
 			date, err := strconv.ParseInt(name[1:], 10, 64)
 			if err != nil {
@@ -197,11 +211,14 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 	if last := len(m.Past) - 1; last >= 0 {
 		m.Day, m.DayNet, m.Past = m.Past[last].Day, m.Past[last].Net, m.Past[:last]
 	}
+	slices.SortFunc(m.Earlier, func(a, b ratelimit.Point) int { return a.At.Compare(b.At) })
 	slices.SortFunc(m.Marks, func(a, b ratelimit.Mark) int { return cmp.Compare(a.Slice, b.Slice) })
 	return m, nil
 }
 
 func mark(slice int64) string { return "m" + strconv.FormatInt(slice, 36) }
+
+func point(at time.Time) string { return "p" + strconv.FormatInt(at.UnixMilli(), 36) }
 
 func period(date int64) string { return "q" + strconv.FormatInt(date, 10) }
 

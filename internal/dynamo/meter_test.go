@@ -49,11 +49,21 @@ func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
 		{"forgetting a mark", ratelimit.Spend{Tokens: 1, Slice: 1001, Window: w, At: at(4), SeenWindow: w, MaxNewest: 1001, MinUsed: 6, MaxUsed: 9, Forget: []int64{100}}, false,
 			ratelimit.Meter{Window: w, Used: 7, Newest: 1001, Marks: []ratelimit.Mark{{Slice: 1000, Used: 5}, {Slice: 1001, Used: 6}}, LastUsed: at(4)}},
 		{"starting another window", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: other, At: at(5), SeenWindow: w, MaxNewest: 1001, MinUsed: 7, MaxUsed: 7,
-			Rev: 7, Restart: true, Base: 3, Forget: []int64{1001}}, false,
-			ratelimit.Meter{Window: other, Rev: 7, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
+			Rev: 7, Restart: true, Base: 3, Forget: []int64{1001}, Earlier: []ratelimit.Point{{At: at(1), Used: 5}, {At: at(5), Used: 7}}}, false,
+			ratelimit.Meter{Window: other, Rev: 7, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5),
+				Earlier: []ratelimit.Point{{At: at(1), Used: 5}, {At: at(5), Used: 7}}}},
 		{"the window of older terms", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, Rev: 6, At: at(5), SeenWindow: other, MaxNewest: 1001, MinUsed: 8, MaxUsed: 8,
 			Restart: true, Base: 3}, true,
-			ratelimit.Meter{Window: other, Rev: 7, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5)}},
+			ratelimit.Meter{Window: other, Rev: 7, Used: 8, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(5),
+				Earlier: []ratelimit.Point{{At: at(1), Used: 5}, {At: at(5), Used: 7}}}},
+		{"forgetting a moment before the change", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: other, At: at(6), SeenWindow: other, MaxNewest: 1000,
+			MinUsed: 8, MaxUsed: 8, ForgetEarlier: []time.Time{at(1)}}, false,
+			ratelimit.Meter{Window: other, Rev: 7, Used: 9, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 3}}, LastUsed: at(6),
+				Earlier: []ratelimit.Point{{At: at(5), Used: 7}}}},
+		{"starting a third, with one moment again", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, At: at(7), SeenWindow: other, MaxNewest: 1000,
+			MinUsed: 9, MaxUsed: 9, Rev: 8, Restart: true, Base: 9, Earlier: []ratelimit.Point{{At: at(5), Used: 7}, {At: at(7), Used: 9}}}, false,
+			ratelimit.Meter{Window: w, Rev: 8, Used: 10, Newest: 1000, Marks: []ratelimit.Mark{{Slice: 1000, Used: 9}}, LastUsed: at(7),
+				Earlier: []ratelimit.Point{{At: at(5), Used: 7}, {At: at(7), Used: 9}}}},
 	}
 	// All on one day, with nothing given back.
 	for i := range steps {
@@ -63,9 +73,17 @@ func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
 			m.Net, m.Day, m.Month = m.Used, 20261124, 202611
 		}
 	}
-	table := dynamotest.NewTable(t)
+	table, memory := dynamotest.NewTable(t), ratelimit.NewMemory(1)
 	for _, step := range steps {
-		got, err := table.Spend(t.Context(), meterID, step.spend)
+		// What the simulations stand on does the same.
+		got, err := memory.Spend(t.Context(), meterID, step.spend)
+		if errors.Is(err, ratelimit.ErrStale) != step.stale {
+			t.Fatalf("%s, in memory: %v", step.name, err)
+		}
+		if diff := cmp.Diff(step.want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("%s, in memory (-want +got):\n%s", step.name, diff)
+		}
+		got, err = table.Spend(t.Context(), meterID, step.spend)
 		if errors.Is(err, ratelimit.ErrStale) != step.stale || err != nil && !step.stale {
 			t.Fatalf("%s: %v", step.name, err)
 		}

@@ -36,7 +36,7 @@ func (s *Memory) Spend(_ context.Context, id string, spend Spend) (Meter, error)
 	}
 	err := m.Apply(spend)
 	copied := *m
-	copied.Marks, copied.Past = slices.Clone(m.Marks), slices.Clone(m.Past)
+	copied.Marks, copied.Past, copied.Earlier = slices.Clone(m.Marks), slices.Clone(m.Past), slices.Clone(m.Earlier)
 	return copied, err
 }
 
@@ -65,6 +65,12 @@ func (m *Meter) Apply(s Spend) error {
 	}
 	slices.SortFunc(m.Marks, func(a, b Mark) int { return int(a.Slice - b.Slice) })
 	m.Past = slices.DeleteFunc(slices.Clone(m.Past), func(d DayMark) bool { return slices.Contains(s.ForgetDays, d.Day) })
+	m.Earlier = slices.DeleteFunc(slices.Clone(m.Earlier), func(p Point) bool {
+		at := func(t time.Time) bool { return t.Equal(p.At) }
+		return slices.ContainsFunc(s.ForgetEarlier, at) || slices.ContainsFunc(s.Earlier, func(q Point) bool { return at(q.At) })
+	})
+	m.Earlier = append(m.Earlier, s.Earlier...)
+	slices.SortFunc(m.Earlier, func(a, b Point) int { return a.At.Compare(b.At) })
 	if s.Day > m.Day {
 		if m.Day != 0 {
 			m.Past = append(m.Past, DayMark{m.Day, m.DayNet})

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,9 @@ type Meter struct {
 	DayNet   int64
 	Month    int64
 	MonthNet int64
+	// Earlier are some moments before the window was last changed, oldest first.
+	// They tell what was spent in a window that reaches back to before the change.
+	Earlier []Point
 	// Past are the days before Day whose marks are still there, oldest first: they
 	// are not yet known to be in the record of what was used.
 	Past []DayMark
@@ -43,21 +47,31 @@ type Mark struct {
 	Used  int64
 }
 
+// Point is a moment, in whole milliseconds, and where the odometer stood then:
+// each token up to Used was handed out before At.
+type Point struct {
+	At   time.Time
+	Used int64
+}
+
 // view is one look at a meter: all that a decision needs.
 type view struct {
 	now      time.Time
-	old      frame // the frame that the meter was written in
-	slice    int64 // now, in that frame
-	inWindow int64 // tokens in the window that ends in slice
-	room     int64 // tokens that the limit still leaves
-	quota    int64 // tokens that the quota still leaves
+	old      frame         // the frame that the meter was written in
+	moved    bool          // the window is another one now
+	span     time.Duration // of the new window, where it moved
+	slice    int64         // now, in that frame
+	inWindow int64         // tokens in the window that ends in slice
+	room     int64         // tokens that the limit still leaves
+	quota    int64         // tokens that the quota still leaves
 }
 
 // unbounded is room where nothing bounds it.
 const unbounded = math.MaxInt64 / 4
 
 // view tells how full the window is. A meter that was written for another window
-// is read in that one: what lies in it counts against the new limit.
+// is read by moments: what was handed out in the new window counts against the new
+// limit, as far back as the meter remembers.
 //
 // Seen late, a meter shows at least as much room as there is: Used and Net only
 // grow, and no mark is ever put before one that is there.
@@ -66,9 +80,14 @@ func (r *rules) view(m *Meter, terms Terms, now time.Time) view {
 	if window == 0 {
 		window = terms.Limit.Window
 	}
-	v := view{now: now, old: r.frame(window), quota: unbounded}
+	v := view{now: now, old: r.frame(window), quota: unbounded, moved: window != terms.Limit.Window}
 	v.slice = max(v.old.at(now), m.Newest)
-	v.inWindow = m.Used - m.base(v.slice-v.old.lookback)
+	if v.moved {
+		v.span = r.frame(terms.Limit.Window).span()
+		v.inWindow = m.spentSince(now.Add(-v.span), v.old, now)
+	} else {
+		v.inWindow = m.Used - m.base(v.slice-v.old.lookback)
+	}
 	v.room = terms.Limit.Requests - v.inWindow
 	if q := terms.Quota; q != (Quota{}) {
 		v.quota = q.Requests - (m.Net - m.since(q.Period, m.today(now)))
@@ -89,6 +108,9 @@ func (m *Meter) base(oldest int64) int64 {
 
 // freeAt is when n tokens will fit if nothing more is spent.
 func (v *view) freeAt(m *Meter, limit Limit, n int64) time.Time {
+	if v.moved {
+		return m.freeAfter(v.span, v.old, v.now, limit.Requests, n)
+	}
 	needed := m.Used + n - limit.Requests // the base that would make room
 	k := v.slice
 	for _, mark := range m.Marks {
@@ -128,6 +150,10 @@ type Spend struct {
 	// month only ever get a mark if they have none.
 	Restart bool
 	Base    int64
+	// Earlier are points to add to those of the meter, ForgetEarlier the moments of
+	// those to remove.
+	Earlier       []Point
+	ForgetEarlier []time.Time
 	// Forget are the slices whose marks no longer count, ForgetDays days that are
 	// in the record; ForgetMonth is a month that is over, or zero.
 	Forget      []int64
@@ -173,7 +199,7 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64, recorded Dat
 	case m.Window == 0:
 		s.Fresh, s.Net = true, n // whatever is given back was taken from another meter
 	case m.Window != window:
-		// What is in the old window counts as spent now. Nobody may have spent
+		// What lies in the new window counts as spent now. Nobody may have spent
 		// since, or the new mark would hide it.
 		s.Slice, s.MaxNewest, s.MaxUsed = r.frame(window).at(v.now), m.Newest, m.Used
 		s.Restart, s.Base = true, m.Used-v.inWindow
@@ -182,7 +208,16 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64, recorded Dat
 				s.Forget = append(s.Forget, mark.Slice)
 			}
 		}
+		s.Earlier = m.earlier(v.old, v.now)
+		for _, p := range m.Earlier {
+			s.forgetEarlier(p)
+		}
 	default:
+		if n := len(m.Earlier); n > 0 && v.now.Sub(m.Earlier[n-1].At) >= longest {
+			for _, p := range m.Earlier {
+				s.forgetEarlier(p)
+			}
+		}
 		for _, mark := range m.Marks {
 			if mark.Slice < v.slice-v.old.lookback {
 				s.Forget = append(s.Forget, mark.Slice)
@@ -190,6 +225,15 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64, recorded Dat
 		}
 	}
 	return s
+}
+
+// forgetEarlier removes a moment, unless it is to stay. The store may be asked to
+// change each attribute once.
+func (s *Spend) forgetEarlier(old Point) {
+	same := func(p Point) bool { return p.At.Equal(old.At) }
+	if !slices.ContainsFunc(s.Earlier, same) {
+		s.ForgetEarlier = append(s.ForgetEarlier, old.At)
+	}
 }
 
 // expiry is when a meter that was last spent from at a time may be forgotten.

@@ -30,6 +30,7 @@ type item struct {
 	failRecord bool
 	err        error
 	onCommit   func()
+	onSpend    func(ratelimit.Spend) // that was committed
 }
 
 var errLost = errors.New("lost")
@@ -103,6 +104,9 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 		return i.snapshot(), err
 	}
 	i.expires = s.Expires
+	if i.onSpend != nil {
+		i.onSpend(s)
+	}
 	if i.onCommit != nil {
 		i.onCommit()
 	}
@@ -111,7 +115,7 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 
 func (i *item) snapshot() ratelimit.Meter {
 	m := i.meter
-	m.Marks = slices.Clone(m.Marks)
+	m.Marks, m.Earlier = slices.Clone(m.Marks), slices.Clone(m.Earlier)
 	return m
 }
 

@@ -30,7 +30,11 @@ func (v *view) usage(m *Meter, terms Terms, held int64) Usage {
 		Remaining: min(held+max(min(v.room, v.quota), 0), terms.Limit.Requests),
 		Reset:     v.now,
 	}
-	if v.inWindow > 0 {
+	switch {
+	case v.inWindow == 0:
+	case v.moved:
+		u.Reset = m.LastUsed.Add(v.span)
+	default:
 		u.Reset = v.old.start(m.Newest + v.old.lookback + 1)
 	}
 	u.Reset = ceilSecond(u.Reset)

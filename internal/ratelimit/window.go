@@ -73,6 +73,9 @@ func (r *rules) frame(window time.Duration) frame {
 	return f
 }
 
+// span is how long a token counts at most: the effective window.
+func (f frame) span() time.Duration { return time.Duration(f.lookback+1) * f.slice }
+
 // at is the number of the slice that t lies in.
 func (f frame) at(t time.Time) int64 { return t.UnixNano() / int64(f.slice) }
 

@@ -1,0 +1,283 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"latchkey/internal/ratelimit"
+)
+
+// span is the effective window: for this long a token counts at most.
+func span(window time.Duration) time.Duration { return 61 * ratelimit.Slice(window) }
+
+// A key that has room under its new terms is admitted within one new window, and is told so.
+func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
+	day, second := 24*time.Hour, time.Second
+	for _, c := range []struct {
+		name     string
+		old, new ratelimit.Limit
+		spent    int64
+		pause    time.Duration
+		want     time.Duration // to wait; 0: admitted at once
+	}{
+		{"shorter, all of it just spent", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 200, 0, 2 * second},
+		{"shorter, spent before the new window", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 200, 2 * second, 0},
+		{"shorter, less spent than the new limit", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 99, 0, 0},
+		{"a little shorter", ratelimit.Limit{Requests: 100, Window: time.Minute}, ratelimit.Limit{Requests: 50, Window: 30 * second}, 60, 10 * second, 22 * second},
+		{"longer, and lower", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 0, 62 * second},
+		{"longer, and higher", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 1000, Window: day}, 100, 0, 0},
+		{"longer, spent before the old window", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 30 * second, 32 * second},
+		{"the same, lower", ratelimit.Limit{Requests: 100, Window: time.Minute}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 0, 62 * second},
+	} {
+		h, store := &hands{morning}, &item{}
+		limiter := ratelimit.New(store, h.time, 10)
+		take := func(limit ratelimit.Limit, rev, n int64) ratelimit.Decision {
+			d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit, Rev: rev}, n, time.Time{})
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			return d
+		}
+		if !take(c.old, 1, c.spent).Admitted {
+			t.Fatalf("%s: %d were not admitted", c.name, c.spent)
+		}
+		h.now = h.now.Add(c.pause)
+		d := take(c.new, 2, 1)
+		if d.Admitted != (c.want == 0) || d.RetryAfter != c.want {
+			t.Errorf("%s: admitted %v, retry after %v; want %v", c.name, d.Admitted, d.RetryAfter, c.want)
+		}
+		if reset := d.Usage.Reset.Sub(h.now); reset > span(c.new.Window)+time.Second {
+			t.Errorf("%s: it is said to be empty in %v", c.name, reset)
+		}
+		if h.now = h.now.Add(d.RetryAfter); !d.Admitted && !take(c.new, 2, 1).Admitted {
+			t.Errorf("%s: denied again %v later", c.name, d.RetryAfter)
+		}
+	}
+}
+
+// Changing a window to a shorter one and back wins nothing: what lies in the longer window still
+// counts, however often that is tried.
+func TestAWindowThatIsChangedThereAndBackIsNotEmptied(t *testing.T) {
+	h, store := &hands{morning}, &item{}
+	limiter := ratelimit.New(store, h.time, 10)
+	long := ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour}
+	rev, admitted := int64(0), int64(0)
+	for range 200 {
+		for _, limit := range []ratelimit.Limit{long, {Requests: 1, Window: time.Minute}, {Requests: 2, Window: 5 * time.Minute}} {
+			rev++
+			for {
+				d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit, Rev: rev}, 1, time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !d.Admitted {
+					break
+				}
+				admitted++
+			}
+			h.now = h.now.Add(time.Minute)
+		}
+	}
+	// Ten hours of it, in which the shorter windows alone admit a few.
+	if most := long.Requests + 400; admitted > most {
+		t.Errorf("%d admitted within %v, at most %d wanted", admitted, h.now.Sub(morning), most)
+	}
+	if len(store.meter.Earlier) > 4 {
+		t.Errorf("%d points are stored of earlier windows", len(store.meter.Earlier))
+	}
+}
+
+// What was stored of earlier windows goes with a write once it is of no more use.
+func TestWhatIsStoredOfEarlierWindowsIsForgotten(t *testing.T) {
+	h, store := &hands{morning}, &item{}
+	limiter := ratelimit.New(store, h.time, 10)
+	for i, c := range []struct {
+		window time.Duration
+		pass   time.Duration
+		stored bool
+	}{{time.Hour, 0, false}, {time.Minute, 0, true}, {time.Minute, time.Hour, true}, {time.Minute, 24 * time.Hour, false}} {
+		h.now = h.now.Add(c.pass)
+		d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: c.window}, Rev: int64(min(i, 1))}, 1, time.Time{})
+		if err != nil || !d.Admitted || (len(store.meter.Earlier) > 0) != c.stored {
+			t.Errorf("step %d: %+v, %v, stored %v", i, d, err, store.meter.Earlier)
+		}
+	}
+}
+
+// spending is one write that was committed.
+type spending struct {
+	at     time.Time
+	tokens int64
+}
+
+// changes is a random history of one key: its terms change in every way while some instances
+// spend, each of which hears of a change up to a second later.
+type changes struct {
+	*rapid.T
+	hands     *hands
+	store     *item
+	limiters  []*ratelimit.Limiter
+	heard     []int // by limiter: index into terms
+	terms     []ratelimit.Terms
+	changed   []time.Time
+	committed []spending
+	// known is since when the meter must know all; it is told by the windows it was made for.
+	known, restarted time.Time
+	window           time.Duration
+}
+
+// broken tells which law a history breaks, or nothing.
+func (c *changes) broken() string {
+	c.hands = &hands{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(c.T, "begin")))}
+	c.store.onSpend = func(s ratelimit.Spend) {
+		if c.window != 0 && c.window != s.Window {
+			if c.restarted.IsZero() || c.hands.now.Sub(c.restarted) > 24*time.Hour {
+				c.known = c.hands.now.Add(-c.window)
+			}
+			c.restarted = c.hands.now
+		}
+		c.window = s.Window
+		c.committed = append(c.committed, spending{c.hands.now, s.Tokens})
+	}
+	for range rapid.IntRange(1, 3).Draw(c.T, "instances") {
+		c.limiters = append(c.limiters, ratelimit.New(c.store, c.hands.time, 10))
+		c.heard = append(c.heard, 0)
+	}
+	c.change()
+	for range rapid.IntRange(10, 120).Draw(c.T, "steps") {
+		if rapid.IntRange(0, 9).Draw(c.T, "change") == 0 {
+			c.change()
+		}
+		if broken := c.step(); broken != "" {
+			return broken
+		}
+	}
+	return ""
+}
+
+func (c *changes) change() {
+	window := time.Duration(rapid.SampledFrom([]int64{1, 2, 9, 10, 30, 60, 600, 3600, 86_400}).Draw(c.T, "window")) * time.Second
+	limit := ratelimit.Limit{Requests: rapid.Int64Range(1, 300).Draw(c.T, "requests"), Window: window}
+	terms := ratelimit.Terms{Limit: limit, Rev: int64(len(c.terms))}
+	if period := rapid.SampledFrom([]ratelimit.Period{"", "", ratelimit.Day, ratelimit.Month}).Draw(c.T, "period"); period != "" {
+		terms.Quota = ratelimit.Quota{Requests: limit.Requests * rapid.Int64Range(1, 5).Draw(c.T, "quota"), Period: period}
+	}
+	c.terms, c.changed = append(c.terms, terms), append(c.changed, c.hands.now)
+}
+
+// step lets one instance spend after a while, some tokens at once.
+func (c *changes) step() string {
+	latest := c.terms[len(c.terms)-1]
+	pass := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, latest.Limit.Window / 20, latest.Limit.Window}).Draw(c.T, "scale")
+	c.hands.now = c.hands.now.Add(time.Duration(rapid.Int64Range(0, int64(pass)).Draw(c.T, "pass")))
+	i := rapid.IntRange(0, len(c.limiters)-1).Draw(c.T, "instance")
+	if next := c.heard[i] + 1; next < len(c.terms) && (c.hands.now.Sub(c.changed[next]) >= time.Second || rapid.Bool().Draw(c.T, "hears")) {
+		c.heard[i] = len(c.terms) - 1
+	}
+	terms := c.terms[c.heard[i]]
+	n := rapid.Int64Range(1, terms.Limit.Requests).Draw(c.T, "n")
+	for range rapid.IntRange(1, 5).Draw(c.T, "times") {
+		before := len(c.committed)
+		d, err := c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
+		if errors.Is(err, ratelimit.ErrOldTerms) && terms != latest {
+			c.heard[i] = len(c.terms) - 1 // the gate reads the key anew
+			return ""
+		}
+		if err != nil {
+			return err.Error()
+		}
+		if broken := c.tooMany(terms.Limit, before); broken != "" {
+			return broken
+		}
+		if !d.Admitted {
+			return c.tooLate(i, terms, n, d)
+		}
+	}
+	return ""
+}
+
+// tooMany looks at what was handed out in the window before each of the new writes.
+func (c *changes) tooMany(limit ratelimit.Limit, from int) string {
+	for k := from; k < len(c.committed); k++ {
+		end, sum := c.committed[k].at, int64(0)
+		for _, s := range c.committed[:k+1] {
+			if end.Sub(s.at) < limit.Window && s.at.After(c.known) {
+				sum += s.tokens
+			}
+		}
+		if sum > limit.Requests {
+			return "more than the new limit was handed out in the last new window"
+		}
+	}
+	return ""
+}
+
+// tooLate waits as long as it is told, while nobody else comes. An instance that has not seen
+// what others spent may be told of it then, and wait again, but not for longer altogether.
+func (c *changes) tooLate(i int, terms ratelimit.Terms, n int64, d ratelimit.Decision) string {
+	most := span(terms.Limit.Window) + time.Second
+	if d.OverQuota {
+		day := c.hands.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+		if terms.Quota.Period == ratelimit.Month {
+			day = time.Date(c.hands.now.Year(), c.hands.now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+		}
+		most = max(most, day.Sub(c.hands.now)+time.Second)
+	}
+	if d.RetryAfter > most {
+		return "told to wait for longer than the new window and the period last"
+	}
+	if terms != c.terms[len(c.terms)-1] || !rapid.Bool().Draw(c.T, "waits") {
+		return ""
+	}
+	before, last := len(c.committed), c.hands.now.Add(most)
+	for !d.Admitted {
+		if c.hands.now = c.hands.now.Add(d.RetryAfter); c.hands.now.After(last.Add(time.Second)) {
+			return "denied for longer than the new window and the period last"
+		}
+		again, err := c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
+		if err != nil {
+			return err.Error()
+		}
+		if again.OverQuota && !d.OverQuota {
+			return c.tooMany(terms.Limit, before) // the quota is spent as well
+		}
+		d = again
+	}
+	return c.tooMany(terms.Limit, before)
+}
+
+// The two laws of a change: never more than the new limit in a new window, as far back as the
+// windows before it reached, and never a longer wait than the new window or the period.
+func TestTermsThatChangeBreakNoLaw(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := &changes{T: rt, store: &item{}}
+		if broken := c.broken(); broken != "" {
+			rt.Fatalf("%s: %+v", broken, c.terms)
+		}
+	})
+}
+
+// Without what a change writes of the past, one of the laws is broken.
+func TestEveryPartOfAChangeIsNeeded(t *testing.T) {
+	for name, edit := range map[string]func(*ratelimit.Spend){
+		"the new window begins empty":                func(s *ratelimit.Spend) { s.Base = s.MinUsed },
+		"nothing is stored of the windows before":    func(s *ratelimit.Spend) { s.Earlier = nil },
+		"the last use is stored as if it were later": func(s *ratelimit.Spend) { s.At = s.At.Add(24 * time.Hour) },
+	} {
+		histories := rapid.Custom(func(rt *rapid.T) string {
+			return (&changes{T: rt, store: &item{edit: edit}}).broken()
+		})
+		broken := ""
+		for seed := 0; broken == "" && seed < 2000; seed++ {
+			broken = histories.Example(seed)
+		}
+		if broken == "" {
+			t.Errorf("no law is broken by: %s", name)
+		}
+		t.Logf("%s: %s", name, broken)
+	}
+}
