@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"latchkey/internal/apikey"
 )
 
 // verdictNo is an answer that is not a failure, but not a yes: exit code 3.
@@ -66,9 +68,9 @@ not, and 1 if that could not be decided.` + apiHelp,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&scope, "scope", "", "what it must be allowed to do")
-	c.Flags().Int64Var(&cost, "cost", 0, "requests to spend")
-	c.Flags().StringVar(&source, "source-ip", "", "address that it was used from")
+	textFlag(c.Flags(), &scope, "scope", "", "what it must be allowed to do", checkScope)
+	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests, "requests to spend")
+	textFlag(c.Flags(), &source, "source-ip", "", "address that it was used from", checkAddress)
 	c.Flags().StringVar(&public, "public-key", "", "public key that must belong to it")
 	jsonFlag(c, &asJSON)
 	return c

@@ -33,14 +33,6 @@ everything is gone that there was of a key: keep the figures of earlier runs.`,
   latchkey audit verify --key 3fGq8ZpLw1xKc0Ty`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			switch {
-			case key != "" && !apikey.ValidID(key):
-				return usageError{errors.New("--key must be the id of a key")}
-			case user != "":
-				if err := apikey.CheckOwner(user); err != nil {
-					return usageError{fmt.Errorf("--user: %w", err)}
-				}
-			}
 			ctx := c.Context()
 			where, err := configOf(ctx, state(stateDir), stack)
 			if err != nil {
@@ -81,8 +73,8 @@ everything is gone that there was of a key: keep the figures of earlier runs.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&key, "key", "", "`ID` of the key")
-	c.Flags().StringVar(&user, "user", "", "`ID` of who owns the keys")
+	textFlag(c.Flags(), &key, "key", "", "`ID` of the key", checkID)
+	textFlag(c.Flags(), &user, "user", "", "`ID` of who owns the keys", checkOwner)
 	c.Flags().StringVar(&stateDir, "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
 	c.MarkFlagsMutuallyExclusive("key", "user")

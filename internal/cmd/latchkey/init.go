@@ -29,11 +29,6 @@ AWS credentials, or of whoever may read the local stack's folder.`,
   latchkey init --stack latchkey      # of a deployed stack, by its outputs`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("user") {
-				if err := apikey.CheckUserID(user); err != nil {
-					return usageError{err}
-				}
-			}
 			ctx := c.Context()
 			where, err := configOf(ctx, state(stateDir), stack)
 			if err != nil {
@@ -59,7 +54,7 @@ AWS credentials, or of whoever may read the local stack's folder.`,
 	}
 	c.Flags().StringVar(&stateDir, "state", defaultState, "folder of the running local stack")
 	c.Flags().StringVar(&stack, "stack", "", "name of a deployed CloudFormation stack")
-	c.Flags().StringVar(&user, "user", apikey.OwnUser, "user who owns the key")
+	textFlag(c.Flags(), &user, "user", apikey.OwnUser, "user who owns the key", checkUser)
 	c.Flags().StringVar(&name, "name", "admin", "name of the key")
 	c.MarkFlagsMutuallyExclusive("state", "stack")
 	return c

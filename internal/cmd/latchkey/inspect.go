@@ -9,10 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/migrate"
 )
 
 func explainCommand() *cobra.Command {
@@ -23,10 +26,11 @@ func explainCommand() *cobra.Command {
 		example: "  latchkey keys explain fbvIj5lD1wYRMsd9\n  latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			body := map[string]any{"method": strings.ToUpper(method), "path": path}
-			for name, value := range map[string]string{"sourceIp": source, "at": at} {
-				if value != "" {
-					body[name] = value
-				}
+			if source != "" {
+				body["sourceIp"] = source
+			}
+			if moment, ok := migrate.ParseTime(at); ok {
+				body["at"] = moment.Format(time.RFC3339Nano)
 			}
 			if c.Flags().Changed("cost") {
 				body["cost"] = cost
@@ -67,11 +71,11 @@ func explainCommand() *cobra.Command {
 			return nil
 		},
 	})
-	c.Flags().StringVar(&method, "method", http.MethodGet, "of the request")
-	c.Flags().StringVar(&path, "path", "/", "of the request, without the stage")
-	c.Flags().StringVar(&source, "source-ip", "", "address that it comes from")
-	c.Flags().Int64Var(&cost, "cost", 1, "requests that it is to spend")
-	c.Flags().StringVar(&at, "at", "", "`TIME` of it, as in 2027-01-31T12:00:00Z; else now")
+	textFlag(c.Flags(), &method, "method", http.MethodGet, "of the request", checkMethod)
+	textFlag(c.Flags(), &path, "path", "/", "of the request, without the stage", checkPath)
+	textFlag(c.Flags(), &source, "source-ip", "", "address that it comes from", checkAddress)
+	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests, "requests that it is to spend")
+	textFlag(c.Flags(), &at, "at", "", "`TIME` of it, as in 2027-01-31T12:00:00Z; else now", checkTime)
 	return c
 }
 
@@ -87,19 +91,19 @@ func usageCommand() *cobra.Command {
 			return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
 		}),
 	})
-	c.Flags().StringVar(&from, "from", "", "first `DAY`, as in 2027-01-01")
-	c.Flags().StringVar(&to, "to", "", "last `DAY`; else today")
+	textFlag(c.Flags(), &from, "from", "", "first `DAY`, as in 2027-01-01", checkDay)
+	textFlag(c.Flags(), &to, "to", "", "last `DAY`; else today", checkDay)
 	return c
 }
 
 func trailCommand() *cobra.Command {
 	var cursor string
-	var limit int
+	var limit int64
 	c := onOne(oneKey{
 		use: "audit", short: "Show what was done to a key, newest first",
 		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			query := given(map[string]string{"cursor": cursor, "limit": strconv.Itoa(limit)})
+			query := given(map[string]string{"cursor": cursor, "limit": strconv.FormatInt(limit, 10)})
 			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/audit", query, nil)
 		},
 		print: printPage("Nothing that is still kept.", []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, func(e httpapi.TrailEntry) []string {
@@ -111,7 +115,7 @@ func trailCommand() *cobra.Command {
 		}),
 	})
 	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
-	c.Flags().IntVar(&limit, "limit", 50, "how many, 1 to 100")
+	numberFlag(c.Flags(), &limit, "limit", 50, 1, 100, "how many, 1 to 100")
 	return c
 }
 

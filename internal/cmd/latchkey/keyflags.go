@@ -3,14 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"latchkey/internal/migrate"
-	"latchkey/internal/ratelimit"
 )
 
 // keyFlags are what a key may be told, as people write it.
@@ -23,13 +18,13 @@ type keyFlags struct {
 
 func (f *keyFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.description, "description", "", "`TEXT`, what it is for")
-	flags.StringSliceVar(&f.scopes, "scopes", nil, "`LIST` of what it may do, e.g. tts,stt:*")
-	flags.StringVar(&f.limit, "limit", "", "`N/TIME`, in any interval, e.g. 100/1m, 5/10s")
-	flags.StringVar(&f.quota, "quota", "", "`N/PERIOD`, by the calendar, e.g. 10000/month")
+	listFlag(flags, &f.scopes, "scopes", "`LIST` of what it may do, e.g. tts,stt:*", checkScope)
+	textFlag(flags, &f.limit, "limit", "", "`N/TIME`, in any interval, e.g. 100/1m, 5/10s", checkLimit)
+	textFlag(flags, &f.quota, "quota", "", "`N/PERIOD`, by the calendar, e.g. 10000/month", checkQuota)
 	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; an admin's to give")
-	flags.StringVar(&f.expires, "expires", "", "`WHEN`, e.g. 90d, 2027-01-31, never")
-	flags.StringVar(&f.notBefore, "not-before", "", "`WHEN` it begins to work, e.g. 2027-01-01")
-	flags.StringSliceVar(&f.cidrs, "cidr", nil, "`NETWORK` that it may be used from; or several")
+	textFlag(flags, &f.expires, "expires", "", "`WHEN`, e.g. 90d, 2027-01-31, never", checkMoment)
+	textFlag(flags, &f.notBefore, "not-before", "", "`WHEN` it begins to work, e.g. 2027-01-01", checkMoment)
+	listFlag(flags, &f.cidrs, "cidr", "`NETWORK` that it may be used from; or several", checkNetwork)
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "`NAME=VALUE`; or several")
 }
 
@@ -52,7 +47,12 @@ func (f *keyFlags) body(flags *pflag.FlagSet, now time.Time) (map[string]any, er
 		{"expires", "expiresAt", func() (any, error) { return parseMoment(f.expires, now) }},
 		{"not-before", "notBefore", func() (any, error) { return parseMoment(f.notBefore, now) }},
 		{"cidr", "allowedCidrs", plain(append([]string{}, f.cidrs...))},
-		{"metadata", "metadata", plain(f.metadata)},
+		{"metadata", "metadata", func() (any, error) {
+			if _, nameless := f.metadata[""]; nameless {
+				return nil, errors.New(mustBe["stringToString"])
+			}
+			return f.metadata, nil
+		}},
 	} {
 		if !flags.Changed(field.flag) {
 			continue
@@ -67,30 +67,3 @@ func (f *keyFlags) body(flags *pflag.FlagSet, now time.Time) (map[string]any, er
 }
 
 func plain(v any) func() (any, error) { return func() (any, error) { return v, nil } }
-
-// parseQuota reads "10000/month".
-func parseQuota(text string) (map[string]any, error) {
-	count, period, _ := strings.Cut(text, "/")
-	requests, err := strconv.ParseInt(count, 10, 64)
-	if err != nil || period != string(ratelimit.Day) && period != string(ratelimit.Month) {
-		return nil, errors.New("must be requests per day or month, such as 10000/month")
-	}
-	return map[string]any{"requests": requests, "period": period}, nil
-}
-
-// parseMoment reads a time, a time from now, or "never", which the API spells as
-// an empty text.
-func parseMoment(text string, now time.Time) (string, error) {
-	if text == "never" {
-		return "", nil
-	}
-	at, ok := migrate.ParseTime(text)
-	if !ok {
-		span, err := parseSpan(text)
-		if err != nil {
-			return "", errors.New("must be a time from now such as 90d or 12h, a date, a time such as 2027-01-31T12:00:00Z, or never")
-		}
-		at = now.Add(span).UTC()
-	}
-	return at.Format(time.RFC3339), nil
-}

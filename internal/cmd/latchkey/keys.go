@@ -58,8 +58,8 @@ that as your own key has.` + apiHelp,
 		},
 	}
 	f.add(c.Flags())
-	c.Flags().StringVar(&user, "user", "", "`ID` of whose it is; else yours")
-	c.Flags().StringVar(&environment, "env", "live", "`ENV`, live or test")
+	textFlag(c.Flags(), &user, "user", "", "`ID` of whose it is; else yours", checkOwner)
+	textFlag(c.Flags(), &environment, "env", "live", "`ENV`, live or test", checkOneOf("live", "test"))
 	jsonFlag(c, &asJSON)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
@@ -92,7 +92,7 @@ func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 
 func listCommand() *cobra.Command {
 	var user, status, cursor string
-	var limit int
+	var limit int64
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
@@ -102,7 +102,7 @@ func listCommand() *cobra.Command {
   latchkey keys list --user u1 --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			query := given(map[string]string{"limit": strconv.Itoa(limit), "userId": user, "status": status, "cursor": cursor})
+			query := given(map[string]string{"limit": strconv.FormatInt(limit, 10), "userId": user, "status": status, "cursor": cursor})
 			answer, err := callAPI(c.Context(), http.MethodGet, keysPath, query, nil)
 			if err != nil {
 				return err
@@ -110,10 +110,11 @@ func listCommand() *cobra.Command {
 			return printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, asJSON)
 		},
 	}
-	c.Flags().StringVar(&user, "user", "", "`ID` of whose keys; else yours")
-	c.Flags().StringVar(&status, "status", "", "active, disabled, inactive, revoked or expired")
+	textFlag(c.Flags(), &user, "user", "", "`ID` of whose keys; else yours", checkOwner)
+	textFlag(c.Flags(), &status, "status", "", "active, disabled, inactive, revoked or expired",
+		checkOneOf("active", "disabled", "inactive", "revoked", "expired"))
 	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
-	c.Flags().IntVar(&limit, "limit", 50, "how many, 1 to 100")
+	numberFlag(c.Flags(), &limit, "limit", 50, 1, 100, "how many, 1 to 100")
 	jsonFlag(c, &asJSON)
 	return c
 }
@@ -174,19 +175,16 @@ func rotateCommand() *cobra.Command {
 		use: "rotate", short: "Give a key a new secret and print it, alone, on standard output",
 		example: "  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 1h | pbcopy\n  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 0 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			var span time.Duration
-			if grace != "0" {
-				var err error
-				if span, err = parseSpan(grace); err != nil {
-					return nil, usageError{fmt.Errorf("--grace: %w", err)}
-				}
+			span, err := parseGrace(grace)
+			if err != nil {
+				return nil, usageError{fmt.Errorf("--grace %w", err)}
 			}
 			body := map[string]any{"gracePeriod": int64(span / time.Second)}
 			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/rotate", nil, body)
 		},
 		print: printIssued,
 	})
-	c.Flags().StringVar(&grace, "grace", "24h", "`SPAN` for which the present one goes on working, up to 30d; 0 ends it and every older one at once")
+	textFlag(c.Flags(), &grace, "grace", "24h", "`SPAN` for which the present one goes on working, e.g. 1h, up to 30d; 0 ends it and every older one at once", checkGrace)
 	return c
 }
 

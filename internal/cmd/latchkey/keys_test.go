@@ -53,7 +53,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 		{args: "validate --scope llm --source-ip 127.0.0.1", stdin: token, code: 3, out: "code\tinsufficient_scope", talk: "not valid: API key does not have scope: llm"},
 		{args: "validate --source-ip 192.0.2.1", stdin: token, code: 3, out: "code\taddress_not_allowed"},
 		{args: "validate", stdin: "", code: 3, out: "code\tmissing_key"},
-		{args: "validate --scope A", stdin: token, code: 1, talk: "scope must be"},
+		{args: "validate --scope A", stdin: token, code: 2, talk: "--scope must be"},
 		{args: "keys update " + id + " --limit 100/1m --expires never --name prod", out: "name\tprod\nrateLimit.window\t60"},
 		{args: "keys disable " + id, out: "status\tdisabled"},
 		{args: "validate --source-ip 127.0.0.1", stdin: token, code: 3, out: "code\tdisabled_key"},
@@ -69,9 +69,9 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 		{args: "keys rotate " + id + " --grace soon", code: 2, talk: "--grace"},
 		{args: "keys explain " + id + " --source-ip 127.0.0.1", out: "rateLimit\tpass\t100 of 100 left"},
 		{args: "keys explain " + id + " --method post --path /tts --source-ip 192.0.2.1", code: 3, out: "address\tFAIL\t192.0.2.1", talk: "refused: address_not_allowed"},
-		{args: "keys explain " + id + " --method brew", code: 1, talk: "method"},
+		{args: "keys explain " + id + " --method brew", code: 2, talk: "--method must be GET"},
 		{args: "keys usage " + id + " --from 2026-01-31 --to 2026-02-01", out: "2026-01-31\t0\n2026-02-01\t0"},
-		{args: "keys usage " + id + " --from yesterday", code: 1, talk: "from"},
+		{args: "keys usage " + id + " --from yesterday", code: 2, talk: "--from must be a date such as"},
 		{args: "keys audit " + id, out: "\trotate\tkey \n\tend-grace\tkey \n\tupdate\tkey \n\tcreate\tkey \nname: \"ci\" -> \"prod\""},
 		{args: "keys audit " + id + " --limit 1", out: "\trotate\tkey ", talk: "--cursor"},
 		{args: "keys revoke " + id, code: 2, talk: "say --yes"},
@@ -159,7 +159,7 @@ func TestAnAnswerOfAnotherServiceIsAnError(t *testing.T) {
 func TestTimesAndLimitsAsPeopleWriteThem(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{
-		"90d": "2027-02-22T12:00:00Z", "12h": "2026-11-25T00:00:00Z", "1h30m": "2026-11-24T13:30:00Z", "60": "2026-11-24T12:01:00Z", "never": "",
+		"90d": "2027-02-22T12:00:00Z", "12h": "2026-11-25T00:00:00Z", "1h30m": "2026-11-24T13:30:00Z", "60s": "2026-11-24T12:01:00Z", "never": "",
 		"2027-01-31": "2027-01-31T00:00:00Z", "2027-01-31T12:00:00+02:00": "2027-01-31T10:00:00Z",
 	} {
 		if got, err := parseMoment(text, now); err != nil || got != want {

@@ -35,7 +35,7 @@ type usageError struct{ error }
 func exitCode(err error) int {
 	var answer *client.Error
 	switch {
-	case errors.As(err, &usageError{}):
+	case errors.As(err, &usageError{}), errors.As(err, &answer) && answer.Status == http.StatusBadRequest && answer.Code != "":
 		return 2
 	case errors.As(err, &verdictNo{}):
 		return 3
@@ -55,18 +55,8 @@ func root() *cobra.Command {
 Exit codes: 0 done, 1 failed, 2 not understood, 3 the verdict is no, 4 the key
 is not accepted or may not, 130 interrupted.`
 	c.SilenceErrors, c.SilenceUsage = true, true
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	// Flags that do not go together are a matter of usage, too.
-	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
-			return usageError{err}
-		}
-		// As of a variable that is not set. The local stack must not stand in for it.
-		if stack := c.Flags().Lookup("stack"); stack != nil && stack.Changed && stack.Value.String() == "" {
-			return usageError{errors.New("--stack must name a stack")}
-		}
-		return nil
-	}
+	c.SetFlagErrorFunc(flagError)
+	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return checkFlags(c) }
 	c.InitDefaultHelpCmd()
 	c.InitDefaultCompletionCmd()
 	for _, own := range c.Commands() { // cobra's: a misspelt word prints a help and succeeds

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 
 func smokeCommand() *cobra.Command {
 	var o smoke.Options
+	var denyStatus string
 	c := &cobra.Command{
 		Use:   "smoke [URL]",
 		Short: "Check a deployed stack from outside",
@@ -36,22 +37,22 @@ command line or one of these variables cannot be understood.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.Freshness < 0 || o.Freshness > time.Hour {
+				return usageError{errors.New("--freshness must be between 0 and 1h, such as 1s")}
+			}
+			var err error
+			if o.DenyStatus, err = strconv.Atoi(denyStatus); err != nil {
+				return usageError{errors.New("--deny-status must be 429 or 403")}
+			}
 			at := os.Getenv("LATCHKEY_URL")
 			if len(args) == 1 {
 				at = args[0]
 			}
-			var err error
 			if o.URL, err = smoke.ParseURL(at); err != nil {
 				return usageError{err}
 			}
 			if o.Key = strings.TrimSpace(os.Getenv("LATCHKEY_KEY")); o.Key == "" && !o.Outage {
 				return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
-			}
-			if o.Freshness < 0 || o.Freshness > time.Hour {
-				return usageError{errors.New("--freshness must be between 0 and 1h")}
-			}
-			if o.DenyStatus != http.StatusTooManyRequests && o.DenyStatus != http.StatusForbidden {
-				return usageError{errors.New("--deny-status must be 429 or 403")}
 			}
 			o.Out, o.Now = c.OutOrStdout(), time.Now
 			differences, err := smoke.Run(c.Context(), o)
@@ -64,7 +65,7 @@ command line or one of these variables cannot be understood.`,
 	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
 	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
 	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
-	c.Flags().IntVar(&o.DenyStatus, "deny-status", http.StatusTooManyRequests, "the stack's parameter DenyStatus")
+	textFlag(c.Flags(), &denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", checkOneOf("429", "403"))
 	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
 	return c

@@ -3,13 +3,19 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/migrate"
 	"latchkey/internal/ratelimit"
 )
+
+// What people write on a command line is read here. Each error says what a value must be, with an example that works,
+// and does not repeat the value: it may be a key in the wrong place.
 
 var errLimit = errors.New("must be requests per time, such as 100/1m, 5/10s or 1000/h")
 
@@ -21,47 +27,184 @@ func parseLimit(text string) (ratelimit.Limit, error) {
 	if err != nil || !found {
 		return ratelimit.Limit{}, errLimit
 	}
-	window, err := parseSpan(span)
-	if err != nil || window%time.Second != 0 {
+	window, ok := parseWindow(span)
+	if !ok {
 		return ratelimit.Limit{}, errLimit
 	}
 	if requests < 1 || requests > apikey.MaxRequests || window > apikey.MaxWindow {
-		return ratelimit.Limit{}, fmt.Errorf("must be 1 to %d requests in 1 to %d seconds", apikey.MaxRequests, apikey.MaxWindow/time.Second)
+		return ratelimit.Limit{}, fmt.Errorf("must be 1 to %d requests in 1 to %d seconds, such as 100/1m", apikey.MaxRequests, apikey.MaxWindow/time.Second)
 	}
 	return ratelimit.Limit{Requests: requests, Window: window}, nil
 }
 
 const day = 24 * time.Hour
 
-// parseSpan reads "90d", "1h30m", "60" (seconds) and "minute".
-func parseSpan(text string) (time.Duration, error) {
+// parseWindow reads what parseSpan reads, and "60" (seconds) and "minute".
+func parseWindow(text string) (time.Duration, bool) {
 	switch text {
 	case "s", "second":
-		return time.Second, nil
+		return time.Second, true
 	case "m", "minute":
-		return time.Minute, nil
+		return time.Minute, true
 	case "h", "hour":
-		return time.Hour, nil
+		return time.Hour, true
 	case "d", "day":
-		return day, nil
+		return day, true
 	}
-	unit := time.Duration(0)
-	number := text
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		unit, number = day, days
-	} else if strings.Trim(text, "0123456789") == "" {
-		unit = time.Second
+	if strings.Trim(text, "0123456789") == "" {
+		text += "s"
 	}
-	if unit == 0 {
-		d, err := time.ParseDuration(text)
-		if err == nil && d <= 0 {
-			err = errors.New("must be positive")
+	return parseSpan(text)
+}
+
+// parseSpan reads "90d" and "1h30m": whole seconds, at least one, and at most 100 years. A number without a unit
+// is none: it could be seconds, days or an epoch second.
+func parseSpan(text string) (time.Duration, bool) {
+	const most = 100 * 365
+	if number, ok := strings.CutSuffix(text, "d"); ok {
+		days, err := strconv.ParseUint(number, 10, 32)
+		return time.Duration(days) * day, err == nil && days >= 1 && days <= most
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil && d >= time.Second && d%time.Second == 0 && d <= most*day && strings.ContainsAny(text, "hms")
+}
+
+// parseGrace reads a span up to the longest grace period, or 0.
+func parseGrace(text string) (time.Duration, error) {
+	if text == "0" {
+		return 0, nil
+	}
+	d, ok := parseSpan(text)
+	if !ok || d > apikey.MaxGrace {
+		return 0, errors.New("must be a time such as 1h, 24h or 30d, which is the longest, or 0 to end the present key at once")
+	}
+	return d, nil
+}
+
+// parseQuota reads "10000/month".
+func parseQuota(text string) (map[string]any, error) {
+	count, period, _ := strings.Cut(text, "/")
+	requests, err := strconv.ParseInt(count, 10, 64)
+	if err != nil || period != string(ratelimit.Day) && period != string(ratelimit.Month) {
+		return nil, errors.New("must be requests per day or month, such as 10000/month")
+	}
+	if requests < 1 || requests > apikey.MaxQuota {
+		return nil, fmt.Errorf("must be 1 to %d requests per day or month, such as 10000/month", apikey.MaxQuota)
+	}
+	return map[string]any{"requests": requests, "period": period}, nil
+}
+
+// parseMoment reads a time, a time from now, or "never", which the API spells as
+// an empty text.
+func parseMoment(text string, now time.Time) (string, error) {
+	if text == "never" {
+		return "", nil
+	}
+	at, ok := migrate.ParseTime(text)
+	if !ok {
+		span, ok := parseSpan(text)
+		if !ok {
+			return "", errors.New("must be a time from now such as 90d or 12h, a date such as 2027-01-31, a time such as 2027-01-31T12:00:00Z, or never")
 		}
-		return d, err
+		at = now.Add(span).UTC()
 	}
-	n, err := strconv.ParseInt(number, 10, 32)
-	if err == nil && (n <= 0 || n > 100*365*int64(day/unit)) {
-		err = errors.New("is out of bounds")
+	return at.Format(time.RFC3339), nil
+}
+
+// The following check values that are sent as they are.
+
+func checkMoment(text string) error {
+	_, err := parseMoment(text, time.Time{})
+	return err
+}
+
+func checkLimit(text string) error {
+	_, err := parseLimit(text)
+	return err
+}
+
+func checkQuota(text string) error {
+	_, err := parseQuota(text)
+	return err
+}
+
+func checkGrace(text string) error {
+	_, err := parseGrace(text)
+	return err
+}
+
+func checkTime(text string) error {
+	if _, ok := migrate.ParseTime(text); !ok {
+		return errors.New("must be a time such as 2027-01-31T12:00:00Z, or a date such as 2027-01-31")
 	}
-	return time.Duration(n) * unit, err
+	return nil
+}
+
+func checkDay(text string) error {
+	if at, err := time.Parse(time.DateOnly, text); err != nil || at.Year() < 1970 {
+		return errors.New("must be a date such as 2027-01-31")
+	}
+	return nil
+}
+
+func checkScope(text string) error {
+	if !apikey.ValidScope(text) {
+		return fmt.Errorf("must be 1 to %d characters of a-z 0-9 : . _ * -, such as tts or stt:*", apikey.MaxScope)
+	}
+	return nil
+}
+
+func checkNetwork(text string) error {
+	if _, err := apikey.ParseNetwork(text); err != nil {
+		return errors.New("must be a network such as 192.0.2.0/24, or an address")
+	}
+	return nil
+}
+
+func checkAddress(text string) error {
+	if _, err := netip.ParseAddr(text); err != nil {
+		return errors.New("must be an IP address such as 192.0.2.7")
+	}
+	return nil
+}
+
+// checkUser accepts a user who may be given a key, checkOwner every one who may have a key already.
+func checkUser(text string) error  { return problemOf(apikey.CheckUserID(text)) }
+func checkOwner(text string) error { return problemOf(apikey.CheckOwner(text)) }
+
+// problemOf says of a flag what err says of a field.
+func problemOf(err error) error {
+	var field *apikey.FieldError
+	if errors.As(err, &field) {
+		return errors.New(field.Problem)
+	}
+	return err
+}
+
+func checkID(text string) error {
+	if !apikey.ValidID(text) {
+		return errors.New("must be the id of a key, 16 letters and digits such as fbvIj5lD1wYRMsd9")
+	}
+	return nil
+}
+
+func checkPath(text string) error {
+	if !strings.HasPrefix(text, "/") {
+		return errors.New("must begin with /, such as /tts/speak")
+	}
+	return nil
+}
+
+func checkMethod(text string) error {
+	return checkOneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")(strings.ToUpper(text))
+}
+
+func checkOneOf(words ...string) func(string) error {
+	return func(text string) error {
+		if !slices.Contains(words, text) {
+			last := len(words) - 1
+			return errors.New("must be " + strings.Join(words[:last], ", ") + " or " + words[last])
+		}
+		return nil
+	}
 }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Flags are checked where they are read, so that no command begins with a wrong one.
+
+// textFlag adds a flag whose value check accepts.
+func textFlag(flags *pflag.FlagSet, to *string, name, value, usage string, check func(string) error) {
+	*to = value
+	flags.Var(&checkedText{to, check}, name, usage)
+}
+
+type checkedText struct {
+	to    *string
+	check func(string) error
+}
+
+func (t *checkedText) String() string { return *t.to }
+func (*checkedText) Type() string     { return "string" }
+
+func (t *checkedText) Set(text string) error {
+	if err := t.check(text); err != nil {
+		return usageError{err}
+	}
+	*t.to = text
+	return nil
+}
+
+// listFlag adds a flag that is a list with commas between its entries, each of which check accepts. It may be
+// given more than once, and be empty.
+func listFlag(flags *pflag.FlagSet, to *[]string, name, usage string, check func(string) error) {
+	flags.Var(&checkedList{to, check}, name, usage)
+}
+
+type checkedList struct {
+	to    *[]string
+	check func(string) error
+}
+
+func (l *checkedList) String() string { return strings.Join(*l.to, ",") }
+func (*checkedList) Type() string     { return "stringSlice" }
+
+func (l *checkedList) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	for entry := range strings.SplitSeq(text, ",") {
+		entry = strings.TrimSpace(entry)
+		if err := l.check(entry); err != nil {
+			return usageError{fmt.Errorf("has a wrong entry, which %w", err)}
+		}
+		*l.to = append(*l.to, entry)
+	}
+	return nil
+}
+
+// numberFlag adds a flag that is a whole number from least to most.
+func numberFlag(flags *pflag.FlagSet, to *int64, name string, value, least, most int64, usage string) {
+	*to = value
+	flags.Var(&checkedNumber{to, least, most}, name, usage)
+}
+
+type checkedNumber struct {
+	to          *int64
+	least, most int64
+}
+
+func (n *checkedNumber) String() string { return strconv.FormatInt(*n.to, 10) }
+func (*checkedNumber) Type() string     { return "int" }
+
+func (n *checkedNumber) Set(text string) error {
+	value, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || value < n.least || value > n.most {
+		return usageError{fmt.Errorf("must be a whole number from %d to %d", n.least, n.most)}
+	}
+	*n.to = value
+	return nil
+}
+
+// mustBe says what the value of a flag must be that pflag itself reads, by its type.
+var mustBe = map[string]string{
+	"bool":           "must be true or false",
+	"duration":       "must be a time such as 1s or 500ms",
+	"stringSlice":    "must be a list with commas between, such as tts,stt",
+	"stringToString": "must be NAME=VALUE, such as team=a",
+}
+
+// flagError is what is said of a command line that pflag cannot read. It has neither its words nor a value in it.
+func flagError(c *cobra.Command, err error) error {
+	see := "; see " + c.CommandPath() + " --help"
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &value):
+		flag := value.GetFlag()
+		text := mustBe[flag.Value.Type()]
+		var own usageError
+		if errors.As(value.Unwrap(), &own) {
+			text = own.Error()
+		}
+		return usageError{fmt.Errorf("--%s %s", flag.Name, text)}
+	case errors.As(err, &missing):
+		return usageError{fmt.Errorf("--%s needs a value%s", missing.GetFlag().Name, see)}
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" && len(unknown.GetSpecifiedName()) <= longestFlag:
+		return usageError{fmt.Errorf("there is no flag --%s%s", unknown.GetSpecifiedName(), see)}
+	}
+	return usageError{errors.New("there is a flag that does not exist" + see)}
+}
+
+// longestFlag is the length of the longest name that an error repeats: a longer one may be a key.
+const longestFlag = 15
+
+// mayBeEmpty are the flags whose empty value means something. In all others it is a variable that was not set.
+var mayBeEmpty = map[string]bool{"name": true, "description": true, "cursor": true, "scopes": true, "cidr": true}
+
+// checkFlags checks what no flag can tell by itself.
+func checkFlags(c *cobra.Command) error {
+	if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+		return usageError{err}
+	}
+	var problem error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" && !mayBeEmpty[f.Name] && problem == nil {
+			problem = usageError{fmt.Errorf("--%s must not be empty", f.Name)}
+		}
+	})
+	return problem
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagValues are values of a flag that are right, and wrong ones. The right ones are those that the error shows.
+type flagValues struct {
+	right, wrong []string
+	free         bool // any text that is not empty is right
+}
+
+var (
+	moments = flagValues{
+		right: []string{"90d", "12h", "2027-01-31", "2027-01-31T12:00:00Z", "never"},
+		wrong: []string{"1796040000", "1796040000000", "90", "5", "0", "+90", "-90", "-1d", "9e3", "90.0", "1_000", "0x10", "d", "m", "day", "soon", "", " ", "90 d", "d90",
+			"90D", "1d2h", "500ms", "1.5s", "0s", "0d", "40000d", "9999999999999d", "99999999h", "2027-13-31", "2027-01-32", "31.01.2027", "2027/01/31", "1h\n"},
+	}
+	days   = flagValues{right: []string{"2027-01-31"}, wrong: []string{"yesterday", "1796040000", "20270131", "2027-1-1", "2027-02-30", "1969-12-31", ""}}
+	counts = flagValues{right: []string{"1", "100"}, wrong: []string{"0", "101", "-1", "x", "1.5", "1e1", "", "9999999999999999999999", "50 "}}
+	costs  = flagValues{right: []string{"0", "1000000"}, wrong: []string{"-1", "1000001", "x", "1.5", "", "9999999999999999999999"}}
+	bools  = flagValues{right: []string{"true", "false"}, wrong: []string{"yes", "maybe", "2", ""}}
+	users  = flagValues{right: []string{"u1"}, wrong: []string{"", " u1", strings.Repeat("u", 129), "a\nb"}}
+	scopes = flagValues{right: []string{"tts", "tts,stt:*", "tts, stt"}, wrong: []string{"TTS", "a b", "a,,b", ",", strings.Repeat("a", 129)}}
+	source = flagValues{right: []string{"192.0.2.7", "2001:db8::1"}, wrong: []string{"here", "192.0.2.0/24", "1.2.3", ""}}
+	free   = flagValues{free: true, wrong: []string{""}}
+	texts  = flagValues{free: true}
+)
+
+// flagRules has every flag of every command, by its name or by "command flag".
+var flagRules = map[string]flagValues{
+	"expires": moments, "not-before": moments,
+	"limit": {right: []string{"100/1m", "5/10s", "1000/h", "100/60"},
+		wrong: []string{"10", "x", "x/1m", "0/1m", "-1/1m", "1.5/1m", "1000001/1m", "1/", "/1m", "1/0", "1/2d", "1/500ms", "1/x", "100 per minute", ""}},
+	"quota":  {right: []string{"10000/month", "5/day"}, wrong: []string{"x", "10", "x/month", "0/day", "-1/day", "5/week", "5/", "/day", "1000000000001/day", "5/month/day", ""}},
+	"grace":  {right: []string{"1h", "24h", "30d", "0"}, wrong: []string{"90", "1796040000", "soon", "-1h", "31d", "1h30", "500ms", "0.5s", "d", "h", "never", "2027-01-31", ""}},
+	"scopes": scopes, "scope": {right: []string{"tts", "stt:*"}, wrong: []string{"A", "a b", "a,b", ""}},
+	"cidr":     {right: []string{"192.0.2.0/24", "10.1.2.3", "10.0.0.0/8,2001:db8::/32"}, wrong: []string{"10.0.0.0/33", "here", "10.0.0", "10.0.0.0/8,x"}},
+	"metadata": {right: []string{"team=a", "a=1,b=2"}, wrong: []string{"a", "=", "a,b"}},
+	"env":      {right: []string{"live", "test"}, wrong: []string{"prod", "LIVE", ""}},
+	"status":   {right: []string{"active", "disabled", "inactive", "revoked", "expired"}, wrong: []string{"gone", "Active", ""}},
+	"user":     users, "key": {right: []string{"fbvIj5lD1wYRMsd9"}, wrong: []string{"x", "sk_live_1", ""}},
+	"list limit": counts, "keys audit limit": counts, "cost": costs, "source-ip": source,
+	"method": {right: []string{"GET", "post", "OPTIONS"}, wrong: []string{"BREW", "", "GET "}},
+	"path":   {right: []string{"/tts/speak"}, wrong: []string{"tts", ""}},
+	"at":     {right: []string{"2027-01-31T12:00:00Z", "2027-01-31"}, wrong: []string{"1796040000", "90d", "5", "now", ""}},
+	"from":   days, "to": days,
+	"json": bools, "yes": bools, "unlimited": bools, "dry-run": bools, "backend": bools, "outage": bools, "query-api-key": bools, "protect-validate": bools, "help": bools,
+	"freshness":   {right: []string{"1s", "500ms", "0", "1h"}, wrong: []string{"5", "x", "-1s", "2h", ""}},
+	"deny-status": {right: []string{"429", "403"}, wrong: []string{"200", "x", ""}},
+	"cursor":      texts, "name": texts, "description": texts, "public-key": free, "state": free, "stack": free,
+	"format":        {right: []string{"keyfile", "jsonl"}, wrong: []string{"xml", ""}},
+	"default-limit": {right: []string{"60/1m", "100/1m"}, wrong: []string{"60", "x", ""}},
+}
+
+// Policy: every misuse of every flag of every command is a usage error, in our own words, that shows a value that is
+// right and does not repeat the wrong one.
+func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
+	t.Setenv("LATCHKEY_URL", "http://127.0.0.1:1")
+	t.Setenv("LATCHKEY_KEY", "")
+	foreign := regexp.MustCompile(`strconv|time:|parsing|invalid (syntax|argument|duration)|csv|parse error|netip|=value|bare "`)
+	flags := 0
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+		if c.HasSubCommands() || c.HasParent() && c.Parent().Name() == "completion" || c.Name() == "help" {
+			return
+		}
+		c.InitDefaultHelpFlag()
+		path := strings.Fields(c.CommandPath())[1:]
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			flags++
+			rule, ok := flagRules[strings.Join(append(path, f.Name), " ")]
+			if !ok {
+				rule, ok = flagRules[path[len(path)-1]+" "+f.Name]
+			}
+			if !ok {
+				rule, ok = flagRules[f.Name]
+			}
+			if !ok || len(rule.right) == 0 && !rule.free {
+				t.Errorf("%s --%s has no rule in this test", c.CommandPath(), f.Name)
+				return
+			}
+			if f.Name == "help" {
+				return
+			}
+			for _, right := range rule.right {
+				if err := readFlags(t, path, "--"+f.Name+"="+right); err != nil {
+					t.Errorf("%s --%s=%s: %v", c.CommandPath(), f.Name, right, err)
+				}
+			}
+			for _, wrong := range rule.wrong {
+				code, err := misuse(t, path, "--"+f.Name+"="+wrong)
+				if code != 2 {
+					t.Errorf("%s --%s=%q: exit code %d, want 2: %v", c.CommandPath(), f.Name, wrong, code, err)
+					continue
+				}
+				text := err.Error()
+				if !strings.HasPrefix(text, "--"+f.Name+" ") || foreign.MatchString(text) || len(wrong) > 4 && strings.Contains(text, wrong) {
+					t.Errorf("%s --%s=%q: %s", c.CommandPath(), f.Name, wrong, text)
+				}
+				if wrong != "" && !rule.free && f.Value.Type() != "int" && !strings.Contains(text, "must be between") {
+					shown := false
+					for _, right := range rule.right {
+						shown = shown || strings.Contains(text, right)
+					}
+					if !shown && f.Name != "user" && f.Name != "key" {
+						t.Errorf("%s --%s=%q: no right value is shown: %s", c.CommandPath(), f.Name, wrong, text)
+					}
+				}
+			}
+			if f.NoOptDefVal == "" { // nothing follows it
+				if code, err := misuse(t, path, "--"+f.Name); code != 2 || !strings.Contains(err.Error(), "--"+f.Name+" needs a value") {
+					t.Errorf("%s --%s: exit code %d, %v", c.CommandPath(), f.Name, code, err)
+				}
+			}
+		})
+		const token = "sk_live_Lu7py5Hr8hk6nR251eNjX5EdXPiV59ITARW01f3KzUU9iQBG2fG011"
+		for arg, want := range map[string]string{
+			"--verbose": "there is no flag --verbose; see latchkey", "-v": "there is a flag that does not exist; see latchkey",
+			"--" + token: "there is a flag that does not exist", "-" + token: "there is a flag that does not exist", "--=" + token: "there is a flag that does not exist",
+		} {
+			if code, err := misuse(t, path, arg); code != 2 || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), token) {
+				t.Errorf("%s %s: exit code %d, %v; want %q", c.CommandPath(), arg, code, err, want)
+			}
+		}
+	}
+	walk(root())
+	if flags < 70 {
+		t.Errorf("only %d flags were looked at", flags)
+	}
+}
+
+// arguments are what commands need beside flags. None of them gets as far as to be used.
+var arguments = map[string][]string{
+	"import": {"/nowhere"}, "smoke": {"http://127.0.0.1:1"},
+	"get": {"AAAAAAAAAAAAAAAA"}, "update": {"AAAAAAAAAAAAAAAA", "--description=x"}, "enable": {"AAAAAAAAAAAAAAAA"}, "disable": {"AAAAAAAAAAAAAAAA"},
+	"end-grace": {"AAAAAAAAAAAAAAAA"}, "rotate": {"AAAAAAAAAAAAAAAA"}, "revoke": {"AAAAAAAAAAAAAAAA", "--yes"}, "delete": {"AAAAAAAAAAAAAAAA", "--yes"}, "explain": {"AAAAAAAAAAAAAAAA"},
+	"usage": {"AAAAAAAAAAAAAAAA"}, "keys audit": {"AAAAAAAAAAAAAAAA"},
+}
+
+func misuse(t *testing.T, path []string, flag string) (int, error) {
+	t.Helper()
+	c := root()
+	c.SetIn(strings.NewReader(""))
+	c.SetOut(io.Discard)
+	c.SetErr(io.Discard)
+	rest, ok := arguments[strings.Join(path, " ")]
+	if !ok {
+		rest = arguments[path[len(path)-1]]
+	}
+	c.SetArgs(append(append(append([]string{}, path...), rest...), flag))
+	err := c.ExecuteContext(t.Context())
+	if err == nil {
+		return 0, nil
+	}
+	return exitCode(err), err
+}
+
+// readFlags has a command read its flags, and begins nothing.
+func readFlags(t *testing.T, path []string, flag string) error {
+	t.Helper()
+	all := root()
+	c, _, err := all.Find(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ParseFlags([]string{flag}); err != nil {
+		return err
+	}
+	return checkFlags(c)
+}
