@@ -129,8 +129,6 @@ var effects = []effect{
 	{"AuditDays", "30", nil, variable("KeysFunction", "AUDIT_DAYS")},
 	{"PublicPaths", "/docs/*", nil, variable(authorizer, "PUBLIC_PATHS")},
 	{"RequireAuth", "false", nil, variable(authorizer, "REQUIRE_AUTH")},
-	{"ApiKeys", "k1:a,k2:b", nil, variable(authorizer, "API_KEYS")},
-	{"InternalApiKey", "k3", nil, variable("ValidateFunction", "INTERNAL_API_KEY")},
 	{"RateLimitRequests", "7", nil, variable(authorizer, "RATE_LIMIT_REQUESTS")},
 	{"RateLimitWindow", "7", nil, variable(authorizer, "RATE_LIMIT_WINDOW")},
 	{"UpstreamUrl", "https://keys.example.com", nil, variable(authorizer, "UPSTREAM_URL")},
@@ -200,9 +198,10 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		if d := text(p, "Description"); len(d) < 20 || !strings.HasSuffix(d, ".") {
 			t.Errorf("%s: %q", name, d)
 		}
-		// Whoever may look at the stack would read them.
-		if secret := name == "ApiKeys" || name == "InternalApiKey"; secret != (text(p, "NoEcho") == "true") {
-			t.Errorf("%s: NoEcho is %q", name, text(p, "NoEcho"))
+		// A guided deployment asks for such a parameter again and again until it is given a value, and the functions'
+		// environment would show it to people who may look at them.
+		if at(p, "NoEcho") != nil {
+			t.Errorf("%s is a secret: it belongs in the stack's secret", name)
 		}
 		if at(p, "AllowedPattern") == nil && at(p, "AllowedValues") == nil && at(p, "MinValue") == nil {
 			t.Errorf("%s takes anything", name)
@@ -228,7 +227,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"QueryApiKey": {"yes", ""}, "ProtectValidate": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
 		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
 		"UsageDays": {"0", "401"}, "AuditDays": {"0", "3654"}, "RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
-		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"}, "ApiKeys": {"a b:c"}, "InternalApiKey": {"a b", "a,b"},
+		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"},
 		"BinaryMediaTypes": {"audio"},
 		"OidcIssuer":       {"login.example.com", "https://a?b", "https://a,", "ftp://a"}, "OidcAudience": {" a", "a ", ","}, "OidcAdminClaim": {"groups", "=a", "groups="},
 		"UserMaxRequests": {"0", "1000001"}, "UserScopes": {"A", "a b", "a,"},

@@ -2,41 +2,17 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
-)
 
-// terminal is one end of a terminal and the keyboard at the other.
-func terminal(t *testing.T) (screen, keyboard *os.File) {
-	t.Helper()
-	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { keyboard.Close() })
-	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	screen, err = os.OpenFile(filepath.Join("/dev/pts", fmt.Sprint(number)), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { screen.Close() })
-	return screen, keyboard
-}
+	"latchkey/internal/ptytest"
+)
 
 func TestCtrlCEndsAQuestion(t *testing.T) {
 	for _, q := range []struct {
@@ -46,7 +22,7 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 		{"keys revoke AAAAAAAAAAAAAAAA", "[y/N] ", false},
 		{"validate", "API key: ", true},
 	} {
-		screen, keyboard := terminal(t)
+		screen, keyboard := ptytest.Open(t)
 		state := func() term.State {
 			s, err := term.GetState(int(screen.Fd()))
 			if err != nil {

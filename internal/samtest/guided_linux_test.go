@@ -1,0 +1,115 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"latchkey/internal/ptytest"
+)
+
+// builtAlready is the SAM CLI, without its build: what it asks does not depend on that.
+const builtAlready = `#!/bin/sh
+[ "$1" = build ] || exec "$REAL_SAM" "$@"
+`
+
+// question is a prompt that waits for an answer at the end of what SAM has printed: "\tAWS Region [us-east-1]: ".
+var question = regexp.MustCompile(`\t([^\t\r\n]*?[^\t\r\n ])(?: \[[^\r\n]*\])?: $`)
+
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// A person who knows nothing answers each question of the first deployment with Enter. SAM asks again and again for what
+// has no default and is not shown, which no other test here would find.
+func TestAGuidedDeploymentTakesEnterForEveryQuestion(t *testing.T) {
+	for name, c := range map[string]struct {
+		secret bool // the template has such a parameter
+	}{"our template": {}, "a template that asks for a secret": {true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			template := templateText(t)
+			if c.secret {
+				template = strings.Replace(template, "\nParameters:\n", "\nParameters:\n  Password:\n    Type: String\n    NoEcho: true\n", 1)
+			}
+			asked, again, said := guided(t, template)
+			if c.secret {
+				if again != "Parameter Password" {
+					t.Errorf("it asks again for %q, want what this test is for:\n%s", again, said)
+				}
+				return
+			}
+			if again != "" {
+				t.Fatalf("it asks again for %q:\n%s", again, said)
+			}
+			// Everything is answered, and the next thing is AWS.
+			if !strings.Contains(said, "Unable to locate credentials") {
+				t.Errorf("it does not come as far as its first call to AWS:\n%s", said)
+			}
+			if len(asked) < 6 || asked[0] != "Stack Name" || asked[1] != "AWS Region" {
+				t.Errorf("it asked for %q", asked)
+			}
+		})
+	}
+}
+
+// guided runs make deploy for the first time, at a terminal, and answers each question with Enter until one comes again.
+func guided(t *testing.T, template string) (asked []string, again, said string) {
+	t.Helper()
+	real := samTool(t, "sam")
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"Makefile", "samconfig.toml"} { // SAM writes its answers into a copy
+		text, err := os.ReadFile(filepath.Join(module, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name, string(text))
+	}
+	write("template.yaml", template)
+	write("sam", builtAlready) // the last, or make would bring a newer one
+	screen, keyboard := ptytest.Open(t)
+	run := exec.CommandContext(t.Context(), "make", "deploy", "SAM=./sam")
+	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, screen, screen, screen
+	// Nothing leaves: there are no credentials, and the one way out leads nowhere.
+	run.Env = append(offline(), "REAL_SAM="+real, "HOME="+dir, "HTTPS_PROXY=http://127.0.0.1:9", "HTTP_PROXY=http://127.0.0.1:9")
+	run.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	screen.Close() // so that reading ends with the program
+	end := func() { _ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }
+	defer time.AfterFunc(2*time.Minute, end).Stop() // in case it waits for something else
+	defer func() { end(); _ = run.Wait() }()
+
+	seen := make(map[string]bool)
+	var printed strings.Builder
+	for part := make([]byte, 4096); ; {
+		n, err := keyboard.Read(part)
+		printed.Write(part[:n])
+		said = colours.ReplaceAllString(printed.String(), "")
+		if err != nil {
+			return asked, "", said
+		}
+		match := question.FindStringSubmatch(said)
+		if match == nil {
+			continue
+		}
+		if seen[match[1]] {
+			return asked, match[1], said
+		}
+		seen[match[1]], asked = true, append(asked, match[1])
+		if _, err := keyboard.WriteString("\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
