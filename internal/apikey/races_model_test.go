@@ -76,13 +76,13 @@ func (k oneKey) opens(token string) apikey.Code {
 	return apikey.CodeValid
 }
 
-// remembered is how many secrets that are over a key knows. One that was over before
+// endsTold is how many secrets that are over a key knows. One that was over before
 // these may be as unknown as any other.
-const remembered = 10
+const endsTold = 10
 
 func (k oneKey) forgotten(token string) bool {
 	_, later, found := strings.Cut(k.over, "|"+token+"|")
-	return found && strings.Count(later, "|") >= remembered
+	return found && strings.Count(later, "|") >= endsTold
 }
 
 // change is k after a, or why it is refused.
@@ -107,7 +107,10 @@ func (k oneKey) change(a ask, token string) (oneKey, error) {
 		k.enabled = a.enabled
 	case "rotate":
 		switch {
-		case !a.grace:
+		case !a.grace: // ends every older token
+			if k.grace != "" {
+				k.over, k.grace = with(k.over, k.grace), ""
+			}
 			k.over = with(k.over, k.present)
 		case k.grace != "":
 			return k, apikey.ErrTwoSecrets
