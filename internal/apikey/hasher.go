@@ -10,12 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"log/slog"
 	"math/big"
 	"sync"
 	"time"
 
 	"latchkey/internal/audit"
+	"latchkey/internal/redact"
 )
 
 // Secret is one hash that opens a key. The token itself is never stored.
@@ -49,8 +49,8 @@ const (
 var ErrCannotJudge = errors.New("hashed with a pepper that is not at hand")
 
 // Hasher turns tokens into what is stored of them. It is immutable and prints
-// redacted.
-type Hasher struct{ h func() *hasherKeys } // a func for the same reason as a Token's
+// nothing of what it holds.
+type Hasher struct{ keys redact.Secret[*hasherKeys] }
 
 type hasherKeys struct {
 	index   []byte
@@ -96,7 +96,7 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 		h.peppers = append(h.peppers, newPepper([]byte(p)))
 	}
 	h.peppers = append(h.peppers, newPepper(oldest))
-	return Hasher{func() *hasherKeys { return h }}, nil
+	return Hasher{redact.New(h)}, nil
 }
 
 // newPepper names a pepper by its fingerprint, so that a stored hash can say
@@ -122,7 +122,7 @@ func (p pepper) sum(t Token, use func([]byte)) {
 
 // Hash returns what to store of t.
 func (h Hasher) Hash(t Token) Secret {
-	newest := h.h().peppers[0]
+	newest := h.keys.Reveal().peppers[0]
 	s := Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
 	newest.sum(t, func(sum []byte) { s.Hash = bytes.Clone(sum) })
 	if !t.Native() {
@@ -138,7 +138,7 @@ func (h Hasher) HashOf(plain [sha256.Size]byte) Secret {
 
 // Current reports whether s is hashed as it would be now.
 func (h Hasher) Current(s Secret) bool {
-	return s.Algorithm == algorithmHMAC && s.Pepper == h.h().peppers[0].name
+	return s.Algorithm == algorithmHMAC && s.Pepper == h.keys.Reveal().peppers[0].name
 }
 
 // Matches reports whether t opens s. It takes the same time whether it does or
@@ -151,7 +151,7 @@ func (h Hasher) Matches(t Token, s Secret) (bool, error) {
 	if s.Algorithm != algorithmHMAC {
 		return false, ErrCannotJudge
 	}
-	for _, p := range h.h().peppers {
+	for _, p := range h.keys.Reveal().peppers {
 		if p.name == s.Pepper {
 			var same bool
 			p.sum(t, func(sum []byte) { same = hmac.Equal(sum, s.Hash) })
@@ -179,16 +179,10 @@ func (h Hasher) importedID(name string) string {
 }
 
 func (h Hasher) index(data []byte) []byte {
-	mac := hmac.New(sha256.New, h.h().index)
+	mac := hmac.New(sha256.New, h.keys.Reveal().index)
 	mac.Write(data)
 	return mac.Sum(nil)
 }
 
 // notary writes and checks trails. Its key stays when peppers come and go.
-func (h Hasher) notary() audit.Notary { return h.h().trail }
-
-const redactedHasher = "[redacted keys]"
-
-// Format and LogValue redact.
-func (h Hasher) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redactedHasher)) }
-func (h Hasher) LogValue() slog.Value       { return slog.StringValue(redactedHasher) }
+func (h Hasher) notary() audit.Notary { return h.keys.Reveal().trail }

@@ -20,7 +20,7 @@ func (h Hasher) fingerprint(what, body string) []byte { return h.index([]byte(wh
 // seal encrypts plain under key and the newest pepper, whose name it returns. Opening it
 // takes the same key and the same bound.
 func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper string, sealed []byte, err error) {
-	newest := h.h().peppers[0]
+	newest := h.keys.Reveal().peppers[0]
 	box, err := newest.box(key)
 	if err != nil {
 		return "", nil, err
@@ -35,7 +35,7 @@ func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper 
 // unseal opens what seal returned. ErrCannotJudge: the pepper is not at hand.
 // ErrUnreadableReply: it was not sealed with this key and this bound.
 func (h Hasher) unseal(pepper, key string, sealed, bound []byte) ([]byte, error) {
-	for _, p := range h.h().peppers {
+	for _, p := range h.keys.Reveal().peppers {
 		if p.name != pepper {
 			continue
 		}

@@ -149,7 +149,7 @@ func (s Static) Keys() []*Key {
 
 // find takes the same time whichever of the keys it is, and whether it is one.
 func (s Static) find(c Credential) *Key {
-	if len(s.keys) == 0 || c.token.t == nil || c.public != "" {
+	if len(s.keys) == 0 || c.token.Reveal() == "" || c.public != "" {
 		return nil
 	}
 	var found *Key

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"log/slog"
 	"math/big"
 	"strings"
+
+	"latchkey/internal/redact"
 )
 
 // Environment says what a key is for: real traffic or trying things out.
@@ -41,21 +42,27 @@ func NewFormat(prefix string) (Format, error) {
 }
 
 // Token is the text that a caller presents. It holds a secret, so nothing
-// prints it by accident: every fmt verb, slog and encoding/json show it
-// redacted, and a Token inside another struct prints as an address. Only
-// [Token.Reveal] gives the text away.
-type Token struct{ t func() *tokenText }
+// prints it by accident: see [redact.Secret]. Only [Token.Reveal] gives the text
+// away.
+type Token struct{ hiddenText }
 
-// tokenText is behind a func because fmt does not ask methods of unexported
-// fields: a Token in somebody's struct would print in full, and for some verbs
-// even one behind a pointer.
+type hiddenText = redact.Secret[*tokenText]
+
 type tokenText struct {
 	text string
 	id   string // native tokens only
 	env  Environment
 }
 
-func hide(t *tokenText) Token { return Token{func() *tokenText { return t }} }
+func hide(t *tokenText) Token { return Token{redact.New(t)} }
+
+// text is never nil.
+func (t Token) text() *tokenText {
+	if text := t.hiddenText.Reveal(); text != nil {
+		return text
+	}
+	return &tokenText{}
+}
 
 // ErrMalformed says that a text cannot be a token of anybody's.
 var ErrMalformed = errors.New("malformed token")
@@ -128,41 +135,17 @@ func parseForeign(text string) (Token, error) {
 }
 
 // Native reports whether the token is of our own making.
-func (t Token) Native() bool { return t.t != nil && t.t().id != "" }
+func (t Token) Native() bool { return t.ID() != "" }
 
 // ID is the public id inside a native token; a foreign token has none.
-func (t Token) ID() string {
-	if t.t == nil {
-		return ""
-	}
-	return t.t().id
-}
+func (t Token) ID() string { return t.text().id }
 
 // Environment is the one that a native token names; a foreign token names none.
-func (t Token) Environment() Environment {
-	if t.t == nil {
-		return ""
-	}
-	return t.t().env
-}
+func (t Token) Environment() Environment { return t.text().env }
 
 // Reveal returns the secret text. It is for the one answer that shows a new
 // token to its owner, and for hashing; never for a log, an error or a metric.
-func (t Token) Reveal() string {
-	if t.t == nil {
-		return ""
-	}
-	return t.t().text
-}
-
-const redacted = "[redacted token]"
-
-// Format, String, GoString, LogValue and the marshallers all redact.
-func (t Token) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted) }
-func (t Token) String() string               { return redacted }
-func (t Token) GoString() string             { return redacted }
-func (t Token) LogValue() slog.Value         { return slog.StringValue(redacted) }
-func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (t Token) Reveal() string { return t.text().text }
 
 const publicPrefix = "pk"
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"latchkey/internal/redact"
 )
 
 // Head is what a subject keeps of its chain: the sum of the last entry, and until
@@ -18,10 +20,10 @@ type Head struct {
 }
 
 // Notary writes entries, and tells the genuine from others.
-type Notary struct{ key func() []byte } // a func: it must not be printed
+type Notary struct{ key redact.Secret[[]byte] }
 
 // NewNotary returns the one with that key.
-func NewNotary(key []byte) Notary { return Notary{func() []byte { return key }} }
+func NewNotary(key []byte) Notary { return Notary{redact.New(key)} }
 
 // sumSize is half of what the hash gives: 128 bits cannot be guessed.
 const sumSize = sha256.Size / 2
@@ -29,7 +31,7 @@ const sumSize = sha256.Size / 2
 // Entries and heads are told apart by how they begin: a sum of one is never that
 // of the other.
 func (n Notary) sum(kind, text string) []byte {
-	mac := hmac.New(sha256.New, n.key())
+	mac := hmac.New(sha256.New, n.key.Reveal())
 	mac.Write([]byte(kind + "\x00" + text))
 	return mac.Sum(nil)[:sumSize]
 }

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"latchkey/internal/redact"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 // Client is safe for concurrent use. It prints no key.
 type Client struct {
 	base string
-	sign func(*http.Request)
+	key  redact.Secret[string] // empty: none
 	http *http.Client
 }
 
@@ -35,11 +37,7 @@ func New(base, key string) (*Client, error) {
 	}
 	return &Client{
 		base: strings.TrimRight(base, "/"),
-		sign: func(r *http.Request) {
-			if key != "" {
-				r.Header.Set("Authorization", "Bearer "+key)
-			}
-		},
+		key:  redact.New(key),
 		// Nobody but who was asked gets to see the key.
 		http: &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
@@ -77,7 +75,9 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	c.sign(r)
+	if key := c.key.Reveal(); key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
 	response, err := c.http.Do(r)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/redact"
 )
 
 // Config is what a function is told. It prints no secret.
@@ -153,7 +154,7 @@ func (c Config) check() error {
 	switch {
 	case strings.Trim(c.TableName, nameLetters) != "" || len(c.TableName) > 1024:
 		return errors.New("TABLE_NAME must be the name of a table, or its ARN")
-	case c.SecretARN == "" && c.Secret == "":
+	case c.SecretARN == "" && c.Secret.Reveal() == "":
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
 	case c.Freshness < 0 || c.Freshness > Duration(time.Hour):
 		return errors.New("FRESHNESS must be between 0 and 1h")
@@ -189,7 +190,7 @@ func (c Config) check() error {
 	}
 	// Static keys that are at hand already are judged now. A secret that is no JSON is told of when it is needed.
 	var secret content
-	if json.Unmarshal([]byte(c.Secret), &secret) == nil {
+	if json.Unmarshal([]byte(c.Secret.Reveal()), &secret) == nil {
 		_, err = c.withSecret(static, secret)
 	}
 	return err
@@ -197,7 +198,7 @@ func (c Config) check() error {
 
 // Static are the keys that stand in the variables themselves.
 func (c Config) Static() (apikey.Static, error) {
-	return c.with(apikey.Static{}, "API_KEYS", string(c.APIKeys), "INTERNAL_API_KEY", string(c.InternalAPIKey))
+	return c.with(apikey.Static{}, "API_KEYS", c.APIKeys.Reveal(), "INTERNAL_API_KEY", c.InternalAPIKey.Reveal())
 }
 
 func (c Config) with(s apikey.Static, keys, entries, internal, token string) (apikey.Static, error) {
@@ -279,12 +280,20 @@ func (l *List) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Sensitive is a text that never prints.
-type Sensitive string
+// Sensitive is a variable that never prints.
+type Sensitive struct{ redact.Secret[string] }
 
-// Format and MarshalText redact.
-func (Sensitive) Format(s fmt.State, _ rune)   { _, _ = s.Write([]byte("[redacted]")) }
-func (Sensitive) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+// NewSensitive returns the Sensitive that holds text.
+func NewSensitive(text string) Sensitive { return Sensitive{redact.New(text)} }
+
+// UnmarshalText reads the variable.
+func (s *Sensitive) UnmarshalText(text []byte) error {
+	*s = NewSensitive(string(text))
+	return nil
+}
+
+// Equal reports whether both hold the same text.
+func (s Sensitive) Equal(other Sensitive) bool { return s.Reveal() == other.Reveal() }
 
 // Process returns the variables of this process.
 func Process() map[string]string { return env.ToMap(os.Environ()) }

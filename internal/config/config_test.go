@@ -122,13 +122,13 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 
 func TestASecretThatIsNoneIsAnError(t *testing.T) {
 	for name, text := range map[string]string{"not JSON": "canary", "short": `{"master":"canary"}`, "a short pepper": strings.Replace(secret, "[]", `["canary"]`, 1)} {
-		s := config.NewSecret(config.Config{Secret: config.Sensitive(text), SecretARN: "arn"}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
+		s := config.NewSecret(config.Config{Secret: config.NewSensitive(text), SecretARN: "arn"}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
 		_, err := s.Hasher(t.Context())
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s := config.NewSecret(config.Config{Secret: config.Sensitive(secret)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
+	s := config.NewSecret(config.Config{Secret: config.NewSensitive(secret)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
 	if _, err := s.Hasher(t.Context()); err != nil {
 		t.Error(err)
 	}

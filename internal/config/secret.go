@@ -43,7 +43,7 @@ const (
 // when it cannot be read again.
 func NewSecret(c Config, account aws.Config, now func() time.Time, logger *slog.Logger) *Secret {
 	s := &Secret{config: c, now: now, logger: logger}
-	if c.Secret != "" {
+	if c.Secret.Reveal() != "" {
 		s.fetch = func(context.Context) (Sensitive, error) { return c.Secret, nil }
 		return s
 	}
@@ -51,9 +51,9 @@ func NewSecret(c Config, account aws.Config, now func() time.Time, logger *slog.
 	s.fetch = func(ctx context.Context) (Sensitive, error) {
 		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(c.SecretARN)})
 		if err != nil {
-			return "", fmt.Errorf("get the secret's value: %w", err)
+			return Sensitive{}, fmt.Errorf("get the secret's value: %w", err)
 		}
-		return Sensitive(aws.ToString(out.SecretString)), nil
+		return NewSensitive(aws.ToString(out.SecretString)), nil
 	}
 	return s
 }
@@ -105,7 +105,7 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 		return apikey.Keyring{}, err
 	}
 	var content content
-	if err := json.Unmarshal([]byte(text), &content); err != nil {
+	if err := json.Unmarshal([]byte(text.Reveal()), &content); err != nil {
 		// The error could quote the secret.
 		return apikey.Keyring{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
 	}

@@ -40,7 +40,7 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
 	e, err := environment.New(t.Context(), config.Config{
 		TableName: options.Name, Endpoint: options.Endpoint, Local: true,
-		Secret:    config.Sensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
+		Secret:    config.NewSensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
 		KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		Function: "f", LogLevel: "INFO",
 		// The true time: any other would be set right by the table's, a second at a time,

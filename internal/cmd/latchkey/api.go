@@ -32,7 +32,7 @@ func callAPI(ctx context.Context, method, path string, query url.Values, body an
 	if err := config.Read(&a, config.Process()); err != nil {
 		return nil, usageError{err}
 	}
-	key := strings.TrimSpace(string(a.Key)) // files end with a line's end
+	key := strings.TrimSpace(a.Key.Reveal()) // files end with a line's end
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, usageError{errors.New("LATCHKEY_KEY must be one key, of visible ASCII characters")}
 	}

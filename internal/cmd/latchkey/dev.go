@@ -196,8 +196,8 @@ func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema)
 // rootKey is the token of the admin key: the one that was given, else the one
 // that is kept, else a new one.
 func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment) (apikey.Token, error) {
-	if d.RootKey != "" {
-		token, err := format.Parse(string(d.RootKey))
+	if d.RootKey.Reveal() != "" {
+		token, err := format.Parse(d.RootKey.Reveal())
 		if err != nil {
 			return apikey.Token{}, usageError{errors.New("ROOT_KEY must be 16 to 128 visible characters without space or comma")}
 		}

@@ -17,7 +17,7 @@ import (
 // wherever the SDK finds them. An engine and a secret of this machine need none.
 func newEnvironment(ctx context.Context, c config.Config, logger *slog.Logger) (*environment.Environment, error) {
 	account := amazon.Local()
-	if c.Secret == "" {
+	if c.Secret.Reveal() == "" {
 		loaded, err := awsconfig.LoadDefaultConfig(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("configure AWS: %w", err)
