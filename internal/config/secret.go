@@ -109,7 +109,11 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 		// The error could quote the secret.
 		return apikey.Keyring{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
 	}
-	hasher, err := apikey.NewHasher(content.Master, content.Peppers)
+	var peppers []string
+	for _, p := range content.Peppers {
+		peppers = append(peppers, p.Reveal())
+	}
+	hasher, err := apikey.NewHasher(content.Master.Reveal(), peppers)
 	if err != nil {
 		return apikey.Keyring{}, err
 	}
@@ -123,13 +127,13 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 
 // content is what the secret's text holds.
 type content struct {
-	Master      string   `json:"master"`
-	Peppers     []string `json:"peppers"`
-	StaticKeys  string   `json:"staticKeys"`
-	InternalKey string   `json:"internalKey"`
+	Master      Sensitive   `json:"master"`
+	Peppers     []Sensitive `json:"peppers"`
+	StaticKeys  Sensitive   `json:"staticKeys"`
+	InternalKey Sensitive   `json:"internalKey"`
 }
 
 // withSecret returns s and the static keys of the secret.
 func (c Config) withSecret(s apikey.Static, secret content) (apikey.Static, error) {
-	return c.with(s.Elsewhere(), "the secret's staticKeys", secret.StaticKeys, "the secret's internalKey", secret.InternalKey)
+	return c.with(s.Elsewhere(), "the secret's staticKeys", secret.StaticKeys.Reveal(), "the secret's internalKey", secret.InternalKey.Reveal())
 }

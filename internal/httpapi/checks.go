@@ -14,7 +14,7 @@ import (
 
 type validateInput struct {
 	Body struct {
-		APIKey    string   `json:"apiKey" doc:"The key to judge, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
+		APIKey    shown    `json:"apiKey" doc:"The key to judge, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
 		PublicKey *string  `json:"publicKey,omitempty" doc:"Must belong to the key" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 		Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"What the key must be allowed to do" example:"tts"`
 		Cost      *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. Left out or 0, nothing is spent." example:"1"`
@@ -76,7 +76,7 @@ func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput,
 	if b.PublicKey != nil {
 		public = *b.PublicKey
 	}
-	request.Credential = a.Format.Pair(public, b.APIKey)
+	request.Credential = a.Format.Pair(public, b.APIKey.Reveal())
 	if b.Scope != nil {
 		if request.Scope = *b.Scope; !apikey.ValidScope(request.Scope) {
 			return nil, a.failure(ctx, wrong("scope", "must be 1 to 128 characters of a-z 0-9 : . _ * -"))

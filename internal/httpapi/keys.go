@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/redact"
 )
 
 type createInput struct {
@@ -23,7 +24,7 @@ type createOutput struct {
 	ETag     string `header:"ETag"`
 	Body     struct {
 		Record
-		Key string `json:"key" doc:"The key itself. It is never shown again."`
+		Key shown `json:"key" doc:"The key itself. It is never shown again."`
 	}
 }
 
@@ -124,7 +125,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 	}
 	out := &createOutput{Location: place(ctx) + "/" + k.ID, ETag: etag(k)}
 	out.Body.Record = recordOf(k, k.CreatedAt)
-	out.Body.Key = token.Reveal()
+	out.Body.Key = shown{redact.New(token.Reveal())}
 	return out, nil
 }
 

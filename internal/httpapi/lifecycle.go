@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/redact"
 )
 
 type rotateInput struct {
@@ -23,13 +24,13 @@ type rotateOutput struct {
 	ETag string `header:"ETag"`
 	Body struct {
 		Record
-		Key string `json:"key" doc:"The new key itself. It is never shown again."`
+		Key shown `json:"key" doc:"The new key itself. It is never shown again."`
 	}
 }
 
 type tokenInput struct {
 	Body struct {
-		Key string `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
+		Key shown `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
 	}
 }
 
@@ -94,7 +95,7 @@ func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error
 	}
 	out := &rotateOutput{ETag: etag(issued.Key)}
 	out.Body.Record = recordOf(issued.Key, issued.At)
-	out.Body.Key = issued.Token.Reveal()
+	out.Body.Key = shown{redact.New(issued.Token.Reveal())}
 	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, when they ended
 	return out, nil
 }
@@ -128,7 +129,7 @@ func (a *api) lookup(ctx context.Context, in *tokenInput) (*keyOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := a.Registry.Lookup(ctx, p.caller(), a.Format.Credential(in.Body.Key))
+	r, err := a.Registry.Lookup(ctx, p.caller(), a.Format.Credential(in.Body.Key.Reveal()))
 	if errors.Is(err, apikey.ErrNotFound) {
 		return nil, newError(http.StatusNotFound, "key", "No such API key")
 	}
@@ -142,7 +143,7 @@ const telling = 250 * time.Millisecond
 func (a *api) revokeToken(ctx context.Context, in *tokenInput) (*struct{}, error) {
 	answer := time.NewTimer(telling)
 	defer answer.Stop()
-	err := a.Registry.RevokeToken(ctx, a.origin(ctx), a.Format.Credential(in.Body.Key))
+	err := a.Registry.RevokeToken(ctx, a.origin(ctx), a.Format.Credential(in.Body.Key.Reveal()))
 	select {
 	case <-answer.C:
 	case <-ctx.Done():

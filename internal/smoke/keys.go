@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"latchkey/internal/redact"
 )
 
 const (
@@ -30,7 +32,7 @@ func (r *run) keys() {
 	if ok {
 		r.spend(id, token)
 		r.remove("delete", id)
-		r.expect(r.get("a deleted key's record", keysPath+"/"+id, "X-API-Key: "+r.Key),
+		r.expect(r.get("a deleted key's record", keysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()),
 			status(404), isJSON, cors, envelope("No such API key", "invalid_request_error", "id", "not_found"))
 	}
 	if id, token, ok = r.create("a key to revoke", 1000); ok {
@@ -40,9 +42,9 @@ func (r *run) keys() {
 
 func (r *run) create(name string, requests int) (id, token string, ok bool) {
 	body := fmt.Sprintf(`{"name":"latchkey smoke test","rateLimit":{"requests":%d,"window":%d},"expiresInDays":1}`, requests, window)
-	a := r.send("create "+name, http.MethodPost, keysPath, body, "X-API-Key: "+r.Key)
+	a := r.send("create "+name, http.MethodPost, keysPath, body, "X-API-Key: "+r.Key.Reveal())
 	id, token = a.text("id"), a.text("key")
-	r.secrets = append(r.secrets, token)
+	r.secrets = append(r.secrets, redact.New(token))
 	at := a.location()
 	for _, id := range []string{id, path.Base(at)} {
 		if idForm.MatchString(id) {
@@ -56,7 +58,7 @@ func (r *run) create(name string, requests int) (id, token string, ok bool) {
 		return "", "", false
 	}
 	r.check(a.name+": header Location", at == r.URL.String()+keysPath+"/"+id, r.URL.Path+keysPath+"/"+id, a.header.Get("Location"))
-	r.expect(r.get("the record of "+name, keysPath+"/"+id, "X-API-Key: "+r.Key), status(200), isJSON, cors, field("id", id))
+	r.expect(r.get("the record of "+name, keysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()), status(200), isJSON, cors, field("id", id))
 	return id, token, true
 }
 
@@ -91,7 +93,7 @@ func (r *run) spend(id, token string) {
 
 func (r *run) validate(name, body string) answer {
 	if r.ProtectValidate {
-		return r.send(name, http.MethodPost, validatePath, body, "X-API-Key: "+r.Key)
+		return r.send(name, http.MethodPost, validatePath, body, "X-API-Key: "+r.Key.Reveal())
 	}
 	return r.send(name, http.MethodPost, validatePath, body)
 }
@@ -117,7 +119,7 @@ func (r *run) reset() expectation {
 func (r *run) revoke(id, token string) {
 	whoami := func(name string) answer { return r.get(name, whoamiPath, "X-API-Key: "+token) }
 	r.crowd(func() answer { return whoami("many at once") }, status(200))
-	r.expect(r.send("revoke", http.MethodPost, keysPath+"/"+id+"/revoke", "", "X-API-Key: "+r.Key), status(200), isJSON, cors, field("status", "revoked"))
+	r.expect(r.send("revoke", http.MethodPost, keysPath+"/"+id+"/revoke", "", "X-API-Key: "+r.Key.Reveal()), status(200), isJSON, cors, field("status", "revoked"))
 	pause := time.NewTimer(r.Freshness)
 	select {
 	case <-pause.C:
@@ -149,7 +151,7 @@ func (r *run) crowd(ask func() answer, e expectation) {
 }
 
 func (r *run) remove(name, id string) {
-	a := r.send(name, http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key)
+	a := r.send(name, http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key.Reveal())
 	r.expect(a, status(204), cors)
 	if a.status == http.StatusNoContent {
 		r.made = slices.DeleteFunc(r.made, func(made string) bool { return made == id })
@@ -162,7 +164,7 @@ func (r *run) clean() error {
 	defer cancel()
 	var left []string
 	for _, id := range r.made {
-		a := r.ask(ctx, "clean up", http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key)
+		a := r.ask(ctx, "clean up", http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key.Reveal())
 		if a.status != http.StatusNoContent && a.status != http.StatusNotFound {
 			left = append(left, id)
 		}

@@ -6,13 +6,15 @@ import (
 	"io"
 	"strings"
 	"unicode"
+
+	"latchkey/internal/redact"
 )
 
 // report writes one line for each check. What a key was is in none of them, even
 // if an answer repeats it.
 type report struct {
 	out                 io.Writer
-	secrets             []string
+	secrets             []redact.Secret[string]
 	checks, differences int
 }
 
@@ -46,8 +48,8 @@ func (r *report) line(text string) { fmt.Fprintln(r.out, r.redact(text)) }
 // redact takes out keys, and what a terminal would obey.
 func (r *report) redact(text string) string {
 	for _, secret := range r.secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
+		if secret := secret.Reveal(); secret != "" {
+			text = strings.ReplaceAll(text, secret, redact.Redacted)
 		}
 	}
 	return strings.Map(func(c rune) rune {

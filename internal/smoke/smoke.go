@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"latchkey/internal/redact"
 )
 
 // Options say what to ask.
@@ -23,7 +25,7 @@ type Options struct {
 	URL *url.URL
 	// Key is an admin key. It goes nowhere but to URL, in a header. With Outage it
 	// is not used.
-	Key string
+	Key redact.Secret[string]
 	// Freshness, QueryAPIKey, ProtectValidate and DenyStatus are the stack's own
 	// parameters, and Backend whether it stands before a BackendUrl.
 	Freshness       time.Duration
@@ -68,7 +70,7 @@ func ParseURL(text string) (*url.URL, error) {
 func Run(ctx context.Context, o Options) (differences int, err error) {
 	bounded, cancel := context.WithTimeout(ctx, runTimeout+o.Freshness)
 	defer cancel()
-	r := &run{Options: o, ctx: bounded, report: report{out: o.Out, secrets: []string{o.Key}}}
+	r := &run{Options: o, ctx: bounded, report: report{out: o.Out, secrets: []redact.Secret[string]{o.Key}}}
 	r.client = &http.Client{
 		Timeout: requestTimeout,
 		// Whoever is led elsewhere would take the key along.
@@ -113,7 +115,7 @@ var limited = []string{"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remainin
 func (r *run) service() {
 	r.expect(r.get("health", "/health"), status(200), isJSON, cors, field("status", "ok"))
 	r.expect(r.get("the OpenAPI document", "/openapi.json"), status(200), cors, fieldMatches("openapi", whole(`3\.1\.\d`)))
-	r.expect(r.get("the admin key", whoamiPath, "X-API-Key: "+r.Key), status(200), isJSON, cors, exposes(limited[1:]...))
+	r.expect(r.get("the admin key", whoamiPath, "X-API-Key: "+r.Key.Reveal()), status(200), isJSON, cors, exposes(limited[1:]...))
 }
 
 func (r *run) refusals() {
@@ -168,7 +170,7 @@ func (r *run) preflight() {
 // outage needs no key: one that nobody has ever seen cannot be judged without the table.
 func (r *run) outage() {
 	unknown := "smoke-" + rand.Text()
-	r.secrets = append(r.secrets, unknown)
+	r.secrets = append(r.secrets, redact.New(unknown))
 	undecided := func(message string) []expectation {
 		return []expectation{
 			status(503), isJSON, cors, exposes("Retry-After"), header("Retry-After", "1"),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/redact"
 	"latchkey/internal/smoke"
 )
 
@@ -51,9 +52,11 @@ command line or one of these variables cannot be understood.`,
 			if o.URL, err = smoke.ParseURL(at); err != nil {
 				return usageError{err}
 			}
-			if o.Key = strings.TrimSpace(os.Getenv("LATCHKEY_KEY")); o.Key == "" && !o.Outage {
+			key := strings.TrimSpace(os.Getenv("LATCHKEY_KEY"))
+			if key == "" && !o.Outage {
 				return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
 			}
+			o.Key = redact.New(key)
 			o.Out, o.Now = c.OutOrStdout(), time.Now
 			differences, err := smoke.Run(c.Context(), o)
 			if err == nil && differences > 0 {

@@ -17,6 +17,7 @@ import (
 
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/engine"
+	"latchkey/internal/redact"
 	"latchkey/internal/smoke"
 )
 
@@ -26,7 +27,7 @@ func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change fun
 	t.Helper()
 	var out bytes.Buffer
 	o := smoke.Options{
-		URL: at, Key: s.root, QueryAPIKey: true, DenyStatus: 429, Out: &out, Now: time.Now,
+		URL: at, Key: redact.New(s.root), QueryAPIKey: true, DenyStatus: 429, Out: &out, Now: time.Now,
 	}
 	if change != nil {
 		change(&o)
