@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"latchkey/internal/audit"
 )
 
 // Update makes a key what change says, given what it is. A revoked key stays as
@@ -135,6 +137,10 @@ func (r *Registry) replace(ctx context.Context, find func() (Record, error), edi
 
 // write is where every change of a key passes, and gets its entry in the trail.
 // What the key was rid of long ago goes with the next change.
+//
+// A key that was altered, put back or stripped of its trail outside the service can still be
+// changed, above all revoked. The entry then says what was wrong, so that the new seal hides
+// nothing.
 func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
@@ -142,14 +148,56 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	}
 	for i := range changes {
 		w := &changes[i]
+		w.At = r.now()
 		if w.From != nil && w.To != nil {
-			w.To.Secrets = tidy(w.To.Secrets, r.now())
+			w.To.Secrets = tidy(w.To.Secrets, w.At)
 		}
-		if err := r.seal(hasher.notary(), w); err != nil {
+		if w.From != nil {
+			if w.Standing, err = hasher.standing(r.Store, w.From); err != nil {
+				return err
+			}
+		}
+		flaw := ""
+		if w.From != nil && w.Standing == audit.Altered {
+			if flaw, err = r.flaw(ctx, w.From.ID); err != nil {
+				return err
+			}
+			w.Checked = true
+		}
+		if err := r.seal(hasher.notary(), w, flaw); err != nil {
 			return err
 		}
 	}
-	return r.Store.Write(ctx, changes...)
+	err = r.Store.Write(ctx, changes...)
+	if !errors.Is(err, ErrUnwitnessed) {
+		return err
+	}
+	if len(changes) > 1 {
+		return ErrConflict // each alone tells more
+	}
+	w := &changes[0]
+	flaw, err := r.flaw(ctx, w.Witness.Subject)
+	if err != nil {
+		return err
+	}
+	w.Checked = true
+	if err := r.seal(hasher.notary(), w, flaw); err != nil {
+		return err
+	}
+	return r.Store.Write(ctx, *w)
+}
+
+// flaw is what CheckTrail finds wrong with a key; empty: nothing.
+func (r *Registry) flaw(ctx context.Context, id string) (string, error) {
+	_, err := r.CheckTrail(ctx, id)
+	var found *audit.Break
+	switch {
+	case errors.As(err, &found):
+		return fmt.Sprintf("was written although entry %s %s", found.Place, found.Problem), nil
+	case errors.Is(err, ErrNotFound):
+		return "", nil
+	}
+	return "", err
 }
 
 // means reports whether the caller's change is meant for this revision of k.

@@ -31,6 +31,9 @@ var (
 	// ErrUnreadableReply: the answer that is stored for this idempotent request cannot be
 	// opened. It was altered, belongs to another request, or was sealed by another version.
 	ErrUnreadableReply = errors.New("the stored reply cannot be opened")
+	// ErrUnwitnessed: the key, its trail and the witness of that do not fit together, or were not
+	// checked. It never leaves this package.
+	ErrUnwitnessed = errors.New("the witness of the API key is another one")
 	// ErrTooManyKeys: the user already has as many keys as one may have.
 	ErrTooManyKeys = errors.New("too many API keys")
 )

@@ -35,9 +35,12 @@ type Finder interface {
 	// Meter returns what is counted under an id that need not be a key's; the zero
 	// Meter where there is none.
 	Meter(ctx context.Context, id string) (ratelimit.Meter, error)
-	// Rehash replaces k's secret n by another hash of the same token, if neither
-	// was changed meanwhile.
-	Rehash(ctx context.Context, k *Key, n int, s Secret) error
+	// Rehash replaces from's secret n by that of to, which is another hash of the same token,
+	// and the seal, if none of these was changed meanwhile.
+	Rehash(ctx context.Context, from, to *Key, n int) error
+	// Text returns what is stored of a key at a revision, without the seal, which is over
+	// this text. It does no I/O.
+	Text(k *Key, rev int64) ([]byte, error)
 }
 
 // Record is a key and what it spent.
@@ -192,7 +195,7 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 			}
 			spent, usage = true, decision.Usage
 			if !f.rehashed && !hasher.Current(f.key.Secrets[opened]) {
-				g.rehash(&io, f, opened, hasher.Hash(c.token))
+				g.rehash(&io, hasher, f, opened, hasher.Hash(c.token))
 			}
 		}
 		// Spending may have taken long enough for the key to be revoked meanwhile.
@@ -246,12 +249,17 @@ func (g *Gate) opens(io *patience, f found, h *Hasher, c Credential) (opened int
 // rehash brings the hash of a token that was just used up to date: a plain one
 // that was imported, or one under an older pepper. It is no reason to refuse a
 // request that it fails; the next read will try again.
-func (g *Gate) rehash(io *patience, f found, n int, s Secret) {
+func (g *Gate) rehash(io *patience, hasher Hasher, f found, n int, s Secret) {
 	s.NotAfter = f.key.Secrets[n].NotAfter
 	rehashed := *f.key
-	if err := g.table.Rehash(io, f.key, n, s); err == nil {
-		rehashed.Secrets = slices.Clone(rehashed.Secrets)
-		rehashed.Secrets[n] = s
+	rehashed.Secrets = slices.Clone(rehashed.Secrets)
+	rehashed.Secrets[n] = s
+	err := hasher.reseal(g.table, f.key, &rehashed)
+	if err == nil {
+		err = g.table.Rehash(io, f.key, &rehashed, n)
+	}
+	if err != nil {
+		rehashed = *f.key
 	}
 	g.memory.mu.Lock()
 	defer g.memory.mu.Unlock()

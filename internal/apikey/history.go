@@ -152,52 +152,92 @@ func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) 
 	return slices.Sorted(maps.Keys(ids)), nil
 }
 
-// CheckTrail reports an [audit.Break] if what there is of a key's trail is not
-// what was written, and otherwise how many entries there are. ErrNotFound: there is
-// nothing, not even the key.
-func (r *Registry) CheckTrail(ctx context.Context, id string) (int, error) {
+// Checked is what there is of a key, its trail and its witness.
+type Checked struct {
+	Subject audit.Subject
+	Witness audit.Witness
+	Entries []audit.Sealed // oldest first
+	// Standing says how far the key's record is authenticated.
+	Standing audit.Standing
+}
+
+// CheckTrail reports an [audit.Break] if what there is of a key, its trail and its witness is not
+// what was written. ErrNotFound: there is nothing of it.
+func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("load the secret: %w", err)
+		return Checked{}, fmt.Errorf("load the secret: %w", err)
 	}
-	subject, err := r.subject(ctx, id)
+	var c Checked
+	c.Subject, err = r.subject(ctx, id)
 	for try := 1; ; try++ {
 		if err != nil {
-			return 0, err
+			return Checked{}, err
 		}
-		entries, _, err := r.Store.Trail(ctx, id, time.Time{}, "", 0)
-		if err != nil {
-			return 0, err
+		if c.Entries, _, err = r.Store.Trail(ctx, id, time.Time{}, "", 0); err != nil {
+			return Checked{}, err
 		}
-		slices.Reverse(entries)
-		if len(entries) == 0 && subject.Life.IsZero() {
-			return 0, ErrNotFound
+		slices.Reverse(c.Entries)
+		if c.Witness, err = r.Store.Witness(ctx, id); err != nil {
+			return Checked{}, err
 		}
-		broken := hasher.notary().Check(subject, entries, r.now())
+		if len(c.Entries) == 0 && c.Subject.Life.IsZero() && !c.Witness.There() {
+			return Checked{Subject: c.Subject}, ErrNotFound
+		}
+		check := func() error {
+			c.Standing, err = hasher.notary().Check(c.Subject, c.Witness, c.Entries, r.now())
+			return err
+		}
+		broken := check()
 		if broken == nil || try == rewrites {
-			return len(entries), broken
+			return c, broken
 		}
-		// It could have been changed between the two reads.
+		// It could have been changed between the reads.
 		again, err := r.subject(ctx, id)
 		if err != nil {
-			return 0, err
+			return Checked{}, err
 		}
-		if again.Life.Equal(subject.Life) {
-			subject.Grown = again.Seq
-			return len(entries), hasher.notary().Check(subject, entries, r.now())
+		if again.Life.Equal(c.Subject.Life) {
+			c.Subject.Grown = again.Seq
+			return c, check()
 		}
-		subject = again // it has ended, or begun
+		c.Subject = again // it has ended, or begun
 	}
 }
 
+// Compare reports an [audit.Break] if what there is of a key does not continue what it was at a
+// checkpoint. CheckTrail must have found no Break in it.
+func (r *Registry) Compare(then audit.Checkpoint, c Checked) error {
+	return then.Compare(c.Subject, c.Witness, c.Entries, r.TrailKept, r.now())
+}
+
+// ReadCheckpoint reads what WriteCheckpoint wrote, or fails with [audit.ErrNotACheckpoint].
+func (r *Registry) ReadCheckpoint(ctx context.Context, text []byte) (audit.Checkpoint, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return audit.Checkpoint{}, fmt.Errorf("load the secret: %w", err)
+	}
+	return hasher.notary().ReadCheckpoint(text)
+}
+
+// WriteCheckpoint returns the signed text of a checkpoint.
+func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]byte, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the secret: %w", err)
+	}
+	return hasher.notary().WriteCheckpoint(c)
+}
+
 func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
-	record, err := r.Store.Find(ctx, id)
+	k, record, err := r.Store.Stored(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return audit.Subject{ID: id}, nil
 	}
 	if err != nil {
 		return audit.Subject{}, err
 	}
-	k := record.Key
-	return audit.Subject{ID: id, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail}, nil
+	s := k.subject(record)
+	s.ID = id // whatever the record says
+	return s, nil
 }

@@ -33,8 +33,9 @@ const (
 	ImportUnchanged Imported = "unchanged" // it was there already
 )
 
-// MaxTogether is how many entries are imported in one go.
-const MaxTogether = 25
+// MaxTogether is how many entries are imported in one go: a transaction takes 100 writes, and a
+// new key with an alias takes five.
+const MaxTogether = 20
 
 // MaxTokens is how many tokens one key may have, and how many public keys.
 const MaxTokens = 50

@@ -162,8 +162,8 @@ func TestAnExpiryMayBeAtEitherEndOfTime(t *testing.T) {
 		if v.Code != want {
 			t.Errorf("%v: %s, want %s", entries[i].Change.ExpiresAt, v.Code, want)
 		}
-		if n, err := b.registry.CheckTrail(t.Context(), v.Key.ID); n != 1 || err != nil {
-			t.Errorf("%v: a trail of %d, %v", entries[i].Change.ExpiresAt, n, err)
+		if c, err := b.registry.CheckTrail(t.Context(), v.Key.ID); len(c.Entries) != 1 || err != nil {
+			t.Errorf("%v: a trail of %d, %v", entries[i].Change.ExpiresAt, len(c.Entries), err)
 		}
 	}
 }

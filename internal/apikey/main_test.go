@@ -63,12 +63,12 @@ func (s *spy) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
 	return s.Store.Meter(ctx, id)
 }
 
-func (s *spy) Rehash(ctx context.Context, k *apikey.Key, n int, secret apikey.Secret) error {
+func (s *spy) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
 	s.rehashed++
 	if s.failRehash != nil {
 		return s.failRehash
 	}
-	return s.Store.Rehash(ctx, k, n, secret)
+	return s.Store.Rehash(ctx, from, to, n)
 }
 
 // outage is a store of meters that fails while it has an error.

@@ -22,7 +22,8 @@ type Store interface {
 	// id or an alias in common. ErrConflict: an id or a new alias is taken, or the
 	// stored revision is not From's any more, or the key is revoked.
 	// ErrTooManyKeys: the user already has Most live keys. ErrRepeated: there is a
-	// reply of that name, which has not ended.
+	// reply of that name, which has not ended. ErrUnwitnessed: a key's witness is not that of what
+	// the change was made from, which is nothing for a new key, and the change was not checked.
 	Write(ctx context.Context, changes ...Write) error
 	// Trail returns up to limit entries of a key's trail, newest first: all when limit
 	// is 0, none from lives before since, and from a place on where that is not empty.
@@ -32,6 +33,10 @@ type Store interface {
 	// UserTrail returns those of all of a user's keys, newest first, by
 	// [TrailPosition]. It may miss what was done in the last moments.
 	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
+	// Stored returns a key with its text as it stands in the table, or ErrNotFound.
+	Stored(ctx context.Context, id string) (*Key, []byte, error)
+	// Witness returns a key's witness; the zero one where there is none.
+	Witness(ctx context.Context, id string) (audit.Witness, error)
 	// Reply returns what was stored with a Write under a name, or ErrNotFound.
 	Reply(ctx context.Context, name string) (Reply, error)
 	// List returns up to limit of a user's keys, newest first, from after on; it
@@ -64,6 +69,13 @@ type Write struct {
 	Action string
 	By     Origin
 	Entry  *audit.Sealed
+	// Witness is the entry's, and replaces the witness of what the change is made from, whose
+	// record has this Standing. Checked: it replaces any witness.
+	Witness  *audit.Witness
+	Standing audit.Standing
+	Checked  bool
+	// At is when the change is made: what was to be forgotten by then counts as forgotten.
+	At time.Time
 	// Reply is stored with it; nil: there is none.
 	Reply *Reply
 }

@@ -1,6 +1,8 @@
 package apikey
 
 import (
+	"errors"
+
 	"latchkey/internal/audit"
 )
 
@@ -47,9 +49,48 @@ func (c Caller) origin() Origin {
 	return o
 }
 
-// seal gives a change its entry in the trail, and the key the head after that.
-func (r *Registry) seal(n audit.Notary, w *Write) error {
-	now := r.now()
+// subject is what a trail says of a key whose stored text is record.
+func (k *Key) subject(record []byte) audit.Subject {
+	return audit.Subject{
+		ID: k.ID, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail, Record: record, Forgotten: k.Forgotten(),
+	}
+}
+
+// standing tells how far the record of a stored key is authenticated, by its seal.
+func (h Hasher) standing(f Finder, k *Key) (audit.Standing, error) {
+	record, err := f.Text(k, k.Rev)
+	if err != nil {
+		return audit.Altered, err
+	}
+	return h.notary().Standing(k.subject(record)), nil
+}
+
+// errAltered says that a record is not as it was written.
+var errAltered = errors.New("the record was altered")
+
+// reseal seals to, which differs from the stored key from by what takes no entry in the trail. A
+// record that was altered gets no new seal; one without a seal over all of it stays so.
+func (h Hasher) reseal(f Finder, from, to *Key) error {
+	standing, err := h.standing(f, from)
+	switch {
+	case err != nil:
+		return err
+	case standing == audit.Altered:
+		return errAltered
+	case standing != audit.Authentic:
+		return nil
+	}
+	record, err := f.Text(to, to.Rev)
+	if err != nil {
+		return err
+	}
+	to.Trail.Seal = h.notary().Seal(to.ID, audit.Place{Life: to.CreatedAt, Seq: to.Rev}, record)
+	return nil
+}
+
+// seal gives a change its entry in the trail, the witness of that, and the key the head after it.
+// flaw is what was found wrong with the key before.
+func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 	k, head, place := w.To, audit.Head{}, audit.Place{}
 	if w.From == nil {
 		place = audit.Place{Life: k.CreatedAt, Seq: k.Rev}
@@ -57,8 +98,8 @@ func (r *Registry) seal(n audit.Notary, w *Write) error {
 		head, place = w.From.Trail, audit.Place{Life: w.From.CreatedAt, Seq: w.From.Rev + 1}
 	}
 	entry := audit.Entry{
-		At: now, Actor: w.By.Actor, Action: w.Action, RequestID: w.By.RequestID, SourceIP: w.By.SourceIP,
-		Changes: changes(w.From, w.To, now), Last: w.To == nil,
+		At: w.At, Actor: w.By.Actor, Action: w.Action, RequestID: w.By.RequestID, SourceIP: w.By.SourceIP,
+		Changes: changes(w.From, w.To, w.At), Last: w.To == nil, Flaw: flaw,
 	}
 	if entry.Last {
 		k = w.From
@@ -66,13 +107,19 @@ func (r *Registry) seal(n audit.Notary, w *Write) error {
 		entry.Forgotten = k.Forgotten()
 	}
 	entry.Subject, entry.Owner = k.ID, k.UserID
-	sealed, next, err := n.Append(head, place, entry, r.TrailKept)
+	sealed, next, witness, err := n.Append(head, place, entry, r.TrailKept)
 	if err != nil {
 		return err
 	}
-	w.Entry = &sealed
-	if w.To != nil {
-		w.To.Trail = next
+	w.Entry, w.Witness = &sealed, &witness
+	if w.To == nil {
+		return nil
 	}
+	w.To.Trail = next
+	record, err := r.Store.Text(w.To, place.Seq)
+	if err != nil {
+		return err
+	}
+	w.To.Trail.Seal = n.Seal(k.ID, place, record)
 	return nil
 }

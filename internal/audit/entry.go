@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -23,6 +24,9 @@ type Entry struct {
 	Last bool `json:"last,omitempty"`
 	// Forgotten is when the subject may be gone without anybody's doing; zero: never.
 	Forgotten time.Time `json:"forgotten,omitzero"`
+	// Flaw says what was wrong with the subject before this entry, so that a change never
+	// hides what was done outside the service. Empty: nothing.
+	Flaw string `json:"flaw,omitempty"`
 }
 
 // Actor is who did it.
@@ -52,6 +56,11 @@ const (
 // String sorts as places do.
 func (p Place) String() string {
 	return fmt.Sprintf("%s#%0*d", p.Life.UTC().Format(stamp), seqDigits, p.Seq)
+}
+
+// Compare orders places by life, and within one life by number.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(p.Life.Compare(q.Life), cmp.Compare(p.Seq, q.Seq))
 }
 
 // ParsePlace reads what String writes.

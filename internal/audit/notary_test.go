@@ -18,8 +18,21 @@ const day = 24 * time.Hour
 // trail is what is kept of a subject.
 type trail struct {
 	subject audit.Subject
+	witness audit.Witness
 	entries []audit.Sealed
 	now     time.Time
+}
+
+// whole is a copy of all that there is.
+func (r *trail) whole() trail {
+	c := *r
+	c.entries = slices.Clone(r.entries)
+	return c
+}
+
+func (r *trail) check(n audit.Notary, now time.Time) error {
+	_, err := n.Check(r.subject, r.witness, r.entries, now)
+	return err
 }
 
 // write appends an entry a day after the one before it, to be kept for so long.
@@ -33,12 +46,14 @@ func (r *trail) write(t *testing.T, n audit.Notary, keep time.Duration, edit fun
 	if edit != nil {
 		edit(&e)
 	}
-	s, head, err := n.Append(r.subject.Head, place, e, keep)
+	s, head, witness, err := n.Append(r.subject.Head, place, e, keep)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.entries = append(r.entries, s)
-	r.subject = audit.Subject{ID: "k", Place: place, Head: head}
+	r.entries, r.witness = append(r.entries, s), witness
+	record := []byte(fmt.Sprintf("record %d", place.Seq))
+	head.Seal = n.Seal("k", place, record)
+	r.subject = audit.Subject{ID: "k", Place: place, Head: head, Record: record, Forgotten: e.Forgotten}
 	if e.Last {
 		r.subject = audit.Subject{ID: "k"}
 	}
@@ -65,13 +80,13 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		}
 		return strings.Replace(text, old, new, 1)
 	}
-	// before is a copy of the trail when it had so many entries.
-	before := func(count int) audit.Subject {
+	// before is what there was when the trail had so many entries.
+	before := func(count int) trail {
 		r := trail{now: noon}
 		for range count {
 			r.write(t, n, 365*day, nil)
 		}
-		return r.subject
+		return r
 	}
 	for name, c := range map[string]struct {
 		do   func(*trail)
@@ -93,7 +108,7 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		}, "#000000001 is not in its place"},
 		"one is copied to the end": {func(r *trail) { e := r.entries[1]; e.Seq = 5; r.entries = append(r.entries, e) }, "#000000005 is not in its place"},
 		"one is copied from another subject": {func(r *trail) {
-			e, _, _ := n.Append(audit.Head{}, r.entries[0].Place, audit.Entry{Subject: "l", Owner: "u", At: noon}, day)
+			e, _, _, _ := n.Append(audit.Head{}, r.entries[0].Place, audit.Entry{Subject: "l", Owner: "u", At: noon}, day)
 			e.Subject = "k"
 			r.entries[0] = e
 		}, "#000000000 is not in its place"},
@@ -101,20 +116,34 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		"its owner is altered":                 {func(r *trail) { r.entries[1].Owner = "v" }, "#000000001 was altered beside its text"},
 		"its time is altered":                  {func(r *trail) { r.entries[1].At = noon }, "#000000001 was altered beside its text"},
 		"it is to be forgotten earlier":        {func(r *trail) { r.entries[1].Until = noon }, "#000000001 was altered beside its text"},
-		"the end is cut off, the head too":     {func(r *trail) { r.without(4); r.subject.Head = audit.Head{} }, "#000000004 is not there"},
-		"the end is cut off, the head is made": {func(r *trail) { r.without(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 }, "#000000003 is not the one"},
-		"the end is cut off, the head is late": {func(r *trail) { r.without(4); r.subject.Head.Until = noon }, "#000000004 is not the one"},
+		"the end is cut off, the head too":     {func(r *trail) { r.without(4); r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness"},
+		"the end is cut off, the head is made": {func(r *trail) { r.without(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 }, "#000000004 is the last one by its witness"},
+		"the end is cut off, the head is late": {func(r *trail) { r.without(4); r.subject.Head.Until = noon }, "#000000004 is missing"},
+		"the record is altered":                {func(r *trail) { r.subject.Record = []byte("another") }, "#000000004 does not fit the subject's record"},
+		"the seal is altered":                  {func(r *trail) { r.subject.Head.Seal = []byte("another") }, "#000000004 does not fit the subject's record"},
+		"the seal is removed":                  {func(r *trail) { r.subject.Head.Seal = nil }, "#000000004 does not fit the subject's record"},
+		"an older record is put in": {func(r *trail) {
+			r.subject.Record, r.subject.Head.Seal = before(3).subject.Record, before(3).subject.Head.Seal
+		}, "#000000004 does not fit the subject's record"},
+		"the trail is removed":                 {func(r *trail) { r.entries = nil; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
 		"the subject is removed":               {func(r *trail) { r.gone() }, "#000000004 is the last one there"},
 		"the subject and the end are removed":  {func(r *trail) { r.without(3, 4); r.gone() }, "#000000002 is the last one there"},
-		"the subject is put back alone":        {func(r *trail) { r.subject = before(3) }, "#000000004 comes after"},
-		"the head is removed, and written on":  {func(r *trail) { r.subject.Head = audit.Head{}; r.write(t, n, 365*day, nil); r.without(0, 1, 2, 3, 4) }, "#000000005 was written when its subject had no trail"},
-		"it has grown since":                   {func(r *trail) { r.subject = before(3); r.subject.Grown = 4 }, ""},
-		"it has grown by one less":             {func(r *trail) { r.subject = before(2); r.subject.Grown = 3 }, "#000000004 comes after"},
-		"it has grown, and is cut off":         {func(r *trail) { r.without(2, 3, 4); r.subject = before(3); r.subject.Grown = 4 }, "#000000002 is missing"},
-		"it has grown, and what was named not": {func(r *trail) { r.subject = before(3); r.subject.Grown = 4; r.subject.Head.Sum = nil }, "#000000002 is not there"},
-		// What cannot be seen, as the documentation says.
-		"everything is put back":       {func(r *trail) { r.without(3, 4); r.subject = before(3) }, ""},
-		"everything there was is gone": {func(r *trail) { r.entries = nil; r.gone() }, ""},
+		"the subject and all entries are":      {func(r *trail) { r.entries = nil; r.gone() }, "#000000004 is the last one by its witness, and the subject is gone"},
+		"the subject is put back alone":        {func(r *trail) { r.subject = before(3).subject }, "#000000004 is the last one by its witness"},
+		"subject and entries are put back":     {func(r *trail) { w := r.witness; *r = before(3); r.witness = w }, "#000000004 is the last one by its witness: the subject was put back to entry 2026-11-24T12:00:00.000Z#000000002"},
+		"the witness is put back":              {func(r *trail) { r.witness = before(3).witness }, "#000000002 is the last one by its witness, which was put back"},
+		"the witness is removed":               {func(r *trail) { r.witness = audit.Witness{} }, "#000000004 has no witness any more"},
+		"the witness is altered":               {func(r *trail) { r.witness.Last = true }, "#000000004 has a witness that was altered"},
+		"the witness is another's":             {func(r *trail) { r.witness = theirs(t, n, *r) }, "#000000004 has a witness that was altered"},
+		"the head is removed, and written on":  {func(r *trail) { r.subject.Head = audit.Head{}; r.write(t, n, 365*day, nil) }, "#000000005 was written when its subject had no trail"},
+		"a flaw was found before it":           {func(r *trail) { r.write(t, n, 365*day, func(e *audit.Entry) { e.Flaw = "was written although" }) }, "#000000005 was written although"},
+		"it has grown since":                   {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4 }, ""},
+		"it has grown by one less":             {func(r *trail) { r.subject = before(2).subject; r.subject.Grown = 3 }, "#000000004 is the last one by its witness"},
+		"it has grown, and is cut off":         {func(r *trail) { r.without(2, 3, 4); r.subject = before(3).subject; r.subject.Grown = 4 }, "#000000002 is missing"},
+		"it has grown, and what was named not": {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
+		// What only a checkpoint finds.
+		"everything is put back":       {func(r *trail) { *r = before(3) }, ""},
+		"everything there was is gone": {func(r *trail) { r.entries, r.witness = nil, audit.Witness{}; r.gone() }, ""},
 	} {
 		r := trail{now: noon}
 		for range 5 {
@@ -122,7 +151,7 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		}
 		c.do(&r)
 		got := ""
-		if err := n.Check(r.subject, r.entries, r.now); err != nil {
+		if err := r.check(n, r.now); err != nil {
 			var b *audit.Break
 			if !errors.As(err, &b) {
 				t.Errorf("%s: %v", name, err)
@@ -137,9 +166,20 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 
 // forge appends an entry under a key that is not the deployment's.
 func forge(t *testing.T, r *trail) {
-	subject := r.subject
+	subject, witness := r.subject, r.witness
 	r.write(t, notary('x'), 365*day, nil)
-	r.subject = subject
+	r.subject, r.witness = subject, witness
+}
+
+// theirs is the witness of another subject with as many entries.
+func theirs(t *testing.T, n audit.Notary, r trail) audit.Witness {
+	t.Helper()
+	_, _, w, err := n.Append(r.subject.Head, r.subject.Place, audit.Entry{Subject: "l", At: r.now}, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Subject = "k"
+	return w
 }
 
 // Entries are kept for 3 days and written one a day: the sixth day sees the last
@@ -161,12 +201,12 @@ func TestWhatIsForgottenWasNotRemoved(t *testing.T) {
 				}
 			}
 		}
-		err := n.Check(r.subject, r.entries, r.now)
+		err := r.check(n, r.now)
 		if want == "" && err != nil || want != "" && err == nil {
 			t.Errorf("without %06b: %v, want %q", missing, err, want)
 		}
 		// At last all are forgotten, and the subject is there yet.
-		if err := n.Check(r.subject, nil, r.now.Add(3*day)); err != nil {
+		if err := (&trail{subject: r.subject, witness: r.witness}).check(n, r.now.Add(3*day)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -183,7 +223,7 @@ func TestWhatIsOlderIsNeverKeptLonger(t *testing.T) {
 		t.Errorf("kept until %s", r.entries[1].Until)
 	}
 	r.without(0)
-	if err := n.Check(r.subject, r.entries, noon.Add(99*day)); err == nil {
+	if err := r.check(n, noon.Add(99*day)); err == nil {
 		t.Error("the first may be missing")
 	}
 }
@@ -196,7 +236,8 @@ func TestATrailHasOneHistory(t *testing.T) {
 	for range 3 {
 		one.write(t, n, 365*day, nil)
 	}
-	other := trail{subject: one.subject, entries: slices.Clone(one.entries), now: one.now.Add(time.Hour)}
+	other := one.whole()
+	other.now = one.now.Add(time.Hour)
 	for range 2 {
 		one.write(t, n, 365*day, nil)
 		other.write(t, n, 365*day, nil)
@@ -206,7 +247,7 @@ func TestATrailHasOneHistory(t *testing.T) {
 		want string
 	}{{3, ""}, {4, "#000000004 does not follow"}, {5, "#000000004 is not the one"}} {
 		mixed := append(slices.Clone(one.entries[:c.from]), other.entries[c.from:]...)
-		if err := n.Check(other.subject, mixed, other.now); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+		if err := (&trail{subject: other.subject, witness: other.witness, entries: mixed}).check(n, other.now); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("from %d on the other: %v, want %q", c.from, err, c.want)
 		}
 	}
@@ -224,7 +265,7 @@ func TestAHeadIsThatOfOneLife(t *testing.T) {
 	foreign.write(t, n, day, func(e *audit.Entry) { e.Subject = "l" })
 	for name, head := range map[string]audit.Head{"an earlier life's": first.subject.Head, "another subject's": foreign.subject.Head} {
 		second.subject.Head = head
-		if err := n.Check(second.subject, nil, noon.Add(60*day)); err == nil {
+		if err := (&trail{subject: second.subject, witness: second.witness}).check(n, noon.Add(60*day)); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
@@ -251,7 +292,8 @@ func TestALifeEndsWithWhatSaysSo(t *testing.T) {
 		"ended, and removed":                     {ends, 0, func(r *trail) { r.gone() }, false},
 		"ended, and forgotten":                   {ends, 10 * day, func(r *trail) { r.gone() }, true},
 		"never ended, and gone":                  {nil, 10 * day, func(r *trail) { r.gone() }, false},
-		"never ended, and all that is forgotten": {nil, 365 * day, func(r *trail) { r.gone() }, true},
+		"never ended, and all entries forgotten": {nil, 365 * day, func(r *trail) { r.gone() }, false}, // its witness stays
+		"ended, and all that is forgotten":       {ends, 365 * day, func(r *trail) { r.gone(); r.entries, r.witness = nil, audit.Witness{} }, true},
 		"deleted, and begun again":               {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.write(t, n, 365*day, nil) }, true},
 		"removed, and begun again":               {nil, 0, func(r *trail) { r.gone(); r.write(t, n, 365*day, nil) }, false},
 		"deleted, begun again, that removed":     {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.gone() }, false},
@@ -261,7 +303,7 @@ func TestALifeEndsWithWhatSaysSo(t *testing.T) {
 		r.write(t, n, 365*day, nil)
 		r.write(t, n, 365*day, c.end)
 		c.do(&r)
-		if err := n.Check(r.subject, r.entries, r.now.Add(c.later)); (err == nil) != c.whole {
+		if err := r.check(n, r.now.Add(c.later)); (err == nil) != c.whole {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

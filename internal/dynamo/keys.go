@@ -83,24 +83,30 @@ func (t *Table) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
 }
 
 // Rehash replaces one secret of a key of the same revision, which stays: nothing
-// that anybody decides by has changed.
-func (t *Table) Rehash(ctx context.Context, k *apikey.Key, n int, s apikey.Secret) error {
-	value, err := attributevalue.Marshal(encodeSecret(s))
+// that anybody decides by has changed. The record's seal is replaced with it.
+func (t *Table) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
+	value, err := attributevalue.Marshal(encodeSecret(to.Secrets[n]))
 	if err != nil {
-		return fmt.Errorf("encode secret of key %s: %w", k.ID, err)
+		return fmt.Errorf("encode secret of key %s: %w", from.ID, err)
 	}
 	at := "#secrets[" + strconv.Itoa(n) + "]"
+	update, condition := "SET "+at+" = :new", "#rev = :rev AND "+at+".#hash = :old"
+	names := map[string]string{"#secrets": "secrets", "#rev": "rev", "#hash": "hash"}
+	values := item{":new": value, ":rev": number(from.Rev), ":old": &types.AttributeValueMemberB{Value: from.Secrets[n].Hash}}
+	if len(from.Trail.Seal) > 0 {
+		update += ", #trail.#seal = :seal"
+		condition += " AND #trail.#seal = :sealed"
+		names["#trail"], names["#seal"] = "trail", "seal"
+		values[":seal"] = &types.AttributeValueMemberB{Value: to.Trail.Seal}
+		values[":sealed"] = &types.AttributeValueMemberB{Value: from.Trail.Seal}
+	}
 	_, err = t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
-		UpdateExpression:         aws.String("SET " + at + " = :new"),
-		ConditionExpression:      aws.String("#rev = :rev AND " + at + ".#hash = :old"),
-		ExpressionAttributeNames: map[string]string{"#secrets": "secrets", "#rev": "rev", "#hash": "hash"},
-		ExpressionAttributeValues: item{
-			":new": value, ":rev": number(k.Rev), ":old": &types.AttributeValueMemberB{Value: k.Secrets[n].Hash},
-		},
+		TableName: &t.name, Key: primaryKey(keyPartition(from.ID), keySort),
+		UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})
 	if err != nil {
-		return fmt.Errorf("rehash a secret of key %s: %w", k.ID, err)
+		return fmt.Errorf("rehash a secret of key %s: %w", from.ID, err)
 	}
 	return nil
 }

@@ -178,14 +178,14 @@ func (t *Table) newest(ctx context.Context, in *dynamodb.QueryInput, limit int) 
 }
 
 // Trails lists the ids of all keys that there are, and of those that have left a
-// trail. It reads the whole table.
+// trail or a witness. It reads the whole table.
 func (t *Table) Trails(ctx context.Context) ([]string, error) {
 	ids := make(map[string]bool)
 	in := &dynamodb.ScanInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("#pk"),
-		FilterExpression:          aws.String("begins_with(#pk, :key) AND (#sk = :sk OR begins_with(#sk, :trail))"),
+		FilterExpression:          aws.String("begins_with(#pk, :key) AND (#sk = :sk OR begins_with(#sk, :trail)) OR begins_with(#pk, :head)"),
 		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#sk": "sk"},
-		ExpressionAttributeValues: item{":key": text(keyPartition("")), ":sk": text(keySort), ":trail": text(trailSort)},
+		ExpressionAttributeValues: item{":key": text(keyPartition("")), ":sk": text(keySort), ":trail": text(trailSort), ":head": text(witnessPrefix)},
 	}
 	for {
 		out, err := t.client.Scan(ctx, in)
@@ -194,7 +194,8 @@ func (t *Table) Trails(ctx context.Context) ([]string, error) {
 		}
 		for _, i := range out.Items {
 			if pk, ok := i["pk"].(*types.AttributeValueMemberS); ok {
-				ids[strings.TrimPrefix(pk.Value, keyPartition(""))] = true
+				_, id, _ := strings.Cut(pk.Value, "#")
+				ids[id] = true
 			}
 		}
 		if len(out.LastEvaluatedKey) == 0 {

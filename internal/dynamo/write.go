@@ -19,8 +19,8 @@ type step struct {
 }
 
 // Write makes changes in one transaction: the replies to whoever asked for them, the
-// keys, their aliases, the entries in their trails, and their users' counts. A new
-// key that was imported takes four writes at most, of a hundred.
+// keys, their aliases, the entries in their trails and the witnesses of these, and their users'
+// counts. A new key that was imported takes five writes at most, of a hundred.
 func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 	var steps []step
 	for _, w := range changes {
@@ -42,6 +42,13 @@ func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 				return err
 			}
 			steps = append(steps, entry)
+		}
+		if w.Witness != nil {
+			witness, err := t.writeWitness(w)
+			if err != nil {
+				return err
+			}
+			steps = append(steps, witness)
 		}
 	}
 	steps = append(steps, t.writeCounts(changes)...)

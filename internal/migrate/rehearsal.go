@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
 )
 
 // Rehearse returns r over a store whose writes stay in memory: what it does is
@@ -46,6 +48,21 @@ func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, err
 		return id, nil
 	}
 	return s.table.Resolve(ctx, alias)
+}
+
+// Text, Stored, Trail and Witness are the table's: what a change is sealed by.
+func (s *rehearsalStore) Text(k *apikey.Key, rev int64) ([]byte, error) { return s.table.Text(k, rev) }
+
+func (s *rehearsalStore) Stored(ctx context.Context, id string) (*apikey.Key, []byte, error) {
+	return s.table.Stored(ctx, id)
+}
+
+func (s *rehearsalStore) Trail(ctx context.Context, id string, since time.Time, from string, limit int) ([]audit.Sealed, string, error) {
+	return s.table.Trail(ctx, id, since, from, limit)
+}
+
+func (s *rehearsalStore) Witness(ctx context.Context, id string) (audit.Witness, error) {
+	return s.table.Witness(ctx, id)
 }
 
 // Write leaves several at once to one after the other, which tells of each what

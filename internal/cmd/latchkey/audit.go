@@ -1,14 +1,25 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
+	"latchkey/internal/environment"
 )
 
 func auditCommand() *cobra.Command {
@@ -16,20 +27,28 @@ func auditCommand() *cobra.Command {
 }
 
 func auditVerifyCommand() *cobra.Command {
-	var stateDir, stack, key, user string
+	v := verification{}
+	var stateDir, stack, user string
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that what was done to keys is told as it was written",
-		Long: `Reads the trails of keys from the table itself, with your own rights, and checks
-that no entry was altered, moved, added or removed: of one key, of all keys of a
-user, or of all that there are, for which it reads the whole table.
+		Short: "Check that keys and what was done to them are as the service wrote them",
+		Long: `Reads keys and their trails from the table itself, with your own rights, and
+checks that no key and no audit entry was altered, moved, added, removed or put
+back: of one key, of all keys of a user, or of all that there are, for which it
+reads the whole table.
 
-Prints a line for each place where a trail is broken and ends with 1, or says
-how much is intact. An entry that is older than AUDIT_DAYS may be missing. It
-cannot see that the whole table was put back to what it was before, nor that
-everything is gone that there was of a key: keep the figures of earlier runs.`,
+Prints a line for each key that is not as it was written, and ends with 1.
+Keys of earlier versions are not authenticated before their next change: each
+has a line too, and --strict ends with 1 for them as well.
+
+With --checkpoint it compares the whole table with the list in FILE, if there
+is one, and writes the present list there unless something is wrong. Store that
+file where no one who writes to the table can reach it. It finds what the table
+alone cannot show.
+
+` + findings(),
 		Example: `  latchkey audit verify                       # all keys, on this machine
-  latchkey audit verify --stack latchkey --user u1
+  latchkey audit verify --stack latchkey --checkpoint trails.json
   latchkey audit verify --key 3fGq8ZpLw1xKc0Ty`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,46 +57,133 @@ everything is gone that there was of a key: keep the figures of earlier runs.`,
 			if err != nil {
 				return err
 			}
-			e, err := newEnvironment(ctx, where, slog.New(slog.DiscardHandler))
-			if err != nil {
+			if v.Environment, err = newEnvironment(ctx, where, slog.New(slog.DiscardHandler)); err != nil {
 				return err
 			}
-			ids := []string{key}
+			v.out, v.talk, v.started = c.OutOrStdout(), c.ErrOrStderr(), time.Now()
+			if err := v.readCheckpoint(ctx); err != nil {
+				return err
+			}
+			ids := []string{v.key}
 			switch {
 			case user != "":
-				ids, err = e.Registry.Trails(ctx, user)
-			case key == "":
-				ids, err = e.Table.Trails(ctx)
+				ids, err = v.Registry.Trails(ctx, user)
+			case v.key == "":
+				ids, err = v.Table.Trails(ctx)
 			}
 			if err != nil {
 				return err
 			}
-			entries, broken := 0, 0
-			for _, id := range ids {
-				n, err := e.Registry.CheckTrail(ctx, id)
-				var found *audit.Break
-				switch {
-				case errors.As(err, &found):
-					broken++
-					fmt.Fprintln(c.OutOrStdout(), found)
-				case errors.Is(err, apikey.ErrNotFound) && key == "": // forgotten meanwhile
-				case err != nil:
-					return fmt.Errorf("key %s: %w", id, err)
-				}
-				entries += n
-			}
-			if broken > 0 {
-				return fmt.Errorf("%s of %d broken", plural(broken, "trail is", "trails are"), len(ids))
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s of %s, all as written\n", plural(entries, "entry", "entries"), plural(len(ids), "key", "keys"))
-			return nil
+			return v.run(ctx, ids)
 		},
 	}
-	textFlag(c.Flags(), &key, "key", "", "`ID` of the key", checkID)
+	textFlag(c.Flags(), &v.key, "key", "", "`ID` of the key", checkID)
 	textFlag(c.Flags(), &user, "user", "", "`ID` of who owns the keys", checkOwner)
+	c.Flags().StringVar(&v.checkpoint, "checkpoint", "", "`FILE` to compare with, and to write the present list to")
+	c.Flags().BoolVar(&v.strict, "strict", false, "also fail for keys that are not authenticated yet")
 	c.Flags().StringVar(&stateDir, "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
-	c.MarkFlagsMutuallyExclusive("key", "user")
+	c.MarkFlagsMutuallyExclusive("key", "user", "checkpoint")
 	c.MarkFlagsMutuallyExclusive("state", "stack")
 	return c
+}
+
+// findings prints what is found, and what is not.
+func findings() string {
+	var b bytes.Buffer
+	b.WriteString("What it finds of what an attacker does who can write to the table:\n\n")
+	rows := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, f := range audit.Findings() {
+		fmt.Fprintf(rows, "  %s\t%s\n", f.Deed, f.Found)
+	}
+	_ = rows.Flush() // a buffer takes all
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// verification is one run of audit verify.
+type verification struct {
+	*environment.Environment
+	key, checkpoint string
+	strict          bool
+	started         time.Time
+	out, talk       io.Writer
+
+	then *audit.Checkpoint // nil: there is none
+}
+
+// readCheckpoint reads the list to compare with, if there is one.
+func (v *verification) readCheckpoint(ctx context.Context) error {
+	if v.checkpoint == "" {
+		return nil
+	}
+	text, err := os.ReadFile(v.checkpoint)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(v.talk, "%s is not there yet: nothing to compare with\n", v.checkpoint)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the checkpoint: %w", err)
+	}
+	then, err := v.Registry.ReadCheckpoint(ctx, text)
+	if err != nil {
+		return fmt.Errorf("%s %w", v.checkpoint, err)
+	}
+	v.then = &then
+	return nil
+}
+
+func (v *verification) run(ctx context.Context, ids []string) error {
+	next := audit.Checkpoint{At: v.started.UTC().Truncate(time.Millisecond), Marks: make(map[string]audit.Mark)}
+	if v.then != nil {
+		ids = slices.AppendSeq(ids, maps.Keys(v.then.Marks))
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
+	entries, keys, broken, unknown := 0, 0, 0, 0
+	for _, id := range ids {
+		checked, err := v.Registry.CheckTrail(ctx, id)
+		gone := errors.Is(err, apikey.ErrNotFound) && v.key == "" // forgotten meanwhile
+		if (err == nil || gone) && v.then != nil {
+			err = v.Registry.Compare(*v.then, checked)
+		}
+		var found *audit.Break
+		switch {
+		case errors.As(err, &found):
+			broken++
+			fmt.Fprintln(v.out, found)
+		case gone:
+			continue
+		case err != nil:
+			return fmt.Errorf("key %s: %w", id, err)
+		case checked.Standing != audit.Authentic:
+			unknown++
+			fmt.Fprintf(v.out, "%s: %s\n", id, checked.Standing)
+		}
+		keys++
+		entries += len(checked.Entries)
+		if mark := audit.MarkOf(checked.Subject, checked.Witness, checked.Entries); mark != nil {
+			next.Marks[id] = *mark
+		}
+	}
+	switch {
+	case broken > 0:
+		return fmt.Errorf("%s not as written, of %d", plural(broken, "key is", "keys are"), keys)
+	case unknown > 0 && v.strict:
+		return fmt.Errorf("%s not authenticated, of %d", plural(unknown, "key is", "keys are"), keys)
+	}
+	if v.checkpoint != "" {
+		text, err := v.Registry.WriteCheckpoint(ctx, next)
+		if err == nil {
+			err = keep(v.checkpoint, string(text))
+		}
+		if err != nil {
+			return fmt.Errorf("write the checkpoint: %w", err)
+		}
+	}
+	summary := fmt.Sprintf("%s of %s, all as written", plural(entries, "entry", "entries"), plural(keys, "key", "keys"))
+	if unknown > 0 {
+		summary += fmt.Sprintf("; %s not authenticated yet", plural(unknown, "key is", "keys are"))
+	}
+	fmt.Fprintln(v.out, summary)
+	return nil
 }

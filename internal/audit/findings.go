@@ -1,0 +1,44 @@
+package audit
+
+// Found says how a deed is found.
+type Found string
+
+// By the table alone, or only with a checkpoint that is stored elsewhere.
+const (
+	FoundAlways     Found = "yes"
+	FoundReported   Found = "reported"
+	FoundCheckpoint Found = "checkpoint"
+	FoundNever      Found = "no"
+)
+
+// Finding is one thing that an attacker can do, whether latchkey audit verify finds it, and what
+// the attacker gains by it.
+type Finding struct {
+	Deed  string
+	Found Found
+	Gain  string
+}
+
+// Findings are what latchkey audit verify finds, and what it does not. The documentation and the
+// command line print this list, and a test does each deed to a table.
+func Findings() []Finding {
+	return []Finding{
+		{"edit any attribute of a key, a secret's hash included", FoundAlways, "the service obeys it until then"},
+		{"remove a key", FoundAlways, "its tokens are refused"},
+		{"copy a key to another id", FoundAlways, "none: the hashes are of another id's tokens"},
+		{"put a key back, alone or with its entries", FoundAlways, "the service obeys it until then"},
+		{"edit, remove, move, copy or add an audit entry", FoundAlways, "none"},
+		{"edit, remove, copy or put back a witness", FoundAlways, "none"},
+		{"remove the key, its entries and its witness", FoundCheckpoint, "its tokens are refused, its trail is gone"},
+		{"put the key, its entries and its witness back", FoundCheckpoint, "the service obeys it"},
+		{"put the whole table back", FoundCheckpoint, "the service obeys it"},
+		{"take the trail off a key, its witness included", FoundReported, "the key looks like one of a version without trails"},
+		{"add a key without a trail", FoundReported, "the service obeys it"},
+		{"edit, remove, copy or put back a meter", FoundNever, "more or fewer requests than the limit are admitted"},
+		{"edit, remove or put back a day's usage", FoundNever, "the usage that is shown is wrong"},
+		{"edit, remove or put back a user's count of keys", FoundNever, "the user may have more or fewer keys"},
+		{"edit, remove or copy an alias", FoundNever, "a foreign token is refused; it never opens another key"},
+		{"edit, remove or copy a stored reply", FoundNever, "a retry fails, or is carried out again"},
+		{"do any of these with the deployment's secret", FoundNever, "everything: the secret signs"},
+	}
+}
