@@ -60,7 +60,17 @@ func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (Record
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
 	}
-	return r.change(ctx, caller, ActionRevoke, id, r.revoked)
+	calling, err := r.callingOn(ctx, caller, id)
+	if err != nil {
+		return Record{}, err
+	}
+	return r.change(ctx, caller, ActionRevoke, id, func(from *Key) (*Key, error) {
+		to, err := r.revoked(from)
+		if to != nil {
+			_, err = calling(from)
+		}
+		return to, err
+	})
 }
 
 // revoked is k, ended for good; nil if it is already.
@@ -78,6 +88,10 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 	if err := caller.may(ScopeWrite); err != nil {
 		return err
 	}
+	calling, err := r.callingOn(ctx, caller, id)
+	if err != nil {
+		return err
+	}
 	for try := 1; ; try++ {
 		record, err := r.find(ctx, caller, id)
 		if try > 1 && errors.Is(err, ErrNotFound) {
@@ -87,6 +101,9 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 			return err
 		}
 		if err := caller.means(record.Key); err != nil {
+			return err
+		}
+		if _, err := calling(record.Key); err != nil {
 			return err
 		}
 		err = r.write(ctx, Write{From: record.Key, Action: ActionDelete, By: caller.origin()})
@@ -235,6 +252,9 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor
 		return 0, "", err
 	}
 	if err := CheckOwner(userID); err != nil {
+		return 0, "", err
+	}
+	if _, err := r.calling(ctx, caller); err != nil {
 		return 0, "", err
 	}
 	page, err := r.List(ctx, caller, Query{UserID: userID, Cursor: cursor, Limit: revokedAtOnce})

@@ -22,6 +22,9 @@ var (
 	// ErrForbidden: the caller may not do that. Wrapped in a [FieldError] where
 	// one field is to blame.
 	ErrForbidden = errors.New("not allowed")
+	// ErrReplaced: the caller's token was replaced by a rotation of its key. It may be used,
+	// and may not change any key.
+	ErrReplaced = fmt.Errorf("%w: the calling token was replaced", ErrForbidden)
 	// ErrInvalid: an input is wrong. Always wrapped in a [FieldError].
 	ErrInvalid = errors.New("invalid input")
 	// ErrRepeated: the same request was made at the same time, and has no answer yet.

@@ -176,7 +176,7 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 		default:
 			return Verdict{Code: CodeUnknown}, nil
 		}
-		v := Verdict{Code: g.judge(f.key, r), Key: f.key, Scope: r.Scope}
+		v := Verdict{Code: g.judge(f.key, r), Key: f.key, Scope: r.Scope, Replaced: !f.key.Secrets[opened].NotAfter.IsZero()}
 		if !v.Valid() {
 			v.Usage = g.look(f.key, r.Time)
 			return v, nil

@@ -33,6 +33,8 @@ type Key struct {
 	// hashes too, of public keys that it had elsewhere. Neither is ever listed.
 	Secrets       []Secret
 	PublicAliases []string
+	// PresentSince is when the last rotation was; zero: there was none.
+	PresentSince time.Time
 	// Internal keys are callers of our own, from the configuration.
 	Internal bool
 	// Rev counts changes: a stored key is only replaced by one that was made
@@ -117,6 +119,19 @@ func (k *Key) Aliases() (all []Alias) {
 		all = append(all, Alias{s.Alias, until})
 	}
 	return all
+}
+
+// Generation names the tokens of the key that no rotation has replaced: it is the moment, in
+// milliseconds of the epoch, at which they came. Every rotation makes a later one.
+// A key that is in no table has none, and 0.
+func (k *Key) Generation() int64 {
+	switch {
+	case !k.PresentSince.IsZero():
+		return k.PresentSince.UnixMilli()
+	case !k.CreatedAt.IsZero():
+		return k.CreatedAt.UnixMilli()
+	}
+	return 0
 }
 
 // PreviousUntil returns until when a token that a rotation replaced still works; zero: none

@@ -74,7 +74,19 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 	q := &request{key: key, hasher: hasher, random: r.Random}
 	q.Name = hasher.requestName(caller.KeyID, caller.UserID, key)
 	q.Asked = hasher.fingerprint(what, string(caller.Once.Body))
-	if issued, err := r.replied(ctx, q); !errors.Is(err, ErrNotFound) {
+	replied := func() (Issued, error) {
+		issued, err := r.replied(ctx, q)
+		// Callers who rotate their own key may ask again with a token that was replaced:
+		// nobody has the new one but in this answer.
+		if err == nil && what != rotationOf(caller.KeyID) {
+			_, err = r.calling(ctx, caller)
+		}
+		if err != nil {
+			return Issued{}, err
+		}
+		return issued, nil
+	}
+	if issued, err := replied(); !errors.Is(err, ErrNotFound) {
 		return issued, err
 	}
 	issued, err := do(q)
@@ -83,7 +95,7 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 	}
 	// The same may have been asked twice at once, and it may have been done although
 	// that could not be told: then the reply is there now.
-	if issued, again := r.replied(ctx, q); !errors.Is(again, ErrNotFound) {
+	if issued, again := replied(); !errors.Is(again, ErrNotFound) {
 		return issued, again
 	}
 	return Issued{}, err

@@ -121,12 +121,21 @@ type Caller struct {
 	KeyID  string
 	UserID string
 	Scopes Scopes
+	// Presented says which of the key's tokens they came with; nil: it is not known.
+	Presented *Presented
 	// From says where the request came from; who made it stands above.
 	From Origin
 	// Match holds the revisions of a key for which a change of it is meant; nil: any.
 	Match []int64
 	// Once makes creating and rotating repeatable.
 	Once Once
+}
+
+// Presented is a token of a key as the gate has found it, on a read that may be as old as
+// FRESHNESS.
+type Presented struct {
+	Generation int64 // [Key.Generation] of the key that was read
+	Replaced   bool  // see [Verdict]
 }
 
 func (c Caller) may(scope string) error {
@@ -347,44 +356,93 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 
 // own is what the caller may grant at most.
 func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
+	k, err := r.calling(ctx, caller)
+	if err != nil {
+		return grantor{}, err
+	}
+	return r.grantor(caller, k)
+}
+
+// grantor is what a caller may grant whose own key is k, or who came without one.
+func (r *Registry) grantor(caller Caller, k *Key) (grantor, error) {
 	switch {
-	case caller.KeyID != "":
+	case k != nil:
+		return grantor{Key: k}, nil
 	case caller.Scopes.Admin():
 		return grantor{Key: &Key{Scopes: caller.Scopes, Unlimited: true}}, nil
 	case r.Users == nil:
 		return grantor{}, ErrForbidden
-	default:
-		return grantor{Key: r.Users, average: true}, nil
+	}
+	return grantor{Key: r.Users, average: true}, nil
+}
+
+// calling returns the key that the caller came with, as it is now, if it may change keys.
+// It returns nil for a user who came without one.
+func (r *Registry) calling(ctx context.Context, caller Caller) (*Key, error) {
+	if caller.KeyID == "" {
+		return nil, nil
 	}
 	record, err := r.Store.Find(ctx, caller.KeyID)
 	if errors.Is(err, ErrNotFound) {
-		return grantor{}, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
+		return nil, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
 	}
 	if err != nil {
-		return grantor{}, fmt.Errorf("find the calling key: %w", err)
+		return nil, fmt.Errorf("find the calling key: %w", err)
 	}
-	return r.grantor(record.Key)
+	return record.Key, r.manages(caller, record.Key)
 }
 
-// grantor is what the key that a caller came with may grant. They were let in on a
-// read from before: since then it may have ended, and must not enable itself again,
-// nor live on in another key.
-func (r *Registry) grantor(k *Key) (grantor, error) {
-	if k.Status(r.now()) != StatusActive {
-		return grantor{}, fmt.Errorf("%w: the calling key is not active any more", ErrForbidden)
+// remembered is how long ago a token may have ended that an instance still takes for one
+// that works.
+const remembered = time.Minute
+
+// manages reports whether a caller may change keys, by k, the key that they came with, as
+// it is now. They were let in on a read from before. Since then k may have ended: it must
+// not enable itself again, nor live on in another key. Or their token was replaced by
+// another: whoever still has it must not get at the new one.
+func (r *Registry) manages(caller Caller, k *Key) error {
+	now := r.now()
+	if k.Status(now) != StatusActive {
+		return fmt.Errorf("%w: the calling key is not active any more", ErrForbidden)
 	}
-	return grantor{Key: k}, nil
+	p := caller.Presented
+	switch {
+	case p != nil && (p.Replaced || p.Generation < k.Generation()):
+		return ErrReplaced
+	case p != nil && p.Generation == k.Generation():
+		return nil
+	}
+	// A function of an earlier version does not say which token it was, or has dropped what
+	// it does not know from the record.
+	for _, s := range k.Secrets {
+		if !s.NotAfter.IsZero() && now.Sub(s.NotAfter) < remembered {
+			return errors.New("it is not known whether the calling token was replaced")
+		}
+	}
+	return nil
 }
 
-// granting tells what the caller may grant when a key is changed from what it is. Of
-// the caller's own key that is what it is changed from, which may be less by now
-// than a moment ago.
-func (r *Registry) granting(ctx context.Context, caller Caller, id string) (func(from *Key) (grantor, error), error) {
+// callingOn returns what calling does, for a change of the key id from what it is. The
+// caller's own key is then what it is changed from, which may be less by now than a moment
+// ago.
+func (r *Registry) callingOn(ctx context.Context, caller Caller, id string) (func(from *Key) (*Key, error), error) {
 	if id == caller.KeyID {
-		return r.grantor, nil
+		return func(from *Key) (*Key, error) { return from, r.manages(caller, from) }, nil
 	}
-	own, err := r.own(ctx, caller)
-	return func(*Key) (grantor, error) { return own, nil }, err
+	own, err := r.calling(ctx, caller)
+	return func(*Key) (*Key, error) { return own, nil }, err
+}
+
+// granting is callingOn, and tells what the caller may grant.
+func (r *Registry) granting(ctx context.Context, caller Caller, id string) (func(from *Key) (grantor, error), error) {
+	calling, err := r.callingOn(ctx, caller, id)
+	return func(from *Key) (grantor, error) {
+		k, err := calling(from)
+		if err != nil {
+			return grantor{}, err
+		}
+		return r.grantor(caller, k)
+	}, err
 }
 
 // QuotaOf says what a record's quota has left. The zero value is that of none.

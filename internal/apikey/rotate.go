@@ -42,7 +42,7 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 	if grace < 0 || grace > MaxGrace {
 		return Issued{}, invalid("gracePeriod", "must be between 0 and %d seconds", int64(MaxGrace/time.Second))
 	}
-	issued, err := r.once(ctx, caller, "rotate "+id, func(q *request) (Issued, error) {
+	issued, err := r.once(ctx, caller, rotationOf(id), func(q *request) (Issued, error) {
 		return r.rotate(ctx, caller, id, grace, q)
 	})
 	if err != nil {
@@ -50,6 +50,9 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 	}
 	return issued, r.pause(ctx, settles)
 }
+
+// rotationOf names the operation among idempotent requests.
+func rotationOf(id string) string { return "rotate " + id }
 
 func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace time.Duration, q *request) (issued Issued, err error) {
 	hasher, err := r.Hasher(ctx)
@@ -88,6 +91,10 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 		if to.Secrets, err = rotated(from.Secrets, hasher.Hash(token), grace, now); err != nil {
 			return Write{}, err
 		}
+		to.PresentSince = now
+		if was := time.UnixMilli(from.Generation()); !now.After(was) { // clocks differ
+			to.PresentSince = was.UTC().Add(time.Millisecond)
+		}
 		issued = Issued{Key: &to, Token: token, Previous: earlier(now.Add(grace), to.ExpiresAt), At: now}
 		w := Write{From: from, To: &to, Action: ActionRotate, By: caller.origin()}
 		w.Reply, err = q.seal(issued)
@@ -121,7 +128,16 @@ func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (Reco
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
 	}
+	calling, err := r.callingOn(ctx, caller, id)
+	if err != nil {
+		return Record{}, err
+	}
 	return r.change(ctx, caller, ActionEndGrace, id, func(from *Key) (*Key, error) {
+		if from.RevokedAt.IsZero() {
+			if _, err := calling(from); err != nil {
+				return nil, err
+			}
+		}
 		now := r.now()
 		if from.PreviousUntil(now).IsZero() {
 			return nil, nil

@@ -292,7 +292,7 @@ func TestAGracePeriodEndsWithTheKey(t *testing.T) {
 
 func TestWhichKeysAreNotRotated(t *testing.T) {
 	b := newBench(t)
-	root, mine, yours := b.caller(t, "root", admin), b.caller(t, "u1", nil), b.caller(t, "u2", nil)
+	root, mine, self, yours := b.caller(t, "root", admin), b.caller(t, "u1", nil), b.caller(t, "u1", nil), b.caller(t, "u2", nil)
 	key := func(edit func(*apikey.Key)) string { return b.issue(t, b.token(t), edit).ID }
 	own := func(edit func(*apikey.Key)) string {
 		return key(func(k *apikey.Key) {
@@ -312,7 +312,7 @@ func TestWhichKeysAreNotRotated(t *testing.T) {
 		want  error
 	}{
 		{"one's own", mine, own(nil), 0, nil},
-		{"the calling key", mine, mine.KeyID, day, nil},
+		{"the calling key", self, self.KeyID, day, nil},
 		{"a disabled key", root, key(func(k *apikey.Key) { k.Enabled = false }), 0, nil},
 		{"a revoked key", root, key(func(k *apikey.Key) { k.RevokedAt = noon }), 0, apikey.ErrEnded},
 		{"an expired key", root, key(func(k *apikey.Key) { k.ExpiresAt = noon }), 0, apikey.ErrEnded},

@@ -39,6 +39,9 @@ type Verdict struct {
 	// is exceeded, else of its limit. It is meaningful when Key is set and not
 	// unlimited.
 	Usage ratelimit.Usage
+	// Replaced reports whether the token that was presented is in its grace: a rotation has
+	// replaced it by another of the same key.
+	Replaced bool
 	// Ended is when the secret that was presented was replaced for good by another
 	// of the same key.
 	Ended time.Time

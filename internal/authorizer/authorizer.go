@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -249,6 +250,10 @@ type allowed struct {
 	Environment apikey.Environment `json:"environment"`
 	Internal    bool               `json:"internal"`
 	Unlimited   bool               `json:"unlimited,omitempty"`
+	// Generation and Replaced say which of the key's tokens was presented; see
+	// [apikey.Presented]. The number is text, which no API Gateway writes in another way.
+	Generation string `json:"generation,omitempty"`
+	Replaced   bool   `json:"replaced,omitempty"`
 	*usage
 }
 
@@ -271,6 +276,7 @@ func allow(arn string, v apikey.Verdict) *response {
 	return answer("Allow", arn, v.Key.ID, allowed{
 		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: scopes, ScopeHeader: cmp.Or(scopes, noScopes),
 		Environment: v.Key.Environment, Internal: v.Key.Internal, Unlimited: v.Key.Unlimited, usage: usageOf(v),
+		Generation: strconv.FormatInt(v.Key.Generation(), 10), Replaced: v.Replaced,
 	})
 }
 

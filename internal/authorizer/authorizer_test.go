@@ -74,7 +74,7 @@ var reset = time.Unix(1795521661, 0)
 func verdict(code apikey.Code) apikey.Verdict {
 	v := apikey.Verdict{Code: code, Key: &apikey.Key{
 		ID: "0123456789abcdef", UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts", "stt"},
-		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second},
+		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second}, CreatedAt: time.UnixMilli(1795521600000),
 	}}
 	v.Usage = ratelimit.Usage{Limit: 5, Remaining: 4, Reset: reset}
 	switch code {
@@ -99,6 +99,8 @@ func TestTheEventsAreAnswered(t *testing.T) {
 	const arn = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/GET/api/v1/whoami"
 	unlimited := verdict(apikey.CodeValid)
 	unlimited.Key.Unlimited = true
+	replaced := verdict(apikey.CodeValid)
+	replaced.Key.PresentSince, replaced.Replaced = time.UnixMilli(1795525200000), true
 	for _, c := range []struct {
 		event   string
 		verdict apikey.Verdict
@@ -107,10 +109,14 @@ func TestTheEventsAreAnswered(t *testing.T) {
 		{"authorizer-allow.json", verdict(apikey.CodeValid), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
 			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,
-			"limit":5,"remaining":4,"reset":1795521661}}`},
+			"generation":"1795521600000","limit":5,"remaining":4,"reset":1795521661}}`},
+		{"authorizer-allow.json", replaced, `{"principalId":"0123456789abcdef",
+			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,
+			"generation":"1795525200000","replaced":true,"limit":5,"remaining":4,"reset":1795521661}}`},
 		{"authorizer-allow.json", unlimited, `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,"unlimited":true}}`},
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,"unlimited":true,"generation":"1795521600000"}}`},
 		{"authorizer-deny.json", verdict(apikey.CodeRateLimited), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
 			"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.","limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}}`},

@@ -111,6 +111,10 @@ func (a *api) envelope(err error) *apiError {
 		return newError(http.StatusForbidden, field.Field, field.Error())
 	case errors.As(err, &field):
 		return newError(http.StatusBadRequest, field.Field, field.Error())
+	case errors.Is(err, apikey.ErrReplaced):
+		e := newError(http.StatusForbidden, "", "This key was replaced by another of the same record. It may be used until it ends, but not change keys: use the new key")
+		e.Detail.Code = "replaced_key"
+		return e
 	case errors.Is(err, apikey.ErrForbidden):
 		return newError(http.StatusForbidden, "", "")
 	case errors.Is(err, apikey.ErrNotFound):

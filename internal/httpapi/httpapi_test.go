@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ type service struct {
 	t        testing.TB
 	handle   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	registry *apikey.Registry
+	gate     *apikey.Gate
 	table    *dynamo.Table
 	log      bytes.Buffer
 	health   error
@@ -74,16 +76,16 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	}
 	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
 	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Reread: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
-	gate := apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
+	s.gate = apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
 		Keyring:  func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		Clock: func() apikey.Instant { return apikey.Instant{Wall: s.now} }, Remember: 100,
 	})
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
-		Gate: gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
+		Gate: s.gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
-		Explain: gate.Explain, Routes: s.routes, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey,
+		Explain: s.gate.Explain, Routes: s.routes, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey,
 	}), logger)
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s
@@ -106,6 +108,20 @@ func (s *service) caller(user string, scopes ...string) who {
 	}
 	return who{"keyId": k.ID, "userId": user, "name": "", "scopes": strings.Join(scopes, " "), "environment": "live", "internal": "false",
 		"limit": "60", "remaining": "59", "reset": "1795521661"}
+}
+
+// holder is what the authorizer says of whoever comes with a token now.
+func (s *service) holder(token string) who {
+	s.t.Helper()
+	v, err := s.gate.Check(s.t.Context(), apikey.Request{Credential: s.registry.Format.Credential(token)})
+	if err != nil || !v.Valid() {
+		s.t.Fatalf("%s, %v", v.Code, err)
+	}
+	w := who{"keyId": v.Key.ID, "userId": v.Key.UserID, "scopes": strings.Join(v.Key.Scopes, " "), "generation": strconv.FormatInt(v.Key.Generation(), 10)}
+	if v.Replaced {
+		w["replaced"] = "true"
+	}
+	return w
 }
 
 type answer struct {

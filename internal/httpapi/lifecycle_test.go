@@ -42,6 +42,22 @@ func TestRotating(t *testing.T) {
 			t.Errorf("key %d: %s", i, v.text)
 		}
 	}
+	// Whoever has the older key may use it, and change nothing.
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", keys, `{}`}, {"PATCH", path, `{"name":"n"}`}, {"POST", path + "/rotate", ``}, {"POST", path + "/end-grace", ``}, {"POST", path + "/revoke", ``}, {"DELETE", path, ``},
+	} {
+		a := s.send(s.holder(old), c.method, c.path, c.body)
+		a.isError(t, "with the older key: "+c.method+" "+c.path, 403, "")
+		if e, _ := a.json["error"].(map[string]any); e["code"] != "replaced_key" || e["type"] != "permission_error" || !strings.Contains(a.text, "use the new key") {
+			t.Errorf("with the older key: %s %s: %s", c.method, c.path, a.text)
+		}
+	}
+	if a := s.send(s.holder(old), "GET", path, ""); a.status != 200 {
+		t.Errorf("with the older key: %d %s", a.status, a.text)
+	}
+	s.send(mine, "PATCH", path, `{}`).isError(t, "without a field", 400, "")
+	s.send(mine, "PATCH", path, `{"name":"n"}`).isError(t, "where the authorizer does not say which key it was", 503, "")
+	mine = s.holder(token)
 	third := s.send(mine, "POST", path+"/rotate", "")
 	third.isError(t, "a third", 409, "")
 	if !strings.Contains(third.text, "/end-grace") || !strings.Contains(third.text, "gracePeriod 0") {
@@ -68,6 +84,8 @@ func TestRotating(t *testing.T) {
 	if a = s.send(mine, "POST", path+"/rotate", ""); a.json["previousKeyValidUntil"] != "2026-11-25T14:00:00.000Z" {
 		t.Errorf("by default: %d %s", a.status, a.text)
 	}
+	token, _ = a.json["key"].(string)
+	mine = s.holder(token)
 	for _, c := range []struct {
 		name, body string
 		status     int
@@ -86,6 +104,8 @@ func TestRotating(t *testing.T) {
 			if a.status != 200 || a.json["previousKeyValidUntil"] != "2026-11-24T14:00:00.000Z" {
 				t.Errorf("%s: %d %s", c.name, a.status, a.text)
 			}
+			token, _ = a.json["key"].(string)
+			mine = s.holder(token)
 		} else {
 			a.isError(t, c.name, c.status, c.param)
 		}
@@ -109,6 +129,7 @@ func TestEndingAGracePeriod(t *testing.T) {
 	s := newService(t)
 	path, old, mine := s.made("")
 	present, _ := s.send(mine, "POST", path+"/rotate", "").json["key"].(string)
+	mine = s.holder(present)
 	path += "/end-grace"
 	s.send(nil, "POST", path, "").isError(t, "nobody", 401, "authorization")
 	s.send(s.caller("u1", apikey.ScopeRead), "POST", path, "").isError(t, "without keys:write", 403, "")
@@ -244,6 +265,7 @@ func TestAChangeIsMadeOfTheRevisionItIsMeantFor(t *testing.T) {
 	}
 	s.send(mine, "PATCH", keys+"/0000000000000000", `{"name":"x"}`, `If-Match: "7"`).isError(t, "no key", 404, "id")
 	s.send(mine, "PATCH", path, `{"rateLimit":{"window":null}}`, `If-Match: "7"`).isError(t, "a wrong change of it", 400, "rateLimit.window")
+	mine = s.root // who rotates or revokes the key that they came with cannot go on with it
 	for i, c := range []struct {
 		method, path string
 		status       int

@@ -55,7 +55,12 @@ func (p principal) scopes() apikey.Scopes {
 }
 
 func (p principal) caller() apikey.Caller {
-	return apikey.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
+	c := apikey.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
+	if generation, ok := p.number("generation"); ok {
+		replaced := p.text("replaced")
+		c.Presented = &apikey.Presented{Generation: generation, Replaced: replaced != "" && replaced != "false"}
+	}
+	return c
 }
 
 // place is the path that the caller asked for. Only API Gateway knows of the

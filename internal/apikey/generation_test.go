@@ -1,0 +1,264 @@
+package apikey_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+)
+
+// present is the caller that the authorizer makes of a token, as gate judges it.
+func (b *bench) present(t *testing.T, gate *apikey.Gate, token apikey.Token) apikey.Caller {
+	t.Helper()
+	v := b.check(t, gate, token.Reveal())
+	if !v.Valid() {
+		t.Fatalf("the caller's own token is %s", v.Code)
+	}
+	return apikey.Caller{
+		KeyID: v.Key.ID, UserID: v.Key.UserID, Scopes: v.Key.Scopes,
+		Presented: &apikey.Presented{Generation: v.Key.Generation(), Replaced: v.Replaced},
+	}
+}
+
+// What the token of an admin key may do, by its generation. One in its grace may be used
+// and may read. It changes nothing. One that was replaced since an instance read the key
+// changes nothing either: not even while that instance remembers it.
+func TestWhatEachGenerationOfATokenMayDo(t *testing.T) {
+	const yes, no = true, false
+	type deployment struct {
+		*bench
+		own, other, user string // the caller's key, another key of the same user, another user
+		repeated         apikey.Caller
+	}
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	for _, c := range []struct {
+		name                     string
+		do                       func(deployment, apikey.Caller) error
+		present, inGrace, lately bool // lately: replaced since the caller was let in
+	}{
+		{"read its own key", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Find(t.Context(), who, d.own)
+			return err
+		}, yes, yes, yes},
+		{"list", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.List(t.Context(), who, apikey.Query{Limit: 5})
+			return err
+		}, yes, yes, yes},
+		{"create", func(d deployment, who apikey.Caller) error {
+			_, _, err := d.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+			return err
+		}, yes, no, no},
+		{"create again, for the answer", func(d deployment, who apikey.Caller) error {
+			who.Once = d.repeated.Once
+			_, _, err := d.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+			return err
+		}, yes, no, no},
+		{"update its own key", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Update(t.Context(), who, d.own, to(apikey.Change{Name: ptr("n")}))
+			return err
+		}, yes, no, no},
+		{"update another", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Update(t.Context(), who, d.other, to(apikey.Change{Name: ptr("n")}))
+			return err
+		}, yes, no, no},
+		{"rotate its own key", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Rotate(t.Context(), who, d.own, 0)
+			return err
+		}, yes, no, no},
+		{"rotate another", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Rotate(t.Context(), who, d.other, 0)
+			return err
+		}, yes, no, no},
+		{"end the grace of its own key", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.EndGrace(t.Context(), who, d.own)
+			return err
+		}, yes, no, no},
+		{"end the grace of another", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.EndGrace(t.Context(), who, d.other)
+			return err
+		}, yes, no, no},
+		{"revoke its own key", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Revoke(t.Context(), who, d.own)
+			return err
+		}, yes, no, no},
+		{"revoke another", func(d deployment, who apikey.Caller) error {
+			_, err := d.registry.Revoke(t.Context(), who, d.other)
+			return err
+		}, yes, no, no},
+		{"revoke all of a user", func(d deployment, who apikey.Caller) error {
+			_, _, err := d.registry.RevokeUser(t.Context(), who, d.user, "")
+			return err
+		}, yes, no, no},
+		{"delete its own key", func(d deployment, who apikey.Caller) error {
+			return d.registry.Delete(t.Context(), who, d.own)
+		}, yes, no, no},
+		{"delete another", func(d deployment, who apikey.Caller) error {
+			return d.registry.Delete(t.Context(), who, d.other)
+		}, yes, no, no},
+	} {
+		for generation, may := range map[string]bool{"present": c.present, "in its grace": c.inGrace, "replaced lately": c.lately, "ended lately": c.lately} {
+			token := b.token(t)
+			k := b.issue(t, token, admin)
+			d := deployment{bench: b, own: k.ID, other: b.issue(t, b.token(t), nil).ID, user: "u2"}
+			b.rotate(t, root, d.other, time.Hour)
+			b.issue(t, b.token(t), func(k *apikey.Key) { k.UserID = d.user })
+			d.repeated = asking(b.present(t, b.gate(0), token), name, "")
+			if _, _, err := b.registry.Create(t.Context(), d.repeated, "", apikey.Live, apikey.Change{}); err != nil {
+				t.Fatal(err)
+			}
+			instance := b.gate(time.Second)
+			switch b.check(t, instance, token.Reveal()); generation {
+			case "in its grace":
+				b.rotate(t, root, d.own, time.Hour)
+				b.clock.pass(time.Second)
+			case "replaced lately":
+				b.rotate(t, root, d.own, time.Hour)
+			case "ended lately":
+				b.rotate(t, root, d.own, 0)
+			}
+			want := apikey.ErrReplaced
+			if may {
+				want = nil
+			}
+			if err := c.do(d, b.present(t, instance, token)); !errors.Is(err, want) {
+				t.Errorf("a token %s, %s: %v, want %v", generation, c.name, err, want)
+			}
+		}
+	}
+}
+
+// A caller who rotates the key that they came with, and whose answer was lost, asks again
+// with the token that was replaced: nobody else has the new one.
+func TestOnlyARotationOfItsOwnKeyIsAnsweredToAReplacedToken(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, nil)
+	k.Scopes = apikey.Scopes{apikey.ScopeWrite}
+	who := func() apikey.Caller {
+		c := asking(b.present(t, b.gate(0), token), name, "x")
+		c.Scopes = k.Scopes
+		return c
+	}
+	first := b.rotate(t, who(), k.ID, time.Hour)
+	again := b.rotate(t, who(), k.ID, time.Hour)
+	if first.Token.Reveal() != again.Token.Reveal() {
+		t.Error("another token was made")
+	}
+	other := who()
+	other.Once.Key += "!"
+	if _, err := b.registry.Rotate(t.Context(), other, k.ID, 0); !errors.Is(err, apikey.ErrReplaced) {
+		t.Errorf("by another name: %v", err)
+	}
+}
+
+// What an authorizer of an earlier version lets in, it says nothing of. While such a token
+// could be one that was replaced, nothing can be decided, which is no refusal.
+func TestACallerWhoseTokenIsNotTold(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		rotate time.Duration // the grace; -1: no rotation
+		pass   time.Duration
+		told   *apikey.Presented
+		may    bool
+	}{
+		{"of a key that was never rotated", -1, 0, nil, true},
+		{"while an older token is in its grace", time.Hour, time.Minute, nil, false},
+		{"when an older token has just ended", 0, time.Second, nil, false},
+		{"when the grace has just ended", time.Minute, time.Minute + time.Second, nil, false},
+		{"when every older token ended long ago", 0, time.Hour, nil, true},
+		// An earlier version of the keys function drops what it does not know of a record.
+		{"of a generation that the record does not know", time.Hour, time.Minute, &apikey.Presented{Generation: noon.Add(day).UnixMilli()}, false},
+		{"of such a generation, of a key that was never rotated", -1, 0, &apikey.Presented{Generation: noon.Add(day).UnixMilli()}, true},
+		{"of such a generation, replaced", -1, 0, &apikey.Presented{Generation: noon.Add(day).UnixMilli(), Replaced: true}, false},
+	} {
+		b := newBench(t)
+		root := b.caller(t, "root", admin)
+		k := b.issue(t, b.token(t), admin)
+		if c.rotate >= 0 {
+			b.rotate(t, root, k.ID, c.rotate)
+		}
+		b.clock.pass(c.pass)
+		who := apikey.Caller{KeyID: k.ID, UserID: k.UserID, Scopes: k.Scopes, Presented: c.told}
+		_, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+		if (err == nil) != c.may {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.told == nil && errors.Is(err, apikey.ErrForbidden) {
+			t.Errorf("%s: refused, though it could be the present token: %v", c.name, err)
+		}
+	}
+}
+
+// A record that an earlier version wrote says neither when its present tokens came nor how
+// often it was rotated.
+func TestGenerationsOfARecordOfAnEarlierVersion(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	older := b.token(t)
+	present, err := b.format.Next(apikey.Live, older.ID(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := b.issue(t, older, func(k *apikey.Key) {
+		admin(k)
+		k.Secrets[0].NotAfter = noon.Add(time.Hour)
+		k.Secrets = append(k.Secrets, b.hasher.Hash(present))
+	})
+	create := func(who apikey.Caller) error {
+		_, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+		return err
+	}
+	instance := b.gate(time.Second)
+	was := map[string]apikey.Caller{"older": b.present(t, instance, older), "present": b.present(t, instance, present)}
+	if err := create(was["older"]); !errors.Is(err, apikey.ErrReplaced) {
+		t.Errorf("the older token: %v", err)
+	}
+	if err := create(was["present"]); err != nil {
+		t.Errorf("the present token: %v", err)
+	}
+	third := b.rotate(t, root, k.ID, 0).Token
+	for token, who := range was {
+		if err := create(who); !errors.Is(err, apikey.ErrReplaced) {
+			t.Errorf("the %s token after a rotation: %v", token, err)
+		}
+	}
+	if err := create(b.present(t, instance, third)); err != nil {
+		t.Errorf("the third token: %v", err)
+	}
+}
+
+// All tokens that were imported for a key are of one generation, also one that is added
+// later. A key that is deleted and imported again has a generation of its own.
+func TestImportedTokensAreOneGeneration(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	one, two := mustParse(t, b, "a-token-of-elsewhere-1"), mustParse(t, b, "a-token-of-elsewhere-2")
+	in := apikey.Import{ID: "k", Token: one, UserID: "u1", Environment: apikey.Live, Change: apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeAdmin}}}
+	b.importKey(t, in)
+	instance := b.gate(time.Second)
+	first := b.present(t, instance, one)
+	b.clock.pass(time.Minute)
+	in.Token = two
+	b.importKey(t, in)
+	second := b.present(t, instance, two)
+	create := func(who apikey.Caller) error {
+		_, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
+		return err
+	}
+	for _, who := range []apikey.Caller{first, second} {
+		if err := create(who); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := b.registry.Delete(t.Context(), root, first.KeyID); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.pass(time.Millisecond)
+	b.importKey(t, in)
+	if err := create(first); !errors.Is(err, apikey.ErrReplaced) {
+		t.Errorf("a token of the deleted key: %v", err)
+	}
+}
