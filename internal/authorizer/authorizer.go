@@ -77,7 +77,7 @@ var errUnauthorized = errors.New("Unauthorized")
 // still says nothing of what was in the request.
 var (
 	errUnavailable = errors.New("unavailable: the key could not be checked")
-	errEvent       = errors.New("not a REQUEST authorizer event: methodArn is missing")
+	errEvent       = errors.New("not a REQUEST authorizer event")
 )
 
 // Unrepeated is where the standard logger is to write to in a function that this
@@ -104,36 +104,38 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 		}
 	}()
 	var e event
-	if err := json.Unmarshal(payload, &e); err != nil || e.MethodArn == "" {
-		a.Logger.ErrorContext(ctx, "malformed event")
+	err = json.Unmarshal(payload, &e)
+	to, ok := e.target()
+	if err != nil || !ok || bool(e.Token) {
+		s := strangeness(payload)
+		a.Logger.LogAttrs(ctx, slog.LevelError, "malformed event", slog.String("event", s.kind), slog.String("set", s.set))
 		return nil, errEvent
 	}
-	p, err := a.authorize(ctx, &e)
+	p, err := a.authorize(ctx, &e, to)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(p)
 }
 
-func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error) {
+func (a *Authorizer) authorize(ctx context.Context, e *event, to target) (*response, error) {
 	if code := e.forged(); code != "" {
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", code))
 		return nil, errUnauthorized
 	}
-	method, path := e.route()
-	if a.Anonymous || a.Public.Cover(method, path) {
-		return answer("Allow", e.MethodArn, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil
+	if a.Anonymous || a.Public.Cover(to.method, to.path) {
+		return answer("Allow", to.resource, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil
 	}
 	credential := a.credential(e)
 	if a.Users != nil && credential.Missing() && e.management() {
 		if token := e.userToken(); token != "" {
-			return a.user(ctx, e.MethodArn, token)
+			return a.user(ctx, to.resource, token)
 		}
 	}
 	scope := ""
 	if !e.managesKeys() { // those routes ask for scopes themselves
 		var err error
-		if scope, err = a.Routes.Scope(method, path); err != nil {
+		if scope, err = a.Routes.Scope(to.method, to.path); err != nil {
 			a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
 			return nil, errUnauthorized
 		}
@@ -155,9 +157,9 @@ func (a *Authorizer) authorize(ctx context.Context, e *event) (*response, error)
 	a.log(ctx, v)
 	switch v.Code {
 	case apikey.CodeValid:
-		return allow(e.MethodArn, v), nil
+		return allow(to.resource, v), nil
 	case apikey.CodeRateLimited, apikey.CodeQuotaExceeded:
-		return deny(e.MethodArn, v), nil
+		return deny(to.resource, v), nil
 	}
 	return nil, errUnauthorized
 }

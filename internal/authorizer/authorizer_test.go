@@ -176,7 +176,7 @@ func TestWhatCannotBeDecidedIsNotUnauthorized(t *testing.T) {
 		"an index":     {&judge{panics: errors.New(secret)}, event},
 		"not JSON":     {&judge{}, `{"methodArn":`},
 		"no event":     {&judge{}, `{}`},
-		"wrong types":  {&judge{}, `{"methodArn":"x","multiValueHeaders":{"X-API-Key":[{"a":"` + secret + `"}]}}`},
+		"wrong types":  {&judge{}, `{"methodArn":"arn:x/s/GET/","multiValueHeaders":{"X-API-Key":[{"a":"` + secret + `"}]}}`},
 		"null payload": {&judge{}, `null`},
 	} {
 		var log bytes.Buffer
@@ -186,6 +186,44 @@ func TestWhatCannotBeDecidedIsNotUnauthorized(t *testing.T) {
 		}
 		if strings.Contains(err.Error()+log.String(), "canary") || log.Len() == 0 {
 			t.Errorf("%s: error %q, log %q", name, err, log.String())
+		}
+	}
+}
+
+// What is not for an authorizer of type REQUEST is never judged, not even where nobody needs a key. The log says what came,
+// and what to set.
+func TestAnEventOfAnotherKindIsNamed(t *testing.T) {
+	for _, c := range []struct{ event, kind, set string }{
+		{`{"type":"TOKEN","authorizationToken":"canary","methodArn":"arn:aws:execute-api:r:1:a/s/GET/"}`, "TOKEN authorizer", "REQUEST"},
+		{`{"version":"2.0","type":"REQUEST","routeArn":"arn:aws:execute-api:r:1:a/s/GET/","identitySource":["canary"],"routeKey":"GET /","headers":{"x-api-key":"canary"},
+			"requestContext":{"http":{"method":"GET"},"timeEpoch":1}}`, "payload format 2.0", "authorizerPayloadFormatVersion"},
+		{`{"version":"2.0","routeKey":"$default","rawPath":"/canary","headers":{"x-api-key":"canary"},"requestContext":{"http":{"method":"GET"}}}`, "HTTP API", "not as the function"},
+		{`{"resource":"/x","path":"/canary","httpMethod":"GET","headers":{"X-API-Key":"canary"},"requestContext":{"resourcePath":"/x"}}`, "REST API", "not as the function"},
+		{`{"requestContext":{"elb":{"targetGroupArn":"canary"}},"httpMethod":"GET","path":"/"}`, "load balancer", "not as the function"},
+		{`{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{"canary":1}}`, "scheduled", "schedule"},
+		{`{"source":"serverless-plugin-warmup"}`, "warm-up", "warming"},
+		{`{"warmer":true,"concurrency":3}`, "warm-up", "warming"},
+		{`{"Records":[{"body":"canary"}]}`, "queue", "trigger"},
+		{`{"key1":"canary"}`, "unknown", "events/"}, {`{}`, "unknown", "events/"}, {`null`, "unknown", "events/"}, {`"canary"`, "not a JSON object", "events/"}, {`{"canary`, "not a JSON object", "events/"},
+		{`{"methodArn":"canary"}`, "methodArn", "API/STAGE/METHOD"}, {`{"methodArn":7}`, "methodArn", "API/STAGE/METHOD"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","headers":["canary"]}`, "of another type", "API Gateway"},
+	} {
+		for name, edit := range map[string]func(*authorizer.Options){
+			"judged": nil, "anonymous": func(o *authorizer.Options) { o.Anonymous = true }, "public": func(o *authorizer.Options) { o.Public = paths(t, "/,/*") },
+		} {
+			var log bytes.Buffer
+			j := &judge{verdict: verdict(apikey.CodeValid)}
+			a := newAuthorizer(t, j, &log, edit)
+			log.Reset()
+			answer, err := a.Invoke(t.Context(), []byte(c.event))
+			var line struct{ Msg, Event, Set string }
+			if err == nil || err.Error() == "Unauthorized" || answer != nil || j.asked.Cost != 0 {
+				t.Errorf("%s, %s: %s, %v", c.event, name, answer, err)
+			}
+			if json.Unmarshal(log.Bytes(), &line) != nil || line.Msg != "malformed event" || !strings.Contains(line.Event, c.kind) || !strings.Contains(line.Set, c.set) ||
+				strings.Contains(log.String(), "canary") {
+				t.Errorf("%s, %s: the log says %s", c.event, name, log.String())
+			}
 		}
 	}
 }

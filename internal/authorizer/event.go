@@ -14,12 +14,13 @@ import (
 // event is what is used of an API Gateway REQUEST authorizer event. The rest of
 // it is skipped without being decoded.
 type event struct {
-	MethodArn         string  `json:"methodArn"`
-	Resource          string  `json:"resource"`
-	Headers           headers `json:"headers"`
-	MultiValueHeaders headers `json:"multiValueHeaders"`
-	Query             query   `json:"queryStringParameters"`
-	MultiValueQuery   query   `json:"multiValueQueryStringParameters"`
+	Token             tokenType `json:"type"`
+	MethodArn         string    `json:"methodArn"`
+	Resource          string    `json:"resource"`
+	Headers           headers   `json:"headers"`
+	MultiValueHeaders headers   `json:"multiValueHeaders"`
+	Query             query     `json:"queryStringParameters"`
+	MultiValueQuery   query     `json:"multiValueQueryStringParameters"`
 	StageVariables    struct {
 		Own string `json:"LATCHKEY_MANAGEMENT"`
 	} `json:"stageVariables"`
@@ -224,19 +225,43 @@ func (e *event) management() bool {
 	return e.StageVariables.Own == "true" && (e.Resource == "/api/v1/whoami" || routes.Manages(e.Resource))
 }
 
-// route reads arn:aws:execute-api:region:account:api/stage/METHOD/path.
-// One that cannot be read has no path, which no rule is for.
-func (e *event) route() (method, path string) {
-	_, rest, _ := strings.Cut(e.MethodArn, "/")
-	_, rest, ok := strings.Cut(rest, "/")
-	if !ok {
-		return "", ""
+// target is what a request is for.
+type target struct {
+	method, path string
+	// resource is what a policy calls it.
+	resource string
+}
+
+// maxResource is the length of a Resource that API Gateway takes in a policy.
+const maxResource = 512
+
+// target reads methodArn, arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH. It reports false for one that
+// names no method, or could stand for more than one API, stage or method.
+//
+// A policy takes an ARN of at most 512 characters, in which *, ? and $ have a meaning. Where the path makes it another
+// one, resource is all paths of the same API, stage and method. Nothing is widened by that: the policy is for one request.
+func (e *event) target() (target, bool) {
+	arn := e.MethodArn
+	stage := strings.IndexByte(arn, '/') + 1
+	method := stage + strings.IndexByte(arn[stage:], '/') + 1
+	if stage == 0 || method <= stage+1 {
+		return target{}, false
 	}
-	slash := strings.IndexByte(rest, '/')
-	if slash < 0 {
-		return rest, "/"
+	path := method + strings.IndexByte(arn[method:], '/')
+	if path < method {
+		path = len(arn)
 	}
-	return rest[:slash], rest[slash:]
+	if path == method || strings.ContainsAny(arn[:path], "*?") {
+		return target{}, false
+	}
+	t := target{method: arn[method:path], path: "/", resource: arn}
+	if path < len(arn) {
+		t.path = arn[path:]
+	}
+	if len(arn) > maxResource || strings.ContainsAny(arn[path:], "*?$") {
+		t.resource = arn[:path] + "/*"
+	}
+	return t, true
 }
 
 // managesKeys reports whether the request is for one of those routes, but for

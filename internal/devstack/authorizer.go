@@ -18,6 +18,9 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.response }
 
+// maxResource is the length of a resource that API Gateway takes in a policy.
+const maxResource = 512
+
 // policy is the part of an IAM policy that is honoured; a statement with anything else is malformed.
 type policy struct {
 	Statement []struct {
@@ -114,6 +117,11 @@ func (p policy) allows(arn string) (bool, error) {
 	for _, s := range p.Statement {
 		if len(s.Action) == 0 || len(s.Resource) == 0 {
 			return false, errors.New("policy statement without Action or Resource")
+		}
+		for _, resource := range s.Resource {
+			if len(resource) > maxResource {
+				return false, fmt.Errorf("policy resource of %d characters, which API Gateway does not take", len(resource))
+			}
 		}
 		matches := s.Action.match("execute-api:Invoke", strings.EqualFold) && s.Resource.match(arn, func(a, b string) bool { return a == b })
 		switch s.Effect {

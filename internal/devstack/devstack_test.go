@@ -199,6 +199,9 @@ func TestAnAuthorizersAnswerDecidesWhichResponse(t *testing.T) {
 		}, 503, "Retry-After", "unavailable"},
 		{"Deny for a limit", func(e map[string]any) (any, error) { return policy("Deny", e, limited), nil }, 429, "X-Ratelimit-Reset", "rate_limit_exceeded"},
 		{"Deny without context stays JSON", func(e map[string]any) (any, error) { return policy("Deny", e, nil), nil }, 429, "Content-Type", ""},
+		{"Allow of a name that is too long", func(e map[string]any) (any, error) {
+			return policy("Allow", map[string]any{"methodArn": "*" + strings.Repeat("*", 512)}, nil), nil
+		}, 503, "Retry-After", "unavailable"},
 		{"Allow of another method", func(e map[string]any) (any, error) {
 			return policy("Allow", map[string]any{"methodArn": "arn:aws:execute-api:us-east-1:1:x/prod/GET/other"}, nil), nil
 		}, 429, "Content-Type", ""},
@@ -272,6 +275,31 @@ func TestWhatTheGatewayAnswersItself(t *testing.T) {
 		if status != c.status || !json.Valid([]byte(body)) || header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
 		}
+	}
+}
+
+// API Gateway answers a body that is too large by itself, and lets nobody change what it says.
+func TestATooLargeBodyIsAnsweredAsByAPIGateway(t *testing.T) {
+	s := &stack{
+		authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		serve:     func(events.APIGatewayProxyRequest) (any, error) { return map[string]any{"statusCode": 200}, nil },
+	}
+	response, err := http.Post(s.start(t)+"/api/v1/api-keys", "application/json", strings.NewReader(strings.Repeat("x", 10<<20+1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != 413 || string(body) != `{"message":"Request Too Long"}` || response.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("%d %s %v %v", response.StatusCode, body, response.Header, err)
+	}
+	template, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.Responses["REQUEST_TOO_LARGE"] = devstack.GatewayResponse{StatusCode: "413"}
+	if _, err := devstack.NewGateway(template, nil, time.Now, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REQUEST_TOO_LARGE") {
+		t.Errorf("a response that API Gateway does not take: %v", err)
 	}
 }
 

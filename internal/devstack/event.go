@@ -1,6 +1,8 @@
 package devstack
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"maps"
 	"net"
 	"net/http"
@@ -108,7 +110,7 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 			ResourceID:        "000000",
 			ResourcePath:      resource,
 			HTTPMethod:        r.Method,
-			ExtendedRequestID: id,
+			ExtendedRequestID: newExtendedID(),
 			RequestTime:       now.Format("02/Jan/2006:15:04:05 -0700"),
 			Path:              path,
 			AccountID:         accountID,
@@ -123,6 +125,13 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 			Identity:          identity{SourceIP: peer, UserAgent: textOrNull(r.UserAgent())},
 		},
 	}
+}
+
+// newExtendedID returns an ID that only the gateway can have chosen. A client can choose requestId on AWS.
+func newExtendedID() string {
+	var b [11]byte
+	rand.Read(b[:]) // never fails
+	return base64.URLEncoding.EncodeToString(b[:])
 }
 
 func lastValues(values map[string][]string) map[string]string {

@@ -144,7 +144,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		g.respond(w, "REQUEST_TOO_LARGE", "Request Entity Too Large", variables)
+		g.respond(w, requestTooLarge, "Request Too Long", variables)
 		return
 	}
 	if err != nil {

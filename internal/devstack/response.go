@@ -29,6 +29,9 @@ func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedR
 		if ownStatus(kind) == 0 {
 			return nil, fmt.Errorf("gateway response %s: there is no such type", kind)
 		}
+		if kind == requestTooLarge {
+			return nil, fmt.Errorf("gateway response %s: API Gateway lets nobody change it", kind)
+		}
 		headers := make(map[string]string)
 		for parameter, value := range d.Parameters {
 			name, ok := strings.CutPrefix(parameter, "gatewayresponse.header.")
@@ -74,7 +77,7 @@ func ownStatus(kind string) int {
 		return http.StatusForbidden
 	case "RESOURCE_NOT_FOUND":
 		return http.StatusNotFound
-	case "REQUEST_TOO_LARGE":
+	case requestTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case "UNSUPPORTED_MEDIA_TYPE":
 		return http.StatusUnsupportedMediaType
@@ -98,12 +101,17 @@ func isContextVariable(name string) bool {
 	return strings.HasPrefix(name, "authorizer.")
 }
 
+// requestTooLarge is the response that API Gateway gives as it is, whatever the template says.
+const requestTooLarge = "REQUEST_TOO_LARGE"
+
 // respond answers with the gateway response of the given type. variables are those of its context without "context.";
 // one that is absent is empty in the body, as on AWS nothing is escaped, and its header is left out.
 func (g *Gateway) respond(w http.ResponseWriter, kind, message string, variables map[string]string) {
 	status := ownStatus(kind)
 	canned, ok := g.responses[kind]
-	if !ok && status < 500 {
+	if kind == requestTooLarge {
+		canned.body = `{"message":$context.error.messageString}`
+	} else if !ok && status < 500 {
 		canned = g.responses["DEFAULT_4XX"]
 	} else if !ok {
 		canned = g.responses["DEFAULT_5XX"]

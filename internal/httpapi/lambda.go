@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -17,6 +18,7 @@ import (
 func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	adapter := httpadapter.New(h)
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		event.Path = routed(event)
 		err := readable(event)
 		var response events.APIGatewayProxyResponse
 		if err == nil {
@@ -28,6 +30,30 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 		}
 		return response, nil
 	}
+}
+
+// routed is the path of an event's route: its resource, with the parameters of the path in it. With a custom domain the
+// event's own path begins with the base path, which no route has. Without a resource that path is all there is.
+func routed(event events.APIGatewayProxyRequest) string {
+	if event.Resource == "" || event.Resource == event.Path {
+		return event.Path
+	}
+	segments := strings.Split(event.Resource, "/")
+	for i, segment := range segments {
+		if !strings.HasPrefix(segment, "{") {
+			continue
+		}
+		value, ok := event.PathParameters[strings.Trim(segment, "{}")]
+		if !ok || value == "" {
+			return event.Path // and no resource of ours has {name+}
+		}
+		// API Gateway passes a parameter on as it came, escaped. One that is not stays one segment all the same.
+		if _, err := url.PathUnescape(value); err != nil || strings.ContainsAny(value, "/?# ") {
+			value = url.PathEscape(value)
+		}
+		segments[i] = value
+	}
+	return strings.Join(segments, "/")
 }
 
 const plainPath = "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."

@@ -70,10 +70,11 @@ func place(ctx context.Context) string {
 	return cmp.Or(strings.TrimSuffix(c.Path, "/"), keysPath)
 }
 
-// origin says where a request came from, and what API Gateway calls it.
+// origin says where a request came from, and what API Gateway calls it. On AWS a client can choose requestId, which is
+// only taken where there is no other.
 func (a *api) origin(ctx context.Context) apikey.Origin {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	o := apikey.Origin{RequestID: c.RequestID}
+	o := apikey.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}
 	if source := apikey.Source(c.Identity.SourceIP, outcomeOf(ctx).forwarded, a.TrustedProxyHops); source.IsValid() {
 		o.SourceIP = source.String()
 	}

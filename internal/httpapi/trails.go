@@ -39,7 +39,7 @@ type TrailEntry struct {
 	Action    string                 `json:"action" enum:"create,import,update,rotate,end-grace,revoke,revoke-token,delete" example:"update"`
 	KeyID     string                 `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
 	Changes   map[string]trailChange `json:"changes" nullable:"false" doc:"What became different, by the names of the record, tokens: how many open the key, and endedTokens: until when each that ended would have worked. Of metadata only what differs is told, and of a long description the part where it does."`
-	RequestID string                 `json:"requestId,omitempty" doc:"API Gateway's" example:"c6af9ac6-7b61-11e6-9a41-93e8deadbeef"`
+	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
 	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
 }
 

@@ -19,7 +19,7 @@ func asked(s *service, as who, method, path, body, request string) answer {
 		HTTPMethod: method, Path: path, Body: body,
 		MultiValueHeaders: map[string][]string{"Content-Type": {"application/json"}, "X-Forwarded-For": {"203.0.113.9, 198.51.100.7", "192.0.2.1"}},
 		RequestContext: events.APIGatewayProxyRequestContext{
-			Authorizer: as, RequestTimeEpoch: s.now.UnixMilli(), RequestID: request,
+			Authorizer: as, RequestTimeEpoch: s.now.UnixMilli(), RequestID: "chosen-by-the-client", ExtendedRequestID: request,
 			Identity: events.APIGatewayRequestIdentity{SourceIP: "192.0.2.1"},
 		},
 	})

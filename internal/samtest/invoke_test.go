@@ -129,7 +129,7 @@ var kinds = []struct {
 	{[]string{"keyPrefix"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{4}$`), "<prefix>"},
 	{[]string{"createdAt", "expiresAt", "revokedAt", "lastUsedAt", "previousKeyValidUntil", "at"}, regexp.MustCompile(`^20\d\d-[-0-9T:.]+Z$`), "<time>"},
 	{[]string{"generation"}, regexp.MustCompile(`^\d{13}$`), "<time>"},
-	{[]string{"requestId"}, regexp.MustCompile(`^[-0-9a-f]{36}$`), "<request>"},
+	{[]string{"requestId"}, regexp.MustCompile(`^([-0-9a-f]{36}|[-_0-9A-Za-z]{15}=)$`), "<request>"},
 	{[]string{"reset", "X-Ratelimit-Reset"}, regexp.MustCompile(`^\d{10}$`), "<time>"},
 	{[]string{"retryAfter"}, regexp.MustCompile(`^\d+$`), "<seconds>"},
 	{[]string{"message", "error"}, regexp.MustCompile(`\d+ seconds`), "<seconds>"},

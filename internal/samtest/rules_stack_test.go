@@ -50,6 +50,8 @@ func functionsSayAllThatMatters(s *stack, p *problems) {
 		is("${"+id+"Role.Arn}", "Role")
 		is("JSON", "LoggingConfig", "LogFormat")
 		is(s.Parameters["LogLevel"], "LoggingConfig", "ApplicationLogLevel")
+		// At INFO, Lambda's own lines cost more than a check.
+		is("WARN", "LoggingConfig", "SystemLogLevel")
 		is("${"+strings.TrimSuffix(id, "Function")+"Logs}", "LoggingConfig", "LogGroup")
 		is(strings.TrimPrefix(s.Parameters["Tracing"], "Disabled"), "TracingConfig", "Mode")
 		// It would take concurrency from the rest of the account, and refuse callers at a number nobody has chosen.

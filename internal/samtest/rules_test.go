@@ -236,7 +236,6 @@ func gatewayResponses(denyStatus string) map[string]gatewayResponse {
 		"AUTHORIZER_CONFIGURATION_ERROR": {"503", "api_error", "unavailable", later},
 		"MISSING_AUTHENTICATION_TOKEN":   {"404", "invalid_request_error", "not_found", nil},
 		"INVALID_SIGNATURE":              {"404", "invalid_request_error", "not_found", nil},
-		"REQUEST_TOO_LARGE":              {"413", "invalid_request_error", "request_too_large", nil},
 		"THROTTLED":                      {"429", "rate_limit_error", "rate_limit_exceeded", later},
 		"DEFAULT_4XX":                    {"", "invalid_request_error", "invalid_request", nil},
 		"DEFAULT_5XX":                    {"", "api_error", "internal_error", nil},
@@ -396,6 +395,8 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 			p.equal(id+" outlives the stack", r.DeletionPolicy+" "+r.UpdateReplacePolicy, "Retain Retain")
 		}
 		p.equal("what the log waits for", text(s.Resources["AccessLogs"].Properties, "Tags", 0, "Value"), "${Account}")
+		// An account in which there never was an API takes no settings.
+		p.equal("what the account waits for", text(map[string]any{"DependsOn": account.DependsOn}, "DependsOn"), "Api")
 	}
 	if kind == "off" {
 		p.equal("settings", settings, nil)
@@ -409,7 +410,7 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	}
 	fill := func(variable string) string {
 		switch name := strings.TrimPrefix(variable, "$context."); name {
-		case "requestTime", "requestId", "authorizer.principalId", "httpMethod", "path", "status":
+		case "requestTime", "requestId", "extendedRequestId", "authorizer.principalId", "httpMethod", "path", "status":
 			return name
 		case "identity.sourceIp", "error.responseType", "authorizer.status", "authorizer.latency", "integration.status",
 			"integration.latency", "responseLatency":
@@ -420,14 +421,15 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	}
 	line := contextVariable.ReplaceAllStringFunc(format, fill)
 	if kind == "line" {
-		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod path | status | requestId")
+		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod path | status | requestId | extendedRequestId")
 		return
 	}
 	var fields map[string]string
 	if err := json.Unmarshal([]byte(line), &fields); err != nil {
 		p.add("the line is no JSON: %v", err)
 	}
-	for name, want := range map[string]string{"time": "requestTime", "keyId": "authorizer.principalId", "method": "httpMethod", "path": "path", "status": "status"} {
+	for name, want := range map[string]string{"time": "requestTime", "keyId": "authorizer.principalId", "method": "httpMethod", "path": "path", "status": "status",
+		"requestId": "requestId", "extendedRequestId": "extendedRequestId"} {
 		p.equal("JSON "+name, fields[name], want)
 	}
 }

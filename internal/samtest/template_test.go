@@ -34,7 +34,7 @@ const (
 var deployments = map[string]parameters{
 	"as it comes": nil,
 	"everything on": {
-		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "StageName": "v1",
+		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "AccountLogRole": "create", "StageName": "v1",
 		"LogRetentionDays": "365", "Architecture": "x86_64", "OidcIssuer": "https://login.example.com", "OidcAudience": "latchkey", "OidcAdminClaim": "groups=admins", "UserScopes": "tts",
 	},
 	"before an API of one's own":                      {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
@@ -139,7 +139,7 @@ var effects = []effect{
 	{"KmsKeyArn", key, nil, []any{"Table", "SSESpecification", "KMSMasterKeyId"}},
 	{"Tracing", "Active", nil, []any{authorizer, "TracingConfig", "Mode"}},
 	{"AccessLog", "json", nil, []any{"ApiStage", "AccessLogSetting", "DestinationArn"}},
-	{"AccountLogRole", "exists", parameters{"AccessLog": "json"}, []any{"AccessLogs", "Tags", 0, "Value"}},
+	{"AccountLogRole", "create", parameters{"AccessLog": "json"}, []any{"AccessLogs", "Tags", 0, "Value"}},
 }
 
 func variable(function, name string) []any { return []any{function, "Environment", "Variables", name} }
@@ -165,6 +165,8 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 		switch e.parameter {
 		case "AccessLog":
 			want = "${AccessLogs.Arn}"
+		case "AccountLogRole":
+			want = "${Account}"
 		case "BackendUrl":
 			want += "/{proxy}"
 		case "ProtectValidate":

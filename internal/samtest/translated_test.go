@@ -56,6 +56,7 @@ type stack struct {
 type resource struct {
 	Type                string
 	Condition           string
+	DependsOn           any
 	DeletionPolicy      string
 	UpdateReplacePolicy string
 	Properties          map[string]any
