@@ -2,15 +2,17 @@ package apikey
 
 import "time"
 
-// Instant is one moment on two clocks: the wall clock, which may be set, and the
-// monotonic one, which stops while an environment is frozen. An age is the
-// larger of the two differences.
+// Instant is one moment on three clocks: the wall clock, which may be set, the
+// monotonic one, which stops while an instance is frozen, and the gateway's, if it
+// has told when the request arrived. An age is the largest of the differences, so
+// that no clock alone makes anything look younger than it is.
 type Instant struct {
-	Wall time.Time
-	Mono time.Duration
+	Wall    time.Time
+	Mono    time.Duration
+	Gateway time.Time // zero: not known
 }
 
-// Clock tells the time on both.
+// Clock tells the time on the wall clock and on the monotonic one.
 type Clock func() Instant
 
 // ClockOf makes a Clock of now, which must carry a monotonic reading as time.Now
@@ -25,5 +27,12 @@ func ClockOf(now func() time.Time) Clock {
 
 // since is how old something is that was begun at then.
 func (i Instant) since(then Instant) time.Duration {
-	return max(i.Wall.Sub(then.Wall), i.Mono-then.Mono)
+	age := max(i.Wall.Sub(then.Wall), i.Mono-then.Mono)
+	if !i.Gateway.IsZero() && !then.Gateway.IsZero() {
+		age = max(age, i.Gateway.Sub(then.Gateway))
+	}
+	return age
 }
+
+// before reports whether i is the earlier one of two moments in one process.
+func (i Instant) before(other Instant) bool { return i.Mono < other.Mono }

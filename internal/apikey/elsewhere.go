@@ -27,16 +27,12 @@ const (
 func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, error) {
 	io := patience{parent: ctx, limit: min(staticPatience, g.options.Patience)}
 	defer io.end()
-	v := Verdict{Code: g.judge(k, r), Key: k, Scope: r.Scope}
+	v := Verdict{Code: g.judge(k, r, g.time(r.Time)), Key: k, Scope: r.Scope}
 	if !v.Valid() || k.Unlimited {
 		v.Usage = g.look(k, r.Time)
 		return v, nil
 	}
-	now := g.now(r.Time)
-	g.memory.mu.Lock()
-	alone := g.memory.local.since(now) > 0
-	g.memory.mu.Unlock()
-	if !alone {
+	if now := g.instant(r.Time); !g.memory.isAlone(now) {
 		d, err := g.spendElsewhere(&io, k, r)
 		var mistake *FieldError
 		switch {
@@ -46,9 +42,7 @@ func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, err
 			return Verdict{}, err
 		}
 		g.options.Logger.LogAttrs(ctx, slog.LevelWarn, "static keys are limited by each environment for itself", slog.Any("error", err))
-		g.memory.mu.Lock()
-		g.memory.local = Instant{Wall: now.Wall.Add(localFor), Mono: now.Mono + localFor}
-		g.memory.mu.Unlock()
+		g.memory.setAlone(now)
 	}
 	if r.Cost == 0 {
 		v.Usage = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
@@ -75,7 +69,7 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 			return v, nil
 		}
 		v.Scope = r.Scope
-		if v.Code = g.judge(v.Key, r); !v.Valid() {
+		if v.Code = g.judge(v.Key, r, g.time(r.Time)); !v.Valid() {
 			v.Usage = g.look(v.Key, r.Time)
 			return v, nil
 		}
@@ -98,19 +92,14 @@ func (g *Gate) spendElsewhere(io *patience, k *Key, r Request) (ratelimit.Decisi
 	if r.Cost > 0 || k.Unlimited {
 		return g.spend(io, k, r)
 	}
-	g.memory.mu.Lock()
-	read, ok := g.memory.meters.Get(k.ID)
-	g.memory.mu.Unlock()
-	if !ok || g.age(read, r.Time) >= g.options.Freshness {
-		read = g.now(r.Time)
+	now := g.instant(r.Time)
+	if read, ok := g.memory.meter(k.ID); !ok || now.since(read) >= g.options.Freshness {
 		m, err := g.table.Meter(io, k.ID)
 		if err != nil {
 			return ratelimit.Decision{}, fmt.Errorf("find meter: %w", err)
 		}
 		g.limiter.Observe(k.ID, m)
-		g.memory.mu.Lock()
-		g.memory.meters.Add(k.ID, read)
-		g.memory.mu.Unlock()
+		g.memory.setMeter(k.ID, now)
 	}
 	return g.spend(io, k, r)
 }

@@ -88,13 +88,18 @@ type GateOptions struct {
 	// Logger is told when that begins.
 	Logger *slog.Logger
 	// Freshness is how long a read may be trusted: the published bound on how
-	// long a revoked key goes on working. Zero reads every time.
+	// long a revoked key goes on working. A request that begins this long after a
+	// change was acknowledged, or later, is judged by the change. Zero reads every
+	// time; any other value must be at least [MinFreshness].
 	Freshness time.Duration
 	// Patience bounds one check: then it could not decide.
 	Patience     time.Duration
 	Environments []Environment // accepted here
-	Clock        Clock
-	Remember     int // how many keys are remembered
+	// Clock tells how old a read is, and Now the time by which keys are judged: the
+	// limiter's own, so that both are right or wrong together.
+	Clock    Clock
+	Now      func() time.Time
+	Remember int // how many keys are remembered
 }
 
 // Gate judges the requests of one environment. It is safe for concurrent use.
@@ -110,14 +115,19 @@ func NewGate(table Finder, limiter Limiter, options GateOptions) *Gate {
 	return &Gate{options: options, table: table, limiter: limiter, memory: newMemory(options.Remember)}
 }
 
-// mismatchAge is how old a read may be on which a wrong secret is refused: guessing
-// then costs at most a read in this time. A secret that was just rotated in may be
+// mismatchAge is how old a read may be on which a token is refused: guessing then
+// costs at most a read in this time. A secret that was just rotated in may be
 // unknown to a read as old as this, and is therefore not handed out any sooner; see
 // [Registry.Rotate].
 const mismatchAge = 100 * time.Millisecond
 
-// looks bounds how often one check goes back to the table because what it knew
-// grew too old while it was spending.
+// MinFreshness is the least freshness but zero. It is longer than a read and a write
+// of a healthy table take, so that a check seldom needs a second read. With a
+// freshness of zero a check reads again when its spending took as long as this.
+const MinFreshness = 250 * time.Millisecond
+
+// looks bounds how often one check goes back to the table because others have seen
+// newer terms.
 const looks = 3
 
 // Check judges a request. A refusal consumes nothing. An error means that it
@@ -143,69 +153,97 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	if c.code != "" {
 		return Verdict{Code: c.code}, nil
 	}
-	hasher := keyring.Hasher
+	return g.checkTable(ctx, &io, keyring.Hasher, r)
+}
 
-	var usage ratelimit.Usage
-	maxAge := g.options.Freshness
-	for spent := false; ; {
-		f, err := g.find(&io, hasher, c.token, maxAge, r.Time)
+// checkTable judges a token by what the table holds. Three rules say how old a read may be:
+//
+//   - A request is admitted on a read that was younger than Freshness when it was looked up, or
+//     that was begun within this check.
+//   - A request is refused on a read that is younger than mismatchAge, or that was begun within
+//     this check: what is remembered never refuses a token that was just made, moved or restored.
+//   - If the read has grown older than Freshness while the tokens were spent, one more read
+//     decides, whatever that takes.
+func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Request) (Verdict, error) {
+	var spent, admitted, elsewhere Verdict // after the spending; before it, on a read of this check
+	maxAge, again := g.options.Freshness, false
+	for {
+		f, v, err := g.judged(io, &hasher, r, maxAge, again)
 		if err != nil {
-			return Verdict{}, err
-		}
-		maxAge = g.options.Freshness
-		opened, err := g.opens(&io, f, &hasher, c)
-		if err == nil && opened < 0 && f.key != nil && (g.forget(hasher, c.token) || g.age(f.read, r.Time) >= mismatchAge) {
-			if f, err = g.find(&io, hasher, c.token, mismatchAge, r.Time); err != nil {
-				return Verdict{}, err
+			if admitted.Valid() && io.over() {
+				return admitted, nil // the table is too slow for a second opinion
 			}
-			opened, err = g.opens(&io, f, &hasher, c)
-		}
-		if err != nil {
 			return Verdict{}, err
+		}
+		if v.Code == CodeUnknown && f.key == nil && g.options.Upstream != nil {
+			if elsewhere.Code == "" {
+				if elsewhere, err = g.checkUpstream(ctx, r); err != nil || elsewhere.Key != nil {
+					return elsewhere, err
+				}
+			}
+			v = elsewhere
 		}
 		switch {
-		case opened >= 0 && f.key.Secrets[opened].over(f.now):
-			v := Verdict{Code: CodeRevoked, Key: f.key, Ended: f.key.Secrets[opened].NotAfter, Scope: r.Scope}
-			v.Usage = g.look(f.key, r.Time)
+		case !v.Valid() && !again && !f.sure && f.age(g.instant(r.Time)) >= mismatchAge:
+			again, maxAge = true, min(maxAge, mismatchAge)
+			continue
+		case !v.Valid():
 			return v, nil
-		case opened >= 0:
-		case f.key == nil && g.options.Upstream != nil:
-			return g.checkUpstream(ctx, r)
-		case f.key != nil && !c.belongsTo(f.key, hasher):
-			return Verdict{Code: CodeMalformed}, nil
-		default:
-			return Verdict{Code: CodeUnknown}, nil
-		}
-		v := Verdict{Code: g.judge(f.key, r), Key: f.key, Scope: r.Scope, Replaced: !f.key.Secrets[opened].NotAfter.IsZero()}
-		if !v.Valid() {
-			v.Usage = g.look(f.key, r.Time)
+		case spent.Valid():
+			v.Usage = spent.Usage
 			return v, nil
 		}
-		if !spent {
-			decision, err := g.spend(&io, f.key, r)
-			if errors.Is(err, ratelimit.ErrOldTerms) && io.looked < looks {
-				maxAge = 0 // another environment has read newer ones
-				continue
-			}
-			if err != nil {
-				return Verdict{}, err
-			}
-			if !decision.Admitted {
-				return v.spent(decision), nil
-			}
-			spent, usage = true, decision.Usage
-			if !f.rehashed && !hasher.Current(f.key.Secrets[opened]) {
-				g.rehash(&io, hasher, f, opened, hasher.Hash(c.token))
-			}
+		decision, err := g.spend(io, f.key, r)
+		if errors.Is(err, ratelimit.ErrOldTerms) && io.looked < looks {
+			maxAge = 0 // another instance has read newer ones
+			continue
 		}
-		// Spending may have taken long enough for the key to be revoked meanwhile.
-		if v.Usage = usage; g.options.Freshness == 0 || g.age(f.read, r.Time) < g.options.Freshness {
+		if err != nil {
+			return Verdict{}, err
+		}
+		if v = v.spent(decision); !v.Valid() {
 			return v, nil
 		}
-		if io.looked >= looks {
-			return Verdict{}, errors.New("find key: reads take longer than they may be trusted")
+		if !f.rehashed && !hasher.Current(f.key.Secrets[f.opened]) {
+			g.rehash(io, hasher, f, f.opened, hasher.Hash(r.Credential.token))
+		}
+		if g.instant(r.Time).since(f.read) < max(g.options.Freshness, MinFreshness) {
+			return v, nil
+		}
+		// Spending has taken long enough for the key to be revoked meanwhile.
+		spent, again, maxAge = v, false, 0
+		if f.own && g.options.Freshness > 0 {
+			admitted = v
 		}
 	}
+}
+
+// judged finds the key of a token, in a read that is younger than maxAge, and judges it. If again is
+// set, so is where the token leads. It leaves in h what it could tell by.
+func (g *Gate) judged(io *patience, h *Hasher, r Request, maxAge time.Duration, again bool) (found, Verdict, error) {
+	c := r.Credential
+	f, err := g.find(io, *h, c.token, maxAge, again, r.Time)
+	if err != nil {
+		return found{}, Verdict{}, err
+	}
+	f.opened, err = g.opens(io, f, h, c)
+	switch {
+	case err != nil:
+		return found{}, Verdict{}, err
+	case f.opened < 0 && f.key != nil && !c.belongsTo(f.key, *h):
+		return f, Verdict{Code: CodeMalformed}, nil
+	case f.opened < 0:
+		return f, Verdict{Code: CodeUnknown}, nil
+	}
+	s := f.key.Secrets[f.opened]
+	v := Verdict{Code: g.judge(f.key, r, f.now), Key: f.key, Scope: r.Scope, Replaced: !s.NotAfter.IsZero()}
+	if s.over(f.now) {
+		v.Code, v.Ended, v.Replaced = CodeRevoked, s.NotAfter, false
+	}
+	if !v.Valid() {
+		v.Usage = g.look(f.key, r.Time)
+	}
+	return f, v, nil
 }
 
 // opens tells to which secret of the key that was found the credential belongs, or
@@ -261,12 +299,8 @@ func (g *Gate) rehash(io *patience, hasher Hasher, f found, n int, s Secret) {
 	if err != nil {
 		rehashed = *f.key
 	}
-	g.memory.mu.Lock()
-	defer g.memory.mu.Unlock()
-	if newest, ok := g.memory.keys.Peek(f.key.ID); ok && newest.read == f.read {
-		f.key, f.rehashed = &rehashed, true
-		g.memory.keys.Add(f.key.ID, f)
-	}
+	f.key, f.rehashed = &rehashed, true
+	g.memory.replace(f)
 }
 
 func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error) {
@@ -303,18 +337,17 @@ func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {
 	return g.limiter.Peek(k.ID, k.Terms(), floor)
 }
 
-// now is the clock's time, but never before floor.
-func (g *Gate) now(floor time.Time) Instant {
-	now := g.options.Clock()
-	if now.Wall.Before(floor) {
-		now.Wall = floor
-	}
-	return now
+// time is the time by which keys are judged, as the limiter has it.
+func (g *Gate) time(floor time.Time) time.Time {
+	return ratelimit.NotBefore(g.options.Now().Round(0), floor)
 }
 
-// age runs from before a read was sent.
-func (g *Gate) age(read Instant, floor time.Time) time.Duration {
-	return g.now(floor).since(read)
+// instant is the present moment, for ages. It is never set forward: a read that was
+// stamped with a time to come would look younger than it is.
+func (g *Gate) instant(arrival time.Time) Instant {
+	now := g.options.Clock()
+	now.Gateway = arrival
+	return now
 }
 
 // patience is a context that ends after a while. It is only made once somebody
@@ -333,6 +366,9 @@ func (p *patience) context() context.Context {
 	}
 	return p.ctx
 }
+
+// over reports whether the patience itself has ended.
+func (p *patience) over() bool { return p.ctx != nil && p.ctx.Err() != nil && p.parent.Err() == nil }
 
 func (p *patience) end() {
 	if p.cancel != nil {

@@ -147,17 +147,6 @@ func TestARevocationBitesWithinFreshness(t *testing.T) {
 	}
 }
 
-func TestAReadThatTookLongerThanItMayBeTrustedIsNotUsed(t *testing.T) {
-	b := newBench(t)
-	token := b.token(t)
-	b.issue(t, token, nil)
-	b.table.during = func() { b.clock.pass(2 * time.Second) }
-	v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
-	if err == nil {
-		t.Errorf("judged %s on reads that were too old", v.Code)
-	}
-}
-
 func TestWhatCannotBeDecidedIsAnErrorAndNeverARefusal(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)
@@ -429,8 +418,8 @@ func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
 func TestTheGatewaysClockIsAFloor(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)
-	b.issue(t, token, func(k *apikey.Key) { k.ExpiresAt = noon.Add(time.Minute) })
-	r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Time: noon.Add(2 * time.Minute), Cost: 1}
+	b.issue(t, token, func(k *apikey.Key) { k.ExpiresAt = noon.Add(3 * time.Second) })
+	r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Time: noon.Add(4 * time.Second), Cost: 1}
 	if v, err := b.gate(time.Second).Check(t.Context(), r); err != nil || v.Code != apikey.CodeExpired {
 		t.Errorf("a slow clock let an expired key pass: %s, %v", v.Code, err)
 	}

@@ -1,8 +1,10 @@
 package apikey_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -56,6 +58,9 @@ type spy struct {
 	failMeter  error
 }
 
+// errHang makes a call wait until its caller gives up.
+var errHang = errors.New("hang")
+
 func (s *spy) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
 	if s.failMeter != nil {
 		return ratelimit.Meter{}, s.failMeter
@@ -91,6 +96,10 @@ func (s *spy) Find(ctx context.Context, id string) (apikey.Record, error) {
 	s.reads++
 	err, during := s.err, s.during
 	s.mu.Unlock()
+	if err == errHang {
+		<-ctx.Done()
+		return apikey.Record{}, ctx.Err()
+	}
 	if err != nil {
 		return apikey.Record{}, err
 	}
@@ -137,7 +146,8 @@ type bench struct {
 	registry *apikey.Registry
 	static   apikey.Static
 	upstream apikey.Upstream
-	realTime bool // of gates
+	realTime bool          // of gates
+	patience time.Duration // of gates; zero: 5 s
 }
 
 func newBench(t testing.TB) *bench {
@@ -169,8 +179,8 @@ func (b *bench) gate(freshness time.Duration) *apikey.Gate {
 	return apikey.NewGate(b.table, ratelimit.New(b.meters, b.clock.time, 100), apikey.GateOptions{
 		Keyring: b.keyring, Reread: b.hashing, Static: b.static, Upstream: b.upstream, Logger: slog.New(slog.DiscardHandler),
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.clock.time, 100),
-		Freshness: freshness, Patience: 5 * time.Second,
-		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: 100,
+		Freshness: freshness, Patience: cmp.Or(b.patience, 5*time.Second),
+		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: b.clock.time, Remember: 100,
 	})
 }
 

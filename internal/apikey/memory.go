@@ -15,18 +15,37 @@ type memory struct {
 	mu      sync.Mutex
 	keys    *simplelru.LRU[string, found]
 	unknown *simplelru.LRU[string, Instant]
-	aliases *simplelru.LRU[string, string]  // alias to id, until the two do not fit
+	aliases *simplelru.LRU[string, lead]
 	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
-	local   Instant                         // until when static keys are limited without the table
+	alone   Instant                         // since when static keys are limited without the table
 	hits    int64
 }
 
-// found is one read of a key.
+// found is what is known of the key of a token.
 type found struct {
 	key      *Key // nil: there is none
 	read     Instant
+	alias    Instant   // when the alias was read that led to it; zero: none did
+	own      bool      // the key was read within this check
+	sure     bool      // so was the alias, if there is one
 	now      time.Time // when it is being looked at
+	opened   int       // the secret that the token belongs to, or -1
 	rehashed bool      // or tried to: once a read is enough
+}
+
+// age is that of its older read.
+func (f *found) age(now Instant) time.Duration {
+	age := now.since(f.read)
+	if f.alias != (Instant{}) {
+		age = max(age, now.since(f.alias))
+	}
+	return age
+}
+
+// lead is where an alias was read to lead.
+type lead struct {
+	id   string
+	read Instant
 }
 
 func newMemory(size int) *memory {
@@ -35,79 +54,112 @@ func newMemory(size int) *memory {
 		panic(err) // size is not positive: a caller's bug
 	}
 	unknown, _ := simplelru.NewLRU[string, Instant](size, nil)
-	aliases, _ := simplelru.NewLRU[string, string](size, nil)
+	aliases, _ := simplelru.NewLRU[string, lead](size, nil)
 	meters, _ := simplelru.NewLRU[string, Instant](size, nil)
 	return &memory{keys: keys, unknown: unknown, aliases: aliases, meters: meters}
 }
 
-// find returns the key behind a token, from memory if what is remembered is
-// younger than maxAge.
-func (g *Gate) find(io *patience, h Hasher, t Token, maxAge time.Duration, floor time.Time) (found, error) {
-	if t.Native() {
-		return g.findID(io, t.ID(), maxAge, floor)
-	}
-	alias := h.Alias(t)
-	id, f, err := g.resolve(io, alias, maxAge, floor)
-	if err != nil || id == "" {
-		return f, err
-	}
-	f, err = g.findID(io, id, maxAge, floor)
-	if err == nil && f.key == nil {
-		g.memory.mu.Lock()
-		g.memory.aliases.Remove(alias) // its key was deleted
-		g.memory.mu.Unlock()
-	}
-	return f, err
-}
-
-// forget makes the next find ask anew which key a foreign token belongs to: its
-// alias may have gone with its secret, and be another key's by now. It reports
-// whether anything was remembered.
-func (g *Gate) forget(h Hasher, t Token) bool {
-	if t.Native() {
-		return false
-	}
-	alias := h.Alias(t)
-	g.memory.mu.Lock()
-	defer g.memory.mu.Unlock()
-	return g.memory.aliases.Remove(alias)
-}
-
-func (g *Gate) findID(io *patience, id string, maxAge time.Duration, floor time.Time) (found, error) {
-	now := g.now(floor)
-	g.memory.mu.Lock()
-	f, ok := g.memory.keys.Get(id)
+// recall returns what is known of a key, if its read is younger than maxAge.
+func (m *memory) recall(id string, maxAge time.Duration, now Instant) (found, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, ok := m.keys.Get(id)
 	if !ok {
-		f.read, ok = g.memory.unknown.Get(id)
+		f.read, ok = m.unknown.Get(id)
 	}
-	if ok = ok && now.since(f.read) < maxAge; ok {
-		g.memory.hits++
+	if !ok || now.since(f.read) >= maxAge {
+		return found{}, false
 	}
-	g.memory.mu.Unlock()
-	if ok {
-		f.now = now.Wall
-		return f, nil
-	}
+	m.hits++
+	return f, true
+}
 
-	f = found{read: g.now(floor)}
-	io.looked++
-	record, err := g.table.Find(io, id)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return found{}, fmt.Errorf("find key: %w", err)
+// remember keeps what was read of a key, unless a read that was begun later is
+// remembered already.
+func (m *memory) remember(id string, f found) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if newest, ok := m.keys.Peek(id); ok && f.read.before(newest.read) {
+		return
 	}
-	g.memory.mu.Lock()
-	defer g.memory.mu.Unlock()
-	if err != nil {
-		g.memory.keys.Remove(id)
-		g.memory.unknown.Add(id, f.read)
+	if newest, ok := m.unknown.Peek(id); ok && f.read.before(newest) {
+		return
+	}
+	f.own, f.sure = false, false
+	if f.key == nil {
+		m.keys.Remove(id)
+		m.unknown.Add(id, f.read)
 	} else {
-		f.key = record.Key
-		g.memory.unknown.Remove(id)
-		g.memory.keys.Add(id, f)
-		g.limiter.Observe(id, record.Meter)
+		m.unknown.Remove(id)
+		m.keys.Add(id, f)
 	}
-	f.now = g.now(floor).Wall
-	return f, nil
+}
+
+// replace keeps f in place of the read that it was made of.
+func (m *memory) replace(f found) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if newest, ok := m.keys.Peek(f.key.ID); ok && newest.read == f.read {
+		f.own, f.sure, f.alias = false, false, Instant{}
+		m.keys.Add(f.key.ID, f)
+	}
+}
+
+// lead returns where an alias leads. An alias that leads nowhere has no id.
+func (m *memory) lead(alias string) (lead, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l, ok := m.aliases.Get(alias); ok {
+		return l, true
+	}
+	read, ok := m.unknown.Get(alias)
+	return lead{read: read}, ok
+}
+
+// setLead keeps where an alias leads, unless a read that was begun later is
+// remembered already.
+func (m *memory) setLead(alias string, l lead) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if newest, ok := m.aliases.Peek(alias); ok && l.read.before(newest.read) {
+		return
+	}
+	if newest, ok := m.unknown.Peek(alias); ok && l.read.before(newest) {
+		return
+	}
+	if l.id == "" {
+		m.aliases.Remove(alias)
+		m.unknown.Add(alias, l.read)
+	} else {
+		m.unknown.Remove(alias)
+		m.aliases.Add(alias, l)
+	}
+}
+
+// meter is when a meter was read whose key is not in the table.
+func (m *memory) meter(id string) (Instant, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.meters.Get(id)
+}
+
+func (m *memory) setMeter(id string, read Instant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.meters.Add(id, read)
+}
+
+// isAlone reports whether static keys are limited without the table now.
+func (m *memory) isAlone(now Instant) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.alone != (Instant{}) && now.since(m.alone) < localFor
+}
+
+func (m *memory) setAlone(since Instant) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.alone = since
 }
 
 // MemoryHits is how many reads of a key were saved by remembering it, or that
@@ -118,29 +170,58 @@ func (g *Gate) MemoryHits() int64 {
 	return g.memory.hits
 }
 
-// resolve returns the id behind an alias, or what is known of there being none.
-func (g *Gate) resolve(io *patience, alias string, maxAge time.Duration, floor time.Time) (string, found, error) {
-	g.memory.mu.Lock()
-	id, ok := g.memory.aliases.Get(alias)
-	read, unknown := g.memory.unknown.Get(alias)
-	g.memory.mu.Unlock()
-	if ok {
-		return id, found{}, nil
+// find returns the key behind a token, from memory if what is remembered is
+// younger than maxAge. Which key a foreign token leads to is remembered for longer,
+// unless again is set: where the two do not fit, the token is refused, and that
+// takes a second look.
+func (g *Gate) find(io *patience, h Hasher, t Token, maxAge time.Duration, again bool, arrival time.Time) (found, error) {
+	if t.Native() {
+		return g.findID(io, t.ID(), maxAge, arrival)
 	}
-	if unknown && g.age(read, floor) < maxAge {
-		return "", found{read: read}, nil
+	l, own, err := g.resolve(io, h.Alias(t), maxAge, again, arrival)
+	if err != nil {
+		return found{}, err
 	}
-	read = g.now(floor)
+	if l.id == "" {
+		return found{read: l.read, own: own, sure: own, now: g.time(arrival)}, nil
+	}
+	f, err := g.findID(io, l.id, maxAge, arrival)
+	f.alias, f.sure = l.read, f.own && own
+	return f, err
+}
+
+func (g *Gate) findID(io *patience, id string, maxAge time.Duration, arrival time.Time) (found, error) {
+	now := g.instant(arrival)
+	f, ok := g.memory.recall(id, maxAge, now)
+	if !ok {
+		f = found{read: now, own: true, sure: true}
+		io.looked++
+		record, err := g.table.Find(io, id)
+		switch {
+		case err == nil:
+			f.key = record.Key
+			g.limiter.Observe(id, record.Meter)
+		case !errors.Is(err, ErrNotFound):
+			return found{}, fmt.Errorf("find key: %w", err)
+		}
+		g.memory.remember(id, f)
+	}
+	f.now = g.time(arrival)
+	return f, nil
+}
+
+// resolve returns where an alias leads, and whether that was read now.
+func (g *Gate) resolve(io *patience, alias string, maxAge time.Duration, again bool, arrival time.Time) (lead, bool, error) {
+	now := g.instant(arrival)
+	l, ok := g.memory.lead(alias)
+	if ok && (now.since(l.read) < maxAge || l.id != "" && !again) {
+		return l, false, nil
+	}
 	id, err := g.table.Resolve(io, alias)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return "", found{}, fmt.Errorf("find alias: %w", err)
+		return lead{}, false, fmt.Errorf("find alias: %w", err)
 	}
-	g.memory.mu.Lock()
-	defer g.memory.mu.Unlock()
-	if err != nil {
-		g.memory.unknown.Add(alias, read)
-		return "", found{read: read}, nil
-	}
-	g.memory.aliases.Add(alias, id)
-	return id, found{}, nil
+	l = lead{id, now}
+	g.memory.setLead(alias, l)
+	return l, true, nil
 }

@@ -65,8 +65,8 @@ var policy = [...]rule{
 }
 
 // judge is what every request goes through.
-func (g *Gate) judge(k *Key, r Request) Code {
-	q := question{g, k, r.Scope, r.Source, g.now(r.Time).Wall}
+func (g *Gate) judge(k *Key, r Request, now time.Time) Code {
+	q := question{g, k, r.Scope, r.Source, now}
 	for i := range policy {
 		if !policy[i].passes(q) {
 			return policy[i].code
@@ -92,7 +92,7 @@ func (g *Gate) Explain(record Record, r Request) (Code, []Step, error) {
 	}
 	q := question{g, k, r.Scope, r.Source, r.Time}
 	if q.now.IsZero() {
-		q.now = g.now(time.Time{}).Wall
+		q.now = g.time(time.Time{})
 	}
 	code := CodeValid
 	var steps []Step

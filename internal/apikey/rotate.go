@@ -28,6 +28,9 @@ type Issued struct {
 // left that could refuse it on a read from before.
 const settles = mismatchAge + 20*time.Millisecond
 
+// Settle waits until no instance refuses a token by what it read before now.
+func (r *Registry) Settle(ctx context.Context) error { return r.pause(ctx, settles) }
+
 // Rotate gives a key another secret. The tokens that it has work until grace is
 // over. A grace of zero ends all of them, also those that an earlier rotation left in
 // their grace: they work for no longer than a read of the key is trusted.

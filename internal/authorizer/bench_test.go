@@ -63,7 +63,7 @@ func warm(b testing.TB) (*apikey.Gate, apikey.Format, string) {
 	gate := apikey.NewGate(table, ratelimit.New(table, func() time.Time { return now }, 10), apikey.GateOptions{
 		Keyring:   func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
 		Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
-		Clock: func() apikey.Instant { return apikey.Instant{Wall: now} }, Remember: 10,
+		Clock: func() apikey.Instant { return apikey.Instant{Wall: now} }, Now: func() time.Time { return now }, Remember: 10,
 	})
 	return gate, format, token.Reveal()
 }

@@ -39,7 +39,7 @@ type Config struct {
 	// KeyPrefix is the first part of our own tokens: sk in sk_live_….
 	KeyPrefix string `env:"KEY_PREFIX" envDefault:"sk"`
 	// Freshness is how long a key that was read may be trusted: the bound on how
-	// late a revocation bites. 0 reads every time.
+	// late a revocation bites. 0 reads every time; less than 250 ms is refused.
 	Freshness Duration `env:"FRESHNESS" envDefault:"1s"`
 	// Environments are those whose keys are accepted.
 	Environments []apikey.Environment `env:"ACCEPT_ENVIRONMENTS" envDefault:"live,test"`
@@ -156,8 +156,8 @@ func (c Config) check() error {
 		return errors.New("TABLE_NAME must be the name of a table, or its ARN")
 	case c.SecretARN == "" && c.Secret.Reveal() == "":
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
-	case c.Freshness < 0 || c.Freshness > Duration(time.Hour):
-		return errors.New("FRESHNESS must be between 0 and 1h")
+	case c.Freshness != 0 && c.Freshness < Duration(apikey.MinFreshness) || c.Freshness > Duration(time.Hour):
+		return fmt.Errorf("FRESHNESS must be 0, to read each key every time, or between %v and 1h", apikey.MinFreshness)
 	case c.UsageDays < 1 || c.UsageDays > 400:
 		return errors.New("USAGE_DAYS must be between 1 and 400")
 	case c.AuditDays < 1 || c.AuditDays > 3653:

@@ -35,13 +35,25 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 }
 
+func TestFreshnessIsZeroOrLongerThanARoundTrip(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"0": 0, "0s": 0, "0ms": 0, "0.25": 250 * time.Millisecond, "250ms": 250 * time.Millisecond, "1": time.Second, "1.5s": 1500 * time.Millisecond,
+		"90": 90 * time.Second, "1m30s": 90 * time.Second, "1h": time.Hour, "60m": time.Hour,
+	} {
+		c, err := config.Load(map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret, "FRESHNESS": value})
+		if err != nil || time.Duration(c.Freshness) != want {
+			t.Errorf("%s: %v, %v", value, time.Duration(c.Freshness), err)
+		}
+	}
+}
+
 func TestAWrongConfigurationIsRefused(t *testing.T) {
 	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
 	for name, values := range map[string][]string{
 		"TABLE_NAME": {"", "my table", strings.Repeat("t", 1025)}, "LATCHKEY_SECRET": {""},
 		"AWS_ENDPOINT_URL_DYNAMODB": {"dynamodb:8000", "http://", "%"},
 		"KEY_PREFIX":                {"pk", "SK", strings.Repeat("k", 17)},
-		"FRESHNESS":                 {"-1s", "soon", "2h", "9999999999999h"},
+		"FRESHNESS":                 {"-1s", "soon", "2h", "9999999999999h", "1ns", "1ms", "20ms", "249ms", "249.9ms", "0.1", "0.249"},
 		"MAX_KEYS_PER_USER":         {"0", "-1", "1.5", "99999999999999999999"},
 		"TRUSTED_PROXY_HOPS":        {"-1", "11", "one"},
 		"OIDC_AUDIENCE":             {"latchkey"},

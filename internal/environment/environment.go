@@ -97,12 +97,13 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Reread:       secret.Reread,
 		Static:       static,
 		Upstream:     up,
-		Local:        ratelimit.New(ratelimit.NewMemory(remembered), now, remembered),
+		Local:        ratelimit.New(ratelimit.NewMemory(remembered), table.Now, remembered),
 		Logger:       logger,
 		Freshness:    time.Duration(c.Freshness),
 		Patience:     patience,
 		Environments: c.Environments,
 		Clock:        apikey.ClockOf(now),
+		Now:          table.Now,
 		Remember:     remembered,
 	})
 	recorder := metrics.New(metrics.Options{

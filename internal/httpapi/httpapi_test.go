@@ -79,7 +79,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	s.gate = apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
 		Keyring:  func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
-		Clock: func() apikey.Instant { return apikey.Instant{Wall: s.now} }, Remember: 100,
+		Clock: func() apikey.Instant { return apikey.Instant{Wall: s.now} }, Now: clock, Remember: 100,
 	})
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{

@@ -64,7 +64,8 @@ func (j *Job) Tally() Tally {
 
 // Run imports the lines of r, many at a time, those of one user in order: they
 // would meet in transactions otherwise. Lines that fail are reported and leave
-// nothing behind. An error says why there was an end before the file's: to run it
+// nothing behind. When Run returns, each imported token works everywhere, though it was tried
+// and refused before. An error says why there was an end before the file's: to run it
 // again is always safe, and goes on.
 func (j *Job) Run(ctx context.Context, r *Reader) error {
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -88,6 +89,9 @@ func (j *Job) Run(ctx context.Context, r *Reader) error {
 	wg.Wait()
 	if cause := context.Cause(work); cause != nil {
 		return cause
+	}
+	if did := j.Tally(); err == nil && did.Created+did.Added > 0 {
+		err = j.Registry.Settle(ctx)
 	}
 	return err
 }

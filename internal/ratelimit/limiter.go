@@ -351,14 +351,17 @@ func (l *Limiter) entry(id string) *entry {
 	return e
 }
 
+// time is the wall clock's: ages must not stop while an environment is frozen,
+// as Go's monotonic clock does.
+func (l *Limiter) time(floor time.Time) time.Time { return NotBefore(l.now().Round(0), floor) }
+
 // absurd is how far ahead of the clock a floor is not believed. A spend in a slice
 // to come keeps the meter from refilling until then, for everybody.
 const absurd = 5 * time.Second
 
-// time is the wall clock's: ages must not stop while an environment is frozen,
-// as Go's monotonic clock does.
-func (l *Limiter) time(floor time.Time) time.Time {
-	now := l.now().Round(0)
+// NotBefore is now, but not before floor, which another clock has shown, unless
+// floor is absurd: 5 s or more after now.
+func NotBefore(now, floor time.Time) time.Time {
 	if now.Before(floor) && floor.Before(now.Add(absurd)) {
 		return floor
 	}

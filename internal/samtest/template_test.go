@@ -224,7 +224,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 	}
 	for name, values := range map[string][]string{
 		"Architecture": {"arm", ""}, "StageName": {"", "a/b", "a b"}, "DynamoEndpoint": {"dynamodb:8000", "ftp://x"}, "KeyPrefix": {"", "SK", "s_k", "1k"},
-		"Freshness": {"", "1", "-1s", "1h", "soon"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
+		"Freshness": {"", "1", "-1s", "1h", "soon", "1ms", "20ms", "249ms", "0.1s", "0.24s", ".5s"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
 		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c", "/a/**=b", "/a*/b=c"},
 		"QueryApiKey": {"yes", ""}, "ProtectValidate": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
 		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
@@ -241,6 +241,11 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 			if takes(t, declared[name], value) {
 				t.Errorf("%s takes %q", name, value)
 			}
+		}
+	}
+	for _, value := range []string{"0", "0s", "250ms", "1000ms", "0.25s", "0.5s", "1s", "1.5s", "90s", "1m30s", "60m"} {
+		if !takes(t, declared["Freshness"], value) {
+			t.Errorf("Freshness does not take %q", value)
 		}
 	}
 	for _, value := range []string{"*=", "/a=", "POST /tts/*=tts;GET /v1/models=; *=any:thing", "* /a=x;", "GET /v1/*/models=;/*/x/*=y"} {

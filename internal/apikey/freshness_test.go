@@ -1,0 +1,505 @@
+package apikey_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/ratelimit"
+)
+
+// lag is a transport that lets the injected clock pass with each request: half of it before the
+// table acts, half of it after.
+type lag struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	clock  *clock
+	every  time.Duration
+	calls  int
+	during func(call int) // in the middle of a request, after the table has acted
+}
+
+func (l *lag) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.mu.Lock()
+	l.calls++
+	call, every, during := l.calls, l.every, l.during
+	l.mu.Unlock()
+	if l.clock == nil {
+		return l.next.RoundTrip(r)
+	}
+	l.clock.pass(every / 2)
+	response, err := l.next.RoundTrip(r)
+	l.clock.pass(every - every/2)
+	if during != nil {
+		during(call)
+	}
+	return response, err
+}
+
+// set begins to count anew.
+func (l *lag) set(every time.Duration, during func(int)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls, l.every, l.during = 0, every, during
+}
+
+func (l *lag) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls
+}
+
+// lagging is a bench whose gates see a slow table, while the registry sees a fast one.
+func lagging(t *testing.T) (*bench, *lag) {
+	t.Helper()
+	options, faults := dynamotest.Faulty(t)
+	b := newBenchBefore(t, dynamo.Open(options))
+	l := &lag{next: faults, clock: b.clock}
+	options.Transport = l
+	slow := dynamo.Open(options)
+	b.table, b.meters = &spy{Store: slow}, slow
+	return b, l
+}
+
+// ways to end a token, by name.
+var ways = map[string]func(b *bench, k *apikey.Key) error{
+	"revoked": func(b *bench, k *apikey.Key) error {
+		return b.rewrite(k, func(to *apikey.Key) { to.RevokedAt = b.clock.time() })
+	},
+	"disabled": func(b *bench, k *apikey.Key) error { return b.rewrite(k, func(to *apikey.Key) { to.Enabled = false }) },
+	"rotated": func(b *bench, k *apikey.Key) error {
+		return b.rewrite(k, func(to *apikey.Key) {
+			ended := k.Secrets[0]
+			ended.NotAfter, ended.Ended = b.clock.time(), true
+			to.Secrets = []apikey.Secret{ended}
+		})
+	},
+	"deleted": func(b *bench, k *apikey.Key) error {
+		return b.registry.Store.Write(context.Background(), apikey.Write{From: k})
+	},
+}
+
+func (b *bench) rewrite(k *apikey.Key, edit func(*apikey.Key)) error {
+	to := *k
+	edit(&to)
+	return b.registry.Store.Write(context.Background(), apikey.Write{From: k, To: &to})
+}
+
+var freshnesses = []time.Duration{0, apikey.MinFreshness, time.Second, 10 * time.Second}
+
+// A request that begins FRESHNESS or more after a change was acknowledged is judged by it, however
+// slow the table is. One that begins before may be judged by what was so before.
+func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T) {
+	b, l := lagging(t)
+	b.registry.MaxKeys = 0
+	for _, freshness := range freshnesses {
+		for _, latency := range []time.Duration{0, 20 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond, 3 * time.Second} {
+			for name, end := range ways {
+				token := b.token(t)
+				k := b.issue(t, token, func(k *apikey.Key) { k.Limit.Window = time.Hour })
+				g := b.gate(freshness)
+				check := func() (apikey.Verdict, error) {
+					return g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+				}
+				l.set(latency, nil)
+				if v, err := check(); err != nil || !v.Valid() {
+					t.Fatalf("freshness %v, latency %v: before: %s, %v", freshness, latency, v.Code, err)
+				}
+				l.set(0, nil)
+				if err := end(b, k); err != nil {
+					t.Fatal(err)
+				}
+				b.clock.pass(freshness)
+				l.set(latency, nil)
+				if v, err := check(); err != nil || v.Valid() {
+					t.Errorf("freshness %v, latency %v, %s: %s, %v", freshness, latency, name, v.Code, err)
+				}
+			}
+		}
+	}
+}
+
+// However slow the table is: one read and one write, at most one read more after them, one token,
+// and a verdict.
+func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
+	b, l := lagging(t)
+	b.registry.MaxKeys = 0
+	for _, freshness := range freshnesses {
+		for _, latency := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond, 249 * time.Millisecond, 900 * time.Millisecond, 1100 * time.Millisecond, 5 * time.Second} {
+			token := b.token(t)
+			k := b.issue(t, token, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: 10, Window: 24 * time.Hour} })
+			g := b.gate(freshness)
+			for n := range int64(3) {
+				l.set(latency, nil)
+				v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+				if err != nil || !v.Valid() || v.Usage.Remaining != 9-n {
+					t.Errorf("freshness %v, latency %v: %s, %d left, %v; want %d left", freshness, latency, v.Code, v.Usage.Remaining, err, 9-n)
+				}
+				if calls := l.count(); calls > 3 {
+					t.Errorf("freshness %v, latency %v: %d calls", freshness, latency, calls)
+				}
+			}
+			l.set(0, nil)
+			if m, err := b.table.Meter(t.Context(), k.ID); err != nil || m.Used != 3 {
+				t.Errorf("freshness %v, latency %v: %d tokens were spent on 3 requests, %v", freshness, latency, m.Used, err)
+			}
+			// A wrong secret costs one read, however long that takes.
+			l.set(latency, nil)
+			wrong := mustParse(t, b, forge(t, b, token))
+			if v, err := b.gate(freshness).Check(t.Context(), apikey.Request{Credential: b.format.Credential(wrong.Reveal()), Cost: 1}); err != nil || v.Code != apikey.CodeUnknown || l.count() != 1 {
+				t.Errorf("freshness %v, latency %v: a wrong secret: %s, %v after %d reads", freshness, latency, v.Code, err, l.count())
+			}
+		}
+	}
+}
+
+// The read that is asked for after a slow write does not come. A remembered read has grown too old
+// by then. One of this very check is good enough, unless every check is to read.
+func TestASecondReadThatDoesNotCome(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		freshness time.Duration
+		warm      bool
+		hangs     bool // else it fails
+		admitted  bool
+		foreign   bool
+	}{
+		{"foreign and remembered, then silence", time.Second, true, true, false, true},
+		{"its key is read, then silence", time.Second, false, true, true, true},
+		{"remembered, then silence", time.Second, true, true, false, false},
+		{"remembered, then an error", time.Second, true, false, false, false},
+		{"read, then silence", time.Second, false, true, true, false},
+		{"read, then an error", time.Second, false, false, false, false},
+		{"read every time, then silence", 0, false, true, false, false},
+		{"read every time, then an error", 0, false, false, false, false},
+	} {
+		b := newBench(t)
+		b.patience = 300 * time.Millisecond
+		token := b.token(t)
+		if c.foreign {
+			token = mustToken(b)
+		}
+		b.issue(t, token, func(k *apikey.Key) { k.Limit.Window = 24 * time.Hour })
+		slow := &hindered{Store: b.meters}
+		b.meters = slow
+		g := b.gate(c.freshness)
+		request := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
+		if c.warm || c.foreign {
+			if v, err := g.Check(t.Context(), request); err != nil || !v.Valid() {
+				t.Fatalf("%s: %s, %v", c.name, v.Code, err)
+			}
+		}
+		if c.foreign && !c.warm {
+			b.clock.pass(c.freshness) // where the token leads is remembered for longer
+		}
+		slow.during = func() {
+			b.clock.pass(1100 * time.Millisecond)
+			if b.table.err = errors.New("broken"); c.hangs {
+				b.table.err = errHang
+			}
+		}
+		v, err := g.Check(t.Context(), request)
+		if (err == nil) != c.admitted || v.Valid() != c.admitted {
+			t.Errorf("%s: %q, %v; want admitted %v", c.name, v.Code, err, c.admitted)
+		}
+		b.table.err, slow.during = nil, nil
+		if v, err := g.Check(t.Context(), request); err != nil || !v.Valid() {
+			t.Errorf("%s, the next one: %q, %v", c.name, v.Code, err)
+		}
+	}
+}
+
+// hindered does something in the middle of each write.
+type hindered struct {
+	ratelimit.Store
+	during func()
+}
+
+func (h *hindered) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
+	m, err := h.Store.Spend(ctx, id, s)
+	if h.during != nil {
+		h.during()
+	}
+	return m, err
+}
+
+// Reading every time is never weaker than remembering: what ends while a request is under way, at
+// any of its calls, is not admitted with 0 where it is refused with any other value.
+func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
+	b, l := lagging(t)
+	b.registry.MaxKeys = 0
+	refusals := 0
+	for _, latency := range []time.Duration{time.Millisecond, 130 * time.Millisecond, 260 * time.Millisecond, 510 * time.Millisecond, 1100 * time.Millisecond} {
+		for at := 0; at <= 3; at++ { // before the first call, or after so many
+			for name, end := range ways {
+				for _, warm := range []bool{false, true} {
+					admitted := make(map[time.Duration]bool)
+					for _, freshness := range freshnesses {
+						token := b.token(t)
+						k := b.issue(t, token, func(k *apikey.Key) { k.Limit.Window = time.Hour })
+						g := b.gate(freshness)
+						check := func() (apikey.Verdict, error) {
+							return g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+						}
+						l.set(0, nil)
+						if warm {
+							if v, err := check(); err != nil || !v.Valid() {
+								t.Fatalf("%s, %v", v.Code, err)
+							}
+						}
+						over := false
+						finish := func(call int) {
+							if call == at && !over {
+								if over = true; end(b, k) != nil {
+									t.Error("not ended")
+								}
+							}
+						}
+						finish(0)
+						l.set(latency, finish)
+						v, err := check()
+						if err != nil {
+							t.Errorf("freshness %v, latency %v, %s after call %d: %v", freshness, latency, name, at, err)
+						}
+						if admitted[freshness] = v.Valid(); !v.Valid() {
+							refusals++
+						}
+					}
+					for freshness, yes := range admitted {
+						if admitted[0] && !yes {
+							t.Errorf("latency %v, warm %v, %s after call %d: admitted with 0, refused with %v", latency, warm, name, at, freshness)
+						}
+					}
+				}
+			}
+		}
+	}
+	if refusals < 100 {
+		t.Errorf("only %d refusals: nothing was tested", refusals)
+	}
+}
+
+// A time that the gateway cannot have sent makes no read look younger than it is, nor a key older.
+func TestATimeToComeIsNotBelieved(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Second, 4 * time.Second, 6 * time.Second, 10 * time.Minute, 200 * 365 * 24 * time.Hour} {
+		for _, freeze := range []time.Duration{time.Second, time.Minute, 24 * time.Hour} {
+			b := newBench(t)
+			token := b.token(t)
+			k := b.issue(t, token, nil)
+			g := b.gate(time.Second)
+			r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
+			later := r
+			later.Time = b.clock.time().Add(ahead)
+			if v, err := g.Check(t.Context(), later); err != nil || !v.Valid() {
+				t.Fatalf("%v ahead: %s, %v", ahead, v.Code, err)
+			}
+			k.RevokedAt = noon
+			if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
+				t.Fatal(err)
+			}
+			b.clock.drift(freeze, 0) // the monotonic clock stops
+			if v, err := g.Check(t.Context(), r); err != nil || v.Code != apikey.CodeRevoked {
+				t.Errorf("%v ahead, frozen for %v: %s, %v", ahead, freeze, v.Code, err)
+			}
+		}
+		b := newBench(t)
+		token, next := b.token(t), b.token(t)
+		b.issue(t, token, func(k *apikey.Key) { k.ExpiresAt = noon.Add(5500 * time.Millisecond) })
+		b.issue(t, next, func(k *apikey.Key) { k.NotBefore = noon.Add(5500 * time.Millisecond) })
+		for _, token := range []apikey.Token{token, next} {
+			v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Time: noon.Add(ahead), Cost: 1})
+			if err != nil || v.Valid() != (token.ID() != next.ID()) {
+				t.Errorf("%v ahead: %s, %v", ahead, v.Code, err)
+			}
+		}
+	}
+}
+
+// The wall clock may lag behind when an instance is thawed: what the gateway says of the two
+// requests tells how much time has passed.
+func TestTheGatewaysClockEndsAFreeze(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	k := b.issue(t, token, nil)
+	g := b.gate(time.Second)
+	r := apikey.Request{Credential: b.format.Credential(token.Reveal()), Time: noon.Add(-300 * time.Millisecond), Cost: 1}
+	reads := b.table.count()
+	for range 3 {
+		if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
+			t.Fatalf("%s, %v", v.Code, err)
+		}
+		r.Time = r.Time.Add(100 * time.Millisecond)
+	}
+	if reads = b.table.count() - reads; reads != 1 {
+		t.Errorf("%d reads for 3 checks in a moment", reads)
+	}
+	k.RevokedAt = noon
+	if err := b.registry.Store.Write(t.Context(), apikey.Write{From: k, To: k}); err != nil {
+		t.Fatal(err)
+	}
+	r.Time = noon.Add(time.Hour)
+	if v, err := g.Check(t.Context(), r); err != nil || v.Code != apikey.CodeRevoked {
+		t.Errorf("an hour later by the gateway: %s, %v", v.Code, err)
+	}
+}
+
+// While the table does not answer, a time to come does not keep an instance from asking it again.
+func TestATimeToComeDoesNotProlongAnOutage(t *testing.T) {
+	b := newBench(t)
+	b.configure(t, "the-static-key-k1:alice", "")
+	out := &outage{Store: b.meters, err: errors.New("down")}
+	b.meters = out
+	g := b.gate(time.Second)
+	r := apikey.Request{Credential: b.format.Credential("the-static-key-k1"), Cost: 1, Time: noon.Add(10 * time.Minute)}
+	if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
+		t.Fatalf("%s, %v", v.Code, err)
+	}
+	before := out.tries
+	b.clock.pass(6 * time.Second)
+	r.Time = time.Time{}
+	if v, err := g.Check(t.Context(), r); err != nil || out.tries == before {
+		t.Errorf("%s, %v: the table was not asked again", v.Code, err)
+	}
+}
+
+// Memory never refuses a token that the table would let pass: it is asked before a refusal by what
+// was read 100 ms ago or earlier.
+func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
+	const foreign = "a-foreign-token-of-a-friend"
+	store := func(b *bench, w apikey.Write) {
+		if err := b.registry.Store.Write(context.Background(), w); err != nil {
+			panic(err)
+		}
+	}
+	build := func(b *bench, token apikey.Token, id string) *apikey.Key {
+		k, err := b.registry.Build(context.Background(), token, "u1", apikey.Live, apikey.Change{})
+		if err != nil {
+			panic(err)
+		}
+		if id != "" {
+			k.ID = id
+		}
+		return k
+	}
+	for _, c := range []struct {
+		name  string
+		token string // empty: a native one
+		// before is what the instances have seen, and after what the table then holds.
+		before, after func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key
+	}{
+		{"deleted, and imported under another id", foreign,
+			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") },
+			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
+				store(b, apikey.Write{From: k})
+				return build(b, token, "")
+			}},
+		{"deleted, and imported under its id", foreign,
+			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key {
+				k := build(b, token, "imported00000001")
+				k.RevokedAt = noon
+				return k
+			},
+			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
+				store(b, apikey.Write{From: k})
+				return build(b, token, k.ID)
+			}},
+		{"imported, after it was tried", foreign,
+			func(*bench, apikey.Token, *apikey.Key) *apikey.Key { return nil },
+			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") }},
+		{"made, after it was tried", "",
+			func(*bench, apikey.Token, *apikey.Key) *apikey.Key { return nil },
+			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") }},
+		{"enabled", "",
+			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key {
+				k := build(b, token, "")
+				k.Enabled = false
+				return k
+			},
+			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
+				store(b, apikey.Write{From: k})
+				return build(b, token, k.ID)
+			}},
+		{"taken from one key, and given to another", foreign,
+			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") },
+			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
+				to := *k
+				to.Secrets = []apikey.Secret{b.hasher.Hash(mustToken(b))}
+				store(b, apikey.Write{From: k, To: &to})
+				return build(b, token, "")
+			}},
+	} {
+		for _, freshness := range []time.Duration{0, time.Second, time.Hour} {
+			b := newBench(t)
+			b.registry.MaxKeys = 0
+			token := b.token(t)
+			if c.token != "" {
+				token = mustParse(t, b, c.token)
+			}
+			k := c.before(b, token, nil)
+			if k != nil {
+				store(b, apikey.Write{To: k})
+			}
+			g, idle := b.gate(freshness), b.gate(freshness)
+			check := func(g *apikey.Gate) apikey.Verdict {
+				v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return v
+			}
+			check(g)
+			check(idle)
+			k = c.after(b, token, k)
+			store(b, apikey.Write{To: k})
+			b.clock.pass(100 * time.Millisecond)
+			if v := check(g); !v.Valid() {
+				t.Errorf("%s, freshness %v: %s", c.name, freshness, v.Code)
+			}
+			b.clock.pass(freshness) // nothing that is older may be used
+			for i, g := range []*apikey.Gate{g, idle} {
+				if v := check(g); !v.Valid() || v.Key.ID != k.ID {
+					t.Errorf("%s, freshness %v, later, instance %d: %s", c.name, freshness, i, v.Code)
+				}
+			}
+		}
+	}
+}
+
+func mustToken(b *bench) apikey.Token {
+	token, err := b.format.Parse(fmt.Sprintf("another-foreign-token-%d", b.clock.time().UnixNano()))
+	if err != nil {
+		panic(err)
+	}
+	return token
+}
+
+// Of two reads at the same time, the one that was begun later is remembered.
+func TestAReadThatWasBegunEarlierDoesNotReplaceALaterOne(t *testing.T) {
+	b := newBench(t)
+	token := b.token(t)
+	g := b.gate(time.Second)
+	request := apikey.Request{Credential: b.format.Credential(token.Reveal())}
+	b.table.during = func() { // the first read has found nothing, and its answer is on its way
+		b.table.during = nil
+		b.clock.pass(10 * time.Millisecond)
+		b.issue(t, token, nil)
+		if v, err := g.Check(t.Context(), request); err != nil || !v.Valid() {
+			t.Errorf("the second: %s, %v", v.Code, err)
+		}
+	}
+	if v, err := g.Check(t.Context(), request); err != nil || v.Code != apikey.CodeUnknown {
+		t.Errorf("the first: %s, %v", v.Code, err)
+	}
+	reads := b.table.count()
+	if v, err := g.Check(t.Context(), request); err != nil || !v.Valid() || b.table.count() != reads {
+		t.Errorf("the third: %s, %v, %d reads", v.Code, err, b.table.count()-reads)
+	}
+}
