@@ -21,38 +21,86 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c Credential) (Rec
 	return record, err
 }
 
-// RevokeToken ends the key of a token that somebody has found: that they have it
-// is proof enough. One that was replaced, and is only in its grace, ends alone: the
-// key goes on with the new one. It changes nothing, and says nothing, for what is
-// not the token of a key in the table.
-func (r *Registry) RevokeToken(ctx context.Context, by Origin, c Credential) error {
-	if c.code != "" {
-		return nil
+// RevokeFound ends the key of every token in a text that somebody has found: having it is
+// proof enough. A token that was replaced, and is in its grace, ends alone: the key goes on
+// with the new one.
+//
+// It says nothing, and takes as many requests to the table, whatever a token is: known or
+// not, live or over, or no token at all. A [FieldError] says that the text has more than
+// [MaxFound] of them.
+func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) error {
+	found, err := r.Format.found(text)
+	if err != nil {
+		return err
 	}
-	var err error
+	if len(found) == 0 {
+		nobodys, err := r.Format.New(Live, r.Random)
+		if err != nil {
+			return err
+		}
+		found = []Credential{{token: nobodys}}
+	}
+	var failed error
+	for _, c := range found { // one that fails must not save the others
+		failed = errors.Join(failed, r.revokeToken(ctx, by, c))
+	}
+	return failed
+}
+
+// revokeToken revokes one token with three requests to the table.
+func (r *Registry) revokeToken(ctx context.Context, by Origin, c Credential) error {
 	opened := -1
 	find := func() (record Record, err error) {
 		record, opened, err = r.byToken(ctx, c)
 		return record, err
 	}
-	_, err = r.replace(ctx, find, func(from *Key) (Write, error) {
+	wrote := false
+	_, err := r.replace(ctx, find, func(from *Key) (w Write, err error) {
 		now := r.now()
 		secret := from.Secrets[opened]
 		if secret.over(now) {
 			return Write{}, nil
 		}
 		by.Actor = audit.Actor{Type: actorToken, ID: from.ID}
-		w := Write{From: from, Action: ActionRevoke, By: by}
+		w = Write{From: from, Action: ActionRevoke, By: by}
 		w.To, err = r.revoked(from)
 		if w.To != nil && !secret.NotAfter.IsZero() {
 			w.To, w.Action = from.without(opened, now), ActionRevokeToken
 		}
+		wrote = w.To != nil
 		return w, err
 	})
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	if wrote || err != nil && !errors.Is(err, ErrNotFound) {
+		return err
 	}
-	return err
+	return r.revokeNothing(ctx, by, c)
+}
+
+// revokeNothing asks the table to revoke a key that it does not have, which it refuses. Then a
+// token that revokes nothing takes as long as one that does.
+func (r *Registry) revokeNothing(ctx context.Context, by Origin, c Credential) error {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return fmt.Errorf("load the secret: %w", err)
+	}
+	id, err := randomBase62(r.Random, idLength)
+	if err != nil {
+		return fmt.Errorf("new id: %w", err)
+	}
+	from := &Key{ID: id, UserID: id, Environment: Live, Limit: DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []Secret{hasher.Hash(c.token)}}
+	from.Secrets[0].Alias = "" // nothing that another write could meet
+	by.Actor = audit.Actor{Type: actorToken, ID: id}
+	w := Write{From: from, Action: ActionRevoke, By: by, At: from.CreatedAt}
+	if w.To, err = r.revoked(from); err != nil {
+		return err
+	}
+	if err := r.seal(hasher.notary(), &w, ""); err != nil {
+		return err
+	}
+	if err := r.Store.Write(ctx, w); !errors.Is(err, ErrConflict) {
+		return err
+	}
+	return nil
 }
 
 // byToken finds the key of a token, and which of its secrets that is.
@@ -61,11 +109,14 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	if err != nil {
 		return Record{}, -1, fmt.Errorf("load the secret: %w", err)
 	}
-	id := c.token.ID()
-	if !c.token.Native() {
-		if id, err = r.Store.Resolve(ctx, hasher.Alias(c.token)); err != nil {
-			return Record{}, -1, err
-		}
+	// A native token has no alias, and one that is not known has no key. Both are asked for
+	// all the same: what is asked must not tell which it is.
+	id, err := r.Store.Resolve(ctx, hasher.Alias(c.token))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Record{}, -1, err
+	}
+	if c.token.Native() {
+		id = c.token.ID()
 	}
 	record, err := r.Store.Find(ctx, id)
 	if err != nil {

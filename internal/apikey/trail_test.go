@@ -72,9 +72,9 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	must(b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{Enabled: ptr(true)})))
 	must(b.registry.Update(t.Context(), root, k.ID, to(apikey.Change{Enabled: ptr(true)})))
 	must(b.registry.Rotate(t.Context(), root, k.ID, time.Hour))
-	must(nil, b.registry.RevokeToken(t.Context(), apikey.Origin{SourceIP: "192.0.2.1"}, b.format.Credential(first.Reveal())))
+	must(nil, b.registry.RevokeFound(t.Context(), apikey.Origin{SourceIP: "192.0.2.1"}, first.Reveal()))
 	must(b.registry.Rotate(t.Context(), root, k.ID, 0))
-	must(nil, b.registry.RevokeToken(t.Context(), apikey.Origin{}, b.format.Credential(first.Reveal()))) // it has ended: nothing is done
+	must(nil, b.registry.RevokeFound(t.Context(), apikey.Origin{}, first.Reveal())) // it has ended: nothing is done
 	revoked, _, err := b.registry.RevokeUser(t.Context(), root, "u1", "")
 	must(nil, err)
 	if revoked != 1 {
@@ -131,7 +131,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, two)}) // it is there: nothing is done
 	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, one)))
 	must(nil, err)
-	must(nil, b.registry.RevokeToken(t.Context(), apikey.Origin{}, b.format.Credential(one)))
+	must(nil, b.registry.RevokeFound(t.Context(), apikey.Origin{}, one))
 	want = []string{
 		`cli import import; enabled: null > true; environment: null > "live"; rateLimit: null > {"requests":60,"window":60}; tokens: null > 1; userId: null > "u1"`,
 		`cli import import; publicKeys: null > 1; tokens: 1 > 2`,

@@ -76,7 +76,7 @@ func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput,
 	if b.PublicKey != nil {
 		public = *b.PublicKey
 	}
-	request.Credential = a.Format.Pair(public, b.APIKey.Reveal())
+	request.Credential = a.Format.Pair(apikey.Bare(public), apikey.Bare(b.APIKey.Reveal()))
 	if b.Scope != nil {
 		if request.Scope = *b.Scope; !apikey.ValidScope(request.Scope) {
 			return nil, a.failure(ctx, wrong("scope", "must be 1 to 128 characters of a-z 0-9 : . _ * -"))

@@ -2,6 +2,9 @@ package httpapi_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -409,10 +412,12 @@ func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
 	s := newService(t)
 	revoke := func(key string) {
 		t.Helper()
-		begun := time.Now()
-		a := s.send(nil, "POST", keys+"/revoke-by-token", `{"key":"`+key+`"}`)
-		if a.status != 202 || a.text != "" || time.Since(begun) < 200*time.Millisecond {
-			t.Errorf("%d %q after %v", a.status, a.text, time.Since(begun))
+		body, err := json.Marshal(map[string]string{"key": key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := s.send(nil, "POST", keys+"/revoke-by-token", string(body)); a.status != 202 || a.text != "" {
+			t.Errorf("%d %q", a.status, a.text)
 		}
 	}
 	path, token, mine := s.made("")
@@ -420,10 +425,18 @@ func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
 		got := s.send(mine, "GET", path, "")
 		return got.json["status"] == "active", got.header.Get("ETag")
 	}
-	for _, key := range []string{"", "short", "a-token-of-nobody", unknown(t, s), token[:len(token)-1], "pk_live_0000000000000000:" + token} {
+	for _, key := range []string{"", "short", "a-token-of-nobody", unknown(t, s), token[:len(token)-1], "curl -H 'X-API-Key: " + unknown(t, s) + "'"} {
 		if revoke(key); s.validate(token).json["valid"] != true {
 			t.Errorf("%q has revoked another", key)
 		}
+	}
+	many := ""
+	for range apikey.MaxFound + 1 {
+		key, err := s.registry.Format.New(apikey.Live, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many += key.Reveal() + " "
 	}
 	// One that was replaced and still works ends alone, and one that is over ends nothing.
 	next := s.send(mine, "POST", path+"/rotate", `{"gracePeriod":3600}`).json["key"].(string)
@@ -437,16 +450,40 @@ func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
 		t.Errorf("the key has gone with one that it replaced, or was written in vain: %s, %s", before, after)
 	}
 	for range 2 {
-		revoke("pk_live_" + path[len(keys)+1:] + ":" + next)
+		revoke("$ curl https://api.example.com \\\n  -H \"Authorization: Bearer " + next + "\"\n")
 	}
 	if v := s.validate(next); v.json["code"] != "revoked_key" || v.json["userId"] != "u1" {
 		t.Errorf("the key: %s", v.text)
 	}
+	s.send(nil, "POST", keys+"/revoke-by-token", `{"key":"`+many+`"}`).isError(t, "too many keys", 400, "key")
+	s.send(nil, "POST", keys+"/revoke-by-token", `{"key":"`+strings.Repeat("x", 64<<10)+`"}`).isError(t, "too long a text", 413, "")
 	s.send(nil, "POST", keys+"/revoke-by-token", `{}`).isError(t, "no key", 400, "key")
 	s.send(nil, "POST", keys+"/revoke-by-token", `{"key":1}`).isError(t, "a number", 400, "key")
 	s.send(nil, "POST", keys+"/revoke-by-token", ``).isError(t, "no body", 400, "")
 	if strings.Contains(s.log.String(), next[8:]) {
 		t.Error("the token is in the log")
+	}
+}
+
+// lookup and validate take a key as people copy it; revoke-by-token takes much more.
+func TestAKeyIsTakenWithWhatWasCopiedAlong(t *testing.T) {
+	s := newService(t)
+	path, token, _ := s.made("")
+	for _, around := range []string{`%s\n`, ` %s\t`, `\"%s\"`, `'%s'`, `“%s”`, `\u00a0%s\u200b`, `\ufeff\"%s\"\r\n`} {
+		text := fmt.Sprintf(around, token)
+		if a := s.send(s.root, "POST", keys+"/lookup", `{"key":"`+text+`"}`); a.status != 200 || keys+"/"+fmt.Sprint(a.json["id"]) != path {
+			t.Errorf("lookup of %s: %d %s", around, a.status, a.text)
+		}
+		public := fmt.Sprintf(around, "pk_live_"+path[len(keys)+1:])
+		if a := s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+text+`","publicKey":"`+public+`"}`); a.json["valid"] != true {
+			t.Errorf("validate of %s: %d %s", around, a.status, a.text)
+		}
+	}
+	for _, around := range []string{`%s x`, `x%s`, `\"%s'`, `Bearer %s`} {
+		text := fmt.Sprintf(around, token)
+		if a := s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+text+`"}`); a.json["valid"] != false {
+			t.Errorf("validate of %s: %d %s", around, a.status, a.text)
+		}
 	}
 }
 

@@ -67,6 +67,7 @@ var mutants = []mutant{
 	{name: "an edge endpoint", old: "Type: REGIONAL", new: "Type: EDGE"},
 	{name: "no throttling of validate", old: "/~1api~1v1~1api-keys~1validate", new: "/api/v1/api-keys/validate"},
 	{name: "no throttling of revoke-by-token", old: "/~1api~1v1~1api-keys~1revoke-by-token", new: "/api/v1/api-keys/revoke-by-token"},
+	{name: "revoke-by-token without a throttle of its own", old: "ThrottlingRateLimit: !Ref RevokeRate", new: "ThrottlingRateLimit: !Ref ValidateRate"},
 	{name: "no throttling", old: "          ThrottlingRateLimit: !Ref ApiRate\n", new: ""},
 	{name: "the authorizer may not be invoked", old: "${Api}/authorizers/*", new: "${Api}/authorizer/*"},
 	{name: "a route may not be invoked", old: "${StageName}/POST/api/v1/api-keys/validate", new: "${StageName}/GET/api/v1/api-keys/validate"},

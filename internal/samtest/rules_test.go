@@ -341,7 +341,7 @@ func stageIsThrottled(s *stack, p *problems) {
 		"* /*": s.Parameters["ApiRate"] + " " + s.Parameters["ApiBurst"],
 		// Its name begins with an escaped slash of its own.
 		"POST //api/v1/api-keys/validate":        s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
-		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
+		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["RevokeRate"] + " " + s.Parameters["RevokeBurst"],
 	})
 }
 

@@ -123,6 +123,8 @@ var effects = []effect{
 	{"ApiBurst", "10", nil, []any{"ApiStage", "MethodSettings", 0, "ThrottlingBurstLimit"}},
 	{"ValidateRate", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingRateLimit"}},
 	{"ValidateBurst", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingBurstLimit"}},
+	{"RevokeRate", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingRateLimit"}},
+	{"RevokeBurst", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingBurstLimit"}},
 	{"BackendUrl", backend, nil, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "uri"}},
 	{"BinaryMediaTypes", "audio/mpeg", parameters{"BackendUrl": backend}, []any{"Api", "Body", "x-amazon-apigateway-binary-media-types", 0}},
 	{"UsageDays", "30", nil, variable(authorizer, "USAGE_DAYS")},
@@ -233,7 +235,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"BinaryMediaTypes": {"audio"},
 		"OidcIssuer":       {"login.example.com", "https://a?b", "https://a,", "ftp://a"}, "OidcAudience": {" a", "a ", ","}, "OidcAdminClaim": {"groups", "=a", "groups="},
 		"UserMaxRequests": {"0", "1000001"}, "UserScopes": {"A", "a b", "a,"},
-		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"},
+		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"}, "RevokeRate": {"0"}, "RevokeBurst": {"0"},
 		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
 		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
 	} {
