@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"latchkey/internal/apikey"
 )
@@ -21,6 +24,7 @@ type rule struct {
 	method string // empty: any
 	path   string // without escapes; a segment that is * stands for any one
 	prefix bool   // path is only how it begins
+	folded string // path, for comparing without case
 	scope  string
 }
 
@@ -94,10 +98,14 @@ func (r *rule) read(path string) bool {
 		}
 	}
 	plain, err := url.PathUnescape(r.path)
-	if err != nil || ambiguous(r.path, plain) || strings.Count(plain, "*") != strings.Count(r.path, "*") {
+	end := ""
+	if r.prefix {
+		end = "x" // a path goes on behind it
+	}
+	if err != nil || ambiguous(r.path+end, plain+end) || strings.Count(plain, "*") != strings.Count(r.path, "*") {
 		return false // no request would be matched by it
 	}
-	r.path, path = plain, r.path
+	r.path, r.folded, path = plain, fold(plain), r.path
 	return path[0] == '/' && !(r.prefix && strings.HasSuffix(path, "*"))
 }
 
@@ -122,9 +130,15 @@ func (rs Rules) Scope(method, path string) (string, error) {
 	if best == nil || err != nil || ambiguous(path, plain) {
 		return "", ErrNoRule
 	}
+	folded := ""
 	for i := range rs {
-		if r := &rs[i]; r.scope != best.scope && r.beats(best) && r.resembles(method, plain) {
-			return "", ErrNoRule
+		if r := &rs[i]; r.scope != best.scope && r.beats(best) {
+			if folded == "" {
+				folded = fold(plain)
+			}
+			if r.resembles(method, folded) {
+				return "", ErrNoRule
+			}
 		}
 	}
 	return best.scope, nil
@@ -136,15 +150,33 @@ func (rs Rules) Cover(method, path string) bool {
 	return err == nil && slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, plain) }) && !ambiguous(path, plain)
 }
 
-// resembles reports whether the rule is for a path that many a backend takes for
-// this one: with another case, or with or without a slash at its end.
-func (r *rule) resembles(method, path string) bool {
-	other := rule{method: r.method, path: strings.ToLower(r.path), prefix: r.prefix}
-	path = strings.ToLower(path)
-	if !r.prefix {
-		other.path, path = strings.TrimSuffix(other.path, "/"), strings.TrimSuffix(path, "/")
+// resembles reports whether the rule is for a path that many a backend takes for this one: with another case, with or
+// without a slash at its end, or without a suffix such as .json. The path is folded.
+func (r *rule) resembles(method, folded string) bool {
+	other := rule{method: r.method, path: r.folded, prefix: r.prefix}
+	if r.prefix {
+		return other.matches(method, folded)
 	}
-	return other.matches(method, path)
+	other.path, folded = strings.TrimSuffix(other.path, "/"), strings.TrimSuffix(folded, "/")
+	last := strings.LastIndexByte(folded, '/') + 1
+	for {
+		if other.matches(method, folded) {
+			return true
+		}
+		dot := strings.LastIndexByte(folded[min(last, len(folded)):], '.')
+		if dot <= 0 {
+			return false
+		}
+		folded = folded[:last+dot]
+	}
+}
+
+// fold makes one text of all that differ by case alone.
+func fold(path string) string {
+	if strings.IndexFunc(path, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+		path = strings.ToUpper(path) // brings letters that are no lower case of each other together
+	}
+	return strings.ToLower(path)
 }
 
 func (r *rule) matches(method, path string) bool {
@@ -185,19 +217,37 @@ func (r *rule) beats(other *rule) bool {
 // literal is how much of a path the rule says.
 func (r *rule) literal() int { return len(r.path) - strings.Count(r.path, "*") }
 
-// ambiguous reports whether a backend could take a path for another one than it
-// looks like, which would carry it past a rule: plain is the path without escapes.
-// Some cut what follows a semicolon off each segment before they look for "..".
+// ambiguous reports whether a backend could take a path for another one than it looks like, which would carry it past a
+// rule: plain is the path without escapes. It knows what servers are known to do, and takes no character that it need not:
+//
+//   - A segment with a space at one end, or a dot at its end, "." and ".." included. Windows drops them.
+//   - A backslash, which many take for a slash. A semicolon: some cut it off with what follows, before they look for "..".
+//   - "?" and "#", after which a server that reads the path twice sees no path. "::", which names a stream of a file.
+//   - A slash that is escaped, two slashes, and escapes of escapes.
+//   - Text that is no UTF-8: it may be a dot or a slash in a longer form than allowed.
+//   - Other letters that compatibility normalisation makes of it, such as wide ones or two characters in place of one.
+//   - Beyond ASCII, everything but letters, marks and digits that can be seen: symbols are taken for slashes and dots.
 func ambiguous(path, plain string) bool {
-	if plain == "" || strings.ContainsAny(plain, "\\;") || strings.Count(plain, "/") != strings.Count(path, "/") ||
-		strings.IndexFunc(plain, unicode.IsControl) >= 0 {
+	if plain == "" || strings.ContainsAny(plain, "\\;?#") || strings.Contains(plain, "::") || strings.Count(plain, "/") != strings.Count(path, "/") ||
+		plain != path && strings.Contains(plain, "%") || !utf8.ValidString(plain) || strings.IndexFunc(plain, obscure) >= 0 || !norm.NFKC.IsNormalString(plain) {
 		return true
 	}
-	for i, segment := range strings.Split(plain[1:], "/") {
-		last := i == strings.Count(plain[1:], "/")
-		if segment == "." || segment == ".." || segment == "" && !last {
+	for rest := plain[1:]; ; {
+		segment, more, another := strings.Cut(rest, "/")
+		if segment == "" && another || strings.HasPrefix(segment, " ") || strings.HasSuffix(segment, " ") || strings.HasSuffix(segment, ".") {
 			return true
 		}
+		if !another {
+			return false
+		}
+		rest = more
 	}
-	return plain != path && strings.Contains(plain, "%")
+}
+
+// obscure reports whether a character of a path cannot be seen, or is neither ASCII nor a letter, a mark or a digit.
+func obscure(r rune) bool {
+	if r < utf8.RuneSelf {
+		return unicode.IsControl(r)
+	}
+	return !unicode.In(r, unicode.L, unicode.M, unicode.N) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

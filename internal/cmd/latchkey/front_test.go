@@ -66,7 +66,10 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	}{
 		{"GET", "/", key, 200, "/base/", "u1", id, "stt"},
 		{"GET", "/v1/models?limit=2&x=%20", key, 200, "/base/v1/models", "u1", id, "stt"},
-		{"DELETE", "/a%20b/%E4?x", key, 200, "/base/a%20b/%E4", "u1", id, "stt"},
+		{"DELETE", "/a%20b/%C3%A4?x", key, 200, "/base/a%20b/%C3%A4", "u1", id, "stt"},
+		{"GET", "/open/%c0%ae%c0%ae/tts", "Accept: */*", 401, "", "", "", ""},
+		{"GET", "/open/..%20/tts", "Accept: */*", 401, "", "", "", ""},
+		{"POST", "/tts%20/speak", key, 401, "", "", "", ""},
 		{"PUT", "/thing", "X-API-Key: " + bare, 200, "/base/thing", "u2", "", "-"},
 		{"GET", "/open/x", "Accept: */*", 200, "/base/open/x", "anonymous", "anonymous", "-"},
 		{"GET", "/docs", "Accept: */*", 200, "/base/docs", "anonymous", "anonymous", "-"},
