@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"math/big"
+	"slices"
 	"sync"
 	"time"
 
@@ -182,6 +183,11 @@ func (h Hasher) index(data []byte) []byte {
 	mac := hmac.New(sha256.New, h.keys.Reveal().index)
 	mac.Write(data)
 	return mac.Sum(nil)
+}
+
+// Knows reports whether the pepper of that name is at hand.
+func (h Hasher) Knows(name string) bool {
+	return slices.ContainsFunc(h.keys.Reveal().peppers, func(p pepper) bool { return p.name == name })
 }
 
 // notary writes and checks trails. Its key stays when peppers come and go.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -80,6 +82,39 @@ func (t *Table) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
 		return ratelimit.Meter{}, fmt.Errorf("key %s: %w", id, err)
 	}
 	return m, nil
+}
+
+// Peppers names peppers that keys of the table were hashed with. It reads the table until it finds
+// any: all of them are known only where it finds none.
+func (t *Table) Peppers(ctx context.Context) ([]string, error) {
+	names := make(map[string]bool)
+	in := &dynamodb.ScanInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("#secrets"),
+		FilterExpression:          aws.String("#sk = :sk"),
+		ExpressionAttributeNames:  map[string]string{"#sk": "sk", "#secrets": "secrets"},
+		ExpressionAttributeValues: item{":sk": text(keySort)},
+	}
+	for {
+		out, err := t.client.Scan(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("scan for peppers: %w", err)
+		}
+		for _, i := range out.Items {
+			var r record
+			if err := attributevalue.UnmarshalMap(i, &r); err != nil {
+				return nil, fmt.Errorf("decode a key: %w", err)
+			}
+			for _, s := range r.Secrets {
+				if s.Pepper != "" {
+					names[s.Pepper] = true
+				}
+			}
+		}
+		if len(names) > 0 || len(out.LastEvaluatedKey) == 0 {
+			return slices.Sorted(maps.Keys(names)), nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
 }
 
 // Rehash replaces one secret of a key of the same revision, which stays: nothing

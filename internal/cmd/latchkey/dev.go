@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
@@ -91,7 +90,13 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 		return err
 	}
 	s := state(d.State)
-	if err := s.open(); err != nil {
+	lock, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	made, err := s.makeSecret()
+	if err != nil {
 		return err
 	}
 	// Before anything is started: a port in use is the likeliest mistake.
@@ -129,6 +134,9 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err := createTable(ctx, e.Table, template.Table); err != nil {
 		return err
 	}
+	if err := checkSecret(ctx, e); err != nil {
+		return s.explain(err, made, c, d.Endpoint)
+	}
 	token, err := d.rootKey(s, e.Format, c.Environments[0])
 	if err != nil {
 		return err
@@ -136,10 +144,11 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err := makeAdmin(ctx, e, "dev", token, c.Environments[0], apikey.OwnUser, "root"); err != nil {
 		return err
 	}
-	if err := keep(s.endpoint(), endpoint); err != nil {
+	withdraw, err := s.publish(endpoint)
+	if err != nil {
 		return err
 	}
-	defer os.Remove(s.endpoint())
+	defer withdraw()
 
 	gateway := &reloaded{build: func() (http.Handler, error) {
 		c, err := s.config(endpoint, config.Process())
@@ -152,8 +161,8 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 		}
 		// The functions read it for themselves, when they need it. A wrong one would then
 		// have taken the place of one that works.
-		if _, err := e.Registry.Hasher(ctx); err != nil {
-			return nil, fmt.Errorf("load the secret: %w", err)
+		if err := checkSecret(ctx, e); err != nil {
+			return nil, err
 		}
 		return newGateway(ctx, template, c, logger)
 	}}

@@ -67,7 +67,7 @@ func configOf(ctx context.Context, s state, stack string) (config.Config, error)
 		return configOfStack(ctx, stack, config.Process())
 	}
 	endpoint, err := read(s.endpoint())
-	if err != nil {
+	if err != nil || s.runner() == "" { // a stack that was killed leaves its endpoint behind
 		return config.Config{}, fmt.Errorf("no local stack runs on %s: start one with latchkey dev", string(s))
 	}
 	return s.config(endpoint, config.Process())

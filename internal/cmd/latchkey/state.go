@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -8,9 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"latchkey/internal/config"
+	"latchkey/internal/environment"
 )
 
 // state is the folder in which a local stack keeps what must survive it.
@@ -23,21 +28,116 @@ func (s state) data() string     { return filepath.Join(string(s), "data") }
 func (s state) rootKey() string  { return filepath.Join(string(s), "root-key") }
 func (s state) endpoint() string { return filepath.Join(string(s), "endpoint") }
 func (s state) secret() string   { return filepath.Join(string(s), "secret.json") }
+func (s state) lock() string     { return filepath.Join(string(s), "lock") }
 
-// open makes the folder and the stack's secret, unless they are there.
-func (s state) open() error {
+// lockTime is how long a stack that was killed may take to end.
+const lockTime = time.Second
+
+// open makes the folder, unless it is there, and keeps other stacks from using it until the file
+// that it returns is closed.
+func (s state) open() (*os.File, error) {
 	if err := os.MkdirAll(string(s), 0o700); err != nil {
-		return fmt.Errorf("make the state folder: %w", err)
+		return nil, fmt.Errorf("make the state folder: %w", err)
 	}
-	_, err := os.Stat(s.secret())
+	lock, err := os.OpenFile(s.lock(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the state folder: %w", err)
+	}
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.FcntlFlock(lock.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK})
+		if err == nil {
+			return lock, nil
+		}
+		if held := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES); !held || time.Since(begun) > lockTime {
+			lock.Close()
+			if !held {
+				return nil, fmt.Errorf("lock the state folder: %w", err)
+			}
+			return nil, fmt.Errorf("another latchkey dev%s runs on %s: end it, or set STATE to another folder", s.runner(), string(s))
+		}
+	}
+}
+
+// runner names the process whose stack runs on the folder. It is empty if there is none.
+func (s state) runner() string {
+	lock, err := os.OpenFile(s.lock(), os.O_RDWR, 0)
+	if err != nil {
+		return ""
+	}
+	defer lock.Close()
+	held := syscall.Flock_t{Type: syscall.F_WRLCK}
+	if err := syscall.FcntlFlock(lock.Fd(), syscall.F_GETLK, &held); err != nil || held.Type == syscall.F_UNLCK {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", held.Pid)
+}
+
+// makeSecret makes the stack's secret, unless it is there, and reports whether it did.
+func (s state) makeSecret() (made bool, err error) {
+	_, err = os.Stat(s.secret())
 	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	content, err := json.Marshal(map[string]any{"master": rand.Text() + rand.Text(), "peppers": []string{}})
 	if err != nil {
-		return fmt.Errorf("make the secret: %w", err)
+		return false, fmt.Errorf("make the secret: %w", err)
 	}
-	return keep(s.secret(), string(content))
+	return true, keep(s.secret(), string(content))
+}
+
+// checkSecret reports that the secret opens none of the keys that the table has. A stack that
+// went on would answer all of them as if the table were down.
+func checkSecret(ctx context.Context, e *environment.Environment) error {
+	hasher, err := e.Registry.Hasher(ctx)
+	if err != nil {
+		return fmt.Errorf("load the secret: %w", err)
+	}
+	peppers, err := e.Table.Peppers(ctx)
+	if err != nil {
+		return err
+	}
+	if len(peppers) > 0 && !slices.ContainsFunc(peppers, hasher.Knows) {
+		return errAnotherSecret
+	}
+	return nil
+}
+
+var errAnotherSecret = errors.New("the table's keys need another secret")
+
+// explain says what to do about a secret that opens no key, and takes one back that was just made.
+func (s state) explain(err error, made bool, c config.Config, endpoint string) error {
+	if !errors.Is(err, errAnotherSecret) {
+		return err
+	}
+	table := "remove the folder " + s.data()
+	if endpoint != "" {
+		table = "remove the table " + c.TableName + " at " + endpoint
+	}
+	which, problem := s.secret(), "is another than the table's keys were made with"
+	switch {
+	case c.Secret.Reveal() == "":
+		which = "the secret that SECRET_ARN names"
+	case made:
+		if err := os.Remove(s.secret()); err != nil {
+			return err
+		}
+		problem = "is missing, and the table has keys that were made with it"
+	}
+	return fmt.Errorf("%s %s: restore it from a backup, or %s to begin without these keys", which, problem, table)
+}
+
+// publish tells the other commands where the engine is, until withdraw is called.
+func (s state) publish(endpoint string) (withdraw func(), err error) {
+	if err := keep(s.endpoint(), endpoint); err != nil {
+		return nil, err
+	}
+	own, err := os.Stat(s.endpoint())
+	return func() {
+		// The folder may be another stack's by now.
+		if now, err := os.Stat(s.endpoint()); err == nil && os.SameFile(own, now) {
+			_ = os.Remove(s.endpoint()) // a leftover is no stack, and is replaced
+		}
+	}, err
 }
 
 // config is the configuration of functions before the engine at endpoint: the
