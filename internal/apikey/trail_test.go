@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -534,5 +535,89 @@ func TestATrailCostsNoRequest(t *testing.T) {
 	}
 	if n := table.Writes() - writes; n != 1 {
 		t.Errorf("%d writes", n)
+	}
+}
+
+// A hash that is brought up to date on use is sealed with the rest of its record. A record that was
+// altered before gets no new seal by that, so that what was done to it still shows.
+func TestAnUpgradedHashIsSealed(t *testing.T) {
+	for name, c := range map[string]struct {
+		alter    func(*apikey.Key) // nil: nothing
+		rehashed int
+	}{
+		"as it was written":     {nil, 2},
+		"with more scopes":      {func(k *apikey.Key) { k.Scopes = apikey.Scopes{"*"} }, 0},
+		"with another owner":    {func(k *apikey.Key) { k.UserID = "u9" }, 0},
+		"with a hash put in":    {func(k *apikey.Key) { k.Secrets[0].Hash = hash("a-token-of-somebody")[:] }, 0},
+		"with a seal taken off": {func(k *apikey.Key) { k.Trail.Seal = nil }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			tokens := []string{"an-old-token-of-ours", "another-token-of-ours"}
+			for _, token := range tokens {
+				b.importKey(t, apikey.Import{ID: "c", Hash: hash(token)})
+			}
+			id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, tokens[0])))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.alter != nil {
+				record, err := b.registry.Store.Find(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				to := *record.Key
+				to.Secrets = slices.Clone(to.Secrets)
+				c.alter(&to)
+				if err := b.registry.Store.Write(t.Context(), apikey.Write{From: record.Key, To: &to}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, token := range tokens {
+				b.check(t, b.gate(0), token)
+			}
+			if b.table.rehashed != c.rehashed {
+				t.Errorf("%d hashes are replaced, want %d", b.table.rehashed, c.rehashed)
+			}
+			checked, err := b.registry.CheckTrail(t.Context(), id)
+			var broken *audit.Break
+			if c.alter == nil && (err != nil || checked.Standing != audit.Authentic) || c.alter != nil && !errors.As(err, &broken) {
+				t.Errorf("standing %d, %v", checked.Standing, err)
+			}
+			if c.alter != nil {
+				return
+			}
+			record, err := b.registry.Store.Find(t.Context(), id)
+			if err != nil || record.Key.Secrets[0].Algorithm != "hmac-sha256" || record.Key.Secrets[1].Algorithm != "hmac-sha256" {
+				t.Errorf("the hashes are as before: %v", err)
+			}
+		})
+	}
+}
+
+// Two tokens of one key that are used at the same time leave one seal that fits.
+func TestHashesThatAreUpgradedAtOnceAreSealed(t *testing.T) {
+	b := newBench(t)
+	b.realTime = true
+	var tokens []string
+	for n := range 8 {
+		tokens = append(tokens, fmt.Sprintf("one-of-many-tokens-%d", n))
+		b.importKey(t, apikey.Import{ID: "c", Hash: hash(tokens[n]), Change: apikey.Change{Limit: &ratelimit.Limit{Requests: 1000, Window: time.Minute}}})
+	}
+	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, tokens[0])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, token := range tokens {
+		wg.Go(func() {
+			if _, err := b.gate(0).Check(t.Context(), apikey.Request{Credential: b.format.Credential(token), Cost: 1}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if c, err := b.registry.CheckTrail(t.Context(), id); err != nil || c.Standing != audit.Authentic {
+		t.Errorf("standing %d, %v", c.Standing, err)
 	}
 }

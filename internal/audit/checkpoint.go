@@ -96,13 +96,19 @@ func (c Checkpoint) Compare(s Subject, w Witness, entries []Sealed, keep time.Du
 	if len(then.Sum) == 0 {
 		return nil
 	}
-	if present.Place.Compare(then.Place) == 0 && !hmac.Equal(present.Sum, then.Sum) {
-		return bad(then.Place, "is not the one of the checkpoint")
-	}
+	there := false
 	for _, e := range entries {
-		if e.Place.Compare(then.Place) == 0 && !hmac.Equal(e.Sum, then.Sum) {
-			return bad(then.Place, "is not the one of the checkpoint")
+		if e.Place.Compare(then.Place) == 0 {
+			if there = true; !hmac.Equal(e.Sum, then.Sum) {
+				return bad(then.Place, "is not the one of the checkpoint")
+			}
 		}
+	}
+	switch {
+	case !there && now.Before(then.Until):
+		return bad(then.Place, "was there at the checkpoint, and is missing")
+	case present.Place.Compare(then.Place) == 0 && !hmac.Equal(present.Sum, then.Sum):
+		return bad(then.Place, "is not the one of the checkpoint")
 	}
 	return nil
 }
