@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,14 +47,7 @@ func TestTrailsAreVerified(t *testing.T) {
 	verify(0, "0 entries of 0 keys, all as written\n", "--user", "nobody")
 	verify(1, "", "--key", "0000000000000000")
 
-	endpoint, err := os.ReadFile(state(s.state).endpoint())
-	if err != nil {
-		t.Fatal(err)
-	}
-	table := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String(strings.TrimSpace(string(endpoint))), Region: "us-east-1",
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
+	table := s.table(t)
 	found, err := table.Query(t.Context(), &dynamodb.QueryInput{
 		TableName: aws.String(localTable), KeyConditionExpression: aws.String("pk = :pk AND begins_with(sk, :audit)"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
@@ -73,4 +67,110 @@ func TestTrailsAreVerified(t *testing.T) {
 	verify(1, broken, "--key", id)
 	verify(1, broken, "--user", "u1")
 	verify(0, "3 entries of 1 key, all as written\n", "--key", other)
+}
+
+// A list that is stored elsewhere finds what the table cannot show, and is not replaced while
+// something is wrong.
+func TestACheckpointIsCompared(t *testing.T) {
+	s := start(t, t.TempDir())
+	id, _ := s.create(t, `{"userId":"u1"}`)
+	file := filepath.Join(t.TempDir(), "trails.json")
+	verify := func(code int, out, talk string, args ...string) {
+		t.Helper()
+		gotCode, gotOut, gotTalk := cli(t, "", nil, append([]string{"audit", "verify", "--state", s.state}, args...)...)
+		if gotCode != code || gotOut != out || !strings.Contains(gotTalk, talk) || talk == "" && gotTalk != "" {
+			t.Errorf("audit verify %v: exit code %d\n%s%s", args, gotCode, gotOut, gotTalk)
+		}
+	}
+	read := func() string {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	verify(0, "2 entries of 2 keys, all as written\n", file+" is not there yet: nothing to compare with", "--checkpoint", file)
+	first := read()
+	if a := s.send(t, "PATCH", "/api/v1/api-keys/"+id, `{"name":"x"}`, s.admin()); a.status != 200 {
+		t.Fatal(a.text)
+	}
+	verify(0, "3 entries of 2 keys, all as written\n", "", "--checkpoint", file, "--strict")
+	second := read()
+	if second == first {
+		t.Error("the present list is not written")
+	}
+
+	table := s.table(t)
+	for _, pk := range []string{"key#" + id, "head#" + id} {
+		found, err := table.Query(t.Context(), &dynamodb.QueryInput{
+			TableName: aws.String(localTable), KeyConditionExpression: aws.String("pk = :pk"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: pk}},
+		})
+		if err != nil || len(found.Items) == 0 {
+			t.Fatalf("%d items, %v", len(found.Items), err)
+		}
+		for _, i := range found.Items {
+			if _, err := table.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+				TableName: aws.String(localTable), Key: map[string]types.AttributeValue{"pk": i["pk"], "sk": i["sk"]},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	verify(0, "1 entry of 1 key, all as written\n", "")
+	code, out, _ := cli(t, "", nil, "audit", "verify", "--state", s.state, "--checkpoint", file)
+	if code != 1 || !strings.HasPrefix(out, id+": entry ") || !strings.HasSuffix(out, "#000000001 was there at the checkpoint, and nothing of its subject is left\n") {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+	if read() != second {
+		t.Error("the list was replaced though something is wrong")
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(second, id, "0000000000000000", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify(1, "", file+" is no checkpoint of this deployment, or was altered", "--checkpoint", file)
+	verify(2, "", "none of the others can be", "--checkpoint", file, "--key", id)
+}
+
+// Keys of a version without trails are told of, and are an error where that is asked for.
+func TestKeysWithoutATrailAreReported(t *testing.T) {
+	s := start(t, t.TempDir())
+	id, _ := s.create(t, `{"userId":"u1"}`)
+	table := s.table(t)
+	key := func(pk, sk string) map[string]types.AttributeValue {
+		return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}}
+	}
+	found, err := table.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(localTable), Key: key("key#"+id, "key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const old = "0000000000000000"
+	found.Item["pk"], found.Item["id"] = &types.AttributeValueMemberS{Value: "key#" + old}, &types.AttributeValueMemberS{Value: old}
+	delete(found.Item, "trail")
+	if _, err := table.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(localTable), Item: found.Item}); err != nil {
+		t.Fatal(err)
+	}
+	line := old + ": has no trail, as keys of an earlier version: it is not authenticated before the next change\n"
+	code, out, talk := cli(t, "", nil, "audit", "verify", "--state", s.state)
+	if code != 0 || out != line+"2 entries of 3 keys, all as written; 1 key is not authenticated yet\n" {
+		t.Errorf("exit code %d\n%s%s", code, out, talk)
+	}
+	code, out, talk = cli(t, "", nil, "audit", "verify", "--state", s.state, "--strict")
+	if code != 1 || out != line || !strings.Contains(talk, "1 key is not authenticated, of 3") {
+		t.Errorf("exit code %d\n%s%s", code, out, talk)
+	}
+}
+
+// table looks at a stack's table from outside.
+func (s *stack) table(t *testing.T) *dynamodb.Client {
+	t.Helper()
+	endpoint, err := os.ReadFile(state(s.state).endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String(strings.TrimSpace(string(endpoint))), Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
 }
