@@ -404,7 +404,7 @@ func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
 		retry time.Duration
 	}{
 		{0, apikey.CodeValid, 1, 2, 0}, {0, apikey.CodeValid, 0, 2, 0}, {0, apikey.CodeRateLimited, 0, 2, 11 * time.Second},
-		{11 * time.Second, apikey.CodeValid, 0, 2, 0}, {0, apikey.CodeQuotaExceeded, 0, 3, 12*time.Hour - 11*time.Second},
+		{11 * time.Second, apikey.CodeValid, 0, 3, 0}, {0, apikey.CodeQuotaExceeded, 0, 3, 12*time.Hour - 11*time.Second},
 		{12*time.Hour - 11*time.Second, apikey.CodeValid, 1, 2, 0},
 	} {
 		b.clock.pass(c.pass)

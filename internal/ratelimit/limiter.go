@@ -160,23 +160,25 @@ func (l *Limiter) LeaseHits() int64 {
 // there.
 func (v *view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decision, bool) {
 	m, need := &e.meter, n-held
-	if v.quota < need && (v.quota < 0 || v.quota+e.back(m.today(v.now), sameDay) < need) {
-		q := QuotaUsageOf(*m, terms.Quota, v.now)
-		return Decision{
-			OverQuota: true,
-			Usage:     Usage{Limit: terms.Quota.Requests, Remaining: held + q.Remaining, Reset: q.Reset},
-			// The limit may be spent for longer than the quota.
-			RetryAfter: max(wait(v.now, q.Reset), wait(v.now, v.freeAt(m, terms.Limit, n))),
-		}, true
+	overQuota := v.quota < need && (v.quota < 0 || v.quota+e.back(m.today(v.now), sameDay) < need)
+	overLimit := v.room < need
+	if !overQuota && !overLimit {
+		return Decision{}, false
 	}
-	if v.room < need {
-		after := wait(v.now, v.freeAt(m, terms.Limit, need))
-		if held > 0 && !v.now.Add(after).Before(e.lease.end) { // what is held is lost by then
-			after = wait(v.now, v.freeAt(m, terms.Limit, n))
-		}
-		return Decision{Usage: v.usage(m, terms, held), RetryAfter: after}, true
+	var d Decision
+	d.Usage, d.OverQuota = v.usage(m, terms, held).refusal(overLimit, overQuota)
+	after := v.freeAt(m, terms.Limit, need)
+	if overQuota {
+		after = v.freeAt(m, terms.Limit, n)
 	}
-	return Decision{}, false
+	d.RetryAfter = wait(v.now, after)
+	switch {
+	case overQuota: // the limit may be spent for longer than the quota
+		d.RetryAfter = max(d.RetryAfter, wait(v.now, d.Usage.Quota().Reset))
+	case held > 0 && !v.now.Add(d.RetryAfter).Before(e.lease.end): // what is held is lost by then
+		d.RetryAfter = wait(v.now, v.freeAt(m, terms.Limit, n))
+	}
+	return d, true
 }
 
 // spend asks the store for what is missing of n tokens, and for more to come. It

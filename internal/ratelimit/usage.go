@@ -2,17 +2,49 @@ package ratelimit
 
 import "time"
 
-// Usage is what may be said of a meter to whoever spends from it. It is about
-// the limit, or about the quota where that has refused.
+// Bound is what a limit or a quota says at one moment.
+type Bound struct {
+	Limit     int64     // requests that it allows
+	Remaining int64     // never more than the truth at the last look at the meter
+	Reset     time.Time // in whole seconds; see [Usage] and [QuotaUsage]
+}
+
+// tighter reports whether a bounds a caller more than b: it has fewer requests
+// remaining or, of as many, the later reset.
+func (a Bound) tighter(b Bound) bool {
+	return a.Remaining < b.Remaining || a.Remaining == b.Remaining && a.Reset.After(b.Reset)
+}
+
+// Usage is what may be said of a meter to whoever spends from it. Limit, Remaining
+// and Reset are those of one bound, the tighter one of limit and quota.
 type Usage struct {
-	Limit int64
+	Limit     int64
+	Remaining int64
+	Reset     time.Time
 	// Used is how many tokens are in the window, without those that are held in a
 	// lease. What other environments hold counts as used.
-	Used      int64
-	Remaining int64 // never more than the truth at the last look at the meter
-	// Reset is when the window will be empty of what is now in it, in whole
-	// seconds.
-	Reset time.Time
+	Used int64
+	// Rate is what the limit says, whichever bound is tighter. Its reset is when the
+	// window will be empty of what is now in it.
+	Rate Bound
+
+	quota Quota
+	left  int64 // of the quota; negative if it was lowered below what is used
+	today Date
+}
+
+func (u Usage) quotaBound() Bound {
+	return Bound{Limit: u.quota.Requests, Remaining: max(u.left, 0), Reset: u.today.end(u.quota.Period)}
+}
+
+// Quota is what the quota says, whichever bound is tighter: the zero value if there
+// is none. What is held in a lease is not used.
+func (u Usage) Quota() QuotaUsage {
+	if u.quota == (Quota{}) {
+		return QuotaUsage{}
+	}
+	b := u.quotaBound()
+	return QuotaUsage{Used: u.quota.Requests - u.left, Remaining: b.Remaining, Reset: b.Reset}
 }
 
 // UsageOf reads a meter without spending from it.
@@ -24,21 +56,41 @@ func UsageOf(m Meter, terms Terms, now time.Time) Usage {
 
 // usage counts what is held in a lease as not spent.
 func (v *view) usage(m *Meter, terms Terms, held int64) Usage {
-	u := Usage{
-		Limit:     terms.Limit.Requests,
-		Used:      v.inWindow - held,
-		Remaining: min(held+max(min(v.room, v.quota), 0), terms.Limit.Requests),
-		Reset:     v.now,
-	}
+	rate := Bound{Limit: terms.Limit.Requests, Remaining: min(held+max(v.room, 0), terms.Limit.Requests), Reset: v.now}
 	switch {
 	case v.inWindow == 0:
 	case v.moved:
-		u.Reset = m.LastUsed.Add(v.span)
+		rate.Reset = m.LastUsed.Add(v.span)
 	default:
-		u.Reset = v.old.start(m.Newest + v.old.lookback + 1)
+		rate.Reset = v.old.start(m.Newest + v.old.lookback + 1)
 	}
-	u.Reset = ceilSecond(u.Reset)
+	rate.Reset = ceilSecond(rate.Reset)
+	u := Usage{Limit: rate.Limit, Remaining: rate.Remaining, Reset: rate.Reset, Used: v.inWindow - held, Rate: rate}
+	if q := terms.Quota; q != (Quota{}) {
+		u.quota, u.left, u.today = q, min(held+v.quota, q.Requests), m.today(v.now)
+		if u.left > rate.Remaining {
+			return u // the quota's reset need not be known
+		}
+		if quota := u.quotaBound(); quota.tighter(rate) {
+			u.Limit, u.Remaining, u.Reset = quota.Limit, quota.Remaining, quota.Reset
+		}
+	}
 	return u
+}
+
+// refusal returns u with the numbers of the bound that refuses, and reports whether
+// that is the quota. Of two that refuse it is the one with the later reset, because
+// for this request neither has enough remaining.
+func (u Usage) refusal(overLimit, overQuota bool) (Usage, bool) {
+	b := u.Rate
+	if overQuota {
+		quota := u.quotaBound()
+		if overQuota = !overLimit || quota.Reset.After(b.Reset); overQuota {
+			b = quota
+		}
+	}
+	u.Limit, u.Remaining, u.Reset = b.Limit, b.Remaining, b.Reset
+	return u, overQuota
 }
 
 func ceilSecond(t time.Time) time.Time {
