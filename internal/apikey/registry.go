@@ -42,6 +42,9 @@ type Store interface {
 	// List returns up to limit of a user's keys, newest first, from after on; it
 	// may miss what changed in the last moments, and has no secrets in it.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*Key, error)
+	// Records returns those of the keys that are there, by id, each with its meter. It
+	// reads strongly consistently, but not all at one moment.
+	Records(ctx context.Context, ids []string) (map[string]Record, error)
 	// Meters returns what is counted under each id; one that has no meter is left
 	// out. It reads strongly consistently.
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
@@ -445,13 +448,11 @@ func (r *Registry) granting(ctx context.Context, caller Caller, id string) (func
 	}, err
 }
 
-// QuotaOf says what a record's quota has left. The zero value is that of none.
-func (r *Registry) QuotaOf(record Record) ratelimit.QuotaUsage {
-	return ratelimit.QuotaUsageOf(record.Meter, record.Key.Quota, r.now())
-}
-
-// UsageOf says what a record has left. An unlimited key has no meter.
+// UsageOf says what a record has left. An unlimited key has no meter: the zero Usage.
 func (r *Registry) UsageOf(record Record) ratelimit.Usage {
+	if record.Key.Unlimited {
+		return ratelimit.Usage{}
+	}
 	return ratelimit.UsageOf(record.Meter, record.Key.Terms(), r.now())
 }
 

@@ -3,6 +3,7 @@ package apikey
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Stats returns keys of one user, newest first, each with what its meter says at
@@ -12,34 +13,55 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records [
 	if err := caller.may(ScopeAdmin); err != nil {
 		return nil, "", err
 	}
+	listed, next, err := r.Records(ctx, caller, q)
+	if err != nil {
+		return nil, "", err
+	}
+	if r.Static == nil || q.Cursor != "" {
+		return listed, next, nil
+	}
+	static, err := r.Static(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("static keys: %w", err)
+	}
+	static = slices.DeleteFunc(slices.Clone(static), func(k *Key) bool { return q.UserID != "" && k.UserID != q.UserID })
+	meters, err := r.Store.Meters(ctx, idsOf(static))
+	if err != nil {
+		return nil, "", fmt.Errorf("read meters: %w", err)
+	}
+	for _, k := range static {
+		records = append(records, Record{Key: k, Meter: meters[k.ID]})
+	}
+	return append(records, listed...), next, nil
+}
+
+// Records returns keys of one user as List does, newest first, each as it is at this
+// moment, with its meter. A key that was deleted, or has another status by now, is
+// left out: a page may come short.
+func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records []Record, next string, err error) {
 	page, err := r.List(ctx, caller, q)
 	if err != nil {
 		return nil, "", err
 	}
-	keys := page.Keys
-	if r.Static != nil && q.Cursor == "" {
-		static, err := r.Static(ctx)
-		if err != nil {
-			return nil, "", fmt.Errorf("static keys: %w", err)
-		}
-		keys = nil
-		for _, k := range static {
-			if q.UserID == "" || k.UserID == q.UserID {
-				keys = append(keys, k)
-			}
-		}
-		keys = append(keys, page.Keys...)
+	found, err := r.Store.Records(ctx, idsOf(page.Keys))
+	if err != nil {
+		return nil, "", fmt.Errorf("read keys: %w", err)
 	}
+	now := r.now()
+	for _, k := range page.Keys {
+		// The index may tell of a key whose id is another user's by now.
+		record, ok := found[k.ID]
+		if ok && record.Key.UserID == k.UserID && (q.Status == "" || record.Key.Status(now) == q.Status) {
+			records = append(records, record)
+		}
+	}
+	return records, page.Next, nil
+}
+
+func idsOf(keys []*Key) []string {
 	ids := make([]string, len(keys))
 	for i, k := range keys {
 		ids[i] = k.ID
 	}
-	meters, err := r.Store.Meters(ctx, ids)
-	if err != nil {
-		return nil, "", fmt.Errorf("read meters: %w", err)
-	}
-	for _, k := range keys {
-		records = append(records, Record{Key: k, Meter: meters[k.ID]})
-	}
-	return records, page.Next, nil
+	return ids
 }

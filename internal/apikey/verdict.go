@@ -35,9 +35,8 @@ type Verdict struct {
 	Key *Key
 	// Scope is the one that was asked for.
 	Scope string
-	// Usage is what the limiter says of the key's meter: of its quota when that
-	// is exceeded, else of its limit. It is meaningful when Key is set and not
-	// unlimited.
+	// Usage is what the limiter says of the key's meter. It is meaningful when Key is
+	// set and not unlimited.
 	Usage ratelimit.Usage
 	// Replaced reports whether the token that was presented is in its grace: a rotation has
 	// replaced it by another of the same key.

@@ -73,6 +73,8 @@ type Config struct {
 	TrustedProxyHops int `env:"TRUSTED_PROXY_HOPS" envDefault:"0"`
 	// QueryAPIKey allows a key to stand in the query as api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
+	// UnlimitedNumbers shows a key without a limit as one of 999999 requests.
+	UnlimitedNumbers bool `env:"UNLIMITED_NUMBERS" envDefault:"false"`
 
 	// APIKeys are static keys, "token:name,token:name", each with the limit of
 	// RateLimitRequests in RateLimitWindow. InternalAPIKey has none.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,23 +36,55 @@ func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
 	}
 	var r apikey.Record
 	for _, i := range out.Items {
-		sk, _ := i["sk"].(*types.AttributeValueMemberS)
-		switch {
-		case sk == nil:
-		case sk.Value == keySort:
-			if r.Key, err = decodeKey(i); err != nil {
-				return apikey.Record{}, err
-			}
-		case sk.Value == meterSort:
-			if r.Meter, err = decodeMeter(i); err != nil {
-				return apikey.Record{}, fmt.Errorf("key %s: %w", id, err)
-			}
+		if err := addTo(&r, i); err != nil {
+			return apikey.Record{}, fmt.Errorf("key %s: %w", id, err)
 		}
 	}
 	if r.Key == nil {
 		return apikey.Record{}, apikey.ErrNotFound
 	}
 	return r, nil
+}
+
+// addTo adds what one item holds of a record: the key or its meter.
+func addTo(r *apikey.Record, i item) (err error) {
+	sk, _ := i["sk"].(*types.AttributeValueMemberS)
+	switch {
+	case sk == nil:
+	case sk.Value == keySort:
+		r.Key, err = decodeKey(i)
+	case sk.Value == meterSort:
+		r.Meter, err = decodeMeter(i)
+	}
+	return err
+}
+
+// Records reads keys and meters of many at once.
+func (t *Table) Records(ctx context.Context, ids []string) (map[string]apikey.Record, error) {
+	keys := make([]item, 0, 2*len(ids))
+	for _, id := range ids {
+		keys = append(keys, primaryKey(keyPartition(id), keySort), primaryKey(keyPartition(id), meterSort))
+	}
+	items, err := t.batch(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("get keys: %w", err)
+	}
+	records := make(map[string]apikey.Record, len(ids))
+	for _, i := range items {
+		pk, _ := i["pk"].(*types.AttributeValueMemberS)
+		if pk == nil {
+			continue
+		}
+		id := strings.TrimPrefix(pk.Value, keyPartition(""))
+		r := records[id]
+		if err := addTo(&r, i); err != nil {
+			return nil, fmt.Errorf("key %s: %w", id, err)
+		}
+		records[id] = r
+	}
+	// The meter of a key that was deleted is still there.
+	maps.DeleteFunc(records, func(_ string, r apikey.Record) bool { return r.Key == nil })
+	return records, nil
 }
 
 // Resolve returns the id of the key behind an alias.

@@ -42,6 +42,9 @@ type Options struct {
 	TrustedProxyHops int
 	// QueryAPIKey says whether a key may stand in the query as api_key.
 	QueryAPIKey bool
+	// UnlimitedNumbers shows 999999 requests in 60 seconds for keys without a limit, in
+	// place of null, to clients that need numbers.
+	UnlimitedNumbers bool
 
 	Now    func() time.Time
 	Logger *slog.Logger

@@ -25,23 +25,25 @@ type validateInput struct {
 type validateOutput struct{ Body verdict }
 
 type verdict struct {
-	Valid      bool       `json:"valid"`
-	Code       string     `json:"code" doc:"valid, or why it is not" example:"valid"`
-	Error      string     `json:"error,omitempty"`
-	KeyID      string     `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
-	UserID     string     `json:"userId,omitempty" example:"u1"`
-	Name       string     `json:"name,omitempty" example:"ci"`
-	Scopes     *[]string  `json:"scopes,omitempty" nullable:"false"`
-	RateLimit  *rateLimit `json:"rateLimit,omitempty"`
-	Unlimited  bool       `json:"unlimited,omitempty"`
-	ExpiresAt  string     `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
-	RetryAfter int64      `json:"retryAfter,omitempty" doc:"Seconds, when the limit or the quota refuses" example:"12"`
+	Valid      bool                 `json:"valid"`
+	Code       string               `json:"code" doc:"valid, or why it is not" example:"valid"`
+	Error      string               `json:"error,omitempty"`
+	KeyID      string               `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
+	UserID     string               `json:"userId,omitempty" example:"u1"`
+	Name       string               `json:"name,omitempty" example:"ci"`
+	Scopes     *[]string            `json:"scopes,omitempty" nullable:"false"`
+	RateLimit  *nullable[rateLimit] `json:"rateLimit,omitempty" doc:"null for a key without a limit"`
+	Unlimited  bool                 `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit"`
+	Quota      *quota               `json:"quota,omitempty"`
+	ExpiresAt  string               `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
+	RetryAfter int64                `json:"retryAfter,omitempty" doc:"Seconds, when the limit or the quota refuses" example:"12"`
+	Left
 }
 
 type whoamiOutput struct {
-	Limit     int64 `header:"X-RateLimit-Limit"`
-	Remaining int64 `header:"X-RateLimit-Remaining"`
-	Reset     int64 `header:"X-RateLimit-Reset"`
+	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are of the tighter one of limit and quota. A key without a limit has none of them."`
+	Remaining number `header:"X-RateLimit-Remaining"`
+	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second"`
 	Body      struct {
 		KeyID       string   `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
 		UserID      string   `json:"userId" example:"u1"`
@@ -49,13 +51,25 @@ type whoamiOutput struct {
 		Scopes      []string `json:"scopes" nullable:"false"`
 		Environment string   `json:"environment" example:"live"`
 		Internal    bool     `json:"internal"`
-		Unlimited   bool     `json:"unlimited,omitempty"`
-		RateLimit   struct {
-			Requests  int64 `json:"requests" example:"100"`
-			Remaining int64 `json:"remaining" example:"99"`
-			Reset     int64 `json:"reset" example:"1795521660"`
-		} `json:"rateLimit"`
+		Unlimited   bool     `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit, and for a user without a key"`
+
+		RateLimit nullable[whoamiLimit] `json:"rateLimit" doc:"The tighter one of limit and quota; null for a key without a limit, and for a user without a key"`
+		Left
 	}
+}
+
+type whoamiLimit struct {
+	Requests  int64 `json:"requests" example:"100"`
+	Remaining int64 `json:"remaining" example:"99"`
+	Reset     int64 `json:"reset" doc:"Epoch second" example:"1795521660"`
+}
+
+// number is a whole number in a header that is left out where it is empty.
+type number string
+
+// Schema tells huma.
+func (number) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 }
 
 func (a *api) registerChecks(h huma.API) {
@@ -102,18 +116,19 @@ func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput,
 	if v.Key != nil {
 		o.keyID = v.Key.ID
 	}
-	return &validateOutput{Body: verdictOf(v, a.Now())}, nil
+	return &validateOutput{Body: a.verdictOf(v)}, nil
 }
 
-func verdictOf(v apikey.Verdict, now time.Time) verdict {
+func (a *api) verdictOf(v apikey.Verdict) verdict {
 	out := verdict{Valid: v.Valid(), Code: string(v.Code), Error: v.Message(), RetryAfter: int64(v.RetryAfter / time.Second)}
 	if k := v.Key; k != nil {
 		scopes := append([]string{}, k.Scopes...)
-		limit := usedLimitOf(k, v.Usage, now)
 		if out.KeyID = k.ID; !v.Ended.IsZero() {
 			return out // what became of the key is for whoever has its new secret
 		}
-		out.UserID, out.Name, out.Scopes, out.RateLimit = k.UserID, k.Name, &scopes, &limit
+		out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
+		limit := a.usedLimitOf(k, v.Usage)
+		out.RateLimit, out.Quota, out.Left = &limit, usedQuotaOf(k, v.Usage), leftOf(k, v.Usage)
 		out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
 	}
 	return out
@@ -124,16 +139,25 @@ func (a *api) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &whoamiOutput{Limit: unlimitedRequests, Remaining: unlimitedRequests, Reset: a.Now().Unix()}
-	if limit, ok := p.number("limit"); ok {
-		out.Limit = limit
-		out.Remaining, _ = p.number("remaining")
-		out.Reset, _ = p.number("reset")
-	}
+	out := &whoamiOutput{}
 	b := &out.Body
+	var l *whoamiLimit
+	if limit, ok := p.number("limit"); ok {
+		l = &whoamiLimit{Requests: limit}
+		l.Remaining, _ = p.number("remaining")
+		l.Reset, _ = p.number("reset")
+		b.Left = Left{&l.Requests, &l.Remaining, &l.Reset}
+	} else if a.UnlimitedNumbers {
+		l = &whoamiLimit{unlimitedRequests, unlimitedRequests, a.Now().Unix()}
+	}
+	if l != nil {
+		out.Limit, out.Remaining, out.Reset = numberOf(l.Requests), numberOf(l.Remaining), numberOf(l.Reset)
+	}
+	b.RateLimit.Value = l
 	b.KeyID, b.UserID, b.Name, b.Scopes, b.Environment = p.text("keyId"), p.text("userId"), p.text("name"), p.scopes(), p.text("environment")
 	b.Internal, _ = strconv.ParseBool(p.text("internal"))
 	b.Unlimited, _ = strconv.ParseBool(p.text("unlimited"))
-	b.RateLimit.Requests, b.RateLimit.Remaining, b.RateLimit.Reset = out.Limit, out.Remaining, out.Reset
 	return out, nil
 }
+
+func numberOf(n int64) number { return number(strconv.FormatInt(n, 10)) }

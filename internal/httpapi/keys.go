@@ -124,7 +124,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 		return nil, a.failure(ctx, err)
 	}
 	out := &createOutput{Location: place(ctx) + "/" + k.ID, ETag: etag(k)}
-	out.Body.Record = recordOf(k, k.CreatedAt)
+	out.Body.Record = a.recordOf(k, k.CreatedAt)
 	out.Body.Key = shown{redact.New(token.Reveal())}
 	return out, nil
 }
@@ -134,16 +134,16 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := a.Registry.List(ctx, p.caller(), apikey.Query{
+	records, next, err := a.Registry.Records(ctx, p.caller(), apikey.Query{
 		UserID: in.UserID, Status: apikey.Status(in.Status), Cursor: in.Cursor, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
 	out := &listOutput{}
-	out.Body.Data, out.Body.NextCursor = []Record{}, page.Next
-	for _, k := range page.Keys {
-		out.Body.Data = append(out.Body.Data, recordOf(k, a.Now()))
+	out.Body.Data, out.Body.NextCursor = []Record{}, next
+	for _, r := range records {
+		out.Body.Data = append(out.Body.Data, a.meteredRecord(r))
 	}
 	return out, nil
 }

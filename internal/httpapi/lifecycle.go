@@ -95,7 +95,7 @@ func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error
 		return nil, a.failure(ctx, err)
 	}
 	out := &rotateOutput{ETag: etag(issued.Key)}
-	out.Body.Record = recordOf(issued.Key, issued.At)
+	out.Body.Record = a.recordOf(issued.Key, issued.At)
 	out.Body.Key = shown{redact.New(issued.Token.Reveal())}
 	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, when they ended
 	return out, nil

@@ -25,7 +25,10 @@ func (m *member[T]) UnmarshalJSON(raw []byte) error {
 }
 
 // Schema tells huma, which would take it for an object.
-func (member[T]) Schema(r huma.Registry) *huma.Schema {
+func (member[T]) Schema(r huma.Registry) *huma.Schema { return orNull[T](r) }
+
+// orNull is the schema of T or null.
+func orNull[T any](r huma.Registry) *huma.Schema {
 	s := huma.SchemaFromType(r, reflect.TypeFor[T]())
 	s.Nullable = true
 	return s

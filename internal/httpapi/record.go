@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
@@ -11,32 +14,69 @@ import (
 
 // Record is a key as its owner sees it.
 type Record struct {
-	ID           string            `json:"id" example:"3fGq8ZpLw1xKc0Ty"`
-	UserID       string            `json:"userId" example:"u1"`
-	Name         string            `json:"name" example:"ci"`
-	Description  string            `json:"description" example:"Builds and deploys"`
-	Environment  string            `json:"environment" enum:"live,test" example:"live"`
-	Status       string            `json:"status" enum:"active,disabled,inactive,revoked,expired" example:"active"`
-	KeyPrefix    string            `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
-	PublicKey    string            `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
-	Scopes       []string          `json:"scopes" nullable:"false"`
-	RateLimit    rateLimit         `json:"rateLimit"`
-	Unlimited    bool              `json:"unlimited,omitempty" doc:"The key has no limit; rateLimit is then a placeholder"`
-	Quota        *quota            `json:"quota,omitempty"`
-	AllowedCIDRs []string          `json:"allowedCidrs" nullable:"false"`
-	Metadata     map[string]string `json:"metadata" nullable:"false"`
-	Enabled      bool              `json:"enabled"`
-	NotBefore    string            `json:"notBefore,omitempty" format:"date-time" example:"2026-12-01T00:00:00Z"`
-	ExpiresAt    string            `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
-	CreatedAt    string            `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
-	RevokedAt    string            `json:"revokedAt,omitempty" format:"date-time"`
-	LastUsedAt   string            `json:"lastUsedAt,omitempty" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
+	ID           string              `json:"id" example:"3fGq8ZpLw1xKc0Ty"`
+	UserID       string              `json:"userId" example:"u1"`
+	Name         string              `json:"name" example:"ci"`
+	Description  string              `json:"description" example:"Builds and deploys"`
+	Environment  string              `json:"environment" enum:"live,test" example:"live"`
+	Status       string              `json:"status" enum:"active,disabled,inactive,revoked,expired" example:"active"`
+	KeyPrefix    string              `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
+	PublicKey    string              `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
+	Scopes       []string            `json:"scopes" nullable:"false"`
+	RateLimit    nullable[rateLimit] `json:"rateLimit" doc:"null for a key without a limit"`
+	Unlimited    bool                `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit"`
+	Quota        *quota              `json:"quota,omitempty"`
+	AllowedCIDRs []string            `json:"allowedCidrs" nullable:"false"`
+	Metadata     map[string]string   `json:"metadata" nullable:"false"`
+	Enabled      bool                `json:"enabled"`
+	NotBefore    string              `json:"notBefore,omitempty" format:"date-time" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt    string              `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
+	CreatedAt    string              `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
+	RevokedAt    string              `json:"revokedAt,omitempty" format:"date-time"`
+	LastUsedAt   *nullable[string]   `json:"lastUsedAt,omitempty" format:"date-time" doc:"null where the key was never used. Answers that issue a key leave it out. That of a key without a limit is up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
 
 	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"Until when a key that a rotation replaced still works; absent where none does" example:"2027-01-31T12:00:00.000Z"`
+	Left
 }
 
-// rateLimit is never null. Remaining and reset are there where the meter was
-// read.
+// Left is what is left of the tighter one of rateLimit and quota: the one with fewer
+// requests remaining or, of as many, the later reset.
+type Left struct {
+	Limit     *int64 `json:"limit,omitempty" doc:"This, remaining and reset are of the tighter one of rateLimit and quota: the one with fewer requests remaining or, of as many, the later reset. They are left out for a key without a limit, and by answers that issue a key." example:"100"`
+	Remaining *int64 `json:"remaining,omitempty" example:"99"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second" example:"1795521660"`
+}
+
+func leftOf(k *apikey.Key, u ratelimit.Usage) Left {
+	if k.Unlimited {
+		return Left{}
+	}
+	reset := u.Reset.Unix()
+	return Left{Limit: &u.Limit, Remaining: &u.Remaining, Reset: &reset}
+}
+
+// usedAtOf is null for a key that was never used.
+func usedAtOf(m ratelimit.Meter) nullable[string] {
+	if m.LastUsed.IsZero() {
+		return nullable[string]{}
+	}
+	at := stamp(m.LastUsed)
+	return nullable[string]{&at}
+}
+
+// nullable is a value that is null in JSON where it is not there.
+type nullable[T any] struct{ Value *T }
+
+// MarshalJSON see [json.Marshaler].
+func (n nullable[T]) MarshalJSON() ([]byte, error) { return json.Marshal(n.Value) }
+
+// UnmarshalJSON see [json.Unmarshaler].
+func (n *nullable[T]) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, &n.Value) }
+
+// Schema tells huma, which would take it for an object.
+func (nullable[T]) Schema(r huma.Registry) *huma.Schema { return orNull[T](r) }
+
+// rateLimit is what a limit allows, and what is left of it where the meter was read.
 type rateLimit struct {
 	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window" example:"100"`
 	Window    int64  `json:"window" doc:"Seconds" example:"60"`
@@ -53,17 +93,17 @@ type quota struct {
 	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
 }
 
-// What an unlimited key shows, for clients that want numbers.
+// What a key without a limit shows to clients that need numbers; see [Options].
 const (
 	unlimitedRequests = 999_999
 	unlimitedWindow   = 60
 )
 
-func recordOf(k *apikey.Key, now time.Time) Record {
+func (a *api) recordOf(k *apikey.Key, now time.Time) Record {
 	r := Record{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
 		Status: string(k.Status(now)), KeyPrefix: k.KeyPrefix, PublicKey: k.PublicKey().String(),
-		Scopes: append([]string{}, k.Scopes...), RateLimit: limitOf(k), Unlimited: k.Unlimited,
+		Scopes: append([]string{}, k.Scopes...), RateLimit: a.limitOf(k), Unlimited: k.Unlimited, Quota: quotaOf(k),
 		AllowedCIDRs: []string{}, Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: stamp(k.NotBefore), ExpiresAt: stamp(k.ExpiresAt), CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt),
 		PreviousKeyValidUntil: stamp(k.PreviousUntil(now)),
@@ -71,44 +111,62 @@ func recordOf(k *apikey.Key, now time.Time) Record {
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}
 	}
-	if k.Quota != (ratelimit.Quota{}) {
-		r.Quota = &quota{Requests: k.Quota.Requests, Period: string(k.Quota.Period)}
-	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
 	}
 	return r
 }
 
-func limitOf(k *apikey.Key) rateLimit {
-	if k.Unlimited {
-		return rateLimit{Requests: unlimitedRequests, Window: unlimitedWindow}
+// limitOf is null for a key without a limit, unless clients need numbers.
+func (a *api) limitOf(k *apikey.Key) nullable[rateLimit] {
+	switch {
+	case !k.Unlimited:
+		return nullable[rateLimit]{&rateLimit{Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second)}}
+	case a.UnlimitedNumbers:
+		return nullable[rateLimit]{&rateLimit{Requests: unlimitedRequests, Window: unlimitedWindow}}
 	}
-	return rateLimit{Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second)}
+	return nullable[rateLimit]{}
 }
 
-// usedLimitOf adds what the meter says.
-func usedLimitOf(k *apikey.Key, u ratelimit.Usage, now time.Time) rateLimit {
-	l := limitOf(k)
-	remaining, reset := u.Remaining, u.Reset.Unix()
-	if k.Unlimited {
-		remaining, reset = unlimitedRequests, now.Unix()
+// usedLimitOf adds what the meter says of the limit.
+func (a *api) usedLimitOf(k *apikey.Key, u ratelimit.Usage) nullable[rateLimit] {
+	l := a.limitOf(k)
+	if l.Value != nil {
+		remaining, reset := u.Rate.Remaining, u.Rate.Reset.Unix()
+		if k.Unlimited {
+			remaining, reset = unlimitedRequests, a.Now().Unix()
+		}
+		l.Value.Remaining, l.Value.Reset = &remaining, &reset
 	}
-	l.Remaining, l.Reset = &remaining, &reset
 	return l
+}
+
+// quotaOf is nil for a key without a quota.
+func quotaOf(k *apikey.Key) *quota {
+	if k.Quota == (ratelimit.Quota{}) {
+		return nil
+	}
+	return &quota{Requests: k.Quota.Requests, Period: string(k.Quota.Period)}
+}
+
+// usedQuotaOf adds what the meter says of the quota.
+func usedQuotaOf(k *apikey.Key, u ratelimit.Usage) *quota {
+	q := quotaOf(k)
+	if q != nil {
+		used := u.Quota()
+		reset := used.Reset.Unix()
+		q.Used, q.Remaining, q.Reset = &used.Used, &used.Remaining, &reset
+	}
+	return q
 }
 
 // meteredRecord is a record with what was spent of it.
 func (a *api) meteredRecord(r apikey.Record) Record {
-	now := a.Now()
-	rec := recordOf(r.Key, now)
-	rec.RateLimit = usedLimitOf(r.Key, a.Registry.UsageOf(r), now)
-	if rec.Quota != nil {
-		u := a.Registry.QuotaOf(r)
-		reset := u.Reset.Unix()
-		rec.Quota.Used, rec.Quota.Remaining, rec.Quota.Reset = &u.Used, &u.Remaining, &reset
-	}
-	rec.LastUsedAt = stamp(r.Meter.LastUsed)
+	rec := a.recordOf(r.Key, a.Now())
+	u := a.Registry.UsageOf(r)
+	rec.RateLimit, rec.Quota, rec.Left = a.usedLimitOf(r.Key, u), usedQuotaOf(r.Key, u), leftOf(r.Key, u)
+	used := usedAtOf(r.Meter)
+	rec.LastUsedAt = &used
 	return rec
 }
 

@@ -24,17 +24,17 @@ type statsOutput struct {
 
 // Stats is what a key spends.
 type Stats struct {
-	KeyID      string `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
-	Name       string `json:"name" example:"ci"`
-	KeyPrefix  string `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
-	UserID     string `json:"userId" example:"u1"`
-	Internal   bool   `json:"internal"`
-	Unlimited  bool   `json:"unlimited,omitempty" doc:"The key has no limit; nobody counts its requests"`
-	Requests   int64  `json:"requests" doc:"What was admitted in the present window, and what the functions hold ready of it" example:"100"`
-	Window     int64  `json:"window" doc:"Seconds" example:"60"`
-	Limit      int64  `json:"limit" doc:"Requests in any interval as long as the window" example:"100"`
-	Remaining  int64  `json:"remaining" example:"99"`
-	LastUsedAt string `json:"lastUsedAt,omitempty" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
+	KeyID      string           `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
+	Name       string           `json:"name" example:"ci"`
+	KeyPrefix  string           `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
+	UserID     string           `json:"userId" example:"u1"`
+	Internal   bool             `json:"internal"`
+	Unlimited  bool             `json:"unlimited,omitempty" doc:"The key has no limit, and its requests are not counted: the next four are null"`
+	Requests   *int64           `json:"requests" doc:"What was admitted in the present window, and what the functions hold ready of it" example:"100"`
+	Window     *int64           `json:"window" doc:"Seconds" example:"60"`
+	Limit      *int64           `json:"limit" doc:"Requests in any interval as long as the window" example:"100"`
+	Remaining  *int64           `json:"remaining" doc:"What is left of the limit, whatever is left of a quota" example:"99"`
+	LastUsedAt nullable[string] `json:"lastUsedAt" format:"date-time" doc:"null where the key was never used" example:"2026-11-24T12:00:00.000Z"`
 }
 
 func (a *api) registerStats(h huma.API) {
@@ -63,14 +63,18 @@ func (a *api) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
 }
 
 func (a *api) statsOf(r apikey.Record) Stats {
-	k, l := r.Key, limitOf(r.Key)
+	k := r.Key
 	s := Stats{
 		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal, Unlimited: k.Unlimited,
-		Window: l.Window, Limit: l.Requests, Remaining: l.Requests, LastUsedAt: stamp(r.Meter.LastUsed),
+		LastUsedAt: usedAtOf(r.Meter),
 	}
-	if !k.Unlimited {
-		u := a.Registry.UsageOf(r)
-		s.Requests, s.Remaining = u.Used, u.Remaining
+	used := a.Registry.UsageOf(r)
+	if l := a.usedLimitOf(k, used).Value; l != nil {
+		requests := used.Used
+		if k.Unlimited {
+			requests = 0
+		}
+		s.Requests, s.Window, s.Limit, s.Remaining = &requests, &l.Window, &l.Requests, l.Remaining
 	}
 	return s
 }

@@ -80,8 +80,10 @@ func TestStatsTellWhatIsSpent(t *testing.T) {
 		return r
 	}
 	at := func(at time.Time) string { return at.Format("2006-01-02T15:04:05.000Z") }
-	unlimited := row(free, "free", 0, 60, 999999, map[string]any{"unlimited": true, "lastUsedAt": at(used)})
-	never := row(idle, "idle", 0, 60, 60, nil)
+	unlimited := row(free, "free", 0, 0, 0, map[string]any{
+		"unlimited": true, "requests": nil, "window": nil, "limit": nil, "remaining": nil, "lastUsedAt": at(used),
+	})
+	never := row(idle, "idle", 0, 60, 60, map[string]any{"lastUsedAt": nil})
 	a := s.send(s.root, "GET", keys+"/stats?userId=u1", "")
 	want := []any{unlimited, row(busy, "busy", 37, 10, 100, map[string]any{"lastUsedAt": at(s.now)}), never}
 	if diff := cmp.Diff(want, a.json["data"]); diff != "" {

@@ -67,6 +67,9 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 			values = append(values, row[1])
 		}
 		*rows = append(*rows, []string{name, strings.Join(values, ",")})
+	case nil:
+		*rows = append(*rows, []string{name, "-"})
+		return nil
 	default:
 		*rows = append(*rows, []string{name, fmt.Sprint(token)})
 		return nil
@@ -140,9 +143,9 @@ func oneLine(text string) string {
 var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL"}
 
 func keyRow(k httpapi.Record) []string {
-	limit := formatLimit(k.RateLimit.Requests, k.RateLimit.Window)
-	if k.Unlimited {
-		limit = "unlimited"
+	limit := "unlimited"
+	if l := k.RateLimit.Value; l != nil && !k.Unlimited {
+		limit = formatLimit(l.Requests, l.Window)
 	}
 	return []string{k.ID, k.Name, k.UserID, k.Status, k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil}
 }

@@ -1,0 +1,22 @@
+package httpapi_test
+
+import (
+	"context"
+
+	"latchkey/internal/apikey"
+)
+
+// late is a table that changes once a list of keys was read from its index.
+type late struct {
+	apikey.Store
+	then func()
+}
+
+func (l *late) List(ctx context.Context, userID string, after apikey.Position, limit int) ([]*apikey.Key, error) {
+	keys, err := l.Store.List(ctx, userID, after, limit)
+	if then := l.then; then != nil {
+		l.then = nil
+		then()
+	}
+	return keys, err
+}
