@@ -5,46 +5,106 @@ import (
 	"strings"
 )
 
-// Credential is what a request carried: nothing, one token, or something that
-// cannot be one. Reading it takes no I/O.
+// Credential is what a request carried: nothing, one token, two of which only the
+// table can tell which is one, or something that cannot be a token. Reading it
+// takes no I/O.
 type Credential struct {
 	token  Token  // malformed: the text all the same, which may be a static key
 	public string // empty: the token came alone
-	code   Code   // why it is no token of ours or of anybody's; empty when it may be
+	code   Code   // why it is no single token of ours or of anybody's; empty when it may be
+	// firm is for a malformed credential that a token beside it does not excuse.
+	firm bool
+	// other is the second of two different texts that could be tokens, with
+	// CodeTwoKeys; nil where there are more, or two of our own.
+	other *Credential
 }
 
 // Equal reports whether both carry the same.
 func (c Credential) Equal(other Credential) bool {
-	return c.code == other.code && c.public == other.public && c.token.Reveal() == other.token.Reveal()
+	if c.other != nil && other.other != nil && !c.other.Equal(*other.other) {
+		return false
+	}
+	return c.code == other.code && c.public == other.public && c.sameToken(other) && (c.other == nil) == (other.other == nil)
 }
+
+func (c Credential) sameToken(other Credential) bool { return c.token.Reveal() == other.token.Reveal() }
 
 // Missing reports whether there was nothing in any place.
 func (c Credential) Missing() bool { return c.code == CodeMissing }
 
-// Credential reads the places of a request where a token may stand. An empty
-// value is no value, and neither is a JWT, which belongs to the backend. The
-// same token twice is one token; two different ones are malformed, since nobody
-// could tell which was meant.
+// Credential reads the values that stand where a token may stand. "Bearer" before
+// a token is skipped, and commas stand between values, as in a header that is sent
+// twice. An empty value is no value, and neither is a JWT, which belongs to the
+// backend. The same token twice is one token.
+//
+// A text that can be no token, such as "undefined" or a long token of a cloud, is
+// of no account beside one that can. Two different tokens of our own are
+// CodeTwoKeys. Where two could be tokens and one of them is foreign, the gate asks
+// the table which of them is one; everybody else takes them for CodeTwoKeys too.
 func (f Format) Credential(values ...string) Credential {
 	found := Credential{code: CodeMissing}
 	for _, value := range values {
-		value = strings.Trim(value, " \t")
-		if value == "" || IsJWT(value) {
-			continue
-		}
-		c := f.credential(value)
-		switch {
-		case found.code == CodeMissing:
-			found = c
-		case c.code != found.code || c.token.Reveal() != found.token.Reveal():
-			return Credential{code: CodeMalformed}
-		case found.public == "":
-			found.public = c.public
-		case c.public != "" && c.public != found.public:
-			return Credential{code: CodeMalformed}
+		for more := true; more; {
+			var part string
+			part, value, more = strings.Cut(value, ",")
+			if part = withoutBearer(part); part == "" || IsJWT(part) {
+				continue
+			}
+			// Most values repeat the first: single-valued maps do.
+			if found.code == "" && found.other == nil && part == found.token.Reveal() {
+				continue
+			}
+			found = found.and(f.credential(part))
 		}
 	}
 	return found
+}
+
+// and adds a value that stood beside c, in whichever order.
+func (c Credential) and(next Credential) Credential {
+	switch {
+	case c.code == CodeMissing:
+		return next
+	case c.firm || c.code == CodeTwoKeys && c.other == nil:
+		return c
+	case next.firm:
+		return next
+	case next.code != "" && c.code == CodeMalformed && !c.sameToken(next):
+		return Credential{code: CodeMalformed}
+	case next.code != "":
+		return c
+	case c.code == CodeMalformed:
+		return next
+	case c.sameToken(next):
+		return c.withPublic(next.public)
+	case c.other != nil && c.other.sameToken(next):
+		merged := c.other.withPublic(next.public)
+		if merged.firm {
+			return merged
+		}
+		c.other = &merged
+		return c
+	case c.other != nil || c.token.Native() && next.token.Native():
+		return Credential{code: CodeTwoKeys}
+	}
+	c.code, c.other = CodeTwoKeys, &next
+	return c
+}
+
+// withPublic adds the public half of the same token. Two different ones are none.
+func (c Credential) withPublic(public string) Credential {
+	if c.public != "" && public != "" && public != c.public {
+		return Credential{code: CodeMalformed, firm: true}
+	}
+	if public != "" {
+		c.public = public
+	}
+	return c
+}
+
+// both are the two credentials of one with CodeTwoKeys, each as a token alone.
+func (c Credential) both() [2]Credential {
+	return [2]Credential{{token: c.token}, {token: c.other.token}}
 }
 
 // Pair is a token with the public key that it came with, which may be empty.
@@ -54,31 +114,35 @@ func (f Format) Pair(public, token string) Credential {
 	if c.code != "" || public == "" {
 		return c
 	}
-	return f.Credential(token, public+":"+c.token.Reveal())
+	pair := f.credential(public + ":" + c.token.Reveal())
+	if pair.public != public {
+		return Credential{code: CodeMalformed, firm: true}
+	}
+	return c.and(pair)
 }
 
 // credential reads one value: a token, or "pk…:sk…".
 func (f Format) credential(value string) Credential {
-	malformed := Credential{token: hide(&tokenText{text: value}), code: CodeMalformed}
+	text := value
 	var c Credential
 	var ours PublicKey
+	wrong := false
 	if public, rest, ok := strings.Cut(value, ":"); ok && strings.HasPrefix(public, publicPrefix+"_") {
 		var err error
 		if ours, err = ParsePublicKey(public); err != nil {
-			if _, err := parseForeign(public); err != nil {
-				return malformed
-			}
+			_, err = parseForeign(public)
+			wrong = err != nil
 		}
 		c.public, value = public, rest
 	}
 	token, err := f.Parse(value)
 	if err != nil {
-		return malformed
+		return Credential{token: hide(&tokenText{text: text}), code: CodeMalformed}
+	}
+	if wrong || ours != (PublicKey{}) && token.Native() && ours != (PublicKey{token.Environment(), token.ID()}) {
+		return Credential{token: hide(&tokenText{text: text}), code: CodeMalformed, firm: true}
 	}
 	c.token = token
-	if ours != (PublicKey{}) && token.Native() && ours != (PublicKey{token.Environment(), token.ID()}) {
-		return malformed
-	}
 	return c
 }
 
@@ -87,18 +151,57 @@ func (c Credential) belongsTo(k *Key, h Hasher) bool {
 	return c.public == "" || c.public == k.PublicKey().String() || slices.Contains(k.PublicAliases, h.PublicAlias(c.public))
 }
 
-// FromAuthorization takes the token out of an Authorization header: "Bearer
-// <token>" or the bare token. Any other scheme is somebody else's and gives "".
+// FromAuthorization takes the token out of credentials as an Authorization header
+// has them: "Bearer <token>" or the bare token. Any other scheme is somebody else's
+// and gives "".
 func FromAuthorization(value string) string {
 	value = strings.Trim(value, " \t")
-	scheme, rest, ok := strings.Cut(value, " ")
-	if strings.EqualFold(scheme, "Bearer") {
-		return strings.Trim(rest, " \t")
-	}
-	if ok {
+	at := strings.IndexAny(value, " \t")
+	switch {
+	case strings.EqualFold(value, bearer):
 		return ""
+	case at < 0:
+		return value
+	case strings.EqualFold(value[:at], bearer):
+		return strings.Trim(value[at:], " \t")
 	}
-	return value
+	return ""
+}
+
+// AppendAuthorization appends what [FromAuthorization] takes out of each of the
+// credentials in one line of an Authorization header. Commas stand between them,
+// and between the parameters of another scheme, which belong to it.
+func AppendAuthorization(found []string, line string) []string {
+	foreign := false
+	for more := true; more; {
+		var part string
+		part, line, more = strings.Cut(line, ",")
+		part = strings.Trim(part, " \t")
+		if part == "" || foreign && strings.IndexAny(part, " \t") < 0 {
+			continue
+		}
+		token := FromAuthorization(part)
+		foreign = token == "" && !strings.EqualFold(part, bearer)
+		found = append(found, token)
+	}
+	return found
+}
+
+const bearer = "Bearer"
+
+// withoutBearer drops the scheme before a token, however often it is there.
+func withoutBearer(value string) string {
+	for {
+		value = strings.Trim(value, " \t")
+		at := strings.IndexAny(value, " \t")
+		if at < 0 && !strings.EqualFold(value, bearer) || at >= 0 && !strings.EqualFold(value[:at], bearer) {
+			return value
+		}
+		if at < 0 {
+			return ""
+		}
+		value = value[at:]
+	}
 }
 
 // IsJWT reports whether value has the form of a JSON Web Token, which is never a

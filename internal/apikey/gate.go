@@ -138,6 +138,9 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	if c.code == CodeMissing {
 		return Verdict{Code: CodeMissing}, nil
 	}
+	if c.other != nil {
+		return g.checkTwo(ctx, r)
+	}
 	if k := g.options.Static.find(c); k != nil {
 		return g.checkStatic(ctx, k, r)
 	}

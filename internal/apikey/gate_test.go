@@ -78,7 +78,7 @@ func TestThePolicy(t *testing.T) {
 		{"a JWT is somebody else's", []string{"eyJhbGciOiJub25lIn0.e30.x"}, apikey.CodeMissing},
 		{"too short", []string{"short"}, apikey.CodeMalformed},
 		{"a wrong checksum", []string{twisted}, apikey.CodeMalformed},
-		{"two tokens", []string{token.Reveal(), other.Reveal()}, apikey.CodeMalformed},
+		{"two tokens", []string{token.Reveal(), other.Reveal()}, apikey.CodeTwoKeys},
 		{"one token twice", []string{token.Reveal(), token.Reveal()}, apikey.CodeValid},
 		{"a pair", []string{pair}, apikey.CodeValid},
 		{"a pair that does not belong together", []string{"pk_live_0000000000000000:" + token.Reveal()}, apikey.CodeMalformed},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,22 @@ func TestWhereACredentialStands(t *testing.T) {
 		"AWS4-HMAC-SHA256 Credential=x": "",
 	} {
 		if got := apikey.FromAuthorization(in); got != want {
+			t.Errorf("Authorization %q carries %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A line with several credentials is the same as a line for each.
+func TestALineOfAuthorizationHoldsSeveralCredentials(t *testing.T) {
+	for in, want := range map[string][]string{
+		"Bearer abc": {"abc"}, "Bearer abc, Bearer abc": {"abc", "abc"}, "Bearer abc,Bearer def": {"abc", "def"}, "abc, def": {"abc", "def"}, "Basic x, Bearer abc": {"", "abc"},
+		"Bearer abc, Basic x": {"abc", ""}, "": nil, " , ,": nil, "Bearer": {""}, "bearer abc ,\tBEARER\tdef": {"abc", "def"}, "Bearer Bearer abc": {"Bearer abc"},
+		"Basic x": {""}, "Negotiate, Bearer abc": {"Negotiate", "abc"}, "Bearer abc, def": {"abc", "def"},
+		`Digest username="u", realm="a-realm-of-16-characters", nonce=x, Bearer abc`:                               {"", "abc"},
+		"AWS4-HMAC-SHA256 Credential=x, SignedHeaders=host;x-amz-date, Signature=0123456789abcdef0123456789abcdef": {""},
+		`Bearer abc, Digest qop="auth,auth-int-and-some-more"`:                                                     {"abc", ""},
+	} {
+		if got := apikey.AppendAuthorization(nil, in); !slices.Equal(got, want) {
 			t.Errorf("Authorization %q carries %q, want %q", in, got, want)
 		}
 	}

@@ -14,6 +14,7 @@ const (
 	CodeValid             Code = "valid"
 	CodeMissing           Code = "missing_key"
 	CodeMalformed         Code = "malformed_key"
+	CodeTwoKeys           Code = "two_keys" // and nobody can tell which was meant
 	CodeUnknown           Code = "unknown_key"
 	CodeRevoked           Code = "revoked_key"
 	CodeDisabled          Code = "disabled_key"
@@ -69,6 +70,8 @@ func (v Verdict) Message() string {
 		return ""
 	case CodeMissing:
 		return "Missing API key"
+	case CodeTwoKeys:
+		return "Two different API keys were sent: send one"
 	case CodeInsufficientScope:
 		return "API key does not have scope: " + v.Scope
 	case CodeRateLimited:

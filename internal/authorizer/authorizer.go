@@ -191,8 +191,8 @@ func (a *Authorizer) credential(e *event) apikey.Credential {
 	found := room[:0]
 	for _, h := range []*headers{&e.MultiValueHeaders, &e.Headers} {
 		found = append(found, h.APIKey...)
-		for _, value := range h.Authorization {
-			found = append(found, apikey.FromAuthorization(value))
+		for _, line := range h.Authorization {
+			found = apikey.AppendAuthorization(found, line)
 		}
 	}
 	if a.QueryAPIKey {

@@ -267,6 +267,71 @@ func TestWhereAKeyMayStand(t *testing.T) {
 	}
 }
 
+// place is where a key may stand, as the README lists it.
+type place struct {
+	name                   string
+	header, before, behind string // header: empty for the query
+}
+
+var places = []place{
+	{"X-API-Key", "X-API-Key", "", ""}, {"x-api-key, twice in one line", "x-api-key", "$, ", ""}, {"X-API-Key with Bearer", "X-API-Key", "Bearer ", ""},
+	{"api-key", "api-key", "", ""}, {"Api-Key with Bearer", "Api-Key", "bearer ", ""},
+	{"Bearer", "Authorization", "Bearer ", ""}, {"Bearer twice", "authorization", "Bearer Bearer ", ""}, {"bare", "Authorization", "", ""},
+	{"Bearer after Basic", "AUTHORIZATION", "Basic dXNlcjpwYXNz, Bearer ", ""}, {"two lines in one", "Authorization", "Bearer $, Bearer ", ""},
+	{"query", "", "", ""}, {"query with Bearer", "", "Bearer ", ""},
+}
+
+func (p place) value(token string) string {
+	return strings.ReplaceAll(p.before, "$", token) + token + p.behind
+}
+
+// One key in any two places is one key, and what can be no token is of no account in any of them. Which of two texts is a
+// token here is for the gate to say.
+func TestAKeyMayStandInEachPlaceBesideEachOther(t *testing.T) {
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const good, other, cloud = "a-foreign-token-of-ours", "another-foreign-token-1", "eyJhbGciOiJub25lIn0.e30.c2ln"
+	long := strings.Repeat("ya29.", 30)
+	for _, one := range places {
+		for _, two := range places {
+			for _, c := range []struct {
+				beside string
+				want   apikey.Credential
+			}{
+				{good, format.Credential(good)}, {"", format.Credential(good)}, {"dummy", format.Credential(good)}, {"undefined", format.Credential(good)},
+				{cloud, format.Credential(good)}, {long, format.Credential(good)}, {other, format.Credential(good, other)},
+			} {
+				several, single := map[string][]string{}, map[string]string{}
+				query := []string{}
+				for i, p := range []place{one, two} {
+					value := p.value([]string{good, c.beside}[i])
+					if p.header == "" {
+						query = append(query, value)
+						continue
+					}
+					several[p.header] = append(several[p.header], value)
+					single[p.header] = value
+				}
+				event, err := json.Marshal(map[string]any{
+					"methodArn": "arn:aws:execute-api:r:1:a/s/GET/", "headers": single, "multiValueHeaders": several,
+					"multiValueQueryStringParameters": map[string][]string{"api_key": query},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				j := &judge{verdict: verdict(apikey.CodeValid)}
+				_, err = newAuthorizer(t, j, &bytes.Buffer{}, nil).Invoke(t.Context(), event)
+				reversed := c.beside == other && j.asked.Credential.Equal(format.Credential(other, good))
+				if err != nil || !j.asked.Credential.Equal(c.want) && !reversed {
+					t.Errorf("%q as %s beside %q as %s: %v, another credential than wanted", good, one.name, c.beside, two.name, err)
+				}
+			}
+		}
+	}
+}
+
 func TestRoutesAskForScopes(t *testing.T) {
 	const some = "POST /tts/*=tts; POST /tts/admin=tts:admin;GET /v1/models=;* /files/*=files;GET /files/*=files:read"
 	for _, c := range []struct {

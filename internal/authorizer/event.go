@@ -34,7 +34,7 @@ type event struct {
 
 // headers are the headers that the authorizer reads. Their names are found in any case.
 type headers struct {
-	APIKey        values // X-API-Key
+	APIKey        values // X-API-Key and Api-Key
 	Authorization values
 	ForwardedFor  values // X-Forwarded-For
 	// forged is the log code for a header that no client may send, or empty.
@@ -45,7 +45,7 @@ type headers struct {
 func (h *headers) UnmarshalJSON(raw []byte) error {
 	return members(raw, func(name, value []byte) error {
 		switch lower := lowerCase(name); string(lower.text()) {
-		case "x-api-key":
+		case "x-api-key", "api-key": // the latter is what clients of Azure send
 			return h.APIKey.UnmarshalJSON(value)
 		case "authorization":
 			return h.Authorization.UnmarshalJSON(value)
@@ -202,16 +202,18 @@ func (e *event) forged() string {
 }
 
 // userToken is the one JSON Web Token in Authorization. Two different ones are
-// none, since nobody could tell which was meant.
+// none, since nobody could tell which was meant, and neither is one beside anything
+// else.
 func (e *event) userToken() string {
 	found := ""
 	for _, list := range [...]values{e.MultiValueHeaders.Authorization, e.Headers.Authorization} {
-		for _, value := range list {
-			token := apikey.FromAuthorization(value)
-			if !apikey.IsJWT(token) || found != "" && found != token {
-				return ""
+		for _, line := range list {
+			for _, token := range apikey.AppendAuthorization(nil, line) {
+				if !apikey.IsJWT(token) || found != "" && found != token {
+					return ""
+				}
+				found = token
 			}
-			found = token
 		}
 	}
 	return found

@@ -68,6 +68,10 @@ func TestAUserComesWithoutAKeyOnlyToManageKeys(t *testing.T) {
 		{"in the query", "/api/v1/whoami", own + `"queryStringParameters":{"api_key":"` + jwt + `"}`, false},
 		{"by another scheme", "/api/v1/whoami", own + `"headers":{"Authorization":"DPoP ` + jwt + `"}`, false},
 		{"two of them", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Bearer ` + jwt + `2"]}`, false},
+		{"twice in one line", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `"]}`, true},
+		{"two in one line", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `2"]}`, false},
+		{"one and something else in one line", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Basic YTpi"]}`, false},
+		{"beside a key of Azure's", "/api/v1/whoami", own + `"headers":{"Authorization":"Bearer ` + jwt + `","api-key":"a-foreign-token-of-ours"}`, false},
 		{"one and something else", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Basic YTpi"]}`, false},
 		{"none", "/api/v1/whoami", own + `"headers":{}`, false},
 	} {

@@ -83,7 +83,7 @@ func New(o Options) http.Handler {
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>, or a user's JSON Web Token where an issuer is configured"},
-					"header": {Type: "apiKey", In: "header", Name: "X-API-Key"},
+					"header": {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "X-API-Key: <key>. Api-Key is read as well."},
 					"query":  {Type: "apiKey", In: "query", Name: "api_key"},
 				},
 			},

@@ -37,7 +37,7 @@ var mutants = []mutant{
 
 	{name: "a preflight wants a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +
 		"              x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{\"statusCode\":200}'}}\n", unseen: true},
-	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Content-Type,If-Match,Idempotency-Key'\"\n        AllowMethods: \"'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
+	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Api-Key,Content-Type,If-Match,Idempotency-Key'\"\n        AllowMethods: \"'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
 	{name: "a preflight forgets a method", old: "'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
 	{name: "an API behind it has no preflight", old: "              options:\n                responses:\n", new: "              x-options:\n                responses:\n", with: parameters{"BackendUrl": backend}},
 	{name: "an API behind it is open", old: "            - x-amazon-apigateway-any-method:\n                security: [{latchkey: []}]\n", new: "            - x-amazon-apigateway-any-method:\n", with: parameters{"BackendUrl": backend}, unseen: true},

@@ -67,7 +67,7 @@ func TestTheREADMEsStackAsksAsLatchkeysOwnDoes(t *testing.T) {
 		{"context.authorizer.retryAfter", "context.authorizer.retry"},
 		{`"code":"$context.authorizer.code"`, `"code":$context.authorizer.code`},
 		{"    OpenApiVersion: 3.0.1", "    AlwaysDeploy: true"},
-		{"'Authorization,X-API-Key,Content-Type'", "'Content-Type'"},
+		{"'Authorization,X-API-Key,Api-Key,Content-Type'", "'Content-Type'"},
 	}
 	text := readmeTemplate(t)
 	templates := []string{text}
@@ -118,7 +118,7 @@ func consumerFaults(s, own *stack) problems {
 	p.equal("security of the preflight", at(theirs, "paths", "/hello", "options", "security"), nil)
 	// What a key comes in. Latchkey's own API takes more, to change keys.
 	p.equal("preflight", at(theirs, "paths", "/hello", "options", "x-amazon-apigateway-integration", "responses", "default", "responseParameters",
-		"method.response.header.Access-Control-Allow-Headers"), "'Authorization,X-API-Key,Content-Type'")
+		"method.response.header.Access-Control-Allow-Headers"), "'Authorization,X-API-Key,Api-Key,Content-Type'")
 	p.equal("openapi, without which SAM adds a stage", at(theirs, "openapi"), "3.0.1")
 	return p
 }

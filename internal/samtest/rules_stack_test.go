@@ -225,7 +225,7 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	functions := slices.Sorted(maps.Keys(s.of("AWS::Lambda::Function")))
 	codes := []string{"unavailable"}
 	for _, code := range []apikey.Code{
-		apikey.CodeValid, apikey.CodeMissing, apikey.CodeMalformed, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive,
+		apikey.CodeValid, apikey.CodeMissing, apikey.CodeMalformed, apikey.CodeTwoKeys, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive,
 		apikey.CodeExpired, apikey.CodeWrongEnvironment, apikey.CodeAddressNotAllowed, apikey.CodeInsufficientScope, apikey.CodeRateLimited, apikey.CodeQuotaExceeded,
 	} {
 		codes = append(codes, string(code))

@@ -200,7 +200,7 @@ func preflightsAreOpen(s *stack, p *problems) {
 		allowed := text(headers, "method.response.header.Access-Control-Allow-Methods")
 		p.equal(path+": headers", headers, object{
 			"method.response.header.Access-Control-Allow-Origin":  "'*'",
-			"method.response.header.Access-Control-Allow-Headers": "'Authorization,X-API-Key,Content-Type,If-Match,Idempotency-Key'",
+			"method.response.header.Access-Control-Allow-Headers": "'Authorization,X-API-Key,Api-Key,Content-Type,If-Match,Idempotency-Key'",
 			"method.response.header.Access-Control-Allow-Methods": allowed,
 			"method.response.header.Access-Control-Max-Age":       "'600'",
 		})
