@@ -1,0 +1,122 @@
+"""Writes the state that one version of latchkey leaves in its table: see README.md.
+
+usage: python3 make.py LATCHKEY OUT.json     (in the folder of that version's sources)
+"""
+import atexit
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+latchkey, out = os.path.abspath(sys.argv[1]), sys.argv[2]
+state = tempfile.mkdtemp()
+env = dict(os.environ, STATE=state, PORT="0", MAX_KEYS_PER_USER="50")
+stack = subprocess.Popen([latchkey, "dev"], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+atexit.register(lambda: (stack.send_signal(signal.SIGINT), stack.wait(30)))
+base = next(found.group() for line in stack.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+root = open(state + "/root-key").read().strip()
+endpoint = open(state + "/endpoint").read().strip()
+
+
+def call(method, path, body=None, key=None, headers={}):
+    headers = {"content-type": "application/json", **headers}
+    if key:
+        headers["Authorization"] = "Bearer " + key
+    data = json.dumps(body).encode() if body is not None else None
+    try:
+        with urllib.request.urlopen(urllib.request.Request(base + path, data, headers, method=method), timeout=20) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.loads(refusal.read() or b"null")
+
+
+keys = {}
+
+
+def use(label, token, times):
+    for _ in range(times):
+        status, answer = call("GET", "/api/v1/whoami", None, token)
+        if status != 200:
+            print(label, "is not admitted:", status, answer)
+    return answer.get("keyId") or answer.get("id")
+
+
+def create(label, body, spend=0):
+    status, answer = call("POST", "/api/v1/api-keys", {"userId": "u1", "name": label, **body}, root)
+    if status != 201:
+        print(label, "is not made:", status, answer)
+        return None
+    keys[label] = {"id": answer["id"], "token": answer["key"], "spent": spend}
+    if spend:
+        use(label, answer["key"], spend)
+    return answer["id"]
+
+
+def rotate(label):
+    status, answer = call("POST", "/api/v1/api-keys/" + keys[label]["id"] + "/rotate", {"gracePeriod": 2592000}, root)
+    if status != 200:
+        print(label, "is not rotated:", status)
+        return
+    keys[label].update(previous=keys[label]["token"], token=answer["key"])
+
+
+def bring(label, line, token, spend):
+    done = subprocess.run([latchkey, "import", "-", "--state", state], input=line + "\n", capture_output=True, text=True, env=env)
+    if done.returncode:
+        print(label, "is not imported:", done.stderr[:100])
+        return False
+    keys[label] = {"token": token, "spent": spend}
+    status, answer = call("POST", "/api/v1/api-keys/validate", {"apiKey": token})
+    keys[label]["id"] = answer["keyId"]
+    if spend:
+        use(label, token, spend)
+    return True
+
+
+create("plain", {"scopes": ["tts"], "rateLimit": {"requests": 5, "window": 10}}, 3)
+create("hour", {"rateLimit": {"requests": 10, "window": 3600}}, 4)
+create("quota", {"rateLimit": {"requests": 100, "window": 60}, "quota": {"requests": 50, "period": "month"}}, 2)
+create("unlimited", {"unlimited": True}, 1)
+create("full", {"description": "all fields", "scopes": ["a", "b:*"], "allowedCidrs": ["127.0.0.0/8", "10.0.0.0/8"],
+                "metadata": {"team": "x"}, "expiresInDays": 300, "rateLimit": {"requests": 1000, "window": 60}}, 1)
+if id := create("disabled", {}):
+    call("PATCH", "/api/v1/api-keys/" + id, {"enabled": False}, root)
+if id := create("revoked", {}, 1):
+    call("POST", "/api/v1/api-keys/" + id + "/revoke", None, root)
+if id := create("changed", {"rateLimit": {"requests": 7, "window": 60}}, 1):
+    call("PATCH", "/api/v1/api-keys/" + id, {"rateLimit": {"requests": 9, "window": 120}}, root)
+    use("changed", keys["changed"]["token"], 1)
+    keys["changed"]["spent"] = 2
+if id := create("deleted", {}, 1):
+    call("DELETE", "/api/v1/api-keys/" + id, None, root)
+if create("rotated", {}, 1):
+    rotate("rotated")
+call("POST", "/api/v1/api-keys", {"userId": "u1", "name": "once"}, root, {"Idempotency-Key": "0123456789abcdef-once"})
+if bring("imported", "customer-7:an-old-key-of-theirs-0007:50", "an-old-key-of-theirs-0007", 1):
+    hashed = {"sha256": hashlib.sha256(b"an-old-hashed-token-0001").hexdigest(), "userId": "u2", "scopes": ["tts"]}
+    bring("hashed", json.dumps(hashed), "an-old-hashed-token-0001", 0)
+    pair = {"key": "an-old-key-of-a-pair-0009", "publicKey": "pk_old_public_0009", "userId": "u3"}
+    bring("pair", json.dumps(pair), "an-old-key-of-a-pair-0009", 0)
+    bring("imported and rotated", "customer-8:an-old-key-of-theirs-0008:50", "an-old-key-of-theirs-0008", 1)
+    rotate("imported and rotated")
+
+written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+scan = urllib.request.Request(endpoint, b'{"TableName":"latchkey"}', {
+    "X-Amz-Target": "DynamoDB_20120810.Scan", "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20261130/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000"})
+with urllib.request.urlopen(scan) as answer:
+    items = json.loads(answer.read())["Items"]
+items.sort(key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+head = json.dumps({"written": written, "secret": json.load(open(state + "/secret.json")), "keys": keys}, indent=1)
+lines = ",\n".join("  " + json.dumps(item, separators=(",", ":"), sort_keys=True) for item in items)
+with open(out, "w") as file:
+    file.write(head[:-2] + ',\n "items": [\n' + lines + "\n ]\n}\n")
+print(out, len(items), "items")
