@@ -1,15 +1,18 @@
 package apikey_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
@@ -204,4 +207,49 @@ func TestWhatComesAlongWithACopiedText(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// Whatever stands around a token, and whatever blanks have come into it, it is found, and
+// nothing else is.
+func TestATokenIsFoundInAnyText(t *testing.T) {
+	format := newFormat(t)
+	live := make(map[string]apikey.Token)
+	for range 3 {
+		token, err := format.New(apikey.Test, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		live[token.ID()] = token
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		blanks := rapid.SampledFrom([]string{"", "", "", " ", "\n", "\r\n  ", "\u00a0", "\u200b", "\ufeff", "\\\n", "\\", "\u00ad"})
+		around := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"sk_live_", "sk_", "Bearer ", `"`, "'", "\\n", "pk_live_0000000000000000:", "%20", "sk_test_0"}))
+		var text strings.Builder
+		want := make(map[string]bool)
+		for range rapid.IntRange(0, 4).Draw(rt, "pieces") {
+			text.WriteString(around.Draw(rt, "around"))
+			if !rapid.Bool().Draw(rt, "token") {
+				continue
+			}
+			id := rapid.SampledFrom(slices.Sorted(maps.Keys(live))).Draw(rt, "which")
+			want[id] = true
+			for _, c := range live[id].Reveal() {
+				text.WriteRune(c)
+				text.WriteString(blanks.Draw(rt, "blank"))
+			}
+		}
+		found, err := apikey.Found(format, text.String())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		got := make(map[string]bool)
+		for _, token := range found {
+			if token.Native() {
+				got[token.ID()] = true
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			rt.Errorf("%q (-want +got):\n%s", text.String(), diff)
+		}
+	})
 }
