@@ -73,6 +73,9 @@ func TestRotating(t *testing.T) {
 			t.Errorf("%s: %s", name, a.text)
 		}
 	}
+	if data, _ := s.send(mine, "GET", keys, "").json["data"].([]any); len(data) != 1 || data[0].(map[string]any)["previousKeyValidUntil"] != "2026-11-24T13:00:00.000Z" {
+		t.Errorf("list: %v", data)
+	}
 	s.now = s.now.Add(2 * time.Hour)
 	if a := s.send(mine, "GET", path, ""); a.json["previousKeyValidUntil"] != nil {
 		t.Errorf("none is left: %s", a.text)
