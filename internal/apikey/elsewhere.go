@@ -65,10 +65,13 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, fmt.Errorf("ask upstream: %w", err)
 		}
+		if limited := v.Code == CodeRateLimited || v.Code == CodeQuotaExceeded; v.Code == "" || (limited || v.Valid()) != (v.Key != nil) {
+			return Verdict{}, errors.New("ask upstream: the verdict and the key do not fit each other")
+		}
+		v.Scope = r.Scope
 		if !v.Valid() {
 			return v, nil
 		}
-		v.Scope = r.Scope
 		if v.Code = g.judge(v.Key, r, g.time(r.Time)); !v.Valid() {
 			v.Usage = g.look(v.Key, r.Time)
 			return v, nil

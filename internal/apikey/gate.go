@@ -61,8 +61,9 @@ type Limiter interface {
 // Upstream is another key service, which is asked for tokens that nobody here
 // knows. It is safe for concurrent use.
 type Upstream interface {
-	// Ask returns the key behind a token, with CodeValid, or why there is none. It
-	// may answer from memory, unless the answer must be fresh.
+	// Ask returns the key behind a token, with CodeValid, or why there is none. A
+	// refusal has a key if and only if a limit or a quota there has refused. It may
+	// answer from memory, unless the answer must be fresh.
 	Ask(ctx context.Context, token Token, public string, fresh bool) (Verdict, error)
 }
 

@@ -2,14 +2,15 @@
 // The other service speaks the validate route of our own API, so that it may be
 // another latchkey.
 //
-// Its answers are remembered for a while, so a key that is revoked there goes on
-// working here for as long: the promise about revocations is not about these.
+// A key that it knows is remembered for a while, so one that is revoked there goes on
+// working here for as long: the promise about revocations is not about these. A
+// refusal is remembered for a second at most, in a place of its own, so that garbage
+// does not push out good keys.
 // Questions that are asked at the same time about the same token are asked once.
 package upstream
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -18,19 +19,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/httperr"
-	"latchkey/internal/ratelimit"
 )
 
 // Options say where the other service is. All are required but where noted.
@@ -39,10 +36,12 @@ type Options struct {
 	// unless it ends in /validate.
 	URL string
 	// Prefix is how the tokens begin that are worth asking about. Empty: all.
-	Prefix   string
-	Remember time.Duration // answers, for so long; 0 asks every time
+	Prefix string
+	// Remember is how long a key is remembered, and the most that a refusal is; 0 asks
+	// every time.
+	Remember time.Duration
 	Timeout  time.Duration
-	Size     int // how many answers are remembered
+	Size     int // how many keys are remembered, and how many refusals
 	Now      func() time.Time
 	// Transport carries the questions; nil: the standard one.
 	Transport http.RoundTripper
@@ -55,8 +54,9 @@ type Service struct {
 	client   *http.Client
 	asking   singleflight.Group
 
-	mu      sync.Mutex
-	answers *simplelru.LRU[question, answer]
+	mu       sync.Mutex
+	keys     *simplelru.LRU[question, answer]
+	refusals *simplelru.LRU[question, answer]
 }
 
 var _ apikey.Upstream = (*Service)(nil)
@@ -83,12 +83,13 @@ func New(o Options) (*Service, error) {
 	if _, err := url.Parse(endpoint); err != nil {
 		return nil, errors.New("the URL of the upstream cannot be read")
 	}
-	answers, err := simplelru.NewLRU[question, answer](o.Size, nil)
+	keys, err := simplelru.NewLRU[question, answer](o.Size, nil)
 	if err != nil {
 		return nil, fmt.Errorf("remember upstream's answers: %w", err)
 	}
+	refusals, _ := simplelru.NewLRU[question, answer](o.Size, nil)
 	return &Service{
-		options: o, endpoint: endpoint, answers: answers,
+		options: o, endpoint: endpoint, keys: keys, refusals: refusals,
 		client: &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a token goes where it was sent, and nowhere else
 		}},
@@ -102,16 +103,17 @@ func (s *Service) Ask(ctx context.Context, token apikey.Token, public string, fr
 	}
 	q := question(sha256.Sum256([]byte(public + "\x00" + token.Reveal())))
 	if !fresh {
-		s.mu.Lock()
-		a, ok := s.answers.Get(q)
-		s.mu.Unlock()
-		// A clock that is set back does not make it last longer.
-		if now := s.now(); ok && !now.Before(a.asked) && now.Before(a.until) {
-			return a.verdict, nil
+		if v, ok := s.recall(q); ok {
+			return v, nil
 		}
 	}
 	// Whoever asked first may hang up; the others still want to know.
-	done := s.asking.DoChan(string(q[:]), func() (any, error) {
+	done := s.asking.DoChan(string(q[:]), func() (v any, err error) {
+		defer func() {
+			if recover() != nil { // singleflight would end the process
+				v, err = apikey.Verdict{}, errors.New("asking it has panicked")
+			}
+		}()
 		return s.ask(context.WithoutCancel(ctx), q, token, public)
 	})
 	select {
@@ -135,14 +137,40 @@ func (s *Service) ask(ctx context.Context, q question, token apikey.Token, publi
 	if err != nil {
 		return apikey.Verdict{}, err
 	}
-	until := begun.Add(s.options.Remember)
-	if v.RetryAfter > 0 && v.RetryAfter < s.options.Remember {
-		until = begun.Add(v.RetryAfter) // a limit of theirs, which is about now only
+	s.remember(q, v, begun)
+	return v, nil
+}
+
+// refusedFor is how long a refusal is remembered at most: a key may have been made
+// there meanwhile, and a limit may be over.
+const refusedFor = time.Second
+
+// recall returns what is remembered of a question. A clock that is set back does not
+// make it last longer.
+func (s *Service) recall(q question) (apikey.Verdict, bool) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.keys.Get(q)
+	if !ok {
+		a, ok = s.refusals.Get(q)
+	}
+	if !ok || now.Before(a.asked) || !now.Before(a.until) {
+		return apikey.Verdict{}, false
+	}
+	return a.verdict, true
+}
+
+// remember keeps the newest answer to a question, and no other one.
+func (s *Service) remember(q question, v apikey.Verdict, asked time.Time) {
+	now, other, last := s.keys, s.refusals, s.options.Remember
+	if !v.Valid() {
+		now, other, last = s.refusals, s.keys, min(last, refusedFor)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers.Add(q, answer{v, begun, until})
-	return v, nil
+	other.Remove(q)
+	now.Add(q, answer{v, asked, asked.Add(last)})
 }
 
 // maxAnswer bounds what is read of an answer.
@@ -175,124 +203,6 @@ func (s *Service) send(ctx context.Context, token apikey.Token, public string) (
 		return nil, errors.New("it did not answer with a verdict") // what it sent may be anything
 	}
 	return &r, nil
-}
-
-// reply is what is used of an answer of the validate route.
-type reply struct {
-	Valid     *bool    `json:"valid"`
-	Code      string   `json:"code"`
-	Error     string   `json:"error"`
-	KeyID     name     `json:"keyId"`
-	UserID    name     `json:"userId"`
-	Name      name     `json:"name"`
-	Scopes    []string `json:"scopes"`
-	Unlimited bool     `json:"unlimited"`
-	RateLimit *struct {
-		Requests  int64 `json:"requests"`
-		Window    int64 `json:"window"`
-		Unlimited bool  `json:"unlimited"`
-	} `json:"rateLimit"`
-	ExpiresAt  string `json:"expiresAt"`
-	RetryAfter int64  `json:"retryAfter"`
-}
-
-// name is a text, or a number that is used as one.
-type name string
-
-// UnmarshalJSON see [json.Unmarshaler].
-func (n *name) UnmarshalJSON(raw []byte) error {
-	var number json.Number
-	if err := json.Unmarshal(raw, &number); err == nil && len(raw) > 0 && raw[0] != '"' {
-		*n = name(number)
-		return nil
-	}
-	return json.Unmarshal(raw, (*string)(n))
-}
-
-// ids begin so, which no id in the table does.
-const ids = "upstream-"
-
-// verdict makes of a reply what the gate works with. What does not fit our bounds
-// is no verdict: a limit that cannot be kept must not be ignored.
-func (r *reply) verdict(asked time.Time) (apikey.Verdict, error) {
-	if !*r.Valid {
-		v := apikey.Verdict{Code: apikey.CodeUnknown, Text: sentence(r.Error)}
-		if code := apikey.Code(r.Code); slices.Contains(refusals, code) {
-			v.Code = code
-		}
-		if r.RetryAfter > 0 {
-			v.RetryAfter = time.Duration(min(r.RetryAfter, int64(apikey.MaxWindow/time.Second))) * time.Second
-		}
-		return v, nil
-	}
-	k := &apikey.Key{
-		Name: string(r.Name), UserID: string(r.UserID), Enabled: true, Limit: apikey.DefaultLimit(), Unlimited: r.Unlimited,
-		// Terms that were heard of later count.
-		Rev: asked.Unix(),
-	}
-	k.ID = ids + string(cmp.Or(r.KeyID, r.UserID, r.Name))
-	if k.UserID == "" {
-		k.UserID = string(cmp.Or(r.Name, r.KeyID))
-	}
-	if l := r.RateLimit; l != nil && !(r.Unlimited || l.Unlimited) {
-		k.Limit = ratelimit.Limit{Requests: l.Requests, Window: time.Duration(l.Window) * time.Second}
-		if l.Requests < 1 || l.Requests > apikey.MaxRequests || l.Window < 1 || l.Window > int64(apikey.MaxWindow/time.Second) {
-			return apikey.Verdict{}, errors.New("its rateLimit is out of bounds")
-		}
-	} else if l != nil {
-		k.Unlimited = true
-	}
-	for _, text := range []string{k.ID, k.UserID, k.Name} {
-		if len(text) > apikey.MaxName || !apikey.LegibleName(text) {
-			return apikey.Verdict{}, errors.New("its keyId, userId or name is out of bounds")
-		}
-	}
-	if strings.EqualFold(k.UserID, apikey.AnonymousUser) {
-		return apikey.Verdict{}, errors.New("its userId is anonymous, which stands for no user")
-	}
-	if k.ID == ids {
-		return apikey.Verdict{}, errors.New("it names neither keyId, userId nor name")
-	}
-	for _, scope := range r.Scopes {
-		// Who manages keys here is nobody else's to say.
-		if apikey.ValidScope(scope) && !strings.HasPrefix(scope, "keys:") {
-			k.Scopes = append(k.Scopes, scope)
-		}
-	}
-	if r.ExpiresAt != "" {
-		at, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
-		if err != nil {
-			// Python's isoformat leaves the zone out of a time that was made without one.
-			at, err = time.Parse("2006-01-02T15:04:05", r.ExpiresAt)
-		}
-		if err != nil {
-			return apikey.Verdict{}, errors.New("its expiresAt cannot be read")
-		}
-		k.ExpiresAt = at
-	}
-	return apikey.Verdict{Code: apikey.CodeValid, Key: k}, nil
-}
-
-// refusals are the codes that are passed on; any other is an unknown key's.
-var refusals = []apikey.Code{
-	apikey.CodeMalformed, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive, apikey.CodeExpired,
-	apikey.CodeWrongEnvironment, apikey.CodeAddressNotAllowed,
-}
-
-// maxSentence bounds the text of a refusal that is passed on.
-const maxSentence = 200
-
-func sentence(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, text)
-	if runes := []rune(text); len(runes) > maxSentence {
-		return string(runes[:maxSentence])
-	}
-	return text
 }
 
 func (s *Service) now() time.Time { return s.options.Now().Round(0) }

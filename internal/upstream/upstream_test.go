@@ -95,6 +95,21 @@ func TestWhatTheOtherServiceSays(t *testing.T) {
 		{"unlimited", `{"valid":true,"keyId":"k","rateLimit":{"requests":999999,"window":60},"unlimited":true}`, "valid upstream-k k [] unlimited"},
 		{"refused", `{"valid":false,"code":"expired_key","error":"Your key ended\nyesterday"}`, "expired_key Your key endedyesterday"},
 		{"refused in words of its own", `{"valid":false,"code":"nope","error":"Nope"}`, "unknown_key Nope"},
+		{"refused for a scope", `{"valid":false,"code":"insufficient_scope","error":"Not yours"}`, "insufficient_scope Not yours"},
+		{"refused in capitals", `{"valid":false,"code":"DISABLED_KEY"}`, "disabled_key Invalid or revoked API key"},
+		{"refused without a key", `{"valid":false,"code":"missing_key"}`, "unknown_key Invalid or revoked API key"},
+		{"refused, with text that runs backwards", `{"valid":false,"error":"No\u202e\u2028\u200b."}`, "unknown_key No."},
+		{"not decided", `{"valid":false,"code":"unavailable"}`, "error"},
+		{"a contradiction", `{"valid":true,"code":"revoked_key","userId":"u1"}`, "error"},
+		{"the other contradiction", `{"valid":false,"code":"valid","userId":"u1"}`, "error"},
+		{"valid in capitals", `{"valid":true,"code":"VALID","userId":"u1"}`, "valid upstream-u1 u1 [] 60/1m0s"},
+		{"an id that would forge a log", `{"valid":true,"keyId":"k | GET /admin | 200 \"x\"\\","userId":"u1"}`,
+			"valid upstream-k%20%7C%20GET%20/admin%20%7C%20200%20%22x%22%5C u1 [] 60/1m0s"},
+		{"an id of other letters", `{"valid":true,"name":"Zoë 100%"}`, "valid upstream-Zo%C3%AB%20100%25 Zoë 100% [] 60/1m0s"},
+		{"an id with a new line", `{"valid":true,"keyId":"k\nx","userId":"u1"}`, "error"},
+		{"a name that hides", `{"valid":true,"userId":"u1","name":"a\u200bb"}`, "error"},
+		{"numbers that are texts", `{"valid":true,"userId":"u1","rateLimit":{"requests":5,"window":10,"remaining":"many","reset":"2031-01-31T12:00:00Z"},"retryAfter":"soon"}`,
+			"valid upstream-u1 u1 [] 5/10s"},
 		{"refused without a word", `{"valid":false}`, "unknown_key Invalid or revoked API key"},
 		{"a long sentence", `{"valid":false,"error":"` + strings.Repeat("ä", 300) + `"}`, "unknown_key " + strings.Repeat("ä", 200)},
 		{"another status", `500!{"valid":true,"userId":"u1"}`, "error"},
@@ -189,17 +204,27 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 		}
 	}
 
-	// A limit of theirs is over when they say so.
-	o.answer.Store(`{"valid":false,"code":"rate_limited","error":"Slow down","retryAfter":7}`)
+	// A refusal is remembered for a second, whatever it is about.
 	before := o.asked.Load()
-	for _, pass := range []time.Duration{0, 6 * time.Second, time.Second} {
-		now = now.Add(pass)
-		if v, err := s.Ask(t.Context(), token(t, text+"3"), "", false); err != nil || v.Message() != "Slow down" {
-			t.Errorf("%q, %v", v.Message(), err)
+	for i, c := range []struct {
+		pass   time.Duration
+		answer string
+		want   apikey.Code
+		asked  int64
+	}{
+		{0, `{"valid":false,"code":"rate_limited","retryAfter":7}`, apikey.CodeRateLimited, 1},
+		{999 * time.Millisecond, `{"valid":true,"userId":"u1"}`, apikey.CodeRateLimited, 1},
+		{time.Millisecond, `{"valid":false}`, apikey.CodeUnknown, 2},
+		{time.Second, `{"valid":true,"userId":"u1"}`, apikey.CodeValid, 3},
+		{299 * time.Second, `{"valid":false}`, apikey.CodeValid, 3},
+		{time.Second, `{"valid":false}`, apikey.CodeUnknown, 4},
+		{999 * time.Millisecond, `{"valid":true,"userId":"u1"}`, apikey.CodeUnknown, 4},
+	} {
+		o.answer.Store(c.answer)
+		now = now.Add(c.pass)
+		if v, err := s.Ask(t.Context(), token(t, text+"3"), "", false); err != nil || v.Code != c.want || o.asked.Load()-before != c.asked {
+			t.Errorf("step %d: %s, %v, asked %d times; want %s, %d", i, v.Code, err, o.asked.Load()-before, c.want, c.asked)
 		}
-	}
-	if got := o.asked.Load() - before; got != 2 {
-		t.Errorf("asked %d times about a limit of 7 seconds, want 2", got)
 	}
 
 	// Nor is one remembered for longer because the clock is set back.
@@ -245,6 +270,90 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 	wg.Wait()
 	if got := o.asked.Load() - before; got != 1 {
 		t.Errorf("20 at once asked %d times", got)
+	}
+}
+
+// Refusals do not push out keys, and a key that is refused is not remembered as one.
+func TestGarbagePushesOutNoKey(t *testing.T) {
+	o := newOther(t)
+	s := open(t, o, nil)
+	o.answer.Store(`{"valid":true,"userId":"u1"}`)
+	ask := func(text string, fresh bool) apikey.Code {
+		v, err := s.Ask(t.Context(), token(t, text), "", fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Code
+	}
+	ask(text, false)
+	o.answer.Store(`{"valid":false}`)
+	for i := range 300 { // three times as many as are remembered
+		ask(fmt.Sprintf("garbage-%08d", i), false)
+	}
+	before := o.asked.Load()
+	if code := ask(text, false); code != apikey.CodeValid || o.asked.Load() != before {
+		t.Errorf("%s, asked %d times", code, o.asked.Load()-before)
+	}
+	for _, fresh := range []bool{true, false} {
+		if code := ask(text, fresh); code != apikey.CodeUnknown {
+			t.Errorf("refused when it was asked anew, fresh %v: %s", fresh, code)
+		}
+	}
+}
+
+func TestALimitThereIsALimitHere(t *testing.T) {
+	o := newOther(t)
+	now := time.Unix(1_800_000_000, 5e8)
+	for _, c := range []struct {
+		name, answer string
+		code         apikey.Code
+		id           string
+		limit, left  int64
+		reset, after time.Duration // from the second in which it is asked
+	}{
+		{"all there is", `{"valid":false,"code":"rate_limited","keyId":"k7","userId":"u1","error":"Wait \"a\" while","rateLimit":{"requests":5,"window":10,"remaining":0,"reset":1800000009},"retryAfter":4}`,
+			apikey.CodeRateLimited, "upstream-k7", 5, 0, 9, 4},
+		{"nothing else", `{"valid":false,"code":"rate_limited"}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
+		{"when to come back", `{"valid":false,"code":"rate_limit_exceeded","retryAfter":30}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 31, 30},
+		{"when it ends", `{"valid":false,"code":"rate_limited","userId":"u1","rateLimit":{"requests":5,"window":10,"reset":1800000009}}`, apikey.CodeRateLimited, "upstream-u1", 5, 0, 9, 9},
+		{"a part of a second", `{"valid":false,"code":"rate_limited","retryAfter":0.2}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 1},
+		{"a quota", `{"valid":false,"code":"quota_exceeded","userId":"u1","retryAfter":864000}`, apikey.CodeQuotaExceeded, "upstream-u1", 60, 0, 864001, 864000},
+		{"a quota by its public name", `{"valid":false,"code":"insufficient_quota","retryAfter":1}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2, 1},
+		{"for ever", `{"valid":false,"code":"quota_exceeded","retryAfter":1e11,"rateLimit":{"requests":1,"window":1,"reset":1e12}}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
+		{"a time that is over", `{"valid":false,"code":"rate_limited","retryAfter":-5,"userId":"u1","rateLimit":{"requests":7,"window":1,"remaining":99,"reset":1}}`, apikey.CodeRateLimited, "upstream-u1", 7, 7, 2, 2},
+		{"texts", `{"valid":false,"code":"rate_limited","retryAfter":"soon","rateLimit":{"requests":7,"window":1,"reset":"2031-01-31T12:00:00Z"}}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
+		{"an unlimited one", `{"valid":false,"code":"rate_limited","userId":"u1","unlimited":true}`, apikey.CodeRateLimited, "upstream-u1", 60, 0, 2, 2},
+	} {
+		o.answer.Store(c.answer)
+		s := open(t, o, func(options *upstream.Options) { options.Now = func() time.Time { return now } })
+		v, err := s.Ask(t.Context(), token(t, text), "", false)
+		if err != nil || v.Code != c.code || v.Key == nil || v.Key.ID != c.id || v.Key.Unlimited {
+			t.Errorf("%s: %s, %+v, %v; want %s of %s", c.name, v.Code, v.Key, err, c.code, c.id)
+			continue
+		}
+		reset := time.Duration(v.Usage.Reset.Unix() - now.Unix())
+		if v.Usage.Limit != c.limit || v.Usage.Remaining != c.left || reset != c.reset || v.RetryAfter != c.after*time.Second {
+			t.Errorf("%s: %d of %d left until %d, retry after %v; want %d of %d, %d, %d s", c.name, v.Usage.Remaining, v.Usage.Limit, reset, v.RetryAfter, c.left, c.limit, c.reset, c.after)
+		}
+		if strings.ContainsAny(v.Message(), "\"\\") || !strings.Contains(v.Message(), "Try again in") {
+			t.Errorf("%s: %q would not stay JSON", c.name, v.Message())
+		}
+	}
+}
+
+// panicking is a network that panics.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("a bug") }
+
+// The process goes on, and so does the service.
+func TestAPanicIsNoAnswer(t *testing.T) {
+	o := newOther(t)
+	s := open(t, o, func(options *upstream.Options) { options.Transport = panicking{} })
+	for range 2 {
+		if v, err := s.Ask(t.Context(), token(t, text), "", false); err == nil {
+			t.Errorf("%s", v.Code)
+		}
 	}
 }
 
