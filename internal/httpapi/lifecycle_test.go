@@ -491,7 +491,11 @@ func TestAKeyIsTakenWithWhatWasCopiedAlong(t *testing.T) {
 			t.Errorf("validate of %s: %d %s", around, a.status, a.text)
 		}
 	}
-	for _, around := range []string{`%s x`, `x%s`, `\"%s'`, `Bearer %s`} {
+	// As at the gateway, where X-API-Key may have it too.
+	if a := s.send(nil, "POST", keys+"/validate", `{"apiKey":"Bearer `+token+`"}`); a.json["valid"] != true {
+		t.Errorf("validate of Bearer: %d %s", a.status, a.text)
+	}
+	for _, around := range []string{`%s x`, `x%s`, `\"%s'`, `Basic %s`} {
 		text := fmt.Sprintf(around, token)
 		if a := s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+text+`"}`); a.json["valid"] != false {
 			t.Errorf("validate of %s: %d %s", around, a.status, a.text)
