@@ -124,7 +124,10 @@ func (a *Authorizer) authorize(ctx context.Context, e *event, to target) (*respo
 		return nil, errUnauthorized
 	}
 	if a.Anonymous || a.Public.Cover(to.method, to.path) {
-		return answer("Allow", to.resource, anonymousID, allowed{KeyID: anonymousID, UserID: anonymousID, Name: anonymousID, ScopeHeader: noScopes}), nil
+		return answer("Allow", to.resource, anonymousID, allowed{
+			KeyID: anonymousID, UserID: anonymousID, Name: anonymousID,
+			UserIDHeader: anonymousID, KeyIDHeader: anonymousID, ScopeHeader: noScopes,
+		}), nil
 	}
 	credential := a.credential(e)
 	if a.Users != nil && credential.Missing() && e.management() {
@@ -180,7 +183,8 @@ func (a *Authorizer) user(ctx context.Context, arn, token string) (*response, er
 	// The principal goes into access logs unescaped, and a sub is anybody's text.
 	scopes := strings.Join(v.User.Scopes, " ")
 	return answer("Allow", arn, "user", allowed{
-		UserID: v.User.ID, Name: v.User.Name, Scopes: scopes, ScopeHeader: scopes, Unlimited: true,
+		UserID: v.User.ID, Name: v.User.Name, Scopes: scopes, Unlimited: true,
+		UserIDHeader: headerValue(v.User.ID, false), ScopeHeader: cmp.Or(headerValue(scopes, true), noScopes),
 	}), nil
 }
 
@@ -242,16 +246,20 @@ const noScopes = "-"
 // allowed is for the integration. An unlimited key has no numbers, and a user
 // without a key has none of a key's names either.
 type allowed struct {
-	// ScopeHeader is Scopes, or "-" where there are none. API Gateway might leave a
-	// client's own header alone where it has nothing to put in its place.
-	ScopeHeader string             `json:"scopeHeader"`
-	KeyID       string             `json:"keyId,omitempty"`
-	UserID      string             `json:"userId"`
-	Name        string             `json:"name"`
-	Scopes      string             `json:"scopes"`
-	Environment apikey.Environment `json:"environment"`
-	Internal    bool               `json:"internal"`
-	Unlimited   bool               `json:"unlimited,omitempty"`
+	// UserIDHeader, KeyIDHeader and ScopeHeader are UserID, KeyID and Scopes as
+	// headers for a backend have them; see headerValue. Without scopes ScopeHeader is
+	// "-": API Gateway might leave a client's own header alone where it has nothing to
+	// put in its place.
+	UserIDHeader string             `json:"userIdHeader"`
+	KeyIDHeader  string             `json:"keyIdHeader,omitempty"`
+	ScopeHeader  string             `json:"scopeHeader"`
+	KeyID        string             `json:"keyId,omitempty"`
+	UserID       string             `json:"userId"`
+	Name         string             `json:"name"`
+	Scopes       string             `json:"scopes"`
+	Environment  apikey.Environment `json:"environment"`
+	Internal     bool               `json:"internal"`
+	Unlimited    bool               `json:"unlimited,omitempty"`
 	// Generation and Replaced say which of the key's tokens was presented; see
 	// [apikey.Presented]. The number is text, which no API Gateway writes in another way.
 	Generation string `json:"generation,omitempty"`
@@ -276,7 +284,8 @@ type usage struct {
 func allow(arn string, v apikey.Verdict) *response {
 	scopes := strings.Join(v.Key.Scopes, " ")
 	return answer("Allow", arn, v.Key.ID, allowed{
-		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: scopes, ScopeHeader: cmp.Or(scopes, noScopes),
+		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: scopes,
+		UserIDHeader: headerValue(v.Key.UserID, false), KeyIDHeader: headerValue(v.Key.ID, false), ScopeHeader: cmp.Or(headerValue(scopes, true), noScopes),
 		Environment: v.Key.Environment, Internal: v.Key.Internal, Unlimited: v.Key.Unlimited, usage: usageOf(v),
 		Generation: strconv.FormatInt(v.Key.Generation(), 10), Replaced: v.Replaced,
 	})

@@ -108,15 +108,15 @@ func TestTheEventsAreAnswered(t *testing.T) {
 	}{
 		{"authorizer-allow.json", verdict(apikey.CodeValid), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","environment":"live","internal":false,
 			"generation":"1795521600000","limit":5,"remaining":4,"reset":1795521661}}`},
 		{"authorizer-allow.json", replaced, `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","environment":"live","internal":false,
 			"generation":"1795525200000","replaced":true,"limit":5,"remaining":4,"reset":1795521661}}`},
 		{"authorizer-allow.json", unlimited, `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","scopeHeader":"tts stt","environment":"live","internal":false,"unlimited":true,"generation":"1795521600000"}}`},
+			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","environment":"live","internal":false,"unlimited":true,"generation":"1795521600000"}}`},
 		{"authorizer-deny.json", verdict(apikey.CodeRateLimited), `{"principalId":"0123456789abcdef",
 			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
 			"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.","limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}}`},
@@ -401,7 +401,7 @@ func TestPublicPathsNeedNoKey(t *testing.T) {
 		answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/`+c.route+`"}`))
 		if c.public {
 			const want = `{"principalId":"anonymous","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"arn"}]},
-				"context":{"keyId":"anonymous","userId":"anonymous","name":"anonymous","scopes":"","scopeHeader":"-","environment":"","internal":false}}`
+				"context":{"keyId":"anonymous","userId":"anonymous","name":"anonymous","scopes":"","userIdHeader":"anonymous","keyIdHeader":"anonymous","scopeHeader":"-","environment":"","internal":false}}`
 			if err != nil || cmp.Diff(decode(t, []byte(want)), decode(t, bytes.Replace(answer, []byte("arn:aws:execute-api:r:1:a/stage/"+c.route), []byte("arn"), 1))) != "" {
 				t.Errorf("%s with %q public: %s, %v", c.route, c.paths, answer, err)
 			}

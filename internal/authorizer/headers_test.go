@@ -3,6 +3,7 @@ package authorizer_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -194,4 +195,38 @@ func FuzzHeaders(f *testing.F) {
 			t.Errorf("%q: another credential than that of %q", headers, values)
 		}
 	})
+}
+
+// What a backend reads as the user is one user's alone, and decodes to the userId.
+func TestAnIdentityIsSafeInAHeader(t *testing.T) {
+	for id, want := range map[string]string{
+		"u1": "u1", "alice@example.com": "alice@example.com", "auth0|5f7c": "auth0|5f7c", "a/b+c=d;e:f~": "a/b+c=d;e:f~", "-": "-",
+		"é": "%C3%A9", "e\u0301": "e%CC%81", "\u00c3\u00a9": "%C3%83%C2%A9", "中文": "%E4%B8%AD%E6%96%87", "a\u202eb": "a%E2%80%AEb", "a\u200bb": "a%E2%80%8Bb", "🔑": "%F0%9F%94%91",
+		"a b": "a%20b", "100%": "100%25", "%C3%A9": "%25C3%25A9", "a,b": "a%2Cb", "a\tb": "a%09b", "a\r\nX-Scopes: *": "a%0D%0AX-Scopes:%20*", "a\x7fb": "a%7Fb",
+	} {
+		v := verdict(apikey.CodeValid)
+		v.Key.UserID, v.Key.ID, v.Key.Scopes = id, "static-"+id, nil
+		answer, err := newAuthorizer(t, &judge{verdict: v}, &bytes.Buffer{}, nil).Invoke(t.Context(), read(t, "authorizer-allow.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Context struct{ UserID, UserIDHeader, KeyID, KeyIDHeader, ScopeHeader string }
+		}
+		if err := json.Unmarshal(answer, &got); err != nil {
+			t.Fatal(err)
+		}
+		if c := got.Context; c.UserIDHeader != want || c.KeyIDHeader != "static-"+want || c.ScopeHeader != "-" || c.UserID != id || c.KeyID != "static-"+id {
+			t.Errorf("%q: %+v, want %q", id, c, want)
+		}
+		if back, err := url.PathUnescape(want); err != nil || back != id {
+			t.Errorf("%q decodes to %q, %v", want, back, err)
+		}
+	}
+	v := verdict(apikey.CodeValid)
+	v.Key.Scopes = apikey.Scopes{"tts:*", "é,x"} // of an upstream
+	answer, err := newAuthorizer(t, &judge{verdict: v}, &bytes.Buffer{}, nil).Invoke(t.Context(), read(t, "authorizer-allow.json"))
+	if err != nil || !bytes.Contains(answer, []byte(`"scopeHeader":"tts:* %C3%A9%2Cx"`)) {
+		t.Errorf("%s, %v", answer, err)
+	}
 }

@@ -99,7 +99,7 @@ func TestAUserIsAllowedWithoutAKeyID(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"principalId":"user","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-		"context":{"userId":"alice","name":"Alice","scopes":"keys:read keys:write","scopeHeader":"keys:read keys:write","environment":"","internal":false,"unlimited":true}}`
+		"context":{"userId":"alice","name":"Alice","scopes":"keys:read keys:write","userIdHeader":"alice","scopeHeader":"keys:read keys:write","environment":"","internal":false,"unlimited":true}}`
 	if diff := cmp.Diff(decode(t, []byte(want)), decode(t, answer)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

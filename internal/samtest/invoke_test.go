@@ -122,7 +122,7 @@ var kinds = []struct {
 	form  *regexp.Regexp
 	kind  string
 }{
-	{[]string{"id", "keyId", "principalId"}, regexp.MustCompile(`^[0-9A-Za-z]{16}$`), "<id>"},
+	{[]string{"id", "keyId", "keyIdHeader", "principalId"}, regexp.MustCompile(`^[0-9A-Za-z]{16}$`), "<id>"},
 	{[]string{"Location"}, regexp.MustCompile(`[0-9A-Za-z]{16}$`), "<id>"},
 	{[]string{"key"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{54}$`), "<token>"},
 	{[]string{"publicKey"}, regexp.MustCompile(`^pk_live_[0-9A-Za-z]{16}$`), "<public key>"},

@@ -41,7 +41,8 @@ var mutants = []mutant{
 	{name: "a preflight forgets a method", old: "'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
 	{name: "an API behind it has no preflight", old: "              options:\n                responses:\n", new: "              x-options:\n                responses:\n", with: parameters{"BackendUrl": backend}},
 	{name: "an API behind it is open", old: "            - x-amazon-apigateway-any-method:\n                security: [{latchkey: []}]\n", new: "            - x-amazon-apigateway-any-method:\n", with: parameters{"BackendUrl": backend}, unseen: true},
-	{name: "a client says who it is", old: "context.authorizer.userId", new: "method.request.header.X-User-Id", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "bytes of a name in a header", old: "context.authorizer.userIdHeader", new: "context.authorizer.userId", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "a client says who it is", old: "context.authorizer.userIdHeader", new: "method.request.header.X-User-Id", with: parameters{"BackendUrl": backend}, unseen: true},
 	{name: "scopes that may be empty", old: "context.authorizer.scopeHeader", new: "context.authorizer.scopes", with: parameters{"BackendUrl": backend}, unseen: true},
 	{name: "an answer that waits for its end", old: "                  responseTransferMode: STREAM\n", new: "", with: parameters{"BackendUrl": backend}},
 

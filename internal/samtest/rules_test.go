@@ -169,8 +169,8 @@ func passedOn(uri string) object {
 			"type": "http_proxy", "httpMethod": "ANY", "uri": uri, "responseTransferMode": "STREAM", "timeoutInMillis": 900000.0,
 			// What a client sends of these must never arrive.
 			"requestParameters": object{
-				"integration.request.header.X-User-Id": "context.authorizer.userId",
-				"integration.request.header.X-Key-Id":  "context.authorizer.keyId",
+				"integration.request.header.X-User-Id": "context.authorizer.userIdHeader",
+				"integration.request.header.X-Key-Id":  "context.authorizer.keyIdHeader",
 				"integration.request.header.X-Scopes":  "context.authorizer.scopeHeader",
 			},
 		},

@@ -50,6 +50,11 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	s := start(t, t.TempDir(), "BACKEND_URL="+backend.URL+"/base", "ROUTE_SCOPES=POST /tts/*=tts;*=", "PUBLIC_PATHS=/open/*,/docs")
 	id, token := s.create(t, `{"userId":"u1","scopes":["stt"]}`)
 	_, bare := s.create(t, `{"userId":"u2"}`)
+	accented, far := "X-API-Key: ", "X-API-Key: "
+	for user, into := range map[string]*string{"é, 100%": &accented, "中文": &far} {
+		_, token := s.create(t, `{"userId":"`+user+`"}`)
+		*into += token
+	}
 	key := "X-API-Key: " + token
 	forged := []string{"X-User-Id: root", "x-key-id: root", "X_Scopes: keys:admin", "x_user-id: root", "X-HTTP-Method-Override: PUT", "X-Original-URL: /tts/speak"}
 
@@ -71,6 +76,8 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		{"GET", "/open/..%20/tts", "Accept: */*", 401, "", "", "", ""},
 		{"POST", "/tts%20/speak", key, 401, "", "", "", ""},
 		{"PUT", "/thing", "X-API-Key: " + bare, 200, "/base/thing", "u2", "", "-"},
+		{"GET", "/thing", accented, 200, "/base/thing", "%C3%A9%2C%20100%25", "", "-"},
+		{"GET", "/thing", far, 200, "/base/thing", "%E4%B8%AD%E6%96%87", "", "-"},
 		{"GET", "/open/x", "Accept: */*", 200, "/base/open/x", "anonymous", "anonymous", "-"},
 		{"GET", "/docs", "Accept: */*", 200, "/base/docs", "anonymous", "anonymous", "-"},
 		{"GET", "/closed", "Accept: */*", 401, "", "", "", ""},
