@@ -55,6 +55,9 @@ type Verdict struct {
 // Valid reports whether the request may pass.
 func (v Verdict) Valid() bool { return v.Code == CodeValid }
 
+// HowToSend says where a key may always stand.
+const HowToSend = "send it as X-API-Key or as Authorization: Bearer"
+
 // Message is a sentence for the caller. It tells nothing that an attacker could
 // use: everything wrong with a key reads the same, but for whoever holds a secret
 // that was replaced.
@@ -69,7 +72,7 @@ func (v Verdict) Message() string {
 	case CodeValid:
 		return ""
 	case CodeMissing:
-		return "Missing API key"
+		return "Missing API key: " + HowToSend
 	case CodeTwoKeys:
 		return "Two different API keys were sent: send one"
 	case CodeInsufficientScope:

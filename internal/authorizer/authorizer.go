@@ -157,7 +157,7 @@ func (a *Authorizer) authorize(ctx context.Context, e *event, to target) (*respo
 		a.Logger.LogAttrs(ctx, slog.LevelError, "could not decide", slog.String("code", "unavailable"), slog.Any("error", err))
 		return nil, errUnavailable
 	}
-	a.log(ctx, v)
+	a.log(ctx, e, v)
 	switch v.Code {
 	case apikey.CodeValid:
 		return allow(to.resource, v), nil
@@ -207,7 +207,7 @@ func (a *Authorizer) credential(e *event) apikey.Credential {
 
 // log writes a line for each refusal. One for each request that passes would
 // cost as much as the check itself.
-func (a *Authorizer) log(ctx context.Context, v apikey.Verdict) {
+func (a *Authorizer) log(ctx context.Context, e *event, v apikey.Verdict) {
 	level, message := slog.LevelWarn, "refused"
 	if v.Valid() {
 		level, message = slog.LevelDebug, "allowed"
@@ -218,6 +218,9 @@ func (a *Authorizer) log(ctx context.Context, v apikey.Verdict) {
 	attrs := []slog.Attr{slog.String("code", string(v.Code))}
 	if v.Key != nil {
 		attrs = append(attrs, slog.String("keyId", v.Key.ID))
+	}
+	if v.Code == apikey.CodeMissing {
+		attrs = append(attrs, slog.String("why", e.whyMissing()))
 	}
 	a.Logger.LogAttrs(ctx, level, message, attrs...)
 }

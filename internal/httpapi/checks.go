@@ -116,7 +116,19 @@ func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput,
 	if v.Key != nil {
 		o.keyID = v.Key.ID
 	}
-	return &validateOutput{Body: a.verdictOf(v)}, nil
+	out := &validateOutput{Body: a.verdictOf(v)}
+	if v.Code == apikey.CodeMissing {
+		out.Body.Error = noKey(apikey.Bare(b.APIKey.Reveal()))
+	}
+	return out, nil
+}
+
+// noKey says why there is no key in a text. No secret was judged, so it may tell.
+func noKey(text string) string {
+	if apikey.IsJWT(text) {
+		return "Missing API key: apiKey holds a JSON Web Token, which is no API key. Only the routes that manage keys take one, as Authorization: Bearer"
+	}
+	return "Missing API key: apiKey is empty"
 }
 
 func (a *api) verdictOf(v apikey.Verdict) verdict {

@@ -42,7 +42,7 @@ type row struct {
 
 var rows = [...]row{
 	{400, "invalid_request_error", "invalid_request", "The request is not valid"},
-	{401, "invalid_request_error", "missing_key", "Missing API key"},
+	{401, "invalid_request_error", "missing_key", "Missing API key: " + apikey.HowToSend},
 	{403, "permission_error", "forbidden", "Not allowed"},
 	{404, "invalid_request_error", "not_found", "No such route"},
 	{405, "invalid_request_error", "method_not_allowed", "The route does not have this method"},

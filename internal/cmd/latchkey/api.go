@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/client"
 	"latchkey/internal/config"
 )
@@ -45,7 +48,7 @@ func callAPI(ctx context.Context, method, path string, query url.Values, body an
 	case err != nil && ctx.Err() != nil:
 		return nil, errInterrupted
 	case err != nil:
-		return nil, hinted{err, hint(err, key == "")}
+		return nil, hinted{err, hint(err, key, time.Now())}
 	}
 	return answer, nil
 }
@@ -65,13 +68,18 @@ func (h hinted) Error() string {
 
 func (h hinted) Unwrap() error { return h.error }
 
-func hint(err error, keyless bool) string {
+func hint(err error, key string, now time.Time) string {
 	var e *client.Error
 	switch {
 	case !errors.As(err, &e):
 		return "Is it running? latchkey dev starts it here; LATCHKEY_URL says where else it is."
-	case e.Status == 401 && keyless:
+	case e.Status == 401 && key == "":
 		return "LATCHKEY_KEY is not set. latchkey init makes an admin key; latchkey dev keeps\nits own in .latchkey/root-key."
+	case e.Status == 401 && apikey.IsJWT(key):
+		if end := expiry(key); !end.IsZero() && !now.Before(end) {
+			return "LATCHKEY_KEY is a user's token that expired at " + end.UTC().Format(time.RFC3339) + ":\nsign in again."
+		}
+		return "LATCHKEY_KEY is a user's token: the stack must name its issuer and its audience, and\nthe route must be one that manages keys."
 	case e.Status == 401:
 		return "latchkey validate says what is wrong with a key."
 	case e.Status == 403:
@@ -82,6 +90,20 @@ func hint(err error, keyless bool) string {
 		return "Is LATCHKEY_URL latchkey's, with the stage if it has one?"
 	}
 	return ""
+}
+
+// expiry is when a JSON Web Token says that it ends, or the zero time. It verifies nothing.
+func expiry(token string) time.Time {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	text, err := base64.RawURLEncoding.DecodeString(payload)
+	var claims struct {
+		Exp float64 `json:"exp"`
+	}
+	if err != nil || json.Unmarshal(text, &claims) != nil || claims.Exp <= 0 || claims.Exp > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(claims.Exp), 0)
 }
 
 // given is a query of what has a value.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -178,5 +179,28 @@ func TestTimesAndLimitsAsPeopleWriteThem(t *testing.T) {
 		if l, err := parseLimit(text); err == nil {
 			t.Errorf("%q is read as %v", text, l)
 		}
+	}
+}
+
+// What to do about a 401 depends on what LATCHKEY_KEY holds.
+func TestTheHintOfARefusalSaysWhatLATCHKEY_KEYHolds(t *testing.T) {
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"error":{"message":"refused","type":"invalid_request_error","param":"authorization","code":"invalid_api_key"}}`))
+	}))
+	defer refuses.Close()
+	token := func(claims string) string {
+		return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2lnbmF0dXJl"
+	}
+	for key, want := range map[string]string{
+		"":                          "LATCHKEY_KEY is not set",
+		"a-key-of-somebody-else":    "latchkey validate says what is wrong with a key",
+		token(`{"exp":1795521600}`): "LATCHKEY_KEY is a user's token that expired at 2026-11-24T12:00:00Z:\nsign in again",
+		token(`{"exp":4102444800}`): "LATCHKEY_KEY is a user's token: the stack must name its issuer",
+		token(`{"exp":"soon"}`):     "LATCHKEY_KEY is a user's token: the stack must name its issuer",
+		token(`{"exp":1e300}`):      "LATCHKEY_KEY is a user's token: the stack must name its issuer",
+		"eyJ.%.x":                   "LATCHKEY_KEY is a user's token: the stack must name its issuer",
+	} {
+		asked{args: "whoami", code: 4, talk: "refused\n" + want}.run(t, "LATCHKEY_URL="+refuses.URL, "LATCHKEY_KEY="+key)
 	}
 }

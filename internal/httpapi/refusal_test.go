@@ -1,0 +1,39 @@
+package httpapi_test
+
+import "testing"
+
+// Policy: what is said of a request without a key differs by what came in its place, because no secret was judged. What
+// is said of a key that is wrong, unknown or revoked is the same text.
+func TestARefusalSaysWhatToDoUnlessASecretWasJudged(t *testing.T) {
+	s := newService(t)
+	path, revoked, _ := s.made("")
+	if a := s.send(s.root, "POST", path+"/revoke", ""); a.status != 200 {
+		t.Fatal(a.text)
+	}
+	_, disabled, _ := s.made(`,"enabled":false`)
+	other := s.send(s.root, "POST", keys, `{}`).json["key"].(string)
+	const same = "Invalid or revoked API key"
+	for _, c := range []struct{ key, code, text string }{
+		{"", "missing_key", "Missing API key: apiKey is empty"},
+		{" ", "missing_key", "Missing API key: apiKey is empty"},
+		{"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6MX0.c2lnbmF0dXJl", "missing_key",
+			"Missing API key: apiKey holds a JSON Web Token, which is no API key. Only the routes that manage keys take one, as Authorization: Bearer"},
+		{"a-key-of-somebody-else, another-key-of-theirs", "two_keys", "Two different API keys were sent: send one"},
+		{"x", "malformed_key", same},
+		{"a-key-of-somebody-else", "unknown_key", same},
+		{other[:len(other)-1] + "_", "unknown_key", same},
+		{revoked, "revoked_key", same},
+		{disabled, "disabled_key", same},
+	} {
+		a := s.send(nil, "POST", keys+"/validate", `{"apiKey":"`+c.key+`"}`)
+		if a.json["code"] != c.code || a.json["error"] != c.text {
+			t.Errorf("%s: %s, want %q", c.code, a.text, c.text)
+		}
+	}
+	// Where nothing stands before the routes, they say themselves where a key is to be sent.
+	a := s.send(nil, "GET", "/api/v1/whoami", "")
+	a.isError(t, "no caller", 401, "authorization")
+	if want := "Missing API key: send it as X-API-Key or as Authorization: Bearer"; a.message() != want {
+		t.Errorf("%q, want %q", a.message(), want)
+	}
+}
