@@ -207,6 +207,7 @@ var series = map[string][]string{
 	"AWS/ApiGateway/Count":                    {"ApiName Stage"},
 	"AWS/ApiGateway/4XXError":                 {"ApiName Stage"},
 	"AWS/ApiGateway/5XXError":                 {"ApiName Stage"},
+	"Latchkey/" + backendMetric:               {""},
 }
 
 // operations are those that the functions ask the table for: it may refuse each of them.
@@ -264,14 +265,38 @@ var alarms = map[string]struct {
 	"TableThrottlesAlarm":  {[]string{"AWS/DynamoDB/ThrottledRequests Sum"}, sumOfAll, 0},
 	"TableErrorsAlarm":     {[]string{"AWS/DynamoDB/SystemErrors Sum"}, sumOfAll, 0},
 	"ApiErrorsAlarm":       {[]string{"AWS/ApiGateway/5XXError Average"}, "", 0.01},
+	backendAlarm:           {[]string{"Latchkey/" + backendMetric + " Sum"}, "", 0},
 	"RefusalsAlarm":        {[]string{"Latchkey/Verdicts Sum"}, "IF(verdicts >= 100, 100 * (verdicts - FILL(valid, 0)) / verdicts, 0)", 50},
 }
+
+// The alarm of a backend is there where there is a backend, and an access log to count its failures in.
+const (
+	backendAlarm  = "BackendAlarm"
+	backendMetric = "${AWS::StackName}-BackendUnavailable"
+)
 
 const sumOfAll = "SUM(FILL(METRICS(), 0))"
 
 func alarmsSayWhatToDo(s *stack, p *problems) {
 	all := s.of("AWS::CloudWatch::Alarm")
-	p.equal("alarms", slices.Sorted(maps.Keys(all)), slices.Sorted(maps.Keys(alarms)))
+	wanted := slices.Sorted(maps.Keys(alarms))
+	if s.Parameters["BackendUrl"] == "" || s.Parameters["AccessLog"] == "off" {
+		wanted = slices.DeleteFunc(wanted, func(id string) bool { return id == backendAlarm })
+	}
+	p.equal("alarms", slices.Sorted(maps.Keys(all)), wanted)
+	filters := s.of("AWS::Logs::MetricFilter")
+	p.equal("metric filters", len(filters) == 1, slices.Contains(wanted, backendAlarm))
+	for id, f := range filters {
+		pattern := `{ ($.responseType = "INTEGRATION_FAILURE") || ($.responseType = "INTEGRATION_TIMEOUT") }`
+		if s.Parameters["AccessLog"] == "line" {
+			pattern = "[time, zone, bar1, key, bar2, method, path, bar3, status = 504, bar4, request]"
+		}
+		p.equal(id+": pattern", text(f.Properties, "FilterPattern"), pattern)
+		p.equal(id+": log group", text(f.Properties, "LogGroupName"), "${AccessLogs}")
+		p.equal(id+": metric", at(f.Properties, "MetricTransformations"), any([]any{object{
+			"MetricNamespace": "Latchkey", "MetricName": backendMetric, "MetricValue": "1", "DefaultValue": 0.0,
+		}}))
+	}
 	actions := "[" + s.Parameters["AlarmTopicArn"] + "]"
 	if s.Parameters["AlarmTopicArn"] == "" {
 		actions = ""
@@ -382,7 +407,7 @@ func dashboardShowsWhatThereIs(s *stack, p *problems) {
 		}
 	}
 	for id := range alarms {
-		if !shown["${"+id+".Arn}"] {
+		if id != backendAlarm && !shown["${"+id+".Arn}"] {
 			p.add("%s is not shown", id)
 		}
 	}

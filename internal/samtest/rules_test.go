@@ -237,6 +237,8 @@ func gatewayResponses(denyStatus string) map[string]gatewayResponse {
 		"MISSING_AUTHENTICATION_TOKEN":   {"404", "invalid_request_error", "not_found", nil},
 		"INVALID_SIGNATURE":              {"404", "invalid_request_error", "not_found", nil},
 		"THROTTLED":                      {"429", "rate_limit_error", "rate_limit_exceeded", later},
+		"INTEGRATION_FAILURE":            {"504", "api_error", "backend_unavailable", nil},
+		"INTEGRATION_TIMEOUT":            {"504", "api_error", "backend_unavailable", nil},
 		"DEFAULT_4XX":                    {"", "invalid_request_error", "invalid_request", nil},
 		"DEFAULT_5XX":                    {"", "api_error", "internal_error", nil},
 	}

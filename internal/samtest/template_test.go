@@ -38,6 +38,8 @@ var deployments = map[string]parameters{
 		"LogRetentionDays": "365", "Architecture": "x86_64", "OidcIssuer": "https://login.example.com", "OidcAudience": "latchkey", "OidcAdminClaim": "groups=admins", "UserScopes": "tts",
 	},
 	"before an API of one's own":                      {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
+	"before an API of one's own, with a log":          {"BackendUrl": backend, "AccessLog": "json"},
+	"before an API of one's own, with lines":          {"BackendUrl": backend, "AccessLog": "line"},
 	"a line for each request, the account has a role": {"AccessLog": "line", "AccountLogRole": "exists"},
 	"a role is not made for no log":                   {"AccessLog": "off", "AccountLogRole": "create"},
 }

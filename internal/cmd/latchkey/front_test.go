@@ -142,7 +142,7 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	if a := s.send(t, "HEAD", "/v1/models", "", key); a.status != 200 || a.header.Get("Content-Length") == "" {
 		t.Errorf("HEAD: %d %v", a.status, a.header)
 	}
-	s.send(t, "GET", "/garbage", "", key).isError(t, "an answer that is not HTTP", 504, "internal_error")
+	s.send(t, "GET", "/garbage", "", key).isError(t, "an answer that is not HTTP", 504, "backend_unavailable")
 	if strings.Contains(s.log.String(), token) {
 		t.Errorf("the log tells the key\n%s", s.log)
 	}
@@ -168,7 +168,7 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	response.Body.Close()
 
 	backend.Close()
-	s.send(t, "GET", "/v1/models", "", key).isError(t, "when the API is gone", 504, "internal_error")
+	s.send(t, "GET", "/v1/models", "", key).isError(t, "when the API is gone", 504, "backend_unavailable")
 }
 
 func TestAnybodyMayComeIn(t *testing.T) {
@@ -187,5 +187,30 @@ func TestAnybodyMayComeIn(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "REQUIRE_AUTH IS FALSE") {
 		t.Errorf("it has not said so:\n%s", s.log)
+	}
+}
+
+// A backend that is not there is no fault of latchkey's, nor of the key: the answer says whose it is.
+func TestADeadBackendIsItsOwnError(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	for what, url := range map[string]string{
+		"nobody listens": "http://127.0.0.1:1", "there is no such name": "http://nowhere.invalid",
+		"it speaks no TLS": "https" + strings.TrimPrefix(plain.URL, "http"),
+	} {
+		s := start(t, t.TempDir(), "BACKEND_URL="+url)
+		_, token := s.create(t, `{"userId":"u1","rateLimit":{"requests":2,"window":3600}}`)
+		for range 2 {
+			a := s.send(t, "GET", "/v1/models", "", "X-API-Key: "+token)
+			a.isError(t, what, 504, "backend_unavailable")
+			if e, _ := a.json["error"].(map[string]any); e["type"] != "api_error" || e["message"] != "The API behind this gateway did not answer. Try again later." || a.header.Get("Access-Control-Allow-Origin") != "*" {
+				t.Errorf("%s: %s %v", what, a.text, a.header)
+			}
+		}
+		// The requests have counted, and routes of our own go on.
+		s.send(t, "GET", "/v1/models", "", "X-API-Key: "+token).isError(t, what+", over the limit", 429, "rate_limit_exceeded")
+		if a := s.send(t, "GET", "/health", ""); a.status != 200 {
+			t.Errorf("%s: health is %d %s", what, a.status, a.text)
+		}
 	}
 }
