@@ -75,7 +75,7 @@ func New(o Options) http.Handler {
 			},
 			OnAddOperation: []huma.AddOpFunc{func(_ *huma.OpenAPI, o *huma.Operation) { a.operations[o.Method+" "+o.Path] = o }},
 			Tags: []*huma.Tag{
-				{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not."},
+				{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not. A key that a rotation has replaced may read until its grace period ends, and change nothing (403, replaced_key)."},
 				{Name: "checks", Description: "Judging a key and asking who one is."},
 				{Name: "service", Description: "The service itself."},
 			},
