@@ -17,11 +17,7 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
 	}
-	granting, err := r.granting(ctx, caller, id)
-	if err != nil {
-		return Record{}, err
-	}
-	return r.change(ctx, caller, ActionUpdate, id, func(from *Key) (*Key, error) {
+	return r.change(ctx, caller, ActionUpdate, id, func(own grantor, from *Key) (*Key, error) {
 		if !from.RevokedAt.IsZero() {
 			return nil, ErrEnded
 		}
@@ -32,26 +28,14 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 		if err := c.check(r.now()); err != nil {
 			return nil, err
 		}
-		own, err := granting(from)
-		if err != nil {
-			return nil, err
-		}
-		if !own.Scopes.Admin() {
-			if err := c.within(own); err != nil {
-				return nil, err
-			}
-		}
 		to := *from
 		if err := c.apply(&to); err != nil {
 			return nil, err
 		}
-		// What widens a key comes on top of all else that it may do.
-		if !own.Scopes.Admin() && c.within(grantor{Key: from}) != nil {
-			if err := to.rights().within(own); err != nil {
-				return nil, err
-			}
+		if own.admin {
+			to.hold(c)
 		}
-		return &to, nil
+		return &to, own.mayChange(from, &to)
 	})
 }
 
@@ -60,17 +44,7 @@ func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (Record
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
 	}
-	calling, err := r.callingOn(ctx, caller, id)
-	if err != nil {
-		return Record{}, err
-	}
-	return r.change(ctx, caller, ActionRevoke, id, func(from *Key) (*Key, error) {
-		to, err := r.revoked(from)
-		if to != nil {
-			_, err = calling(from)
-		}
-		return to, err
-	})
+	return r.change(ctx, caller, ActionRevoke, id, func(_ grantor, from *Key) (*Key, error) { return r.revoked(from) })
 }
 
 // revoked is k, ended for good; nil if it is already.
@@ -88,12 +62,8 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 	if err := caller.may(ScopeWrite); err != nil {
 		return err
 	}
-	calling, err := r.callingOn(ctx, caller, id)
-	if err != nil {
-		return err
-	}
 	for try := 1; ; try++ {
-		record, err := r.find(ctx, caller, id)
+		record, own, err := r.target(ctx, caller, id)
 		if try > 1 && errors.Is(err, ErrNotFound) {
 			return nil // somebody else, or we, with a reply that was lost
 		}
@@ -103,10 +73,7 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 		if err := caller.means(record.Key); err != nil {
 			return err
 		}
-		if _, err := calling(record.Key); err != nil {
-			return err
-		}
-		err = r.write(ctx, Write{From: record.Key, Action: ActionDelete, By: caller.origin()})
+		err = r.write(ctx, Write{From: record.Key, Action: ActionDelete, By: caller.origin(), Caller: own.caller()})
 		if !errors.Is(err, ErrConflict) || try == rewrites {
 			return err
 		}
@@ -118,14 +85,27 @@ const rewrites = 10
 
 // change replaces a key of the caller's by what edit makes of it, until nobody
 // else has changed it in between. edit returns nil where there is nothing to do.
-func (r *Registry) change(ctx context.Context, caller Caller, action, id string, edit func(*Key) (*Key, error)) (Record, error) {
-	find := func() (Record, error) { return r.find(ctx, caller, id) }
+func (r *Registry) change(ctx context.Context, caller Caller, action, id string, edit func(own grantor, from *Key) (*Key, error)) (Record, error) {
+	return r.changeWith(ctx, caller, id, func(own grantor, from *Key) (Write, error) {
+		to, err := edit(own, from)
+		return Write{To: to, Action: action}, err
+	})
+}
+
+// changeWith is change, for an edit that writes more than the key.
+func (r *Registry) changeWith(ctx context.Context, caller Caller, id string, edit func(own grantor, from *Key) (Write, error)) (Record, error) {
+	var own grantor
+	find := func() (record Record, err error) {
+		record, own, err = r.target(ctx, caller, id)
+		return record, err
+	}
 	return r.replace(ctx, find, func(from *Key) (Write, error) {
 		if err := caller.means(from); err != nil {
 			return Write{}, err
 		}
-		to, err := edit(from)
-		return Write{From: from, To: to, Action: action, By: caller.origin()}, err
+		w, err := edit(own, from)
+		w.From, w.By, w.Caller = from, caller.origin(), own.caller()
+		return w, err
 	})
 }
 
@@ -254,23 +234,31 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor
 	if err := CheckOwner(userID); err != nil {
 		return 0, "", err
 	}
-	if _, err := r.calling(ctx, caller); err != nil {
+	if _, err := r.own(ctx, caller); err != nil {
 		return 0, "", err
 	}
 	page, err := r.List(ctx, caller, Query{UserID: userID, Cursor: cursor, Limit: revokedAtOnce})
 	if err != nil {
 		return 0, "", err
 	}
+	ids := make([]string, 0, len(page.Keys)+1)
 	for _, k := range page.Keys {
-		if !k.RevokedAt.IsZero() {
-			continue
+		if k.RevokedAt.IsZero() && k.ID != caller.KeyID {
+			ids = append(ids, k.ID)
 		}
-		find := func() (Record, error) { return r.Store.Find(ctx, k.ID) }
+	}
+	if page.Next == "" && caller.UserID == userID && caller.KeyID != "" {
+		ids = append(ids, caller.KeyID) // last, since without it there is no next call
+	}
+	for _, id := range ids {
 		found := false
-		_, err := r.replace(ctx, find, func(from *Key) (Write, error) {
+		_, err := r.change(ctx, caller, ActionRevoke, id, func(_ grantor, from *Key) (*Key, error) {
 			to, err := r.revoked(from)
-			found = to != nil
-			return Write{From: from, To: to, Action: ActionRevoke, By: caller.origin()}, err
+			found = to != nil && from.UserID == userID
+			if !found {
+				return nil, err
+			}
+			return to, err
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) { // deleted meanwhile
 			return 0, "", err

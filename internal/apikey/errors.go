@@ -29,6 +29,8 @@ var (
 	ErrInvalid = errors.New("invalid input")
 	// ErrRepeated: the same request was made at the same time, and has no answer yet.
 	ErrRepeated = fmt.Errorf("%w by the same request", ErrConflict)
+	// ErrCallerChanged: the caller's own key changed while the caller made a change.
+	ErrCallerChanged = fmt.Errorf("%w as the calling key", ErrConflict)
 	// ErrReused: the caller has named another request so.
 	ErrReused = errors.New("another request was made by that name")
 	// ErrUnreadableReply: the answer that is stored for this idempotent request cannot be

@@ -129,6 +129,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
 	if err := in.Change.apply(k); err != nil {
 		return nil, err
 	}
+	k.hold(in.Change)
 	return k, nil
 }
 

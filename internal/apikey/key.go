@@ -37,6 +37,9 @@ type Key struct {
 	PresentSince time.Time
 	// Internal keys are callers of our own, from the configuration.
 	Internal bool
+	// Held names the rights that an admin has set, by the API's names: only an admin widens
+	// them.
+	Held []string
 	// Rev counts changes: a stored key is only replaced by one that was made
 	// from the revision it replaces.
 	Rev int64

@@ -79,7 +79,7 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 		// Callers who rotate their own key may ask again with a token that was replaced:
 		// nobody has the new one but in this answer.
 		if err == nil && what != rotationOf(caller.KeyID) {
-			_, err = r.calling(ctx, caller)
+			_, err = r.own(ctx, caller)
 		}
 		if err != nil {
 			return Issued{}, err

@@ -1,11 +1,13 @@
 package apikey
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -20,7 +22,8 @@ type Store interface {
 	Finder
 	// Write makes changes of as many keys, all or nothing. No two of them may have an
 	// id or an alias in common. ErrConflict: an id or a new alias is taken, or the
-	// stored revision is not From's any more, or the key is revoked.
+	// stored revision is not From's any more, or the key is revoked. ErrCallerChanged: the
+	// stored revision of Caller is another, or it is revoked.
 	// ErrTooManyKeys: the user already has Most live keys. ErrRepeated: there is a
 	// reply of that name, which has not ended. ErrUnwitnessed: a key's witness is not that of what
 	// the change was made from, which is nothing for a new key, and the change was not checked.
@@ -79,6 +82,9 @@ type Write struct {
 	Checked  bool
 	// At is when the change is made: what was to be forgotten by then counts as forgotten.
 	At time.Time
+	// Caller is the key that the caller came with, as it was read. The change is only made
+	// while the key is of this revision and not revoked. If nil, the caller has no key.
+	Caller *Key
 	// Reply is stored with it; nil: there is none.
 	Reply *Reply
 }
@@ -196,21 +202,33 @@ func (r *Registry) create(ctx context.Context, caller Caller, userID string, env
 	if err := c.check(r.now()); err != nil {
 		return Issued{}, err
 	}
+	for try := 1; ; try++ {
+		issued, err := r.tryCreate(ctx, caller, userID, env, c, q)
+		if !errors.Is(err, ErrCallerChanged) || try == rewrites {
+			return issued, err
+		}
+		if err := r.pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
+			return Issued{}, err
+		}
+	}
+}
+
+// tryCreate makes a key by what the caller may grant now.
+func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, env Environment, c Change, q *request) (Issued, error) {
 	own, err := r.own(ctx, caller)
 	if err != nil {
 		return Issued{}, err
 	}
-	most := 0
-	if !own.Scopes.Admin() {
+	most, given := 0, c
+	if !own.admin {
 		if userID != caller.UserID {
 			return Issued{}, forbidden("userId", "must be your own")
 		}
 		c.inherit(own)
-		if err := c.within(own); err != nil {
-			return Issued{}, err
-		}
 		most = r.MaxKeys
+		env = cmp.Or(env, own.Environment)
 	}
+	env = cmp.Or(env, Live)
 	token, err := r.Format.New(env, r.Random)
 	if err != nil {
 		return Issued{}, err
@@ -219,8 +237,14 @@ func (r *Registry) create(ctx context.Context, caller Caller, userID string, env
 	if err != nil {
 		return Issued{}, err
 	}
+	if err := own.mayGrant(key); err != nil {
+		return Issued{}, err
+	}
+	if own.admin {
+		key.hold(given)
+	}
 	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
-	w := Write{To: key, Most: most, Action: ActionCreate, By: caller.origin()}
+	w := Write{To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller()}
 	if w.Reply, err = q.seal(issued); err != nil {
 		return Issued{}, err
 	}
@@ -357,42 +381,34 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	return page, nil
 }
 
-// own is what the caller may grant at most.
+// own returns what the caller may do and grant at this moment. [Write.Caller] makes sure that it
+// is still so when a change is written.
 func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
-	k, err := r.calling(ctx, caller)
-	if err != nil {
-		return grantor{}, err
-	}
-	return r.grantor(caller, k)
-}
-
-// grantor is what a caller may grant whose own key is k, or who came without one.
-func (r *Registry) grantor(caller Caller, k *Key) (grantor, error) {
 	switch {
-	case k != nil:
-		return grantor{Key: k}, nil
+	case caller.KeyID != "":
 	case caller.Scopes.Admin():
-		return grantor{Key: &Key{Scopes: caller.Scopes, Unlimited: true}}, nil
+		return grantor{Key: &Key{Scopes: caller.Scopes, Unlimited: true}, admin: true}, nil
 	case r.Users == nil:
 		return grantor{}, ErrForbidden
-	}
-	return grantor{Key: r.Users, average: true}, nil
-}
-
-// calling returns the key that the caller came with, as it is now, if it may change keys.
-// It returns nil for a user who came without one.
-func (r *Registry) calling(ctx context.Context, caller Caller) (*Key, error) {
-	if caller.KeyID == "" {
-		return nil, nil
+	default:
+		return grantor{Key: r.Users, average: true}, nil
 	}
 	record, err := r.Store.Find(ctx, caller.KeyID)
 	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
+		return grantor{}, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("find the calling key: %w", err)
+		return grantor{}, fmt.Errorf("find the calling key: %w", err)
 	}
-	return record.Key, r.manages(caller, record.Key)
+	return r.grantor(caller, record.Key)
+}
+
+// grantor judges the caller again by k, the key that they came with, as it is now. See manages.
+func (r *Registry) grantor(caller Caller, k *Key) (grantor, error) {
+	if err := r.manages(caller, k); err != nil {
+		return grantor{}, err
+	}
+	return grantor{Key: k, admin: caller.Scopes.Admin()}, nil
 }
 
 // remembered is how long ago a token may have ended that an instance still takes for one
@@ -401,12 +417,19 @@ const remembered = time.Minute
 
 // manages reports whether a caller may change keys, by k, the key that they came with, as
 // it is now. They were let in on a read from before. Since then k may have ended: it must
-// not enable itself again, nor live on in another key. Or their token was replaced by
-// another: whoever still has it must not get at the new one.
+// not enable itself again, nor live on in another key. Or k may have lost the right to manage
+// keys, or to do so as an admin. Or their token was replaced by another: whoever still has it must not get at the new one.
 func (r *Registry) manages(caller Caller, k *Key) error {
 	now := r.now()
 	if k.Status(now) != StatusActive {
 		return fmt.Errorf("%w: the calling key is not active any more", ErrForbidden)
+	}
+	needed := ScopeWrite
+	if caller.Scopes.Admin() {
+		needed = ScopeAdmin
+	}
+	if err := (Caller{Scopes: k.Scopes}).may(needed); err != nil {
+		return err
 	}
 	p := caller.Presented
 	switch {
@@ -425,27 +448,23 @@ func (r *Registry) manages(caller Caller, k *Key) error {
 	return nil
 }
 
-// callingOn returns what calling does, for a change of the key id from what it is. The
-// caller's own key is then what it is changed from, which may be less by now than a moment
-// ago.
-func (r *Registry) callingOn(ctx context.Context, caller Caller, id string) (func(from *Key) (*Key, error), error) {
+// target reads the key that the caller is to change, and what the caller may do and grant. If the
+// caller changes its own key, both are of one read.
+func (r *Registry) target(ctx context.Context, caller Caller, id string) (Record, grantor, error) {
 	if id == caller.KeyID {
-		return func(from *Key) (*Key, error) { return from, r.manages(caller, from) }, nil
-	}
-	own, err := r.calling(ctx, caller)
-	return func(*Key) (*Key, error) { return own, nil }, err
-}
-
-// granting is callingOn, and tells what the caller may grant.
-func (r *Registry) granting(ctx context.Context, caller Caller, id string) (func(from *Key) (grantor, error), error) {
-	calling, err := r.callingOn(ctx, caller, id)
-	return func(from *Key) (grantor, error) {
-		k, err := calling(from)
+		record, err := r.find(ctx, caller, id)
 		if err != nil {
-			return grantor{}, err
+			return Record{}, grantor{}, err
 		}
-		return r.grantor(caller, k)
-	}, err
+		own, err := r.grantor(caller, record.Key)
+		return record, own, err
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return Record{}, grantor{}, err
+	}
+	record, err := r.find(ctx, caller, id)
+	return record, own, err
 }
 
 // UsageOf says what a record has left. An unlimited key has no meter: the zero Usage.

@@ -24,6 +24,9 @@ type step struct {
 func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 	var steps []step
 	for _, w := range changes {
+		if w.Caller != nil && (w.From == nil || w.From.ID != w.Caller.ID) {
+			steps = append(steps, t.checkCaller(w.Caller))
+		}
 		if w.Reply != nil {
 			reply, err := t.writeReply(w.Reply)
 			if err != nil {
@@ -79,6 +82,17 @@ func described(changes []apikey.Write) string {
 		return "key " + changes[0].To.ID
 	}
 	return "key " + changes[0].From.ID
+}
+
+// checkCaller makes sure that the caller's key is as it was read. It comes first: a caller whose
+// key has changed must be judged again before anything else is said.
+func (t *Table) checkCaller(k *apikey.Key) step {
+	return step{types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
+		ConditionExpression:       aws.String("#rev = :rev AND attribute_not_exists(#revoked)"),
+		ExpressionAttributeNames:  map[string]string{"#rev": "rev", "#revoked": "revokedAt"},
+		ExpressionAttributeValues: item{":rev": number(k.Rev)},
+	}}, apikey.ErrCallerChanged}
 }
 
 // writeKey puts a key where there is none, or in place of the revision that was

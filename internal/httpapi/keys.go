@@ -14,7 +14,7 @@ type createInput struct {
 	OnceInput
 	Body struct {
 		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins." example:"u1"`
-		Environment *string `json:"environment,omitempty" enum:"live,test" default:"live" example:"live"`
+		Environment *string `json:"environment,omitempty" enum:"live,test" doc:"That of the caller's own key where it is left out; live for admins and users without a key. Another than that of the own key is for admins." example:"live"`
 		Fields
 	}
 }
@@ -105,7 +105,7 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	user, env := "", apikey.Live
+	user, env := "", apikey.Environment("")
 	if in.Body.UserID != nil {
 		if user = *in.Body.UserID; user == "" {
 			return nil, a.failure(ctx, apikey.CheckUserID(user))

@@ -125,7 +125,8 @@ func TestRotating(t *testing.T) {
 	s.now = s.now.Add(25 * time.Hour)
 	s.send(s.root, "POST", expiring+"/rotate", `{}`).isError(t, "an expired key", 409, "")
 	s.send(mine, "POST", path+"/revoke", "")
-	s.send(mine, "POST", path+"/rotate", `{}`).isError(t, "a revoked key", 409, "")
+	s.send(s.root, "POST", path+"/rotate", `{}`).isError(t, "a revoked key", 409, "")
+	s.send(mine, "POST", path+"/rotate", `{}`).isError(t, "a key that was revoked since it was checked", 403, "")
 	if log := s.log.String(); strings.Contains(log, token[8:]) || strings.Contains(log, old[8:]) {
 		t.Error("a token is in the log")
 	}
@@ -280,13 +281,13 @@ func TestAChangeIsMadeOfTheRevisionItIsMeantFor(t *testing.T) {
 	}
 	s.send(mine, "PATCH", keys+"/0000000000000000", `{"name":"x"}`, `If-Match: "7"`).isError(t, "no key", 404, "id")
 	s.send(mine, "PATCH", path, `{"rateLimit":{"window":null}}`, `If-Match: "7"`).isError(t, "a wrong change of it", 400, "rateLimit.window")
-	mine = s.root // who rotates or revokes the key that they came with cannot go on with it
+	s.send(mine, "POST", path+"/rotate", "", `If-Match: "8"`)
 	for i, c := range []struct {
 		method, path string
 		status       int
 		etag         string
-	}{{"POST", path + "/rotate", 200, `"9"`}, {"POST", path + "/revoke", 200, `"10"`}, {"DELETE", path, 204, ""}, {"DELETE", path, 404, ""}} {
-		if a := s.send(mine, c.method, c.path, "", `If-Match: "`+[]string{"8", "9", "10", "10"}[i]+`"`); a.status != c.status || a.header.Get("ETag") != c.etag {
+	}{{"GET", path, 200, `"9"`}, {"POST", path + "/revoke", 200, `"10"`}, {"DELETE", path, 204, ""}, {"DELETE", path, 404, ""}} {
+		if a := s.send(s.root, c.method, c.path, "", `If-Match: "`+[]string{"8", "9", "10", "10"}[i]+`"`); a.status != c.status || a.header.Get("ETag") != c.etag {
 			t.Errorf("%s %s: %d %s with ETag %s", c.method, c.path, a.status, a.text, a.header.Get("ETag"))
 		}
 	}
