@@ -135,8 +135,7 @@ func TestWhatEachGenerationOfATokenMayDo(t *testing.T) {
 func TestOnlyARotationOfItsOwnKeyIsAnsweredToAReplacedToken(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)
-	k := b.issue(t, token, nil)
-	k.Scopes = apikey.Scopes{apikey.ScopeWrite}
+	k := b.issue(t, token, func(k *apikey.Key) { k.Scopes = apikey.Scopes{apikey.ScopeWrite} })
 	who := func() apikey.Caller {
 		c := asking(b.present(t, b.gate(0), token), name, "x")
 		c.Scopes = k.Scopes

@@ -89,7 +89,7 @@ func described(changes []apikey.Write) string {
 func (t *Table) checkCaller(k *apikey.Key) step {
 	return step{types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
 		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
-		ConditionExpression:       aws.String("#rev = :rev AND attribute_not_exists(#revoked)"),
+		ConditionExpression:       aws.String("attribute_not_exists(#revoked) AND #rev = :rev"),
 		ExpressionAttributeNames:  map[string]string{"#rev": "rev", "#revoked": "revokedAt"},
 		ExpressionAttributeValues: item{":rev": number(k.Rev)},
 	}}, apikey.ErrCallerChanged}

@@ -68,7 +68,7 @@ func (a *api) registerKeys(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
-		Description: "Needs keys:write. A caller grants at most what its own key has, or what users may who come without one; what it leaves out is narrowed to that. 409 when the user has as many keys as one may have. The answer alone holds the key.",
+		Description: "Needs keys:write. A caller grants at most what its own key has, or what users may who come without one; what it leaves out is narrowed to that. What an admin sets only an admin widens later. 409 when the user has as many keys as one may have. The answer alone holds the key.",
 	}, 400, 401, 403, 409, 413, 415, 422, 429, 503), a.create)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
@@ -82,7 +82,8 @@ func (a *api) registerKeys(h huma.API) {
 		OperationID: "update-key", Method: http.MethodPatch, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Change a key",
 		Description: "Needs keys:write. The body is a JSON merge patch (RFC 7396): what is left out stays as it is, and null clears. " +
-			"Content-Type may also be application/json. A revoked key cannot be changed.",
+			"Content-Type may also be application/json. A revoked key cannot be changed. What a caller who is no admin widens must leave the key " +
+			"within the caller's own rights, must be of its environment, and must not be what an admin has set.",
 	}, 400, 401, 403, 404, 409, 412, 413, 415, 429, 503), a.update)
 	patch := h.OpenAPI().Paths[keysPath+"/{id}"].Patch.RequestBody
 	patch.Content["application/json"] = patch.Content["application/merge-patch+json"]

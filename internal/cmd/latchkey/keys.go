@@ -59,7 +59,7 @@ that as your own key has.` + apiHelp,
 	}
 	f.add(c.Flags())
 	textFlag(c.Flags(), &user, "user", "", "`ID` of whose it is; else yours", checkOwner)
-	textFlag(c.Flags(), &environment, "env", "live", "`ENV`, live or test", checkOneOf("live", "test"))
+	textFlag(c.Flags(), &environment, "env", "", "`ENV`, live or test; else your key's own, or live", checkOneOf("live", "test"))
 	jsonFlag(c, &asJSON)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c

@@ -1,0 +1,284 @@
+package apikey_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// interrupted is a store in which something happens between two of the steps of a change: before
+// each of its reads, and before each of its writes.
+type interrupted struct {
+	apikey.Store
+	at, step int
+	do       func()
+}
+
+func (s *interrupted) next() {
+	if s.step++; s.step == s.at {
+		s.do()
+	}
+}
+
+func (s *interrupted) Find(ctx context.Context, id string) (apikey.Record, error) {
+	s.next()
+	return s.Store.Find(ctx, id)
+}
+
+func (s *interrupted) Write(ctx context.Context, changes ...apikey.Write) error {
+	s.next()
+	return s.Store.Write(ctx, changes...)
+}
+
+func (s *interrupted) List(ctx context.Context, userID string, after apikey.Position, limit int) ([]*apikey.Key, error) {
+	s.next()
+	return s.Store.List(ctx, userID, after, limit)
+}
+
+// The authorizer lets a caller in, and then the caller's key is taken away, whenever that is: before
+// the change is made nothing is changed, and after it the caller could do so.
+func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
+	type bed struct {
+		*bench
+		who, root apikey.Caller
+		user      string // the caller's
+		other     string // another key of the user
+	}
+	taken := map[string]func(b bed) error{
+		"revoked": func(b bed) error {
+			_, err := b.registry.Revoke(t.Context(), b.root, b.who.KeyID)
+			return err
+		},
+		"deleted":  func(b bed) error { return b.registry.Delete(t.Context(), b.root, b.who.KeyID) },
+		"disabled": func(b bed) error { return b.patch(t, b.root, b.who.KeyID, apikey.Change{Enabled: ptr(false)}) },
+		"put off": func(b bed) error {
+			return b.patch(t, b.root, b.who.KeyID, apikey.Change{NotBefore: ptr(noon.Add(24 * time.Hour))})
+		},
+		"no manager any more": func(b bed) error {
+			return b.patch(t, b.root, b.who.KeyID, apikey.Change{Scopes: &apikey.Scopes{"tts", "*", apikey.ScopeRead}})
+		},
+	}
+	deeds := []struct {
+		name  string
+		admin bool // the caller is one
+		do    func(r *apikey.Registry, b bed) error
+	}{
+		{"create", false, func(r *apikey.Registry, b bed) error {
+			_, _, err := r.Create(t.Context(), b.who, "", apikey.Live, apikey.Change{})
+			return err
+		}},
+		{"create by name", false, func(r *apikey.Registry, b bed) error {
+			b.who.Once = apikey.Once{Key: "the-name-of-this-request", Body: []byte("{}")}
+			_, _, err := r.Create(t.Context(), b.who, "", apikey.Live, apikey.Change{})
+			return err
+		}},
+		{"create for another", true, func(r *apikey.Registry, b bed) error {
+			_, _, err := r.Create(t.Context(), b.who, "u2", apikey.Live, apikey.Change{})
+			return err
+		}},
+		{"update", false, func(r *apikey.Registry, b bed) error {
+			_, err := r.Update(t.Context(), b.who, b.other, to(apikey.Change{Name: ptr("x")}))
+			return err
+		}},
+		{"update itself", false, func(r *apikey.Registry, b bed) error {
+			_, err := r.Update(t.Context(), b.who, b.who.KeyID, to(apikey.Change{Name: ptr("x")}))
+			return err
+		}},
+		{"rotate", false, func(r *apikey.Registry, b bed) error {
+			_, err := r.Rotate(t.Context(), b.who, b.other, 0)
+			return err
+		}},
+		{"rotate itself", false, func(r *apikey.Registry, b bed) error {
+			_, err := r.Rotate(t.Context(), b.who, b.who.KeyID, time.Hour)
+			return err
+		}},
+		{"end a grace", false, func(r *apikey.Registry, b bed) error {
+			_, err := r.EndGrace(t.Context(), b.who, b.other)
+			return err
+		}},
+		{"revoke", false, func(r *apikey.Registry, b bed) error {
+			_, err := r.Revoke(t.Context(), b.who, b.other)
+			return err
+		}},
+		{"delete", false, func(r *apikey.Registry, b bed) error { return r.Delete(t.Context(), b.who, b.other) }},
+		{"revoke all of a user", true, func(r *apikey.Registry, b bed) error {
+			_, _, err := r.RevokeUser(t.Context(), b.who, b.user, "")
+			return err
+		}},
+	}
+	shared := newBench(t)
+	shared.registry.MaxKeys = 10
+	root := shared.caller(t, "root", admin)
+	for _, d := range deeds {
+		for what, take := range taken {
+			for at := 1; ; at++ {
+				b := bed{bench: shared, root: root, user: fmt.Sprintf("u of %s, %s, %d", d.name, what, at)}
+				b.who = b.caller(t, b.user, func(k *apikey.Key) {
+					if d.admin {
+						admin(k)
+					}
+				})
+				b.other = b.caller(t, b.user, func(k *apikey.Key) {
+					k.Secrets = append([]apikey.Secret{{Algorithm: "hmac-sha256", Hash: []byte("x"), NotAfter: noon.Add(time.Hour)}}, k.Secrets...)
+				}).KeyID
+				var took error
+				store := &interrupted{Store: b.registry.Store, at: at, do: func() { took = take(b) }}
+				hasty := *b.registry
+				hasty.Store = store
+				before := everything(t, b.bench, b.who.KeyID, b.user, "u2")
+				err := d.do(&hasty, b)
+				if took != nil {
+					t.Fatal(took)
+				}
+				if store.step < at {
+					if err != nil {
+						t.Errorf("%s, undisturbed: %v", d.name, err)
+					}
+					break // it has no more steps
+				}
+				if d.name == "revoke all of a user" {
+					if left := strings.Contains(everything(t, b.bench, b.who.KeyID, b.user), "0001-01-01"); left != (err != nil) && !errors.Is(err, apikey.ErrForbidden) {
+						t.Errorf("%s, where its key is %s before step %d: %v, and some are left: %t", d.name, what, at, err, left)
+					}
+					continue // some were revoked before
+				}
+				if !errors.Is(err, apikey.ErrForbidden) && !(what == "deleted" && errors.Is(err, apikey.ErrNotFound)) {
+					t.Errorf("%s, where its key is %s before step %d: %v", d.name, what, at, err)
+				}
+				if after := everything(t, b.bench, b.who.KeyID, b.user, "u2"); before != after {
+					t.Errorf("%s, where its key is %s before step %d, changed\n%s\nto\n%s", d.name, what, at, before, after)
+				}
+			}
+		}
+	}
+}
+
+func (b *bench) patch(t *testing.T, who apikey.Caller, id string, c apikey.Change) error {
+	_, err := b.registry.Update(t.Context(), who, id, to(c))
+	return err
+}
+
+// everything is what there is of the keys of users, without one of them.
+func everything(t *testing.T, b *bench, without string, users ...string) (text string) {
+	t.Helper()
+	for _, user := range users {
+		keys, err := b.registry.Store.List(t.Context(), user, apikey.Position{}, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range keys {
+			if k.ID != without {
+				text += fmt.Sprintln(k.ID, k.Rev, k.RevokedAt)
+			}
+		}
+	}
+	return text
+}
+
+// What becomes of the caller's key, and takes nothing from the change, does not keep it from being
+// made.
+func TestAChangeOfTheCallersKeyIsJudgedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		change apikey.Change
+		refuse string
+	}{
+		"renamed":            {apikey.Change{Name: ptr("x")}, ""},
+		"wider":              {apikey.Change{Limit: &ratelimit.Limit{Requests: 1000, Window: time.Minute}}, ""},
+		"narrower by limit":  {apikey.Change{Limit: &ratelimit.Limit{Requests: 9, Window: time.Minute}}, "rateLimit"},
+		"narrower by scopes": {apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeWrite}}, "scopes"},
+	} {
+		for _, deed := range []string{"create", "update", "rotate"} {
+			b := newBench(t)
+			who, root := b.caller(t, "u1", nil), b.caller(t, "root", admin)
+			target := b.caller(t, "u1", func(k *apikey.Key) { k.Scopes, k.Limit.Requests = apikey.Scopes{"tts"}, 10 })
+			store := &interrupted{Store: b.registry.Store, do: func() {
+				if err := b.patch(t, root, who.KeyID, c.change); err != nil {
+					t.Error(err)
+				}
+			}}
+			hasty := *b.registry
+			hasty.Store = store
+			limit, scopes := ratelimit.Limit{Requests: 10, Window: time.Minute}, apikey.Scopes{"tts"}
+			store.at = map[string]int{"create": 2, "update": 3, "rotate": 3}[deed] // before the write
+			var err error
+			switch deed {
+			case "create":
+				_, _, err = hasty.Create(t.Context(), who, "", "", apikey.Change{Limit: &limit, Scopes: &scopes})
+			case "update":
+				_, err = hasty.Update(t.Context(), who, target.KeyID, to(apikey.Change{Limit: &limit, Scopes: &scopes, ExpiresAt: &time.Time{}, Enabled: ptr(true), NotBefore: ptr(noon)}))
+				if c.refuse != "" {
+					continue // nothing is widened by it
+				}
+			case "rotate":
+				_, err = hasty.Rotate(t.Context(), who, target.KeyID, 0)
+			}
+			refused(t, deed+", where the caller becomes "+name, err, c.refuse)
+		}
+	}
+}
+
+// One caller's changes at once do not keep one another from being made.
+func TestACallerMakesManyChangesAtOnce(t *testing.T) {
+	b := newBench(t)
+	b.registry.MaxKeys, b.registry.Pause = 20, nil
+	who := b.caller(t, "u1", nil)
+	var wg sync.WaitGroup
+	results := make([]error, 30)
+	for n := range results {
+		wg.Go(func() { _, _, results[n] = b.registry.Create(t.Context(), who, "", "", apikey.Change{}) })
+	}
+	wg.Wait()
+	made := 0
+	for _, err := range results {
+		switch {
+		case err == nil:
+			made++
+		case !errors.Is(err, apikey.ErrTooManyKeys):
+			t.Error(err)
+		}
+	}
+	if made != 19 {
+		t.Errorf("%d were made beside the caller's own, of 20", made)
+	}
+	keys, err := b.registry.Store.List(t.Context(), "u1", apikey.Position{}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, k := range keys[:12] {
+		wg.Go(func() { results[n] = b.patch(t, who, k.ID, apikey.Change{Name: ptr("x")}) })
+	}
+	wg.Wait()
+	if err := errors.Join(results[:12]...); err != nil {
+		t.Error(err)
+	}
+}
+
+// An admin ends all keys of a user, even if the user is the admin: the key that the admin came with
+// goes last, on the last page.
+func TestRevokingAllOfAUserEndsTheCallersOwnKeyLast(t *testing.T) {
+	b := newBench(t)
+	who := b.caller(t, "u1", admin)
+	for range 60 {
+		b.clock.pass(time.Second)
+		b.caller(t, "u1", nil)
+	}
+	b.clock.pass(time.Second)
+	total, calls := 0, 0
+	for cursor := ""; calls == 0 || cursor != ""; calls++ {
+		n, next, err := b.registry.RevokeUser(t.Context(), who, "u1", cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total, cursor = total+n, next
+	}
+	if total != 61 || calls != 2 {
+		t.Errorf("revoked %d of 61 in %d calls", total, calls)
+	}
+}
