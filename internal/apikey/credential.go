@@ -65,10 +65,12 @@ func (c Credential) and(next Credential) Credential {
 	switch {
 	case c.code == CodeMissing:
 		return next
-	case c.firm || c.code == CodeTwoKeys && c.other == nil:
+	case c.firm:
 		return c
 	case next.firm:
 		return next
+	case c.code == CodeTwoKeys && c.other == nil:
+		return c
 	case next.code != "" && c.code == CodeMalformed && !c.sameToken(next):
 		return Credential{code: CodeMalformed}
 	case next.code != "":

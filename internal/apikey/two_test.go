@@ -3,6 +3,8 @@ package apikey_test
 import (
 	"context"
 	"errors"
+	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,52 @@ func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	}
 	if after := remaining(t, b, native); after != before-1 {
 		t.Errorf("a key beside a cloud's token spent %d", before-after)
+	}
+}
+
+// It makes no difference in which order values stand, how often, and whether in one line or in several.
+func TestTheOrderOfValuesDecidesNothing(t *testing.T) {
+	b := newBench(t)
+	native, second := b.token(t), b.token(t)
+	k := b.issue(t, native, nil)
+	b.issue(t, second, nil)
+	imported, other := strings.Repeat("imported-", 3), strings.Repeat("another-", 3)
+	b.issue(t, mustParse(t, b, imported), nil)
+	b.issue(t, mustParse(t, b, other), nil)
+	pool := []string{
+		native.Reveal(), native.Reveal(), second.Reveal(), imported, imported, other, "ya29.a0AfB_byDwXh3k1-0123", "a-token-of-another-cloud", "dummy", "undefined", "",
+		k.PublicKey().String() + ":" + native.Reveal(), "pk_live_0000000000000000:" + native.Reveal(), "Bearer " + imported, twist(native.Reveal()), "eyJhbGciOiJub25lIn0.e30.x",
+	}
+	g := b.gate(time.Minute)
+	judge := func(values ...string) string {
+		v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(values...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Code == apikey.CodeMalformed || v.Code == apikey.CodeTwoKeys {
+			return "refused" // where both are true, either is said
+		}
+		if v.Key == nil {
+			return string(v.Code)
+		}
+		return string(v.Code) + " " + v.Key.ID
+	}
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	for range 2000 {
+		values := make([]string, 1+random.IntN(5))
+		for i := range values {
+			values[i] = pool[random.IntN(len(pool))]
+		}
+		want := judge(values...)
+		shuffled := slices.Clone(values)
+		random.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		for how, got := range map[string]string{
+			"shuffled": judge(shuffled...), "in one line": judge(strings.Join(values, ", ")), "twice": judge(append(slices.Clone(values), shuffled...)...),
+		} {
+			if got != want {
+				t.Fatalf("%q: %s, and %s %s (%q)", values, want, how, got, shuffled)
+			}
+		}
 	}
 }
 

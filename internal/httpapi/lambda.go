@@ -19,6 +19,11 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 	adapter := httpadapter.New(h)
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		event.Path = routed(event)
+		if event.HTTPMethod == "" || event.Path == "" {
+			logger.LogAttrs(ctx, slog.LevelError, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", "malformed_event"),
+				slog.String("event", "not a request of a REST API"), slog.String("set", setAsProxy))
+			return malformed()
+		}
 		err := readable(event)
 		var response events.APIGatewayProxyResponse
 		if err == nil {
@@ -31,6 +36,9 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 		return response, nil
 	}
 }
+
+// setAsProxy is for the log: nothing but API Gateway can call these functions.
+const setAsProxy = "invoke this function through a REST API by AWS_PROXY, or an HTTP API with payload format 1.0; it needs no schedule and no warming"
 
 // routed is the path of an event's route: its resource, with the parameters of the path in it. With a custom domain the
 // event's own path begins with the base path, which no route has. Without a resource that path is all there is.

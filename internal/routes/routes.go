@@ -54,7 +54,7 @@ func Parse(text string) (Rules, error) {
 			return nil, fmt.Errorf("%q is not of the form METHOD /path=scope", part)
 		}
 		if !r.read(fields[len(fields)-1]) {
-			return nil, fmt.Errorf("the path of %q must begin with /, and may have * for a segment and at its end", part)
+			return nil, fmt.Errorf("the path of %q %s", part, pathForm)
 		}
 		if slices.ContainsFunc(all, r.same) {
 			return nil, fmt.Errorf("%q is a second rule for the same route", part)
@@ -80,12 +80,16 @@ func ParsePaths(text string) (Rules, error) {
 		}
 		var r rule
 		if path == "*" || !r.read(path) {
-			return nil, fmt.Errorf("%q must begin with /, and may have * for a segment and at its end", path)
+			return nil, fmt.Errorf("%q %s", path, pathForm)
 		}
 		all = append(all, r)
 	}
 	return all, nil
 }
+
+// pathForm is what a path of a rule must be. No request would be matched by another one.
+const pathForm = `must begin with /, and may have * for a segment and at its end; it must have no "..", "//", ";", "?", "#" or "\\", ` +
+	`no escaped / or %, no dot or space at the end of a segment, and beyond ASCII only letters, marks and digits in normal form`
 
 func (r *rule) read(path string) bool {
 	r.path, r.prefix = strings.CutSuffix(path, "*")
