@@ -148,6 +148,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 		w.At = r.now()
 		if w.From != nil && w.To != nil {
 			w.To.Secrets = tidy(w.To.Secrets, w.At)
+			w.To.KeyPrefix = r.keyPrefix(w.To, Token{})
 		}
 		if w.From != nil {
 			if w.Standing, err = hasher.standing(r.Store, w.From); err != nil {

@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -93,28 +94,45 @@ func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResu
 	return results
 }
 
-// imported is the key that an entry would be.
-func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
+// Check reports what is wrong with an entry, as far as the entry alone can tell. A
+// key that has expired already is no mistake: it is imported as it is.
+func (in Import) Check() error {
 	if err := CheckUserID(in.UserID); err != nil {
-		return nil, err
+		return err
 	}
-	// A key may have expired where it comes from, and comes along as it is.
 	if err := in.Change.check(time.Time{}); err != nil {
-		return nil, err
+		return err
 	}
 	if in.PublicKey != "" {
 		if _, err := parseForeign(in.PublicKey); err != nil {
-			return nil, invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma", minForeignLength, maxForeignLength)
+			return invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma", minForeignLength, maxForeignLength)
 		}
+	}
+	switch {
+	case in.Hash != nil && nobodys[*in.Hash]:
+		return invalid("sha256", "is the hash of no token")
+	case in.Hash == nil && in.Token.Reveal() == "":
+		return invalid("key", "is missing")
+	case in.Token.Native():
+		return invalid("key", "is one of latchkey's own, which are not imported")
+	}
+	return in.Change.apply(&Key{Limit: DefaultLimit()})
+}
+
+// nobodys are hashes that stand where the hash of a token is not known: of the empty
+// text, and all zeros.
+var nobodys = map[[sha256.Size]byte]bool{sha256.Sum256(nil): true, {}: true}
+
+// imported is the key that an entry would be.
+func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
+	if err := in.Check(); err != nil {
+		return nil, err
 	}
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the secret: %w", err)
 	}
-	secret, err := in.secret(hasher)
-	if err != nil {
-		return nil, err
-	}
+	secret := in.secret(hasher)
 	k := &Key{
 		ID: hasher.importedID("hash " + secret.Alias), UserID: in.UserID, Environment: in.Environment,
 		Limit: DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []Secret{secret},
@@ -125,7 +143,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
 	if in.PublicKey != "" {
 		k.PublicAliases = []string{hasher.PublicAlias(in.PublicKey)}
 	}
-	k.KeyPrefix = r.Format.KeyPrefix(k.Environment, k.ID)
+	k.KeyPrefix = r.keyPrefix(k, in.Token)
 	if err := in.Change.apply(k); err != nil {
 		return nil, err
 	}
@@ -133,16 +151,11 @@ func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
 	return k, nil
 }
 
-func (in Import) secret(h Hasher) (Secret, error) {
-	switch {
-	case in.Hash != nil:
-		return h.HashOf(*in.Hash), nil
-	case in.Token.Reveal() == "":
-		return Secret{}, invalid("key", "is missing")
-	case in.Token.Native():
-		return Secret{}, invalid("key", "is one of latchkey's own, which are not imported")
+func (in Import) secret(h Hasher) Secret {
+	if in.Hash != nil {
+		return h.HashOf(*in.Hash)
 	}
-	return h.Hash(in.Token), nil
+	return h.Hash(in.Token)
 }
 
 // importKey stores a key, or gives the one of its id that is there what is new.
@@ -175,6 +188,7 @@ func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error)
 	rotated := slices.ContainsFunc(from.Secrets, func(s Secret) bool { return s.Alias == "" })
 	if !known {
 		to.Secrets = append(append([]Secret{}, from.Secrets...), secret)
+		to.KeyPrefix = cmp.Or(r.keyPrefix(from, Token{}), k.KeyPrefix)
 	}
 	missing := false
 	for _, public := range k.PublicAliases {

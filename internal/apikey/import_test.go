@@ -67,6 +67,53 @@ func TestImportedTokensOfOneKeyShareItsLimit(t *testing.T) {
 	}
 }
 
+// keyPrefix is how a token of the key begins: its own, none where only a hash is
+// known, and the native one after a rotation. Records of before have the native
+// prefix, which none of their tokens has, and lose it with their next change.
+func TestKeyPrefixIsHowATokenOfTheKeyBegins(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	const token = "an-old-token-of-ours"
+	prefix := func(id string) string {
+		t.Helper()
+		r, err := b.registry.Store.Find(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Key.KeyPrefix
+	}
+	b.importKey(t, apikey.Import{ID: "k", Hash: hash("a-token-by-its-hash")})
+	id := b.check(t, b.gate(0), "a-token-by-its-hash").Key.ID
+	native := b.format.KeyPrefix(apikey.Live, id)
+	if got := prefix(id); got != "" {
+		t.Errorf("of a hash: %q", got)
+	}
+	b.importKey(t, apikey.Import{ID: "k", Token: mustParse(t, b, token)})
+	if got := prefix(id); got != token[:6] {
+		t.Errorf("with a token: %q", got)
+	}
+	b.rotate(t, root, id, time.Hour)
+	if got := prefix(id); got != native {
+		t.Errorf("rotated: %q", got)
+	}
+
+	own, err := b.registry.Build(t.Context(), mustParse(t, b, "an-admin-key-of-mine"), "u1", apikey.Live, apikey.Change{})
+	if err != nil || own.KeyPrefix != "an-adm" {
+		t.Errorf("of a token of one's own: %q, %v", own.KeyPrefix, err)
+	}
+	own.KeyPrefix = b.format.KeyPrefix(apikey.Live, own.ID) // as it was written before
+	if err := b.registry.Install(t.Context(), "test", own); err != nil {
+		t.Fatal(err)
+	}
+	name := "another"
+	if _, err := b.registry.Update(t.Context(), root, own.ID, func(*apikey.Key) (apikey.Change, error) { return apikey.Change{Name: &name}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := prefix(own.ID); got != "" {
+		t.Errorf("of a record of before, changed: %q", got)
+	}
+}
+
 // A plain hash becomes a better one when its token is used, once, and a hash
 // under an older pepper likewise. Nothing else changes, not the revision either.
 func TestAHashIsBroughtUpToDateOnUse(t *testing.T) {
@@ -181,6 +228,11 @@ func TestWhatMayNotBeImported(t *testing.T) {
 		{"the same by its hash", apikey.Import{ID: "b", Hash: hash("a-token-of-key-a-1")}, "key"},
 		{"another user's token", apikey.Import{ID: "a", Token: mustParse(t, b, "a-token-of-key-a-2"), UserID: "u2", Environment: apikey.Live}, "userId"},
 		{"a native token", apikey.Import{Token: b.token(t)}, "key"},
+		{"the hash of nothing", apikey.Import{Hash: hash("")}, "sha256"},
+		{"a hash of zeros", apikey.Import{Hash: &[32]byte{}}, "sha256"},
+		{"a key that ends before it begins", apikey.Import{Token: mustParse(t, b, "a-token-of-key-c-1"), Change: apikey.Change{
+			NotBefore: new(b.clock.time().Add(time.Hour)), ExpiresAt: new(b.clock.time().Add(time.Minute)),
+		}}, "notBefore"},
 		{"a short public key", apikey.Import{Token: mustParse(t, b, "a-token-of-key-c-1"), PublicKey: "pk_x"}, "publicKey"},
 		{"a wrong limit", apikey.Import{Token: mustParse(t, b, "a-token-of-key-d-1"), Change: apikey.Change{Limit: &ratelimit.Limit{}}}, "rateLimit.requests"},
 	} {

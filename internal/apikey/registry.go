@@ -279,7 +279,7 @@ func (r *Registry) Build(ctx context.Context, token Token, userID string, env En
 			return nil, fmt.Errorf("new id: %w", err)
 		}
 	}
-	k.KeyPrefix = r.Format.KeyPrefix(env, k.ID)
+	k.KeyPrefix = r.keyPrefix(k, token)
 	if err := c.apply(k); err != nil {
 		return nil, err
 	}

@@ -82,6 +82,7 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 		if to.Secrets, err = rotated(from.Secrets, hasher.Hash(token), grace, now); err != nil {
 			return Write{}, err
 		}
+		to.KeyPrefix = r.keyPrefix(&to, token)
 		to.PresentSince = now
 		if was := time.UnixMilli(from.Generation()); !now.After(was) { // clocks differ
 			to.PresentSince = was.UTC().Add(time.Millisecond)
@@ -166,4 +167,20 @@ func tidy(secrets []Secret, now time.Time) []Secret {
 	}
 	slices.Reverse(kept)
 	return kept
+}
+
+// keyPrefix is how the present token of k begins: token, or one that is not known if
+// token is the zero Token. What k says already is kept then, unless it is the prefix
+// that keys of elsewhere were given once, which none of their tokens has.
+func (r *Registry) keyPrefix(k *Key, token Token) string {
+	native := r.Format.KeyPrefix(k.Environment, k.ID)
+	switch newest := len(k.Secrets) - 1; {
+	case newest >= 0 && k.Secrets[newest].Alias == "":
+		return native
+	case token.Reveal() != "":
+		return beginning(token.Reveal())
+	case k.KeyPrefix == native:
+		return ""
+	}
+	return k.KeyPrefix
 }

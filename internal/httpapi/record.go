@@ -20,7 +20,7 @@ type Record struct {
 	Description  string              `json:"description" example:"Builds and deploys"`
 	Environment  string              `json:"environment" enum:"live,test" example:"live"`
 	Status       string              `json:"status" enum:"active,disabled,inactive,revoked,expired" example:"active"`
-	KeyPrefix    string              `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
+	KeyPrefix    string              `json:"keyPrefix" doc:"How the key begins, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	PublicKey    string              `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 	Scopes       []string            `json:"scopes" nullable:"false"`
 	RateLimit    nullable[rateLimit] `json:"rateLimit" doc:"null for a key without a limit"`

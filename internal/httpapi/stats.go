@@ -26,7 +26,7 @@ type statsOutput struct {
 type Stats struct {
 	KeyID      string           `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
 	Name       string           `json:"name" example:"ci"`
-	KeyPrefix  string           `json:"keyPrefix" doc:"How the key begins, for people to recognise it" example:"sk_live_3fGq"`
+	KeyPrefix  string           `json:"keyPrefix" doc:"How the key begins, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	UserID     string           `json:"userId" example:"u1"`
 	Internal   bool             `json:"internal"`
 	Unlimited  bool             `json:"unlimited,omitempty" doc:"The key has no limit, and its requests are not counted: the next four are null"`
