@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,27 +28,33 @@ func NonSecret(text string) string {
 		return "masked"
 	case longestRun(text) >= 8 || repeats(text) || sequence(text):
 		return "a repeated pattern"
-	case placeholderWords.MatchString(letters) || strings.Contains(strings.ToLower(text), "xxxxxx"):
+	case hasPlaceholderWord(letters) || strings.Contains(strings.ToLower(text), "xxxxxx"):
 		return "a placeholder"
 	case variableName.MatchString(text):
 		return "the name of a variable"
-	case reference.MatchString(text):
+	case strings.ContainsAny(text, "{(") && gap.MatchString(text), strings.ContainsAny(text, "$<%{./:") && reference.MatchString(text):
 		return "a reference to a place where a secret stands"
 	}
 	return ""
 }
 
 // Words of at least seven letters, since a random token may hold any shorter one by chance.
-var placeholderWords = regexp.MustCompile(`changeme|changethis|changeit|replaceme|replacethis|replacewith|` +
-	`yourapikey|yourkey|yoursecret|yourtoken|youraccesskey|yourinternal|` +
-	`insertyour|inserthere|goeshere|keyhere|tokenhere|secrethere|putyour|enteryour|` +
-	`placeholder|redacted|undefined|notarealkey|notasecret|fillmein|examplekey|exampletoken|apikeyexample|example$`)
+var placeholderWords = strings.Fields(`changeme changethis changeit replaceme replacethis replacewith
+	yourapikey yourkey yoursecret yourtoken youraccesskey yourinternal
+	insertyour inserthere goeshere keyhere tokenhere secrethere putyour enteryour
+	placeholder redacted undefined notarealkey notasecret fillmein examplekey exampletoken apikeyexample`)
+
+func hasPlaceholderWord(letters string) bool {
+	return strings.HasSuffix(letters, "example") ||
+		slices.ContainsFunc(placeholderWords, func(word string) bool { return strings.Contains(letters, word) })
+}
 
 var (
 	// YOUR_API_KEY, __KEY__, %KEY_NAME%, @KEY_NAME@: capitals with an underscore and no digit.
 	variableName = regexp.MustCompile(`^[%@#-]*[A-Z_-]*_[A-Z_-]*[%@#-]*$`)
 	// What shells, Helm, GitHub, CloudFormation and others replace, and addresses of secret stores.
-	reference = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$|^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
+	gap       = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$`)
+	reference = regexp.MustCompile(`^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
 		`^<[A-Za-z0-9_ .-]+>$|^%[A-Za-z0-9_.-]+%$|^\{[a-z]+://|^(os\.environ|process\.env|env|secrets?)[./:]|` +
 		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
 )
@@ -79,14 +86,17 @@ func repeats(text string) bool {
 // sequence reports whether each character follows the one before it, as in 1234567890123456 and
 // abcdefghijklmnop, or whether there are hardly any different ones.
 func sequence(text string) bool {
-	steps, seen := 0, make(map[byte]bool)
+	steps, different, seen := 0, 0, [256]bool{}
 	for i := range len(text) {
-		seen[text[i]] = true
+		if !seen[text[i]] {
+			seen[text[i]] = true
+			different++
+		}
 		if i > 0 && (text[i] == text[i-1]+1 || text[i-1] == '9' && text[i] == '0') {
 			steps++
 		}
 	}
-	return len(seen) <= 3 || steps >= len(text)-1
+	return different <= 3 || steps >= len(text)-1
 }
 
 var (

@@ -48,6 +48,8 @@ type Job struct {
 	// Report is told of each line that is not imported, by one caller at a time, in
 	// no particular order.
 	Report func(line int, err error)
+	// Done is told of each line that is imported, likewise. It may be nil.
+	Done func(line Line, did apikey.Imported)
 	// Sleep waits before another try, or until the context ends; nil: it does.
 	Sleep func(context.Context, time.Duration)
 
@@ -224,11 +226,15 @@ func (j *Job) count(line Line, did apikey.Imported, err error) {
 	case err != nil:
 		j.tally.Failed++
 		j.Report(line.Number, err)
+		return
 	case did == apikey.ImportCreated:
 		j.tally.Created++
 	case did == apikey.ImportAdded:
 		j.tally.Added++
 	default:
 		j.tally.Unchanged++
+	}
+	if j.Done != nil {
+		j.Done(line, did)
 	}
 }

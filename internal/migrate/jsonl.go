@@ -3,6 +3,7 @@ package migrate
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,34 @@ import (
 )
 
 // jsonLine reads one object.
-func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string, err error) {
+func (r *Reader) jsonLine(text []byte) (apikey.Import, map[string]string, error) {
+	raw, err := object(text)
+	if err != nil {
+		return apikey.Import{}, nil, err
+	}
+	return r.entry(raw)
+}
+
+// camel writes user_id as userId.
+func camel(name string) string {
+	first, rest, found := strings.Cut(name, "_")
+	for found && rest != "" {
+		var part string
+		part, rest, found = strings.Cut(rest, "_")
+		if part == "" {
+			return name
+		}
+		first += strings.ToUpper(part[:1]) + part[1:]
+	}
+	return first
+}
+
+// fieldNames are all fields of a JSON line.
+var fieldNames = set(`key sha256 id publicKey userId environment name description scopes rateLimit unlimited quota allowedCidrs metadata enabled notBefore expiresAt`)
+
+// entry reads the fields of an object, by the API's names or the same with
+// underscores. A field that is null is not there.
+func (r *Reader) entry(fields map[string]json.RawMessage) (in apikey.Import, said map[string]string, err error) {
 	var (
 		key, hash string
 		limit     window
@@ -27,10 +55,6 @@ func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string
 		ends      struct{ notBefore, expiresAt *string }
 		c         = &in.Change
 	)
-	raw, err := object(text)
-	if err != nil {
-		return in, nil, err
-	}
 	known := map[string]struct {
 		to   any
 		form string
@@ -54,12 +78,20 @@ func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string
 		"expiresAt":    {&ends.expiresAt, "a text"},
 	}
 	said = make(map[string]string)
-	for _, name := range slices.Sorted(maps.Keys(raw)) {
-		value := raw[name]
+	raw := make(map[string]json.RawMessage)
+	for _, written := range slices.Sorted(maps.Keys(fields)) {
+		name, value := camel(written), fields[written]
+		if string(value) == "null" || r.ignores(written) {
+			continue
+		}
 		field, ok := known[name]
 		if !ok {
-			return in, nil, unknown(name)
+			return in, nil, unknown(written)
 		}
+		if raw[name] != nil {
+			return in, nil, errTwice
+		}
+		raw[name] = value
 		if json.Unmarshal(value, field.to) != nil {
 			return in, nil, wrong(name, "must be "+field.form)
 		}
@@ -71,8 +103,13 @@ func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string
 	if in.Token, in.Hash, err = r.secret(key, hash); err != nil {
 		return in, nil, err
 	}
-	if raw["id"] != nil && apikey.CheckOwner(in.ID) != nil {
-		return in, nil, wrong("id", "must be 1 to 128 characters without control characters")
+	if raw["id"] != nil {
+		if apikey.CheckOwner(in.ID) != nil {
+			return in, nil, wrong("id", "must be 1 to 128 characters without control characters")
+		}
+		if problem := notName(in.ID, r.o.Format); problem != "" {
+			return in, nil, wrong("id", problem)
+		}
 	}
 	if raw["environment"] != nil && in.Environment != apikey.Live && in.Environment != apikey.Test {
 		return in, nil, wrong("environment", "must be live or test")
@@ -119,21 +156,40 @@ func (r *Reader) jsonLine(text []byte) (in apikey.Import, said map[string]string
 	return in, said, nil
 }
 
+// secret reads a token, or the hash of one.
 func (r *Reader) secret(key, hash string) (apikey.Token, *[sha256.Size]byte, error) {
 	if hash == "" {
 		token, err := r.token(key)
 		return token, nil, err
 	}
-	var sum [sha256.Size]byte
-	switch decoded, err := hex.DecodeString(hash); {
-	case key != "":
+	if key != "" {
 		return apikey.Token{}, nil, wrong("sha256", "must not be given with key")
-	case err != nil || len(decoded) != len(sum):
-		return apikey.Token{}, nil, wrong("sha256", "must be 64 hexadecimal digits")
-	default:
-		copy(sum[:], decoded)
-		return apikey.Token{}, &sum, nil
 	}
+	if isPasswordHash(hash) || isEncrypted(hash) {
+		return apikey.Token{}, nil, wrong("sha256", "is a password hash or encrypted; only a SHA-256 without salt can be imported")
+	}
+	sum, ok := parseSHA256(hash)
+	if !ok {
+		return apikey.Token{}, nil, wrong("sha256", "must be a SHA-256 as 64 hexadecimal digits, with or without \\x before them, or as base64")
+	}
+	if len(hash) < hex.EncodedLen(len(sum)) && notKey(hash) != "" || apikey.NonSecret(hash) != "" || slices.Equal(sum[:16], sum[16:]) {
+		return apikey.Token{}, nil, wrong("sha256", "is a placeholder or a pattern; write the hash itself")
+	}
+	return apikey.Token{}, &sum, nil
+}
+
+// parseSHA256 reads hexadecimal digits, as PostgreSQL writes them too, base64 and
+// base64url.
+func parseSHA256(text string) (sum [sha256.Size]byte, ok bool) {
+	decoded, err := hex.DecodeString(strings.TrimPrefix(text, `\x`))
+	if err != nil {
+		standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+		if strings.ContainsAny(text, "+/") && strings.ContainsAny(text, "-_") {
+			return sum, false
+		}
+		decoded, err = base64.RawStdEncoding.Strict().DecodeString(standard)
+	}
+	return sum, err == nil && copy(sum[:], decoded) == len(sum) && len(decoded) == len(sum)
 }
 
 func moment(field string, text *string) (*time.Time, error) {
@@ -173,11 +229,14 @@ func (t *texts) UnmarshalJSON(text []byte) error {
 	}
 	*t = make(texts)
 	for name, value := range raw {
-		var s string
+		var s *string // of which null is none
 		if err := json.Unmarshal(value, &s); err != nil {
 			return err
 		}
-		(*t)[name] = s
+		if s == nil {
+			return errors.New("null")
+		}
+		(*t)[name] = *s
 	}
 	return nil
 }
@@ -188,6 +247,9 @@ func whole(text []byte, fields map[string]any) error {
 		return errors.New("not these fields")
 	}
 	for name, to := range fields {
+		if string(raw[name]) == "null" {
+			return errors.New("null")
+		}
 		if err := json.Unmarshal(raw[name], to); err != nil {
 			return err
 		}
@@ -197,8 +259,9 @@ func whole(text []byte, fields map[string]any) error {
 
 var errNotObject = errors.New("the line is not a JSON object")
 
-// object reads one whose fields can be told apart: none twice, none null, which
-// encoding/json would pass over.
+var errTwice = errors.New("the line has a field twice")
+
+// object reads one whose fields can be told apart: none twice.
 func object(text []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
@@ -215,10 +278,7 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 			return nil, errNotObject
 		}
 		if _, twice := fields[name.(string)]; twice {
-			return nil, errors.New("the line has a field twice")
-		}
-		if string(value) == "null" {
-			return nil, errors.New("the line has a null in it; leave the field out instead")
+			return nil, errTwice
 		}
 		fields[name.(string)] = value
 	}
@@ -230,10 +290,15 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 
 // unknown names the field, unless it is long enough to be a key that slipped.
 func unknown(name string) error {
-	if len(name) < 16 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+	if nameable(name) {
 		return errors.New("the line has a field that is not known: " + name)
 	}
 	return errors.New("the line has a field that is not known")
+}
+
+// nameable reports whether name may stand in an error: it is no token.
+func nameable(name string) bool {
+	return len(name) < 16 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == ""
 }
 
 // canonical writes a value in one way, however the line does.

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,8 +26,14 @@ func (r *Reader) keyFileLine(text []byte) (in apikey.Import, said map[string]str
 	if err := apikey.CheckUserID(id); err != nil {
 		return in, nil, wrong("key_id", strings.TrimPrefix(err.Error(), "userId "))
 	}
+	if problem := notKeyID(id, r.o.Format); problem != "" {
+		return in, nil, wrong("key_id", problem)
+	}
 	if in.Token, err = r.token(key); err != nil {
 		return in, nil, err
+	}
+	if swapped(id, key) {
+		return in, nil, wrong("key_id", "looks like a key, and key like a name; write the name first")
 	}
 	in.ID, in.UserID, in.Change.Name = id, id, &id
 	in.Change.Scopes = r.o.Scopes
@@ -60,6 +67,44 @@ func (r *Reader) keyFileLine(text []byte) (in apikey.Import, said map[string]str
 	}
 	return in, said, nil
 }
+
+var (
+	keyID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
+
+	// setting has the names that stand before secrets and places in configuration
+	// files, and the schemes of URLs.
+	setting = regexp.MustCompile(`^(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?(?:keys?|tokens?|secrets?|passwords?|credentials?)$|` +
+		`^(?:passwd|pwd|pass|authorization|bearer|cookie|set-cookie|url|uri|href|host|hostname|endpoint|image|path|dir|email|mailto|content-type|accept|user-agent|location|etag|` +
+		`https?|wss?|ftp|sftp|ssh|git|file|jdbc|odbc|rediss?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|s3|gs|urn|arn|` +
+		`sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint|todo|fixme|note|hint|warning|warn|error|info|debug|fatal|description|comment|message)$`)
+
+	// variable has the names that environment variables with secrets and places have.
+	variable = regexp.MustCompile(`^[A-Z0-9]+(?:_[A-Z0-9]+)*_(?:KEYS?|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|URL|URI|HOST|ENDPOINT|DSN|PATH|DIR|ID|IMAGE)$`)
+)
+
+// notKeyID says why id cannot be a key_id, or "" if it can be one.
+func notKeyID(id string, format apikey.Format) string {
+	if problem := notName(id, format); problem != "" {
+		return problem
+	}
+	switch {
+	case !keyID.MatchString(id):
+		return "must be 1 to 128 letters, digits and . _ @ + -, and begin with a letter or digit"
+	case setting.MatchString(strings.ToLower(id)) || variable.MatchString(id):
+		return "is the name of a setting rather than of a key's owner"
+	}
+	return ""
+}
+
+// swapped reports whether key is made of words and id is not.
+func swapped(id, key string) bool {
+	return wordy.MatchString(key) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
+}
+
+var (
+	wordy       = regexp.MustCompile(`^[A-Za-z]{1,15}\d{0,3}(?:[-_.](?:[A-Za-z]{1,15}\d{0,3}|\d{1,4}))*$`)
+	hexadecimal = regexp.MustCompile(`^[0-9a-f]{16,}$|^[0-9A-F]{16,}$|^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+)
 
 // ParseTime reads the forms of ISO 8601 that are in use, as UTC where no zone is
 // named. A date alone is its first moment, as it is for most that write and read

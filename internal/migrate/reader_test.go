@@ -198,7 +198,7 @@ func TestEveryWrongObjectIsReportedByItsNumber(t *testing.T) {
 		`{"sha256":"` + strings.Repeat("x", 64) + `","userId":"u1"}`,
 		line(`,"Scopes":[]`),
 		line(`,"` + k2 + `":1`),
-		line(`,"scopes":null`),
+		line(`,"scopes":null`),  // which is as if they were not there
 		line(`,"scopes":"tts"`), // 10
 		line(`,"scopes":[1]`),
 		line(`,"name":"a","name":"b"`),
@@ -219,8 +219,8 @@ func TestEveryWrongObjectIsReportedByItsNumber(t *testing.T) {
 		`[]`,
 		line(`,"userId2":" "`),
 	}, "\n"), []complaint{
-		{2, "key is missing"}, {3, "userId is missing"}, {4, "sha256 must not"}, {5, "sha256 must be 64"}, {6, "sha256 must be 64"},
-		{7, "the line has a field that is not known: Scopes"}, {8, "the line has a field that is not known"}, {9, "the line has a null"},
+		{2, "key is missing"}, {3, "userId is missing"}, {4, "sha256 must not"}, {5, "sha256 must be a SHA-256"}, {6, "sha256 must be a SHA-256"},
+		{7, "the line has a field that is not known: Scopes"}, {8, "the line has a field that is not known"},
 		{10, "scopes must be"}, {11, "scopes must be"}, {12, "the line has a field twice"}, {13, "rateLimit must be"}, {14, "rateLimit must be"},
 		{15, "rateLimit must be"}, {16, "unlimited must not"}, {17, "quota must be"}, {18, "allowedCidrs must be"}, {19, "metadata must be"},
 		{20, "metadata must be"}, {21, "environment must be"}, {22, "expiresAt must be"}, {23, "id must be"}, {24, "the line is not a JSON object"},

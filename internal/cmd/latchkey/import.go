@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +28,12 @@ type importFlags struct {
 	user         string
 	limit        string
 	scopes       []string
+	ignore       []string
 	dryRun, json bool
 }
+
+// importMemory bounds what is read of a standard input, which cannot be read twice.
+const importMemory = 256 << 20
 
 func importCommand() *cobra.Command {
 	var f importFlags
@@ -53,15 +62,34 @@ key one is needed, and userId; the fields are named as in the API:
    "quota":{"requests":10000,"period":"month"},"expiresAt":"2027-01-31",
    "notBefore":"2026-01-31","enabled":true,"allowedCidrs":["192.0.2.0/24"]}
 
-(each on one line). Mind the scopes: an empty list means none here, where some
-services take it for all. Write ["*"] for all; --scopes '*' is for lines that
-have no scopes at all. It does not include the right to manage keys.
+(each on one line). user_id is userId, and so on; null is as if the field were
+not there. A sha256 may also be base64, or hexadecimal digits after \x.
 
-Every line that is wrong is reported with its number, and all others are
-imported. To import a file again changes nothing, and goes on where it was
-interrupted: what was done to a key meanwhile stays, unless it was deleted.`,
+Other forms must be named with --format:
+
+  csv      a header with the same names: key or sha256, userId, name, scopes,
+           requestsPerMinute, enabled, expiresAt and others
+  kong     declarative YAML or JSON, or JSON of the Admin API
+  apisix   apisix.yaml, YAML of ADC, or JSON of the Admin API
+  litellm  JSON of LiteLLM_VerificationToken, or of /key/list with full objects
+  unkey    JSON of the table of keys, with its hashes
+
+What restricts a key there and cannot be kept here is an error of the key; to
+import it without, name the field or the plugin with --ignore.
+
+Mind the scopes: an empty list means none here, where some services take it for
+all. --scopes is for lines that say none: write --scopes '*' for all. It does
+not include the right to manage keys.
+
+The file is judged before the first key is written. Nothing is written if it has
+the form of something else or if more than half of its lines are wrong: password
+hashes, masked keys and placeholders are no keys. Else every line that is wrong
+is reported with its number, and all others are imported. To import a file again
+changes nothing, and goes on where it was interrupted: what was done to a key
+meanwhile stays, unless it was deleted.`,
 		Example: `  latchkey import --dry-run keys.txt
   latchkey import keys.txt --default-limit 100/1m --scopes tts,stt
+  latchkey import kong.yaml --format kong --scopes tts --ignore acl
   psql -Atf keys.sql | latchkey import - --format jsonl --stack latchkey`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -73,11 +101,12 @@ interrupted: what was done to a key meanwhile stays, unless it was deleted.`,
 	}
 	c.Flags().StringVar(&f.state, "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&f.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
-	c.Flags().StringVar(&f.form, "format", "", "`FORM`, keyfile or jsonl; else by the first line")
+	c.Flags().StringVar(&f.form, "format", "", "`FORM`: keyfile or jsonl, else by the first line;\ncsv, kong, apisix, litellm or unkey")
 	textFlag(c.Flags(), &f.user, "user", "", "`ID` of who owns all of the keys; else as lines say", checkUser)
-	textFlag(c.Flags(), &f.limit, "default-limit", "", "`N/TIME` where a line has none (else 100/1m in a\nkey file, 60/1m in JSON)", checkLimit)
-	listFlag(c.Flags(), &f.scopes, "scopes", "`LIST` where a line has none (else * in a key file,\nno scopes in JSON)", checkScope)
-	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "check everything and write nothing")
+	textFlag(c.Flags(), &f.limit, "default-limit", "", "`N/TIME` where a line has none (else 100/1m in a\nkey file, 60/1m in other forms)", checkLimit)
+	listFlag(c.Flags(), &f.scopes, "scopes", "`LIST` where a line has none (else * in a key file,\nno scopes in other forms)", checkScope)
+	c.Flags().StringSliceVar(&f.ignore, "ignore", nil, "`LIST` of fields, columns and plugins to leave out,\nwith what they restrict")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "check everything, list the keys and write nothing")
 	c.Flags().BoolVar(&f.json, "json", false, "print the summary as JSON")
 	c.MarkFlagsMutuallyExclusive("state", "stack")
 	return c
@@ -85,11 +114,9 @@ interrupted: what was done to a key meanwhile stays, unless it was deleted.`,
 
 // options checks what can be checked without the table.
 func (f importFlags) options(scopesGiven bool) (migrate.Options, error) {
-	o := migrate.Options{Form: migrate.Form(f.form), UserID: f.user}
-	switch o.Form {
-	case "", migrate.KeyFile, migrate.JSONLines:
-	default:
-		return o, usageError{errors.New("--format must be keyfile or jsonl")}
+	o := migrate.Options{Form: migrate.Form(f.form), UserID: f.user, Ignore: f.ignore}
+	if f.form != "" && !slices.Contains(migrate.Forms(), o.Form) {
+		return o, usageError{fmt.Errorf("--format must be one of %s", words(migrate.Forms()))}
 	}
 	if f.limit != "" {
 		limit, err := parseLimit(f.limit)
@@ -121,11 +148,6 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	in, size, err := openInput(c.InOrStdin(), path)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
 	where, err := configOf(ctx, state(f.state), f.stack)
 	if err != nil {
 		return err
@@ -141,34 +163,111 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 	if _, err := e.Registry.Hasher(ctx); err != nil {
 		return fmt.Errorf("load the secret: %w", err)
 	}
+	in, size, err := openInput(ctx, c.InOrStdin(), path)
+	if err != nil {
+		return interruptedBefore(err)
+	}
+	defer in.Close()
 	o.Format = e.Format
 	registry := e.Registry
 	if f.dryRun {
 		registry = migrate.Rehearse(registry)
 	}
-	counted := &countedReader{Reader: in}
 	shown := &progress{out: c.ErrOrStderr()}
-	job := &migrate.Job{Registry: registry, Report: func(line int, err error) {
-		shown.say(fmt.Sprintf("line %d: %v", line, err))
-	}}
-	stop := shown.start(func() string { return importProgress(job.Tally(), counted.n.Load(), size) })
-	err = job.Run(ctx, migrate.NewReader(counted, o))
+	report := func(line int, err error) { shown.say(fmt.Sprintf("line %d: %v", line, err)) }
+	reader, err := migrate.Open(ctx, in, o, report)
+	if err != nil {
+		return interruptedBefore(err)
+	}
+	job := &migrate.Job{Registry: registry, Report: report}
+	var made importList
+	if f.dryRun {
+		job.Done = made.add
+	}
+	stop := shown.start(func() string { return importProgress(job.Tally(), in.n.Load(), 2*size) })
+	err = job.Run(ctx, reader)
 	stop()
-	return f.summary(c, job.Tally(), err)
+	return f.summary(c, job.Tally(), made, err)
 }
 
-func (f importFlags) summary(c *cobra.Command, t migrate.Tally, err error) error {
+// interruptedBefore explains an interruption before the first key.
+func interruptedBefore(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before anything was written")
+	}
+	return err
+}
+
+// importList is what a dry run would do, line by line. It has no tokens.
+type importList []importedLine
+
+// importedLine says what a line would do. Scopes, Limit and ExpiresAt are those of a key
+// that it would create.
+type importedLine struct {
+	Line        int      `json:"line"`
+	Did         string   `json:"would"`
+	UserID      string   `json:"userId"`
+	Name        string   `json:"name"`
+	Environment string   `json:"environment"`
+	Scopes      []string `json:"scopes,omitzero"`
+	Limit       string   `json:"limit,omitempty"`
+	ExpiresAt   string   `json:"expiresAt,omitempty"`
+}
+
+var importColumns = []string{"LINE", "WOULD BE", "USER", "NAME", "SCOPES", "LIMIT", "EXPIRES"}
+
+func (l *importList) add(line migrate.Line, did apikey.Imported) {
+	in, c := line.Import, line.Import.Change
+	made := importedLine{Line: line.Number, Did: string(did), UserID: in.UserID, Environment: string(in.Environment)}
+	if c.Name != nil {
+		made.Name = *c.Name
+	}
+	if did == apikey.ImportCreated { // else the key has what its first line says
+		limit := apikey.DefaultLimit()
+		if c.Limit != nil {
+			limit = *c.Limit
+		}
+		made.Limit = formatLimit(limit.Requests, int64(limit.Window/time.Second))
+		if c.Unlimited != nil && *c.Unlimited {
+			made.Limit = "unlimited"
+		}
+		made.Scopes = []string{}
+		if c.Scopes != nil {
+			made.Scopes = append(made.Scopes, *c.Scopes...)
+		}
+		if c.ExpiresAt != nil {
+			made.ExpiresAt = c.ExpiresAt.Format(time.RFC3339)
+		}
+	}
+	*l = append(*l, made)
+}
+
+// print lists the lines in the order of the file.
+func (l importList) print(out io.Writer) error {
+	rows := make([][]string, 0, len(l))
+	for _, k := range l {
+		rows = append(rows, []string{strconv.Itoa(k.Line), k.Did, k.UserID, k.Name, strings.Join(k.Scopes, ","), k.Limit, k.ExpiresAt})
+	}
+	return printRows(out, importColumns, rows)
+}
+
+func (f importFlags) summary(c *cobra.Command, t migrate.Tally, made importList, err error) error {
+	slices.SortFunc(made, func(a, b importedLine) int { return a.Line - b.Line })
 	if f.json {
 		line, marshalErr := json.Marshal(struct {
 			migrate.Tally
-			Complete bool `json:"complete"`
-			DryRun   bool `json:"dryRun"`
-		}{t, err == nil, f.dryRun})
+			Complete bool       `json:"complete"`
+			DryRun   bool       `json:"dryRun"`
+			Keys     importList `json:"keys,omitempty"`
+		}{t, err == nil, f.dryRun, made})
 		if marshalErr != nil {
 			return marshalErr
 		}
 		fmt.Fprintln(c.OutOrStdout(), string(line))
 	} else {
+		if err := made.print(c.OutOrStdout()); err != nil {
+			return err
+		}
 		text := fmt.Sprintf("%d created, %d added to a key, %d unchanged, %d failed", t.Created, t.Added, t.Unchanged, t.Failed)
 		if f.dryRun {
 			text += " (dry run: nothing was written)"
@@ -186,10 +285,17 @@ func (f importFlags) summary(c *cobra.Command, t migrate.Tally, err error) error
 	return nil
 }
 
-// openInput opens a file whose size is known, or standard input.
-func openInput(stdin io.Reader, path string) (io.ReadCloser, int64, error) {
+// openInput opens a file, or keeps standard input, so that it can be read twice.
+func openInput(ctx context.Context, stdin io.Reader, path string) (*countedFile, int64, error) {
+	kept := func(in io.Reader) (*countedFile, int64, error) {
+		text, err := migrate.Spool(ctx, in, importMemory)
+		if err != nil {
+			return nil, 0, fmt.Errorf("standard input %w", err)
+		}
+		return &countedFile{ReadSeeker: bytes.NewReader(text)}, int64(len(text)), nil
+	}
 	if path == "-" {
-		return io.NopCloser(stdin), 0, nil
+		return kept(stdin)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -204,9 +310,30 @@ func openInput(stdin io.Reader, path string) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return file, 0, nil
+		defer file.Close()
+		return kept(file)
 	}
-	return file, info.Size(), nil
+	return &countedFile{ReadSeeker: file, Closer: file}, info.Size(), nil
+}
+
+// countedFile counts what is read of a file.
+type countedFile struct {
+	io.ReadSeeker
+	io.Closer // nil if there is nothing to close
+	n         atomic.Int64
+}
+
+func (c *countedFile) Read(p []byte) (int, error) {
+	n, err := c.ReadSeeker.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+func (c *countedFile) Close() error {
+	if c.Closer == nil {
+		return nil
+	}
+	return c.Closer.Close()
 }
 
 func importProgress(t migrate.Tally, read, size int64) string {
@@ -219,6 +346,15 @@ func importProgress(t migrate.Tally, read, size int64) string {
 		fmt.Fprintf(&b, ", %d failed", t.Failed)
 	}
 	return b.String()
+}
+
+// words lists what may be chosen.
+func words[T ~string](all []T) string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = string(one)
+	}
+	return strings.Join(texts[:len(texts)-1], ", ") + " or " + texts[len(texts)-1]
 }
 
 func plural(n int, one, many string) string {

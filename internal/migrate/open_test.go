@@ -1,0 +1,206 @@
+package migrate_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/migrate"
+)
+
+func open(t testing.TB, text string, o migrate.Options) (*migrate.Reader, []complaint, error) {
+	t.Helper()
+	o.Format = newFormat(t)
+	var reported []complaint
+	r, err := migrate.Open(t.Context(), strings.NewReader(text), o, func(line int, err error) { reported = append(reported, complaint{line, err.Error()}) })
+	return r, reported, err
+}
+
+// keyLines has good lines and then wrong ones.
+func keyLines(good, wrong int) string {
+	var b strings.Builder
+	for n := range good {
+		fmt.Fprintf(&b, "customer-%d:a-key-of-customer-%d\n", n, n)
+	}
+	for range wrong {
+		b.WriteString("bad\n")
+	}
+	return b.String()
+}
+
+func TestAFileOfWhichMostIsWrongIsRefusedWhole(t *testing.T) {
+	for _, c := range []struct {
+		good, wrong int
+		refused     bool
+	}{{0, 0, false}, {1, 0, false}, {0, 1, true}, {1, 1, false}, {1, 2, true}, {50, 50, false}, {50, 51, true}, {1000, 1001, true}} {
+		r, reported, err := open(t, keyLines(c.good, c.wrong), migrate.Options{})
+		var refused *migrate.NotKeysError
+		if errors.As(err, &refused) != c.refused || (r == nil) != c.refused {
+			t.Errorf("%d good, %d wrong: %v", c.good, c.wrong, err)
+		}
+		if c.refused && (len(reported) != min(c.wrong, 10) || reported[0].line != c.good+1) {
+			t.Errorf("%d good, %d wrong: %d reported", c.good, c.wrong, len(reported))
+		}
+	}
+	// What the file looks like is told although its first lines are good.
+	text := keyLines(1, 0) + strings.Repeat("alice:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n", 3)
+	if _, _, err := open(t, text, migrate.Options{}); err == nil || !strings.Contains(err.Error(), "htpasswd") {
+		t.Error(err)
+	}
+}
+
+// Where a file is refused, the table stays as it is.
+func TestARefusedFileWritesNothing(t *testing.T) {
+	r := newRegistry(t, dynamotest.NewTable(t))
+	good := keyLines(3, 0)
+	if _, _, err := open(t, good+"bad\nbad\nbad\nbad\n", migrate.Options{}); err == nil {
+		t.Fatal("it is not refused")
+	}
+	if keys := opens(t, r, "a-key-of-customer-0"); keys[0] != nil {
+		t.Error("a key was written")
+	}
+	reader, _, err := open(t, good+"bad\nbad\nbad\n", migrate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	job := &migrate.Job{Registry: r, Report: func(int, error) { failed++ }}
+	if err := job.Run(t.Context(), reader); err != nil || job.Tally().Created != 3 || failed != 3 {
+		t.Errorf("%+v, %v", job.Tally(), err)
+	}
+}
+
+func TestOnlySaidToBeAKeyFile(t *testing.T) {
+	const text = "alice: 0f8a7c61d2e34b95a6f7081929304a5b\nbob: 1f8a7c61d2e34b95a6f7081929304a5b:5\n"
+	if _, _, err := open(t, text, migrate.Options{}); err == nil || !strings.Contains(err.Error(), "--format keyfile") {
+		t.Error(err)
+	}
+	if all := readAll(t, text, migrate.Options{Form: migrate.KeyFile}); len(all) != 2 || all[0].Err != nil || all[1].Err != nil {
+		t.Error(all)
+	}
+	// Our own JSON Lines are not taken for another service's.
+	for _, line := range []string{
+		`{"key":"0f8a7c61d2e34b95a6f7081929304a5b","userId":"u1","metadata":{"consumer":"x","start":"y","tpm_limit":"1"}}`,
+		`{"key":"0f8a7c61d2e34b95a6f7081929304a5b","user_id":"u1","description":"of \"keyauth_credentials\" and \"key-auth\" with \"key_alias\""}`,
+	} {
+		if _, _, err := open(t, line, migrate.Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	// Nor is a key file that says where it is from.
+	if _, _, err := open(t, "# from Kong: consumers: keyauth_credentials: plugins:\nalice:0f8a7c61d2e34b95a6f7081929304a5b\n", migrate.Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What restricts a key and cannot be kept is an error, unless it is to be ignored.
+func TestARestrictionIsNotLostUnsaid(t *testing.T) {
+	for _, c := range []struct{ name, form, text string }{
+		{"max_budget", "litellm", `{"token":"` + h1 + `","user_id":"u1","max_budget":5}`},
+		{"models", "litellm", `{"token":"` + h1 + `","user_id":"u1","models":["gpt-4o"]}`},
+		{"max_parallel_requests", "litellm", `{"token":"` + h1 + `","user_id":"u1","max_parallel_requests":1}`},
+		{"remaining", "unkey", `{"hash":"` + h1 + `","ownerId":"u1","remaining":5}`},
+		{"credits", "unkey", `{"hash":"` + h1 + `","externalId":"u1","credits":{"remaining":5}}`},
+		{"acl-of-ours", "kong", "consumers:\n- username: u1\n  keyauth_credentials:\n  - key: " + k1 + "\n  plugins:\n  - name: acl-of-ours\n"},
+		{"request-termination", "kong", "consumers:\n- {username: u1, keyauth_credentials: [{key: " + k1 + "}]}\nplugins:\n- {name: request-termination, consumer: u1}\n"},
+		{"groups", "kong", "consumers:\n- {username: u1, groups: [{name: gold}], keyauth_credentials: [{key: " + k1 + "}]}\n"},
+		{"ip-restriction", "apisix", "consumers:\n- {username: u1, plugins: {key-auth: {key: " + k1 + "}, ip-restriction: {whitelist: [192.0.2.1]}}}\n"},
+		{"group_id", "apisix", "consumers:\n- {username: u1, group_id: g, plugins: {key-auth: {key: " + k1 + "}}}\n"},
+		{"plan", "csv", "key,userId,plan\n" + k1 + ",u1,pro\n"},
+	} {
+		t.Run(c.form+" "+c.name, func(t *testing.T) {
+			_, reported, err := open(t, c.text, migrate.Options{Form: migrate.Form(c.form)})
+			if err == nil || len(reported) != 1 && c.form != "csv" || !strings.Contains(fmt.Sprint(reported, err), "--ignore") {
+				t.Errorf("%v %v", reported, err)
+			}
+			if _, _, err := open(t, c.text, migrate.Options{Form: migrate.Form(c.form), Ignore: []string{c.name}}); err != nil {
+				t.Errorf("ignored: %v", err)
+			}
+		})
+	}
+}
+
+func TestSpoolEndsWhenItIsInterruptedOrTooLong(t *testing.T) {
+	if text, err := migrate.Spool(t.Context(), strings.NewReader("12345"), 5); string(text) != "12345" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := migrate.Spool(t.Context(), strings.NewReader("123456"), 5); err == nil {
+		t.Error("it is longer than it may be")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := migrate.Spool(ctx, readerOf(func([]byte) (int, error) { <-t.Context().Done(); return 0, io.EOF }), 5); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestAnInterruptedJudgementImportsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := migrate.Open(ctx, strings.NewReader(keyLines(10, 0)), migrate.Options{Format: newFormat(t)}, nil); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// Whatever the bytes and the form, nothing panics, no error repeats what stands there,
+// and what is accepted is written as it was read.
+func FuzzImport(f *testing.F) {
+	forms := append([]migrate.Form{""}, migrate.Forms()...)
+	for folder, form := range formOf {
+		files, _ := filepath.Glob(filepath.Join("testdata", folder, "*"))
+		for _, file := range files {
+			if text, err := os.ReadFile(file); err == nil && !strings.HasSuffix(file, ".golden") {
+				for i := range forms {
+					if forms[i] == form || i == 1 {
+						f.Add(uint8(i), text, uint16(len(text)/2))
+					}
+				}
+			}
+		}
+	}
+	const secret = "q7Zx93_Kj2LmPw5-"
+	f.Fuzz(func(t *testing.T, n uint8, text []byte, at uint16) {
+		form := forms[int(n)%len(forms)]
+		place := int(at) % (len(text) + 1)
+		text = append(append(append([]byte{}, text[:place]...), secret...), text[place:]...)
+		o := migrate.Options{Format: newFormat(t), Form: form}
+		silent := func(err error) {
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: %v", form, err)
+			}
+		}
+		_, err := migrate.Open(t.Context(), bytes.NewReader(text), o, func(_ int, err error) { silent(err) })
+		silent(err)
+		lines := bytes.Split(text, []byte("\n"))
+		r := migrate.NewReader(bytes.NewReader(text), o)
+		for {
+			line, err := r.Next()
+			if err != nil {
+				silent(err)
+				return
+			}
+			if silent(line.Err); line.Err != nil || form != migrate.KeyFile {
+				continue
+			}
+			in := line.Import
+			written := fmt.Sprintf("%s:%s:%d", in.ID, in.Token.Reveal(), in.Change.Limit.Requests)
+			if in.Change.ExpiresAt != nil {
+				written += ":" + in.Change.ExpiresAt.Format("2006-01-02T15:04:05.999Z")
+			}
+			again := readAll(t, written, o)
+			if len(again) != 1 || again[0].Err != nil || described(again[0].Import) != described(in) {
+				t.Errorf("%q is read as %v", lines[line.Number-1], again)
+			}
+			if !bytes.Contains(lines[line.Number-1], []byte(in.Token.Reveal())) || !bytes.Contains(lines[line.Number-1], []byte(in.UserID)) {
+				t.Errorf("%q does not say what was read", lines[line.Number-1])
+			}
+		}
+	})
+}

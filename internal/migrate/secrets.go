@@ -1,0 +1,203 @@
+package migrate
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"latchkey/internal/apikey"
+)
+
+// notKey says why text cannot be the token of a caller, or "" if it can be one. The
+// answer completes the sentence "key …" and never repeats text. Each rule names a
+// form that is certainly no token. No rule guesses by how random a text looks.
+func notKey(text string) string {
+	switch {
+	case quoted(text):
+		return "stands in quotes; remove them"
+	case isEncrypted(text):
+		return "is encrypted; export it decrypted"
+	case isReference(text):
+		return "is a reference to a secret in another place; write the secret itself"
+	case isPasswordHash(text):
+		return "is a password hash; only a token or its SHA-256 can be imported"
+	case masked(text):
+		return "is masked; the file needs the whole token"
+	case holdsPlace(text):
+		return "is a placeholder; write the token itself"
+	case strings.ContainsAny(text, ":=-_") && digest.MatchString(text):
+		return "is a digest; give a SHA-256 as sha256 in JSON Lines or CSV"
+	}
+	body := text[strings.LastIndexAny(text, "-_.:/")+1:]
+	for _, part := range []string{text, body} {
+		if what := apikey.NonSecret(part); what != "" && (len(part) == len(text) || len(part) >= shortestBody) {
+			return "is " + what + "; write the token itself"
+		}
+	}
+	switch {
+	case samePerPart(text):
+		return "is a repeated pattern; write the token itself"
+	case !tokenText.MatchString(text):
+		return "has characters other than letters, digits and - . _ ~ + / | : with = at its end; import such a token by its SHA-256"
+	case strings.ContainsAny(text, "./") && (place.MatchString(text) || root.MatchString(text) || host.MatchString(text)), moments.MatchString(text):
+		return "is a path, a host, a media type or a time"
+	}
+	return ""
+}
+
+// notName says why text cannot name a key or its owner, or "" if it can. The answer
+// completes the sentence "userId …". The rules find secrets and placeholders, since
+// names are shown in lists, logs and headers. They leave random ids of users alone.
+func notName(text string, format apikey.Format) string {
+	token, err := format.Parse(text)
+	switch {
+	case err == nil && token.Native(), likeKey.MatchString(text), apikey.IsJWT(text):
+		return "looks like a key; names are shown in lists and logs"
+	case isPasswordHash(text), isEncrypted(text):
+		return "is a password hash, which is no name"
+	case quoted(text):
+		return "stands in quotes; remove them"
+	case hasGap(text), isReference(text), unnamed.MatchString(words(text)), masked(text):
+		return "is a placeholder; write the name itself"
+	}
+	return ""
+}
+
+// shortestBody is how long the part of a token after its prefix must be to be judged
+// by itself.
+const shortestBody = 12
+
+var (
+	// tokenText has the characters of RFC 6750, section 2.1, with | and : which some
+	// services put between an id and a secret.
+	tokenText = regexp.MustCompile(`^[A-Za-z0-9\-._~+/|:]+={0,2}$`)
+
+	// likeKey has the prefixes that services publish for secret scanners.
+	likeKey = regexp.MustCompile(`^(?:(?:sk|rk)[-_].{12,}|[a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{12,}|gh[pousr]_\w{20,}|github_pat_.{20,}|glpat-.{16,}|` +
+		`xox[a-z]-.{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|SG\.[\w-]{16,}\..+|hf_\w{20,}|npm_\w{20,}|shp[a-z]{2}_\w{20,}|dop_v1_\w+|` +
+		`pypi-.{20,}|dckr_pat_.{16,})$`)
+
+	// passwordHash has the forms of crypt(3), LDAP, Django, Werkzeug, PostgreSQL, MySQL
+	// and CouchDB. A locked account has ! or * before its hash.
+	passwordHash = regexp.MustCompile(`^(?:[!*]{0,2}\$[0-9A-Za-z][0-9A-Za-z-]{0,24}\$|\{[A-Za-z0-9._-]{2,32}\}[^}]|` +
+		`(?i:pbkdf2|argon2|bcrypt|scrypt|md5|sha1|sha256|sha512|phpass|unsalted)[0-9a-z_]*\$|(?i:pbkdf2|scrypt):|` +
+		`SCRAM-SHA-(?:1|256)\$|-(?:pbkdf2|hashed)-|\*[0-9A-F]{40}$|(?i:md5)[0-9a-f]{32}$)`)
+
+	digest = regexp.MustCompile(`^(?i:sha-?(?:1|224|256|384|512)|md5|blake[23][bs]?)(?:[:=]|[-_][0-9A-Za-z+/]{27,}={0,2}$)`)
+
+	// reference names a place where a secret can be had.
+	reference = regexp.MustCompile(`^[\${(<\[@"'!]*(?i:os\.environ|os\.getenv|process\.env|env[./:]|environ[./]|secrets?[./:]|secrets?manager[./:]|vault[./:]|` +
+		`ssm[./:]|arn:|op:/|file:|(?:azure)?keyvault|microsoft\.keyvault|gcp-?sm:|awssm:|projects/[^/]+/secrets|resolve:|parameters?[./:]|kms[:/]|sops[:/]|` +
+		`(?:var|local|module|data|config|settings)\.[a-z_]|\.?values\.|[a-z][a-z0-9+.-]*://)`)
+
+	// template has a gap that some tool fills.
+	template = regexp.MustCompile(`^(?:\$[A-Za-z_][A-Za-z0-9_.]*|%[A-Za-z_][A-Za-z0-9_]*%|@@?[A-Za-z_]+@@?|__[A-Za-z_]+__|<.*>|\[.*\]|\{.*\}|\(.*\)|&lt;.*)$|` +
+		"[$#]\\{|\\$\\(|\\{\\{|\\}\\}|<%|%>|`")
+
+	// placeholder and unnamed are matched with a text's words; see [words].
+	placeholder = regexp.MustCompile(`-(?:your-?(?:[a-z]+-?){0,4}(?:keys?|tokens?|secrets?|passwords?|credentials?|value|here)-|` +
+		`(?:[a-z]+-?){0,4}(?:key|token|secret|password|value)-?(?:goes-?)?here-|change-?(?:me|this|it|now)-|replace-?(?:me|this|it|with)-|` +
+		`to-?be-?(?:changed|replaced|defined|filled)-|not-?a-?(?:real|valid)-|` +
+		`(?:insert|enter|paste|fill-?in|put|add|set|type)-?(?:in-?)?(?:your|the|a|an|my|real)-?(?:[a-z]+-?){0,3}(?:keys?|tokens?|secrets?|passwords?)-|` +
+		`(?:dummy|fake|sample|mock|example|todo|fixme)-?(?:api-?)?(?:keys?|tokens?|secrets?|passwords?|value)-|example-)`)
+	unnamed = regexp.MustCompile(`^-(?:your-?(?:[a-z]+-?){0,3}(?:name|id|user|email|customer|client|key|token|secret)|change-?me|replace-?me|placeholder|redacted|undefined|` +
+		`insert-?[a-z-]*here)-$`)
+
+	// place is a path, a package, a host, a media type or a network: words and short
+	// numbers with at least one dot or slash between.
+	place = regexp.MustCompile(`^(?:/?/|~/|\.{1,2}/)?` + word + `(?:[-_]` + word + `)*[./]+(?:` + word + `(?:[-_./:]+` + word + `)*[-_./:]*)?$`)
+	root  = regexp.MustCompile(`^(?:~|\.{1,2})?/(?:etc|usr|var|home|opt|run|root|bin|sbin|lib|dev|tmp|srv|mnt|proc|sys|Users|app|data|api|v\d)/|^//[A-Za-z0-9]*[.-]|` +
+		`^//[a-z0-9]+$`)
+	host = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*\.(?:com|net|org|io|dev|app|ai|co|de|eu|uk|fr|ch|at|nl|us|edu|gov|local|internal|localhost|lan|cloud|test|` +
+		`example|svc|amazonaws)(?:[:/.].*)?$`)
+	moments = regexp.MustCompile(`^\d{4}-\d\d-\d\d|^\d{8}T\d{6}`)
+)
+
+const word = `(?:(?:[A-Z]?[a-z]{2,15}){1,4}\d{0,3}|[a-z]\d{0,3}|[A-Z]{1,15}\d{0,2}|\d{1,4})`
+
+// gaps begins what tools fill in.
+const gaps = "$#%<@[{(&`"
+
+func hasGap(text string) bool {
+	return (strings.ContainsAny(text, gaps) || strings.HasPrefix(text, "__")) && template.MatchString(text)
+}
+
+// holdsPlace reports whether text stands where a token is to be written.
+func holdsPlace(text string) bool {
+	if hasGap(text) {
+		return true
+	}
+	spelled := words(text)
+	return containsAny(spelled, "your", "here", "change", "replace", "to-be", "tobe", "not-a", "nota", "insert", "enter", "paste", "fill", "put", "add", "set", "type",
+		"dummy", "fake", "sample", "mock", "example", "todo", "fixme") && placeholder.MatchString(spelled)
+}
+
+func isPasswordHash(text string) bool {
+	return strings.ContainsAny(text, "$}:*-mM") && passwordHash.MatchString(text)
+}
+
+func isReference(text string) bool {
+	return strings.ContainsAny(text, "./:") && reference.MatchString(text) || strings.HasPrefix(text, "@Microsoft.")
+}
+
+// isEncrypted knows the beginnings of Kong's keyring, SOPS, Jasypt, Spring, Ansible,
+// KMS, Vault's transit engine, age and OpenSSL.
+func isEncrypted(text string) bool {
+	return slices.ContainsFunc(encryptedBeginnings, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
+}
+
+func quoted(text string) bool {
+	const quotes = "\"'`"
+	return text != "" && (strings.IndexByte(quotes, text[0]) >= 0 || strings.IndexByte(quotes, text[len(text)-1]) >= 0)
+}
+
+// masked reports whether part of text is hidden by asterisks, dots, bullets or x.
+func masked(text string) bool {
+	return strings.ContainsAny(text, bullets) || containsAny(text, "xxx", "XXX", "***", "...", "###", "???", "<", "[", "(") && hidden.MatchString(text)
+}
+
+// bullets stand for hidden characters.
+const bullets = "…•●∗█"
+
+// hidden leaves long tokens alone that have three dots in a row by chance.
+var hidden = regexp.MustCompile(`(?:^|[-_.:/])(?:x{5,}|X{5,})|(?:x{5,}|X{5,})(?:$|[-_.:/])|(?:^|[-_.:/])[xX]{3,}(?:[-_.:/][xX]{3,})+(?:$|[-_.:/])|` +
+	`(?i)^[<\[(](?:hidden|filtered|masked|redacted|secret)[>\])]$|(?:\*{3}|#{3}|\?{3}|\.{4})|^[A-Za-z0-9_:-]{0,12}\.{3}[A-Za-z0-9_:-]{0,8}$`)
+
+func containsAny(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
+}
+
+// words writes text in lower case with one - for all that is neither letter nor
+// digit, and one at either end.
+func words(text string) string {
+	var b strings.Builder
+	b.WriteByte('-')
+	last := byte('-')
+	for _, c := range []byte(strings.ToLower(text)) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			c = '-'
+		}
+		if c != '-' || last != '-' {
+			b.WriteByte(c)
+		}
+		last = c
+	}
+	if last != '-' {
+		b.WriteByte('-')
+	}
+	return b.String()
+}
+
+// samePerPart reports whether each part of text, of which there are three at least,
+// is one character repeated, such as 1111-2222-3333-4444.
+func samePerPart(text string) bool {
+	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("-_.:/", r) })
+	for _, part := range parts {
+		if len(part) < 3 || strings.Trim(part, part[:1]) != "" {
+			return false
+		}
+	}
+	return len(parts) >= 3
+}
+
+var encryptedBeginnings = []string{"$ke$", "ENC[", "ENC(", "{cipher}", "$ANSIBLE_VAULT", "AQICAH", "vault:v", "AGE-", "U2FsdGVkX1"}

@@ -1,0 +1,3 @@
+// TODO: remove-this-before-release
+// FIXME: this-is-not-finished-yet
+// NOTE: see-the-other-file-too

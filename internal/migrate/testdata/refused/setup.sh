@@ -1,0 +1,5 @@
+#!/bin/sh
+set -eu
+ALICE:DXv0TTR9SYZtzuHUtdXMufsduGpjl7O4
+BOB:pDbmuhYGTH3xRTEHtXegQeNyBEeqZQGo
+CAROL:Cu2E8TAXTxICX7U7uNdgXDfO7ric286J
