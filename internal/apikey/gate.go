@@ -127,6 +127,9 @@ const mismatchAge = 100 * time.Millisecond
 // freshness of zero a check reads again when its spending took as long as this.
 const MinFreshness = 250 * time.Millisecond
 
+// chore is how long a check waits for a write that it does not need.
+const chore = 250 * time.Millisecond
+
 // looks bounds how often one check goes back to the table because others have seen
 // newer terms.
 const looks = 3
@@ -290,15 +293,17 @@ func (g *Gate) opens(io *patience, f found, h *Hasher, c Credential) (opened int
 
 // rehash brings the hash of a token that was just used up to date: a plain one
 // that was imported, or one under an older pepper. It is no reason to refuse a
-// request that it fails; the next read will try again.
+// request that it fails, nor to wait for it for long; the next read will try again.
 func (g *Gate) rehash(io *patience, hasher Hasher, f found, n int, s Secret) {
 	s.NotAfter = f.key.Secrets[n].NotAfter
 	rehashed := *f.key
 	rehashed.Secrets = slices.Clone(rehashed.Secrets)
 	rehashed.Secrets[n] = s
+	ctx, cancel := context.WithTimeout(io, chore)
+	defer cancel()
 	err := hasher.reseal(g.table, f.key, &rehashed)
 	if err == nil {
-		err = g.table.Rehash(io, f.key, &rehashed, n)
+		err = g.table.Rehash(ctx, f.key, &rehashed, n)
 	}
 	if err != nil {
 		rehashed = *f.key

@@ -148,6 +148,7 @@ type bench struct {
 	upstream apikey.Upstream
 	realTime bool          // of gates
 	patience time.Duration // of gates; zero: 5 s
+	counted  int
 }
 
 func newBench(t testing.TB) *bench {
@@ -207,4 +208,12 @@ func (b *bench) token(t testing.TB) apikey.Token {
 		t.Fatal(err)
 	}
 	return token
+}
+
+// count is another number each time.
+func (b *bench) count() int {
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	b.counted++
+	return b.counted
 }

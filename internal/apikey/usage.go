@@ -113,7 +113,12 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(usageAtOnce)
 	for _, id := range ids {
-		group.Go(func() error {
+		group.Go(func() (err error) {
+			defer func() {
+				if cause := recover(); cause != nil { // it would end the process
+					err = fmt.Errorf("usage of key %s: panic: %T", id, cause)
+				}
+			}()
 			used, err := r.usage(ctx, id, meters[id], days)
 			mu.Lock()
 			defer mu.Unlock()

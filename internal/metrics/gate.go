@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"time"
 
 	"latchkey/internal/apikey"
 )
@@ -32,10 +33,15 @@ func (g Gate) Check(ctx context.Context, r apikey.Request) (apikey.Verdict, erro
 	}
 	if !errors.Is(err, apikey.ErrInvalid) {
 		took := g.Recorder.options.Now().Sub(begun)
-		g.Recorder.mu.Lock()
-		g.Recorder.verdicts[code]++
-		g.Recorder.latency.add(took)
-		g.Recorder.mu.Unlock()
+		g.Recorder.count(code, took)
 	}
 	return v, err
+}
+
+// count adds one verdict.
+func (r *Recorder) count(code string, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.verdicts[code]++
+	r.latency.add(took)
 }

@@ -200,7 +200,9 @@ func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v
 		ask = size(ask, n, e.demand.perSecond(v.now), f.end(k).Sub(v.now), room)
 	}
 	s := l.rules.plan(&e.meter, terms, v, ask, back, e.recorded)
-	seen, err := l.unlocked(ctx, id, s)
+	var seen Meter
+	var err error
+	l.unlocked(func() { seen, err = l.store.Spend(ctx, id, s) })
 	now := l.time(floor)
 	if err != nil {
 		// It may have been done all the same. Then what was given back with it is
@@ -230,6 +232,10 @@ func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v
 // recordAgain is how long a failure to record is let rest.
 const recordAgain = time.Minute
 
+// chore is how long a request waits for a write that it does not need. A table that
+// does not answer must not use up the time for the one that it does need.
+const chore = 250 * time.Millisecond
+
 // record puts days that are over into the record, before the write that takes
 // their marks away. It does not matter who does it, nor how often, since marks do
 // not change; and they stay until it is done, so that a failure is nobody's
@@ -241,20 +247,24 @@ func (l *Limiter) record(ctx context.Context, id string, e *entry, now time.Time
 	}
 	e.tried = now
 	days := e.meter.daysOver()
-	l.mu.Unlock()
-	err := l.store.Record(ctx, id, days)
-	l.mu.Lock()
+	var err error
+	l.unlocked(func() {
+		ctx, cancel := context.WithTimeout(ctx, chore)
+		defer cancel()
+		err = l.store.Record(ctx, id, days)
+	})
 	if err == nil {
 		e.recorded = max(e.recorded, days[len(days)-1].Day)
 	}
 	return true
 }
 
-// unlocked spends without the lock, and has it again however that ends.
-func (l *Limiter) unlocked(ctx context.Context, id string, s Spend) (Meter, error) {
+// unlocked calls do without the lock, and has it again however do ends, a panic
+// included.
+func (l *Limiter) unlocked(do func()) {
 	l.mu.Unlock()
 	defer l.mu.Lock()
-	return l.store.Spend(ctx, id, s)
+	do()
 }
 
 // back is how many tokens can be given back today.
@@ -330,17 +340,24 @@ const touchEvery = 15 * time.Minute
 // is for information only: a failure is the caller's to log, not to refuse for.
 func (l *Limiter) Touch(ctx context.Context, id string, floor time.Time) error {
 	now := l.time(floor)
-	l.mu.Lock()
-	e := l.entry(id)
-	due := now.Sub(e.touched) >= touchEvery
-	if due {
-		e.touched = now
-	}
-	l.mu.Unlock()
-	if !due {
+	if !l.touchIsDue(id, now) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, chore)
+	defer cancel()
 	return l.store.Touch(ctx, id, now)
+}
+
+// touchIsDue reports whether a use at now is to be noted, and takes it to be.
+func (l *Limiter) touchIsDue(id string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(id)
+	if now.Sub(e.touched) < touchEvery {
+		return false
+	}
+	e.touched = now
+	return true
 }
 
 // entry is what is known of id. The lock is held.

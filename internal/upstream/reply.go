@@ -189,6 +189,7 @@ func (r *reply) limited(code apikey.Code, asked time.Time) apikey.Verdict {
 	if v.RetryAfter == 0 {
 		v.RetryAfter = (v.Usage.Reset.Sub(asked) + time.Second - 1).Truncate(time.Second)
 	}
+	v.Usage.Rate = ratelimit.Bound{Limit: v.Usage.Limit, Remaining: v.Usage.Remaining, Reset: v.Usage.Reset}
 	return v
 }
 
