@@ -123,6 +123,8 @@ func (r *run) refusals() {
 	r.expect(r.get("no key", whoamiPath), unauthorized()...)
 	r.expect(r.get("a malformed key", whoamiPath, "X-API-Key: x"), unauthorized()...)
 	r.expect(r.get("an unknown key", whoamiPath, "Authorization: Bearer "+unknown), unauthorized()...)
+	// The authorizer must see the names of headers, and a client must not get past it by one.
+	r.expect(r.get("a header that says who the caller is", whoamiPath, "X-API-Key: "+r.Key.Reveal(), "X-User-Id: smoke"), unauthorized()...)
 	if r.ProtectValidate {
 		r.expect(r.send("no key for validate", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`), unauthorized()...)
 	}

@@ -156,6 +156,9 @@ func gatewayChanges(root string) map[string]gatewayChange {
 				}
 			}}
 		}},
+		"an authorizer that does not see all headers": {"a header that says who the caller is: .*", func() gateway {
+			return gateway{request: func(r *http.Request) { r.Header.Del("X-User-Id") }}
+		}},
 		"a protected preflight": {"preflight.*: .*", func() gateway {
 			return gateway{request: func(r *http.Request) {
 				if r.Method == "OPTIONS" {
@@ -163,7 +166,7 @@ func gatewayChanges(root string) map[string]gatewayChange {
 				}
 			}}
 		}},
-		"remembered verdicts": {"(the key as.*|the key over its limit|many at once.*|a revoked key): .*", remembering},
+		"remembered verdicts": {"(a header that says who the caller is|the key as.*|the key over its limit|many at once.*|a revoked key): .*", remembering},
 		"a revoked key works": {"(many at once, .*|a revoked key): .*", func() gateway {
 			var revoked atomic.Bool
 			return gateway{
