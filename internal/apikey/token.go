@@ -6,6 +6,9 @@ import (
 	"hash/crc32"
 	"io"
 	"math/big"
+	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"latchkey/internal/redact"
@@ -146,6 +149,45 @@ func (t Token) Environment() Environment { return t.text().env }
 // Reveal returns the secret text. It is for the one answer that shows a new
 // token to its owner, and for hashing; never for a log, an error or a metric.
 func (t Token) Reveal() string { return t.text().text }
+
+// maskable are tokens of ours, of other services that begin alike, and JSON Web Tokens. What is
+// captured stays. The ids that follow pk_live_ are shorter.
+var maskable = regexp.MustCompile(`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`)
+
+var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// unescape leaves what is no escape as it is.
+func unescape(text string) string {
+	return escaped.ReplaceAllStringFunc(text, func(e string) string {
+		c, _ := strconv.ParseUint(e[1:], 16, 8) // two digits
+		return string([]byte{byte(c)})
+	})
+}
+
+// deepestEscape is how often a segment may be escaped and be looked into.
+const deepestEscape = 8
+
+// MaskPath returns an escaped path without the secret part of the tokens in it, for a log. A segment
+// that hides a token by its escapes is written without them, and one that is escaped too often not
+// at all.
+func MaskPath(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		plain := segment
+		depth := 0
+		for once := unescape(plain); once != plain && depth <= deepestEscape; once = unescape(plain) {
+			plain = once
+			depth++
+		}
+		switch {
+		case depth > deepestEscape:
+			segments[i] = "..."
+		case maskable.MatchString(plain):
+			segments[i] = (&url.URL{Path: maskable.ReplaceAllString(plain, "$1$2$3...")}).EscapedPath()
+		}
+	}
+	return strings.Join(segments, "/")
+}
 
 const publicPrefix = "pk"
 

@@ -196,3 +196,51 @@ func twist(token string) string {
 	}
 	return string(changed)
 }
+
+func TestTokensInAPathAreMasked(t *testing.T) {
+	f := newFormat(t)
+	made, err := f.New(apikey.Test, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := made.Reveal()
+	public := apikey.PublicKey{Environment: apikey.Test, ID: made.ID()}.String()
+	short := token[:12] + "..."
+	escape := func(text string) string {
+		var all strings.Builder
+		for _, c := range []byte(text) {
+			fmt.Fprintf(&all, "%%%02x", c)
+		}
+		return all.String()
+	}
+	for path, want := range map[string]string{
+		"/" + token:                                        "/" + short,
+		"/a/" + token + "/b":                               "/a/" + short + "/b",
+		"/" + public + ":" + token:                         "/" + public + ":" + short,
+		"/x" + token + ".json":                             "/x" + short + ".json",
+		"/" + escape(token):                                "/" + short,
+		"/" + strings.ReplaceAll(token, "_", "%255F"):      "/" + short,
+		"/" + token[:30]:                                   "/" + short, // most of one
+		"/" + token + "," + token:                          "/" + short + "," + short,
+		"/acme_live_0123456789abcdef0123456789":            "/acme_live_0123...",
+		"/sk-proj-0123456789abcdef0123":                    "/sk-...",
+		"/eyJhbGciOiJIUzI1NiJ9.e30.c2ln":                   "/eyJ...",
+		"/%2f" + token + "%2f":                             "/%2F" + short + "%2F",
+		"/%zz" + token:                                     "/%25zz" + short,
+		"/api/v1/api-keys/" + made.ID():                    "/api/v1/api-keys/" + made.ID(),
+		"/" + public:                                       "/" + public,
+		"/task-management-of-everything":                   "/task-management-of-everything",
+		"/%" + strings.Repeat("25", 40) + "7C/x":           "/.../x",
+		"/a%20b/%7C/é":                                     "/a%20b/%7C/é",
+		"/%25zz" + strings.ReplaceAll(token, "_", "%255f"): "/%25zz" + short,
+		"": "",
+	} {
+		got := apikey.MaskPath(path)
+		if strings.Contains(got, token[16:30]) {
+			t.Errorf("%s shows a token: %s", path, got)
+		}
+		if !strings.HasPrefix(want, "/%") && got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+}

@@ -6,30 +6,42 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"latchkey/internal/apikey"
 )
 
 // AccessLog returns h with a line for each request:
 //
 //	2026-11-22T10:00:00Z | key ID, or - | METHOD /path | status
 //
-// It has no query, which may hold a key. out is written to once for each line.
+// It has no query, which may hold a token, and tokens in the path are masked. Key ID and method have
+// percent signs for what a reader of the line could take for another field or another line. out is
+// written to once for each line.
 func AccessLog(h http.Handler, out io.Writer, now func() time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := now().UTC().Format(time.RFC3339)
 		key, status := "", &statusRecorder{ResponseWriter: w}
 		defer func() {
-			line := fmt.Sprintf("%s | %s | %s %s | %d", begun, cmp.Or(key, "-"), r.Method, r.URL.EscapedPath(), cmp.Or(status.code, http.StatusOK))
-			if strings.ContainsFunc(line, unicode.IsControl) {
-				line = strings.Trim(strconv.Quote(line), `"`)
-			}
-			_, _ = io.WriteString(out, line+"\n")
+			_, _ = fmt.Fprintf(out, "%s | %s | %s %s | %d\n", begun, field(cmp.Or(key, "-")), field(r.Method),
+				apikey.MaskPath(r.URL.EscapedPath()), cmp.Or(status.code, http.StatusOK))
 		}()
 		h.ServeHTTP(status, r.WithContext(context.WithValue(r.Context(), accessKey{}, &key)))
 	})
+}
+
+// field writes a text that comes from outside so that it stays one field.
+func field(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c <= ' ' || c > '~' || strings.IndexByte(`|%"\`, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 type accessKey struct{}

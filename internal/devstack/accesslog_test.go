@@ -2,6 +2,7 @@ package devstack_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -14,6 +15,8 @@ func (l lines) Write(b []byte) (int, error) {
 	l <- string(b)
 	return len(b), nil
 }
+
+const canary = "sk_live_0123456789abcdef0123456789ABCDEF0123456789abcdef012345"
 
 func TestEachRequestHasItsAccessLine(t *testing.T) {
 	s := &stack{access: make(lines, 1)}
@@ -30,7 +33,13 @@ func TestEachRequestHasItsAccessLine(t *testing.T) {
 		{"GET", "/api/v1/whoami", "", "", 0, "- | GET /api/v1/whoami | 401"},
 		{"GET", "/api/v1/whoami?api_key=canary", "k1", "Allow", 200, "k1 | GET /api/v1/whoami | 200"},
 		{"GET", "/api/v1/api-keys/a%0a%20%7C%20b", "k1", "Allow", 404, "k1 | GET /api/v1/api-keys/a%0a%20%7C%20b | 404"},
-		{"GET", "/api/v1/whoami", "a\nb", "Allow", 200, `a\nb | GET /api/v1/whoami | 200`},
+		{"GET", "/api/v1/whoami", "a\nb", "Allow", 200, `a%0Ab | GET /api/v1/whoami | 200`},
+		{"GET", "/api/v1/whoami", "a | GET / | 200", "Allow", 200, `a%20%7C%20GET%20/%20%7C%20200 | GET /api/v1/whoami | 200`},
+		{"GET", "/api/v1/whoami", "\u2028é%\"", "Allow", 200, `%E2%80%A8%C3%A9%25%22 | GET /api/v1/whoami | 200`},
+		{"G|T", "/|%7c%0a", "", "", 0, `- | G%7CT /%7C%7C%0A | 404`},
+		{"DELETE", "/api/v1/api-keys/" + canary, "k1", "Allow", 404, "k1 | DELETE /api/v1/api-keys/sk_live_0123... | 404"},
+		{"GET", "/nothing/pk_live_0123456789abcdef:" + canary + "/x", "", "", 0, "- | GET /nothing/pk_live_0123456789abcdef:sk_live_0123.../x | 404"},
+		{"GET", "/nothing/" + strings.ReplaceAll(canary, "_", "%5f"), "", "", 0, "- | GET /nothing/sk_live_0123... | 404"},
 		{"GET", "/health", "", "", 200, "- | GET /health | 200"},
 		{"GET", "/health", "", "", 9000, "- | GET /health | 502"},
 		{"OPTIONS", "/api/v1/whoami", "", "", 0, "- | OPTIONS /api/v1/whoami | 200"},

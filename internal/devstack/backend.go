@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"latchkey/internal/httperr"
@@ -70,7 +71,12 @@ func (b *Backend) target(parameters map[string]string, query string) (*url.URL, 
 
 // forward passes a request on, and the answer back. A client's own headers of the
 // names that are set here go no further, whatever there is to put in their place.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, body []byte, parameters, variables map[string]string) {
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, body []byte, release func(), parameters, variables map[string]string) {
+	// An answer may be streamed for long after the body was sent, and its memory given back.
+	content := &content{release: sync.OnceFunc(release)}
+	content.rest.Reset(body)
+	defer content.Close()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	target, err := b.target(parameters, r.URL.RawQuery)
 	if err != nil {
 		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
@@ -86,7 +92,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 	// taken for headers, and nobody waits to be told to send it.
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, int64(len(body)), nil, nil
 	if len(body) > 0 {
-		r.Body = readCloser{bytes.NewReader(body)}
+		r.Body = content
 	}
 	proxy := httputil.ReverseProxy{
 		FlushInterval: b.flush,
@@ -129,6 +135,23 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 	proxy.ServeHTTP(w, r)
 }
 
-type readCloser struct{ *bytes.Reader }
+// content is a body that gives its memory back when it is closed.
+type content struct {
+	mu      sync.Mutex
+	rest    bytes.Reader
+	release func()
+}
 
-func (readCloser) Close() error { return nil }
+func (c *content) Read(into []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rest.Read(into)
+}
+
+func (c *content) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest.Reset(nil)
+	c.release()
+	return nil
+}

@@ -122,11 +122,13 @@ type stack struct {
 	authorize func(map[string]any) (any, error)
 	serve     func(events.APIGatewayProxyRequest) (any, error)
 	access    io.Writer // nil: nobody reads it
+
+	parameters map[string]string // of the template
 }
 
 func (s *stack) start(t testing.TB) string {
 	t.Helper()
-	template, err := load(t)
+	template, err := devstack.LoadTemplate(filepath.Join("..", "..", "template.yaml"), s.parameters)
 	if err != nil {
 		t.Fatal(err)
 	}

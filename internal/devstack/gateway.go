@@ -14,9 +14,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-const maxBody = 10 << 20 // API Gateway's own bound
+	"golang.org/x/sync/semaphore"
+)
 
 // Gateway serves a template's routes as an API Gateway REST API does; the package comment lists the differences. It is
 // safe for concurrent use.
@@ -27,6 +27,7 @@ type Gateway struct {
 	logger    *slog.Logger
 	resources []apiResource // the most specific first, so that the first match is the right one
 	responses map[string]cannedResponse
+	room      *semaphore.Weighted // for bodies
 }
 
 // apiResource is one path with its methods.
@@ -63,7 +64,7 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 		}
 		methods[route.Path][route.Method] = route
 	}
-	g := &Gateway{template: t, functions: functions, now: now, logger: logger, responses: responses}
+	g := &Gateway{template: t, functions: functions, now: now, logger: logger, responses: responses, room: semaphore.NewWeighted(roomForBodies)}
 	for path := range methods {
 		g.resources = append(g.resources, apiResource{path, strings.Split(path, "/"), methods[path]})
 	}
@@ -141,17 +142,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if r.ContentLength > maxBody {
+		unread(w, r)
 		g.respond(w, requestTooLarge, "Request Too Long", variables)
 		return
 	}
-	if err != nil {
-		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
-		return
-	}
-
 	request := g.newRequest(r, id, resource.path, parameters)
 	if route.Authorizer != "" {
 		authorizer, err := g.authorize(r.Context(), route.Authorizer, request)
@@ -164,6 +159,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			for name, value := range authorizer {
 				variables["authorizer."+name] = value
 			}
+			unread(w, r)
 			g.respond(w, refused.response, refused.message, variables)
 			return
 		}
@@ -172,10 +168,27 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			variables["authorizer."+name] = value
 		}
 	}
-	if route.Backend != nil {
-		g.forward(w, r, route.Backend, body, parameters, variables)
+	// A request that the authorizer refuses is not read: whoever has no key cannot fill the memory.
+	body, release, err := g.read(w, r)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		g.respond(w, requestTooLarge, "Request Too Long", variables)
+		return
+	case errors.Is(err, errNoRoom):
+		g.respond(w, "THROTTLED", "Too Many Requests", variables)
+		return
+	case err != nil:
+		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
 		return
 	}
+	// The time for sending a request ends here. What has no such time, as in a test, needs no end.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if route.Backend != nil {
+		g.forward(w, r, route.Backend, body, release, parameters, variables)
+		return
+	}
+	defer release()
 	if err := g.integrate(w, r.Context(), route.Function, proxyEvent{request, textOrNull(string(body)), false}); err != nil {
 		g.logger.Error("function failed", "requestId", id, "method", r.Method, "function", route.Function, "error", err)
 		g.respond(w, "DEFAULT_5XX", "Internal server error", variables)

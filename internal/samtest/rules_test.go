@@ -412,7 +412,7 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	}
 	fill := func(variable string) string {
 		switch name := strings.TrimPrefix(variable, "$context."); name {
-		case "requestTime", "requestId", "extendedRequestId", "authorizer.principalId", "httpMethod", "path", "status":
+		case "requestTime", "requestId", "extendedRequestId", "authorizer.principalId", "httpMethod", "resourcePath", "status":
 			return name
 		case "identity.sourceIp", "error.responseType", "authorizer.status", "authorizer.latency", "integration.status",
 			"integration.latency", "responseLatency":
@@ -423,14 +423,14 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	}
 	line := contextVariable.ReplaceAllStringFunc(format, fill)
 	if kind == "line" {
-		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod path | status | requestId | extendedRequestId")
+		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod resourcePath | status | requestId | extendedRequestId")
 		return
 	}
 	var fields map[string]string
 	if err := json.Unmarshal([]byte(line), &fields); err != nil {
 		p.add("the line is no JSON: %v", err)
 	}
-	for name, want := range map[string]string{"time": "requestTime", "keyId": "authorizer.principalId", "method": "httpMethod", "path": "path", "status": "status",
+	for name, want := range map[string]string{"time": "requestTime", "keyId": "authorizer.principalId", "method": "httpMethod", "resource": "resourcePath", "status": "status",
 		"requestId": "requestId", "extendedRequestId": "extendedRequestId"} {
 		p.equal("JSON "+name, fields[name], want)
 	}

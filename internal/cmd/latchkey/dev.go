@@ -175,8 +175,9 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 		served = devstack.AccessLog(gateway, access, time.Now)
 	}
 	// A laptop has memory to spare, and a check lives too shortly to need collecting
-	// at once.
+	// at once. Large bodies do not.
 	debug.SetGCPercent(800)
+	debug.SetMemoryLimit(256 << 20)
 	greet(out, listener.Addr().String(), token.Reveal(), s)
 	return serve(ctx, listener, served)
 }
@@ -231,9 +232,9 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 }
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	server := devstack.NewServer(handler)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(devstack.Limit(listener)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)

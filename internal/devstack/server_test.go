@@ -1,0 +1,240 @@
+package devstack_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"latchkey/internal/devstack"
+)
+
+// Whoever has no key cannot make the gateway hold a body, or wait for one.
+func TestARefusedRequestIsNotRead(t *testing.T) {
+	s := &stack{authorize: func(map[string]any) (any, error) { return nil, errors.New("Unauthorized") }}
+	address := strings.TrimPrefix(s.start(t), "http://")
+	for _, length := range []string{"Content-Length: 70000", "Content-Length: 10485760", "Content-Length: 10\r\nExpect: 100-continue", "Transfer-Encoding: chunked"} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /api/v1/api-keys HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n", length)
+		// Nothing of the body comes.
+		if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 401 {
+			t.Errorf("%s: %v, %v", length, answer, err)
+		}
+	}
+}
+
+func TestATooLargeBodyIsNotReadEither(t *testing.T) {
+	s := &stack{authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil }}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.start(t), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /api/v1/api-keys HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", 10<<20+1)
+	if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 413 {
+		t.Errorf("%v, %v", answer, err)
+	}
+}
+
+// Three bodies of 10 MB have room, whether or not they say how large they are. Others wait, and
+// small ones pass them.
+func TestFewLargeBodiesAreHeldAtOnce(t *testing.T) {
+	var held, most atomic.Int64
+	gate := make(chan struct{})
+	s := &stack{
+		authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		serve: func(e events.APIGatewayProxyRequest) (any, error) {
+			if len(e.Body) > 64<<10 {
+				now := held.Add(1)
+				defer held.Add(-1)
+				for n := most.Load(); now > n && !most.CompareAndSwap(n, now); n = most.Load() {
+				}
+				<-gate
+			}
+			return map[string]any{"statusCode": 200, "body": fmt.Sprint(len(e.Body))}, nil
+		},
+	}
+	url := s.start(t) + "/api/v1/api-keys/validate"
+	post := func(size int, counted bool) string {
+		var body io.Reader = strings.NewReader(strings.Repeat("x", size))
+		if !counted {
+			body = struct{ io.Reader }{body}
+		}
+		response, err := http.Post(url, "application/json", body)
+		if err != nil {
+			return err.Error()
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		return fmt.Sprintf("%d %s %v", response.StatusCode, text, err)
+	}
+	var wg sync.WaitGroup
+	for i := range 5 {
+		wg.Go(func() {
+			const size = 10 << 20
+			if got := post(size, i%2 == 0); got != fmt.Sprintf("200 %d <nil>", size) {
+				t.Errorf("a large body: %s", got)
+			}
+		})
+	}
+	for held.Load() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, size := range []int{0, 1, 64 << 10} {
+		for _, counted := range []bool{true, false} {
+			if got := post(size, counted); got != fmt.Sprintf("200 %d <nil>", size) {
+				t.Errorf("a body of %d: %s", size, got)
+			}
+		}
+	}
+	close(gate)
+	wg.Wait()
+	if most.Load() != 3 {
+		t.Errorf("%d large bodies were held at once", most.Load())
+	}
+}
+
+// pipes is a listener in memory, whose connections keep to the clock of a test.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p pipes) dial() net.Conn {
+	client, server := net.Pipe()
+	p <- server
+	return client
+}
+
+func TestASlowClientIsNotWaitedForLong(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n"
+	for name, c := range map[string]struct {
+		begin, drip string
+		read        bool // the handler wants the body
+		within      time.Duration
+	}{
+		"headers":                  {"POST / HTTP/1.1\r\n", "A", true, 10 * time.Second},
+		"a body":                   {head + "\r\n", "x", true, 30 * time.Second},
+		"a body that nobody reads": {head + "\r\n", "x", false, 30 * time.Second},
+		"chunks":                   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", true, 30 * time.Second},
+		"nothing at all":           {"", "", true, 60 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := devstack.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if c.read {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+			}))
+			listener := make(pipes)
+			go func() { _ = server.Serve(listener) }()
+			defer server.Close()
+			conn := listener.dial()
+			begun := time.Now()
+			var sender sync.WaitGroup
+			defer sender.Wait()
+			sender.Go(func() {
+				_, err := io.WriteString(conn, c.begin)
+				for err == nil && time.Since(begun) < time.Hour {
+					time.Sleep(time.Second)
+					_, err = io.WriteString(conn, c.drip)
+				}
+				conn.Close()
+			})
+			_, _ = io.Copy(io.Discard, conn) // until the server hangs up
+			if took := time.Since(begun); took > c.within+2*time.Second {
+				t.Errorf("%s: waited for %v", name, took)
+			}
+		})
+	}
+}
+
+// Each body gives its room back, whoever reads it.
+func TestBodiesForABackendHaveRoomOneAfterTheOther(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%d bytes, %v\n", len(body), err)
+	}))
+	defer backend.Close()
+	s := &stack{
+		authorize:  func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		parameters: map[string]string{"BackendUrl": backend.URL},
+	}
+	url := s.start(t)
+	// More than there is room for at once, one after the other: each gives its room back.
+	for range 8 {
+		response, err := http.Post(url+"/v1/audio", "audio/mpeg", strings.NewReader(strings.Repeat("x", 8<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || string(text) != fmt.Sprintf("%d bytes, <nil>\n", 8<<20) {
+			t.Fatalf("%d %s %v", response.StatusCode, text, err)
+		}
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := make(pipes, 2000)
+		limited := devstack.Limit(listener)
+		var accepted atomic.Int64
+		conns := make(chan net.Conn, 2000)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			for ctx.Err() == nil {
+				conn, err := limited.Accept()
+				if err != nil {
+					return
+				}
+				accepted.Add(1)
+				conns <- conn
+			}
+		}()
+		for range 1500 {
+			defer listener.dial().Close()
+		}
+		synctest.Wait()
+		if accepted.Load() != 1024 {
+			t.Errorf("%d connections", accepted.Load())
+		}
+		for range 100 {
+			conn := <-conns
+			conn.Close()
+			conn.Close() // once more gives no more room
+		}
+		synctest.Wait()
+		if accepted.Load() != 1124 {
+			t.Errorf("%d connections, 100 of which are closed", accepted.Load())
+		}
+		for range 1024 {
+			(<-conns).Close()
+			synctest.Wait()
+		}
+		listener.Close()
+	})
+}
