@@ -61,6 +61,14 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 		"put off": func(b bed) error {
 			return b.patch(t, b.root, b.who.KeyID, apikey.Change{NotBefore: ptr(noon.Add(24 * time.Hour))})
 		},
+		"rotated, with a grace": func(b bed) error {
+			_, err := b.registry.Rotate(t.Context(), b.root, b.who.KeyID, time.Hour)
+			return err
+		},
+		"rotated, without a grace": func(b bed) error {
+			_, err := b.registry.Rotate(t.Context(), b.root, b.who.KeyID, 0)
+			return err
+		},
 		"no manager any more": func(b bed) error {
 			return b.patch(t, b.root, b.who.KeyID, apikey.Change{Scopes: &apikey.Scopes{"tts", "*", apikey.ScopeRead}})
 		},

@@ -27,7 +27,7 @@ func (b *bench) caller(t testing.TB, user string, edit func(*apikey.Key)) apikey
 			edit(k)
 		}
 	})
-	return apikey.Caller{KeyID: k.ID, UserID: k.UserID, Scopes: k.Scopes}
+	return apikey.Caller{KeyID: k.ID, UserID: k.UserID, Scopes: k.Scopes, Presented: &apikey.Presented{Generation: k.Generation()}}
 }
 
 func admin(k *apikey.Key) { k.Scopes, k.Unlimited = apikey.Scopes{apikey.ScopeAdmin}, true }
