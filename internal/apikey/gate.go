@@ -263,6 +263,9 @@ func (f found) opens(h Hasher, c Credential) (int, error) {
 	over := -1
 	var unjudged error
 	for n, s := range f.key.Secrets {
+		if s.forgotten(f.now) {
+			continue
+		}
 		ok, err := h.Matches(c.token, s)
 		switch {
 		case s.over(f.now):

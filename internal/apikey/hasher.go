@@ -37,6 +37,18 @@ func (s Secret) over(now time.Time) bool {
 // inGrace reports whether a rotation has replaced s, which still opens its key.
 func (s Secret) inGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.over(now) }
 
+// told is until when the user of s is told what became of it, in whole seconds; zero: as long as
+// the key is there.
+func (s Secret) told() time.Time {
+	if s.NotAfter.IsZero() {
+		return time.Time{}
+	}
+	return s.NotAfter.Add(endedFor).Truncate(time.Second)
+}
+
+// forgotten reports whether s counts as gone, though the record may still hold it.
+func (s Secret) forgotten(now time.Time) bool { return !s.NotAfter.IsZero() && !now.Before(s.told()) }
+
 // How a secret was hashed. A plain hash is all there is of some imported tokens;
 // it gives way to a better one when the token is used.
 const (

@@ -160,29 +160,52 @@ func (in Import) secret(h Hasher) Secret {
 
 // importKey stores a key, or gives the one of its id that is there what is new.
 func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
+	released := ""
 	for try := 1; ; try++ {
 		did := ImportCreated
-		record, err := r.Store.Find(ctx, k.ID)
+		record, err := r.read(ctx, k.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			err = r.write(ctx, Write{To: k, Action: ActionImport, By: CommandLine("import")})
+			err = r.write(ctx, Write{To: k, Action: ActionImport, By: CommandLine("import"), Released: released})
 		case err == nil:
-			did, err = r.addToken(ctx, record.Key, k)
+			did, err = r.addToken(ctx, record.Key, k, released)
 		}
 		if !errors.Is(err, ErrConflict) {
 			return did, err
 		}
-		if id, resolveErr := r.Store.Resolve(ctx, k.Secrets[0].Alias); resolveErr == nil && id != k.ID {
+		var owned bool
+		released, owned, err = r.holder(ctx, k)
+		switch {
+		case err != nil:
+			return "", err
+		case owned:
 			return "", invalid("key", "belongs to another key already")
 		}
 		if try == rewrites {
-			return "", err
+			return "", ErrConflict
 		}
 	}
 }
 
+// holder returns the other key that the alias of a key to import leads to, empty: none, and whether
+// that key owns it.
+func (r *Registry) holder(ctx context.Context, k *Key) (id string, owned bool, err error) {
+	alias := k.Secrets[0].Alias
+	id, err = r.Store.Resolve(ctx, alias)
+	if err == nil && id != k.ID {
+		var other Record
+		if other, err = r.Store.Find(ctx, id); err == nil {
+			return id, other.Key.Owns(alias, r.now()), nil
+		}
+	}
+	if errors.Is(err, ErrNotFound) {
+		return id, false, nil // a key that is gone leaves its alias for a while
+	}
+	return "", false, err
+}
+
 // addToken gives a stored key the token and the public key of k.
-func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error) {
+func (r *Registry) addToken(ctx context.Context, from, k *Key, released string) (Imported, error) {
 	to, secret := *from, k.Secrets[0]
 	known := slices.ContainsFunc(from.Secrets, func(s Secret) bool { return s.Alias == secret.Alias })
 	rotated := slices.ContainsFunc(from.Secrets, func(s Secret) bool { return s.Alias == "" })
@@ -211,5 +234,5 @@ func (r *Registry) addToken(ctx context.Context, from, k *Key) (Imported, error)
 	case len(to.PublicAliases) > MaxTokens:
 		return "", invalid("publicKey", "is one too many: a key has at most %d", MaxTokens)
 	}
-	return ImportAdded, r.write(ctx, Write{From: from, To: &to, Action: ActionImport, By: CommandLine("import")})
+	return ImportAdded, r.write(ctx, Write{From: from, To: &to, Action: ActionImport, By: CommandLine("import"), Released: released})
 }

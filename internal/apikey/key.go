@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"latchkey/internal/audit"
@@ -92,11 +93,21 @@ func (k *Key) Forgotten() time.Time {
 	if end.IsZero() {
 		return time.Time{}
 	}
+	if end.Before(k.CreatedAt) {
+		end = k.CreatedAt // it was imported, and had expired before
+	}
 	gone := end.Add(Retention).Truncate(time.Second)
 	if gone.Year() > 9999 {
 		return time.Time{} // JSON has no such time
 	}
 	return gone
+}
+
+// Gone reports whether a key counts as deleted because its retention is over. The table may still
+// hold it: DynamoDB deletes late.
+func (k *Key) Gone(now time.Time) bool {
+	gone := k.Forgotten()
+	return !gone.IsZero() && !now.Before(gone)
 }
 
 // Alias is a name under which a foreign token finds its key, and when that is to be
@@ -114,14 +125,16 @@ func (k *Key) Aliases() (all []Alias) {
 			continue
 		}
 		until := k.Forgotten()
-		if !s.NotAfter.IsZero() {
-			if told := s.NotAfter.Add(endedFor).Truncate(time.Second); until.IsZero() || told.Before(until) {
-				until = told
-			}
-		}
-		all = append(all, Alias{s.Alias, until})
+		all = append(all, Alias{s.Alias, earlier(s.told(), until)})
 	}
 	return all
+}
+
+// Owns reports whether an alias that leads to the key is the key's now.
+func (k *Key) Owns(alias string, now time.Time) bool {
+	return slices.ContainsFunc(k.Aliases(), func(a Alias) bool {
+		return a.Name == alias && (a.Until.IsZero() || now.Before(a.Until))
+	})
 }
 
 // Generation names the tokens of the key that no rotation has replaced: it is the moment, in

@@ -118,7 +118,7 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	if c.token.Native() {
 		id = c.token.ID()
 	}
-	record, err := r.Store.Find(ctx, id)
+	record, err := r.read(ctx, id)
 	if err != nil {
 		return Record{}, -1, err
 	}

@@ -198,6 +198,7 @@ func (g *Gate) findID(io *patience, id string, maxAge time.Duration, arrival tim
 		io.looked++
 		record, err := g.table.Find(io, id)
 		switch {
+		case err == nil && record.Key.Gone(g.time(arrival)):
 		case err == nil:
 			f.key = record.Key
 			g.limiter.Observe(id, record.Meter)

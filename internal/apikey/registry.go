@@ -80,6 +80,8 @@ type Write struct {
 	Witness  *audit.Witness
 	Standing audit.Standing
 	Checked  bool
+	// Released is a key that once had aliases of To and owns none of them any more; empty: none.
+	Released string
 	// At is when the change is made: what was to be forgotten by then counts as forgotten.
 	At time.Time
 	// Caller is the key that the caller came with, as it was read. The change is only made
@@ -304,7 +306,7 @@ func (r *Registry) find(ctx context.Context, caller Caller, id string) (Record, 
 	if !ValidID(id) {
 		return Record{}, ErrNotFound
 	}
-	record, err := r.Store.Find(ctx, id)
+	record, err := r.read(ctx, id)
 	if err != nil {
 		return Record{}, err
 	}
@@ -312,6 +314,15 @@ func (r *Registry) find(ctx context.Context, caller Caller, id string) (Record, 
 		return Record{}, ErrNotFound
 	}
 	return record, nil
+}
+
+// read finds a key in the table. One whose retention is over is not there.
+func (r *Registry) read(ctx context.Context, id string) (Record, error) {
+	record, err := r.Store.Find(ctx, id)
+	if err == nil && record.Key.Gone(r.now()) {
+		return Record{}, ErrNotFound
+	}
+	return record, err
 }
 
 // Query says which keys to list. Limit must be positive.
@@ -363,7 +374,7 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 			return Page{}, fmt.Errorf("list keys: %w", err)
 		}
 		for _, k := range keys {
-			if q.Status == "" || k.Status(now) == q.Status {
+			if !k.Gone(now) && (q.Status == "" || k.Status(now) == q.Status) {
 				if len(page.Keys) == q.Limit {
 					page.Next = after.cursor()
 					return page, nil
@@ -393,7 +404,7 @@ func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	default:
 		return grantor{Key: r.Users, average: true}, nil
 	}
-	record, err := r.Store.Find(ctx, caller.KeyID)
+	record, err := r.read(ctx, caller.KeyID)
 	if errors.Is(err, ErrNotFound) {
 		return grantor{}, fmt.Errorf("%w: the calling key is gone", ErrForbidden)
 	}

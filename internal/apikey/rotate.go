@@ -158,7 +158,7 @@ func tidy(secrets []Secret, now time.Time) []Secret {
 	for _, s := range slices.Backward(secrets) { // newest first
 		if s.over(now) {
 			end := s.NotAfter.UnixMilli()
-			if !ends[end] && len(ends) == mostEnded || now.Sub(s.NotAfter) > endedFor {
+			if !ends[end] && len(ends) == mostEnded || s.forgotten(now) {
 				continue
 			}
 			ends[end], s.Ended = true, true

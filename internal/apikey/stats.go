@@ -51,7 +51,7 @@ func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records
 	for _, k := range page.Keys {
 		// The index may tell of a key whose id is another user's by now.
 		record, ok := found[k.ID]
-		if ok && record.Key.UserID == k.UserID && (q.Status == "" || record.Key.Status(now) == q.Status) {
+		if ok && record.Key.UserID == k.UserID && !record.Key.Gone(now) && (q.Status == "" || record.Key.Status(now) == q.Status) {
 			records = append(records, record)
 		}
 	}

@@ -100,6 +100,7 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	if len(keys) > maxUsageKeys {
 		return nil, invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
 	}
+	keys = slices.DeleteFunc(keys, func(k *Key) bool { return k.Gone(r.now()) })
 	ids := make([]string, len(keys))
 	for i, k := range keys {
 		ids[i] = k.ID

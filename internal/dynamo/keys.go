@@ -246,7 +246,7 @@ func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (int,
 			return 0, err
 		}
 		for _, k := range keys {
-			if k.RevokedAt.IsZero() {
+			if k.RevokedAt.IsZero() && !k.Gone(now) {
 				live++
 			}
 			after = position(k)

@@ -299,6 +299,7 @@ func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 		t.Errorf("an endless key is forgotten at %d", got)
 	}
 	expires := newKey(2, "u1")
+	expires.CreatedAt = morning.Add(-time.Hour)
 	create(t, table, expires, 0)
 	if got, _ := ttl(t, options, expires.ID); got != expires.ExpiresAt.Add(retention).Unix() {
 		t.Errorf("a key that expires at %v is forgotten at %v", expires.ExpiresAt, time.Unix(got, 0).UTC())

@@ -1,8 +1,10 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,7 +14,7 @@ import (
 )
 
 // step is one item of a transaction, and what it means that its condition did
-// not hold.
+// not hold. If that is nil, the transaction is made without the item then.
 type step struct {
 	write  types.TransactWriteItem
 	failed error
@@ -55,16 +57,24 @@ func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 		}
 	}
 	steps = append(steps, t.writeCounts(changes)...)
-	writes := make([]types.TransactWriteItem, len(steps))
-	for i, s := range steps {
-		writes[i] = s.write
-	}
-	failed, err := t.transact(ctx, writes)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", described(changes), err)
-	}
-	if len(failed) > 0 {
-		return steps[failed[0]].failed // the first says most
+	for again := true; again; {
+		writes := make([]types.TransactWriteItem, len(steps))
+		for i, s := range steps {
+			writes[i] = s.write
+		}
+		failed, err := t.transact(ctx, writes)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", described(changes), err)
+		}
+		for _, i := range failed {
+			if err := steps[i].failed; err != nil {
+				return err // the first says most
+			}
+		}
+		for _, i := range slices.Backward(failed) {
+			steps = slices.Delete(steps, i, i+1)
+		}
+		again = len(failed) > 0
 	}
 	for _, w := range changes {
 		if w.To != nil && w.From != nil {
@@ -109,7 +119,10 @@ func (t *Table) writeKey(w apikey.Write) (step, error) {
 	put := &types.Put{TableName: &t.name}
 	rev := w.To.Rev
 	if w.From == nil {
-		put.ConditionExpression = aws.String("attribute_not_exists(pk)")
+		// DynamoDB deletes late: a key that is to be forgotten by now is no key.
+		put.ConditionExpression = aws.String("attribute_not_exists(pk) OR #ttl <= :now")
+		put.ExpressionAttributeNames = map[string]string{"#ttl": "ttl"}
+		put.ExpressionAttributeValues = item{":now": number(w.At.Unix())}
 	} else {
 		rev = w.From.Rev + 1
 		put.ConditionExpression = aws.String("#rev = :rev AND attribute_not_exists(#revoked)")
@@ -122,7 +135,7 @@ func (t *Table) writeKey(w apikey.Write) (step, error) {
 }
 
 // writeAliases puts those that are new, or are to go at another time, and deletes
-// those that are gone.
+// those that are gone. One that had ended may be another key's by now, and stays then.
 func (t *Table) writeAliases(w apikey.Write) (steps []step) {
 	before, after := make(map[string]time.Time), make(map[string]time.Time)
 	if w.From != nil {
@@ -146,15 +159,18 @@ func (t *Table) writeAliases(w apikey.Write) (steps []step) {
 		}
 		steps = append(steps, step{types.TransactWriteItem{Put: &types.Put{
 			TableName: &t.name, Item: i,
-			ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id = :id"),
-			ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId"},
-			ExpressionAttributeValues: item{":id": text(w.To.ID)},
+			ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id IN (:id, :released) OR #ttl <= :now"),
+			ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId", "#ttl": "ttl"},
+			ExpressionAttributeValues: item{":id": text(w.To.ID), ":released": text(cmp.Or(w.Released, w.To.ID)), ":now": number(w.At.Unix())},
 		}}, apikey.ErrConflict})
 	}
 	for alias := range before {
 		if _, stays := after[alias]; !stays {
 			steps = append(steps, step{types.TransactWriteItem{Delete: &types.Delete{
 				TableName: &t.name, Key: primaryKey(aliasPartition(alias), aliasSort),
+				ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id = :id"),
+				ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId"},
+				ExpressionAttributeValues: item{":id": text(w.From.ID)},
 			}}, nil})
 		}
 	}

@@ -72,7 +72,11 @@ func (s *rehearsalStore) Write(ctx context.Context, changes ...apikey.Write) err
 		return apikey.ErrConflict
 	}
 	from, to := changes[0].From, changes[0].To
+	at := changes[0].At
 	record, err := s.Find(ctx, to.ID)
+	if err == nil && record.Key.Gone(at) {
+		err = apikey.ErrNotFound
+	}
 	switch {
 	case from == nil && !errors.Is(err, apikey.ErrNotFound):
 		return conflictUnless(err)
@@ -81,17 +85,16 @@ func (s *rehearsalStore) Write(ctx context.Context, changes ...apikey.Write) err
 	case from != nil:
 		to.Rev = from.Rev + 1
 	}
-	return s.put(ctx, to, to.Aliases())
+	return s.put(ctx, to, at)
 }
 
 // put keeps a key unless one of its aliases is another's.
-func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, aliases []apikey.Alias) error {
+func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, at time.Time) error {
+	aliases := k.Aliases()
 	for _, alias := range aliases {
-		id, err := s.Resolve(ctx, alias.Name)
-		if errors.Is(err, apikey.ErrNotFound) || err == nil && id == k.ID {
-			continue
+		if taken, err := s.taken(ctx, alias.Name, k.ID, at); taken || err != nil {
+			return conflictUnless(err)
 		}
-		return conflictUnless(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,6 +105,21 @@ func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, aliases []apike
 		s.aliases[alias.Name] = k.ID
 	}
 	return nil
+}
+
+// taken reports whether an alias is that of another key than id.
+func (s *rehearsalStore) taken(ctx context.Context, alias, id string, at time.Time) (bool, error) {
+	other, err := s.Resolve(ctx, alias)
+	if err == nil && other != id {
+		var record apikey.Record
+		if record, err = s.Find(ctx, other); err == nil {
+			return record.Key.Owns(alias, at), nil
+		}
+	}
+	if errors.Is(err, apikey.ErrNotFound) {
+		err = nil
+	}
+	return false, err
 }
 
 func conflictUnless(err error) error {

@@ -1,0 +1,163 @@
+package apikey_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+)
+
+// DynamoDB deletes late. What is to be forgotten is not there from that second on, for whoever
+// looks, and what is written in its place is not in its way.
+func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *bench, apikey.Caller, string){
+		"revoked": func(t *testing.T, b *bench, root apikey.Caller, id string) {
+			if _, err := b.registry.Revoke(t.Context(), root, id); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"expired": func(t *testing.T, b *bench, root apikey.Caller, id string) {
+			soon := b.clock.time().Add(time.Millisecond)
+			if _, err := b.registry.Update(t.Context(), root, id, to(apikey.Change{ExpiresAt: &soon})); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			root := b.caller(t, "root", admin)
+			token := mustParse(t, b, "an-old-token-of-ours")
+			in := apikey.Import{ID: "c", Token: token, UserID: "u1", Environment: apikey.Live}
+			b.importKey(t, in)
+			id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			end(t, b, root, id)
+			ended := b.clock.time()
+			record, err := b.registry.Find(t.Context(), root, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gone := record.Key.Forgotten()
+			if gone.Before(ended.Add(89 * 24 * time.Hour)) {
+				t.Fatalf("it is forgotten at %s", gone)
+			}
+			owner := apikey.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
+			b.registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}}
+			looks := func() map[string]bool {
+				there := make(map[string]bool)
+				look := func(who string, err error) {
+					t.Helper()
+					if there[who] = !errors.Is(err, apikey.ErrNotFound); there[who] && err != nil && !errors.Is(err, apikey.ErrEnded) {
+						t.Errorf("%s: %v", who, err)
+					}
+				}
+				_, err := b.registry.Find(t.Context(), root, id)
+				look("get", err)
+				_, err = b.registry.Update(t.Context(), root, id, to(apikey.Change{Name: ptr("x")}))
+				look("update", err)
+				_, err = b.registry.Trail(t.Context(), owner, id, "", 10)
+				look("trail of its owner", err)
+				_, err = b.registry.Lookup(t.Context(), root, b.format.Credential("an-old-token-of-ours"))
+				look("lookup", err)
+				_, err = b.registry.Usage(t.Context(), root, id, apikey.Days{From: b.clock.time(), To: b.clock.time()})
+				look("usage", err)
+				page, err := b.registry.List(t.Context(), root, apikey.Query{UserID: "u1", Limit: 10})
+				if there["list"] = len(page.Keys) > 0; err != nil {
+					t.Error(err)
+				}
+				records, _, err := b.registry.Records(t.Context(), root, apikey.Query{UserID: "u1", Limit: 10})
+				if there["records"] = len(records) > 0; err != nil {
+					t.Error(err)
+				}
+				code := b.check(t, b.gate(0), "an-old-token-of-ours").Code
+				if there["gate"] = code != apikey.CodeUnknown; there["gate"] && code != apikey.CodeRevoked && code != apikey.CodeExpired {
+					t.Errorf("it is %s", code)
+				}
+				return there
+			}
+			b.clock.pass(gone.Sub(b.clock.time()) - time.Millisecond)
+			for who, there := range looks() {
+				if !there {
+					t.Errorf("%s does not find it, a millisecond before", who)
+				}
+			}
+			b.clock.pass(time.Millisecond)
+			for who, there := range looks() {
+				if there {
+					t.Errorf("%s finds it", who)
+				}
+			}
+			if _, err := b.registry.CheckTrail(t.Context(), id); err != nil {
+				t.Errorf("verify: %v", err)
+			}
+			if n, err := b.registry.Store.Recount(t.Context(), "u1", b.clock.time()); n != 0 || err != nil {
+				t.Errorf("%d live keys are counted, %v", n, err)
+			}
+			in.UserID = "u2"
+			if did := b.importKey(t, in); did != apikey.ImportCreated {
+				t.Errorf("it is imported for somebody else: %s", did)
+			}
+			if v := b.check(t, b.gate(0), "an-old-token-of-ours"); !v.Valid() || v.Key.UserID != "u2" {
+				t.Errorf("then it is %s", v.Code)
+			}
+			if _, err := b.registry.CheckTrail(t.Context(), id); err != nil {
+				t.Errorf("verify: %v", err)
+			}
+		})
+	}
+}
+
+// A foreign token that was rotated out is free once it is told no longer what became of it, though
+// its alias is there yet, and the key that had it leaves the alias to the one that has it now.
+func TestAnAliasPastItsEndBlocksNoImport(t *testing.T) {
+	for name, together := range map[string]bool{"alone": false, "with others": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			root := b.caller(t, "root", admin)
+			token := mustParse(t, b, "an-old-token-of-ours")
+			b.importKey(t, apikey.Import{ID: "c", Token: token})
+			first, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.rotate(t, root, first, time.Hour)
+			taken := func() error {
+				entries := []apikey.Import{{ID: "d", Token: token, UserID: "u2", Environment: apikey.Live}}
+				if together {
+					entries = append(entries, apikey.Import{Token: mustParse(t, b, fmt.Sprint("another-token-", b.clock.time().Unix())), UserID: "u3", Environment: apikey.Live})
+				}
+				results := b.registry.ImportAll(t.Context(), entries)
+				return results[0].Err
+			}
+			told := b.clock.time().Add(time.Hour + 30*24*time.Hour).Truncate(time.Second)
+			b.clock.pass(told.Sub(b.clock.time()) - time.Second)
+			if err := taken(); !errors.Is(err, apikey.ErrInvalid) {
+				t.Errorf("before its end: %v", err)
+			}
+			if v := b.check(t, b.gate(0), "an-old-token-of-ours"); v.Code != apikey.CodeRevoked {
+				t.Errorf("before its end it is %s", v.Code)
+			}
+			b.clock.pass(time.Second)
+			if v := b.check(t, b.gate(0), "an-old-token-of-ours"); v.Code != apikey.CodeUnknown {
+				t.Errorf("after its end it is %s", v.Code)
+			}
+			if err := taken(); err != nil {
+				t.Errorf("after its end: %v", err)
+			}
+			// What the first key does next concerns its own.
+			if _, err := b.registry.Update(t.Context(), root, first, to(apikey.Change{Name: ptr("x")})); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.registry.Delete(t.Context(), root, first); err != nil {
+				t.Fatal(err)
+			}
+			if v := b.check(t, b.gate(0), "an-old-token-of-ours"); !v.Valid() || v.Key.UserID != "u2" {
+				t.Errorf("the token of the second key: %s", v.Code)
+			}
+		})
+	}
+}
