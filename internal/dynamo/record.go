@@ -113,6 +113,9 @@ func decodeKey(i item) (*apikey.Key, error) {
 	if err := attributevalue.UnmarshalMap(i, &r); err != nil {
 		return nil, fmt.Errorf("decode key: %w", err)
 	}
+	if r.ID == "" || r.PK != keyPartition(r.ID) {
+		return nil, fmt.Errorf("decode key: %s holds the key %q", r.PK, r.ID)
+	}
 	k := &apikey.Key{
 		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description,
 		Environment: apikey.Environment(r.Environment), Scopes: r.Scopes,
