@@ -650,7 +650,7 @@ type apisixCredential struct {
 }
 
 type apisixItem struct {
-	Key   string    `yaml:"key"`
+	Path  string    `yaml:"key"` // in etcd, such as /apisix/consumers/jack
 	Value yaml.Node `yaml:"value"`
 }
 
@@ -682,12 +682,12 @@ func (r *Reader) apisix(document *yaml.Node) (all []found, err error) {
 		if err := decode(&items[i].Value, c); err != nil {
 			return nil, err
 		}
-		for _, path := range []string{items[i].Key, c.ID} {
+		for _, path := range []string{items[i].Path, c.ID} {
 			if name, ok := credentialOwner(path); ok && c.Username == "" {
 				c.Username = name
 			}
 		}
-		if _, isCredential := credentialOwner(items[i].Key + c.ID); !isCredential {
+		if _, isCredential := credentialOwner(items[i].Path + c.ID); !isCredential {
 			consumers[c.Username] = *c
 		}
 	}

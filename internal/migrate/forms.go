@@ -110,7 +110,7 @@ var looks = []look{
 			h.has(`"sha256_base64"`) || h.has(`"start"`, `"keyId"`) || h.has(`"start"`, `"hash"`))
 	}},
 	{"JSON that is not one object a line", asJSON, func(h head) bool { return jsonLike(h) && !isJSONLines(h) }},
-	{"XML or HTML", asLines, firstLine(`^<[?!/A-Za-z]`)},
+	{"XML or HTML", asLines, firstLine(`^<(?:\?xml|[!/A-Za-z])`)},
 	{"a PEM or PGP file", "private keys and certificates are not imported", firstLine(`^-----BEGIN `)},
 	{"a file of SSH keys", "SSH keys are not imported", mostLines(`^\s*(?:\S+ )?(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+|sk-ssh-\S+) AAAA`)},
 	{"an Ansible vault", "decrypt it first", firstLine(`^\$ANSIBLE_VAULT`)},
@@ -172,7 +172,7 @@ func isUTF16(h head) bool {
 
 func jsonLike(h head) bool {
 	first := h.first()
-	return strings.HasPrefix(first, "{") || strings.HasPrefix(first, "[") && !iniSection(first) || strings.HasPrefix(first, `"`)
+	return strings.HasPrefix(first, "{") || strings.HasPrefix(first, "[") && !iniSection(first) || jsonField(first)
 }
 
 // foreignJSON reports whether the first object has other fields than ours, or is none.
@@ -188,6 +188,8 @@ func foreignJSON(h head) bool {
 	}
 	return false
 }
+
+var jsonField = matches(`^"[^"]*"\s*:`)
 
 var iniSection = matches(`^\[{1,2}[A-Za-z][A-Za-z0-9 ._:/-]*\]{1,2}(?:\s*[#;].*)?$`)
 

@@ -74,8 +74,8 @@ var (
 	// setting has the names that stand before secrets and places in configuration
 	// files, and the schemes of URLs.
 	setting = regexp.MustCompile(`^(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?(?:keys?|tokens?|secrets?|passwords?|credentials?)$|` +
-		`^(?:passwd|pwd|pass|authorization|bearer|cookie|set-cookie|url|uri|href|host|hostname|endpoint|image|path|dir|email|mailto|content-type|accept|user-agent|location|etag|` +
-		`https?|wss?|ftp|sftp|ssh|git|file|jdbc|odbc|rediss?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|s3|gs|urn|arn|` +
+		`^(?:passwd|pwd|pass|userpassword|.+[-_.](?:password|passwd|pwd|secret)|.+@sha(?:256|512)|authorization|bearer|cookie|set-cookie|url|uri|href|host|hostname|endpoint|image|path|dir|email|mailto|content-type|accept|user-agent|location|etag|` +
+		`https?|wss?|ftp|sftp|ssh|git|file|jdbc|odbc|rediss?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|s3|gs|urn|arn|tel|sip|sms|` +
 		`sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint|todo|fixme|note|hint|warning|warn|error|info|debug|fatal|description|comment|message)$`)
 
 	// variable has the names that environment variables with secrets and places have.
@@ -102,6 +102,7 @@ func swapped(id, key string) bool {
 }
 
 var (
+	onlyWords   = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[-_.][A-Za-z]{1,15})+$`)
 	wordy       = regexp.MustCompile(`^[A-Za-z]{1,15}\d{0,3}(?:[-_.](?:[A-Za-z]{1,15}\d{0,3}|\d{1,4}))*$`)
 	hexadecimal = regexp.MustCompile(`^[0-9a-f]{16,}$|^[0-9A-F]{16,}$|^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // reportedLines is how many wrong lines are reported of a file that is refused as a
@@ -14,8 +15,9 @@ const reportedLines = 10
 
 // Open reads the whole of in, judges it, and returns a reader of it from its
 // beginning. It refuses the file with a [NotKeysError] if its first lines have the
-// form of something else, or if more than half of its lines are wrong. Before such an
-// error, report is called with the first wrong lines. Open keeps no token.
+// form of something else, or if more than half of its lines are wrong. Before the
+// latter, report is called with the first wrong lines. A file that is not said to be a
+// key file is also refused if most of its keys are plain words. Open keeps no token.
 func Open(ctx context.Context, in io.ReadSeeker, o Options, report func(line int, err error)) (*Reader, error) {
 	raw := make([]byte, headSize)
 	n, err := io.ReadFull(in, raw)
@@ -39,7 +41,7 @@ func Open(ctx context.Context, in io.ReadSeeker, o Options, report func(line int
 		return nil, err
 	}
 	lines, wrong := 0, make([]Line, 0, reportedLines)
-	count := 0
+	count, worded := 0, 0
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -57,6 +59,9 @@ func Open(ctx context.Context, in io.ReadSeeker, o Options, report func(line int
 		}
 		lines++
 		if line.Err == nil {
+			if o.Form == "" && r.o.Form == KeyFile && onlyWords.MatchString(line.Import.Token.Reveal()) {
+				worded++
+			}
 			continue
 		}
 		if count++; len(wrong) < cap(wrong) {
@@ -73,12 +78,17 @@ func Open(ctx context.Context, in io.ReadSeeker, o Options, report func(line int
 		}
 		return nil, refused.named(looks, o.Form)
 	}
+	if 2*worded > lines {
+		return nil, &NotKeysError{"this is not a key file", "pairs of names", "say --format keyfile if words are keys there"}
+	}
 	return again()
 }
 
-// named adds what the file looks like, unless that is what it is read as.
+// named adds what the file looks like, unless that is what it is read as. A file that
+// is read as another service's is only told apart from those of others.
 func (e *NotKeysError) named(looks *look, form Form) *NotKeysError {
-	if looks != nil && looks.advice != useFormat(form) && e.Looks == "" {
+	own := form == "" || form == KeyFile || form == JSONLines
+	if looks != nil && (own || strings.HasPrefix(looks.advice, useFormat(""))) && looks.advice != useFormat(form) {
 		e.Looks = looks.name
 		if e.Advice == "" {
 			e.Advice = looks.advice

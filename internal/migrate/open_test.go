@@ -100,6 +100,22 @@ func TestOnlySaidToBeAKeyFile(t *testing.T) {
 	}
 }
 
+// Words can be keys, though hardly all of a file's.
+func TestPairsOfNamesAreNoKeyFile(t *testing.T) {
+	const text = "web:feature-branch-of-alice\napi:release-candidate-two\ndb:0f8a7c61d2e34b95a6f7081929304a5b\n"
+	if _, _, err := open(t, text, migrate.Options{}); err == nil || !strings.Contains(err.Error(), "--format keyfile") {
+		t.Error(err)
+	}
+	for _, text := range []string{text + "cache:1f8a7c61d2e34b95a6f7081929304a5b\n", "a:" + k2 + "\nb:" + k1 + "\n"} {
+		if _, _, err := open(t, text, migrate.Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, _, err := open(t, text, migrate.Options{Form: migrate.KeyFile}); err != nil {
+		t.Error(err)
+	}
+}
+
 // What restricts a key and cannot be kept is an error, unless it is to be ignored.
 func TestARestrictionIsNotLostUnsaid(t *testing.T) {
 	for _, c := range []struct{ name, form, text string }{
@@ -203,4 +219,16 @@ func FuzzImport(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkOpen(b *testing.B) {
+	var file strings.Builder
+	for n := range b.N {
+		fmt.Fprintf(&file, "customer-%d:sk_live_%032x:100\n", n, uint64(n)*0x9e3779b97f4a7c15)
+	}
+	b.ResetTimer()
+	if _, err := migrate.Open(b.Context(), strings.NewReader(file.String()), migrate.Options{Format: newFormat(b)}, func(int, error) {}); err != nil {
+		b.Error(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }

@@ -40,7 +40,7 @@ func notKey(text string) string {
 	case !tokenText.MatchString(text):
 		return "has characters other than letters, digits and - . _ ~ + / | : with = at its end; import such a token by its SHA-256"
 	case strings.ContainsAny(text, "./") && (place.MatchString(text) || root.MatchString(text) || host.MatchString(text)), moments.MatchString(text):
-		return "is a path, a host, a media type or a time"
+		return "is a path, a host, a media type, a time or a telephone number"
 	}
 	return ""
 }
@@ -110,7 +110,7 @@ var (
 		`^//[a-z0-9]+$`)
 	host = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*\.(?:com|net|org|io|dev|app|ai|co|de|eu|uk|fr|ch|at|nl|us|edu|gov|local|internal|localhost|lan|cloud|test|` +
 		`example|svc|amazonaws)(?:[:/.].*)?$`)
-	moments = regexp.MustCompile(`^\d{4}-\d\d-\d\d|^\d{8}T\d{6}`)
+	moments = regexp.MustCompile(`^\d{4}-\d\d-\d\d|^\d{8}T\d{6}|^\+\d+$`)
 )
 
 const word = `(?:(?:[A-Z]?[a-z]{2,15}){1,4}\d{0,3}|[a-z]\d{0,3}|[A-Z]{1,15}\d{0,2}|\d{1,4})`
