@@ -62,6 +62,11 @@ const (
 	StatusExpired  Status = "expired"
 )
 
+// Statuses returns every status that a key may have.
+func Statuses() []Status {
+	return []Status{StatusActive, StatusDisabled, StatusInactive, StatusRevoked, StatusExpired}
+}
+
 // Status is derived, never stored: time alone changes it. The order is the
 // gate's.
 func (k *Key) Status(now time.Time) Status {

@@ -75,6 +75,21 @@ func (g *Gate) judge(k *Key, r Request, now time.Time) Code {
 	return CodeValid
 }
 
+// The checks that come after the policy.
+const (
+	checkQuota = "quota"
+	checkLimit = "rateLimit"
+)
+
+// Checks returns the names of all checks that [Gate.Explain] explains, in their order.
+func Checks() []string {
+	var names []string
+	for _, p := range policy {
+		names = append(names, p.name)
+	}
+	return append(names, checkQuota, checkLimit)
+}
+
 // Step is one check of a request, and what decided it.
 type Step struct {
 	Check  string
@@ -106,18 +121,18 @@ func (g *Gate) Explain(record Record, r Request) (Code, []Step, error) {
 		add(p.name, p.code, p.passes(q), p.detail(q))
 	}
 	if k.Unlimited {
-		add("rateLimit", CodeRateLimited, true, "unlimited")
+		add(checkLimit, CodeRateLimited, true, "unlimited")
 		return code, steps, nil
 	}
 	terms := k.Terms()
 	if terms.Quota != (ratelimit.Quota{}) {
 		used := ratelimit.QuotaUsageOf(record.Meter, terms.Quota, q.now)
-		add("quota", CodeQuotaExceeded, used.Remaining >= r.Cost, fmt.Sprintf("%d of %d used in this %s, which ends at %s; asked for: %d",
+		add(checkQuota, CodeQuotaExceeded, used.Remaining >= r.Cost, fmt.Sprintf("%d of %d used in this %s, which ends at %s; asked for: %d",
 			used.Used, terms.Quota.Requests, terms.Quota.Period, used.Reset.UTC().Format(time.RFC3339), r.Cost))
 		terms.Quota = ratelimit.Quota{}
 	}
 	usage := ratelimit.UsageOf(record.Meter, terms, q.now)
-	add("rateLimit", CodeRateLimited, usage.Remaining >= r.Cost, fmt.Sprintf("%d of %d left in %d seconds, all again at %s; asked for: %d",
+	add(checkLimit, CodeRateLimited, usage.Remaining >= r.Cost, fmt.Sprintf("%d of %d left in %d seconds, all again at %s; asked for: %d",
 		usage.Remaining, terms.Limit.Requests, int64(terms.Limit.Window/time.Second), usage.Reset.UTC().Format(time.RFC3339), r.Cost))
 	return code, steps, nil
 }

@@ -22,6 +22,9 @@ const (
 	Test Environment = "test"
 )
 
+// Environments returns every environment that a key may have.
+func Environments() []Environment { return []Environment{Live, Test} }
+
 const (
 	idLength       = 16
 	secretLength   = 32 // 62^32 is about 190 bits

@@ -19,6 +19,13 @@ const (
 	ActionDelete      = "delete"
 )
 
+// Actions returns every action of an audit entry.
+func Actions() []string {
+	return []string{
+		ActionCreate, ActionImport, ActionUpdate, ActionRotate, ActionEndGrace, ActionRevoke, ActionRevokeToken, ActionDelete,
+	}
+}
+
 // Origin is who makes a change, and from where.
 type Origin struct {
 	Actor     audit.Actor
@@ -34,6 +41,9 @@ const (
 	actorToken = "token"
 	actorCLI   = "cli"
 )
+
+// Actors returns every type of an actor.
+func Actors() []string { return []string{actorKey, actorUser, actorToken, actorCLI} }
 
 // CommandLine is one of latchkey's commands.
 func CommandLine(command string) Origin {

@@ -27,6 +27,14 @@ const (
 	CodeQuotaExceeded     Code = "quota_exceeded"
 )
 
+// Codes returns every code that a verdict may have.
+func Codes() []Code {
+	return []Code{
+		CodeValid, CodeMissing, CodeTwoKeys, CodeMalformed, CodeUnknown, CodeRevoked, CodeDisabled, CodeInactive, CodeExpired,
+		CodeWrongEnvironment, CodeAddressNotAllowed, CodeInsufficientScope, CodeRateLimited, CodeQuotaExceeded,
+	}
+}
+
 // Verdict is the gate's answer to one request.
 type Verdict struct {
 	Code Code
@@ -57,6 +65,11 @@ func (v Verdict) Valid() bool { return v.Code == CodeValid }
 
 // HowToSend says where a key may always stand.
 const HowToSend = "send it as X-API-Key or as Authorization: Bearer"
+
+// Refused is API Gateway's one text for all that the authorizer refuses, so it is true
+// of each.
+const Refused = "Missing, invalid or revoked API key, or one that may not make this request. Send it as X-API-Key or as Authorization: Bearer. " +
+	"The route POST /api/v1/api-keys/validate of latchkey tells what is wrong with a key."
 
 // Message is a sentence for the caller. It tells nothing that an attacker could
 // use: everything wrong with a key reads the same, but for whoever holds a secret

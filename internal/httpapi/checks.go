@@ -14,7 +14,7 @@ import (
 
 type validateInput struct {
 	Body struct {
-		APIKey    shown    `json:"apiKey" doc:"The key to judge, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
+		APIKey    shown    `json:"apiKey" doc:"The key to judge, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"`
 		PublicKey *string  `json:"publicKey,omitempty" doc:"Must belong to the key" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 		Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"What the key must be allowed to do" example:"tts"`
 		Cost      *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. Left out or 0, nothing is spent." example:"1"`
@@ -26,13 +26,13 @@ type validateOutput struct{ Body verdict }
 
 type verdict struct {
 	Valid      bool                 `json:"valid"`
-	Code       string               `json:"code" doc:"valid, or why it is not" example:"valid"`
+	Code       oneOf[verdictCodes]  `json:"code" doc:"valid, or why it is not" example:"valid"`
 	Error      string               `json:"error,omitempty"`
 	KeyID      string               `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
 	UserID     string               `json:"userId,omitempty" example:"u1"`
 	Name       string               `json:"name,omitempty" example:"ci"`
 	Scopes     *[]string            `json:"scopes,omitempty" nullable:"false"`
-	RateLimit  *nullable[rateLimit] `json:"rateLimit,omitempty" doc:"null for a key without a limit"`
+	RateLimit  *nullable[rateLimit] `json:"rateLimit,omitempty" nullable:"true" doc:"null for a key without a limit"`
 	Unlimited  bool                 `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit"`
 	Quota      *quota               `json:"quota,omitempty"`
 	ExpiresAt  string               `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
@@ -45,13 +45,13 @@ type whoamiOutput struct {
 	Remaining number `header:"X-RateLimit-Remaining"`
 	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second"`
 	Body      struct {
-		KeyID       string   `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
-		UserID      string   `json:"userId" example:"u1"`
-		Name        string   `json:"name" example:"ci"`
-		Scopes      []string `json:"scopes" nullable:"false"`
-		Environment string   `json:"environment" example:"live"`
-		Internal    bool     `json:"internal"`
-		Unlimited   bool     `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit, and for a user without a key"`
+		KeyID       string                    `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
+		UserID      string                    `json:"userId" example:"u1"`
+		Name        string                    `json:"name" example:"ci"`
+		Scopes      []string                  `json:"scopes" nullable:"false"`
+		Environment oneOf[callersEnvironment] `json:"environment" doc:"Empty for a static key, and for a user without a key" example:"live"`
+		Internal    bool                      `json:"internal"`
+		Unlimited   bool                      `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit, and for a user without a key"`
 
 		RateLimit nullable[whoamiLimit] `json:"rateLimit" doc:"The tighter one of limit and quota; null for a key without a limit, and for a user without a key"`
 		Left
@@ -132,7 +132,7 @@ func noKey(text string) string {
 }
 
 func (a *api) verdictOf(v apikey.Verdict) verdict {
-	out := verdict{Valid: v.Valid(), Code: string(v.Code), Error: v.Message(), RetryAfter: int64(v.RetryAfter / time.Second)}
+	out := verdict{Valid: v.Valid(), Code: oneOf[verdictCodes](v.Code), Error: v.Message(), RetryAfter: int64(v.RetryAfter / time.Second)}
 	if k := v.Key; k != nil {
 		scopes := append([]string{}, k.Scopes...)
 		if out.KeyID = k.ID; !v.Ended.IsZero() {
@@ -166,7 +166,7 @@ func (a *api) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
 		out.Limit, out.Remaining, out.Reset = numberOf(l.Requests), numberOf(l.Remaining), numberOf(l.Reset)
 	}
 	b.RateLimit.Value = l
-	b.KeyID, b.UserID, b.Name, b.Scopes, b.Environment = p.text("keyId"), p.text("userId"), p.text("name"), p.scopes(), p.text("environment")
+	b.KeyID, b.UserID, b.Name, b.Scopes, b.Environment = p.text("keyId"), p.text("userId"), p.text("name"), p.scopes(), oneOf[callersEnvironment](p.text("environment"))
 	b.Internal, _ = strconv.ParseBool(p.text("internal"))
 	b.Unlimited, _ = strconv.ParseBool(p.text("unlimited"))
 	return out, nil

@@ -18,6 +18,7 @@ const documentPath = "/openapi.json"
 // takes milliseconds and anybody may ask.
 func document(of *huma.OpenAPI) http.HandlerFunc {
 	rest := sync.OnceValue(func() []byte {
+		addExamples(of)
 		text, err := json.Marshal(of)
 		if err != nil {
 			panic(err) // it has nothing in it that could not be written

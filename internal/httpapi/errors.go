@@ -23,16 +23,37 @@ type apiError struct {
 }
 
 type detail struct {
-	Message string  `json:"message" doc:"A sentence for people"`
-	Type    string  `json:"type" enum:"invalid_request_error,permission_error,rate_limit_error,api_error"`
-	Param   *string `json:"param" doc:"The field that is wrong, if one is"`
-	Code    string  `json:"code" doc:"A word for programs"`
+	Message string            `json:"message" doc:"A sentence for people"`
+	Type    oneOf[errorTypes] `json:"type"`
+	Param   *string           `json:"param" doc:"The field that is wrong, if one is"`
+	Code    oneOf[errorCodes] `json:"code" doc:"A word for programs"`
 }
 
 func (e *apiError) Error() string               { return e.Detail.Message }
 func (e *apiError) GetStatus() int              { return e.status }
 func (e *apiError) GetHeaders() http.Header     { return e.headers }
 func (e *apiError) ContentType(_ string) string { return "application/json" }
+
+// The types of errors.
+const (
+	typeRequest    = "invalid_request_error"
+	typePermission = "permission_error"
+	typeLimit      = "rate_limit_error"
+	typeAPI        = "api_error"
+)
+
+// The codes of errors that are not a status's own. The last three are API Gateway's, of what the authorizer refuses.
+const (
+	codeScope    = "insufficient_scope"
+	codeReplaced = "replaced_key"
+	codeTooMany  = "too_many_keys"
+
+	codeInvalidKey = "invalid_api_key"
+	codeLimit      = "rate_limit_exceeded"
+	codeQuota      = "insufficient_quota"
+)
+
+var otherCodes = [...]string{codeScope, codeReplaced, codeTooMany, codeInvalidKey, codeLimit, codeQuota}
 
 // row is how a status is spelled out.
 type row struct {
@@ -41,20 +62,20 @@ type row struct {
 }
 
 var rows = [...]row{
-	{400, "invalid_request_error", "invalid_request", "The request is not valid"},
-	{401, "invalid_request_error", "missing_key", "Missing API key: " + apikey.HowToSend},
-	{403, "permission_error", "forbidden", "Not allowed"},
-	{404, "invalid_request_error", "not_found", "No such route"},
-	{405, "invalid_request_error", "method_not_allowed", "The route does not have this method"},
-	{406, "invalid_request_error", "not_acceptable", "Only application/json can be answered"},
-	{408, "invalid_request_error", "timeout", "The body did not arrive in time"},
-	{409, "invalid_request_error", "conflict", "The API key was changed at the same time. Try again."},
-	{412, "invalid_request_error", "precondition_failed", "The API key has another revision than If-Match asks for"},
-	{413, "invalid_request_error", "request_too_large", "The body must be at most 64 KB"},
-	{415, "invalid_request_error", "unsupported_media_type", "The request needs the header Content-Type: application/json"},
-	{422, "invalid_request_error", "idempotency_key_reused", "The Idempotency-Key was used for another request"},
-	{500, "api_error", "internal_error", "Internal error"},
-	{503, "api_error", "unavailable", "The request could not be decided. Try again."},
+	{400, typeRequest, "invalid_request", "The request is not valid"},
+	{401, typeRequest, "missing_key", "Missing API key: " + apikey.HowToSend},
+	{403, typePermission, "forbidden", "Not allowed"},
+	{404, typeRequest, "not_found", "No such route"},
+	{405, typeRequest, "method_not_allowed", "The route does not have this method"},
+	{406, typeRequest, "not_acceptable", "Only application/json can be answered"},
+	{408, typeRequest, "timeout", "The body did not arrive in time"},
+	{409, typeRequest, "conflict", "The API key was changed at the same time. Try again."},
+	{412, typeRequest, "precondition_failed", "The API key has another revision than If-Match asks for"},
+	{413, typeRequest, "request_too_large", "The body must be at most 64 KB"},
+	{415, typeRequest, "unsupported_media_type", "The request needs the header Content-Type: application/json"},
+	{422, typeRequest, "idempotency_key_reused", "The Idempotency-Key was used for another request"},
+	{500, typeAPI, "internal_error", "Internal error"},
+	{503, typeAPI, "unavailable", "The request could not be decided. Try again."},
 }
 
 func rowOf(status int) row {
@@ -72,7 +93,7 @@ func rowOf(status int) row {
 // newError spells a status out. An empty message is the status's own.
 func newError(status int, param, message string) *apiError {
 	r := rowOf(status)
-	e := &apiError{status: r.status, Detail: detail{Message: r.message, Type: r.kind, Code: r.code}}
+	e := &apiError{status: r.status, Detail: detail{Message: r.message, Type: oneOf[errorTypes](r.kind), Code: oneOf[errorCodes](r.code)}}
 	if message != "" && status < 500 {
 		e.Detail.Message = message
 	}
@@ -93,7 +114,7 @@ func (a *api) failure(ctx context.Context, err error) error {
 	}
 	e := a.envelope(err)
 	o := outcomeOf(ctx)
-	o.code = e.Detail.Code
+	o.code = string(e.Detail.Code)
 	if e.status >= 500 {
 		o.err = err
 	}
@@ -105,7 +126,7 @@ func (a *api) envelope(err error) *apiError {
 	switch {
 	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden) && field.Field == "scope":
 		e := newError(http.StatusForbidden, "", "API key does not have scope: "+strings.TrimSuffix(field.Problem, " is needed"))
-		e.Detail.Code = "insufficient_scope"
+		e.Detail.Code = codeScope
 		return e
 	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden):
 		return newError(http.StatusForbidden, field.Field, field.Error())
@@ -113,7 +134,7 @@ func (a *api) envelope(err error) *apiError {
 		return newError(http.StatusBadRequest, field.Field, field.Error())
 	case errors.Is(err, apikey.ErrReplaced):
 		e := newError(http.StatusForbidden, "", "This key was replaced by another of the same record. It may be used until it ends, but not change keys: use the new key")
-		e.Detail.Code = "replaced_key"
+		e.Detail.Code = codeReplaced
 		return e
 	case errors.Is(err, apikey.ErrForbidden):
 		return newError(http.StatusForbidden, "", "")
@@ -135,7 +156,7 @@ func (a *api) envelope(err error) *apiError {
 		return e
 	case errors.Is(err, apikey.ErrTooManyKeys):
 		e := newError(http.StatusConflict, "", "The user has as many API keys as a user may have. Revoke one first.")
-		e.Detail.Code = "too_many_keys"
+		e.Detail.Code = codeTooMany
 		return e
 	}
 	return newError(http.StatusServiceUnavailable, "", "")

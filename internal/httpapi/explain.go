@@ -25,15 +25,15 @@ type explainInput struct {
 
 type explainOutput struct {
 	Body struct {
-		Code   string      `json:"code" doc:"valid, or the first check that refuses" example:"insufficient_scope"`
-		Checks []checkStep `json:"checks" nullable:"false"`
+		Code   oneOf[explainedCodes] `json:"code" doc:"valid, or the first check that refuses" example:"insufficient_scope"`
+		Checks []checkStep           `json:"checks" nullable:"false"`
 	}
 }
 
 type checkStep struct {
-	Check  string `json:"check" example:"scope"`
-	Pass   bool   `json:"pass"`
-	Detail string `json:"detail" doc:"What decided" example:"asked for is tts; the key has \"stt\""`
+	Check  oneOf[checkNames] `json:"check" example:"scope"`
+	Pass   bool              `json:"pass"`
+	Detail string            `json:"detail" doc:"What decided" example:"asked for is tts; the key has \"stt\""`
 }
 
 func (a *api) registerExplain(h huma.API) {
@@ -77,11 +77,11 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		return nil, a.failure(ctx, err)
 	}
 	out := &explainOutput{}
-	route := checkStep{Check: "route", Pass: true}
+	route := checkStep{Check: checkRoute, Pass: true}
 	switch {
 	case a.Public.Cover(b.Method, b.Path):
 		route.Detail = "the path is public: it asks for no key"
-		out.Body.Code, out.Body.Checks = string(apikey.CodeValid), []checkStep{route}
+		out.Body.Code, out.Body.Checks = oneOf[explainedCodes](apikey.CodeValid), []checkStep{route}
 		return out, nil
 	case a.managesKeys(b.Method, b.Path):
 		route.Detail = "latchkey's own, which asks for a scope itself"
@@ -96,12 +96,12 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	out.Body.Code, out.Body.Checks = string(code), []checkStep{route}
+	out.Body.Code, out.Body.Checks = oneOf[explainedCodes](code), []checkStep{route}
 	if !route.Pass {
 		out.Body.Code = noRouteRule
 	}
 	for _, s := range steps {
-		out.Body.Checks = append(out.Body.Checks, checkStep(s))
+		out.Body.Checks = append(out.Body.Checks, checkStep{oneOf[checkNames](s.Check), s.Pass, s.Detail})
 	}
 	return out, nil
 }
@@ -109,6 +109,9 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 // noRouteRule is what the authorizer's log calls a refusal of the route, which it
 // makes before it looks at the key.
 const noRouteRule = "no_route_rule"
+
+// checkRoute is the check that comes before the gate's.
+const checkRoute = "route"
 
 // managesKeys reports whether a request would get to one of the routes here that
 // manage keys, whose paths API Gateway has as its resources. What only looks like

@@ -168,7 +168,7 @@ func (a answer) isError(t testing.TB, what string, status int, param string) {
 	e, _ := a.json["error"].(map[string]any)
 	got, hasParam := e["param"]
 	if param == "" && got != nil || param != "" && got != param || !hasParam ||
-		a.status != status || e["message"] == nil || e["message"] == "" || e["type"] == nil || e["code"] == nil || len(a.json) != 1 || len(e) != 4 {
+		a.status != status || e["message"] == nil || e["message"] == "" || e["type"] == nil || !documented(e["code"]) || len(a.json) != 1 || len(e) != 4 {
 		t.Errorf("%s: %d %s; want %d with param %q in the envelope", what, a.status, a.text, status, param)
 	}
 }

@@ -13,8 +13,8 @@ import (
 type createInput struct {
 	OnceInput
 	Body struct {
-		UserID      *string `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins." example:"u1"`
-		Environment *string `json:"environment,omitempty" enum:"live,test" doc:"That of the caller's own key where it is left out; live for admins and users without a key. Another than that of the own key is for admins." example:"live"`
+		UserID      *string              `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins." example:"u1"`
+		Environment *oneOf[environments] `json:"environment,omitempty" doc:"That of the caller's own key where it is left out; live for admins and users without a key. Another than that of the own key is for admins." example:"live"`
 		Fields
 	}
 }
@@ -34,7 +34,7 @@ type keyOutput struct {
 }
 
 type IDInput struct {
-	ID string `path:"id" maxLength:"64"`
+	ID string `path:"id" maxLength:"64" example:"3fGq8ZpLw1xKc0Ty"`
 }
 
 // ChangeInput names a key that is to be changed.
@@ -44,10 +44,10 @@ type ChangeInput struct {
 }
 
 type listInput struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
-	Status string `query:"status" enum:"active,disabled,inactive,revoked,expired"`
-	UserID string `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
+	Limit  int             `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor string          `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	Status oneOf[statuses] `query:"status"`
+	UserID string          `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
 }
 
 type listOutput struct {

@@ -15,9 +15,11 @@ import (
 type rotateInput struct {
 	ChangeInput
 	OnceInput
-	Body *struct {
-		GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it and every older one at once." example:"3600"`
-	}
+	Body *rotateBody
+}
+
+type rotateBody struct {
+	GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it and every older one at once." example:"3600"`
 }
 
 type rotateOutput struct {
@@ -30,7 +32,7 @@ type rotateOutput struct {
 
 type tokenInput struct {
 	Body struct {
-		Key shown `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr4MlCnA"`
+		Key shown `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"`
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // MatchInput makes a change conditional on the revision that the caller has seen.
 type MatchInput struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"ETag of the record that the change is meant for. Left out, the last change wins, on the fields that it names only." example:"\"3\""`
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"ETag of the record that the change is meant for. Left out, the last change wins, on the fields that it names only." example:"\"0\""`
 }
 
 // OnceInput makes a request repeatable.

@@ -66,8 +66,8 @@ type limitPatch struct {
 }
 
 type quotaPatch struct {
-	Requests member[integer] `json:"requests,omitempty" minimum:"1" maximum:"1000000000000" nullable:"false" example:"100"`
-	Period   member[string]  `json:"period,omitempty" enum:"day,month" nullable:"false" doc:"By the calendar, UTC" example:"month"`
+	Requests member[integer]        `json:"requests,omitempty" minimum:"1" maximum:"1000000000000" nullable:"false" example:"100"`
+	Period   member[oneOf[periods]] `json:"period,omitempty" nullable:"false" doc:"By the calendar, UTC" example:"month"`
 }
 
 func (p Patch) empty() bool { return reflect.ValueOf(p).IsZero() }
@@ -88,7 +88,7 @@ func (p Patch) change(k *apikey.Key, now time.Time) (apikey.Change, error) {
 		set(&f.RateLimit.Window, l.Window)
 	}
 	if q := p.Quota.value; q != nil && *q != (quotaPatch{}) {
-		f.Quota = &quotaInput{Requests: integer(k.Quota.Requests), Period: string(k.Quota.Period)}
+		f.Quota = &quotaInput{Requests: integer(k.Quota.Requests), Period: oneOf[periods](k.Quota.Period)}
 		set(&f.Quota.Requests, q.Requests)
 		set(&f.Quota.Period, q.Period)
 	}

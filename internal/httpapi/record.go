@@ -18,8 +18,8 @@ type Record struct {
 	UserID       string              `json:"userId" example:"u1"`
 	Name         string              `json:"name" example:"ci"`
 	Description  string              `json:"description" example:"Builds and deploys"`
-	Environment  string              `json:"environment" enum:"live,test" example:"live"`
-	Status       string              `json:"status" enum:"active,disabled,inactive,revoked,expired" example:"active"`
+	Environment  oneOf[environments] `json:"environment" example:"live"`
+	Status       oneOf[statuses]     `json:"status" example:"active"`
 	KeyPrefix    string              `json:"keyPrefix" doc:"How the key begins, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	PublicKey    string              `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 	Scopes       []string            `json:"scopes" nullable:"false"`
@@ -33,7 +33,7 @@ type Record struct {
 	ExpiresAt    string              `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
 	CreatedAt    string              `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	RevokedAt    string              `json:"revokedAt,omitempty" format:"date-time"`
-	LastUsedAt   *nullable[string]   `json:"lastUsedAt,omitempty" format:"date-time" doc:"null where the key was never used. Answers that issue a key leave it out. That of a key without a limit is up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
+	LastUsedAt   *nullable[string]   `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null where the key was never used. Answers that issue a key leave it out. That of a key without a limit is up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
 
 	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"Until when a key that a rotation replaced still works; absent where none does" example:"2027-01-31T12:00:00.000Z"`
 	Left
@@ -86,11 +86,11 @@ type rateLimit struct {
 
 // quota is there where the key has one, and its use where the meter was read.
 type quota struct {
-	Requests  int64  `json:"requests" doc:"Requests in each period" example:"100"`
-	Period    string `json:"period" enum:"day,month" doc:"By the calendar, UTC" example:"month"`
-	Used      *int64 `json:"used,omitempty" example:"1"`
-	Remaining *int64 `json:"remaining,omitempty" example:"99"`
-	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
+	Requests  int64          `json:"requests" doc:"Requests in each period" example:"100"`
+	Period    oneOf[periods] `json:"period" doc:"By the calendar, UTC" example:"month"`
+	Used      *int64         `json:"used,omitempty" example:"1"`
+	Remaining *int64         `json:"remaining,omitempty" example:"99"`
+	Reset     *int64         `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
 }
 
 // What a key without a limit shows to clients that need numbers; see [Options].
@@ -101,8 +101,8 @@ const (
 
 func (a *api) recordOf(k *apikey.Key, now time.Time) Record {
 	r := Record{
-		ID: k.ID, UserID: k.UserID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
-		Status: string(k.Status(now)), KeyPrefix: k.KeyPrefix, PublicKey: k.PublicKey().String(),
+		ID: k.ID, UserID: k.UserID, Name: k.Name, Description: k.Description, Environment: oneOf[environments](k.Environment),
+		Status: oneOf[statuses](k.Status(now)), KeyPrefix: k.KeyPrefix, PublicKey: k.PublicKey().String(),
 		Scopes: append([]string{}, k.Scopes...), RateLimit: a.limitOf(k), Unlimited: k.Unlimited, Quota: quotaOf(k),
 		AllowedCIDRs: []string{}, Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: stamp(k.NotBefore), ExpiresAt: stamp(k.ExpiresAt), CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt),
@@ -146,7 +146,7 @@ func quotaOf(k *apikey.Key) *quota {
 	if k.Quota == (ratelimit.Quota{}) {
 		return nil
 	}
-	return &quota{Requests: k.Quota.Requests, Period: string(k.Quota.Period)}
+	return &quota{Requests: k.Quota.Requests, Period: oneOf[periods](k.Quota.Period)}
 }
 
 // usedQuotaOf adds what the meter says of the quota.
@@ -199,8 +199,8 @@ type limitInput struct {
 }
 
 type quotaInput struct {
-	Requests integer `json:"requests" minimum:"1" maximum:"1000000000000" example:"100"`
-	Period   string  `json:"period" enum:"day,month" doc:"By the calendar, UTC" example:"month"`
+	Requests integer        `json:"requests" minimum:"1" maximum:"1000000000000" example:"100"`
+	Period   oneOf[periods] `json:"period" doc:"By the calendar, UTC" example:"month"`
 }
 
 // change is what the fields ask for.

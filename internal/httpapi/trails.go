@@ -36,7 +36,7 @@ type trailOutput struct {
 type TrailEntry struct {
 	At        string                 `json:"at" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	Actor     trailActor             `json:"actor"`
-	Action    string                 `json:"action" enum:"create,import,update,rotate,end-grace,revoke,revoke-token,delete" example:"update"`
+	Action    oneOf[actions]         `json:"action" example:"update"`
 	KeyID     string                 `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
 	Changes   map[string]trailChange `json:"changes" nullable:"false" doc:"What became different, by the names of the record, tokens: how many open the key, and endedTokens: until when each that ended would have worked. Of metadata only what differs is told, and of a long description the part where it does."`
 	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
@@ -44,8 +44,8 @@ type TrailEntry struct {
 }
 
 type trailActor struct {
-	Type string `json:"type" enum:"key,user,token,cli" doc:"token: whoever had found it; cli: whoever may write to the table"`
-	ID   string `json:"id" doc:"The id of the key, the key of the token, the user, or the command" example:"0Ty7bNvRmJ2uQeHs"`
+	Type oneOf[actors] `json:"type" doc:"token: whoever had found it; cli: whoever may write to the table"`
+	ID   string        `json:"id" doc:"The id of the key, the key of the token, the user, or the command" example:"0Ty7bNvRmJ2uQeHs"`
 }
 
 type trailChange struct {
@@ -90,7 +90,7 @@ func (a *api) trail(ctx context.Context, page apikey.TrailPage, err error) (*tra
 	out.Body.Data, out.Body.NextCursor = []TrailEntry{}, page.Next
 	for _, e := range page.Entries {
 		entry := TrailEntry{
-			At: stamp(e.At), Actor: trailActor(e.Actor), Action: e.Action, KeyID: e.Subject,
+			At: stamp(e.At), Actor: trailActor{oneOf[actors](e.Actor.Type), e.Actor.ID}, Action: oneOf[actions](e.Action), KeyID: e.Subject,
 			Changes: make(map[string]trailChange), RequestID: e.RequestID, SourceIP: e.SourceIP,
 		}
 		for field, c := range e.Changes {

@@ -17,6 +17,9 @@ const (
 	Month Period = "month"
 )
 
+// Periods returns every period that a quota may have.
+func Periods() []Period { return []Period{Day, Month} }
+
 // mostDays is how many days a month has at most.
 const mostDays = 31
 

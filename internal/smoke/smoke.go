@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/redact"
 )
 
@@ -131,16 +132,12 @@ func (r *run) refusals() {
 	r.expect(r.send("no key for a change", http.MethodPost, keysPath, `{"name":"smoke"}`), unauthorized()...)
 }
 
-// unauthorizedText is the gateway's one text for all that the authorizer refuses.
-const unauthorizedText = "Missing, invalid or revoked API key, or one that may not make this request. Send it as X-API-Key or as Authorization: Bearer. " +
-	"The route POST /api/v1/api-keys/validate of latchkey tells what is wrong with a key."
-
 // unauthorized is what the gateway says when the authorizer finds fault with a key.
 func unauthorized() []expectation {
 	return []expectation{
 		status(401), isJSON, cors, exposes("WWW-Authenticate"),
 		header("WWW-Authenticate", `Bearer realm="latchkey"`),
-		envelope(unauthorizedText, "invalid_request_error", "authorization", "invalid_api_key"),
+		envelope(apikey.Refused, "invalid_request_error", "authorization", "invalid_api_key"),
 	}
 }
 

@@ -111,7 +111,7 @@ func trailCommand() *cobra.Command {
 			for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
 				changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(e.Changes[name].Before), compact(e.Changes[name].After)))
 			}
-			return []string{e.At, e.Action, e.Actor.Type + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")}
+			return []string{e.At, string(e.Action), string(e.Actor.Type) + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")}
 		}),
 	})
 	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")

@@ -147,7 +147,7 @@ func keyRow(k httpapi.Record) []string {
 	if l := k.RateLimit.Value; l != nil && !k.Unlimited {
 		limit = formatLimit(l.Requests, l.Window)
 	}
-	return []string{k.ID, k.Name, k.UserID, k.Status, k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil}
+	return []string{k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil}
 }
 
 // formatLimit writes what parseLimit reads.

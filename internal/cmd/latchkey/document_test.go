@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"latchkey/internal/httpapi/httpapitest"
+)
+
+// exampleKey is the key of the document's examples.
+const exampleKey = "sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"
+
+// Each request of the document works as it stands there, with all of its parameters and headers, and its answer is of
+// the form that the document says.
+func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
+	text := start(t, t.TempDir()).send(t, "GET", "/openapi.json", "").text
+	document, err := openapi3.NewLoader().LoadFromData([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := httpapitest.NewSchemas([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for path, item := range document.Paths.Map() {
+		for method, o := range item.Operations() {
+			kinds := map[string]any{"": nil}
+			if o.RequestBody != nil {
+				kinds = map[string]any{}
+				for kind, media := range o.RequestBody.Value.Content {
+					kinds[kind] = media.Example
+				}
+			}
+			for kind, body := range kinds {
+				tried++
+				// Some of them revoke or delete the key that they come with.
+				s := start(t, t.TempDir(), "ROOT_KEY="+exampleKey, "FRESHNESS=0")
+				r := exampleOf(t, s.url, method, path, o, kind, body)
+				r.Header.Set("Authorization", "Bearer "+exampleKey)
+				response, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+				documented := o.Responses.Status(response.StatusCode)
+				switch {
+				case documented == nil || response.StatusCode > 299:
+					err = errors.New("it is no success that the document has")
+				case len(documented.Value.Content) > 0:
+					err = schemas.Fits(got, "paths", path, strings.ToLower(method), "responses", strconv.Itoa(response.StatusCode), "content", "application/json", "schema")
+				case len(got) > 0:
+					err = errors.New("the document has no body")
+				}
+				if err != nil {
+					t.Errorf("%s %s %s: %d %s: %v", method, r.URL, kind, response.StatusCode, got, err)
+				}
+				if err := s.end(syscall.SIGTERM); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	if tried < 20 {
+		t.Errorf("%d examples were tried", tried)
+	}
+}
+
+// exampleOf is the request of an operation that its document shows.
+func exampleOf(t *testing.T, base, method, path string, o *openapi3.Operation, kind string, body any) *http.Request {
+	t.Helper()
+	query, header := url.Values{}, http.Header{}
+	for _, p := range o.Parameters {
+		example := p.Value.Example
+		if example == nil {
+			example = p.Value.Schema.Value.Example
+		}
+		if all := p.Value.Schema.Value.Examples; example == nil && len(all) > 0 {
+			example = all[0]
+		}
+		if example == nil {
+			continue
+		}
+		value := fmt.Sprint(example)
+		switch p.Value.In {
+		case "path":
+			path = strings.ReplaceAll(path, "{"+p.Value.Name+"}", url.PathEscape(value))
+		case "query":
+			query.Set(p.Value.Name, value)
+		case "header":
+			header.Set(p.Value.Name, value)
+		}
+	}
+	var content io.Reader
+	if kind != "" {
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content = bytes.NewReader(text)
+		header.Set("Content-Type", kind)
+	}
+	r, err := http.NewRequest(method, base+path+"?"+query.Encode(), content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header
+	return r
+}

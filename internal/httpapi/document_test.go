@@ -1,0 +1,203 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/httpapi/httpapitest"
+)
+
+func openAPI(t *testing.T, s *service) *openapi3.T {
+	t.Helper()
+	document, err := openapi3.NewLoader().LoadFromData([]byte(s.send(nil, "GET", "/openapi.json", "").text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+// Policy: each operation shows a request and an answer of each status, of the form that its schema has. That the
+// requests work is tested with the local stack.
+func TestEveryOperationHasExamples(t *testing.T) {
+	s := newService(t)
+	document := openAPI(t, s)
+	schemas, err := httpapitest.NewSchemas([]byte(s.send(nil, "GET", "/openapi.json", "").text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := 0
+	for path, item := range document.Paths.Map() {
+		for method, o := range item.Operations() {
+			fits := func(content openapi3.Content, place ...string) {
+				t.Helper()
+				for kind, media := range content {
+					bodies++
+					text, err := json.Marshal(media.Example)
+					if media.Example == nil || err != nil {
+						t.Errorf("%s %s: %v as %s has no example", method, path, place, kind)
+						continue
+					}
+					place := append(append([]string{"paths", path, strings.ToLower(method)}, place...), "content", kind, "schema")
+					if err := schemas.Fits(text, place...); err != nil {
+						t.Errorf("%v: the example %s: %v", place, text, err)
+					}
+				}
+			}
+			if o.RequestBody != nil {
+				fits(o.RequestBody.Value.Content, "requestBody")
+			}
+			for status, r := range o.Responses.Map() {
+				fits(r.Value.Content, "responses", status)
+			}
+			for _, p := range o.Parameters {
+				if p.Value.Required && p.Value.Example == nil && p.Value.Schema.Value.Example == nil && len(p.Value.Schema.Value.Examples) == 0 {
+					t.Errorf("%s %s: the parameter %s has no example", method, path, p.Value.Name)
+				}
+			}
+		}
+	}
+	if bodies < 100 {
+		t.Errorf("only %d bodies", bodies)
+	}
+}
+
+// The key of the examples is one that a deployment may have.
+func TestTheKeyOfTheExamplesIsWellFormed(t *testing.T) {
+	s := newService(t)
+	text := s.send(nil, "GET", "/openapi.json", "").text
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, part := range strings.Split(text, `"`) {
+		if !strings.HasPrefix(part, "sk_live_") || len(part) < 20 {
+			continue
+		}
+		found++
+		if key, err := format.Parse(part); err != nil || !key.Native() || key.ID() != "3fGq8ZpLw1xKc0Ty" {
+			t.Errorf("%s: %v", part, err)
+		}
+	}
+	if found < 5 {
+		t.Errorf("%d keys in the document", found)
+	}
+}
+
+// Policy: where a value is a word of a list, the document has the list, and it is that of the constants.
+func TestTheDocumentListsTheConstants(t *testing.T) {
+	document := openAPI(t, newService(t))
+	words := func(schema, field string) []string {
+		t.Helper()
+		s := document.Components.Schemas[schema]
+		if s == nil {
+			t.Fatalf("there is no schema %s", schema)
+		}
+		p := s.Value.Properties[field]
+		if p == nil {
+			t.Fatalf("%s has no %s", schema, field)
+		}
+		var all []string
+		for _, v := range p.Value.Enum {
+			all = append(all, v.(string))
+		}
+		slices.Sort(all)
+		return all
+	}
+	codes := constants(t, "../apikey", "Code", "")
+	errors := append(constants(t, ".", "", "code"), statusCodes...)
+	for _, c := range []struct {
+		schema, field string
+		want          []string
+	}{
+		{"Record", "environment", constants(t, "../apikey", "Environment", "")},
+		{"Record", "status", constants(t, "../apikey", "Status", "")},
+		{"Quota", "period", constants(t, "../ratelimit", "Period", "")},
+		{"QuotaInput", "period", constants(t, "../ratelimit", "Period", "")},
+		{"Verdict", "code", codes},
+		{"ExplainOutputBody", "code", append(slices.Clone(codes), "no_route_rule")},
+		{"TrailEntry", "action", constants(t, "../apikey", "", "Action")},
+		{"TrailActor", "type", constants(t, "../apikey", "", "actor")},
+		{"Detail", "type", constants(t, ".", "", "type")},
+		{"Detail", "code", errors},
+		{"WhoamiOutputBody", "environment", append(constants(t, "../apikey", "Environment", ""), "")},
+	} {
+		slices.Sort(c.want)
+		if got := words(c.schema, c.field); !slices.Equal(got, c.want) || len(got) < 2 {
+			t.Errorf("%s.%s is one of %q, want %q", c.schema, c.field, got, c.want)
+		}
+	}
+	if got := words("CheckStep", "check"); len(got) != len(apikey.Checks())+1 || !slices.Contains(got, "route") {
+		t.Errorf("checks: %q", got)
+	}
+	status := document.Paths.Find(keys).Get.Parameters.GetByInAndName("query", "status")
+	if len(status.Schema.Value.Enum) != 5 {
+		t.Errorf("the query's status is one of %v", status.Schema.Value.Enum)
+	}
+}
+
+// constants are the texts of a package's constants of a type, or whose names begin with a prefix.
+func constants(t *testing.T, dir, kind, prefix string) (values []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			group, ok := d.(*ast.GenDecl)
+			if !ok || group.Tok != token.CONST {
+				continue
+			}
+			for _, spec := range group.Specs {
+				s := spec.(*ast.ValueSpec)
+				of, _ := s.Type.(*ast.Ident)
+				if kind != "" && (of == nil || of.Name != kind) || kind == "" && (of != nil || !strings.HasPrefix(s.Names[0].Name, prefix)) {
+					continue
+				}
+				if literal, ok := s.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					value, err := strconv.Unquote(literal.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					values = append(values, value)
+				}
+			}
+		}
+	}
+	return values
+}
+
+// statusCodes are the codes of errors that are a status's own.
+var statusCodes = []string{
+	"invalid_request", "missing_key", "forbidden", "not_found", "method_not_allowed", "not_acceptable", "timeout", "conflict", "precondition_failed",
+	"request_too_large", "unsupported_media_type", "idempotency_key_reused", "internal_error", "unavailable",
+}
+
+// documented reports whether an error that a route of our own answers with has a code of the document.
+func documented(code any) bool {
+	text, _ := code.(string)
+	return slices.Contains(statusCodes, text) || slices.Contains([]string{"insufficient_scope", "replaced_key", "too_many_keys"}, text)
+}

@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/redact"
+)
+
+// example is a request of an operation, nil if it has no body, and the answer of its success, nil if that has none.
+type example struct{ request, answer any }
+
+const (
+	exampleID    = "3fGq8ZpLw1xKc0Ty"
+	exampleToken = "sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"
+)
+
+// addExamples adds an example of each body to the document. A deployment with a key of the id and the token above
+// answers each request as it is here. The values are of the types that the handlers use, so no field can be misspelt.
+func addExamples(document *huma.OpenAPI) {
+	all := examples()
+	for _, item := range document.Paths {
+		for _, o := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+			if o == nil {
+				continue
+			}
+			e := all[o.OperationID]
+			if o.RequestBody != nil {
+				for _, media := range o.RequestBody.Content {
+					media.Example = e.request
+				}
+			}
+			for status, response := range o.Responses {
+				answer := e.answer
+				if n, err := strconv.Atoi(status); err != nil || n >= http.StatusBadRequest {
+					answer = errorExample(n)
+				}
+				for _, media := range response.Content {
+					media.Example = answer
+				}
+			}
+		}
+	}
+}
+
+// errorExample is an error that a status stands for. What the authorizer refuses is answered by API Gateway.
+func errorExample(status int) *apiError {
+	param := "authorization"
+	switch status {
+	case http.StatusUnauthorized:
+		return &apiError{Detail: detail{Message: apikey.Refused, Type: typeRequest, Param: &param, Code: codeInvalidKey}}
+	case http.StatusTooManyRequests:
+		return &apiError{Detail: detail{Message: "Rate limit exceeded. Try again in 12 seconds.", Type: typeLimit, Code: codeLimit}}
+	case http.StatusBadRequest:
+		return newError(status, "ratelimit", "ratelimit is unknown: did you mean rateLimit?")
+	}
+	return newError(status, "", "")
+}
+
+// patchExample is a merge patch as a client writes it: [Patch] is only for reading one.
+type patchExample struct {
+	Name      string            `json:"name"`
+	RateLimit *limitInput       `json:"rateLimit"`
+	Metadata  map[string]string `json:"metadata"`
+}
+
+func examples() map[string]example {
+	name, user, seconds := "ci", "u1", integer(3600)
+	scope, source, public := "tts", "203.0.113.7", "pk_live_"+exampleID
+	metadata, scopes := map[string]string{"team": "builds"}, []string{"tts"}
+	days, cost := integer(90), integer(1)
+	now, end, limit, left, reset := "2026-11-24T12:00:00.000Z", "2027-02-22T12:00:00.000Z", int64(100), int64(99), int64(1795521661)
+	token := shown{redact.New(exampleToken)}
+	usedLimit := nullable[rateLimit]{&rateLimit{Requests: limit, Window: 60, Remaining: &left, Reset: &reset}}
+	numbers := Left{&limit, &left, &reset}
+
+	issued := Record{
+		ID: exampleID, UserID: user, Name: name, Environment: "live", Status: "active", KeyPrefix: "sk_live_3fGq", PublicKey: public,
+		Scopes: scopes, RateLimit: nullable[rateLimit]{&rateLimit{Requests: limit, Window: 60}}, AllowedCIDRs: []string{}, Metadata: metadata,
+		Enabled: true, ExpiresAt: end, CreatedAt: now,
+	}
+	record := issued
+	record.RateLimit, record.LastUsedAt, record.Left = usedLimit, &nullable[string]{&now}, numbers
+	revoked := record
+	revoked.Status, revoked.RevokedAt = "revoked", now
+
+	var create createInput
+	create.Body.UserID = &user
+	create.Body.Fields = Fields{
+		Name: &name, Scopes: &scopes, RateLimit: &limitInput{Requests: 100, Window: 60}, Metadata: &metadata, ExpiresInDays: &days,
+	}
+	var created createOutput
+	created.Body.Record, created.Body.Key = issued, token
+	var list listOutput
+	list.Body.Data = []Record{record}
+	var rotated rotateOutput
+	rotated.Body.Record, rotated.Body.Key, rotated.Body.PreviousKeyValidUntil = issued, token, "2026-11-24T13:00:00.000Z"
+	var one tokenInput
+	one.Body.Key = token
+	var many revokedOutput
+	many.Body.Revoked = 3
+	var trail trailOutput
+	trail.Body.Data = []TrailEntry{{
+		At: now, Actor: trailActor{"key", exampleID}, Action: "update", KeyID: exampleID,
+		Changes: map[string]trailChange{"name": {Before: "staging", After: name}}, RequestID: "UK1abcDEFghiJKL=", SourceIP: source,
+	}}
+	var usage usageOutput
+	usage.Body.Data, usage.Body.Total = []DayUsage{{"2026-11-01", 1200}, {"2026-11-02", 34}}, 1234
+	var stats statsOutput
+	used, window := int64(1), int64(60)
+	stats.Body.Data = []Stats{{
+		KeyID: exampleID, Name: name, KeyPrefix: "sk_live_3fGq", UserID: user, Requests: &used, Window: &window, Limit: &limit, Remaining: &left,
+		LastUsedAt: nullable[string]{&now},
+	}}
+	var explain explainInput
+	explain.Body.Method, explain.Body.Path, explain.Body.SourceIP, explain.Body.Cost = "POST", "/tts/speak", &source, &cost
+	var explained explainOutput
+	explained.Body.Code = oneOf[explainedCodes](apikey.CodeInsufficientScope)
+	explained.Body.Checks = []checkStep{
+		{checkRoute, true, "a rule asks for the scope tts"}, {"scope", false, `asked for is tts; the key has "stt"`},
+	}
+	var validate validateInput
+	validate.Body.APIKey, validate.Body.PublicKey, validate.Body.Scope = token, &public, &scope
+	validate.Body.Cost, validate.Body.SourceIP = &cost, &source
+	var whoami whoamiOutput
+	whoami.Body.KeyID, whoami.Body.UserID, whoami.Body.Name, whoami.Body.Scopes, whoami.Body.Environment = exampleID, user, name, scopes, "live"
+	whoami.Body.RateLimit, whoami.Body.Left = nullable[whoamiLimit]{&whoamiLimit{limit, left, reset}}, numbers
+	var health healthOutput
+	health.Body.Status = "ok"
+
+	return map[string]example{
+		"create-key": {create.Body, created.Body}, "list-keys": {nil, list.Body}, "get-key": {nil, record},
+		"update-key": {patchExample{name, &limitInput{Requests: 200, Window: 60}, metadata}, record},
+		"revoke-key": {nil, revoked}, "delete-key": {},
+		"rotate-key": {rotateBody{&seconds}, rotated.Body}, "end-grace": {nil, record}, "revoke-user-keys": {nil, many.Body},
+		"lookup-key": {one.Body, record}, "revoke-by-token": {one.Body, nil},
+		"key-audit": {nil, trail.Body}, "user-audit": {nil, trail.Body},
+		"key-usage": {nil, usage.Body}, "user-usage": {nil, usage.Body}, "key-stats": {nil, stats.Body},
+		"explain-key": {explain.Body, explained.Body},
+		"validate-key": {validate.Body, verdict{
+			Valid: true, Code: oneOf[verdictCodes](apikey.CodeValid), KeyID: exampleID, UserID: user, Name: name, Scopes: &scopes,
+			RateLimit: &usedLimit, ExpiresAt: end, Left: numbers,
+		}},
+		"whoami": {nil, whoami.Body}, "health": {nil, health.Body},
+	}
+}
