@@ -52,8 +52,9 @@ func problem(location, text string) error {
 }
 
 func unambiguous(data []byte, null bool) error {
-	if !utf8.Valid(data) {
-		return problem("", "is not UTF-8")
+	// U+FFFD is what API Gateway and the local gateway have put in the place of bytes that are not UTF-8.
+	if !utf8.Valid(data) || bytes.ContainsRune(data, utf8.RuneError) {
+		return problem("", "is not UTF-8, or has the sign U+FFFD, which stands for what was not")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
