@@ -37,7 +37,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	}
 	defer e.Ready() // it opens its connections while the rest is built
 	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
-		Gate: e.Gate, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+		Gate: e.Gate, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
 		QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
 	}), logger))
 	return e.Metrics.Watch(service, handler, os.Stdout), nil

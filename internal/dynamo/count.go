@@ -8,8 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// sent is how many requests went out: it only grows.
-type sent struct{ reads, writes atomic.Int64 }
+// sent is how many requests went out: it only grows. A write that failed for no fault of its own
+// sets refused.
+type sent struct {
+	reads, writes atomic.Int64
+	refused       atomic.Bool
+}
 
 // counted is a client that counts what it sends. Each attempt counts, since each
 // that arrives is paid for.
@@ -26,6 +30,11 @@ func (c counted) Do(r *http.Request) (*http.Response, error) {
 		c.sent.reads.Add(1)
 	case "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems":
 		c.sent.writes.Add(1)
+		response, err := c.HTTPClient.Do(r)
+		if err != nil || response.StatusCode >= http.StatusInternalServerError {
+			c.sent.refused.Store(true)
+		}
+		return response, err
 	}
 	return c.HTTPClient.Do(r)
 }

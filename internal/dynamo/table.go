@@ -22,6 +22,7 @@ type Table struct {
 	now    func() time.Time
 	off    *atomic.Int64
 	sent   *sent
+	proven *atomic.Int64 // when a write for Health succeeded, in nanoseconds
 
 	usageKept time.Duration
 }
@@ -48,7 +49,7 @@ const defaultUsageKept = 400 * 24 * time.Hour
 
 // Open returns the table without speaking to it.
 func Open(o Options) *Table {
-	t := &Table{usageKept: cmp.Or(o.UsageKept, defaultUsageKept), name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent)}
+	t := &Table{usageKept: cmp.Or(o.UsageKept, defaultUsageKept), name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent), proven: new(atomic.Int64)}
 	t.client = dynamodb.NewFromConfig(o.AWS, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)
@@ -74,6 +75,36 @@ func (t *Table) Ping(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ping the table: %w", err)
 	}
+	return nil
+}
+
+// provenFor is how long a write proves that the table takes writes, unless one fails meanwhile.
+const provenFor = 30 * time.Second
+
+// Health reports whether the table answers, and whether it takes writes: an engine whose disk is
+// full answers all the same. It writes one item of its own, at most once in 30 seconds while no
+// write of this Table fails. It needs [Options.Now].
+func (t *Table) Health(ctx context.Context) error {
+	if err := t.Ping(ctx); err != nil {
+		return err
+	}
+	now := t.now().Round(0)
+	age := now.Sub(time.Unix(0, t.proven.Load()))
+	if 0 <= age && age < provenFor && !t.sent.refused.Load() {
+		return nil
+	}
+	t.sent.refused.Store(false) // a write that fails from here on is another's
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: primaryKey("health", "health"),
+		UpdateExpression:          aws.String("SET #ttl = :ttl"),
+		ExpressionAttributeNames:  map[string]string{"#ttl": "ttl"},
+		ExpressionAttributeValues: item{":ttl": number(now.Add(time.Hour).Unix())},
+	})
+	if err != nil {
+		t.sent.refused.Store(true)
+		return fmt.Errorf("write to the table: %w", err)
+	}
+	t.proven.Store(now.UnixNano())
 	return nil
 }
 

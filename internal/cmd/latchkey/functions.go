@@ -69,7 +69,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 
 func serveHTTP(e *environment.Environment, c config.Config, logger *slog.Logger) (lambda.Handler, error) {
 	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
-		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Ping, Now: time.Now, Logger: logger,
+		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
 		Explain: e.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
 	}), logger)), nil
 }
