@@ -88,7 +88,7 @@ func rights(kms string) map[string][]string {
 	if kms != "" {
 		judge = append(judge, "kms:Decrypt "+kms)
 	}
-	manage := append(slices.Clone(judge), "dynamodb:BatchGetItem ${Table.Arn}", "dynamodb:DeleteItem ${Table.Arn}", "dynamodb:PutItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}/index/by-user")
+	manage := append(slices.Clone(judge), "dynamodb:BatchGetItem ${Table.Arn}", "dynamodb:ConditionCheckItem ${Table.Arn}", "dynamodb:DeleteItem ${Table.Arn}", "dynamodb:PutItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}/index/by-user")
 	return map[string][]string{authorizer: judge, "ValidateFunction": judge, "KeysFunction": manage}
 }
 
