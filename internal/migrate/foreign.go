@@ -20,7 +20,8 @@ import (
 
 // The forms of other services are read as a whole, and each key in them is written as
 // the fields of a JSON line. What restricts a key there and cannot be kept here is an
-// error of that key, unless Options.Ignore names it.
+// error of that key, unless Options.Ignore names it. The id of a consumer begins with
+// the service's name: its keys are never added to a key of a key file, which may do more.
 
 // Bounds of files that are read as a whole. YAML takes many times its length.
 const (
@@ -574,7 +575,7 @@ func (r *Reader) kongKey(node *yaml.Node, c *kongConsumer) found {
 		f.fields.put("userId", name)
 		f.fields.put("name", name)
 		if key.TTL == nil {
-			f.fields.put("id", name) // its keys share the consumer's limit
+			f.fields.put("id", "kong:"+name) // its keys share the consumer's limit
 		}
 	}
 	if key.TTL != nil {
@@ -745,7 +746,7 @@ func (r *Reader) apisixKey(node *yaml.Node, line int, c apisixConsumer) found {
 		f.fields.put("enabled", false)
 	}
 	if c.Username != "" {
-		f.fields.put("id", c.Username) // its keys share the consumer's limit
+		f.fields.put("id", "apisix:"+c.Username) // its keys share the consumer's limit
 		f.fields.put("userId", c.Username)
 		f.fields.put("name", c.Username)
 	}

@@ -146,7 +146,8 @@ var looks = []look{
 	{"token:name", "write key_id:api_key, the name before the token", func(h head) bool {
 		return h.most(func(line string) bool {
 			id, _, ok := strings.Cut(line, ":")
-			return ok && likeKey.MatchString(strings.TrimSpace(id))
+			id = strings.TrimSpace(id)
+			return ok && (likeKey.MatchString(id) || likeSK.MatchString(id))
 		})
 	}},
 	{"a list of tokens without owners", "write one line key_id:api_key for each token", mostLines(`^[^\s:]{16,}$`)},

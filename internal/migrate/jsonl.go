@@ -117,6 +117,9 @@ func (r *Reader) entry(fields map[string]json.RawMessage) (in apikey.Import, sai
 	if c.Name == nil && in.ID != "" {
 		c.Name = &in.ID
 	}
+	if c.Name != nil && isKey(*c.Name, r.o.Format) {
+		return in, nil, wrong("name", "looks like a key; names are shown in lists and logs")
+	}
 	if c.Scopes == nil {
 		c.Scopes = r.o.Scopes
 	}

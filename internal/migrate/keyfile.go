@@ -32,6 +32,9 @@ func (r *Reader) keyFileLine(text []byte) (in apikey.Import, said map[string]str
 	if in.Token, err = r.token(key); err != nil {
 		return in, nil, err
 	}
+	if strings.HasPrefix(key, "//") && scheme.MatchString(id) {
+		return in, nil, wrong("key", "is part of a URL")
+	}
 	if swapped(id, key) {
 		return in, nil, wrong("key_id", "looks like a key, and key like a name; write the name first")
 	}
@@ -69,14 +72,14 @@ func (r *Reader) keyFileLine(text []byte) (in apikey.Import, said map[string]str
 }
 
 var (
-	keyID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
+	scheme = regexp.MustCompile(`^(?i:https?|wss?|s?ftps?|ssh|git|file|jdbc|rediss?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|imaps?|s3|gs|oci|docker|tcp|udp|grpcs?|unix)$`)
+	keyID  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 
-	// setting has the names that stand before secrets and places in configuration
-	// files, and the schemes of URLs.
-	setting = regexp.MustCompile(`^(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?(?:keys?|tokens?|secrets?|passwords?|credentials?)$|` +
-		`^(?:passwd|pwd|pass|userpassword|.+[-_.](?:password|passwd|pwd|secret)|.+@sha(?:256|512)|authorization|bearer|cookie|set-cookie|url|uri|href|host|hostname|endpoint|image|path|dir|email|mailto|content-type|accept|user-agent|location|etag|` +
-		`https?|wss?|ftp|sftp|ssh|git|file|jdbc|odbc|rediss?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|s3|gs|urn|arn|tel|sip|sms|` +
-		`sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint|todo|fixme|note|hint|warning|warn|error|info|debug|fatal|description|comment|message)$`)
+	// setting has the names that stand before secrets in configuration files, messages
+	// and lists of digests, and the levels of logs.
+	setting = regexp.MustCompile(`^(?i:(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?(?:keys?|tokens?|secrets?|passwords?|credentials?)|` +
+		`passwd|pwd|pass|userpassword|.+[-_.](?:password|passwd|pwd|secret)|.+@sha(?:256|512)|authorization|bearer|cookie|set-cookie|content-type|accept|user-agent|etag|` +
+		`url|uri|urn|arn|tel|sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint)$|^(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TODO|FIXME|NOTE)$`)
 
 	// variable has the names that environment variables with secrets and places have.
 	variable = regexp.MustCompile(`^[A-Z0-9]+(?:_[A-Z0-9]+)*_(?:KEYS?|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|URL|URI|HOST|ENDPOINT|DSN|PATH|DIR|ID|IMAGE)$`)
@@ -90,7 +93,7 @@ func notKeyID(id string, format apikey.Format) string {
 	switch {
 	case !keyID.MatchString(id):
 		return "must be 1 to 128 letters, digits and . _ @ + -, and begin with a letter or digit"
-	case setting.MatchString(strings.ToLower(id)) || variable.MatchString(id):
+	case setting.MatchString(id) || variable.MatchString(id):
 		return "is the name of a setting rather than of a key's owner"
 	}
 	return ""

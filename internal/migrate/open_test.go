@@ -116,6 +116,26 @@ func TestPairsOfNamesAreNoKeyFile(t *testing.T) {
 	}
 }
 
+// Consumers of two services that have one name are two keys, and neither is that of a
+// key file: each has the scopes and the limit of its own source.
+func TestConsumersOfTwoServicesAreTwoKeys(t *testing.T) {
+	ids := make(map[string]bool)
+	for form, text := range map[migrate.Form]string{
+		migrate.KeyFile: "alice:" + k1,
+		migrate.Kong:    "consumers:\n- {username: alice, keyauth_credentials: [{key: " + k1 + "}]}",
+		migrate.APISIX:  "consumers:\n- {username: alice, plugins: {key-auth: {key: " + k1 + "}}}",
+	} {
+		all := readAll(t, text, migrate.Options{Form: form})
+		if len(all) != 1 || all[0].Err != nil || all[0].Import.UserID != "alice" {
+			t.Fatalf("%s: %v", form, all)
+		}
+		ids[all[0].Import.ID] = true
+	}
+	if len(ids) != 3 {
+		t.Errorf("ids %v", ids)
+	}
+}
+
 // What restricts a key and cannot be kept is an error, unless it is to be ignored.
 func TestARestrictionIsNotLostUnsaid(t *testing.T) {
 	for _, c := range []struct{ name, form, text string }{

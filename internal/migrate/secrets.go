@@ -49,18 +49,25 @@ func notKey(text string) string {
 // completes the sentence "userId …". The rules find secrets and placeholders, since
 // names are shown in lists, logs and headers. They leave random ids of users alone.
 func notName(text string, format apikey.Format) string {
-	token, err := format.Parse(text)
 	switch {
-	case err == nil && token.Native(), likeKey.MatchString(text), apikey.IsJWT(text):
+	case isKey(text, format):
 		return "looks like a key; names are shown in lists and logs"
 	case isPasswordHash(text), isEncrypted(text):
 		return "is a password hash, which is no name"
 	case quoted(text):
 		return "stands in quotes; remove them"
-	case hasGap(text), isReference(text), unnamed.MatchString(words(text)), masked(text):
+	case hasGap(text), stored.MatchString(text), unnamed.MatchString(words(text)), masked(text):
 		return "is a placeholder; write the name itself"
 	}
 	return ""
+}
+
+// isKey reports whether text is one of latchkey's keys or begins as those of known
+// services do.
+func isKey(text string, format apikey.Format) bool {
+	token, err := format.Parse(text)
+	return err == nil && token.Native() || apikey.IsJWT(text) || likeKey.MatchString(text) ||
+		likeSK.MatchString(text) && strings.ContainsAny(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 }
 
 // shortestBody is how long the part of a token after its prefix must be to be judged
@@ -73,9 +80,11 @@ var (
 	tokenText = regexp.MustCompile(`^[A-Za-z0-9\-._~+/|:]+={0,2}$`)
 
 	// likeKey has the prefixes that services publish for secret scanners.
-	likeKey = regexp.MustCompile(`^(?:(?:sk|rk)[-_].{12,}|[a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{12,}|gh[pousr]_\w{20,}|github_pat_.{20,}|glpat-.{16,}|` +
+	likeKey = regexp.MustCompile(`^(?:[a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{12,}|gh[pousr]_\w{20,}|github_pat_.{20,}|glpat-.{16,}|` +
 		`xox[a-z]-.{16,}|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|SG\.[\w-]{16,}\..+|hf_\w{20,}|npm_\w{20,}|shp[a-z]{2}_\w{20,}|dop_v1_\w+|` +
 		`pypi-.{20,}|dckr_pat_.{16,})$`)
+
+	likeSK = regexp.MustCompile(`^(?:sk|rk)[-_].{12,}$`)
 
 	// passwordHash has the forms of crypt(3), LDAP, Django, Werkzeug, PostgreSQL, MySQL
 	// and CouchDB. A locked account has ! or * before its hash.
@@ -89,6 +98,9 @@ var (
 	reference = regexp.MustCompile(`^[\${(<\[@"'!]*(?i:os\.environ|os\.getenv|process\.env|env[./:]|environ[./]|secrets?[./:]|secrets?manager[./:]|vault[./:]|` +
 		`ssm[./:]|arn:|op:/|file:|(?:azure)?keyvault|microsoft\.keyvault|gcp-?sm:|awssm:|projects/[^/]+/secrets|resolve:|parameters?[./:]|kms[:/]|sops[:/]|` +
 		`(?:var|local|module|data|config|settings)\.[a-z_]|\.?values\.|[a-z][a-z0-9+.-]*://)`)
+
+	// stored names a place where a secret can be had, and never a user.
+	stored = regexp.MustCompile(`^[\${(<\[]*(?i:os\.environ|os\.getenv|process\.env|(?:vault|op|env|secrets?)://|arn:aws:(?:secretsmanager|ssm):)`)
 
 	// template has a gap that some tool fills.
 	template = regexp.MustCompile(`^(?:\$[A-Za-z_][A-Za-z0-9_.]*|%[A-Za-z_][A-Za-z0-9_]*%|@@?[A-Za-z_]+@@?|__[A-Za-z_]+__|<.*>|\[.*\]|\{.*\}|\(.*\)|&lt;.*)$|` +

@@ -99,7 +99,7 @@ meanwhile stays, unless it was deleted.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
-	c.Flags().StringVar(&f.state, "state", defaultState, "`DIR` of the running local stack")
+	c.Flags().StringVar(&f.state, "state", defaultState, "`DIR` of the running stack")
 	c.Flags().StringVar(&f.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
 	c.Flags().StringVar(&f.form, "format", "", "`FORM`: keyfile or jsonl, else by the first line;\ncsv, kong, apisix, litellm or unkey")
 	textFlag(c.Flags(), &f.user, "user", "", "`ID` of who owns all of the keys; else as lines say", checkUser)
