@@ -73,7 +73,9 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 		if err := caller.means(record.Key); err != nil {
 			return err
 		}
-		err = r.write(ctx, Write{From: record.Key, Action: ActionDelete, By: caller.origin(), Caller: own.caller()})
+		err = r.write(ctx, Write{
+			From: record.Key, Action: ActionDelete, By: caller.origin(), Caller: own.caller(), Former: record.formerUse(r.now()),
+		})
 		if !errors.Is(err, ErrConflict) || try == rewrites {
 			return err
 		}

@@ -52,7 +52,7 @@ type Store interface {
 	// out. It reads strongly consistently.
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
 	// Usage returns what was recorded of a key's days from one to another, in
-	// their order.
+	// their order, and what Write was told of former lives.
 	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error)
 	// Recount counts a user's live keys anew and returns how many there are: keys
 	// that expired long ago leave without being counted down.
@@ -80,6 +80,8 @@ type Write struct {
 	Witness  *audit.Witness
 	Standing audit.Standing
 	Checked  bool
+	// Former is what a key that is deleted had used on its last day; nil: nothing.
+	Former *ratelimit.DayUse
 	// Released is a key that once had aliases of To and owns none of them any more; empty: none.
 	Released string
 	// At is when the change is made: what was to be forgotten by then counts as forgotten.

@@ -40,23 +40,55 @@ func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Day
 	if err != nil {
 		return nil, err
 	}
-	return r.usage(ctx, id, record.Meter, days)
+	return r.usage(ctx, record, days)
 }
 
-func (r *Registry) usage(ctx context.Context, id string, m ratelimit.Meter, days Days) ([]ratelimit.DayUse, error) {
-	from, to := ratelimit.DateOf(days.From), ratelimit.DateOf(days.To)
-	recorded, err := r.Store.Usage(ctx, id, from, to)
+// usage is that of one life of a key: a key that was deleted and made again shows nothing of what
+// was used before. Its meter goes on, so that nobody wins a fresh limit by that.
+func (r *Registry) usage(ctx context.Context, record Record, days Days) ([]ratelimit.DayUse, error) {
+	begun := ratelimit.DateOf(record.Key.CreatedAt)
+	from, to := max(ratelimit.DateOf(days.From), begun), ratelimit.DateOf(days.To)
+	if from > to {
+		return nil, nil
+	}
+	recorded, err := r.Store.Usage(ctx, record.Key.ID, from, to)
 	if err != nil {
 		return nil, err
 	}
-	// A mark that is not recorded yet tells the same as the record.
 	by := make(map[ratelimit.Date]int64)
-	for _, d := range append(recorded, m.Daily()...) {
+	var former int64
+	for _, d := range recorded {
+		by[d.Day] = d.Used
+		if d.Day == begun {
+			former = d.Former
+		}
+	}
+	// A mark that is not recorded yet tells the same as the record.
+	for _, d := range record.Meter.Daily() {
 		if d.Day >= from && d.Day <= to {
 			by[d.Day] = d.Used
 		}
 	}
+	by[begun] -= former
 	return inOrder(by), nil
+}
+
+// formerUse is what a key that is deleted had used on its last day, if that is today: nil where it
+// had used nothing. Days before are told from those of another life by their date.
+func (r Record) formerUse(now time.Time) *ratelimit.DayUse {
+	m := &r.Meter
+	if used := m.Net - m.DayNet; used > 0 && m.Day >= ratelimit.DateOf(now) {
+		return &ratelimit.DayUse{Day: m.Day, Former: used}
+	}
+	return nil
+}
+
+// LastUsed is when the key was last used; zero: never.
+func (r Record) LastUsed() time.Time {
+	if r.Meter.LastUsed.Before(r.Key.CreatedAt) {
+		return time.Time{} // that was another key of its id
+	}
+	return r.Meter.LastUsed
 }
 
 func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUse {
@@ -113,14 +145,14 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	sum := make(map[ratelimit.Date]int64)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(usageAtOnce)
-	for _, id := range ids {
+	for _, k := range keys {
 		group.Go(func() (err error) {
 			defer func() {
 				if cause := recover(); cause != nil { // it would end the process
-					err = fmt.Errorf("usage of key %s: panic: %T", id, cause)
+					err = fmt.Errorf("usage of key %s: panic: %T", k.ID, cause)
 				}
 			}()
-			used, err := r.usage(ctx, id, meters[id], days)
+			used, err := r.usage(ctx, Record{k, meters[k.ID]}, days)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, d := range used {

@@ -81,3 +81,94 @@ func TestUsageByDay(t *testing.T) {
 		}
 	}
 }
+
+// A key that was deleted and imported again shows nothing of what its former owner used, on no day.
+// What was spent counts against its limit all the same.
+func TestUsageBelongsToALifeOfAKey(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	const text = "an-old-token-of-ours"
+	token := mustParse(t, b, text)
+	days := apikey.Days{From: noon.AddDate(0, 0, -1), To: noon.AddDate(0, 0, 9)}
+	id := ""
+	begin := func(user string) {
+		t.Helper()
+		b.clock.pass(time.Second)
+		b.importKey(t, apikey.Import{ID: "c", Token: token, UserID: user, Environment: apikey.Live, Change: apikey.Change{
+			Limit: &ratelimit.Limit{Requests: 20, Window: 24 * time.Hour},
+		}})
+		b.clock.pass(time.Second)
+		var err error
+		if id, err = b.registry.Store.Resolve(t.Context(), b.hasher.Alias(token)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func() {
+		t.Helper()
+		if err := b.registry.Delete(t.Context(), root, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use := func(times int) apikey.Verdict {
+		t.Helper()
+		var v apikey.Verdict
+		for range times {
+			if v = b.check(t, b.gate(0), text); !v.Valid() {
+				t.Fatalf("%s", v.Code)
+			}
+			b.clock.pass(time.Second)
+		}
+		return v
+	}
+	shows := func(step, user string, want ...ratelimit.DayUse) {
+		t.Helper()
+		one, err := b.registry.Usage(t.Context(), root, id, days)
+		if diff := cmp.Diff(want, one); err != nil || diff != "" {
+			t.Errorf("%s (-want +got): %v\n%s", step, err, diff)
+		}
+		all, err := b.registry.UserUsage(t.Context(), root, user, days)
+		if diff := cmp.Diff(want, all); err != nil || diff != "" {
+			t.Errorf("%s, of its user (-want +got): %v\n%s", step, err, diff)
+		}
+		record, err := b.registry.Find(t.Context(), root, id)
+		if never := len(want) == 0; err != nil || record.LastUsed().IsZero() != never {
+			t.Errorf("%s: last used at %s, %v", step, record.LastUsed(), err)
+		}
+	}
+	today := func(n int64) ratelimit.DayUse { return ratelimit.DayUse{Day: ratelimit.DateOf(noon), Used: n} }
+	tomorrow := func(n int64) ratelimit.DayUse {
+		return ratelimit.DayUse{Day: ratelimit.DateOf(noon.AddDate(0, 0, 1)), Used: n}
+	}
+
+	begin("u1")
+	shows("new", "u1")
+	use(3)
+	shows("used", "u1", today(3))
+	end()
+	begin("u2")
+	shows("another's", "u2")
+	if left := use(2).Usage.Remaining; left > 15 {
+		t.Errorf("%d remain of 20 after 5: deleting a key gives a fresh limit", left)
+	}
+	shows("another's, used", "u2", today(2))
+	end()
+	begin("u3")
+	use(1)
+	shows("a third one's on that day", "u3", today(1))
+	b.clock.pass(24 * time.Hour)
+	use(4)
+	shows("on the next day", "u3", today(1), tomorrow(4))
+	end()
+	begin("u4")
+	shows("made again on the next day", "u4")
+	use(1)
+	shows("made again on the next day, used", "u4", tomorrow(1))
+	b.clock.pass(24 * time.Hour)
+	end()
+	begin("u5")
+	shows("made again a day after its last use", "u5")
+	// Ending without any use leaves nothing behind.
+	end()
+	begin("u6")
+	shows("made again, never used", "u6")
+}

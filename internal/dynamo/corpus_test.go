@@ -213,6 +213,11 @@ func testState(t *testing.T, d *deployment) {
 			}
 		}
 	}
+	if hashed, ok := d.Keys["hashed"]; ok { // that it was used has replaced its plain hash
+		if record, err := d.r.Store.Find(t.Context(), hashed.ID); err != nil || record.Key.Secrets[0].Algorithm != "hmac-sha256" {
+			t.Errorf("hashed: it is not hashed anew: %v", err)
+		}
+	}
 	hour := d.Keys["hour"]
 	admitted := int64(1)
 	for d.check(t, hour.Token).Valid() {
@@ -247,12 +252,12 @@ func testState(t *testing.T, d *deployment) {
 		}
 	}
 	plain := d.Keys["plain"].ID
-	used, err := d.r.Usage(t.Context(), d.root(), plain, apikey.Days{From: d.now.AddDate(0, -1, 0), To: d.now})
+	used, err := d.r.Usage(t.Context(), d.root(), plain, apikey.Days{From: d.now.AddDate(0, -1, 0), To: d.now.AddDate(0, 0, 2)})
 	if err != nil {
 		t.Errorf("usage: %v", err)
 	}
-	if slices.ContainsFunc(d.Items, func(i map[string]stored) bool { return *i["sk"].S == "usage#202611" }) &&
-		!slices.Contains(used, ratelimit.DayUse{Day: 20261129, Used: 7}) {
+	if slices.ContainsFunc(d.Items, func(i map[string]stored) bool { return *i["sk"].S == "usage#202612" }) &&
+		!slices.Contains(used, ratelimit.DayUse{Day: 20261201, Used: 7}) {
 		t.Errorf("used: %v", used)
 	}
 

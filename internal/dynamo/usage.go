@@ -22,6 +22,25 @@ func usageMonth(month int64) string { return usageSort + strconv.FormatInt(month
 
 func usageDay(day ratelimit.Date) string { return fmt.Sprintf("d%02d", int64(day)%100) }
 
+// formerDay is how much of that a key had used that was deleted on that day: f24.
+func formerDay(day ratelimit.Date) string { return fmt.Sprintf("f%02d", int64(day)%100) }
+
+// writeFormer notes what a key that is deleted had used on a day.
+func (t *Table) writeFormer(id string, d ratelimit.DayUse) step {
+	return step{types.TransactWriteItem{Update: &types.Update{
+		TableName: &t.name, Key: primaryKey(keyPartition(id), usageMonth(d.Day.Month())),
+		UpdateExpression:          aws.String("SET #former = :former, #ttl = :ttl"),
+		ExpressionAttributeNames:  map[string]string{"#former": formerDay(d.Day), "#ttl": "ttl"},
+		ExpressionAttributeValues: item{":former": number(d.Former), ":ttl": number(t.usageEnds(d.Day.Month()))},
+	}}, nil}
+}
+
+// usageEnds is when a month's usage may be forgotten.
+func (t *Table) usageEnds(month int64) int64 {
+	end := time.Date(int(month/100), time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC)
+	return end.Add(t.usageKept).Unix()
+}
+
 // Record notes what was used on days, one write for each month that they lie in:
 // as a rule one day is over, and it is one write.
 func (t *Table) Record(ctx context.Context, id string, days []ratelimit.DayUse) error {
@@ -34,8 +53,7 @@ func (t *Table) Record(ctx context.Context, id string, days []ratelimit.DayUse) 
 			names["#"+name], values[":"+name] = name, number(days[0].Used)
 			days = days[1:]
 		}
-		end := time.Date(int(month/100), time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC)
-		values[":ttl"] = number(end.Add(t.usageKept).Unix())
+		values[":ttl"] = number(t.usageEnds(month))
 		_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 			TableName: &t.name, Key: primaryKey(keyPartition(id), usageMonth(month)),
 			UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
@@ -72,15 +90,22 @@ func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) (
 		}
 		for d := int64(1); d <= 31; d++ {
 			day := ratelimit.Date(month*100 + d)
-			value, ok := i[usageDay(day)]
-			if !ok || day < from || day > to {
+			if day < from || day > to {
 				continue
 			}
-			used, err := integer(value)
-			if err != nil {
-				return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+			use := ratelimit.DayUse{Day: day}
+			for name, n := range map[string]*int64{usageDay(day): &use.Used, formerDay(day): &use.Former} {
+				value, ok := i[name]
+				if !ok {
+					continue
+				}
+				if *n, err = integer(value); err != nil {
+					return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+				}
 			}
-			days = append(days, ratelimit.DayUse{Day: day, Used: used})
+			if use.Used != 0 || use.Former != 0 {
+				days = append(days, use)
+			}
 		}
 	}
 	return days, nil

@@ -41,6 +41,9 @@ func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 			return err
 		}
 		steps = append(append(steps, key), t.writeAliases(w)...)
+		if w.Former != nil {
+			steps = append(steps, t.writeFormer(w.From.ID, *w.Former))
+		}
 		if w.Entry != nil {
 			entry, err := t.writeEntry(w.Entry)
 			if err != nil {

@@ -56,11 +56,12 @@ func leftOf(k *apikey.Key, u ratelimit.Usage) Left {
 }
 
 // usedAtOf is null for a key that was never used.
-func usedAtOf(m ratelimit.Meter) nullable[string] {
-	if m.LastUsed.IsZero() {
+func usedAtOf(r apikey.Record) nullable[string] {
+	used := r.LastUsed()
+	if used.IsZero() {
 		return nullable[string]{}
 	}
-	at := stamp(m.LastUsed)
+	at := stamp(used)
 	return nullable[string]{&at}
 }
 
@@ -165,7 +166,7 @@ func (a *api) meteredRecord(r apikey.Record) Record {
 	rec := a.recordOf(r.Key, a.Now())
 	u := a.Registry.UsageOf(r)
 	rec.RateLimit, rec.Quota, rec.Left = a.usedLimitOf(r.Key, u), usedQuotaOf(r.Key, u), leftOf(r.Key, u)
-	used := usedAtOf(r.Meter)
+	used := usedAtOf(r)
 	rec.LastUsedAt = &used
 	return rec
 }

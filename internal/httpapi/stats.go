@@ -66,7 +66,7 @@ func (a *api) statsOf(r apikey.Record) Stats {
 	k := r.Key
 	s := Stats{
 		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal, Unlimited: k.Unlimited,
-		LastUsedAt: usedAtOf(r.Meter),
+		LastUsedAt: usedAtOf(r),
 	}
 	used := a.Registry.UsageOf(r)
 	if l := a.usedLimitOf(k, used).Value; l != nil {

@@ -56,7 +56,9 @@ func TestUsageIsToldForEveryDay(t *testing.T) {
 // Both ends are among the days, and what is told in all is of these days alone.
 func TestUsageIsOfTheDaysThatAreAskedFor(t *testing.T) {
 	s := newService(t)
+	s.now = noon.AddDate(0, 0, -7) // the keys are older than what is recorded of them
 	me, too := s.caller("u1", "keys:read"), s.caller("u1")
+	s.now = noon
 	for who, used := range map[string]int64{me["keyId"].(string): 10, too["keyId"].(string): 100} {
 		days := []ratelimit.DayUse{{Day: 20261119, Used: used}, {Day: 20261120, Used: 2 * used}, {Day: 20261122, Used: 3 * used}, {Day: 20261123, Used: 4 * used}}
 		if err := s.table.Record(t.Context(), who, days); err != nil {

@@ -59,6 +59,9 @@ func (d Date) String() string { return d.start().Format(time.DateOnly) }
 type DayUse struct {
 	Day  Date
 	Used int64
+	// Former is how many of these were used before the key of that id was deleted, and another one
+	// was made. The limiter does not know of it, and leaves it 0.
+	Former int64
 }
 
 // Daily is what the marks of a meter tell: of days that are over exactly, and of
@@ -67,7 +70,7 @@ func (m *Meter) Daily() []DayUse {
 	if m.Day == 0 {
 		return nil
 	}
-	return append(m.daysOver(), DayUse{m.Day, m.Net - m.DayNet})
+	return append(m.daysOver(), DayUse{Day: m.Day, Used: m.Net - m.DayNet})
 }
 
 func (m *Meter) daysOver() []DayUse {
@@ -77,7 +80,7 @@ func (m *Meter) daysOver() []DayUse {
 		if i+1 < len(m.Past) {
 			until = m.Past[i+1].Net
 		}
-		days = append(days, DayUse{past.Day, until - past.Net})
+		days = append(days, DayUse{Day: past.Day, Used: until - past.Net})
 	}
 	return days
 }
