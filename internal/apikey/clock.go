@@ -9,7 +9,7 @@ import "time"
 type Instant struct {
 	Wall    time.Time
 	Mono    time.Duration
-	Gateway time.Time // zero: not known
+	gateway int64 // in milliseconds; zero: not known
 }
 
 // Clock tells the time on the wall clock and on the monotonic one.
@@ -28,8 +28,8 @@ func ClockOf(now func() time.Time) Clock {
 // since is how old something is that was begun at then.
 func (i Instant) since(then Instant) time.Duration {
 	age := max(i.Wall.Sub(then.Wall), i.Mono-then.Mono)
-	if !i.Gateway.IsZero() && !then.Gateway.IsZero() {
-		age = max(age, i.Gateway.Sub(then.Gateway))
+	if i.gateway != 0 && then.gateway != 0 {
+		age = max(age, time.Duration(i.gateway-then.gateway)*time.Millisecond)
 	}
 	return age
 }

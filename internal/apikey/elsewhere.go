@@ -27,7 +27,7 @@ const (
 func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, error) {
 	io := patience{parent: ctx, limit: min(staticPatience, g.options.Patience)}
 	defer io.end()
-	v := Verdict{Code: g.judge(k, r, g.time(r.Time)), Key: k, Scope: r.Scope}
+	v := Verdict{Code: g.judge(k, &r, g.time(r.Time)), Key: k, Scope: r.Scope}
 	if !v.Valid() || k.Unlimited {
 		v.Usage = g.look(k, r.Time)
 		return v, nil
@@ -72,7 +72,7 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 		if !v.Valid() {
 			return v, nil
 		}
-		if v.Code = g.judge(v.Key, r, g.time(r.Time)); !v.Valid() {
+		if v.Code = g.judge(v.Key, &r, g.time(r.Time)); !v.Valid() {
 			v.Usage = g.look(v.Key, r.Time)
 			return v, nil
 		}
@@ -93,7 +93,7 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 // meter, which no read of a key has brought.
 func (g *Gate) spendElsewhere(io *patience, k *Key, r Request) (ratelimit.Decision, error) {
 	if r.Cost > 0 || k.Unlimited {
-		return g.spend(io, k, r)
+		return g.spend(io, k, &r)
 	}
 	now := g.instant(r.Time)
 	if read, ok := g.memory.meter(k.ID); !ok || now.since(read) >= g.options.Freshness {
@@ -104,11 +104,17 @@ func (g *Gate) spendElsewhere(io *patience, k *Key, r Request) (ratelimit.Decisi
 		g.limiter.Observe(k.ID, m)
 		g.memory.setMeter(k.ID, now)
 	}
-	return g.spend(io, k, r)
+	return g.spend(io, k, &r)
 }
 
-// spent adds what the limiter says.
+// spent is v with what the limiter says.
 func (v Verdict) spent(d ratelimit.Decision) Verdict {
+	v.add(&d)
+	return v
+}
+
+// add adds what the limiter says.
+func (v *Verdict) add(d *ratelimit.Decision) {
 	v.Usage, v.RetryAfter = d.Usage, d.RetryAfter
 	switch {
 	case d.Admitted:
@@ -117,5 +123,4 @@ func (v Verdict) spent(d ratelimit.Decision) Verdict {
 	default:
 		v.Code = CodeRateLimited
 	}
-	return v
 }

@@ -172,91 +172,112 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 //   - If the read has grown older than Freshness while the tokens were spent, one more read
 //     decides, whatever that takes.
 func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Request) (Verdict, error) {
-	var spent, admitted, elsewhere Verdict // after the spending; before it, on a read of this check
-	maxAge, again := g.options.Freshness, false
+	var p progress
+	l := look{maxAge: g.options.Freshness}
 	for {
-		f, v, err := g.judged(io, &hasher, r, maxAge, again)
-		if err != nil {
-			if admitted.Valid() && io.over() {
-				return admitted, nil // the table is too slow for a second opinion
+		if err := g.judged(io, &hasher, &r, &l); err != nil {
+			if p.admitted != nil && io.over() {
+				return *p.admitted, nil // the table is too slow for a second opinion
 			}
 			return Verdict{}, err
 		}
-		if v.Code == CodeUnknown && f.key == nil && g.options.Upstream != nil {
-			if elsewhere.Code == "" {
-				if elsewhere, err = g.checkUpstream(ctx, r); err != nil || elsewhere.Key != nil {
-					return elsewhere, err
+		if l.verdict.Code == CodeUnknown && l.key == nil && g.options.Upstream != nil {
+			if p.elsewhere == nil {
+				v, err := g.checkUpstream(ctx, r)
+				if err != nil || v.Key != nil {
+					return v, err
 				}
+				p.elsewhere = &v
 			}
-			v = elsewhere
+			l.verdict = *p.elsewhere
 		}
 		switch {
-		case !v.Valid() && !again && !f.sure && f.age(g.instant(r.Time)) >= mismatchAge:
-			again, maxAge = true, min(maxAge, mismatchAge)
+		case !l.verdict.Valid() && !l.again && !l.sure && l.age(g.instant(r.Time)) >= mismatchAge:
+			l = look{again: true, maxAge: min(l.maxAge, mismatchAge)}
 			continue
-		case !v.Valid():
-			return v, nil
-		case spent.Valid():
-			v.Usage = spent.Usage
-			return v, nil
+		case !l.verdict.Valid():
+			return l.verdict, nil
+		case p.spent != nil:
+			l.verdict.Usage = p.spent.Usage
+			return l.verdict, nil
 		}
-		decision, err := g.spend(io, f.key, r)
+		decision, err := g.spend(io, l.key, &r)
 		if errors.Is(err, ratelimit.ErrOldTerms) && io.looked < looks {
-			maxAge = 0 // another instance has read newer ones
+			l = look{} // another instance has read newer ones
 			continue
 		}
 		if err != nil {
 			return Verdict{}, err
 		}
-		if v = v.spent(decision); !v.Valid() {
-			return v, nil
+		if l.verdict.add(&decision); !l.verdict.Valid() {
+			return l.verdict, nil
 		}
-		if !f.rehashed && !hasher.Current(f.key.Secrets[f.opened]) {
-			g.rehash(io, hasher, f, f.opened, hasher.Hash(r.Credential.token))
+		if !l.rehashed && !hasher.Current(l.key.Secrets[l.opened]) {
+			g.rehash(io, hasher, l.found, l.opened, hasher.Hash(r.Credential.token))
 		}
-		if g.instant(r.Time).since(f.read) < max(g.options.Freshness, MinFreshness) {
-			return v, nil
+		if g.instant(r.Time).since(l.read) < max(g.options.Freshness, MinFreshness) {
+			return l.verdict, nil
 		}
 		// Spending has taken long enough for the key to be revoked meanwhile.
-		spent, again, maxAge = v, false, 0
-		if f.own && g.options.Freshness > 0 {
-			admitted = v
+		v := l.verdict
+		if p.spent = &v; l.own && g.options.Freshness > 0 {
+			p.admitted = &v
 		}
+		l = look{}
 	}
 }
 
-// judged finds the key of a token, in a read that is younger than maxAge, and judges it. If again is
-// set, so is where the token leads. It leaves in h what it could tell by.
-func (g *Gate) judged(io *patience, h *Hasher, r Request, maxAge time.Duration, again bool) (found, Verdict, error) {
-	c := r.Credential
-	f, err := g.find(io, *h, c.token, maxAge, again, r.Time)
+// progress is how far a check has come that takes more than one look.
+type progress struct {
+	spent     *Verdict // after the spending
+	admitted  *Verdict // the same, on a read of this check, if that is good enough
+	elsewhere *Verdict // what the upstream says
+}
+
+// look is one look at the table, in a read that is younger than maxAge. If again is set,
+// so is where the token leads.
+type look struct {
+	maxAge time.Duration
+	again  bool
+	found
+	verdict Verdict
+}
+
+// judged finds the key of a token and judges it. It leaves in h what it could tell by.
+func (g *Gate) judged(io *patience, h *Hasher, r *Request, l *look) error {
+	c := &r.Credential
+	err := g.find(io, *h, c.token, l, r.Time)
 	if err != nil {
-		return found{}, Verdict{}, err
+		return err
 	}
-	f.opened, err = g.opens(io, f, h, c)
+	l.opened, err = g.opens(io, &l.found, h, c)
 	switch {
 	case err != nil:
-		return found{}, Verdict{}, err
-	case f.opened < 0 && f.key != nil && !c.belongsTo(f.key, *h):
-		return f, Verdict{Code: CodeMalformed}, nil
-	case f.opened < 0:
-		return f, Verdict{Code: CodeUnknown}, nil
+		return err
+	case l.opened < 0 && l.key != nil && !c.belongsTo(l.key, *h):
+		l.verdict.Code = CodeMalformed
+		return nil
+	case l.opened < 0:
+		l.verdict.Code = CodeUnknown
+		return nil
 	}
-	s := f.key.Secrets[f.opened]
-	v := Verdict{Code: g.judge(f.key, r, f.now), Key: f.key, Scope: r.Scope, Replaced: !s.NotAfter.IsZero()}
-	if s.over(f.now) {
-		v.Code, v.Ended, v.Replaced = CodeRevoked, s.NotAfter, false
+	s := &l.key.Secrets[l.opened]
+	l.verdict.Key, l.verdict.Scope = l.key, r.Scope
+	if s.over(l.now) {
+		l.verdict.Code, l.verdict.Ended = CodeRevoked, s.NotAfter
+	} else {
+		l.verdict.Code, l.verdict.Replaced = g.judge(l.key, r, l.now), !s.NotAfter.IsZero()
 	}
-	if !v.Valid() {
-		v.Usage = g.look(f.key, r.Time)
+	if !l.verdict.Valid() {
+		l.verdict.Usage = g.look(l.key, r.Time)
 	}
-	return f, v, nil
+	return nil
 }
 
 // opens tells to which secret of the key that was found the credential belongs, or
 // -1: to one that is not over, if there is one. It can tell only if each of those
 // that does not match could be compared.
-func (f found) opens(h Hasher, c Credential) (int, error) {
+func (f *found) opens(h Hasher, c *Credential) (int, error) {
 	if f.key == nil || !c.belongsTo(f.key, h) {
 		return -1, nil
 	}
@@ -285,7 +306,7 @@ func (f found) opens(h Hasher, c Credential) (int, error) {
 }
 
 // opens tells what found does, and leaves in h what it could tell by.
-func (g *Gate) opens(io *patience, f found, h *Hasher, c Credential) (opened int, err error) {
+func (g *Gate) opens(io *patience, f *found, h *Hasher, c *Credential) (opened int, err error) {
 	err = judging(io, *h, g.options.Reread, func(with Hasher) (err error) {
 		*h = with
 		opened, err = f.opens(with, c)
@@ -315,7 +336,7 @@ func (g *Gate) rehash(io *patience, hasher Hasher, f found, n int, s Secret) {
 	g.memory.replace(f)
 }
 
-func (g *Gate) spend(io *patience, k *Key, r Request) (ratelimit.Decision, error) {
+func (g *Gate) spend(io *patience, k *Key, r *Request) (ratelimit.Decision, error) {
 	if r.Cost == 0 {
 		return ratelimit.Decision{Admitted: true, Usage: g.look(k, r.Time)}, nil
 	}
@@ -358,7 +379,9 @@ func (g *Gate) time(floor time.Time) time.Time {
 // stamped with a time to come would look younger than it is.
 func (g *Gate) instant(arrival time.Time) Instant {
 	now := g.options.Clock()
-	now.Gateway = arrival
+	if !arrival.IsZero() {
+		now.gateway = arrival.UnixMilli()
+	}
 	return now
 }
 

@@ -124,7 +124,8 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	}
 	opened := -1
 	err = judging(ctx, hasher, r.Reread, func(h Hasher) (err error) {
-		opened, err = found{key: record.Key, now: r.now()}.opens(h, c)
+		f := found{key: record.Key, now: r.now()}
+		opened, err = f.opens(h, &c)
 		return err
 	})
 	if err == nil && opened < 0 {

@@ -13,7 +13,7 @@ import (
 // their own, so that garbage cannot push out good keys.
 type memory struct {
 	mu      sync.Mutex
-	keys    *simplelru.LRU[string, found]
+	keys    *simplelru.LRU[string, *found] // which nobody changes
 	unknown *simplelru.LRU[string, Instant]
 	aliases *simplelru.LRU[string, lead]
 	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
@@ -49,7 +49,7 @@ type lead struct {
 }
 
 func newMemory(size int) *memory {
-	keys, err := simplelru.NewLRU[string, found](size, nil)
+	keys, err := simplelru.NewLRU[string, *found](size, nil)
 	if err != nil {
 		panic(err) // size is not positive: a caller's bug
 	}
@@ -59,19 +59,23 @@ func newMemory(size int) *memory {
 	return &memory{keys: keys, unknown: unknown, aliases: aliases, meters: meters}
 }
 
-// recall returns what is known of a key, if its read is younger than maxAge.
-func (m *memory) recall(id string, maxAge time.Duration, now Instant) (found, bool) {
+// recall reports whether a read of a key that is younger than maxAge is known, and
+// leaves it in f.
+func (m *memory) recall(id string, maxAge time.Duration, now Instant, f *found) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f, ok := m.keys.Get(id)
-	if !ok {
-		f.read, ok = m.unknown.Get(id)
-	}
-	if !ok || now.since(f.read) >= maxAge {
-		return found{}, false
+	if known, ok := m.keys.Get(id); ok {
+		if now.since(known.read) >= maxAge {
+			return false
+		}
+		*f = *known
+	} else if read, ok := m.unknown.Get(id); ok && now.since(read) < maxAge {
+		*f = found{read: read}
+	} else {
+		return false
 	}
 	m.hits++
-	return f, true
+	return true
 }
 
 // remember keeps what was read of a key, unless a read that was begun later is
@@ -91,7 +95,7 @@ func (m *memory) remember(id string, f found) {
 		m.unknown.Add(id, f.read)
 	} else {
 		m.unknown.Remove(id)
-		m.keys.Add(id, f)
+		m.keys.Add(id, &f)
 	}
 }
 
@@ -101,7 +105,7 @@ func (m *memory) replace(f found) {
 	defer m.mu.Unlock()
 	if newest, ok := m.keys.Peek(f.key.ID); ok && newest.read == f.read {
 		f.own, f.sure, f.alias = false, false, Instant{}
-		m.keys.Add(f.key.ID, f)
+		m.keys.Add(f.key.ID, &f)
 	}
 }
 
@@ -170,59 +174,59 @@ func (g *Gate) MemoryHits() int64 {
 	return g.memory.hits
 }
 
-// find returns the key behind a token, from memory if what is remembered is
-// younger than maxAge. Which key a foreign token leads to is remembered for longer,
-// unless again is set: where the two do not fit, the token is refused, and that
+// find leaves the key behind a token in l, from memory if what is remembered is
+// younger than l.maxAge. Which key a foreign token leads to is remembered for longer,
+// unless l.again is set: where the two do not fit, the token is refused, and that
 // takes a second look.
-func (g *Gate) find(io *patience, h Hasher, t Token, maxAge time.Duration, again bool, arrival time.Time) (found, error) {
+func (g *Gate) find(io *patience, h Hasher, t Token, l *look, arrival time.Time) error {
 	if t.Native() {
-		return g.findID(io, t.ID(), maxAge, arrival)
+		return g.findID(io, t.ID(), l, arrival)
 	}
-	l, own, err := g.resolve(io, h.Alias(t), maxAge, again, arrival)
+	leads, own, err := g.resolve(io, h.Alias(t), l, arrival)
 	if err != nil {
-		return found{}, err
+		return err
 	}
-	if l.id == "" {
-		return found{read: l.read, own: own, sure: own, now: g.time(arrival)}, nil
+	if leads.id == "" {
+		l.found = found{read: leads.read, own: own, sure: own, now: g.time(arrival)}
+		return nil
 	}
-	f, err := g.findID(io, l.id, maxAge, arrival)
-	f.alias, f.sure = l.read, f.own && own
-	return f, err
+	err = g.findID(io, leads.id, l, arrival)
+	l.alias, l.sure = leads.read, l.own && own
+	return err
 }
 
-func (g *Gate) findID(io *patience, id string, maxAge time.Duration, arrival time.Time) (found, error) {
+func (g *Gate) findID(io *patience, id string, l *look, arrival time.Time) error {
 	now := g.instant(arrival)
-	f, ok := g.memory.recall(id, maxAge, now)
-	if !ok {
-		f = found{read: now, own: true, sure: true}
+	if !g.memory.recall(id, l.maxAge, now, &l.found) {
+		l.found = found{read: now, own: true, sure: true}
 		io.looked++
 		record, err := g.table.Find(io, id)
 		switch {
 		case err == nil && record.Key.Gone(g.time(arrival)):
 		case err == nil:
-			f.key = record.Key
+			l.key = record.Key
 			g.limiter.Observe(id, record.Meter)
 		case !errors.Is(err, ErrNotFound):
-			return found{}, fmt.Errorf("find key: %w", err)
+			return fmt.Errorf("find key: %w", err)
 		}
-		g.memory.remember(id, f)
+		g.memory.remember(id, l.found)
 	}
-	f.now = g.time(arrival)
-	return f, nil
+	l.now = g.time(arrival)
+	return nil
 }
 
 // resolve returns where an alias leads, and whether that was read now.
-func (g *Gate) resolve(io *patience, alias string, maxAge time.Duration, again bool, arrival time.Time) (lead, bool, error) {
+func (g *Gate) resolve(io *patience, alias string, l *look, arrival time.Time) (lead, bool, error) {
 	now := g.instant(arrival)
-	l, ok := g.memory.lead(alias)
-	if ok && (now.since(l.read) < maxAge || l.id != "" && !again) {
-		return l, false, nil
+	known, ok := g.memory.lead(alias)
+	if ok && (now.since(known.read) < l.maxAge || known.id != "" && !l.again) {
+		return known, false, nil
 	}
 	id, err := g.table.Resolve(io, alias)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return lead{}, false, fmt.Errorf("find alias: %w", err)
 	}
-	l = lead{id, now}
-	g.memory.setLead(alias, l)
-	return l, true, nil
+	read := lead{id, now}
+	g.memory.setLead(alias, read)
+	return read, true, nil
 }

@@ -65,7 +65,7 @@ var policy = [...]rule{
 }
 
 // judge is what every request goes through.
-func (g *Gate) judge(k *Key, r Request, now time.Time) Code {
+func (g *Gate) judge(k *Key, r *Request, now time.Time) Code {
 	q := question{g, k, r.Scope, r.Source, now}
 	for i := range policy {
 		if !policy[i].passes(q) {
