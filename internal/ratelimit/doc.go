@@ -23,6 +23,13 @@
 // The quota is the same subtraction on a second odometer, [Meter.Net], whose
 // marks are made at the turn of a day and of a month (UTC).
 //
-// The arithmetic (window.go, period.go, meter.go, usage.go, lease.go) is pure;
+// Terms may change at any time. Two laws hold then. Safety: never more than the new
+// limit is handed out in any new window, counted back to before the change as far as
+// the windows that were in force during the last day reached. Liveness: an id that
+// has room by this count is admitted within one new window, and is told so. Slices
+// of two windows do not fit each other, so the meter is read by moments until the
+// first spend under the new window, which stores a few of them; see [Point].
+//
+// The arithmetic (window.go, change.go, period.go, meter.go, usage.go, lease.go) is pure;
 // [Limiter] adds memory and the loop around the write.
 package ratelimit
