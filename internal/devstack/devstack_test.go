@@ -99,7 +99,7 @@ func TestTheTemplateSaysWhatStandsBehindTheAuthorizer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := map[string]bool{"POST /api/v1/api-keys/validate": true, "POST /api/v1/api-keys/revoke-by-token": true, "GET /health": true, "GET /openapi.json": true}
+	open := map[string]bool{"POST /api/v1/api-keys/validate": true, "POST /api/v1/api-keys/revoke-by-token": true, "GET /health": true, "HEAD /health": true, "GET /openapi.json": true, "HEAD /openapi.json": true}
 	for _, r := range template.Routes {
 		if name := r.Method + " " + r.Path; (r.Authorizer == "") != open[name] {
 			t.Errorf("%s has authorizer %q", name, r.Authorizer)

@@ -33,6 +33,9 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 			logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", "malformed_event"))
 			return malformed()
 		}
+		if event.HTTPMethod == http.MethodHead {
+			response.Body, response.IsBase64Encoded = "", false // which net/http would have left out
+		}
 		return response, nil
 	}
 }

@@ -18,7 +18,6 @@ import (
 // API Gateway does.
 const (
 	noResponses = "SAM knows no gateway responses"
-	noMethod    = "SAM knows no gateway responses, and leads HEAD to GET's path"
 	slashes     = "SAM ignores a slash at the end, and one of two"
 	unescapes   = "SAM unescapes the path before it looks for a route"
 	preflights  = "SAM answers OPTIONS itself, without a body"
@@ -72,7 +71,17 @@ var requests = []struct {
 	{"an unknown route with a key", "GET /api/v1/nothing", "", []string{"X-API-Key: $plain"}, 404, samNoRoute, noResponses},
 	{"the root", "GET /", "", nil, 404, samNoRoute, noResponses},
 	{"a wrong method", "DELETE /api/v1/whoami", "", []string{"X-API-Key: $plain"}, 404, samNoRoute, noResponses},
-	{"HEAD", "HEAD /health", "", nil, 404, samUnauthorized, noMethod},
+	{"HEAD of health", "HEAD /health", "", nil, 200, 200, ""},
+	{"HEAD of the OpenAPI document", "HEAD /openapi.json", "", nil, 200, 200, ""},
+	{"HEAD without a key", "HEAD /api/v1/whoami", "", nil, 401, samUnauthorized, noResponses},
+	{"HEAD of whoami", "HEAD /api/v1/whoami", "", []string{"X-API-Key: $plain"}, 200, 200, ""},
+	{"HEAD of a key's record", "HEAD /api/v1/api-keys/$plainID", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of a list", "HEAD /api/v1/api-keys?limit=1", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
+	{"HEAD of what keys spend", "HEAD /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of what a key used", "HEAD /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of what a user used", "HEAD /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
+	{"HEAD of what was done to a key", "HEAD /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of what was done to a user's keys", "HEAD /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"a slash at the end", "GET /health/", "", nil, 404, 200, slashes},
 	{"two slashes", "GET //health", "", nil, 404, 200, slashes},
 	{"a letter escaped", "GET /api/v1/%77hoami", "", []string{"X-API-Key: $plain"}, 404, 200, unescapes},

@@ -100,7 +100,15 @@ func routesOfTheAPI(protected bool) []route {
 	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
 		panic(err)
 	}
-	all := []route{{Method: "GET", Path: "/openapi.json", Function: "KeysFunction"}}
+	var all []route
+	// HEAD is GET without a body, on each route.
+	add := func(r route) {
+		if all = append(all, r); r.Method == "GET" {
+			r.Method = "HEAD"
+			all = append(all, r)
+		}
+	}
+	add(route{Method: "GET", Path: "/openapi.json", Function: "KeysFunction"})
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			r := route{Method: strings.ToUpper(method), Path: path, Function: "KeysFunction"}
@@ -112,7 +120,7 @@ func routesOfTheAPI(protected bool) []route {
 			if takes && (!open || protected) {
 				r.Authorizer = authorizer
 			}
-			all = append(all, r)
+			add(r)
 		}
 	}
 	return sorted(all)

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"latchkey/internal/devstack"
+	"latchkey/internal/dynamo/dynamotest"
+)
+
+// HEAD is GET without a body, on each route of our own: the same status, the same headers and the
+// same price. Rules for GET are rules for HEAD.
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	template, err := devstack.LoadTemplate(dynamotest.Root()+"/template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, t.TempDir(), "ROUTE_SCOPES=GET /api/v1/whoami=who")
+	id, token := s.create(t, `{"userId":"u1","scopes":["who"],"rateLimit":{"requests":1000,"window":60}}`)
+	_, without := s.create(t, `{"userId":"u1"}`)
+	_, few := s.create(t, `{"userId":"u1","scopes":["who"],"rateLimit":{"requests":2,"window":60}}`)
+	same := func(path string, headers ...string) (status int) {
+		t.Helper()
+		get, head := s.send(t, "GET", path, "", headers...), s.send(t, "HEAD", path, "", headers...)
+		for _, a := range []answer{get, head} {
+			for _, varies := range []string{"Date", "Content-Length", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"} {
+				if a.header.Get(varies) != "" {
+					a.header.Set(varies, "some")
+				}
+			}
+			a.header.Del("Content-Length")
+		}
+		if head.status != get.status || head.text != "" || !maps.EqualFunc(head.header, get.header, slices.Equal) {
+			t.Errorf("%s: HEAD is %d %v %q, GET is %d %v", path, head.status, head.header, head.text, get.status, get.header)
+		}
+		return head.status
+	}
+	routes := 0
+	for _, r := range template.Routes {
+		if r.Method != "GET" {
+			continue
+		}
+		routes++
+		path := strings.ReplaceAll(r.Path, "{id}", id)
+		if status := same(path, s.admin()); status != 200 && r.Path != "/api/v1/whoami" {
+			t.Errorf("HEAD %s: %d", path, status)
+		}
+		same(path)
+		same(path, "X-API-Key: "+without)
+		same(path+"?nonsense=1", s.admin())
+	}
+	if routes < 10 {
+		t.Errorf("%d routes", routes)
+	}
+	if status := same("/api/v1/whoami", "X-API-Key: "+token); status != 200 {
+		t.Errorf("HEAD whoami: %d", status)
+	}
+	if status := same("/api/v1/whoami", "X-API-Key: "+without); status != 401 {
+		t.Errorf("HEAD whoami without the scope: %d", status)
+	}
+	for i, want := range []int{200, 200, 429} {
+		if a := s.send(t, "HEAD", "/api/v1/whoami", "", "X-API-Key: "+few); a.status != want || a.text != "" || a.header.Get("X-RateLimit-Limit") != "2" {
+			t.Errorf("HEAD %d of a key with 2 requests: %d %v", i+1, a.status, a.header)
+		}
+	}
+	for _, path := range []string{"/nothing", "/api/v1/api-keys/validate", "/api/v1/api-keys/" + id + "/rotate"} {
+		if a := s.send(t, "HEAD", path, "", s.admin()); a.status != 404 || a.text != "" {
+			t.Errorf("HEAD %s: %d", path, a.status)
+		}
+	}
+}
