@@ -53,7 +53,7 @@ var flagRules = map[string]flagValues{
 	"from":   days, "to": days,
 	"freshness":   {right: []string{"1s", "500ms", "0", "1h"}, wrong: []string{"5", "x", "-1s", "2h", ""}},
 	"deny-status": {right: []string{"429", "403"}, wrong: []string{"200", "x", ""}},
-	"cursor":      texts, "name": texts, "description": texts, "public-key": free, "state": free, "stack": free,
+	"checkpoint":  free, "cursor": texts, "name": texts, "description": texts, "public-key": free, "state": free, "stack": free,
 	"ignore":        {right: []string{"acl", "acl,cors"}, wrong: []string{}},
 	"format":        {right: []string{"keyfile", "jsonl", "csv", "kong"}, wrong: []string{"xml", ""}},
 	"default-limit": {right: []string{"60/1m", "100/1m"}, wrong: []string{"60", "x", ""}},
