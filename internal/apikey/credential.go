@@ -179,7 +179,7 @@ func AppendAuthorization(found []string, line string) []string {
 		var part string
 		part, line, more = strings.Cut(line, ",")
 		part = strings.Trim(part, " \t")
-		if part == "" || foreign && strings.IndexAny(part, " \t") < 0 {
+		if part == "" || foreign && !strings.ContainsAny(part, " \t") {
 			continue
 		}
 		token := FromAuthorization(part)

@@ -87,7 +87,7 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		route.Detail = "latchkey's own, which asks for a scope itself"
 	default:
 		if r.Scope, err = a.Routes.Scope(b.Method, b.Path); err != nil {
-			route.Pass, route.Detail = false, "there are rules for routes, and none for this one"
+			route.Pass, route.Detail = false, "there are rules for routes, and none for this one: no rule names it, or a server could read the path in two ways"
 		} else if route.Detail = "no rule asks for a scope"; r.Scope != "" {
 			route.Detail = "a rule asks for the scope " + r.Scope
 		}
