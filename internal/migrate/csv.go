@@ -19,8 +19,20 @@ var csvColumns = map[string]func(string) (json.RawMessage, error){
 	"scopes": csvList, "allowedCidrs": csvList, "enabled": csvBool, "unlimited": csvBool, "requestsPerMinute": csvLimit,
 }
 
-// csvAliases are the names that key files have for columns.
-var csvAliases = map[string]string{"apiKey": "key", "keyId": "id", "expiry": "expiresAt"}
+// csvNames are the names of columns as they are compared, with those that key files
+// have for them.
+var csvNames = func() map[string]string {
+	names := map[string]string{"apikey": "key", "keyid": "id", "expiry": "expiresAt"}
+	for name := range csvColumns {
+		names[columnName(name)] = name
+	}
+	return names
+}()
+
+// columnName writes User ID, user_id and userId alike.
+func columnName(written string) string {
+	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(written))
+}
 
 func csvText(cell string) (json.RawMessage, error) { return json.Marshal(cell) }
 
@@ -46,7 +58,7 @@ func csvLimit(cell string) (json.RawMessage, error) {
 	return json.RawMessage(fmt.Sprintf(`{"requests":%d,"window":60}`, n)), nil
 }
 
-// columnsOf reads a header. The separator is the first of comma, semicolon and tab
+// columnsOf reads a header. A column that is not known has the name "". The separator is the first of comma, semicolon and tab
 // that stands in it.
 func columnsOf(header string) (columns []string, separator rune) {
 	separator = ','
@@ -58,11 +70,7 @@ func columnsOf(header string) (columns []string, separator rune) {
 		return nil, separator
 	}
 	for _, cell := range cells {
-		name := camel(strings.TrimSpace(cell))
-		if alias, ok := csvAliases[name]; ok {
-			name = alias
-		}
-		columns = append(columns, name)
+		columns = append(columns, csvNames[columnName(cell)])
 	}
 	return columns, separator
 }
@@ -109,10 +117,14 @@ func (r *Reader) csvLines() source {
 	})
 	return func() (entry, error) {
 		if columns == nil {
-			header, wrong, err := r.lines.next()
-			if err != nil || wrong != nil {
-				return entry{}, errors.Join(err, wrong)
+			var header []byte
+			for len(header) == 0 || header[0] == '#' {
+				var wrong, err error
+				if header, wrong, err = r.lines.next(); err != nil || wrong != nil {
+					return entry{}, errors.Join(err, wrong)
+				}
 			}
+			var err error
 			if columns, separator, err = r.header(string(header)); err != nil {
 				return entry{}, err
 			}
@@ -126,18 +138,15 @@ func (r *Reader) header(line string) ([]string, rune, error) {
 	columns, separator := columnsOf(line)
 	written, _ := csvCells([]byte(line), separator)
 	seen := make(map[string]bool)
-	for i := range written {
-		written[i] = strings.TrimSpace(written[i])
-	}
 	for i, column := range columns {
-		_, known := csvColumns[column]
+		name := strings.TrimSpace(written[i])
 		switch {
-		case r.ignores(written[i]):
+		case r.ignores(name):
 			columns[i] = ""
 			continue
-		case !known && nameable(written[i]):
-			return nil, 0, &NotKeysError{Problem: fmt.Sprintf("the header's column %d is not known: %s; rename it, or leave it out with --ignore %s", i+1, written[i], written[i])}
-		case !known:
+		case column == "" && nameable(name):
+			return nil, 0, &NotKeysError{Problem: fmt.Sprintf("the header's column %d is not known: %s; rename it, or leave it out with --ignore %s", i+1, name, name)}
+		case column == "":
 			return nil, 0, &NotKeysError{Problem: fmt.Sprintf("the header's column %d is not known; the first line must name the columns, such as key,userId,name", i+1)}
 		case seen[column]:
 			return nil, 0, &NotKeysError{Problem: "the header has a column twice: " + column}

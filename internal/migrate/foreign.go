@@ -184,18 +184,23 @@ func empty(value json.RawMessage) bool {
 	return false
 }
 
-// lost reports a restriction of a key that would be lost.
+// lost reports a restriction of a key that would be lost, or a field that could be one.
 func lost(what, name string) error {
-	if !nameable(name) && !restricting[name] {
-		return fmt.Errorf("the key has a %s that latchkey does not know; --ignore with its name imports the key without it", what)
+	switch {
+	case restricting[name]:
+		return fmt.Errorf("the %s %s restricts the key in a way that cannot be kept; --ignore %s imports the key without it", what, name, name)
+	case nameable(name):
+		return fmt.Errorf("the %s %s is not known and may restrict the key; --ignore %s imports the key without it", what, name, name)
 	}
-	return fmt.Errorf("the %s %s restricts the key in a way that cannot be kept; --ignore %s imports the key without it", what, name, name)
+	return fmt.Errorf("the key has a %s that is not known and may restrict it; --ignore with its name imports the key without it", what)
 }
 
-// restricting are names that are too long for [nameable] and may be told.
-var restricting = set(`max_parallel_requests model_max_budget model_rpm_limit model_tpm_limit allowed_cache_controls object_permission_id budget_reset_at
-	max_budget_in_team allowed_passthrough_routes rate-limiting-advanced ai-rate-limiting-advanced request-size-limiting request-termination request-transformer
-	response-ratelimiting bot-detection consumer-restriction keyauth_enc_credentials remaining_requests`)
+// restricting are fields and plugins of other services that take something from a key.
+var restricting = set(`max_budget tpm_limit models max_parallel_requests model_max_budget model_rpm_limit model_tpm_limit allowed_routes allowed_cache_controls
+	allowed_passthrough_routes object_permission_id max_budget_in_team budget_id permissions guardrails key_type
+	remaining remaining_requests credits refill groups consumer_groups group_id
+	acl ip-restriction rate-limiting-advanced ai-rate-limiting-advanced request-size-limiting request-termination response-ratelimiting bot-detection
+	limit-req limit-conn consumer-restriction`)
 
 func set(words string) map[string]bool {
 	all := make(map[string]bool)
@@ -421,10 +426,10 @@ func secretOf(node *yaml.Node) (string, error) {
 	switch {
 	case node.Kind == 0 || node.Tag == "!!null":
 		return "", wrong("key", "is missing")
-	case node.Kind != yaml.ScalarNode:
-		return "", wrong("key", "must be a text")
 	case strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!"):
 		return "", wrong("key", "is a reference to a secret in another place; write the secret itself")
+	case node.Tag != "!!str":
+		return "", wrong("key", "must be a text; a number stands in quotes")
 	}
 	return node.Value, nil
 }
@@ -489,6 +494,7 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 		Encrypted []yaml.Node  `yaml:"keyauth_enc_credentials"`
 		Plugins   []kongPlugin `yaml:"plugins"`
 		Data      []yaml.Node  `yaml:"data"`
+		Groups    []yaml.Node  `yaml:"consumer_groups"`
 	}
 	if err := decode(document, &file); err != nil {
 		return nil, err
@@ -501,15 +507,15 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 			file.Consumers = append(file.Consumers, node)
 		}
 	}
-	consumers := make(map[string]*kongConsumer)
-	for i := range file.Consumers {
-		var c kongConsumer
-		if err := decode(&file.Consumers[i], &c); err != nil {
+	consumers, read := make(map[string]*kongConsumer), make([]kongConsumer, len(file.Consumers))
+	for i := range read {
+		c := &read[i]
+		if err := decode(&file.Consumers[i], c); err != nil {
 			return nil, err
 		}
 		for _, name := range []string{c.ID, c.Username, c.CustomID} {
 			if name != "" {
-				consumers[name] = &c
+				consumers[name] = c
 			}
 		}
 	}
@@ -522,11 +528,12 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 		}
 	}
 	done := make(map[*kongConsumer]bool)
-	for i := range file.Consumers {
-		var named kongConsumer
-		_ = file.Consumers[i].Decode(&named)
-		c := consumers[named.name()]
-		if c == nil || done[c] {
+	for i := range read {
+		c := &read[i]
+		if named := consumers[c.name()]; named != nil {
+			c = named // where two have one name, the last
+		}
+		if done[c] {
 			continue
 		}
 		done[c] = true
@@ -553,6 +560,13 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 	}
 	for _, node := range file.Encrypted {
 		all = append(all, found{line: node.Line, err: errKongEncrypted})
+	}
+	if len(file.Groups) > 0 && !r.ignores("consumer_groups") {
+		for i := range all {
+			if all[i].err == nil {
+				all[i].err = lost("field", "consumer_groups")
+			}
+		}
 	}
 	return all, nil
 }

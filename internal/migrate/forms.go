@@ -238,7 +238,7 @@ func hasCSVHeader(h head) bool {
 	columns, _ := columnsOf(h.first())
 	known := 0
 	for _, column := range columns {
-		if _, ok := csvColumns[column]; ok {
+		if column != "" {
 			known++
 		}
 	}

@@ -147,6 +147,7 @@ func TestARestrictionIsNotLostUnsaid(t *testing.T) {
 		{"acl-of-ours", "kong", "consumers:\n- username: u1\n  keyauth_credentials:\n  - key: " + k1 + "\n  plugins:\n  - name: acl-of-ours\n"},
 		{"request-termination", "kong", "consumers:\n- {username: u1, keyauth_credentials: [{key: " + k1 + "}]}\nplugins:\n- {name: request-termination, consumer: u1}\n"},
 		{"groups", "kong", "consumers:\n- {username: u1, groups: [{name: gold}], keyauth_credentials: [{key: " + k1 + "}]}\n"},
+		{"consumer_groups", "kong", "consumer_groups:\n- {name: gold, consumers: [{username: u1}]}\nconsumers:\n- {username: u1, keyauth_credentials: [{key: " + k1 + "}]}\n"},
 		{"ip-restriction", "apisix", "consumers:\n- {username: u1, plugins: {key-auth: {key: " + k1 + "}, ip-restriction: {whitelist: [192.0.2.1]}}}\n"},
 		{"group_id", "apisix", "consumers:\n- {username: u1, group_id: g, plugins: {key-auth: {key: " + k1 + "}}}\n"},
 		{"plan", "csv", "key,userId,plan\n" + k1 + ",u1,pro\n"},

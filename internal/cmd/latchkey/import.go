@@ -179,12 +179,13 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return interruptedBefore(err)
 	}
+	in.n.Store(0) // what follows is the second time
 	job := &migrate.Job{Registry: registry, Report: report}
 	var made importList
 	if f.dryRun {
 		job.Done = made.add
 	}
-	stop := shown.start(func() string { return importProgress(job.Tally(), in.n.Load(), 2*size) })
+	stop := shown.start(func() string { return importProgress(job.Tally(), in.n.Load(), size) })
 	err = job.Run(ctx, reader)
 	stop()
 	return f.summary(c, job.Tally(), made, err)
@@ -290,7 +291,7 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*countedFile,
 	kept := func(in io.Reader) (*countedFile, int64, error) {
 		text, err := migrate.Spool(ctx, in, importMemory)
 		if err != nil {
-			return nil, 0, fmt.Errorf("standard input %w", err)
+			return nil, 0, fmt.Errorf("the input %w", err)
 		}
 		return &countedFile{ReadSeeker: bytes.NewReader(text)}, int64(len(text)), nil
 	}
