@@ -123,8 +123,7 @@ func NewGate(table Finder, limiter Limiter, options GateOptions) *Gate {
 const mismatchAge = 100 * time.Millisecond
 
 // MinFreshness is the least freshness but zero. It is longer than a read and a write
-// of a healthy table take, so that a check seldom needs a second read. With a
-// freshness of zero a check reads again when its spending took as long as this.
+// of a healthy table take, so that a check seldom needs a second read.
 const MinFreshness = 250 * time.Millisecond
 
 // chore is how long a check waits for a write that it does not need.
@@ -169,8 +168,8 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 //     that was begun within this check.
 //   - A request is refused on a read that is younger than mismatchAge, or that was begun within
 //     this check: what is remembered never refuses a token that was just made, moved or restored.
-//   - If the read has grown older than Freshness while the tokens were spent, one more read
-//     decides, whatever that takes.
+//   - If the read is older than Freshness after a write, one more read decides, whatever that
+//     takes. With a Freshness of zero it is after every write.
 func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Request) (Verdict, error) {
 	var p progress
 	l := look{maxAge: g.options.Freshness}
@@ -201,6 +200,7 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 			l.verdict.Usage = p.spent.Usage
 			return l.verdict, nil
 		}
+		asked := io.asked
 		decision, err := g.spend(io, l.key, &r)
 		if errors.Is(err, ratelimit.ErrOldTerms) && io.looked < looks {
 			l = look{} // another instance has read newer ones
@@ -215,10 +215,10 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 		if !l.rehashed && !hasher.Current(l.key.Secrets[l.opened]) {
 			g.rehash(io, hasher, l.found, l.opened, hasher.Hash(r.Credential.token))
 		}
-		if g.instant(r.Time).since(l.read) < max(g.options.Freshness, MinFreshness) {
+		if io.asked == asked || g.options.Freshness > 0 && g.instant(r.Time).since(l.read) < g.options.Freshness {
 			return l.verdict, nil
 		}
-		// Spending has taken long enough for the key to be revoked meanwhile.
+		// Spending took a write, and long enough for the key to be revoked meanwhile.
 		v := l.verdict
 		if p.spent = &v; l.own && g.options.Freshness > 0 {
 			p.admitted = &v
@@ -393,9 +393,11 @@ type patience struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	looked int
+	asked  int // how often somebody who waits has asked for anything
 }
 
 func (p *patience) context() context.Context {
+	p.asked++
 	if p.ctx == nil {
 		p.ctx, p.cancel = context.WithTimeout(p.parent, p.limit)
 	}
