@@ -357,6 +357,8 @@ func TestWhatIsFoundOfAnAdversary(t *testing.T) {
 		"put a key back, alone or with its entries": {
 			{"alone", func(w *world) { w.back(w.early, key(w)) }, false},
 			{"with its entries", func(w *world) { w.back(w.early, of(w.key, "key", "entry")) }, false},
+			{"with its witness", func(w *world) { w.back(w.early, of(w.key, "key", "witness")) }, false},
+			{"not it, but its entries and its witness", func(w *world) { w.back(w.early, of(w.key, "entry", "witness")) }, false},
 			{"its partition", func(w *world) { w.back(w.early, func(p place) bool { return p.pk == "key#"+w.key }) }, false},
 			{"by one revision", func(w *world) {
 				last := at(w.the(of(w.key, "entry")))

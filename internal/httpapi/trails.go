@@ -41,6 +41,7 @@ type TrailEntry struct {
 	Changes   map[string]trailChange `json:"changes" nullable:"false" doc:"What became different, by the names of the record, tokens: how many open the key, and endedTokens: until when each that ended would have worked. Of metadata only what differs is told, and of a long description the part where it does."`
 	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
 	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
+	Flaw      string                 `json:"flaw,omitempty" doc:"There where the key was altered or put back outside the service before: what latchkey audit verify said of it" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
 }
 
 type trailActor struct {
@@ -91,7 +92,7 @@ func (a *api) trail(ctx context.Context, page apikey.TrailPage, err error) (*tra
 	for _, e := range page.Entries {
 		entry := TrailEntry{
 			At: stamp(e.At), Actor: trailActor{oneOf[actors](e.Actor.Type), e.Actor.ID}, Action: oneOf[actions](e.Action), KeyID: e.Subject,
-			Changes: make(map[string]trailChange), RequestID: e.RequestID, SourceIP: e.SourceIP,
+			Changes: make(map[string]trailChange), RequestID: e.RequestID, SourceIP: e.SourceIP, Flaw: e.Flaw,
 		}
 		for field, c := range e.Changes {
 			entry.Changes[field] = trailChange{Before: c.Before, After: c.After}

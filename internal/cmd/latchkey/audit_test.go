@@ -26,7 +26,7 @@ func TestTrailsAreVerified(t *testing.T) {
 			t.Fatalf("%s %s: %d %s", c.method, c.path, a.status, a.text)
 		}
 	}
-	if code, out, talk := cli(t, "customer-7:an-old-key-of-theirs\n", nil, "import", "-", "--state", s.state); code != 0 {
+	if code, out, talk := cli(t, "customer-7:f83Kd02mQz7Lw1xKc0TyVb9d\n", nil, "import", "-", "--state", s.state); code != 0 {
 		t.Fatal(out, talk)
 	}
 	a := s.send(t, "GET", "/api/v1/api-keys/"+id+"/audit", "", s.admin())
@@ -173,4 +173,40 @@ func (s *stack) table(t *testing.T) *dynamodb.Client {
 		BaseEndpoint: aws.String(strings.TrimSpace(string(endpoint))), Region: "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
+}
+
+// A key that was altered can be changed, and above all revoked. The trail then says what was wrong.
+func TestAChangeOfAnAlteredKeySaysSo(t *testing.T) {
+	s := start(t, t.TempDir())
+	id, _ := s.create(t, `{"userId":"u1"}`)
+	table := s.table(t)
+	key := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "key#" + id}, "sk": &types.AttributeValueMemberS{Value: "key"}}
+	if _, err := table.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: aws.String(localTable), Key: key, UpdateExpression: aws.String("SET scopes = :all"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":all": &types.AttributeValueMemberL{Value: []types.AttributeValue{&types.AttributeValueMemberS{Value: "*"}}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, path, body string }{{"PATCH", "", `{"name":"x"}`}, {"POST", "/revoke", ""}} {
+		if a := s.send(t, c.method, "/api/v1/api-keys/"+id+c.path, c.body, s.admin()); a.status != 200 {
+			t.Fatal(a.text)
+		}
+	}
+	const flaw = "does not fit the subject's record, which was altered"
+	var flaws []string
+	for _, entry := range s.send(t, "GET", "/api/v1/api-keys/"+id+"/audit", "", s.admin()).json["data"].([]any) {
+		text, _ := entry.(map[string]any)["flaw"].(string)
+		flaws = append(flaws, text)
+	}
+	if len(flaws) != 3 || flaws[0] != "" || !strings.Contains(flaws[1], "was written although entry ") || !strings.HasSuffix(flaws[1], "#000000000 "+flaw) || flaws[2] != "" {
+		t.Errorf("the trail says %q", flaws)
+	}
+	code, out, talk := cli(t, "", nil, "audit", "verify", "--state", s.state, "--key", id)
+	if code != 1 || !strings.Contains(out, "#000000001 was written although entry ") {
+		t.Errorf("exit code %d\n%s%s", code, out, talk)
+	}
+	code, out, talk = cli(t, "", []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + s.root}, "keys", "audit", id)
+	if code != 0 || !strings.Contains(out, flaw) {
+		t.Errorf("exit code %d\n%s%s", code, out, talk)
+	}
 }

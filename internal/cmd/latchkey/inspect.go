@@ -111,6 +111,9 @@ func trailCommand() *cobra.Command {
 			for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
 				changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(e.Changes[name].Before), compact(e.Changes[name].After)))
 			}
+			if e.Flaw != "" {
+				changes = append(changes, e.Flaw)
+			}
 			return []string{e.At, string(e.Action), string(e.Actor.Type) + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")}
 		}),
 	})

@@ -99,12 +99,12 @@ if id := create("deleted", {}, 1):
 if create("rotated", {}, 1):
     rotate("rotated")
 call("POST", "/api/v1/api-keys", {"userId": "u1", "name": "once"}, root, {"Idempotency-Key": "0123456789abcdef-once"})
-if bring("imported", "customer-7:an-old-key-of-theirs-0007:50", "an-old-key-of-theirs-0007", 1):
-    hashed = {"sha256": hashlib.sha256(b"an-old-hashed-token-0001").hexdigest(), "userId": "u2", "scopes": ["tts"]}
-    bring("hashed", json.dumps(hashed), "an-old-hashed-token-0001", 0)
-    pair = {"key": "an-old-key-of-a-pair-0009", "publicKey": "pk_old_public_0009", "userId": "u3"}
-    bring("pair", json.dumps(pair), "an-old-key-of-a-pair-0009", 0)
-    bring("imported and rotated", "customer-8:an-old-key-of-theirs-0008:50", "an-old-key-of-theirs-0008", 1)
+if bring("imported", "customer-7:f83Kd02mQz7Lw1xKc0TyVb97:50", "f83Kd02mQz7Lw1xKc0TyVb97", 1):
+    hashed = {"sha256": hashlib.sha256(b"h05Mf24oSb9Ny3zMe2VaXd19").hexdigest(), "userId": "u2", "scopes": ["tts"]}
+    bring("hashed", json.dumps(hashed), "h05Mf24oSb9Ny3zMe2VaXd19", 0)
+    pair = {"key": "i16Ng35pTc0Oz4aNf3WbYe20", "publicKey": "pk_old_public_0009", "userId": "u3"}
+    bring("pair", json.dumps(pair), "i16Ng35pTc0Oz4aNf3WbYe20", 0)
+    bring("imported and rotated", "customer-8:g94Le13nRa8Mx2yLd1UzWc08:50", "g94Le13nRa8Mx2yLd1UzWc08", 1)
     rotate("imported and rotated")
 
 written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
