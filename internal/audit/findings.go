@@ -39,6 +39,7 @@ func Findings() []Finding {
 		{"edit, remove or put back a user's count of keys", FoundNever, "the user may have more or fewer keys"},
 		{"edit, remove or copy an alias", FoundNever, "a foreign token is refused; it never opens another key"},
 		{"edit, remove or copy a stored reply", FoundNever, "a retry fails, or is carried out again"},
+		{"edit or remove what health writes", FoundNever, "none"},
 		{"do any of these with the deployment's secret", FoundNever, "everything: the secret signs"},
 	}
 }

@@ -29,7 +29,7 @@ import (
 // kinds are all items of the table, by how their sort keys begin. A new one must be named here, and
 // be the subject of a deed below.
 var kinds = map[string]string{
-	"key": "key", "meter": "meter", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness",
+	"key": "key", "meter": "meter", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness", "health": "health",
 }
 
 func kindOf(sk string) string {
@@ -50,6 +50,30 @@ func TestEachKindOfItemIsKnownToTheAdversary(t *testing.T) {
 			t.Errorf("the adversary does nothing to items %q: what is found of that?", c)
 		}
 	}
+	// And no item is written by another name.
+	named := func(sk ast.Expr) bool {
+		if sum, ok := sk.(*ast.BinaryExpr); ok {
+			sk = sum.X
+		}
+		if call, ok := sk.(*ast.CallExpr); ok {
+			name, ok := call.Fun.(*ast.Ident)
+			return ok && name.Name == "usageMonth"
+		}
+		name, ok := sk.(*ast.Ident)
+		return ok && strings.HasSuffix(name.Name, "Sort")
+	}
+	inSource(t, func(n ast.Node) {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "primaryKey" && !named(n.Args[1]) {
+				t.Errorf("an item is addressed without the name of its kind: %v", n.Args[1])
+			}
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok && key.Name == "SK" && !named(n.Value) {
+				t.Errorf("an item is written without the name of its kind: %v", n.Value)
+			}
+		}
+	})
 	if len(written) != len(kinds) {
 		t.Errorf("%v are written, %v are known", slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(kinds)))
 	}
@@ -130,7 +154,7 @@ func newWorld(t *testing.T) *world {
 		Quota: &ratelimit.Quota{Requests: 100, Period: ratelimit.Day}, AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		Metadata: &map[string]string{"team": "a"}, NotBefore: ptr(morning), ExpiresAt: ptr(morning.Add(1000 * time.Hour)),
 	}
-	make := func(user string) string {
+	created := func(user string) string {
 		k, _, err := w.r.Create(t.Context(), root, user, apikey.Live, everything)
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +163,7 @@ func newWorld(t *testing.T) *world {
 		root.Once = apikey.Once{}
 		return k.ID
 	}
-	w.key, w.other = make("u1"), make("u2")
+	w.key, w.other = created("u1"), created("u2")
 	if _, err := w.r.Rotate(t.Context(), w.root(), w.key, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +181,11 @@ func newWorld(t *testing.T) *world {
 	if err := table.Record(t.Context(), w.key, []ratelimit.DayUse{{Day: 20261123, Used: 7}}); err != nil {
 		t.Fatal(err)
 	}
+	timed := w.o
+	timed.Now = time.Now
+	if err := dynamo.Open(timed).Health(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.early = w.items()
 	for _, name := range []string{"a", "b"} {
 		w.update(w.key, name)
@@ -167,6 +196,13 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.late = w.items()
+	there := make(map[string]bool)
+	for p := range w.late {
+		there[kindOf(p.sk)] = true
+	}
+	if there[""] || len(there) != len(kinds) {
+		t.Fatalf("there are items of the kinds %v", slices.Sorted(maps.Keys(there)))
+	}
 	if breaks, unknown := w.verify(nil); len(breaks)+len(unknown) > 0 {
 		t.Fatalf("before anything is done: %v, %v", breaks, unknown)
 	}
@@ -494,6 +530,7 @@ func TestWhatIsFoundOfAnAdversary(t *testing.T) {
 			deed{"remove", func(w *world) { w.remove(of("", "reply")) }, true},
 			deed{"copy", func(w *world) { put(w.t, w.o, with(w.the(of("", "reply")), "pk", letters("idem#another"))) }, true},
 		),
+		"edit or remove what health writes": append(edits(t, "", "health"), deed{"remove", func(w *world) { w.remove(of("", "health")) }, true}),
 		"do any of these with the deployment's secret": {
 			{"write as the service does", func(w *world) { w.update(w.key, "by someone who has it") }, true},
 		},

@@ -67,10 +67,13 @@ func Open(o Options) *Table {
 	return t
 }
 
+// healthSort names the item that tells whether the table takes writes.
+const healthSort = "health"
+
 // Ping reports whether the table answers.
 func (t *Table) Ping(ctx context.Context) error {
 	_, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, Key: primaryKey("health", "health"), ConsistentRead: aws.Bool(true),
+		TableName: &t.name, Key: primaryKey(healthSort, healthSort), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return fmt.Errorf("ping the table: %w", err)
@@ -95,7 +98,7 @@ func (t *Table) Health(ctx context.Context) error {
 	}
 	t.sent.refused.Store(false) // a write that fails from here on is another's
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: primaryKey("health", "health"),
+		TableName: &t.name, Key: primaryKey(healthSort, healthSort),
 		UpdateExpression:          aws.String("SET #ttl = :ttl"),
 		ExpressionAttributeNames:  map[string]string{"#ttl": "ttl"},
 		ExpressionAttributeValues: item{":ttl": number(now.Add(time.Hour).Unix())},
