@@ -38,7 +38,7 @@ func (c Credential) Missing() bool { return c.code == CodeMissing }
 // backend. The same token twice is one token.
 //
 // A text that can be no token, such as "undefined" or a long token of a cloud, is
-// of no account beside one that can. Two different tokens of our own are
+// ignored beside one that can. Two different tokens of our own are
 // CodeTwoKeys. Where two could be tokens and one of them is foreign, the gate asks
 // the table which of them is one; everybody else takes them for CodeTwoKeys too.
 func (f Format) Credential(values ...string) Credential {

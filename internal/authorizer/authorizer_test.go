@@ -285,7 +285,7 @@ func (p place) value(token string) string {
 	return strings.ReplaceAll(p.before, "$", token) + token + p.behind
 }
 
-// One key in any two places is one key, and what can be no token is of no account in any of them. Which of two texts is a
+// One key in any two places is one key, and what can be no token is ignored in each of them. Which of two texts is a
 // token here is for the gate to say.
 func TestAKeyMayStandInEachPlaceBesideEachOther(t *testing.T) {
 	format, err := apikey.NewFormat("sk")
