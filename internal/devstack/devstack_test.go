@@ -124,6 +124,7 @@ type stack struct {
 	access    io.Writer // nil: nobody reads it
 
 	parameters map[string]string // of the template
+	now        func() time.Time  // nil: a clock that stands still
 }
 
 func (s *stack) start(t testing.TB) string {
@@ -135,11 +136,15 @@ func (s *stack) start(t testing.TB) string {
 	function := func(h any) *devstack.Pool {
 		return devstack.NewPool(func() lambda.Handler { return lambda.NewHandler(h) }, 4)
 	}
+	now := s.now
+	if now == nil {
+		now = func() time.Time { return time.Unix(1795521600, 0) }
+	}
 	serve := function(func(_ context.Context, e events.APIGatewayProxyRequest) (any, error) { return s.serve(e) })
 	gateway, err := devstack.NewGateway(template, map[string]*devstack.Pool{
 		"AuthorizerFunction": function(func(_ context.Context, e map[string]any) (any, error) { return s.authorize(e) }),
 		"ValidateFunction":   serve, "KeysFunction": serve,
-	}, func() time.Time { return time.Unix(1795521600, 0) }, slog.New(slog.DiscardHandler))
+	}, now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@
 // API Gateway:
 //   - The stage stands in the URL before the path (/prod/health). Here there is none, and in requestContext.path, as
 //     with a custom domain; only methodArn names it.
-//   - It throttles (MethodSettings) and answers THROTTLED; here nothing is throttled.
+//   - It throttles per account as well, and by a token bucket whose state lags. Here MethodSettings alone count, at once.
 //   - A client can choose requestId; here none can, and extendedRequestId is another one as there.
 //   - It keeps the client's spelling of header names in events; Go's server has made them canonical.
 //   - It refuses more than 10,240 bytes of request line and headers; here Go's server has its own bound.

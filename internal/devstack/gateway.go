@@ -27,6 +27,7 @@ type Gateway struct {
 	logger    *slog.Logger
 	resources []apiResource // the most specific first, so that the first match is the right one
 	responses map[string]cannedResponse
+	throttles throttles
 	room      *semaphore.Weighted // for bodies
 }
 
@@ -49,6 +50,10 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 			return nil, fmt.Errorf("a value of Cors, %q, is not in single quotes", value)
 		}
 	}
+	limits, err := newThrottles(t.Throttles)
+	if err != nil {
+		return nil, err
+	}
 	methods := make(map[string]map[string]Route)
 	for _, route := range t.Routes {
 		for _, id := range []string{route.Function, route.Authorizer} {
@@ -64,7 +69,7 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 		}
 		methods[route.Path][route.Method] = route
 	}
-	g := &Gateway{template: t, functions: functions, now: now, logger: logger, responses: responses, room: semaphore.NewWeighted(roomForBodies)}
+	g := &Gateway{template: t, functions: functions, now: now, logger: logger, responses: responses, throttles: limits, room: semaphore.NewWeighted(roomForBodies)}
 	for path := range methods {
 		g.resources = append(g.resources, apiResource{path, strings.Split(path, "/"), methods[path]})
 	}
@@ -142,6 +147,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if !g.throttles.allow(route, g.now()) {
+		unread(w, r)
+		g.throttled(w, variables)
+		return
+	}
 	if r.ContentLength > maxBody {
 		unread(w, r)
 		g.respond(w, requestTooLarge, "Request Too Long", variables)
@@ -176,7 +186,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.respond(w, requestTooLarge, "Request Too Long", variables)
 		return
 	case errors.Is(err, errNoRoom):
-		g.respond(w, "THROTTLED", "Too Many Requests", variables)
+		g.throttled(w, variables)
 		return
 	case err != nil:
 		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)

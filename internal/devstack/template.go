@@ -24,6 +24,7 @@ type Template struct {
 	Timeouts  map[string]time.Duration   // by the function's logical ID
 	Cors      Cors                       // its zero value: preflights are not answered
 	Responses map[string]GatewayResponse // by response type, such as ACCESS_DENIED
+	Throttles []MethodSetting
 }
 
 // Route is one method of one path. Path may have {name} segments and end in {name+}; Method may be ANY.
@@ -64,7 +65,7 @@ type apiProperties struct {
 	OpenApiVersion        noEffect          `yaml:"OpenApiVersion"`
 	AlwaysDeploy          noEffect          `yaml:"AlwaysDeploy"`
 	EndpointConfiguration noEffect          `yaml:"EndpointConfiguration"`
-	MethodSettings        noEffect          `yaml:"MethodSettings"`
+	MethodSettings        []MethodSetting   `yaml:"MethodSettings"`
 	TracingEnabled        noEffect          `yaml:"TracingEnabled"`
 	AccessLogSetting      noEffect          `yaml:"AccessLogSetting"`
 	Description           noEffect          `yaml:"Description"`
@@ -199,6 +200,7 @@ func parseTemplate(text []byte, parameters map[string]string) (*Template, error)
 		return nil, errors.New("needs an AWS::Serverless::Api and an AWS::DynamoDB::Table")
 	}
 	t.Stage, t.Variables, t.Cors, t.Responses = api.StageName, api.Variables, api.Cors, api.DefinitionBody.GatewayResponses
+	t.Throttles = api.MethodSettings
 	t.Routes, err = api.DefinitionBody.routes()
 	if err != nil {
 		return nil, fmt.Errorf("the API %s: DefinitionBody: %w", apiID, err)

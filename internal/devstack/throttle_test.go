@@ -1,0 +1,64 @@
+package devstack_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// The clock of the test's stack stands still: a burst is all that a method may be called.
+func TestAMethodIsThrottledAsTheTemplateSays(t *testing.T) {
+	asked := 0
+	s := &stack{
+		parameters: map[string]string{"RevokeRate": "1", "RevokeBurst": "3", "ValidateRate": "1", "ValidateBurst": "5"},
+		serve: func(events.APIGatewayProxyRequest) (any, error) {
+			asked++
+			return events.APIGatewayProxyResponse{StatusCode: 200, Body: "{}"}, nil
+		},
+	}
+	url := s.start(t)
+	for _, c := range []struct {
+		method, path string
+		burst        int
+	}{
+		{"POST", "/api/v1/api-keys/revoke-by-token", 3},
+		{"POST", "/api/v1/api-keys/validate", 5},
+		{"GET", "/health", 9}, // of the bound of all others, no more is asked for
+	} {
+		asked = 0
+		for n := range 9 {
+			status, header, body := get(t, c.method, url+c.path)
+			switch {
+			case n < c.burst && status != 200:
+				t.Errorf("%s, call %d: %d %s", c.path, n+1, status, body)
+			case n >= c.burst && (status != 429 || header.Get("Retry-After") != "1"):
+				t.Errorf("%s, call %d: %d %s, want 429", c.path, n+1, status, body)
+			}
+		}
+		if asked != c.burst {
+			t.Errorf("%s: the function was asked %d times, want %d", c.path, asked, c.burst)
+		}
+	}
+}
+
+func TestAThrottledMethodRecovers(t *testing.T) {
+	now := time.Unix(1795521600, 0)
+	s := &stack{
+		parameters: map[string]string{"RevokeRate": "2", "RevokeBurst": "1"},
+		now:        func() time.Time { return now },
+		serve: func(events.APIGatewayProxyRequest) (any, error) {
+			return events.APIGatewayProxyResponse{StatusCode: 200, Body: "{}"}, nil
+		},
+	}
+	url := s.start(t) + "/api/v1/api-keys/revoke-by-token"
+	for i, c := range []struct {
+		later  time.Duration
+		status int
+	}{{0, 200}, {499 * time.Millisecond, 429}, {time.Millisecond, 200}, {0, 429}} {
+		now = now.Add(c.later)
+		if status, _, body := get(t, "POST", url); status != c.status {
+			t.Errorf("call %d: %d %s, want %d", i+1, status, body, c.status)
+		}
+	}
+}
