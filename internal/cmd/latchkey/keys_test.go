@@ -47,6 +47,9 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 	own := []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + token}
 	list := asked{args: "keys list --user u1", out: "\tci\tu1\tactive\tsk_live_"}.run(t, admin...)
 	id, _, _ := strings.Cut(list, "\t")
+	if !strings.HasSuffix(list, "\tnever\n") {
+		t.Errorf("a key that was never used is listed as %q", list)
+	}
 
 	for _, a := range []asked{
 		{args: "keys get " + id, out: "name\tci\nuserId\tu1\nscopes\ttts,stt\nrateLimit.requests\t3\nrateLimit.window\t10\nquota.period\tday\nallowedCidrs\t127.0.0.0/8\nmetadata.team\ta"},

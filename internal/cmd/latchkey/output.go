@@ -140,14 +140,18 @@ func oneLine(text string) string {
 	}, text)
 }
 
-var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL"}
+var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL", "LAST USED"}
 
 func keyRow(k httpapi.Record) []string {
 	limit := "unlimited"
 	if l := k.RateLimit.Value; l != nil && !k.Unlimited {
 		limit = formatLimit(l.Requests, l.Window)
 	}
-	return []string{k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil}
+	lastUsed := "never"
+	if u := k.LastUsedAt; u != nil && u.Value != nil {
+		lastUsed = *u.Value
+	}
+	return []string{k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil, lastUsed}
 }
 
 // formatLimit writes what parseLimit reads.
