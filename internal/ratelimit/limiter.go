@@ -165,8 +165,8 @@ func (v *view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decisio
 	if !overQuota && !overLimit {
 		return Decision{}, false
 	}
-	var d Decision
-	d.Usage, d.OverQuota = v.usage(m, terms, held).refusal(overLimit, overQuota)
+	d := Decision{Usage: v.usage(m, terms, held)}
+	d.OverQuota = d.Usage.refuse(overLimit, overQuota)
 	after := v.freeAt(m, terms.Limit, need)
 	if overQuota {
 		after = v.freeAt(m, terms.Limit, n)

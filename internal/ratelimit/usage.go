@@ -33,7 +33,7 @@ type Usage struct {
 	today Date
 }
 
-func (u Usage) quotaBound() Bound {
+func (u *Usage) quotaBound() Bound {
 	return Bound{Limit: u.quota.Requests, Remaining: max(u.left, 0), Reset: u.today.end(u.quota.Period)}
 }
 
@@ -78,10 +78,10 @@ func (v *view) usage(m *Meter, terms Terms, held int64) Usage {
 	return u
 }
 
-// refusal returns u with the numbers of the bound that refuses, and reports whether
-// that is the quota. Of two that refuse it is the one with the later reset, because
+// refuse gives u the numbers of the bound that refuses, and reports whether that is
+// the quota. Of two that refuse it is the one with the later reset, because
 // for this request neither has enough remaining.
-func (u Usage) refusal(overLimit, overQuota bool) (Usage, bool) {
+func (u *Usage) refuse(overLimit, overQuota bool) bool {
 	b := u.Rate
 	if overQuota {
 		quota := u.quotaBound()
@@ -90,7 +90,7 @@ func (u Usage) refusal(overLimit, overQuota bool) (Usage, bool) {
 		}
 	}
 	u.Limit, u.Remaining, u.Reset = b.Limit, b.Remaining, b.Reset
-	return u, overQuota
+	return overQuota
 }
 
 func ceilSecond(t time.Time) time.Time {
