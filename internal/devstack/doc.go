@@ -13,7 +13,9 @@
 //   - It throttles per account as well, and by a token bucket whose state lags. Here MethodSettings alone count, at once.
 //   - A client can choose requestId; here none can, and extendedRequestId is another one as there.
 //   - It keeps the client's spelling of header names in events; Go's server has made them canonical.
-//   - It refuses more than 10,240 bytes of request line and headers; here Go's server has its own bound.
+//   - It refuses more than 10,240 bytes of request line and headers; here the bound is 64 KB.
+//   - It takes many large bodies at a time. Here 32 MB of bodies larger than 64 KB are held at once: others wait for ten
+//     seconds, and are then THROTTLED. A request takes at most 30 s to be sent, and 75 s until a function's answer is read.
 //   - It adds CloudFront-* and X-Amzn-Trace-Id to the request, x-amzn-RequestId, x-amz-apigw-id and x-amzn-ErrorType to
 //     the response, and integrationLatency to requestContext.authorizer.
 //   - It gives up on an authorizer or integration after 29 s; here only the function's own timeout counts.
