@@ -114,7 +114,9 @@ var looks = []look{
 	{"a PEM or PGP file", "private keys and certificates are not imported", firstLine(`^-----BEGIN `)},
 	{"a file of SSH keys", "SSH keys are not imported", mostLines(`^\s*(?:\S+ )?(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+|sk-ssh-\S+) AAAA`)},
 	{"an Ansible vault", "decrypt it first", firstLine(`^\$ANSIBLE_VAULT`)},
-	{"a script or source code", asLines, func(h head) bool { return strings.HasPrefix(h.all, "#!") || sourceCode(h.first()) }},
+	{"a script or source code", asLines, func(h head) bool {
+		return strings.HasPrefix(h.all, "#!") || sourceCode(h.first()) || h.most(codeComment)
+	}},
 	{"a patch", asLines, firstLine(`^(?:diff --git |--- a/|\+\+\+ b/|Index: |@@ -)`)},
 	{"an SQL dump", "export the table as CSV with a header, or as JSON Lines", firstLine(`^(?i:--( |$)|/\*!|insert into |create (?:table|database|schema) |copy \S+ |begin;|begin transaction|start transaction|set \S+ ?=|select |drop |update |pragma |use \S+;|lock tables)`)},
 	{"a Markdown table or text", asLines, firstLine("^(?:\\||```|\\* |>|=====|\\.\\. )")},
@@ -212,7 +214,9 @@ func isJSONLines(h head) bool {
 	return true
 }
 
-var sourceCode = matches(`^(?:package |import |from \S+ import|def |func |function |class |const |let |var |public |private |using |namespace |use |require|module\.|//|/\*|<\?php|@\w+|if |for |return |print|console\.|syntax ?= |type \w+ \{|#include|async |export (?:const|default|function))`)
+var sourceCode = matches(`^(?:package |import |from \S+ import|def |func |function |class |const |let |var |public |private |using |namespace |use |require|module\.|<\?php|@\w+|if |for |return |print|console\.|syntax ?= |type \w+ \{|#include|async |export (?:const|default|function))`)
+
+var codeComment = matches(`^\s*(?://|/\*|\*/)`)
 
 var yamlLine = matches(`^(?:\s*(?:- +)?(?:"[^"]*"|'[^']*'|[A-Za-z0-9_.@/$<-][^\s:]*):(?:\s+\S.*)?|\s*- +\S.*|\s*-)$`)
 
@@ -227,12 +231,16 @@ func isYAML(h head) bool {
 	return spaced && h.most(yamlLine)
 }
 
-// separated reports whether the lines have one number of separators, which no key
-// file has.
+// separated reports whether the lines have one number of separators. Of these, a line
+// of a key file may have | in its key and tabs around its colons.
 func separated(h head, separator string) bool {
 	count := strings.Count(h.first(), separator)
-	return count > 0 && !jsonLike(h) && h.most(func(line string) bool { return strings.Count(line, separator) == count })
+	return count > 0 && !jsonLike(h) && h.most(func(line string) bool {
+		return strings.Count(line, separator) == count && ((separator != "|" && separator != "\t") || !keyLine(line))
+	})
 }
+
+var keyLine = matches(`^\s*[A-Za-z0-9][A-Za-z0-9._@+-]*\s*:\s*\S`)
 
 func hasCSVHeader(h head) bool {
 	columns, _ := columnsOf(h.first())
