@@ -32,6 +32,9 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 		if err := c.apply(&to); err != nil {
 			return nil, err
 		}
+		if to.Unlimited != from.Unlimited || to.Limit != from.Limit || to.Quota != from.Quota {
+			to.CountsUntil = from.placeUntil(r.now(), r.Freshness)
+		}
 		if own.admin {
 			to.hold(c)
 		}
@@ -74,7 +77,8 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 			return err
 		}
 		err = r.write(ctx, Write{
-			From: record.Key, Action: ActionDelete, By: caller.origin(), Caller: own.caller(), Former: record.formerUse(r.now()),
+			From: record.Key, Action: ActionDelete, By: caller.origin(), Caller: own.caller(),
+			PlaceUntil: r.placeOf(own), Tidy: true, Former: record.formerUse(r.now()),
 		})
 		if !errors.Is(err, ErrConflict) || try == rewrites {
 			return err
@@ -106,7 +110,7 @@ func (r *Registry) changeWith(ctx context.Context, caller Caller, id string, edi
 			return Write{}, err
 		}
 		w, err := edit(own, from)
-		w.From, w.By, w.Caller = from, caller.origin(), own.caller()
+		w.From, w.By, w.Caller, w.PlaceUntil, w.Tidy = from, caller.origin(), own.caller(), r.placeOf(own), true
 		return w, err
 	})
 }
@@ -134,6 +138,15 @@ func (r *Registry) replace(ctx context.Context, find func() (Record, error), edi
 	}
 }
 
+// placeOf returns until when a key that g ends takes its place at least: another one that g grants
+// in its place may have the whole limit of g at once.
+func (r *Registry) placeOf(g grantor) time.Time {
+	if g.admin || g.Key == nil || g.Unlimited {
+		return time.Time{}
+	}
+	return g.Terms().Until(r.now().Add(r.Freshness))
+}
+
 // write is where every change of a key passes, and gets its entry in the trail.
 // What the key was rid of long ago goes with the next change.
 //
@@ -147,6 +160,9 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	}
 	for i := range changes {
 		w := &changes[i]
+		if w.ends() {
+			w.PlaceUntil = later(w.PlaceUntil, w.From.placeUntil(r.now(), r.Freshness))
+		}
 		w.At = r.now()
 		if w.From != nil && w.To != nil {
 			w.To.Secrets = tidy(w.To.Secrets, w.At)

@@ -140,9 +140,9 @@ func (t *trap) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([
 	return t.Store.Usage(ctx, id, from, to)
 }
 
-func (t *trap) Recount(ctx context.Context, userID string, now time.Time) (int, error) {
+func (t *trap) Recount(ctx context.Context, userID string, now time.Time) (apikey.Places, error) {
 	if err := t.spring(ctx, "Recount"); err != nil {
-		return 0, err
+		return apikey.Places{}, err
 	}
 	return t.Store.Recount(ctx, userID, now)
 }

@@ -3,6 +3,7 @@ package apikey
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // A caller's mistakes. Transports map them to statuses; any other error means
@@ -39,9 +40,16 @@ var (
 	// ErrUnwitnessed: the key, its trail and the witness of that do not fit together, or were not
 	// checked. It never leaves this package.
 	ErrUnwitnessed = errors.New("the witness of the API key is another one")
-	// ErrTooManyKeys: the user already has as many keys as one may have.
+	// ErrTooManyKeys: the user already has as many keys as one may have. See [TooManyKeysError].
 	ErrTooManyKeys = errors.New("too many API keys")
 )
+
+// TooManyKeysError is an [ErrTooManyKeys] that says when there is room again. If Until is zero,
+// there is none before a key ends.
+type TooManyKeysError struct{ Until time.Time }
+
+func (e *TooManyKeysError) Error() string { return ErrTooManyKeys.Error() }
+func (e *TooManyKeysError) Unwrap() error { return ErrTooManyKeys }
 
 // FieldError names the field that is wrong and says why, in a sentence fit for
 // the caller: it never repeats the value.

@@ -94,8 +94,8 @@ func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 			if _, err := b.registry.CheckTrail(t.Context(), id); err != nil {
 				t.Errorf("verify: %v", err)
 			}
-			if n, err := b.registry.Store.Recount(t.Context(), "u1", b.clock.time()); n != 0 || err != nil {
-				t.Errorf("%d live keys are counted, %v", n, err)
+			if n, err := b.registry.Store.Recount(t.Context(), "u1", b.clock.time()); n.Taken != 0 || err != nil {
+				t.Errorf("%d live keys are counted, %v", n.Taken, err)
 			}
 			in.UserID = "u2"
 			if did := b.importKey(t, in); did != apikey.ImportCreated {

@@ -28,7 +28,7 @@ var isRight = map[string]bool{
 	"Enabled": true, "NotBefore": true, "ExpiresAt": true,
 
 	"ID": false, "UserID": false, "Name": false, "Description": false, "Metadata": false, "CreatedAt": false, "RevokedAt": false,
-	"KeyPrefix": false, "Secrets": false, "PublicAliases": false, "Internal": false, "PresentSince": false, "Held": false, "Rev": false, "Trail": false,
+	"KeyPrefix": false, "Secrets": false, "PublicAliases": false, "Internal": false, "PresentSince": false, "Held": false, "CountsUntil": false, "Rev": false, "Trail": false,
 }
 
 func oneOf[T any](t *rapid.T, name string, values ...T) T {

@@ -38,6 +38,9 @@ type Key struct {
 	PresentSince time.Time
 	// Internal keys are callers of our own, from the configuration.
 	Internal bool
+	// CountsUntil is until when tokens count that were spent by limits which the key had before;
+	// zero: it had no others.
+	CountsUntil time.Time
 	// Held names the rights that an admin has set, by the API's names: only an admin widens
 	// them.
 	Held []string
@@ -187,6 +190,23 @@ func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environmen
 // Terms are what the key may spend.
 func (k *Key) Terms() ratelimit.Terms {
 	return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota, Rev: k.Rev}
+}
+
+// placeUntil returns until when a key that ends now takes its place among those that its user may
+// hold: until nothing counts any more that it could have spent, while a read of it is trusted for
+// freshness. The zero time means that it never could.
+func (k *Key) placeUntil(now time.Time, freshness time.Duration) time.Time {
+	if k.Unlimited {
+		return k.CountsUntil
+	}
+	return later(k.CountsUntil, k.Terms().Until(earlier(now, k.ExpiresAt).Add(freshness)))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (k *Key) allows(source netip.Addr) bool {

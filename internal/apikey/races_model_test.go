@@ -171,18 +171,20 @@ func (k oneKey) step(a ask, t told) []any {
 	return []any{changed}
 }
 
-// oneUser is which keys a user has that are not revoked, and how many more there
-// may be of which nobody was told.
+// oneUser is which keys a user has that are not revoked, how many more there may be of which
+// nobody was told, and how many were revoked.
 type oneUser struct {
-	live, replied string
-	unheard       int
+	live, replied  string
+	unheard, ended int
 }
 
 func (u oneUser) count() int { return strings.Count(u.live, "|") + u.unheard - min(1, len(u.live)) }
 
 func (u oneUser) step(a ask, t told, most int) []any {
 	revoked := u
-	revoked.live = strings.Replace(u.live, "|"+a.id+"|", "|", 1)
+	if in(u.live, a.id) {
+		revoked.live, revoked.ended = strings.Replace(u.live, "|"+a.id+"|", "|", 1), u.ended+1
+	}
 	created := u
 	created.live = with(u.live, t.id)
 	switch {
@@ -199,7 +201,8 @@ func (u oneUser) step(a ask, t told, most int) []any {
 		}
 		return []any{u}
 	case t.failed == apikey.ErrTooManyKeys:
-		if u.count() >= most {
+		// Those that were revoked may still take their places, for a time.
+		if u.count()+u.ended >= most {
 			return []any{u}
 		}
 		return nil

@@ -24,7 +24,7 @@ type Store interface {
 	// id or an alias in common. ErrConflict: an id or a new alias is taken, or the
 	// stored revision is not From's any more, or the key is revoked. ErrCallerChanged: the
 	// stored revision of Caller is another, or it is revoked.
-	// ErrTooManyKeys: the user already has Most live keys. ErrRepeated: there is a
+	// ErrTooManyKeys: the user already takes Most places. ErrRepeated: there is a
 	// reply of that name, which has not ended. ErrUnwitnessed: a key's witness is not that of what
 	// the change was made from, which is nothing for a new key, and the change was not checked.
 	Write(ctx context.Context, changes ...Write) error
@@ -54,9 +54,9 @@ type Store interface {
 	// Usage returns what was recorded of a key's days from one to another, in
 	// their order, and what Write was told of former lives.
 	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error)
-	// Recount counts a user's live keys anew and returns how many there are: keys
-	// that expired long ago leave without being counted down.
-	Recount(ctx context.Context, userID string, now time.Time) (int, error)
+	// Recount counts a user's places anew: it leaves out those whose time has come, and keys
+	// that expired so long ago that they were forgotten.
+	Recount(ctx context.Context, userID string, now time.Time) (Places, error)
 }
 
 // Write is a change of one key: of the key itself, of its aliases, and of how many
@@ -68,8 +68,14 @@ type Write struct {
 	// To is what it is to be; nil: gone, but for its meter, so that nobody wins a
 	// fresh limit by deleting. Its revision becomes the one after From's.
 	To *Key
-	// Most bounds how many live keys the user of a new key may have; 0: no bound.
+	// Most bounds how many places the user of a new key may take; 0: no bound.
 	Most int
+	// PlaceUntil is until when a key that is revoked or deleted goes on taking its place. The place
+	// of one whose time has come is free at once.
+	PlaceUntil time.Time
+	// Tidy says that the store may read once more, to keep what it stores of places small.
+	// Without it, all revocations take the same requests.
+	Tidy bool
 	// Action is what is done, and By who does it. Entry, which tells of it, is written
 	// with it; nil: there is none.
 	Action string
@@ -164,11 +170,16 @@ type Registry struct {
 	Store  Store
 	Hasher func(context.Context) (Hasher, error)
 	// Reread is the gate's.
-	Reread  func(context.Context) (Hasher, error)
-	Format  Format
-	Random  io.Reader // fit for secrets
-	Now     func() time.Time
-	MaxKeys int // of one user, unless an admin makes them
+	Reread func(context.Context) (Hasher, error)
+	Format Format
+	Random io.Reader // fit for secrets
+	Now    func() time.Time
+	// MaxKeys is how many places of one user keys may take, unless an admin makes them: each key
+	// takes one until nothing that it has spent counts any more.
+	MaxKeys int
+	// Freshness is for how long the gate trusts a read of a key: a key that has ended may spend
+	// for as long.
+	Freshness time.Duration
 	// TrailKept is how long is kept what was done to keys.
 	TrailKept time.Duration
 	// Static returns the keys that stand in no table; nil: there are none.
@@ -254,12 +265,15 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 	}
 	err = r.write(ctx, w)
 	if errors.Is(err, ErrTooManyKeys) {
-		live, recountErr := r.Store.Recount(ctx, userID, r.now())
+		places, recountErr := r.Store.Recount(ctx, userID, r.now())
 		if recountErr != nil {
 			return Issued{}, fmt.Errorf("recount keys: %w", recountErr)
 		}
-		if live < most {
+		if places.Taken < most {
 			err = r.write(ctx, w)
+		}
+		if errors.Is(err, ErrTooManyKeys) {
+			err = &TooManyKeysError{Until: places.roomAt(most)}
 		}
 	}
 	if err != nil {

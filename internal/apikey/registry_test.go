@@ -320,6 +320,10 @@ func TestAUserHoldsOnlySoMany(t *testing.T) {
 	if _, err := b.registry.Revoke(t.Context(), who, last.ID); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrTooManyKeys) {
+		t.Errorf("while what the revoked one has spent counts: %v", err)
+	}
+	b.clock.pass(70 * time.Second)
 	if _, _, err := b.registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{}); err != nil {
 		t.Errorf("after one was revoked: %v", err)
 	}

@@ -2,13 +2,11 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -214,60 +212,4 @@ func (t *Table) List(ctx context.Context, userID string, after apikey.Position, 
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
-}
-
-// settled is how long after the last new key the index is trusted to have them
-// all. It lags by moments.
-const settled = time.Minute
-
-// Recount repairs the counter of a user whose keys were forgotten by their ttl.
-func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (int, error) {
-	key := primaryKey(userPartition(userID), countSort)
-	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: key})
-	if err != nil {
-		return 0, fmt.Errorf("get key count: %w", err)
-	}
-	n, err := integer(out.Item["n"])
-	if err != nil {
-		return 0, fmt.Errorf("key count: n: %w", err)
-	}
-	at, err := integer(out.Item["at"])
-	if err != nil {
-		return 0, fmt.Errorf("key count: at: %w", err)
-	}
-	if now.Sub(time.UnixMilli(at)) < settled {
-		return int(n), nil
-	}
-	const page = 1000
-	live := 0
-	for after := (apikey.Position{}); ; {
-		keys, err := t.List(ctx, userID, after, page)
-		if err != nil {
-			return 0, err
-		}
-		for _, k := range keys {
-			if k.RevokedAt.IsZero() && !k.Gone(now) {
-				live++
-			}
-			after = position(k)
-		}
-		if len(keys) < page {
-			break
-		}
-	}
-	_, err = t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: key,
-		UpdateExpression:          aws.String("SET #n = :live"),
-		ConditionExpression:       aws.String("#n = :n AND #at = :at"),
-		ExpressionAttributeNames:  map[string]string{"#n": "n", "#at": "at"},
-		ExpressionAttributeValues: item{":live": number(int64(live)), ":n": number(n), ":at": number(at)},
-	})
-	var changed *types.ConditionalCheckFailedException
-	if errors.As(err, &changed) {
-		return int(n), nil // somebody else counts just now
-	}
-	if err != nil {
-		return 0, fmt.Errorf("recount keys: %w", err)
-	}
-	return live, nil
 }

@@ -35,7 +35,7 @@ func newKey(n int, user string) *apikey.Key {
 			{Algorithm: "hmac-sha256", Pepper: "abcdef01", Hash: []byte{0, 1, 255}, Alias: "alias-of-" + strconv.Itoa(n)},
 			{Algorithm: "hmac-sha256", Pepper: "abcdef02", Hash: []byte{2}, NotAfter: morning},
 		},
-		PublicAliases: []string{"public-alias"}, Held: []string{"quota", "enabled"},
+		PublicAliases: []string{"public-alias"}, Held: []string{"quota", "enabled"}, CountsUntil: morning.Add(time.Minute),
 	}
 }
 
@@ -255,7 +255,7 @@ func TestListsAreNewestFirstAndOfOneUser(t *testing.T) {
 		t.Fatalf("list: %d keys, %v", len(keys), err)
 	}
 	want := newKey(5, "u1")
-	want.Secrets, want.PublicAliases, want.Held = nil, nil, nil // what changes are judged by is read from the key
+	want.Secrets, want.PublicAliases, want.Held, want.CountsUntil = nil, nil, nil, time.Time{} // what changes are judged by is read from the key
 	if diff := cmp.Diff(want, keys[0], cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("listed key (-created +listed):\n%s", diff)
 	}
@@ -278,8 +278,8 @@ func TestRecountForgetsOnlyWhatIsSurelyGone(t *testing.T) {
 		{2 * time.Minute, 2},
 	} {
 		got, err := table.Recount(t.Context(), "u1", last.Add(c.after))
-		if err != nil || got != c.want {
-			t.Errorf("recount %v after the last new key = %d, %v; want %d", c.after, got, err, c.want)
+		if err != nil || got.Taken != c.want {
+			t.Errorf("recount %v after the last new key = %d, %v; want %d", c.after, got.Taken, err, c.want)
 		}
 	}
 	create(t, table, newKey(4, "u1"), 3)

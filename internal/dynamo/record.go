@@ -51,6 +51,7 @@ type record struct {
 	Secrets      []secret          `dynamodbav:"secrets,omitempty"`
 	Public       []string          `dynamodbav:"publicAliases,omitempty"`
 	PresentSince int64             `dynamodbav:"presentSince,omitempty"`
+	CountsUntil  int64             `dynamodbav:"countsUntil,omitempty"`
 	Held         []string          `dynamodbav:"held,omitempty"`
 	Rev          int64             `dynamodbav:"rev"`
 	Trail        *head             `dynamodbav:"trail,omitempty"`
@@ -83,7 +84,7 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
-		KeyPrefix: k.KeyPrefix, Public: k.PublicAliases, PresentSince: millis(k.PresentSince), Held: k.Held, Rev: rev,
+		KeyPrefix: k.KeyPrefix, Public: k.PublicAliases, PresentSince: millis(k.PresentSince), CountsUntil: millis(k.CountsUntil), Held: k.Held, Rev: rev,
 	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
@@ -124,7 +125,7 @@ func decodeKey(i item) (*apikey.Key, error) {
 		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),
-		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, PresentSince: moment(r.PresentSince), Held: r.Held, Rev: r.Rev,
+		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, PresentSince: moment(r.PresentSince), CountsUntil: moment(r.CountsUntil), Held: r.Held, Rev: r.Rev,
 	}
 	for _, text := range r.AllowedCIDRs {
 		// A network that cannot be read must not turn into "from anywhere".

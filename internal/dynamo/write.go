@@ -59,7 +59,8 @@ func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 			steps = append(steps, witness)
 		}
 	}
-	steps = append(steps, t.writeCounts(changes)...)
+	t.tidyPlaces(ctx, changes)
+	steps = append(steps, t.writePlaces(changes)...)
 	for again := true; again; {
 		writes := make([]types.TransactWriteItem, len(steps))
 		for i, s := range steps {
@@ -175,47 +176,6 @@ func (t *Table) writeAliases(w apikey.Write) (steps []step) {
 				ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId"},
 				ExpressionAttributeValues: item{":id": text(w.From.ID)},
 			}}, nil})
-		}
-	}
-	return steps
-}
-
-// writeCounts counts new keys for their users, and those that become revoked or go
-// off; one that was revoked before is counted off already.
-func (t *Table) writeCounts(changes []apikey.Write) (steps []step) {
-	byUser := make(map[string]*types.Update)
-	count := make(map[string]int64)
-	for _, w := range changes {
-		user, by := "", int64(-1)
-		switch {
-		case w.From == nil:
-			user, by = w.To.UserID, 1
-		case w.To == nil && w.From.RevokedAt.IsZero(), w.To != nil && !w.To.RevokedAt.IsZero():
-			user = w.From.UserID
-		default:
-			continue
-		}
-		update := byUser[user]
-		if update == nil {
-			update = &types.Update{
-				TableName: &t.name, Key: primaryKey(userPartition(user), countSort),
-				UpdateExpression:          aws.String("ADD #n :by"),
-				ExpressionAttributeNames:  map[string]string{"#n": "n"},
-				ExpressionAttributeValues: item{},
-			}
-			byUser[user] = update
-			steps = append(steps, step{types.TransactWriteItem{Update: update}, apikey.ErrTooManyKeys})
-		}
-		count[user] += by
-		update.ExpressionAttributeValues[":by"] = number(count[user])
-		if w.From == nil {
-			update.UpdateExpression = aws.String("SET #at = :at ADD #n :by")
-			update.ExpressionAttributeNames["#at"] = "at"
-			update.ExpressionAttributeValues[":at"] = number(w.To.CreatedAt.UnixMilli())
-		}
-		if w.Most > 0 {
-			update.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
-			update.ExpressionAttributeValues[":most"] = number(int64(w.Most))
 		}
 	}
 	return steps

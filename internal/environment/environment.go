@@ -124,7 +124,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Public:  public,
 		Registry: &apikey.Registry{
 			Store: table, Hasher: secret.Hasher, Reread: secret.Reread, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
-			TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
+			Freshness: time.Duration(c.Freshness), TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
 			Static: func(ctx context.Context) ([]*apikey.Key, error) {
 				keyring, err := secret.Keyring(ctx)
 				return keyring.Static.Keys(), err

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
@@ -155,7 +157,14 @@ func (a *api) envelope(err error) *apiError {
 		e.headers = http.Header{"Retry-After": {"1"}}
 		return e
 	case errors.Is(err, apikey.ErrTooManyKeys):
-		e := newError(http.StatusConflict, "", "The user has as many API keys as a user may have. Revoke one first.")
+		const full = "The user has as many API keys as a user may have, with those that were revoked or deleted but whose window or quota period has not ended. "
+		e := newError(http.StatusConflict, "", full+"Revoke or delete one: its place is free when these have ended")
+		var many *apikey.TooManyKeysError
+		if errors.As(err, &many) && !many.Until.IsZero() {
+			seconds := max(1, int64((many.Until.Sub(a.Now())+time.Second-1)/time.Second))
+			e = newError(http.StatusConflict, "", full+fmt.Sprintf("There is room again in %d seconds", seconds))
+			e.headers = http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}}
+		}
 		e.Detail.Code = codeTooMany
 		return e
 	}

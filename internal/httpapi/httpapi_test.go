@@ -520,6 +520,13 @@ func TestAUserWithoutAKeyManagesTheirOwn(t *testing.T) {
 	if a := s.send(alice, "POST", path+"/revoke", ""); a.status != 200 {
 		t.Errorf("revoke: %d %s", a.status, a.text)
 	}
+	full = s.send(alice, "POST", keys, `{}`)
+	full.isError(t, "while the window of the one that was revoked has not ended", 409, "")
+	wait, err := strconv.Atoi(full.header.Get("Retry-After"))
+	if err != nil || wait < 3660 || wait > 4000 || !strings.Contains(full.text, "room again in "+strconv.Itoa(wait)+" seconds") {
+		t.Errorf("when to try again: %q, %s", full.header.Get("Retry-After"), full.text)
+	}
+	s.now = s.now.Add(time.Duration(wait) * time.Second)
 	if a := s.send(alice, "POST", keys, `{}`); a.status != 201 {
 		t.Errorf("after one was revoked: %d %s", a.status, a.text)
 	}

@@ -1,0 +1,231 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/apikey"
+)
+
+// The attributes of a user's count item: n how many places are taken, at when the newest key was
+// made in milliseconds, c how often the item was changed, and for each second at which places
+// become free e<second in base 36>, how many. n includes these. Items of earlier versions have
+// neither c nor e.
+const placeEnds = "e"
+
+// writePlaces counts new keys for their users. A key that is revoked or deleted goes on counting
+// until its place is free; one that was revoked before is not counted again.
+func (t *Table) writePlaces(changes []apikey.Write) (steps []step) {
+	type delta struct {
+		update *types.Update
+		n      int64
+		ends   map[string]int64
+	}
+	byUser := make(map[string]*delta)
+	for _, w := range changes {
+		user, by, until := w.Takes()
+		if by == 0 {
+			continue
+		}
+		d := byUser[user]
+		if d == nil {
+			d = &delta{ends: make(map[string]int64), update: &types.Update{
+				TableName: &t.name, Key: primaryKey(userPartition(user), countSort),
+				ExpressionAttributeNames:  map[string]string{"#n": "n", "#c": "c"},
+				ExpressionAttributeValues: item{":once": number(1)},
+			}}
+			byUser[user] = d
+			steps = append(steps, step{types.TransactWriteItem{Update: d.update}, apikey.ErrTooManyKeys})
+		}
+		if until.IsZero() {
+			d.n += by
+		} else {
+			d.ends[placeEnd(until)]++
+		}
+		if w.From == nil {
+			d.update.ExpressionAttributeNames["#at"] = "at"
+			d.update.ExpressionAttributeValues[":at"] = number(w.To.CreatedAt.UnixMilli())
+		}
+		if w.Most > 0 {
+			d.update.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
+			d.update.ExpressionAttributeValues[":most"] = number(int64(w.Most))
+		}
+	}
+	for _, d := range byUser {
+		expression := "ADD #n :by, #c :once"
+		for i, end := range slices.Sorted(maps.Keys(d.ends)) {
+			expression += fmt.Sprintf(", #e%[1]d :e%[1]d", i)
+			d.update.ExpressionAttributeNames["#e"+strconv.Itoa(i)] = end
+			d.update.ExpressionAttributeValues[":e"+strconv.Itoa(i)] = number(d.ends[end])
+		}
+		if d.update.ExpressionAttributeValues[":at"] != nil {
+			expression = "SET #at = :at " + expression
+		}
+		d.update.UpdateExpression, d.update.ExpressionAttributeValues[":by"] = &expression, number(d.n)
+	}
+	return steps
+}
+
+func placeEnd(at time.Time) string {
+	return placeEnds + strconv.FormatInt(at.Add(time.Second-1).Unix(), 36)
+}
+
+// places is a count item.
+type places struct {
+	n, at, changes int64
+	over           []string // attributes of ends that have come
+	free           int64    // how many places these free
+	left           []apikey.PlaceEnd
+	pending        int64 // how many places are in left
+}
+
+// readPlaces reads a user's count item. No item takes no place.
+func (t *Table) readPlaces(ctx context.Context, key item, now time.Time) (p places, err error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: key})
+	if err != nil {
+		return p, fmt.Errorf("get key count: %w", err)
+	}
+	for name, value := range out.Item {
+		second, isEnd := strings.CutPrefix(name, placeEnds)
+		field := map[string]*int64{"n": &p.n, "at": &p.at, "c": &p.changes}[name]
+		if field == nil && !isEnd {
+			continue
+		}
+		n, err := integer(value)
+		if err != nil {
+			return p, fmt.Errorf("key count: %s: %w", name, err)
+		}
+		if field != nil {
+			*field = n
+			continue
+		}
+		end, err := strconv.ParseInt(second, 36, 64)
+		if err != nil {
+			return p, fmt.Errorf("key count: %s: %w", name, err)
+		}
+		if at := time.Unix(end, 0); now.Before(at) {
+			p.left = append(p.left, apikey.PlaceEnd{At: at, Count: int(n)})
+			p.pending += n
+		} else {
+			p.over = append(p.over, name)
+			p.free += n
+		}
+	}
+	return p, nil
+}
+
+// rewritePlaces stores that taken places are taken, and forgets the ends that have come, unless the
+// item was changed since p was read.
+func (t *Table) rewritePlaces(ctx context.Context, key item, p places, taken int64) error {
+	names := map[string]string{"#n": "n", "#c": "c"}
+	values := item{":taken": number(taken), ":n": number(p.n), ":once": number(1)}
+	update, condition := "SET #n = :taken ADD #c :once", "#n = :n AND attribute_not_exists(#c)"
+	if p.changes != 0 {
+		condition, values[":c"] = "#n = :n AND #c = :c", number(p.changes)
+	}
+	if p.at != 0 { // a function of an earlier version counts without c
+		names["#at"], values[":at"] = "at", number(p.at)
+		condition += " AND #at = :at"
+	}
+	for i, end := range p.over {
+		name := "#e" + strconv.Itoa(i)
+		names[name] = end
+		update += map[bool]string{true: " REMOVE ", false: ", "}[i == 0] + name
+	}
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key, UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+	})
+	return err
+}
+
+// manyEnds is how many ends that have come may wait in a count item for a create that needs the room.
+const manyEnds = 16
+
+// tidyPlaces keeps the count items small of users whose keys end without new ones being made. A
+// failure is no reason not to end a key: the next one tries again.
+func (t *Table) tidyPlaces(ctx context.Context, changes []apikey.Write) {
+	done := make(map[string]bool)
+	for _, w := range changes {
+		user, _, until := w.Takes()
+		if until.IsZero() || !w.Tidy || done[user] {
+			continue
+		}
+		done[user] = true
+		key := primaryKey(userPartition(user), countSort)
+		if p, err := t.readPlaces(ctx, key, w.At); err == nil && len(p.over) >= manyEnds {
+			_ = t.rewritePlaces(ctx, key, p, p.n-p.free)
+		}
+	}
+}
+
+// settled is how long after the last new key the index is trusted to have them
+// all. It lags by moments.
+const settled = time.Minute
+
+// recounts bounds how often a count is begun anew because others count at the same time.
+const recounts = 5
+
+// Recount frees the places whose time has come, and those of keys that were forgotten by their ttl.
+func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (apikey.Places, error) {
+	key := primaryKey(userPartition(userID), countSort)
+	for try := 1; ; try++ {
+		p, err := t.readPlaces(ctx, key, now)
+		if err != nil {
+			return apikey.Places{}, err
+		}
+		taken := p.n - p.free
+		if now.Sub(time.UnixMilli(p.at)) >= settled {
+			live, err := t.live(ctx, userID, now)
+			if err != nil {
+				return apikey.Places{}, err
+			}
+			taken = live + p.pending
+		}
+		if taken == p.n && len(p.over) == 0 {
+			return apikey.Places{Taken: int(taken), Ends: p.left}, nil
+		}
+		err = t.rewritePlaces(ctx, key, p, taken)
+		var changed *types.ConditionalCheckFailedException
+		switch {
+		case errors.As(err, &changed) && try < recounts:
+			continue // somebody else counts just now
+		case errors.As(err, &changed):
+			return apikey.Places{Taken: int(p.n), Ends: p.left}, nil
+		case err != nil:
+			return apikey.Places{}, fmt.Errorf("recount keys: %w", err)
+		}
+		return apikey.Places{Taken: int(taken), Ends: p.left}, nil
+	}
+}
+
+// live counts a user's keys that are not revoked, in the index.
+func (t *Table) live(ctx context.Context, userID string, now time.Time) (int64, error) {
+	const page = 1000
+	live := int64(0)
+	for after := (apikey.Position{}); ; {
+		keys, err := t.List(ctx, userID, after, page)
+		if err != nil {
+			return 0, err
+		}
+		for _, k := range keys {
+			if k.RevokedAt.IsZero() && !k.Gone(now) {
+				live++
+			}
+			after = position(k)
+		}
+		if len(keys) < page {
+			return live, nil
+		}
+	}
+}
