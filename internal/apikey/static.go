@@ -49,7 +49,7 @@ func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 		if !named {
 			name = DefaultName
 		}
-		if problem := cmp.Or(staticToken(token), staticName(name, token)); problem != "" {
+		if problem := cmp.Or(CheckConfigured(token), staticName(name, token)); problem != "" {
 			return Static{}, fmt.Errorf("entry %d: %s", i+1, problem)
 		}
 		k := &Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
@@ -69,7 +69,7 @@ func (s Static) WithInternal(token string) (Static, error) {
 	if token == "" {
 		return s, nil
 	}
-	if problem := staticToken(token); problem != "" {
+	if problem := CheckConfigured(token); problem != "" {
 		return Static{}, errors.New(problem)
 	}
 	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
@@ -79,10 +79,10 @@ func (s Static) WithInternal(token string) (Static, error) {
 	return s, nil
 }
 
-// staticToken says what is wrong with the token of a static key, if anything. Text
-// that a configuration file left around the token, or in its place, must not become
-// a key that works.
-func staticToken(token string) string {
+// CheckConfigured says what is wrong with a token that stands in a configuration, if
+// anything, and never repeats it. Text that a configuration file left around the
+// token, or in its place, must not become a key that works.
+func CheckConfigured(token string) string {
 	switch {
 	case len(token) < minForeignLength || len(token) > maxForeignLength:
 		return fmt.Sprintf("the key must have %d to %d characters", minForeignLength, maxForeignLength)
@@ -114,7 +114,7 @@ func staticName(name, token string) string {
 		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(inStaticName, r)
 	}) >= 0:
 		return "the name must be letters, digits, spaces and " + strings.TrimSpace(inStaticName)
-	case LooksLikeKey(name) || uuid.MatchString(name) && !strings.ContainsAny(token, "0123456789"):
+	case slices.ContainsFunc(strings.Fields(name), LooksLikeKey) || uuid.MatchString(name) && !strings.ContainsAny(token, "0123456789"):
 		return "the name looks like a key: the key stands first, as in key:name"
 	}
 	return ""

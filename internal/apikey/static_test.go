@@ -119,6 +119,7 @@ func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 		{key + ";" + key + "2", "visible ASCII"}, {key + ":bob;" + key + "2:carol", "name must be letters"}, {key + "|bob", "visible ASCII"},
 		{key + ":bob|carol", "name must be letters"}, {key + "\n" + key + "2", "visible ASCII"}, {key + ":bob\n" + key + "2:carol", "name must be"},
 		{key + `:bob\n` + key + `2:carol`, "name must be letters"}, {key + ":bob " + key + "2:carol", "name must be letters"}, {key + " " + key + "2", "visible ASCII"},
+		{key + ":bob 9f86d081884c7d659a2feaa0c55ad015", "looks like a key"}, {key + ":bob sk-canary-of-another-key", "looks like a key"},
 		{key + ":bob:100", "name must be letters"}, {key + ":bob # the third", "name must be letters"}, {key + `:"bob"`, "name must be letters"},
 		{key + ":${BOB}", "name must be letters"}, {key + ":bob=carol", "name must be letters"}, {key + ":", "name must be"}, {key + ":bob\x00", "name must be"},
 		{key + ":" + strings.Repeat("n", 200), "name must be"},

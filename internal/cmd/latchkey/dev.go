@@ -54,7 +54,7 @@ when /health answers 200. All that it is told stands in the environment:
 
   PORT               where it listens on 127.0.0.1 (3000; 0 for any)
   STATE              folder of its files (.latchkey)
-  ROOT_KEY           the admin key: any token of 16 to 128 characters;
+  ROOT_KEY           the admin key: a secret of 16 to 128 characters;
                      else one is made and kept in $STATE/root-key
   DYNAMODB_ENDPOINT  an engine that runs already, instead of one of its own
   ENGINE             dynoxide or dynamodb-local
@@ -212,9 +212,12 @@ func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema)
 // that is kept, else a new one.
 func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment) (apikey.Token, error) {
 	if d.RootKey.Reveal() != "" {
+		if problem := apikey.CheckConfigured(d.RootKey.Reveal()); problem != "" {
+			return apikey.Token{}, usageError{errors.New("ROOT_KEY: " + problem)}
+		}
 		token, err := format.Parse(d.RootKey.Reveal())
 		if err != nil {
-			return apikey.Token{}, usageError{errors.New("ROOT_KEY must be 16 to 128 visible characters without space or comma")}
+			return apikey.Token{}, usageError{errors.New("ROOT_KEY is no key of latchkey's, although it looks like one")}
 		}
 		return token, nil
 	}

@@ -406,7 +406,7 @@ func portOf(t testing.TB, endpoint string) int {
 // What is wrong is told at once, and by its name, not once somebody ends the stack.
 func TestAWrongVariableEndsTheStack(t *testing.T) {
 	for _, wrong := range []string{
-		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", `API_KEYS="canary-of-a-static-key:alice"`, "INTERNAL_API_KEY=canary", "UPSTREAM_URL=canary", "ROOT_KEY=canary", "BACKEND_URL=canary",
+		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", `API_KEYS="canary-of-a-static-key:alice"`, "INTERNAL_API_KEY=canary", "UPSTREAM_URL=canary", "ROOT_KEY=canary", `ROOT_KEY="canary-of-an-admin-key"`, "ROOT_KEY=${CANARY_ADMIN_KEY}", "ROOT_KEY=changeme-canary-changeme", "BACKEND_URL=canary",
 		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
 	} {
 		c := command(t, []string{"PORT=0", "STATE=" + t.TempDir(), wrong}, "dev")
