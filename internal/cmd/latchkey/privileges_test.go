@@ -336,6 +336,12 @@ func (s *stack) exercise(t testing.TB, path string) {
 			route = user.ReplaceAllString(id.ReplaceAllString(route, "$1{id}"), "$1{userId}")
 		}
 		asked[method+" "+route] = true
+		if head := "HEAD " + route; method == "GET" && status == 200 && (token == "" || token == s.root) && !asked[head] {
+			asked[head] = true
+			if a := s.send(t, "HEAD", path, "", "X-API-Key: "+token); a.status != 200 || a.text != "" {
+				t.Errorf("HEAD %s: %d %q", path, a.status, a.text)
+			}
+		}
 		a := s.send(t, method, path, body, "X-API-Key: "+token)
 		if a.status != status {
 			t.Errorf("%s %s %s: %d %s, want %d", method, path, body, a.status, a.text, status)
@@ -353,6 +359,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 
 	send(200, "GET", "/health", "", "")
 	send(200, "GET", "/openapi.json", "", "")
+	send(200, "GET", "/api/v1/whoami", "", s.root)
 	for _, token := range []string{"", "x", "a-foreign-token-of-nobody", s.root[1:]} {
 		send(401, "GET", "/api/v1/whoami", "", token)
 	}
