@@ -16,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"latchkey/internal/devstack"
 )
 
@@ -57,20 +55,23 @@ func TestATooLargeBodyIsNotReadEither(t *testing.T) {
 func TestFewLargeBodiesAreHeldAtOnce(t *testing.T) {
 	var held, most atomic.Int64
 	gate := make(chan struct{})
-	s := &stack{
-		authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
-		serve: func(e events.APIGatewayProxyRequest) (any, error) {
-			if len(e.Body) > 64<<10 {
-				now := held.Add(1)
-				defer held.Add(-1)
-				for n := most.Load(); now > n && !most.CompareAndSwap(n, now); n = most.Load() {
-				}
-				<-gate
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 64<<10 {
+			now := held.Add(1)
+			defer held.Add(-1)
+			for n := most.Load(); now > n && !most.CompareAndSwap(n, now); n = most.Load() {
 			}
-			return map[string]any{"statusCode": 200, "body": fmt.Sprint(len(e.Body))}, nil
-		},
+			<-gate
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	}))
+	defer backend.Close()
+	s := &stack{
+		authorize:  func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		parameters: map[string]string{"BackendUrl": backend.URL},
 	}
-	url := s.start(t) + "/api/v1/api-keys/validate"
+	url := s.start(t) + "/v1/audio"
 	post := func(size int, counted bool) string {
 		var body io.Reader = strings.NewReader(strings.Repeat("x", size))
 		if !counted {
