@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 )
@@ -92,5 +93,48 @@ func TestWhatABusyTableLeavesOutIsAskedForAgain(t *testing.T) {
 	table.most = 100
 	if got, err := store.Meters(t.Context(), ids[:3]); err == nil {
 		t.Errorf("without an end: %d of 3 meters", len(got))
+	}
+}
+
+// Records of more keys than a batch takes are all there, each with its meter, also from a busy table. A key that is not
+// there, or whose meter alone is left, is none.
+func TestManyRecordsAreReadAtOnce(t *testing.T) {
+	options, _ := dynamotest.Faulty(t)
+	table := &busy{next: options.Transport}
+	options.Transport = table
+	store := dynamo.Open(options)
+	var ids []string
+	for i := range 60 { // two items each
+		k := newKey(i, "u1")
+		if err := store.Write(t.Context(), apikey.Write{To: k}); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Touch(t.Context(), k.ID, morning); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, k.ID)
+	}
+	gone := "9999999999999999"
+	if err := store.Touch(t.Context(), gone, morning); err != nil {
+		t.Fatal(err)
+	}
+	for _, batches := range []int{0, 1, 5} {
+		table.most = batches
+		got, err := store.Records(t.Context(), append([]string{gone, "8888888888888888"}, ids...))
+		if err != nil || len(got) != len(ids) {
+			t.Fatalf("%d batches cut short: %d of %d records, %v", batches, len(got), len(ids), err)
+		}
+		for _, id := range ids {
+			if r := got[id]; r.Key == nil || r.Key.ID != id || r.Key.UserID != "u1" || !r.Meter.LastUsed.Equal(morning) {
+				t.Errorf("%s: %+v", id, r)
+			}
+		}
+	}
+	if none, err := store.Records(t.Context(), nil); err != nil || len(none) != 0 {
+		t.Errorf("no ids: %v, %v", none, err)
+	}
+	table.most = 100
+	if got, err := store.Records(t.Context(), ids[:2]); err == nil {
+		t.Errorf("without an end: %d of 2 records", len(got))
 	}
 }
