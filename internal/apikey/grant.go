@@ -201,7 +201,7 @@ func (g grantor) mayChange(from, to *Key) error {
 		case r.within(to, grantor{Key: from, before: true}):
 			continue
 		case slices.Contains(from.Held, r.field):
-			return forbidden(r.field, "was set by an admin: only an admin widens it")
+			return forbidden(r.field, "was set by an admin: only an admin may widen it")
 		case !r.within(to, g):
 			return r.refused(g)
 		}
