@@ -147,12 +147,12 @@ func (r *Registry) placeOf(g grantor) time.Time {
 	return g.Terms().Until(r.now().Add(r.Freshness))
 }
 
-// write is where every change of a key passes, and gets its entry in the trail.
-// What the key was rid of long ago goes with the next change.
+// write stores changes of keys, each with its audit entry. A change also drops from its key what
+// was to be forgotten long ago.
 //
 // A key that was altered, put back or stripped of its trail outside the service can still be
-// changed, above all revoked. The entry then says what was wrong, so that the new seal hides
-// nothing.
+// changed and, above all, revoked. The entry then states the flaw, so that the new seal does not
+// hide it.
 func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
@@ -189,7 +189,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 		return err
 	}
 	if len(changes) > 1 {
-		return ErrConflict // each alone tells more
+		return ErrConflict // one at a time, each has an error of its own
 	}
 	w := &changes[0]
 	flaw, err := r.flaw(ctx, w.Witness.Subject)
@@ -203,7 +203,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	return r.Store.Write(ctx, *w)
 }
 
-// flaw is what CheckTrail finds wrong with a key; empty: nothing.
+// flaw returns the problem that CheckTrail finds with a key, or "".
 func (r *Registry) flaw(ctx context.Context, id string) (string, error) {
 	_, err := r.CheckTrail(ctx, id)
 	var found *audit.Break

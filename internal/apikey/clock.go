@@ -2,10 +2,10 @@ package apikey
 
 import "time"
 
-// Instant is one moment on three clocks: the wall clock, which may be set, the
-// monotonic one, which stops while an instance is frozen, and the gateway's, if it
-// has told when the request arrived. An age is the largest of the differences, so
-// that no clock alone makes anything look younger than it is.
+// Instant is one moment on three clocks. The wall clock may be set. The monotonic clock stops while
+// an instance is frozen. The gateway's clock is only known if it has said when the request arrived.
+// An age is the largest of the differences, so that no clock alone makes a read look younger than
+// it is.
 type Instant struct {
 	Wall    time.Time
 	Mono    time.Duration

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Credential is what a request carried: nothing, one token, two of which only the
-// table can tell which is one, or something that cannot be a token. Reading it
-// takes no I/O.
+// Credential is the token of a request, if any. It holds no token, one token, two texts of which
+// only the table can tell which is a token, or a text that cannot be a token. Reading it takes no
+// I/O.
 type Credential struct {
 	token  Token  // malformed: the text all the same, which may be a static key
 	public string // empty: the token came alone
-	code   Code   // why it is no single token of ours or of anybody's; empty when it may be
+	code   Code   // why it cannot be a single token; empty if it may be one
 	// firm is for a malformed credential that a token beside it does not excuse.
 	firm bool
-	// other is the second of two different texts that could be tokens, with
-	// CodeTwoKeys; nil where there are more, or two of our own.
+	// other is the second of two different texts that could be tokens, with CodeTwoKeys. It is nil
+	// if there are more than two, or if both are native.
 	other *Credential
 }
 
@@ -32,15 +32,14 @@ func (c Credential) sameToken(other Credential) bool { return c.token.Reveal() =
 // Missing reports whether there was nothing in any place.
 func (c Credential) Missing() bool { return c.code == CodeMissing }
 
-// Credential reads the values that stand where a token may stand. "Bearer" before
-// a token is skipped, and commas stand between values, as in a header that is sent
-// twice. An empty value is no value, and neither is a JWT, which belongs to the
-// backend. The same token twice is one token.
+// Credential reads the values that may hold a token. "Bearer" before a token is skipped. Commas
+// separate values, as in a header that is sent twice. An empty value is ignored. So is a JWT, which
+// belongs to the backend. The same token twice is one token.
 //
-// A text that can be no token, such as "undefined" or a long token of a cloud, is
-// ignored beside one that can. Two different tokens of our own are
-// CodeTwoKeys. Where two could be tokens and one of them is foreign, the gate asks
-// the table which of them is one; everybody else takes them for CodeTwoKeys too.
+// A text that cannot be a token, such as "undefined" or a long token of a cloud, is ignored beside
+// one that can. Two different native tokens give CodeTwoKeys. So do two texts that could be tokens,
+// one of them foreign; the gate, unlike other callers, then asks the table which of the two is a
+// token.
 func (f Format) Credential(values ...string) Credential {
 	found := Credential{code: CodeMissing}
 	for _, value := range values {
@@ -60,7 +59,7 @@ func (f Format) Credential(values ...string) Credential {
 	return found
 }
 
-// and adds a value that stood beside c, in whichever order.
+// and adds a value that was sent beside c. The order does not matter.
 func (c Credential) and(next Credential) Credential {
 	switch {
 	case c.code == CodeMissing:
@@ -104,7 +103,7 @@ func (c Credential) withPublic(public string) Credential {
 	return c
 }
 
-// both are the two credentials of one with CodeTwoKeys, each as a token alone.
+// both returns the two credentials of one with CodeTwoKeys, each as a token alone.
 func (c Credential) both() [2]Credential {
 	return [2]Credential{{token: c.token}, {token: c.other.token}}
 }
@@ -153,9 +152,8 @@ func (c Credential) belongsTo(k *Key, h Hasher) bool {
 	return c.public == "" || c.public == k.PublicKey().String() || slices.Contains(k.PublicAliases, h.PublicAlias(c.public))
 }
 
-// FromAuthorization takes the token out of credentials as an Authorization header
-// has them: "Bearer <token>" or the bare token. Any other scheme is somebody else's
-// and gives "".
+// FromAuthorization returns the token in credentials of an Authorization header: "Bearer <token>"
+// or the bare token. For any other scheme it returns "".
 func FromAuthorization(value string) string {
 	value = strings.Trim(value, " \t")
 	at := strings.IndexAny(value, " \t")
@@ -170,9 +168,9 @@ func FromAuthorization(value string) string {
 	return ""
 }
 
-// AppendAuthorization appends what [FromAuthorization] takes out of each of the
-// credentials in one line of an Authorization header. Commas stand between them,
-// and between the parameters of another scheme, which belong to it.
+// AppendAuthorization appends the results of [FromAuthorization] for each of the credentials in one
+// line of an Authorization header. Commas separate credentials. They also separate the parameters
+// of another scheme, which belong to that scheme.
 func AppendAuthorization(found []string, line string) []string {
 	foreign := false
 	for more := true; more; {

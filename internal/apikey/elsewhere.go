@@ -107,13 +107,13 @@ func (g *Gate) spendElsewhere(io *patience, k *Key, r Request) (ratelimit.Decisi
 	return g.spend(io, k, &r)
 }
 
-// spent is v with what the limiter says.
+// spent returns v with the numbers of the limiter's decision.
 func (v Verdict) spent(d ratelimit.Decision) Verdict {
 	v.add(&d)
 	return v
 }
 
-// add adds what the limiter says.
+// add adds the numbers of the limiter's decision.
 func (v *Verdict) add(d *ratelimit.Decision) {
 	v.Usage, v.RetryAfter = d.Usage, d.RetryAfter
 	switch {

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxFound is how many tokens of latchkey's own one text may hold that somebody has found.
+// MaxFound is the largest number of native tokens in one text for revoke-by-token.
 const MaxFound = 20
 
-// found returns the tokens in a text in which somebody has found one: every native token,
-// whatever stands around it, and the whole text where it can be a foreign token. The checksum
-// proves a native one, also where white space or a line's end has cut it in two.
+// found returns the tokens in a text in which a leaked token was found. These are all native
+// tokens, whatever surrounds them, and the whole text if it can be a foreign token. The checksum
+// proves a native token, even if white space or a line break has cut it in two.
 func (f Format) found(text string) ([]Credential, error) {
 	var all []Credential
 	seen := make(map[string]bool)
@@ -22,7 +22,7 @@ func (f Format) found(text string) ([]Credential, error) {
 		}
 	}
 	rest := strings.Map(func(r rune) rune {
-		if blank(r) || r == '\\' { // which continues a line, or escapes an underscore
+		if blank(r) || r == '\\' { // it continues a line, or escapes an underscore
 			return -1
 		}
 		return r
@@ -56,7 +56,8 @@ func (f Format) found(text string) ([]Credential, error) {
 	return all, nil
 }
 
-// nativeLength returns how long a native token is that text begins with; 0: there is none.
+// nativeLength returns the length of the native token at the beginning of text, or 0 if there is
+// none.
 func (f Format) nativeLength(text string) int {
 	for _, env := range []Environment{Live, Test} {
 		if n := len(f.prefix) + len("_") + len(env) + len("_"); strings.HasPrefix(text[len(f.prefix):], "_"+string(env)+"_") && len(text) >= n+nativeLength {
@@ -66,8 +67,8 @@ func (f Format) nativeLength(text string) int {
 	return 0
 }
 
-// Bare returns what somebody has copied, without what came along: blanks and characters that
-// do not show around it, and one pair of quotes.
+// Bare returns a copied text without blanks and invisible characters around it, and without one
+// pair of quotes.
 func Bare(text string) string {
 	text = strings.TrimFunc(text, blank)
 	first, n := utf8.DecodeRuneInString(text)

@@ -35,10 +35,10 @@ type Finder interface {
 	// Meter returns what is counted under an id that need not be a key's; the zero
 	// Meter where there is none.
 	Meter(ctx context.Context, id string) (ratelimit.Meter, error)
-	// Rehash replaces from's secret n by that of to, which is another hash of the same token,
-	// and the seal, if none of these was changed meanwhile.
+	// Rehash replaces secret n of from by that of to, another hash of the same token, and replaces
+	// the seal. It changes nothing if one of these was changed meanwhile.
 	Rehash(ctx context.Context, from, to *Key, n int) error
-	// Text returns what is stored of a key at a revision, without the seal, which is over
+	// Text returns the stored text of a key at a revision, without the seal, which is computed over
 	// this text. It does no I/O.
 	Text(k *Key, rev int64) ([]byte, error)
 }
@@ -96,7 +96,7 @@ type GateOptions struct {
 	// Patience bounds one check: then it could not decide.
 	Patience     time.Duration
 	Environments []Environment // accepted here
-	// Clock tells how old a read is, and Now the time by which keys are judged: the
+	// Clock measures the age of a read. Now is the time by which keys are judged, which is the
 	// limiter's own, so that both are right or wrong together.
 	Clock    Clock
 	Now      func() time.Time
@@ -162,14 +162,14 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	return g.checkTable(ctx, &io, keyring.Hasher, r)
 }
 
-// checkTable judges a token by what the table holds. Three rules say how old a read may be:
+// checkTable judges a token by the table. Three rules bound the age of a read:
 //
 //   - A request is admitted on a read that was younger than Freshness when it was looked up, or
 //     that was begun within this check.
 //   - A request is refused on a read that is younger than mismatchAge, or that was begun within
-//     this check: what is remembered never refuses a token that was just made, moved or restored.
-//   - If the read is older than Freshness after a write, one more read decides, whatever that
-//     takes. With a Freshness of zero it is after every write.
+//     this check. An older read never refuses a token that was just created, moved or restored.
+//   - If the read is older than Freshness after a write, one more read decides, however long that
+//     takes. With a Freshness of zero, one more read follows every write.
 func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Request) (Verdict, error) {
 	var p progress
 	l := look{maxAge: g.options.Freshness}
@@ -227,11 +227,11 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 	}
 }
 
-// progress is how far a check has come that takes more than one look.
+// progress is the state of a check that takes more than one look.
 type progress struct {
 	spent     *Verdict // after the spending
 	admitted  *Verdict // the same, on a read of this check, if that is good enough
-	elsewhere *Verdict // what the upstream says
+	elsewhere *Verdict // the upstream's verdict
 }
 
 // look is one look at the table, in a read that is younger than maxAge. If again is set,
@@ -243,7 +243,7 @@ type look struct {
 	verdict Verdict
 }
 
-// judged finds the key of a token and judges it. It leaves in h what it could tell by.
+// judged finds the key of a token and judges it. It leaves the hasher that it used in h.
 func (g *Gate) judged(io *patience, h *Hasher, r *Request, l *look) error {
 	c := &r.Credential
 	err := g.find(io, *h, c.token, l, r.Time)
@@ -315,9 +315,9 @@ func (g *Gate) opens(io *patience, f *found, h *Hasher, c *Credential) (opened i
 	return opened, err
 }
 
-// rehash brings the hash of a token that was just used up to date: a plain one
-// that was imported, or one under an older pepper. It is no reason to refuse a
-// request that it fails, nor to wait for it for long; the next read will try again.
+// rehash updates the hash of a token that was just used: a plain imported hash, or one under an
+// older pepper. A failure never refuses the request, and the request waits only briefly. The next
+// read tries again.
 func (g *Gate) rehash(io *patience, hasher Hasher, f found, n int, s Secret) {
 	s.NotAfter = f.key.Secrets[n].NotAfter
 	rehashed := *f.key
@@ -393,7 +393,7 @@ type patience struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	looked int
-	asked  int // how often somebody who waits has asked for anything
+	asked  int // how many requests to the table a caller has waited for
 }
 
 func (p *patience) context() context.Context {

@@ -10,12 +10,12 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// right is one of the fields that say what a key may do. Together the rights bound every
-// request that a key admits: a key whose rights are all within those of another admits no
-// request that the other does not.
+// right is one field that bounds the use of a key. Together, the rights bound every request that a
+// key admits. If all rights of a key are within those of another, it admits no request that the
+// other refuses.
 type right struct {
 	field string
-	// within reports whether the right of k is within that of the grantor.
+	// within reports whether the right of k does not exceed the grantor's.
 	within func(k *Key, g grantor) bool
 	// has describes the right of the grantor. If nil, only an admin may grant the right.
 	has func(g grantor) string
@@ -25,9 +25,9 @@ type right struct {
 	widest func(k *Key) bool
 }
 
-// rights are in the order in which they are refused. The environment is one more, which no change
-// sets: see mayTouch. A caller's key is enabled and active by now, so that Enabled and NotBefore are
-// compared with what a key was before alone.
+// rights are in the order in which they are refused. The environment is a further right, which no
+// change sets: see mayTouch. A caller's key is enabled and active by now, so Enabled and NotBefore
+// are only compared with those of the key before the change.
 var rights = [...]right{
 	{
 		field:  "scopes",
@@ -94,13 +94,13 @@ var rights = [...]right{
 	},
 }
 
-// grantor is the most that a caller may grant: what the key has that the caller came with or,
-// without a key, what users may.
+// grantor is the most that a caller may grant: the rights of the caller's key or, without a key,
+// those that users may grant.
 type grantor struct {
 	*Key
 	average bool // the limit bounds the average rate alone
 	admin   bool // the caller may grant anything
-	// before says that the key is one that is to be changed, as it was before.
+	// before is set if the rights are those of the changed key before the change.
 	before bool
 }
 
@@ -112,7 +112,7 @@ func (g grantor) caller() *Key {
 	return g.Key
 }
 
-// have says what the grantor has, to the caller whose own it is.
+// have describes a right of the grantor, for the caller that owns it.
 func (g grantor) have(what, value string) string {
 	if g.average {
 		return "the " + what + " that users may grant: " + value
@@ -148,8 +148,8 @@ func (g grantor) covers(l ratelimit.Limit) bool {
 	return l.Within(g.Limit)
 }
 
-// inherit fills in what a new key was not given where the usual default would
-// reach beyond what its maker may grant.
+// inherit sets the omitted fields of a new key whose usual default would exceed the rights that its
+// creator may grant.
 func (c *Change) inherit(from grantor) {
 	if c.Limit == nil && (c.Unlimited == nil || !*c.Unlimited) {
 		limit := DefaultLimit()
@@ -169,7 +169,7 @@ func (c *Change) inherit(from grantor) {
 	}
 }
 
-// mayGrant returns an error that names the first right of k that is not within those of g.
+// mayGrant returns an error that names the first right of k that exceeds g.
 func (g grantor) mayGrant(k *Key) error {
 	if g.admin {
 		return nil
@@ -185,9 +185,9 @@ func (g grantor) mayGrant(k *Key) error {
 	return nil
 }
 
-// mayChange returns an error if the caller may not make to of from. Without an admin's rights a
-// caller never widens what an admin has set, and leaves every key within the rights that it had
-// before, or within the caller's own.
+// mayChange returns an error if the caller must not change from into to. A caller without admin
+// rights never widens a right that an admin has set. It leaves every key within its earlier rights,
+// or within the caller's own.
 func (g grantor) mayChange(from, to *Key) error {
 	if g.admin {
 		return nil

@@ -37,8 +37,8 @@ func (s Secret) over(now time.Time) bool {
 // inGrace reports whether a rotation has replaced s, which still opens its key.
 func (s Secret) inGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.over(now) }
 
-// told is until when the user of s is told what became of it, in whole seconds; zero: as long as
-// the key is there.
+// told is the time until which the user of s is told how it ended, in whole seconds. The zero time
+// means as long as the key is stored.
 func (s Secret) told() time.Time {
 	if s.NotAfter.IsZero() {
 		return time.Time{}
@@ -61,8 +61,8 @@ const (
 // caller.
 var ErrCannotJudge = errors.New("hashed with a pepper that is not at hand")
 
-// Hasher turns tokens into what is stored of them. It is immutable and prints
-// nothing of what it holds.
+// Hasher turns tokens into the hashes that are stored. It is immutable, and prints none of its
+// keys.
 type Hasher struct{ keys redact.Secret[*hasherKeys] }
 
 type hasherKeys struct {

@@ -152,7 +152,7 @@ func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) 
 	return slices.Sorted(maps.Keys(ids)), nil
 }
 
-// Checked is what there is of a key, its trail and its witness.
+// Checked is a key with its trail and its witness, as they are stored.
 type Checked struct {
 	Subject audit.Subject
 	Witness audit.Witness
@@ -161,8 +161,8 @@ type Checked struct {
 	Standing audit.Standing
 }
 
-// CheckTrail reports an [audit.Break] if what there is of a key, its trail and its witness is not
-// what was written. ErrNotFound: there is nothing of it.
+// CheckTrail returns an [audit.Break] if the stored key, its trail or its witness is not as
+// written. It returns ErrNotFound if none of these is stored.
 func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 	hasher, err := r.Hasher(ctx)
 	if err != nil {
@@ -205,13 +205,13 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 	}
 }
 
-// Compare reports an [audit.Break] if what there is of a key does not continue what it was at a
-// checkpoint. CheckTrail must have found no Break in it.
+// Compare returns an [audit.Break] if the stored key does not continue its state at a checkpoint.
+// CheckTrail must have found no Break in it.
 func (r *Registry) Compare(then audit.Checkpoint, c Checked) error {
 	return then.Compare(c.Subject, c.Witness, c.Entries, r.TrailKept, r.now())
 }
 
-// ReadCheckpoint reads what WriteCheckpoint wrote, or fails with [audit.ErrNotACheckpoint].
+// ReadCheckpoint reads the output of WriteCheckpoint, or fails with [audit.ErrNotACheckpoint].
 func (r *Registry) ReadCheckpoint(ctx context.Context, text []byte) (audit.Checkpoint, error) {
 	hasher, err := r.Hasher(ctx)
 	if err != nil {

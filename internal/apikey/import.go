@@ -94,8 +94,8 @@ func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResu
 	return results
 }
 
-// Check reports what is wrong with an entry, as far as the entry alone can tell. A
-// key that has expired already is no mistake: it is imported as it is.
+// Check returns an error for an entry that is wrong by itself. A key that has expired already is no
+// error: it is imported as it is.
 func (in Import) Check() error {
 	if err := CheckUserID(in.UserID); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (in Import) Check() error {
 	return in.Change.apply(&Key{Limit: DefaultLimit()})
 }
 
-// nobodys are hashes that stand where the hash of a token is not known: of the empty
+// nobodys are hashes that tools write if the hash of a token is not known: the hash of the empty
 // text, and all zeros.
 var nobodys = map[[sha256.Size]byte]bool{sha256.Sum256(nil): true, {}: true}
 

@@ -34,12 +34,12 @@ type Key struct {
 	// hashes too, of public keys that it had elsewhere. Neither is ever listed.
 	Secrets       []Secret
 	PublicAliases []string
-	// PresentSince is when the last rotation was; zero: there was none.
+	// PresentSince is the time of the last rotation, or zero if there was none.
 	PresentSince time.Time
 	// Internal keys are callers of our own, from the configuration.
 	Internal bool
-	// CountsUntil is until when tokens count that were spent by limits which the key had before;
-	// zero: it had no others.
+	// CountsUntil is the time until which tokens count that were spent under earlier limits of the
+	// key. It is zero if the key had no other limits.
 	CountsUntil time.Time
 	// Held names the rights that an admin has set, by the API's names: only an admin widens
 	// them.
@@ -145,9 +145,9 @@ func (k *Key) Owns(alias string, now time.Time) bool {
 	})
 }
 
-// Generation names the tokens of the key that no rotation has replaced: it is the moment, in
-// milliseconds of the epoch, at which they came. Every rotation makes a later one.
-// A key that is in no table has none, and 0.
+// Generation identifies the tokens of the key that no rotation has replaced. It is the time of
+// their creation in milliseconds of the epoch. Every rotation makes it later. It is 0 for a key
+// that is in no table.
 func (k *Key) Generation() int64 {
 	switch {
 	case !k.PresentSince.IsZero():
@@ -158,8 +158,8 @@ func (k *Key) Generation() int64 {
 	return 0
 }
 
-// PreviousUntil returns until when a token that a rotation replaced still works; zero: none
-// does.
+// PreviousUntil returns the time until which a token that a rotation replaced still works. It is
+// zero if none does.
 func (k *Key) PreviousUntil(now time.Time) time.Time {
 	var last time.Time
 	if !k.RevokedAt.IsZero() || k.expired(now) {
@@ -176,7 +176,7 @@ func (k *Key) PreviousUntil(now time.Time) time.Time {
 	return earlier(last, k.ExpiresAt)
 }
 
-// earlier returns the earlier of two times, of which a zero one is never.
+// earlier returns the earlier of two times. The zero time means never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -192,9 +192,9 @@ func (k *Key) Terms() ratelimit.Terms {
 	return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota, Rev: k.Rev}
 }
 
-// placeUntil returns until when a key that ends now takes its place among those that its user may
-// hold: until nothing counts any more that it could have spent, while a read of it is trusted for
-// freshness. The zero time means that it never could.
+// placeUntil returns the time until which a key that ends now takes one of its user's places. From
+// then on, no token counts that the key could have spent while a read of it is trusted for
+// freshness. The zero time means that there are no such tokens.
 func (k *Key) placeUntil(now time.Time, freshness time.Duration) time.Time {
 	if k.Unlimited {
 		return k.CountsUntil

@@ -21,13 +21,12 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c Credential) (Rec
 	return record, err
 }
 
-// RevokeFound ends the key of every token in a text that somebody has found: having it is
-// proof enough. A token that was replaced, and is in its grace, ends alone: the key goes on
-// with the new one.
+// RevokeFound revokes the key of every token in a text, because having a token is the proof. A
+// replaced token in its grace ends alone: the key and its new token go on.
 //
-// It says nothing, and takes as many requests to the table, whatever a token is: known or
-// not, live or over, or no token at all. A [FieldError] says that the text has more than
-// [MaxFound] of them.
+// It returns nothing about the tokens. A known, unknown, live or ended token takes equally many
+// requests to the table, and so does a text without a token. It returns a [FieldError] for a text
+// with more than [MaxFound] tokens.
 func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) error {
 	found, err := r.Format.found(text)
 	if err != nil {
@@ -109,8 +108,8 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	if err != nil {
 		return Record{}, -1, fmt.Errorf("load the secret: %w", err)
 	}
-	// A native token has no alias, and one that is not known has no key. Both are asked for
-	// all the same: what is asked must not tell which it is.
+	// A native token has no alias, and an unknown token has no key. Both are still read, so that
+	// the requests do not reveal which it is.
 	id, err := r.Store.Resolve(ctx, hasher.Alias(c.token))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Record{}, -1, err

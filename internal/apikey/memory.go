@@ -13,7 +13,7 @@ import (
 // their own, so that garbage cannot push out good keys.
 type memory struct {
 	mu      sync.Mutex
-	keys    *simplelru.LRU[string, *found] // which nobody changes
+	keys    *simplelru.LRU[string, *found] // never changed once stored
 	unknown *simplelru.LRU[string, Instant]
 	aliases *simplelru.LRU[string, lead]
 	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
@@ -21,7 +21,7 @@ type memory struct {
 	hits    int64
 }
 
-// found is what is known of the key of a token.
+// found is a key that was read for a token, with the ages of the reads.
 type found struct {
 	key      *Key // nil: there is none
 	read     Instant
@@ -33,7 +33,7 @@ type found struct {
 	rehashed bool      // or tried to: once a read is enough
 }
 
-// age is that of its older read.
+// age returns the age of the older of its reads.
 func (f *found) age(now Instant) time.Duration {
 	age := now.since(f.read)
 	if f.alias != (Instant{}) {
@@ -78,8 +78,7 @@ func (m *memory) recall(id string, maxAge time.Duration, now Instant, f *found) 
 	return true
 }
 
-// remember keeps what was read of a key, unless a read that was begun later is
-// remembered already.
+// remember stores a read of a key, unless a read that was begun later is stored already.
 func (m *memory) remember(id string, f found) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -174,10 +173,9 @@ func (g *Gate) MemoryHits() int64 {
 	return g.memory.hits
 }
 
-// find leaves the key behind a token in l, from memory if what is remembered is
-// younger than l.maxAge. Which key a foreign token leads to is remembered for longer,
-// unless l.again is set: where the two do not fit, the token is refused, and that
-// takes a second look.
+// find stores the key behind a token in l, from memory if the read is younger than l.maxAge. The
+// key of a foreign token is remembered for longer, unless l.again is set. If the remembered key
+// does not fit the token, the token is refused, and a refusal takes a second look.
 func (g *Gate) find(io *patience, h Hasher, t Token, l *look, arrival time.Time) error {
 	if t.Native() {
 		return g.findID(io, t.ID(), l, arrival)

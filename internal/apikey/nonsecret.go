@@ -52,7 +52,8 @@ func hasPlaceholderWord(letters string) bool {
 var (
 	// YOUR_API_KEY, __KEY__, %KEY_NAME%, @KEY_NAME@: capitals with an underscore and no digit.
 	variableName = regexp.MustCompile(`^[%@#-]*[A-Z_-]*_[A-Z_-]*[%@#-]*$`)
-	// What shells, Helm, GitHub, CloudFormation and others replace, and addresses of secret stores.
+	// Placeholders of shells, Helm, GitHub, CloudFormation and others, and addresses of secret
+	// stores.
 	gap       = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$`)
 	reference = regexp.MustCompile(`^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
 		`^<[A-Za-z0-9_ .-]+>$|^%[A-Za-z0-9_.-]+%$|^\{[a-z]+://|^(os\.environ|process\.env|env|secrets?)[./:]|` +

@@ -53,8 +53,8 @@ type request struct {
 	random io.Reader
 }
 
-// bound is what a reply is sealed to: the caller and the name of the request, and what was
-// asked for. A reply that is copied to the place of another request does not open there.
+// bound is the text that a reply is sealed to: the caller, and the name and content of the request.
+// A reply that is copied to the place of another request does not open there.
 func (q *request) bound() []byte { return append([]byte(q.Name+"\x00"), q.Asked...) }
 
 // once answers a request as it was answered before, or does what it asks for. do
@@ -76,8 +76,8 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 	q.Asked = hasher.fingerprint(what, string(caller.Once.Body))
 	replied := func() (Issued, error) {
 		issued, err := r.replied(ctx, q)
-		// Callers who rotate their own key may ask again with a token that was replaced:
-		// nobody has the new one but in this answer.
+		// Callers who rotate their own key may retry with the replaced token, because only this
+		// answer has the new one.
 		if err == nil && what != rotationOf(caller.KeyID) {
 			_, err = r.own(ctx, caller)
 		}

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Places are what the keys of a user take of those that a user may hold. A key takes a place from
-// its creation until nothing counts any more that it has spent: whoever creates, spends and deletes
-// keys in turn spends no more than by holding as many.
+// Places counts the keys of a user against the number that a user may hold. A key takes a place
+// from its creation until no token counts any more that it has spent. A user who creates, spends
+// and deletes keys in turn therefore spends no more than one who holds as many.
 type Places struct {
 	// Taken is how many places are taken.
 	Taken int
@@ -22,7 +22,8 @@ type PlaceEnd struct {
 	Count int
 }
 
-// roomAt returns when fewer than most places are taken if no key is made until then. Zero: never.
+// roomAt returns the time at which fewer than most places are taken, if no key is created until
+// then. Zero means never.
 func (p Places) roomAt(most int) time.Time {
 	slices.SortFunc(p.Ends, func(a, b PlaceEnd) int { return cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
 	taken := p.Taken
@@ -45,8 +46,8 @@ func (w *Write) ends() bool {
 	return !w.To.RevokedAt.IsZero()
 }
 
-// Takes returns whose place a change takes or frees: +1 for a new key, -1 for one that ends, and 0
-// if it changes no place. If until is not zero, an ended key goes on taking its place until then.
+// Takes returns the user whose places a change affects, and by how many: +1 for a new key, -1 for
+// one that ends, and 0 if none. If until is not zero, an ended key takes its place until then.
 func (w *Write) Takes() (userID string, by int64, until time.Time) {
 	switch {
 	case w.From == nil:

@@ -20,13 +20,16 @@ import (
 // whether the change was made.
 type Store interface {
 	Finder
-	// Write makes changes of as many keys, all or nothing. No two of them may have an
-	// id or an alias in common. ErrConflict: an id or a new alias is taken, or the
-	// stored revision is not From's any more, or the key is revoked. ErrCallerChanged: the
-	// stored revision of Caller is another, or it is revoked.
-	// ErrTooManyKeys: the user already takes Most places. ErrRepeated: there is a
-	// reply of that name, which has not ended. ErrUnwitnessed: a key's witness is not that of what
-	// the change was made from, which is nothing for a new key, and the change was not checked.
+	// Write makes changes of as many keys, all or nothing. No two of them may have an id or an
+	// alias in common. Its errors are:
+	//
+	//   - ErrConflict: an id or a new alias is taken, the stored revision is not From's, or the key
+	//     is revoked.
+	//   - ErrCallerChanged: the stored revision of Caller is another, or it is revoked.
+	//   - ErrTooManyKeys: the user already takes Most places.
+	//   - ErrRepeated: there is a reply of that name that has not ended.
+	//   - ErrUnwitnessed: the stored witness is not the witness of From, or a new key already has
+	//     one, and the change is not Checked.
 	Write(ctx context.Context, changes ...Write) error
 	// Trail returns up to limit entries of a key's trail, newest first: all when limit
 	// is 0, none from lives before since, and from a place on where that is not empty.
@@ -38,21 +41,21 @@ type Store interface {
 	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
 	// Stored returns a key with its text as it stands in the table, or ErrNotFound.
 	Stored(ctx context.Context, id string) (*Key, []byte, error)
-	// Witness returns a key's witness; the zero one where there is none.
+	// Witness returns a key's witness, or the zero Witness if there is none.
 	Witness(ctx context.Context, id string) (audit.Witness, error)
 	// Reply returns what was stored with a Write under a name, or ErrNotFound.
 	Reply(ctx context.Context, name string) (Reply, error)
 	// List returns up to limit of a user's keys, newest first, from after on; it
 	// may miss what changed in the last moments, and has no secrets in it.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*Key, error)
-	// Records returns those of the keys that are there, by id, each with its meter. It
-	// reads strongly consistently, but not all at one moment.
+	// Records returns the keys that exist, by id, each with its meter. Each read is strongly
+	// consistent, but they do not show one moment.
 	Records(ctx context.Context, ids []string) (map[string]Record, error)
 	// Meters returns what is counted under each id; one that has no meter is left
 	// out. It reads strongly consistently.
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
-	// Usage returns what was recorded of a key's days from one to another, in
-	// their order, and what Write was told of former lives.
+	// Usage returns the recorded usage of a key for the days from one to another, in their order,
+	// and the usage of former lives that Write was given.
 	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error)
 	// Recount counts a user's places anew: it leaves out those whose time has come, and keys
 	// that expired so long ago that they were forgotten.
@@ -73,24 +76,24 @@ type Write struct {
 	// PlaceUntil is until when a key that is revoked or deleted goes on taking its place. The place
 	// of one whose time has come is free at once.
 	PlaceUntil time.Time
-	// Tidy says that the store may read once more, to keep what it stores of places small.
-	// Without it, all revocations take the same requests.
+	// If Tidy is set, the store may read once more to drop ended places. If not, all revocations
+	// take the same requests.
 	Tidy bool
 	// Action is what is done, and By who does it. Entry, which tells of it, is written
 	// with it; nil: there is none.
 	Action string
 	By     Origin
 	Entry  *audit.Sealed
-	// Witness is the entry's, and replaces the witness of what the change is made from, whose
-	// record has this Standing. Checked: it replaces any witness.
+	// Witness is the entry's. It replaces the stored witness, which must be that of From, whose
+	// record has this Standing. If Checked is set, it replaces any witness.
 	Witness  *audit.Witness
 	Standing audit.Standing
 	Checked  bool
-	// Former is what a key that is deleted had used on its last day; nil: nothing.
+	// Former is the usage of a deleted key on its last day, or nil if it was not used.
 	Former *ratelimit.DayUse
-	// Released is a key that once had aliases of To and owns none of them any more; empty: none.
+	// Released is a key that once had aliases of To and owns none of them any more, or "".
 	Released string
-	// At is when the change is made: what was to be forgotten by then counts as forgotten.
+	// At is the time of the change. Items whose end has come by then count as deleted.
 	At time.Time
 	// Caller is the key that the caller came with, as it was read. The change is only made
 	// while the key is of this revision and not revoked. If nil, the caller has no key.
@@ -228,7 +231,7 @@ func (r *Registry) create(ctx context.Context, caller Caller, userID string, env
 	}
 }
 
-// tryCreate makes a key by what the caller may grant now.
+// tryCreate creates a key within the present rights of the caller.
 func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, env Environment, c Change, q *request) (Issued, error) {
 	own, err := r.own(ctx, caller)
 	if err != nil {
@@ -408,8 +411,8 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	return page, nil
 }
 
-// own returns what the caller may do and grant at this moment. [Write.Caller] makes sure that it
-// is still so when a change is written.
+// own returns the present rights of the caller. [Write.Caller] makes sure that they are the same
+// when a change is written.
 func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	switch {
 	case caller.KeyID != "":
@@ -430,7 +433,8 @@ func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	return r.grantor(caller, record.Key)
 }
 
-// grantor judges the caller again by k, the key that they came with, as it is now. See manages.
+// grantor judges the caller again by k, the present state of the key that the request came with.
+// See manages.
 func (r *Registry) grantor(caller Caller, k *Key) (grantor, error) {
 	if err := r.manages(caller, k); err != nil {
 		return grantor{}, err
@@ -442,10 +446,11 @@ func (r *Registry) grantor(caller Caller, k *Key) (grantor, error) {
 // that works.
 const remembered = time.Minute
 
-// manages reports whether a caller may change keys, by k, the key that they came with, as
-// it is now. They were let in on a read from before. Since then k may have ended: it must
-// not enable itself again, nor live on in another key. Or k may have lost the right to manage
-// keys, or to do so as an admin. Or their token was replaced by another: whoever still has it must not get at the new one.
+// manages returns an error if a caller must not change keys, by k, the present state of the key
+// that the request came with. The gate admitted the request by an earlier read. Since then, k may
+// have ended, and must not enable itself again or live on in another key. Or k may have lost
+// keys:write or keys:admin. Or a rotation may have replaced the token, whose holder must not get at
+// the new one.
 func (r *Registry) manages(caller Caller, k *Key) error {
 	now := r.now()
 	if k.Status(now) != StatusActive {
@@ -465,8 +470,8 @@ func (r *Registry) manages(caller Caller, k *Key) error {
 	case p != nil && p.Generation == k.Generation():
 		return nil
 	}
-	// A function of an earlier version does not say which token it was, or has dropped what
-	// it does not know from the record.
+	// An authorizer of an earlier version does not say which token was presented, and an earlier
+	// keys function drops fields of the record that it does not know.
 	for _, s := range k.Secrets {
 		if !s.NotAfter.IsZero() && now.Sub(s.NotAfter) < remembered {
 			return errors.New("it is not known whether the calling token was replaced")
@@ -475,8 +480,8 @@ func (r *Registry) manages(caller Caller, k *Key) error {
 	return nil
 }
 
-// target reads the key that the caller is to change, and what the caller may do and grant. If the
-// caller changes its own key, both are of one read.
+// target reads the key to change, and the rights of the caller. If the caller changes its own key,
+// both come from one read.
 func (r *Registry) target(ctx context.Context, caller Caller, id string) (Record, grantor, error) {
 	if id == caller.KeyID {
 		record, err := r.find(ctx, caller, id)
@@ -494,7 +499,8 @@ func (r *Registry) target(ctx context.Context, caller Caller, id string) (Record
 	return record, own, err
 }
 
-// UsageOf says what a record has left. An unlimited key has no meter: the zero Usage.
+// UsageOf returns the usage that the meter of a record shows. An unlimited key has no meter, and
+// the zero Usage.
 func (r *Registry) UsageOf(record Record) ratelimit.Usage {
 	if record.Key.Unlimited {
 		return ratelimit.Usage{}

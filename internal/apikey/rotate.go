@@ -28,7 +28,7 @@ type Issued struct {
 // left that could refuse it on a read from before.
 const settles = mismatchAge + 20*time.Millisecond
 
-// Settle waits until no instance refuses a token by what it read before now.
+// Settle waits until no instance refuses a token by a read that it began before now.
 func (r *Registry) Settle(ctx context.Context) error { return r.pause(ctx, settles) }
 
 // Rotate gives a key another secret. The tokens that it has work until grace is
@@ -114,8 +114,8 @@ func rotated(secrets []Secret, next Secret, grace time.Duration, now time.Time) 
 	return append(secrets, next), nil
 }
 
-// EndGrace ends every token that a rotation replaced, now, and leaves the present ones. It
-// changes nothing where there is no such token.
+// EndGrace ends every token that a rotation replaced, now. The present tokens stay. It changes
+// nothing if there is no replaced token that still works.
 func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (Record, error) {
 	if err := caller.may(ScopeWrite); err != nil {
 		return Record{}, err
@@ -169,9 +169,9 @@ func tidy(secrets []Secret, now time.Time) []Secret {
 	return kept
 }
 
-// keyPrefix is how the present token of k begins: token, or one that is not known if
-// token is the zero Token. What k says already is kept then, unless it is the prefix
-// that keys of elsewhere were given once, which none of their tokens has.
+// keyPrefix returns the first characters of the present token of k: those of token or, if token is
+// the zero Token, those that k has. It drops the prefix that earlier versions gave to imported
+// keys, since none of their tokens has it.
 func (r *Registry) keyPrefix(k *Key, token Token) string {
 	native := r.Format.KeyPrefix(k.Environment, k.ID)
 	switch newest := len(k.Secrets) - 1; {

@@ -32,8 +32,8 @@ func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper 
 	return newest.name, box.Seal(nonce, nonce, plain, bound), nil
 }
 
-// unseal opens what seal returned. ErrCannotJudge: the pepper is not at hand.
-// ErrUnreadableReply: it was not sealed with this key and this bound.
+// unseal opens the output of seal. It returns ErrCannotJudge if the pepper is missing, and
+// ErrUnreadableReply if the text was not sealed with this key and this bound.
 func (h Hasher) unseal(pepper, key string, sealed, bound []byte) ([]byte, error) {
 	for _, p := range h.keys.Reveal().peppers {
 		if p.name != pepper {

@@ -79,9 +79,9 @@ func (s Static) WithInternal(token string) (Static, error) {
 	return s, nil
 }
 
-// CheckConfigured says what is wrong with a token that stands in a configuration, if
-// anything, and never repeats it. Text that a configuration file left around the
-// token, or in its place, must not become a key that works.
+// CheckConfigured returns the problem of a token in a configuration, or "". It never repeats the
+// token. Text that a configuration file has around a token, or in its place, must not become a key
+// that works.
 func CheckConfigured(token string) string {
 	switch {
 	case len(token) < minForeignLength || len(token) > maxForeignLength:
@@ -101,10 +101,10 @@ func CheckConfigured(token string) string {
 	return ""
 }
 
-// What quotes, lists, templates and separators of configuration files are written with.
+// Characters of the quotes, lists, templates and separators of configuration files.
 const notInStaticToken = `"'` + "`" + `()[]{}<>;|$\:,`
 
-// staticName says what is wrong with the name of a static key, if anything.
+// staticName returns the problem of the name of a static key, or "".
 func staticName(name, token string) string {
 	var field *FieldError
 	switch err := CheckUserID(name); {

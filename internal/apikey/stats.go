@@ -35,9 +35,9 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records [
 	return append(records, listed...), next, nil
 }
 
-// Records returns keys of one user as List does, newest first, each as it is at this
-// moment, with its meter. A key that was deleted, or has another status by now, is
-// left out: a page may come short.
+// Records returns keys of one user as List does, newest first, each in its present state, with its
+// meter. A page leaves out keys that were deleted or have another status by now, so it may be
+// short.
 func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records []Record, next string, err error) {
 	page, err := r.List(ctx, caller, q)
 	if err != nil {
@@ -49,7 +49,7 @@ func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records
 	}
 	now := r.now()
 	for _, k := range page.Keys {
-		// The index may tell of a key whose id is another user's by now.
+		// The index lags: by now the id may be that of another user's key.
 		record, ok := found[k.ID]
 		if ok && record.Key.UserID == k.UserID && !record.Key.Gone(now) && (q.Status == "" || record.Key.Status(now) == q.Status) {
 			records = append(records, record)

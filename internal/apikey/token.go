@@ -153,13 +153,13 @@ func (t Token) Environment() Environment { return t.text().env }
 // token to its owner, and for hashing; never for a log, an error or a metric.
 func (t Token) Reveal() string { return t.text().text }
 
-// maskable are tokens of ours, of other services that begin alike, and JSON Web Tokens. What is
-// captured stays. The ids that follow pk_live_ are shorter.
+// maskable matches native tokens, tokens of other services that begin alike, and JSON Web Tokens.
+// The mask keeps the captured text. The ids after pk_live_ are too short to match.
 var maskable = regexp.MustCompile(`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`)
 
 var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
-// unescape leaves what is no escape as it is.
+// unescape decodes percent-escapes, and keeps malformed ones as they are.
 func unescape(text string) string {
 	return escaped.ReplaceAllStringFunc(text, func(e string) string {
 		c, _ := strconv.ParseUint(e[1:], 16, 8) // two digits

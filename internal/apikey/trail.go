@@ -59,14 +59,14 @@ func (c Caller) origin() Origin {
 	return o
 }
 
-// subject is what a trail says of a key whose stored text is record.
+// subject returns the audit subject of a key whose stored text is record.
 func (k *Key) subject(record []byte) audit.Subject {
 	return audit.Subject{
 		ID: k.ID, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail, Record: record, Forgotten: k.Forgotten(),
 	}
 }
 
-// standing tells how far the record of a stored key is authenticated, by its seal.
+// standing reports how far the seal authenticates the record of a stored key.
 func (h Hasher) standing(f Finder, k *Key) (audit.Standing, error) {
 	record, err := f.Text(k, k.Rev)
 	if err != nil {
@@ -78,8 +78,8 @@ func (h Hasher) standing(f Finder, k *Key) (audit.Standing, error) {
 // errAltered says that a record is not as it was written.
 var errAltered = errors.New("the record was altered")
 
-// reseal seals to, which differs from the stored key from by what takes no entry in the trail. A
-// record that was altered gets no new seal; one without a seal over all of it stays so.
+// reseal seals to, which replaces the stored key from without an audit entry. An altered record
+// gets no new seal. A record without a seal over all of it stays without.
 func (h Hasher) reseal(f Finder, from, to *Key) error {
 	standing, err := h.standing(f, from)
 	switch {
@@ -98,8 +98,8 @@ func (h Hasher) reseal(f Finder, from, to *Key) error {
 	return nil
 }
 
-// seal gives a change its entry in the trail, the witness of that, and the key the head after it.
-// flaw is what was found wrong with the key before.
+// seal adds to a change its audit entry and the witness of the entry, and sets the new head of the
+// key. flaw is the problem that the key had before.
 func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 	k, head, place := w.To, audit.Head{}, audit.Place{}
 	if w.From == nil {

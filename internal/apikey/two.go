@@ -2,15 +2,14 @@ package apikey
 
 import "context"
 
-// checkTwo judges a request with two different texts that could both be tokens: an
-// access token of a cloud, beside a key, looks like an imported key. The table
-// tells. If exactly one of them is a token of a key here, it is judged, and the
-// other one is for somebody else. If both are, nobody can tell which was meant.
+// checkTwo judges a request with two different texts that could both be tokens. An example is a key
+// beside an access token of a cloud, which looks like an imported key. If the table has a key for
+// exactly one of them, that one is judged, and the other belongs to another service. If it has keys
+// for both, the request is ambiguous and refused.
 //
-// It costs up to two reads more than a check of one token, and spends nothing for
-// the other one. An upstream is not asked: what is unknown here may be a secret
-// that is none of its business. A caller learns nothing of a text but what it
-// learns when it presents that text alone.
+// It costs up to two reads more than a check of one token, and spends only the judged key. It never
+// asks an upstream, because an unknown text may be the secret of another service. A caller learns
+// no more about a text than by presenting that text alone.
 func (g *Gate) checkTwo(ctx context.Context, r Request) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.options.Patience)
 	defer cancel()

@@ -43,8 +43,8 @@ func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Day
 	return r.usage(ctx, record, days)
 }
 
-// usage is that of one life of a key: a key that was deleted and made again shows nothing of what
-// was used before. Its meter goes on, so that nobody wins a fresh limit by that.
+// usage returns the usage of one life of a key. If a key was deleted and created again, it leaves
+// out the earlier usage. The meter goes on, so recreating a key does not reset its limit.
 func (r *Registry) usage(ctx context.Context, record Record, days Days) ([]ratelimit.DayUse, error) {
 	begun := ratelimit.DateOf(record.Key.CreatedAt)
 	from, to := max(ratelimit.DateOf(days.From), begun), ratelimit.DateOf(days.To)
@@ -63,7 +63,7 @@ func (r *Registry) usage(ctx context.Context, record Record, days Days) ([]ratel
 			former = d.Former
 		}
 	}
-	// A mark that is not recorded yet tells the same as the record.
+	// A mark of the meter that is not recorded yet gives the same count as the record.
 	for _, d := range record.Meter.Daily() {
 		if d.Day >= from && d.Day <= to {
 			by[d.Day] = d.Used
@@ -73,8 +73,8 @@ func (r *Registry) usage(ctx context.Context, record Record, days Days) ([]ratel
 	return inOrder(by), nil
 }
 
-// formerUse is what a key that is deleted had used on its last day, if that is today: nil where it
-// had used nothing. Days before are told from those of another life by their date.
+// formerUse returns the usage of a deleted key on its last day if that is today, or nil if it was
+// not used. Earlier days belong to a former life by their date.
 func (r Record) formerUse(now time.Time) *ratelimit.DayUse {
 	m := &r.Meter
 	if used := m.Net - m.DayNet; used > 0 && m.Day >= ratelimit.DateOf(now) {

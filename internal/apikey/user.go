@@ -14,8 +14,7 @@ const OwnUser = ownUsers + "admin"
 // ownUsers begins the ids of users that latchkey keeps for itself.
 const ownUsers = "latchkey:"
 
-// AnonymousUser is the user that a backend is told of where a route needs no key. No key is made
-// for it.
+// AnonymousUser is the user that a backend sees on a route without a key. It never owns a key.
 const AnonymousUser = "anonymous"
 
 // formerOwnUser owned latchkey's admin keys in earlier versions, and still owns those.
@@ -55,10 +54,10 @@ func CheckOwner(id string) error {
 	return nil
 }
 
-// Legible reports whether text is valid UTF-8 of letters, marks, numbers, punctuation, symbols
-// and spaces alone, so that it shows what it is. Control characters, line separators,
-// formatting characters (which reorder or hide text), private, surrogate and unassigned code
-// points are refused.
+// Legible reports whether text is valid UTF-8 and has visible characters only: letters, marks,
+// numbers, punctuation, symbols and spaces. It refuses control characters, line separators,
+// formatting characters (which reorder or hide text), and private, surrogate and unassigned code
+// points.
 func Legible(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })
 }

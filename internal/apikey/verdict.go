@@ -14,7 +14,7 @@ const (
 	CodeValid             Code = "valid"
 	CodeMissing           Code = "missing_key"
 	CodeMalformed         Code = "malformed_key"
-	CodeTwoKeys           Code = "two_keys" // and nobody can tell which was meant
+	CodeTwoKeys           Code = "two_keys" // it is ambiguous which was meant
 	CodeUnknown           Code = "unknown_key"
 	CodeRevoked           Code = "revoked_key"
 	CodeDisabled          Code = "disabled_key"
@@ -44,8 +44,8 @@ type Verdict struct {
 	Key *Key
 	// Scope is the one that was asked for.
 	Scope string
-	// Usage is what the limiter says of the key's meter. It is meaningful when Key is
-	// set and not unlimited.
+	// Usage is the window status from the limiter. It is meaningful if Key is set and not
+	// unlimited.
 	Usage ratelimit.Usage
 	// Replaced reports whether the token that was presented is in its grace: a rotation has
 	// replaced it by another of the same key.

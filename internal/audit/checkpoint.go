@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Checkpoint lists where the trails of all subjects stood at one time. Whoever stores it where the
-// trails are not finds with it that everything was put back to an earlier time, or is gone.
+// Checkpoint lists the last entry of each trail at one time. An operator who stores it apart from
+// the table can find with it that the whole table was put back to an earlier time, or that subjects
+// are gone.
 type Checkpoint struct {
 	// At is when the list was begun.
 	At time.Time `json:"at"`
@@ -20,7 +21,7 @@ type Checkpoint struct {
 
 // Mark is where one trail stood.
 type Mark struct {
-	// Place is that of the last entry. A subject without a trail has its revision there.
+	// Place is the place of the last entry. For a subject without a trail it holds the revision.
 	Place Place `json:"place"`
 	// Sum is the last entry's; empty: the subject had no trail.
 	Sum []byte `json:"sum,omitempty"`
@@ -45,7 +46,7 @@ func (n Notary) WriteCheckpoint(c Checkpoint) ([]byte, error) {
 	return json.Marshal(c)
 }
 
-// ReadCheckpoint reads what WriteCheckpoint wrote.
+// ReadCheckpoint reads the output of WriteCheckpoint.
 func (n Notary) ReadCheckpoint(data []byte) (Checkpoint, error) {
 	var c Checkpoint
 	if err := json.Unmarshal(data, &c); err != nil {
@@ -63,9 +64,8 @@ func (n Notary) ReadCheckpoint(data []byte) (Checkpoint, error) {
 // not list.
 const atOnce = time.Minute
 
-// Compare reports the [Break] where what there is of a subject by now does not continue what it was
-// at the checkpoint. Check must have found no Break in it. keep is how long entries are stored at
-// least.
+// Compare returns a [Break] if the stored subject does not continue its state at the checkpoint.
+// Check must have found no Break in it. keep is the least time for which entries are stored.
 func (c Checkpoint) Compare(s Subject, w Witness, entries []Sealed, keep time.Duration, now time.Time) error {
 	bad := func(p Place, problem string) error {
 		return &Break{Subject: s.ID, Place: p.String(), Problem: problem}
@@ -113,7 +113,7 @@ func (c Checkpoint) Compare(s Subject, w Witness, entries []Sealed, keep time.Du
 	return nil
 }
 
-// MarkOf is where the trail of a subject stands; nil: there is nothing of it.
+// MarkOf returns the mark of a subject, or nil if nothing of it is stored.
 func MarkOf(s Subject, w Witness, entries []Sealed) *Mark {
 	var m *Mark
 	later := func(p Place) bool { return m == nil || p.Compare(m.Place) > 0 }

@@ -1,6 +1,6 @@
-// Package audit is a trail of what was done to subjects, and a seal over what each of them is.
-// Whoever can merely write to where they are stored cannot forge, alter or remove any of it
-// unseen. It knows nothing of the table, and does no I/O.
+// Package audit keeps an authenticated trail of changes for each subject, and seals the record of
+// each subject. An attacker who can only write to the table cannot forge, alter or remove any of it
+// unnoticed. The package knows nothing of the table, and does no I/O.
 //
 // # What is authenticated, and how
 //
@@ -16,20 +16,20 @@
 //     that putting back the subject together with its entries does not fit it.
 //   - The [Checkpoint], a list of the ends of all chains, which the operator stores elsewhere.
 //
-// A life that is over ends with an entry that says so, or that says from when on the subject may
-// be forgotten. Entries are forgotten, too, the oldest first. Each says until when the one before
-// it must be there, and a head until when its entry must. What is missing was therefore forgotten,
-// or it was removed.
+// A life ends with an entry that marks the end, or that gives the time from which the subject may
+// be forgotten. The oldest entries are forgotten as well. Each entry states until when its
+// predecessor must exist, and each head until when its entry must. An entry that is missing earlier
+// was therefore removed.
 //
-// A change of a record that was altered or put back is not refused, because a key must always be
-// revocable. Its entry says what was wrong, so that the new seal does not hide it.
+// A record that was altered or put back can still be changed, because a key must always be
+// revocable. The entry states the flaw, so that the new seal does not hide it.
 //
 // # What an attacker can do
 //
-// An attacker who can write to the table, and maybe has an earlier copy of it, does the following.
-// "yes" is found by latchkey audit verify. "reported" is told of, and is an error with --strict.
-// "checkpoint" is found only with a checkpoint from before the deed. With a checkpoint, what is
-// reported is an error as well.
+// An attacker who can write to the table, perhaps with an earlier copy of it, may do the following.
+// Deeds marked "yes" are found by latchkey audit verify. Those marked "reported" are listed, and
+// are errors with --strict or a checkpoint. Those marked "checkpoint" are only found with a
+// checkpoint from before the deed.
 //
 //	deed                                                    found       gain
 //	edit any attribute of a key, a secret's hash included   yes         the service obeys it until then

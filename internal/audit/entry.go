@@ -24,8 +24,8 @@ type Entry struct {
 	Last bool `json:"last,omitempty"`
 	// Forgotten is when the subject may be gone without anybody's doing; zero: never.
 	Forgotten time.Time `json:"forgotten,omitzero"`
-	// Flaw says what was wrong with the subject before this entry, so that a change never
-	// hides what was done outside the service. Empty: nothing.
+	// Flaw is the problem that the subject had before this entry, so that a change never hides a
+	// change outside the service. It is empty if there was none.
 	Flaw string `json:"flaw,omitempty"`
 }
 

@@ -19,8 +19,8 @@ type Finding struct {
 	Gain  string
 }
 
-// Findings are what latchkey audit verify finds, and what it does not. The documentation and the
-// command line print this list, and a test does each deed to a table.
+// Findings returns everything that an attacker can do, with whether latchkey audit verify finds it.
+// The documentation and the command line print this list, and a test does each deed to a table.
 func Findings() []Finding {
 	return []Finding{
 		{"edit any attribute of a key, a secret's hash included", FoundAlways, "the service obeys it until then"},

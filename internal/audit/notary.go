@@ -29,20 +29,20 @@ func NewNotary(key []byte) Notary { return Notary{redact.New(key)} }
 // sumSize is half of what the hash gives: 128 bits cannot be guessed.
 const sumSize = sha256.Size / 2
 
-// What is summed is told apart by how it begins: a sum of one kind is never that of another.
+// sum authenticates a text of one kind. A sum of one kind never fits a text of another.
 func (n Notary) sum(kind, text string) []byte {
 	mac := hmac.New(sha256.New, n.key.Reveal())
 	mac.Write([]byte(kind + "\x00" + text))
 	return mac.Sum(nil)[:sumSize]
 }
 
-// Seal authenticates the record of a subject as it is after the entry at p. The record must hold
-// the rest of the head.
+// Seal authenticates the record of a subject after the entry at p. The record must hold the rest of
+// the head.
 func (n Notary) Seal(subject string, p Place, record []byte) []byte {
 	return n.sum("record", fmt.Sprintf("%s\x00%s\x00%s", subject, p, record))
 }
 
-// headSeal is what earlier versions sealed: the head alone.
+// headSeal is the seal of earlier versions, over the head alone.
 func (n Notary) headSeal(subject string, p Place, h Head) []byte {
 	return n.sum("head", fmt.Sprintf("%s\x00%s\x00%d\x00%x", subject, p, h.Until.Unix(), h.Sum))
 }
@@ -61,8 +61,8 @@ const (
 	// Untrailed is a record of a version without trails. Nothing of it is authenticated. The next
 	// change seals it.
 	Untrailed
-	// Partial is a record that is as it was written, whose trail begins late: what the subject was
-	// before the first entry is not authenticated.
+	// Partial is a record that is as it was written, whose trail begins late. The state before the
+	// first entry is not authenticated.
 	Partial
 )
 
@@ -81,8 +81,8 @@ func (s Standing) String() string {
 	return "was altered"
 }
 
-// Standing tells how far the record of s is authenticated, by its seal alone. It returns
-// Authentic, Altered, Unsealed or Untrailed.
+// Standing reports how far the seal of s authenticates its record. It returns Authentic, Altered,
+// Unsealed or Untrailed.
 func (n Notary) Standing(s Subject) Standing {
 	switch {
 	case len(s.Head.Sum) == 0 && len(s.Head.Seal) == 0:
@@ -123,7 +123,7 @@ type Subject struct {
 	Head Head
 	// Record is all that is stored of it, without the seal.
 	Record []byte
-	// Forgotten is when it may be gone without anybody's doing; zero: never.
+	// Forgotten is the time from which the subject may be gone without a change. Zero means never.
 	Forgotten time.Time
 	// Grown is the number of its last entry as it was once the entries had been read,
 	// where that is a later one.
@@ -139,14 +139,14 @@ type Break struct {
 
 func (b *Break) Error() string { return fmt.Sprintf("%s: entry %s %s", b.Subject, b.Place, b.Problem) }
 
-// Check reports the first [Break] in all that there is of a subject: its record, its witness, and
-// its entries in the order of their places. Otherwise it tells how far the record is authenticated.
+// Check returns the first [Break] in a stored subject: its record, its witness, and its entries in
+// the order of their places. If there is none, it returns how far the record is authenticated.
 func (n Notary) Check(s Subject, w Witness, entries []Sealed, now time.Time) (Standing, error) {
 	bad := func(p Place, problem string) (Standing, error) {
 		return Altered, &Break{Subject: s.ID, Place: p.String(), Problem: problem}
 	}
 	if !s.Forgotten.IsZero() && !now.Before(s.Forgotten) {
-		s = Subject{ID: s.ID} // it may be gone: what is left of it must allow that
+		s = Subject{ID: s.ID} // it may be gone, if its remains say so
 	}
 	standing := n.Standing(s)
 	var last *text

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Witness is a copy of what a subject's last entry is. It is stored apart from the subject and its
-// entries, so that putting these back to an earlier time does not fit it. A change replaces it
-// together with the subject. The zero Witness is one that is not there.
+// Witness is a copy of the last entry's place and sum. It is stored apart from the subject and its
+// entries, so that it does not fit them if they are put back to an earlier time. A change replaces
+// it together with the subject. The zero Witness stands for a missing one.
 type Witness struct {
 	Subject string
 	Place
