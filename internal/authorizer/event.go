@@ -45,7 +45,7 @@ type headers struct {
 func (h *headers) UnmarshalJSON(raw []byte) error {
 	return members(raw, func(name, value []byte) error {
 		switch lower := lowerCase(name); string(lower.text()) {
-		case "x-api-key", "api-key": // the latter is what clients of Azure send
+		case "x-api-key", "api-key": // clients of Azure send the latter
 			return h.APIKey.UnmarshalJSON(value)
 		case "authorization":
 			return h.Authorization.UnmarshalJSON(value)
@@ -66,9 +66,9 @@ const (
 	codePathOverride   = "path_override"
 )
 
-// forgery returns the log code for a header that no client may send, or "". API Gateway compares names of headers in
-// their case, and many servers take "_" and more for "-": only letters and digits count here. A name that is not ASCII is
-// no name of a header, and nobody knows what a server makes of it.
+// forgery returns the log code for a header that no client may send, or "". API Gateway compares header names exactly,
+// but many servers take "_" and other characters for "-". Only letters and digits are therefore compared. A name that
+// is not ASCII is no valid header name, and servers differ in how they read it.
 func forgery(name []byte) string {
 	var folded short
 	for _, c := range name {
@@ -92,7 +92,7 @@ func forgery(name []byte) string {
 	return ""
 }
 
-// query is what is read of the parameters in the URL.
+// query holds the parameters of the URL that the authorizer reads.
 type query struct {
 	APIKey values // api_key
 	// forged is the log code for a parameter that no client may send, or empty.
@@ -201,9 +201,8 @@ func (e *event) forged() string {
 	return cmp.Or(e.MultiValueHeaders.forged, e.Headers.forged, e.MultiValueQuery.forged, e.Query.forged)
 }
 
-// userToken is the one JSON Web Token in Authorization. Two different ones are
-// none, since nobody could tell which was meant, and neither is one beside anything
-// else.
+// userToken is the one JSON Web Token in Authorization. It is empty if there are two different ones, because it is
+// ambiguous which was meant. It is also empty if there is anything beside the token.
 func (e *event) userToken() string {
 	found := ""
 	for _, list := range [...]values{e.MultiValueHeaders.Authorization, e.Headers.Authorization} {
@@ -227,10 +226,10 @@ func (e *event) management() bool {
 	return e.StageVariables.Own == "true" && (e.Resource == "/api/v1/whoami" || routes.Manages(e.Resource))
 }
 
-// target is what a request is for.
+// target is the API, method and path that a request is for.
 type target struct {
 	method, path string
-	// resource is what a policy calls it.
+	// resource is the name of the target in a policy.
 	resource string
 }
 
@@ -240,8 +239,9 @@ const maxResource = 512
 // target reads methodArn, arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH. It reports false for one that
 // names no method, or could stand for more than one API, stage or method.
 //
-// A policy takes an ARN of at most 512 characters, in which *, ? and $ have a meaning. Where the path makes it another
-// one, resource is all paths of the same API, stage and method. Nothing is widened by that: the policy is for one request.
+// A policy takes an ARN of at most 512 characters, in which *, ? and $ have a meaning. If the path does not fit,
+// resource names all paths of the same API, stage and method. This widens nothing, because the policy is for one
+// request.
 func (e *event) target() (target, bool) {
 	arn := e.MethodArn
 	stage := strings.IndexByte(arn, '/') + 1

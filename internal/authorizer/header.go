@@ -4,9 +4,9 @@ import "strings"
 
 const hexDigits = "0123456789ABCDEF"
 
-// headerValue writes text as a header's value that reaches a backend unchanged: visible ASCII characters but "%" and ","
-// stay, and every other byte becomes % and two hexadecimal digits. What RFC 3986 calls percent-decoding gives text back.
-// A space stays where it stands between words.
+// headerValue writes text as a header value that reaches a backend unchanged. Visible ASCII characters except "%" and
+// "," stay. Every other byte becomes % and two hexadecimal digits. Percent-decoding (RFC 3986) restores the text. If
+// words is set, spaces between words stay.
 func headerValue(text string, words bool) string {
 	stays := func(c byte) bool { return c > ' ' && c <= '~' && c != '%' && c != ',' || c == ' ' && words }
 	plain := 0

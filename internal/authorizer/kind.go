@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// strange is what the log says of an event that no REQUEST authorizer gets: its kind, and what to set instead. Both are
-// fixed texts, since the event can hold a token.
+// strange describes, for the log, an event that is no REQUEST authorizer event: its kind, and the setting that corrects
+// it. Both are fixed texts, since the event can hold a token.
 type strange struct{ kind, set string }
 
 const setAsAuthorizer = "name this function as the authorizer of a route, not as the function that a route runs"
 
-// strangeness tells what a payload is that cannot be judged.
+// strangeness returns the kind of a payload that cannot be judged.
 func strangeness(payload []byte) strange {
 	var e map[string]json.RawMessage
 	if json.Unmarshal(payload, &e) != nil {

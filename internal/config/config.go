@@ -190,7 +190,7 @@ func (c Config) check() error {
 	if err != nil {
 		return err
 	}
-	// Static keys that are at hand already are judged now. A secret that is no JSON is told of when it is needed.
+	// Static keys in variables are checked at the start. A secret that is no JSON is reported when it is needed.
 	var secret content
 	if json.Unmarshal([]byte(c.Secret.Reveal()), &secret) == nil {
 		_, err = c.withSecret(static, secret)

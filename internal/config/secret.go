@@ -125,7 +125,7 @@ func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
 	return apikey.Keyring{Hasher: hasher, Static: static}, err
 }
 
-// content is what the secret's text holds.
+// content holds the fields of the secret's JSON.
 type content struct {
 	Master      Sensitive   `json:"master"`
 	Peppers     []Sensitive `json:"peppers"`

@@ -16,9 +16,8 @@ import (
 //
 //	2026-11-22T10:00:00Z | key ID, or - | METHOD /path | status
 //
-// It has no query, which may hold a token, and tokens in the path are masked. Key ID and method have
-// percent signs for what a reader of the line could take for another field or another line. out is
-// written to once for each line.
+// The line has no query, which may hold a token, and masks tokens in the path. In the key ID and the method, characters
+// that could end a field or a line are percent-encoded. AccessLog calls Write once for each line.
 func AccessLog(h http.Handler, out io.Writer, now func() time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := now().UTC().Format(time.RFC3339)

@@ -178,7 +178,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			variables["authorizer."+name] = value
 		}
 	}
-	// A request that the authorizer refuses is not read: whoever has no key cannot fill the memory.
+	// A body is only read after the authorizer has admitted the request, so that a caller without a key cannot fill the
+	// memory.
 	body, release, err := g.read(w, r)
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -192,7 +193,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
 		return
 	}
-	// The time for sending a request ends here. What has no such time, as in a test, needs no end.
+	// The time for sending a request ends here. A connection without deadlines, as in a test, needs no end.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	if route.Backend != nil {
 		g.forward(w, r, route.Backend, body, release, parameters, variables)

@@ -101,7 +101,7 @@ func isContextVariable(name string) bool {
 	return strings.HasPrefix(name, "authorizer.")
 }
 
-// requestTooLarge is the response that API Gateway gives as it is, whatever the template says.
+// requestTooLarge is the gateway response that a template cannot change.
 const requestTooLarge = "REQUEST_TOO_LARGE"
 
 // respond answers with the gateway response of the given type. variables are those of its context without "context.";

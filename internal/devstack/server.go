@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Bounds of what a server does for clients that send slowly, or much, or in great number.
+// Bounds for clients that send slowly, send much, or open many connections.
 const (
 	headerTime = 10 * time.Second
 	// requestTime is for headers and body, and answerTime for these and the answer. API Gateway
@@ -23,8 +23,8 @@ const (
 	maxConnections = 1024
 
 	maxBody = 10 << 20 // API Gateway's own bound
-	// smallBody is what any request may send. roomForBodies is for all larger bodies at once: each
-	// is in memory several times while a function reads it. It must be at least maxBody.
+	// smallBody is the body size in bytes that needs no room. roomForBodies bounds the sum of all larger bodies, since
+	// each is in memory several times while a function reads it. It must be at least maxBody.
 	smallBody     = 64 << 10
 	roomForBodies = 32 << 20
 	// roomTime is how long a large body waits for others to end.
@@ -95,7 +95,7 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		if err != nil || len(body) <= smallBody {
 			return body, release, err
 		}
-		// How large it is nobody knows but its end, where no length is given.
+		// Without a length, the size is only known at the end of the body.
 		if size < 0 {
 			size = maxBody
 		}

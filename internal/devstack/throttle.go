@@ -19,7 +19,7 @@ type MethodSetting struct {
 	Burst        string `yaml:"ThrottlingBurstLimit"`
 }
 
-// everyMethod is the name of the setting for all methods that have none of their own.
+// everyMethod is the name of the setting for all methods without a setting of their own.
 const everyMethod = "* /*"
 
 // throttles are the limits of methods, by method and path as a route has them. They are safe for concurrent use.

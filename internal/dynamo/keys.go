@@ -44,7 +44,7 @@ func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
 	return r, nil
 }
 
-// addTo adds what one item holds of a record: the key or its meter.
+// addTo adds one item of a record: the key or its meter.
 func addTo(r *apikey.Record, i item) (err error) {
 	sk, _ := i["sk"].(*types.AttributeValueMemberS)
 	switch {
@@ -148,8 +148,8 @@ func (t *Table) Peppers(ctx context.Context) ([]string, error) {
 	}
 }
 
-// Rehash replaces one secret of a key of the same revision, which stays: nothing
-// that anybody decides by has changed. The record's seal is replaced with it.
+// Rehash replaces one secret of a key without changing its revision, because no decision depends on
+// the hash. It replaces the seal of the record as well.
 func (t *Table) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
 	value, err := attributevalue.Marshal(encodeSecret(to.Secrets[n]))
 	if err != nil {

@@ -17,10 +17,14 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// The attributes of a user's count item: n how many places are taken, at when the newest key was
-// made in milliseconds, c how often the item was changed, and for each second at which places
-// become free e<second in base 36>, how many. n includes these. Items of earlier versions have
-// neither c nor e.
+// The attributes of a user's count item are:
+//
+//   - n: how many places are taken
+//   - at: when the newest key was created, in milliseconds
+//   - c: how often the item was changed
+//   - e<second in base 36>: how many of the n places become free at that second
+//
+// Items of earlier versions have neither c nor e.
 const placeEnds = "e"
 
 // writePlaces counts new keys for their users. A key that is revoked or deleted goes on counting
@@ -176,7 +180,8 @@ const settled = time.Minute
 // recounts bounds how often a count is begun anew because others count at the same time.
 const recounts = 5
 
-// Recount frees the places whose time has come, and those of keys that were forgotten by their ttl.
+// Recount frees the places whose end has come, and those of keys that DynamoDB has deleted by their
+// ttl.
 func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (apikey.Places, error) {
 	key := primaryKey(userPartition(userID), countSort)
 	for try := 1; ; try++ {
@@ -199,7 +204,7 @@ func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (apik
 		var changed *types.ConditionalCheckFailedException
 		switch {
 		case errors.As(err, &changed) && try < recounts:
-			continue // somebody else counts just now
+			continue // another function is counting
 		case errors.As(err, &changed):
 			return apikey.Places{Taken: int(p.n), Ends: p.left}, nil
 		case err != nil:

@@ -67,7 +67,7 @@ func Open(o Options) *Table {
 	return t
 }
 
-// healthSort names the item that tells whether the table takes writes.
+// healthSort is the sort key of the item that Health writes.
 const healthSort = "health"
 
 // Ping reports whether the table answers.

@@ -25,7 +25,7 @@ func usageDay(day ratelimit.Date) string { return fmt.Sprintf("d%02d", int64(day
 // formerDay is how much of that a key had used that was deleted on that day: f24.
 func formerDay(day ratelimit.Date) string { return fmt.Sprintf("f%02d", int64(day)%100) }
 
-// writeFormer notes what a key that is deleted had used on a day.
+// writeFormer stores the usage of a deleted key on its last day.
 func (t *Table) writeFormer(id string, d ratelimit.DayUse) step {
 	return step{types.TransactWriteItem{Update: &types.Update{
 		TableName: &t.name, Key: primaryKey(keyPartition(id), usageMonth(d.Day.Month())),

@@ -15,7 +15,8 @@ import (
 	"latchkey/internal/audit"
 )
 
-// A witness has a partition of its own, so that putting back a key's partition leaves it as it is.
+// A witness has a partition of its own, so that putting back a key's partition does not put back
+// the witness.
 const (
 	witnessSort   = "head"
 	witnessPrefix = "head#"
@@ -36,8 +37,8 @@ type storedWitness struct {
 	TTL       int64  `dynamodbav:"ttl,omitempty"`
 }
 
-// writeWitness replaces a key's witness. Unless the change was checked, the witness must be that
-// of what the change was made from.
+// writeWitness replaces a key's witness. Unless the change was checked, the stored witness must be
+// that of From.
 func (t *Table) writeWitness(w apikey.Write) (step, error) {
 	s := storedWitness{
 		PK: witnessPartition(w.Witness.Subject), SK: witnessSort, Place: w.Witness.Place.String(), Sum: w.Witness.Sum,
@@ -73,8 +74,8 @@ func (t *Table) writeWitness(w apikey.Write) (step, error) {
 	return step{types.TransactWriteItem{Put: put}, apikey.ErrUnwitnessed}, nil
 }
 
-// Stored reads a key with the text that its seal is over. What cannot have been written is an
-// [audit.Break].
+// Stored reads a key with the text that its seal covers. It returns an [audit.Break] for a record
+// that the service cannot have written.
 func (t *Table) Stored(ctx context.Context, id string) (*apikey.Key, []byte, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(keyPartition(id), keySort),
@@ -92,7 +93,7 @@ func (t *Table) Stored(ctx context.Context, id string) (*apikey.Key, []byte, err
 	return k, recordText(out.Item), nil
 }
 
-// Text returns the text of what is stored of k at a revision.
+// Text returns the stored text of k at a revision.
 func (t *Table) Text(k *apikey.Key, rev int64) ([]byte, error) {
 	i, err := encodeKey(k, rev)
 	if err != nil {
@@ -101,7 +102,7 @@ func (t *Table) Text(k *apikey.Key, rev int64) ([]byte, error) {
 	return recordText(i), nil
 }
 
-// Witness reads a key's witness; the zero one where there is none.
+// Witness reads a key's witness, or returns the zero Witness if there is none.
 func (t *Table) Witness(ctx context.Context, id string) (audit.Witness, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(witnessPartition(id), witnessSort),
@@ -120,7 +121,7 @@ func (t *Table) Witness(ctx context.Context, id string) (audit.Witness, error) {
 		Last: s.Last, Forgotten: second(s.Forgotten), Seal: s.Seal,
 	}
 	if err != nil || misplaced != nil || s.TTL != seconds(w.Ends()) {
-		w.Seal = []byte{0} // it is there, and is not what was written
+		w.Seal = []byte{0} // there is a witness, but not one that was written
 	}
 	return w, nil
 }

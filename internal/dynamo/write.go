@@ -13,16 +13,16 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// step is one item of a transaction, and what it means that its condition did
-// not hold. If that is nil, the transaction is made without the item then.
+// step is one item of a transaction. failed is the error if the condition of the item does not
+// hold. If failed is nil, the transaction is then repeated without the item.
 type step struct {
 	write  types.TransactWriteItem
 	failed error
 }
 
-// Write makes changes in one transaction: the replies to whoever asked for them, the
-// keys, their aliases, the entries in their trails and the witnesses of these, and their users'
-// counts. A new key that was imported takes five writes at most, of a hundred.
+// Write makes changes in one transaction. It writes the keys, their aliases, the audit entries, the
+// witnesses, the users' counts, and the replies to idempotent requests. A new imported key takes at
+// most five of the hundred writes of a transaction.
 func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 	var steps []step
 	for _, w := range changes {
@@ -123,7 +123,7 @@ func (t *Table) writeKey(w apikey.Write) (step, error) {
 	put := &types.Put{TableName: &t.name}
 	rev := w.To.Rev
 	if w.From == nil {
-		// DynamoDB deletes late: a key that is to be forgotten by now is no key.
+		// DynamoDB deletes late: a key whose end has come counts as deleted.
 		put.ConditionExpression = aws.String("attribute_not_exists(pk) OR #ttl <= :now")
 		put.ExpressionAttributeNames = map[string]string{"#ttl": "ttl"}
 		put.ExpressionAttributeValues = item{":now": number(w.At.Unix())}

@@ -67,7 +67,7 @@ type whoamiLimit struct {
 // number is a whole number in a header that is left out where it is empty.
 type number string
 
-// Schema tells huma.
+// Schema describes the type to huma.
 func (number) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 }
@@ -123,7 +123,7 @@ func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput,
 	return out, nil
 }
 
-// noKey says why there is no key in a text. No secret was judged, so it may tell.
+// noKey explains why a text has no key. It may be specific, because no secret was judged.
 func noKey(text string) string {
 	if apikey.IsJWT(text) {
 		return "Missing API key: apiKey holds a JSON Web Token, which is no API key. Only the routes that manage keys take one, as Authorization: Bearer"

@@ -44,7 +44,8 @@ const (
 	typeAPI        = "api_error"
 )
 
-// The codes of errors that are not a status's own. The last three are API Gateway's, of what the authorizer refuses.
+// Codes of errors that differ from the code of their status. API Gateway answers the last three, for requests that the
+// authorizer refuses.
 const (
 	codeScope    = "insufficient_scope"
 	codeReplaced = "replaced_key"
@@ -184,7 +185,7 @@ func init() {
 	}
 }
 
-// inputError is what huma says of a request. c is nil where huma has none.
+// inputError returns the error for a request that huma refuses. c is nil if huma has no context.
 func inputError(c huma.Context, status int, message string, errs []error) *apiError {
 	if status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
 		return newError(status, "", "")
@@ -212,7 +213,8 @@ func inputError(c huma.Context, status int, message string, errs []error) *apiEr
 	return newError(http.StatusBadRequest, "", "")
 }
 
-// explainUnknown names a field that its request does not have. Of what the caller sent it looks at names alone.
+// explainUnknown names a field that the request does not have. It only reads the names of the fields, never their
+// values.
 func explainUnknown(c huma.Context, d *huma.ErrorDetail) *apiError {
 	_, location, _ := strings.Cut(d.Location, ".") // body
 	name := ""

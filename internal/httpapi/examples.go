@@ -46,7 +46,7 @@ func addExamples(document *huma.OpenAPI) {
 	}
 }
 
-// errorExample is an error that a status stands for. What the authorizer refuses is answered by API Gateway.
+// errorExample returns an error for a status. API Gateway answers the requests that the authorizer refuses.
 func errorExample(status int) *apiError {
 	param := "authorization"
 	switch status {

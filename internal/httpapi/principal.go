@@ -70,8 +70,8 @@ func place(ctx context.Context) string {
 	return cmp.Or(strings.TrimSuffix(c.Path, "/"), keysPath)
 }
 
-// origin says where a request came from, and what API Gateway calls it. On AWS a client can choose requestId, which is
-// only taken where there is no other.
+// origin returns the source address of a request and its ID at API Gateway. On AWS a client can choose requestId, which
+// is therefore only used if there is no extendedRequestId.
 func (a *api) origin(ctx context.Context) apikey.Origin {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	o := apikey.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}

@@ -39,8 +39,8 @@ type Record struct {
 	Left
 }
 
-// Left is what is left of the tighter one of rateLimit and quota: the one with fewer
-// requests remaining or, of as many, the later reset.
+// Left is the window status of the tighter one of rateLimit and quota: the one with fewer requests remaining. If they
+// are equal, it is the one with the later reset.
 type Left struct {
 	Limit     *int64 `json:"limit,omitempty" doc:"This, remaining and reset are of the tighter one of rateLimit and quota: the one with fewer requests remaining or, of as many, the later reset. They are left out for a key without a limit, and by answers that issue a key." example:"100"`
 	Remaining *int64 `json:"remaining,omitempty" example:"99"`
@@ -74,10 +74,10 @@ func (n nullable[T]) MarshalJSON() ([]byte, error) { return json.Marshal(n.Value
 // UnmarshalJSON see [json.Unmarshaler].
 func (n *nullable[T]) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, &n.Value) }
 
-// Schema tells huma, which would take it for an object.
+// Schema describes the type to huma, which would take it for an object.
 func (nullable[T]) Schema(r huma.Registry) *huma.Schema { return orNull[T](r) }
 
-// rateLimit is what a limit allows, and what is left of it where the meter was read.
+// rateLimit is the limit of a key, with its window status if the meter was read.
 type rateLimit struct {
 	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window" example:"100"`
 	Window    int64  `json:"window" doc:"Seconds" example:"60"`
@@ -94,7 +94,7 @@ type quota struct {
 	Reset     *int64         `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
 }
 
-// What a key without a limit shows to clients that need numbers; see [Options].
+// The limit that a key without one shows to clients that need numbers; see [Options].
 const (
 	unlimitedRequests = 999_999
 	unlimitedWindow   = 60
@@ -129,7 +129,7 @@ func (a *api) limitOf(k *apikey.Key) nullable[rateLimit] {
 	return nullable[rateLimit]{}
 }
 
-// usedLimitOf adds what the meter says of the limit.
+// usedLimitOf returns the limit with its window status.
 func (a *api) usedLimitOf(k *apikey.Key, u ratelimit.Usage) nullable[rateLimit] {
 	l := a.limitOf(k)
 	if l.Value != nil {
@@ -150,7 +150,7 @@ func quotaOf(k *apikey.Key) *quota {
 	return &quota{Requests: k.Quota.Requests, Period: oneOf[periods](k.Quota.Period)}
 }
 
-// usedQuotaOf adds what the meter says of the quota.
+// usedQuotaOf returns the quota with its window status.
 func usedQuotaOf(k *apikey.Key, u ratelimit.Usage) *quota {
 	q := quotaOf(k)
 	if q != nil {

@@ -8,8 +8,8 @@ import (
 	"latchkey/internal/redact"
 )
 
-// shown is a token in the body of a request or an answer. It prints redacted as every secret does,
-// but its JSON is the token: that is what the body is for.
+// shown is a token in the body of a request or an answer. It prints redacted like every secret, but its JSON is the
+// token.
 type shown struct{ hiddenText }
 
 type hiddenText = redact.Secret[string]
@@ -25,5 +25,5 @@ func (s *shown) UnmarshalJSON(raw []byte) error {
 // MarshalJSON shows the token.
 func (s shown) MarshalJSON() ([]byte, error) { return json.Marshal(s.Reveal()) }
 
-// Schema tells huma that it is a text.
+// Schema describes the type to huma as a string.
 func (shown) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeString} }

@@ -52,7 +52,7 @@ func problem(location, text string) error {
 }
 
 func unambiguous(data []byte, null bool) error {
-	// U+FFFD is what API Gateway and the local gateway have put in the place of bytes that are not UTF-8.
+	// API Gateway and the local gateway put U+FFFD in the place of bytes that are not UTF-8.
 	if !utf8.Valid(data) || bytes.ContainsRune(data, utf8.RuneError) {
 		return problem("", "is not UTF-8, or has the sign U+FFFD, which stands for what was not")
 	}
@@ -109,7 +109,7 @@ func walk(d *json.Decoder, depth int, location string, null bool) error {
 		return problem(location, "is nested too deeply")
 	}
 	if token == nil && (depth == 0 || !null && (known(location) == location || strings.HasPrefix(location, "metadata."))) {
-		// A field that is unknown is told of as such.
+		// An unknown field has an error of its own.
 		return problem(location, "must not be null, or have null in it; leave it out instead")
 	}
 	if n, ok := token.(json.Number); ok {

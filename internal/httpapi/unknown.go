@@ -42,8 +42,8 @@ func (a *api) unknownParameter(query url.Values, o *huma.Operation) *apiError {
 	return nil
 }
 
-// unknownName says that name, which the caller has sent under parent, is none of
-// those that are known there. It returns the param and the sentence of the error.
+// unknownName returns the param and the sentence of an error about name, which the caller has sent under parent, and
+// which is none of the known names there.
 func unknownName(parent, name string, known []string, whole, noun string) (param, message string) {
 	near := nearest(name, known)
 	if !tellable(name, near) {
@@ -60,7 +60,7 @@ func unknownName(parent, name string, known []string, whole, noun string) (param
 	return param, message + choice(known)
 }
 
-// choice says which names are known, but for the one that has a key.
+// choice lists the known names, except api_key.
 func choice(known []string) string {
 	known = slices.DeleteFunc(slices.Clone(known), func(name string) bool { return name == queryKey })
 	last := len(known) - 1
@@ -81,7 +81,7 @@ var (
 	tokenStart = regexp.MustCompile(`^(eyJ|[a-z]{2,12}[_-](live|test)([_-]|$))`)
 )
 
-// shortestToken is the length of the shortest token that anybody may have.
+// shortestToken is the length of the shortest token that a caller may have.
 const shortestToken = 16
 
 // tellable reports whether an error may repeat a name that the caller made up: a short identifier that is too short

@@ -15,7 +15,7 @@ type lister interface{ list() []string }
 // oneOf is a text of a list, which the OpenAPI document shows and huma checks.
 type oneOf[L lister] string
 
-// Schema tells huma.
+// Schema describes the type to huma.
 func (oneOf[L]) Schema(huma.Registry) *huma.Schema {
 	var l L
 	s := &huma.Schema{Type: huma.TypeString}
@@ -25,7 +25,7 @@ func (oneOf[L]) Schema(huma.Registry) *huma.Schema {
 	return s
 }
 
-// The lists are those of the packages that decide by them, so that the document cannot say anything else.
+// The lists come from the packages that decide by them, so that the document always agrees.
 type (
 	environments       struct{}
 	callersEnvironment struct{}

@@ -40,7 +40,7 @@ func (f fields) put(name string, value any) {
 	f[name] = text
 }
 
-// found is a key in a foreign file, or what is wrong with it.
+// found is a key in a foreign file, or the problem with it.
 type found struct {
 	line   int
 	fields fields
@@ -376,7 +376,7 @@ func unkeyLimit(value json.RawMessage) (map[string]int64, error) {
 	return map[string]int64{"requests": one.Limit, "window": one.Duration / 1000}, nil
 }
 
-// yamlDocument reads YAML, of which JSON is a part but for its tabs.
+// yamlDocument reads YAML, which includes JSON except for its tabs.
 func (r *Reader) yamlDocument(text []byte, read func(*yaml.Node) ([]found, error)) (all []found, err error) {
 	if json.Valid(text) {
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))

@@ -55,7 +55,7 @@ func (h head) most(match func(string) bool) bool {
 	return 2*count > len(h.lines)
 }
 
-// has reports whether all parts stand in the lines, of which comments are none.
+// has reports whether all parts stand in the lines. Comments are not searched.
 func (h head) has(parts ...string) bool {
 	all := strings.Join(h.lines, "\n")
 	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(all, part) })
@@ -220,8 +220,8 @@ var codeComment = matches(`^\s*(?://|/\*|\*/)`)
 
 var yamlLine = matches(`^(?:\s*(?:- +)?(?:"[^"]*"|'[^']*'|[A-Za-z0-9_.@/$<-][^\s:]*):(?:\s+\S.*)?|\s*- +\S.*|\s*-)$`)
 
-// isYAML reports whether the lines are mappings and lists, some of which have a value
-// after a colon and a space.
+// isYAML reports whether the lines are mappings and lists, and at least one has a value after a
+// colon and a space.
 func isYAML(h head) bool {
 	first := h.first()
 	if first == "---" || strings.HasPrefix(first, "--- ") || strings.HasPrefix(first, "%YAML") {
@@ -253,12 +253,11 @@ func hasCSVHeader(h head) bool {
 	return known > 0 && len(columns) > 1
 }
 
-// NotKeysError says that a file as a whole is not what it should be. Nothing of it
-// was imported.
+// NotKeysError says that a whole file is not of the expected form. None of it was imported.
 type NotKeysError struct {
-	Problem string // what is wrong, as a sentence without its end
-	Looks   string // what the file looks like, or ""
-	Advice  string // what to do, or ""
+	Problem string // a sentence without its full stop
+	Looks   string // the form that the file seems to have, or ""
+	Advice  string // the next step for the operator, or ""
 }
 
 func (e *NotKeysError) Error() string {

@@ -48,7 +48,7 @@ type Job struct {
 	// Report is told of each line that is not imported, by one caller at a time, in
 	// no particular order.
 	Report func(line int, err error)
-	// Done is told of each line that is imported, likewise. It may be nil.
+	// Done is called for each imported line, likewise. It may be nil.
 	Done func(line Line, did apikey.Imported)
 	// Sleep waits before another try, or until the context ends; nil: it does.
 	Sleep func(context.Context, time.Duration)
@@ -64,11 +64,11 @@ func (j *Job) Tally() Tally {
 	return j.tally
 }
 
-// Run imports the lines of r, many at a time, those of one user in order: they
-// would meet in transactions otherwise. Lines that fail are reported and leave
-// nothing behind. When Run returns, each imported token works everywhere, though it was tried
-// and refused before. An error says why there was an end before the file's: to run it
-// again is always safe, and goes on.
+// Run imports the lines of r, many at a time, and those of one user in order, since they would
+// conflict in transactions otherwise. Lines that fail are reported and leave nothing behind. When
+// Run returns, each imported token works on every instance, even if it was refused before. An error
+// says why the import ended before the end of the file. Running it again is always safe, and
+// continues the import.
 func (j *Job) Run(ctx context.Context, r *Reader) error {
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer giveUp(nil)

@@ -232,7 +232,7 @@ func (t *texts) UnmarshalJSON(text []byte) error {
 	}
 	*t = make(texts)
 	for name, value := range raw {
-		var s *string // of which null is none
+		var s *string // nil for null
 		if err := json.Unmarshal(value, &s); err != nil {
 			return err
 		}
@@ -264,7 +264,7 @@ var errNotObject = errors.New("the line is not a JSON object")
 
 var errTwice = errors.New("the line has a field twice")
 
-// object reads one whose fields can be told apart: none twice.
+// object reads a JSON object that has no field twice.
 func object(text []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {

@@ -84,8 +84,8 @@ func Open(ctx context.Context, in io.ReadSeeker, o Options, report func(line int
 	return again()
 }
 
-// named adds what the file looks like, unless that is what it is read as. A file that
-// is read as another service's is only told apart from those of others.
+// named adds the form that the file seems to have, unless the file is read as that form. A file
+// that is read as the form of another service is only compared with the forms of others.
 func (e *NotKeysError) named(looks *look, form Form) *NotKeysError {
 	own := form == "" || form == KeyFile || form == JSONLines
 	if looks != nil && (own || strings.HasPrefix(looks.advice, useFormat(""))) && looks.advice != useFormat(form) {

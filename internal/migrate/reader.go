@@ -70,7 +70,7 @@ type Reader struct {
 // source returns one entry after another, and [io.EOF] after the last.
 type source func() (entry, error)
 
-// entry is what stands at a line of a file, or what is wrong with it.
+// entry is the key at a line of a file, or the problem with it.
 type entry struct {
 	number int
 	in     apikey.Import
@@ -147,7 +147,7 @@ func (r *Reader) eachLine(parse func(text []byte) (apikey.Import, map[string]str
 	}
 }
 
-// judge fills in what an entry leaves open, and reports what is wrong with it.
+// judge sets the omitted fields of an entry, and returns an error if the entry is wrong.
 func (r *Reader) judge(e entry) (apikey.Import, error) {
 	in := e.in
 	if r.o.UserID != "" {

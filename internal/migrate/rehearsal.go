@@ -50,7 +50,7 @@ func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, err
 	return s.table.Resolve(ctx, alias)
 }
 
-// Text, Stored, Trail and Witness are the table's: what a change is sealed by.
+// Text, Stored, Trail and Witness read the table, because a change is sealed by them.
 func (s *rehearsalStore) Text(k *apikey.Key, rev int64) ([]byte, error) { return s.table.Text(k, rev) }
 
 func (s *rehearsalStore) Stored(ctx context.Context, id string) (*apikey.Key, []byte, error) {
@@ -107,7 +107,7 @@ func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, at time.Time) e
 	return nil
 }
 
-// taken reports whether an alias is that of another key than id.
+// taken reports whether an alias belongs to another key than id.
 func (s *rehearsalStore) taken(ctx context.Context, alias, id string, at time.Time) (bool, error) {
 	other, err := s.Resolve(ctx, alias)
 	if err == nil && other != id {

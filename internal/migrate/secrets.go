@@ -127,14 +127,14 @@ var (
 
 const word = `(?:(?:[A-Z]?[a-z]{2,15}){1,4}\d{0,3}|[a-z]\d{0,3}|[A-Z]{1,15}\d{0,2}|\d{1,4})`
 
-// gaps begins what tools fill in.
+// gaps are the characters with which placeholders of tools begin.
 const gaps = "$#%<@[{(&`"
 
 func hasGap(text string) bool {
 	return (strings.ContainsAny(text, gaps) || strings.HasPrefix(text, "__")) && template.MatchString(text)
 }
 
-// holdsPlace reports whether text stands where a token is to be written.
+// holdsPlace reports whether text is a placeholder for a token.
 func holdsPlace(text string) bool {
 	if hasGap(text) {
 		return true
@@ -200,8 +200,8 @@ func words(text string) string {
 	return b.String()
 }
 
-// samePerPart reports whether each part of text, of which there are three at least,
-// is one character repeated, such as 1111-2222-3333-4444.
+// samePerPart reports whether text has at least three parts, each of which repeats one character,
+// such as 1111-2222-3333-4444.
 func samePerPart(text string) bool {
 	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("-_.:/", r) })
 	for _, part := range parts {

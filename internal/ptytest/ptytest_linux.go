@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open returns the two ends of a new terminal: screen is for the program, and keyboard is what a person has. Both are
-// closed with the test.
+// Open returns the two ends of a new terminal: screen for the program, and keyboard for the test.
+// Both are closed with the test.
 func Open(t testing.TB) (screen, keyboard *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)

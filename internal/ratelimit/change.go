@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A change of the window. Slices of two windows do not fit each other, so the
-// meter is then read by moments: what was spent in the new window is what the
-// odometer has moved since the newest moment that lies before it.
+// This file handles changes of the window. Slices of two windows do not fit each other, so the
+// meter is then read by moments. The spend in the new window is the move of the odometer since the
+// newest moment before that window.
 
 const (
 	// longest is for how long a moment before a change may matter: the longest
@@ -76,7 +76,7 @@ func (m *Meter) earlier(old frame, now time.Time) []Point {
 			p.At = kept[last].At.Add(time.Millisecond) // each is stored under its moment
 		}
 		switch {
-		case last >= 0 && p.Used <= kept[last].Used: // it tells nothing new
+		case last >= 0 && p.Used <= kept[last].Used: // it adds no information
 		case last == 0 && now.Sub(p.At) >= longest:
 			kept[0] = p // one moment before the longest window is enough
 		default:

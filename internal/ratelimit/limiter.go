@@ -175,7 +175,7 @@ func (v *view) deny(e *entry, terms Terms, n, held int64, sameDay bool) (Decisio
 	switch {
 	case overQuota: // the limit may be spent for longer than the quota
 		d.RetryAfter = max(d.RetryAfter, wait(v.now, d.Usage.Quota().Reset))
-	case held > 0 && !v.now.Add(d.RetryAfter).Before(e.lease.end): // what is held is lost by then
+	case held > 0 && !v.now.Add(d.RetryAfter).Before(e.lease.end): // the lease has ended by then
 		d.RetryAfter = wait(v.now, v.freeAt(m, terms.Limit, n))
 	}
 	return d, true
@@ -232,8 +232,8 @@ func (l *Limiter) spend(ctx context.Context, id string, e *entry, terms Terms, v
 // recordAgain is how long a failure to record is let rest.
 const recordAgain = time.Minute
 
-// chore is how long a request waits for a write that it does not need. A table that
-// does not answer must not use up the time for the one that it does need.
+// chore is the longest time that a request waits for a write that it does not need. A slow table
+// must not use up the time for the write that it does need.
 const chore = 250 * time.Millisecond
 
 // record puts days that are over into the record, before the write that takes
@@ -348,7 +348,7 @@ func (l *Limiter) Touch(ctx context.Context, id string, floor time.Time) error {
 	return l.store.Touch(ctx, id, now)
 }
 
-// touchIsDue reports whether a use at now is to be noted, and takes it to be.
+// touchIsDue reports whether a use at now must be recorded, and marks it as recorded.
 func (l *Limiter) touchIsDue(id string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -26,8 +26,8 @@ type Meter struct {
 	DayNet   int64
 	Month    int64
 	MonthNet int64
-	// Earlier are some moments before the window was last changed, oldest first.
-	// They tell what was spent in a window that reaches back to before the change.
+	// Earlier are some moments before the last change of the window, oldest first. They give the
+	// spend in a window that reaches back to before the change.
 	Earlier []Point
 	// Past are the days before Day whose marks are still there, oldest first: they
 	// are not yet known to be in the record of what was used.
@@ -69,12 +69,12 @@ type view struct {
 // unbounded is room where nothing bounds it.
 const unbounded = math.MaxInt64 / 4
 
-// view tells how full the window is. A meter that was written for another window
-// is read by moments: what was handed out in the new window counts against the new
-// limit, as far back as the meter remembers.
+// view returns how full the window is. A meter that was written for another window is read by
+// moments. Tokens that were handed out in the new window count against the new limit, as far back
+// as the meter remembers.
 //
-// Seen late, a meter shows at least as much room as there is: Used and Net only
-// grow, and no mark is ever put before one that is there.
+// Seen late, a meter shows at least as much room as there is: Used and Net only grow, and no mark
+// is ever put before an existing one.
 func (r *rules) view(m *Meter, terms Terms, now time.Time) view {
 	window := m.Window
 	if window == 0 {
@@ -150,8 +150,7 @@ type Spend struct {
 	// month only ever get a mark if they have none.
 	Restart bool
 	Base    int64
-	// Earlier are points to add to those of the meter, ForgetEarlier the moments of
-	// those to remove.
+	// Earlier are points to add to the meter. ForgetEarlier are the moments of points to remove.
 	Earlier       []Point
 	ForgetEarlier []time.Time
 	// Forget are the slices whose marks no longer count, ForgetDays days that are
@@ -199,8 +198,8 @@ func (r *rules) plan(m *Meter, terms Terms, v *view, n, back int64, recorded Dat
 	case m.Window == 0:
 		s.Fresh, s.Net = true, n // whatever is given back was taken from another meter
 	case m.Window != window:
-		// What lies in the new window counts as spent now. Nobody may have spent
-		// since, or the new mark would hide it.
+		// The spend in the new window counts as spent now. No spend may have come since, or the new
+		// mark would hide it.
 		s.Slice, s.MaxNewest, s.MaxUsed = r.frame(window).at(v.now), m.Newest, m.Used
 		s.Restart, s.Base = true, m.Used-v.inWindow
 		for _, mark := range m.Marks {

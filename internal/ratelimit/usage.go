@@ -2,7 +2,7 @@ package ratelimit
 
 import "time"
 
-// Bound is what a limit or a quota says at one moment.
+// Bound is the status of a limit or a quota at one moment.
 type Bound struct {
 	Limit     int64     // requests that it allows
 	Remaining int64     // never more than the truth at the last look at the meter
@@ -15,8 +15,8 @@ func (a Bound) tighter(b Bound) bool {
 	return a.Remaining < b.Remaining || a.Remaining == b.Remaining && a.Reset.After(b.Reset)
 }
 
-// Usage is what may be said of a meter to whoever spends from it. Limit, Remaining
-// and Reset are those of one bound, the tighter one of limit and quota.
+// Usage is the window status of a meter for the caller who spends from it. Limit, Remaining and
+// Reset belong to the tighter one of limit and quota.
 type Usage struct {
 	Limit     int64
 	Remaining int64
@@ -24,12 +24,12 @@ type Usage struct {
 	// Used is how many tokens are in the window, without those that are held in a
 	// lease. What other environments hold counts as used.
 	Used int64
-	// Rate is what the limit says, whichever bound is tighter. Its reset is when the
-	// window will be empty of what is now in it.
+	// Rate is the status of the limit, whichever bound is tighter. At its reset, all tokens that
+	// are in the window now have left it.
 	Rate Bound
 
 	quota Quota
-	left  int64 // of the quota; negative if it was lowered below what is used
+	left  int64 // of the quota; negative if the quota was lowered below the used amount
 	today Date
 }
 
@@ -37,8 +37,8 @@ func (u *Usage) quotaBound() Bound {
 	return Bound{Limit: u.quota.Requests, Remaining: max(u.left, 0), Reset: u.today.end(u.quota.Period)}
 }
 
-// Quota is what the quota says, whichever bound is tighter: the zero value if there
-// is none. What is held in a lease is not used.
+// Quota returns the status of the quota, whichever bound is tighter, or the zero value if there is
+// no quota. Leased tokens count as unused.
 func (u Usage) Quota() QuotaUsage {
 	if u.quota == (Quota{}) {
 		return QuotaUsage{}

@@ -27,7 +27,7 @@ func (s Secret[T]) Reveal() T {
 	return s.reveal()
 }
 
-// Redacted is what a Secret prints as.
+// Redacted is the text that a Secret prints.
 const Redacted = "[redacted]"
 
 // Format, String, GoString, LogValue and MarshalText redact.

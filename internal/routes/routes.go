@@ -87,7 +87,7 @@ func ParsePaths(text string) (Rules, error) {
 	return all, nil
 }
 
-// pathForm is what a path of a rule must be. No request would be matched by another one.
+// pathForm describes the path of a rule. No request matches a rule with another path.
 const pathForm = `must begin with /, and may have * for a segment and at its end; it must have no "..", "//", ";", "?", "#" or "\\", ` +
 	`no escaped / or %, no dot or space at the end of a segment, and beyond ASCII only letters, marks and digits in normal form`
 
@@ -221,8 +221,8 @@ func (r *rule) beats(other *rule) bool {
 // literal is how much of a path the rule says.
 func (r *rule) literal() int { return len(r.path) - strings.Count(r.path, "*") }
 
-// ambiguous reports whether a backend could take a path for another one than it looks like, which would carry it past a
-// rule: plain is the path without escapes. It knows what servers are known to do, and takes no character that it need not:
+// ambiguous reports whether a backend could take a path for another one, which would bypass a rule. plain is the path
+// without escapes. It refuses forms that known servers misread, and characters that no path needs:
 //
 //   - A segment with a space at one end, or a dot at its end, "." and ".." included. Windows drops them.
 //   - A backslash, which many take for a slash. A semicolon: some cut it off with what follows, before they look for "..".
@@ -248,7 +248,7 @@ func ambiguous(path, plain string) bool {
 	}
 }
 
-// obscure reports whether a character of a path cannot be seen, or is neither ASCII nor a letter, a mark or a digit.
+// obscure reports whether a character of a path is invisible, or is neither ASCII nor a letter, a mark or a digit.
 func obscure(r rune) bool {
 	if r < utf8.RuneSelf {
 		return unicode.IsControl(r)

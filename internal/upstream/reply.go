@@ -15,7 +15,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// reply is what is used of an answer of the validate route.
+// reply holds the fields that are read from an answer of the validate route.
 type reply struct {
 	Valid     *bool    `json:"valid"`
 	Code      string   `json:"code"`
@@ -62,8 +62,8 @@ func (h *hint) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// verdict makes of a reply what the gate works with. What does not fit our bounds
-// is no verdict: a limit that cannot be kept must not be ignored.
+// verdict turns a reply into a verdict of the gate. A reply with values out of bounds is an error,
+// since a limit that cannot be enforced must not be ignored.
 func (r *reply) verdict(asked time.Time) (apikey.Verdict, error) {
 	code, err := r.code()
 	if err != nil {
@@ -82,9 +82,8 @@ func (r *reply) verdict(asked time.Time) (apikey.Verdict, error) {
 	return apikey.Verdict{Code: code, Text: sentence(r.Error)}, nil
 }
 
-// code is what the reply is called here. A refusal by a name that is not known here
-// is that of an unknown key. A reply that contradicts itself, or says that nothing
-// could be decided, is none.
+// code returns the code of the reply. A refusal by a code that is not known here is CodeUnknown. A
+// reply that contradicts itself, or says that it could not decide, is an error.
 func (r *reply) code() (apikey.Code, error) {
 	code := apikey.Code(strings.ToLower(r.Code))
 	switch {
@@ -107,14 +106,14 @@ func (r *reply) code() (apikey.Code, error) {
 	return apikey.CodeUnknown, nil
 }
 
-// ids begin so, which no id in the table does. unnamed is the id of a key whose limit
-// has refused, and of which nothing else is known.
+// ids begins the id of each key of the upstream, and of no key in the table. unnamed is the id of a
+// refused key of which the reply gives no id.
 const (
 	ids     = "upstream-"
 	unnamed = ids + "unnamed"
 )
 
-// key is the key that is valid there.
+// key returns the key of a valid reply.
 func (r *reply) key(asked time.Time) (*apikey.Key, error) {
 	k := &apikey.Key{
 		Name: string(r.Name), UserID: string(r.UserID), Enabled: true, Limit: apikey.DefaultLimit(), Unlimited: r.Unlimited,
@@ -146,7 +145,7 @@ func (r *reply) key(asked time.Time) (*apikey.Key, error) {
 		return nil, errors.New("it names neither keyId, userId nor name")
 	}
 	for _, scope := range r.Scopes {
-		// Who manages keys here is nobody else's to say.
+		// The right to manage keys here never comes from an upstream.
 		if apikey.ValidScope(scope) && !strings.HasPrefix(scope, "keys:") {
 			k.Scopes = append(k.Scopes, scope)
 		}
@@ -168,9 +167,9 @@ func (r *reply) key(asked time.Time) (*apikey.Key, error) {
 // longestWait is the longest period of a quota.
 const longestWait = 31 * 24 * time.Hour
 
-// limited is a refusal by a limit or a quota there. What it does not say of it has the
-// value that promises least: nothing remains, and it ends in a second. Its sentence is our own,
-// since API Gateway puts it into JSON as it is.
+// limited returns a refusal by a limit or a quota of the upstream. A missing value gets the most
+// careful one: nothing remains, and the refusal ends in a second. The sentence is latchkey's own,
+// since API Gateway puts it into JSON unescaped.
 func (r *reply) limited(code apikey.Code, asked time.Time) apikey.Verdict {
 	k, err := r.key(asked)
 	if err != nil {
@@ -211,7 +210,8 @@ func escaped(id string) string {
 // maxSentence bounds the text of a refusal that is passed on.
 const maxSentence = 200
 
-// sentence is a text without what does not show, or shows other text in its place.
+// sentence returns a text without invisible characters and without those that change how other text
+// looks.
 func sentence(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) || r == utf8.RuneError {

@@ -1,12 +1,10 @@
-// Package upstream asks another key service about tokens that nobody here knows.
-// The other service speaks the validate route of our own API, so that it may be
-// another latchkey.
+// Package upstream asks another key service about tokens that are unknown here. The other service
+// speaks latchkey's validate route, so it may be another latchkey.
 //
-// A key that it knows is remembered for a while, so one that is revoked there goes on
-// working here for as long: the promise about revocations is not about these. A
-// refusal is remembered for a second at most, in a place of its own, so that garbage
-// does not push out good keys.
-// Questions that are asked at the same time about the same token are asked once.
+// A key that the service knows is remembered for a while. If it is revoked there, it goes on
+// working here for that time: the promise about revocations does not cover it. A refusal is
+// remembered for at most a second, in a memory of its own, so that invalid tokens do not push out
+// valid keys. Concurrent questions about one token are asked once.
 package upstream
 
 import (
@@ -145,8 +143,8 @@ func (s *Service) ask(ctx context.Context, q question, token apikey.Token, publi
 // there meanwhile, and a limit may be over.
 const refusedFor = time.Second
 
-// recall returns what is remembered of a question. A clock that is set back does not
-// make it last longer.
+// recall returns the remembered answer to a question. Setting back the clock does not make it last
+// longer.
 func (s *Service) recall(q question) (apikey.Verdict, bool) {
 	now := s.now()
 	s.mu.Lock()

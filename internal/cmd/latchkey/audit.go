@@ -88,7 +88,7 @@ alone cannot show.
 	return c
 }
 
-// findings prints what is found, and what is not.
+// findings returns the list of deeds that audit verify does and does not find.
 func findings() string {
 	var b bytes.Buffer
 	b.WriteString("What it finds of what an attacker does who can write to the table:\n\n")

@@ -88,7 +88,7 @@ const unthrottled = "1000000000"
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
 	template, err := devstack.LoadTemplate(d.Template, map[string]string{
 		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
-		// A machine may be as fast as it is. What revoke-by-token costs the table is bounded here too.
+		// Requests are not throttled here, except those to revoke-by-token, which cost the table most.
 		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
 	})
 	if err != nil {

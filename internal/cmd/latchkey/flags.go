@@ -34,8 +34,8 @@ func (t *checkedText) Set(text string) error {
 	return nil
 }
 
-// listFlag adds a flag that is a list with commas between its entries, each of which check accepts. It may be
-// given more than once, and be empty.
+// listFlag adds a flag that is a list with commas between its entries. Each entry must pass check. The flag may be
+// empty, and may be given more than once.
 func listFlag(flags *pflag.FlagSet, to *[]string, name, usage string, check func(string) error) {
 	flags.Var(&checkedList{to, check}, name, usage)
 }
@@ -85,7 +85,7 @@ func (n *checkedNumber) Set(text string) error {
 	return nil
 }
 
-// mustBe says what the value of a flag must be that pflag itself reads, by its type.
+// mustBe describes the values of the flag types that pflag reads itself.
 var mustBe = map[string]string{
 	"bool":           "must be true or false",
 	"duration":       "must be a time such as 1s or 500ms",
@@ -93,7 +93,7 @@ var mustBe = map[string]string{
 	"stringToString": "must be NAME=VALUE, such as team=a",
 }
 
-// flagError is what is said of a command line that pflag cannot read. It has neither its words nor a value in it.
+// flagError returns the error for a command line that pflag cannot read. It repeats neither pflag's text nor a value.
 func flagError(c *cobra.Command, err error) error {
 	see := "; see " + c.CommandPath() + " --help"
 	var value *pflag.InvalidValueError
@@ -116,13 +116,14 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError{errors.New("there is a flag that does not exist" + see)}
 }
 
-// longestFlag is the length of the longest name that an error repeats: a longer one may be a key.
+// longestFlag is the length of the longest flag name that an error repeats. A longer one may be a key.
 const longestFlag = 15
 
-// mayBeEmpty are the flags whose empty value means something. In all others it is a variable that was not set.
+// mayBeEmpty are the flags with a meaningful empty value. For all others, an empty value comes from a shell variable
+// that was not set.
 var mayBeEmpty = map[string]bool{"name": true, "description": true, "cursor": true, "scopes": true, "cidr": true}
 
-// checkFlags checks what no flag can tell by itself.
+// checkFlags checks rules that concern several flags, or that a flag cannot check by itself.
 func checkFlags(c *cobra.Command) error {
 	if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
 		return usageError{err}

@@ -32,7 +32,7 @@ type importFlags struct {
 	dryRun, json bool
 }
 
-// importMemory bounds what is read of a standard input, which cannot be read twice.
+// importMemory bounds the size of standard input in bytes, which is kept in memory because it cannot be read twice.
 const importMemory = 256 << 20
 
 func importCommand() *cobra.Command {
@@ -179,7 +179,7 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return interruptedBefore(err)
 	}
-	in.n.Store(0) // what follows is the second time
+	in.n.Store(0) // the file is now read again
 	job := &migrate.Job{Registry: registry, Report: report}
 	var made importList
 	if f.dryRun {
@@ -199,11 +199,10 @@ func interruptedBefore(err error) error {
 	return err
 }
 
-// importList is what a dry run would do, line by line. It has no tokens.
+// importList lists the effect of each line in a dry run. It has no tokens.
 type importList []importedLine
 
-// importedLine says what a line would do. Scopes, Limit and ExpiresAt are those of a key
-// that it would create.
+// importedLine is the effect of one line. Scopes, Limit and ExpiresAt belong to a key that it would create.
 type importedLine struct {
 	Line        int      `json:"line"`
 	Did         string   `json:"would"`
@@ -223,7 +222,7 @@ func (l *importList) add(line migrate.Line, did apikey.Imported) {
 	if c.Name != nil {
 		made.Name = *c.Name
 	}
-	if did == apikey.ImportCreated { // else the key has what its first line says
+	if did == apikey.ImportCreated { // otherwise the first line of the key has decided them
 		limit := apikey.DefaultLimit()
 		if c.Limit != nil {
 			limit = *c.Limit
@@ -317,7 +316,7 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*countedFile,
 	return &countedFile{ReadSeeker: file, Closer: file}, info.Size(), nil
 }
 
-// countedFile counts what is read of a file.
+// countedFile counts the bytes that are read from a file.
 type countedFile struct {
 	io.ReadSeeker
 	io.Closer // nil if there is nothing to close
@@ -349,7 +348,7 @@ func importProgress(t migrate.Tally, read, size int64) string {
 	return b.String()
 }
 
-// words lists what may be chosen.
+// words lists the allowed values.
 func words[T ~string](all []T) string {
 	texts := make([]string, len(all))
 	for i, one := range all {

@@ -85,8 +85,8 @@ func (s state) makeSecret() (made bool, err error) {
 	return true, keep(s.secret(), string(content))
 }
 
-// checkSecret reports that the secret opens none of the keys that the table has. A stack that
-// went on would answer all of them as if the table were down.
+// checkSecret returns an error if the secret opens none of the keys in the table. Otherwise the stack would answer
+// every request as if the table were down.
 func checkSecret(ctx context.Context, e *environment.Environment) error {
 	hasher, err := e.Registry.Hasher(ctx)
 	if err != nil {
@@ -104,7 +104,8 @@ func checkSecret(ctx context.Context, e *environment.Environment) error {
 
 var errAnotherSecret = errors.New("the table's keys need another secret")
 
-// explain says what to do about a secret that opens no key, and takes one back that was just made.
+// explain turns an error about a secret that opens no key into advice. It deletes the secret again if it was just
+// created.
 func (s state) explain(err error, made bool, c config.Config, endpoint string) error {
 	if !errors.Is(err, errAnotherSecret) {
 		return err
@@ -126,7 +127,7 @@ func (s state) explain(err error, made bool, c config.Config, endpoint string) e
 	return fmt.Errorf("%s %s: restore it from a backup, or %s to begin without these keys", which, problem, table)
 }
 
-// publish tells the other commands where the engine is, until withdraw is called.
+// publish stores the engine's address for the other commands, until withdraw is called.
 func (s state) publish(endpoint string) (withdraw func(), err error) {
 	if err := keep(s.endpoint(), endpoint); err != nil {
 		return nil, err

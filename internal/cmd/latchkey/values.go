@@ -14,8 +14,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// What people write on a command line is read here. Each error says what a value must be, with an example that works,
-// and does not repeat the value: it may be a key in the wrong place.
+// These functions read values of the command line. Each error says what a value must be, with an example that works. It
+// does not repeat the value, which may be a key in the wrong place.
 
 var errLimit = errors.New("must be requests per time, such as 100/1m, 5/10s or 1000/h")
 
@@ -39,7 +39,7 @@ func parseLimit(text string) (ratelimit.Limit, error) {
 
 const day = 24 * time.Hour
 
-// parseWindow reads what parseSpan reads, and "60" (seconds) and "minute".
+// parseWindow reads a span like parseSpan, and also "60" (seconds) and "minute".
 func parseWindow(text string) (time.Duration, bool) {
 	switch text {
 	case "s", "second":
@@ -172,7 +172,7 @@ func checkAddress(text string) error {
 func checkUser(text string) error  { return problemOf(apikey.CheckUserID(text)) }
 func checkOwner(text string) error { return problemOf(apikey.CheckOwner(text)) }
 
-// problemOf says of a flag what err says of a field.
+// problemOf turns the error about a field into one about a flag.
 func problemOf(err error) error {
 	var field *apikey.FieldError
 	if errors.As(err, &field) {
