@@ -210,8 +210,9 @@ func set(words string) map[string]bool {
 	return all
 }
 
-// theirs are the names that other services have for fields, by ours.
+// theirs are the names that key files and other services have for fields, by ours.
 var theirs = map[Form]map[string]string{
+	KeyFile: {"id": "key_id", "userId": "key_id", "name": "key_id"},
 	LiteLLM: {"sha256": "token", "userId": "user_id", "expiresAt": "expires", "rateLimit.requests": "rpm_limit", "name": "key_alias"},
 	Unkey:   {"sha256": "hash", "userId": "externalId", "expiresAt": "expires", "rateLimit.requests": "ratelimit", "rateLimit.window": "ratelimit", "metadata": "meta"},
 	Kong:    {"userId": "consumer", "id": "consumer"},

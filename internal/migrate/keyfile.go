@@ -79,7 +79,16 @@ var (
 	// and lists of digests, and the levels of logs.
 	setting = regexp.MustCompile(`^(?i:(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?(?:keys?|tokens?|secrets?|passwords?|credentials?)|` +
 		`passwd|pwd|pass|userpassword|.+[-_.](?:password|passwd|pwd|secret)|.+@sha(?:256|512)|authorization|bearer|cookie|set-cookie|content-type|accept|user-agent|etag|` +
-		`url|uri|urn|arn|tel|sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint)$|^(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TODO|FIXME|NOTE)$`)
+		`url|uri|urn|arn|tel|sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint)$|^X-[A-Z][A-Za-z0-9]*(?:-[A-Z][A-Za-z0-9]*)+$|^(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TODO|FIXME|NOTE)$`)
+
+	// algorithm has the types of keys, schemes of authentication and hash functions that
+	// stand before keys, signatures and digests, and what stands before addresses that are
+	// made of a key or a digest.
+	algorithm = regexp.MustCompile(`^(?i:(?:sk-)?(?:ssh|ecdsa)-[a-z0-9-]+(?:@openssh\.com)?|rsa-sha2-(?:256|512)|(?:pgp|x509v3)-sign-[a-z]+|[rd]sa|rsa-?(?:2048|3072|4096)|` +
+		`(?:ed|x|curve)-?(?:25519|448)|ecdsa|ecdh|secp256[kr]1|nistp(?:256|384|521)|(?:rs|hs|es|ps)(?:256|384|512)|jw[tkse]|` +
+		`basic|negotiate|ntlm|digest|apikey|hawk|dpop|aws4-(?:hmac|ecdsa-p256)-sha256|hmac(?:-[a-z0-9-]+)?|` +
+		`sha[23]?-?(?:1|224|256|384|512)(?:[-_](?:224|256|rsa|fingerprint))?|shake(?:128|256)|md[245]|blake[23][bs]?(?:[-_]?(?:256|512))?|ripemd-?160|crc32c?|xxh(?:32|64|128)|` +
+		`bitcoin|litecoin|ethereum|lightning|nostr|ipfs|ipns|magnet|did)$`)
 
 	// variable has the names that environment variables with secrets and places have.
 	variable = regexp.MustCompile(`^[A-Z0-9]+(?:_[A-Z0-9]+)*_(?:KEYS?|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|URL|URI|HOST|ENDPOINT|DSN|PATH|DIR|ID|IMAGE)$`)
@@ -95,18 +104,20 @@ func notKeyID(id string, format apikey.Format) string {
 		return "must be 1 to 128 letters, digits and . _ @ + -, and begin with a letter or digit"
 	case setting.MatchString(id) || variable.MatchString(id):
 		return "is the name of a setting rather than of a key's owner"
+	case algorithm.MatchString(id):
+		return "is a type of key, a scheme or an algorithm rather than the name of a key's owner"
 	}
 	return ""
 }
 
-// swapped reports whether key is made of words and id is not.
+// swapped reports whether key is made of words or is a number, and id is not.
 func swapped(id, key string) bool {
-	return wordy.MatchString(key) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
+	return (wordy.MatchString(key) || onlyWords.MatchString(key)) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
 }
 
 var (
-	onlyWords   = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[-_.][A-Za-z]{1,15})+$`)
-	wordy       = regexp.MustCompile(`^[A-Za-z]{1,15}\d{0,3}(?:[-_.](?:[A-Za-z]{1,15}\d{0,3}|\d{1,4}))*$`)
+	onlyWords   = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[-_.][A-Za-z]{1,15})+$|^(?:[A-Z][a-z]{2,}){2,}$`)
+	wordy       = regexp.MustCompile(`^[A-Za-z]{1,15}\d{0,3}(?:[-_.](?:[A-Za-z]{1,15}\d{0,3}|\d{1,10}))*$|^\d+$`)
 	hexadecimal = regexp.MustCompile(`^[0-9a-f]{16,}$|^[0-9A-F]{16,}$|^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 )
 

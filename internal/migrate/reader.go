@@ -159,6 +159,9 @@ func (r *Reader) judge(e entry) (apikey.Import, error) {
 	if problem := notName(in.UserID, r.o.Format); problem != "" {
 		return apikey.Import{}, wrong("userId", problem)
 	}
+	if field := showing(in); field != "" {
+		return apikey.Import{}, wrong(field, "holds the key itself; it is shown in lists and logs")
+	}
 	if in.Environment == "" {
 		in.Environment = apikey.Live
 	}
@@ -166,6 +169,32 @@ func (r *Reader) judge(e entry) (apikey.Import, error) {
 		return apikey.Import{}, err
 	}
 	return in, r.firsts.agree(identity(in), in.ID, e.said, e.number)
+}
+
+// showing names a field of in that is not secret and has the token in it, or is "".
+func showing(in apikey.Import) string {
+	token := in.Token.Reveal()
+	holds := func(text *string) bool { return token != "" && text != nil && strings.Contains(*text, token) }
+	c := in.Change
+	switch {
+	case holds(&in.ID):
+		return "id"
+	case holds(&in.UserID):
+		return "userId"
+	case holds(&in.PublicKey):
+		return "publicKey"
+	case holds(c.Name):
+		return "name"
+	case holds(c.Description):
+		return "description"
+	case c.Metadata != nil:
+		for name, value := range *c.Metadata {
+			if holds(&name) || holds(&value) {
+				return "metadata"
+			}
+		}
+	}
+	return ""
 }
 
 func (r *Reader) ignores(name string) bool { return slices.Contains(r.o.Ignore, name) }

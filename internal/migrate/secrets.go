@@ -25,6 +25,12 @@ func notKey(text string) string {
 		return "is masked; the file needs the whole token"
 	case holdsPlace(text):
 		return "is a placeholder; write the token itself"
+	case keyMaterial.MatchString(text):
+		return "is a certificate, or a key of SSH, TLS or PGP; only the token of a caller can be imported"
+	case slices.Contains(emptyDigests, strings.ToLower(text)):
+		return "is the digest of an empty text; write the token itself"
+	case strings.HasSuffix(text, "|") || strings.HasSuffix(text, ":"):
+		return "ends with a separator; write the token alone"
 	case strings.ContainsAny(text, ":=-_") && digest.MatchString(text):
 		return "is a digest; give a SHA-256 as sha256 in JSON Lines or CSV"
 	}
@@ -86,11 +92,22 @@ var (
 
 	likeSK = regexp.MustCompile(`^(?:sk|rk)[-_].{12,}$`)
 
-	// passwordHash has the forms of crypt(3), LDAP, Django, Werkzeug, PostgreSQL, MySQL
-	// and CouchDB. A locked account has ! or * before its hash.
+	// passwordHash has the forms of crypt(3), LDAP, Django, Werkzeug, PostgreSQL, MySQL,
+	// SQL Server and CouchDB. A locked account has ! or * before its hash.
 	passwordHash = regexp.MustCompile(`^(?:[!*]{0,2}\$[0-9A-Za-z][0-9A-Za-z-]{0,24}\$|\{[A-Za-z0-9._-]{2,32}\}[^}]|` +
 		`(?i:pbkdf2|argon2|bcrypt|scrypt|md5|sha1|sha256|sha512|phpass|unsalted)[0-9a-z_]*\$|(?i:pbkdf2|scrypt):|` +
-		`SCRAM-SHA-(?:1|256)\$|-(?:pbkdf2|hashed)-|\*[0-9A-F]{40}$|(?i:md5)[0-9a-f]{32}$)`)
+		`SCRAM-SHA-(?:1|256)\$|0x0[12]00[0-9A-Fa-f]{40,}$|-(?:pbkdf2|hashed)-|\*[0-9A-F]{40}$|(?i:md5)[0-9a-f]{32}$)`)
+
+	// keyMaterial has the base64 of SSH's keys, of DER with the identifiers of RSA and
+	// elliptic curves or a certificate's version, and of PGP's keys and messages.
+	keyMaterial = regexp.MustCompile(`^AAAA[A-Za-z][A-Za-z0-9+/](?:NzaC1|VjZHN|NrLXN|JzYS1)|^b3BlbnNzaC1rZXkt|^M[A-Za-z0-9+/]{3}.*(?:BgkqhkiG9w0|gAwIBAg|YHKoZIzj0|IBAAK)|` +
+		`^MC[4o][A-Za-z0-9]{2,6}BQYDK2V|^(?:mQ[EIGM][A-Za-z0-9]B|mDME[A-Z]|lQ[OHPcd][A-Za-z0-9]{2}B|h[QI][EIGM]MA)[A-Za-z0-9+/]{12}`)
+
+	// emptyDigests are MD4 of UTF-16 (as NTLM has it), MD5, SHA-1 and SHA-256 of nothing.
+	emptyDigests = []string{
+		"31d6cfe0d16ae931b73c59d7e0c089c0", "d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+	}
 
 	digest = regexp.MustCompile(`^(?i:sha-?(?:1|224|256|384|512)|md5|blake[23][bs]?)(?:[:=]|[-_][0-9A-Za-z+/]{27,}={0,2}$)`)
 
@@ -111,7 +128,7 @@ var (
 		`(?:[a-z]+-?){0,4}(?:key|token|secret|password|value)-?(?:goes-?)?here-|change-?(?:me|this|it|now)-|replace-?(?:me|this|it|with)-|` +
 		`to-?be-?(?:changed|replaced|defined|filled)-|not-?a-?(?:real|valid)-|` +
 		`(?:insert|enter|paste|fill-?in|put|add|set|type)-?(?:in-?)?(?:your|the|a|an|my|real)-?(?:[a-z]+-?){0,3}(?:keys?|tokens?|secrets?|passwords?)-|` +
-		`(?:dummy|fake|sample|mock|example|todo|fixme)-?(?:api-?)?(?:keys?|tokens?|secrets?|passwords?|value)-|example-)`)
+		`(?:dummy|fake|sample|mock|example|todo|fixme)-?(?:api-?)?(?:keys?|tokens?|secrets?|passwords?|value)-|example-|(?:snip|snipped|redacted|censored|truncated|omitted)-)`)
 	unnamed = regexp.MustCompile(`^-(?:your-?(?:[a-z]+-?){0,3}(?:name|id|user|email|customer|client|key|token|secret)|change-?me|replace-?me|placeholder|redacted|undefined|` +
 		`insert-?[a-z-]*here)-$`)
 
@@ -141,11 +158,11 @@ func holdsPlace(text string) bool {
 	}
 	spelled := words(text)
 	return containsAny(spelled, "your", "here", "change", "replace", "to-be", "tobe", "not-a", "nota", "insert", "enter", "paste", "fill", "put", "add", "set", "type",
-		"dummy", "fake", "sample", "mock", "example", "todo", "fixme") && placeholder.MatchString(spelled)
+		"dummy", "fake", "sample", "mock", "example", "todo", "fixme", "snip", "redacted", "censored", "truncated", "omitted") && placeholder.MatchString(spelled)
 }
 
 func isPasswordHash(text string) bool {
-	return strings.ContainsAny(text, "$}:*-mM") && passwordHash.MatchString(text)
+	return strings.ContainsAny(text, "$}:*-mMx") && passwordHash.MatchString(text)
 }
 
 func isReference(text string) bool {
@@ -153,7 +170,7 @@ func isReference(text string) bool {
 }
 
 // isEncrypted knows the beginnings of Kong's keyring, SOPS, Jasypt, Spring, Ansible,
-// KMS, Vault's transit engine, age and OpenSSL.
+// KMS, Vault's transit engine, age, Fernet and OpenSSL.
 func isEncrypted(text string) bool {
 	return slices.ContainsFunc(encryptedBeginnings, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
 }
@@ -172,7 +189,7 @@ func masked(text string) bool {
 const bullets = "…•●∗█"
 
 // hidden leaves long tokens alone that have three dots in a row by chance.
-var hidden = regexp.MustCompile(`(?:^|[-_.:/])(?:x{5,}|X{5,})|(?:x{5,}|X{5,})(?:$|[-_.:/])|(?:^|[-_.:/])[xX]{3,}(?:[-_.:/][xX]{3,})+(?:$|[-_.:/])|` +
+var hidden = regexp.MustCompile(`(?:^|[-_.:/])(?:x{4,}|X{4,})|(?:x{5,}|X{5,})(?:$|[-_.:/])|(?:^|[-_.:/])[xX]{3,}(?:[-_.:/][xX]{3,})+(?:$|[-_.:/])|` +
 	`(?i)^[<\[(](?:hidden|filtered|masked|redacted|secret)[>\])]$|(?:\*{3}|#{3}|\?{3}|\.{4})|^[A-Za-z0-9_:-]{0,12}\.{3}[A-Za-z0-9_:-]{0,8}$`)
 
 func containsAny(text string, parts ...string) bool {
@@ -212,4 +229,4 @@ func samePerPart(text string) bool {
 	return len(parts) >= 3
 }
 
-var encryptedBeginnings = []string{"$ke$", "ENC[", "ENC(", "{cipher}", "$ANSIBLE_VAULT", "AQICAH", "vault:v", "AGE-", "U2FsdGVkX1"}
+var encryptedBeginnings = []string{"$ke$", "ENC[", "ENC(", "{cipher}", "$ANSIBLE_VAULT", "AQICAH", "vault:v", "AGE-", "gAAAAAB", "U2FsdGVkX1"}
