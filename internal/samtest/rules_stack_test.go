@@ -289,7 +289,7 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 	for id, f := range filters {
 		pattern := `{ ($.responseType = "INTEGRATION_FAILURE") || ($.responseType = "INTEGRATION_TIMEOUT") }`
 		if s.Parameters["AccessLog"] == "line" {
-			pattern = "[time, zone, bar1, key, bar2, method, path, bar3, status = 504, bar4, request]"
+			pattern = "[time, zone, bar1, key, bar2, method, path, bar3, status = 504, bar4, request, bar5, extended]"
 		}
 		p.equal(id+": pattern", text(f.Properties, "FilterPattern"), pattern)
 		p.equal(id+": log group", text(f.Properties, "LogGroupName"), "${AccessLogs}")

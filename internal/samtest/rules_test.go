@@ -432,6 +432,13 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	line := contextVariable.ReplaceAllStringFunc(format, fill)
 	if kind == "line" {
 		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod resourcePath | status | requestId | extendedRequestId")
+		// A pattern in brackets only matches lines with as many words as it has terms. The time has two words.
+		words := strings.Fields(strings.Replace(line, "requestTime", "date zone", 1))
+		for id, filter := range s.of("AWS::Logs::MetricFilter") {
+			terms := strings.Split(strings.Trim(text(filter.Properties, "FilterPattern"), "[]"), ", ")
+			p.equal(id+": terms", len(terms), len(words))
+			p.equal(id+": term of the status", slices.Index(terms, "status = 504"), slices.Index(words, "status"))
+		}
 		return
 	}
 	var fields map[string]string
