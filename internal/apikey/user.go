@@ -57,10 +57,32 @@ func CheckOwner(id string) error {
 // Legible reports whether text is valid UTF-8 and has visible characters only: letters, marks,
 // numbers, punctuation, symbols and spaces. It refuses control characters, line separators,
 // formatting characters (which reorder or hide text), and private, surrogate and unassigned code
-// points.
+// points. It also refuses the letters, marks and symbols that are invisible. It accepts a variation
+// selector only where that changes a character: after a symbol or a Chinese character, and before
+// the frame of a keycap.
 func Legible(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })
+	if !utf8.ValidString(text) {
+		return false
+	}
+	runes := []rune(text)
+	for i, r := range runes {
+		switch {
+		case unicode.Is(unicode.Variation_Selector, r):
+			varies := i > 0 && unicode.In(runes[i-1], unicode.S, unicode.Han)
+			if framed := i+1 < len(runes) && runes[i+1] == keycap; !varies && !framed {
+				return false
+			}
+		case !unicode.IsGraphic(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || r == brailleBlank:
+			return false
+		}
+	}
+	return true
 }
+
+const (
+	keycap       = '\u20e3'
+	brailleBlank = '\u2800' // a symbol that is invisible
+)
 
 // The zero width joiners of Persian and Indic words and of emoji.
 const (
@@ -69,11 +91,15 @@ const (
 )
 
 // LegibleName reports whether text is [Legible], except that it may have a zero width joiner or
-// non-joiner between two other characters, where scripts and emoji need it.
+// non-joiner between two other characters, where scripts and emoji need it, and a variation
+// selector after any character.
 func LegibleName(text string) bool {
 	inside := false // a character before that is no joiner
 	bare := strings.Map(func(r rune) rune {
-		if (r == joiner || r == nonJoiner) && inside {
+		switch {
+		case unicode.Is(unicode.Variation_Selector, r) && inside:
+			return -1
+		case (r == joiner || r == nonJoiner) && inside:
 			inside = false
 			return -1
 		}
