@@ -105,7 +105,7 @@ func (q *query) UnmarshalJSON(raw []byte) error {
 		if lower := lowerCase(name); string(lower.text()) == "api_key" {
 			return q.APIKey.UnmarshalJSON(value)
 		}
-		if overridesMethod(name) {
+		if overridesMethod(name) || forgery(name) == codeMethodOverride { // ASP.NET MVC reads the latter in the query, too
 			q.forged = codeMethodOverride
 		}
 		return nil

@@ -89,7 +89,11 @@ func TestHeadersThatSpeakForTheGatewayAreRefused(t *testing.T) {
 		}
 	}
 	for _, where := range []string{"query", "query, many values"} {
-		for _, name := range []string{"_method", "_METHOD", "_Method", ".method", " _method", "_method[]", "_method\x00x"} {
+		for _, name := range []string{
+			"_method", "_METHOD", "_Method", ".method", " _method", "_method[]", "_method\x00x",
+			// ASP.NET MVC reads the header's name in the query as well.
+			"X-HTTP-Method-Override", "x_http_method_override", "X-HTTP-Method", "X-Method-Override",
+		} {
 			var log bytes.Buffer
 			_, err := newAuthorizer(t, &judge{verdict: verdict(apikey.CodeValid)}, &log, nil).Invoke(t.Context(), eventWith(t, where, name))
 			if err == nil || err.Error() != "Unauthorized" || !strings.Contains(log.String(), "method_override") {
