@@ -16,14 +16,14 @@ import (
 //
 //	2026-11-22T10:00:00Z | key ID, or - | METHOD /path | status
 //
-// The line has no query, which may hold a token, and masks tokens in the path. In the key ID and the method, characters
+// The line has no query, which may hold a token, and masks tokens in path and method. In the key ID and the method, characters
 // that could end a field or a line are percent-encoded. AccessLog calls Write once for each line.
 func AccessLog(h http.Handler, out io.Writer, now func() time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := now().UTC().Format(time.RFC3339)
 		key, status := "", &statusRecorder{ResponseWriter: w}
 		defer func() {
-			_, _ = fmt.Fprintf(out, "%s | %s | %s %s | %d\n", begun, field(cmp.Or(key, "-")), field(r.Method),
+			_, _ = fmt.Fprintf(out, "%s | %s | %s %s | %d\n", begun, field(cmp.Or(key, "-")), field(apikey.MaskPath(r.Method)),
 				apikey.MaskPath(r.URL.EscapedPath()), cmp.Or(status.code, http.StatusOK))
 		}()
 		h.ServeHTTP(status, r.WithContext(context.WithValue(r.Context(), accessKey{}, &key)))

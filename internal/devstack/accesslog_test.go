@@ -37,6 +37,7 @@ func TestEachRequestHasItsAccessLine(t *testing.T) {
 		{"GET", "/api/v1/whoami", "a | GET / | 200", "Allow", 200, `a%20%7C%20GET%20/%20%7C%20200 | GET /api/v1/whoami | 200`},
 		{"GET", "/api/v1/whoami", "\u2028é%\"", "Allow", 200, `%E2%80%A8%C3%A9%25%22 | GET /api/v1/whoami | 200`},
 		{"G|T", "/|%7c%0a", "", "", 0, `- | G%7CT /%7C%7C%0A | 404`},
+		{canary, "/nothing", "", "", 0, "- | sk_live_0123... /nothing | 404"},
 		{"DELETE", "/api/v1/api-keys/" + canary, "k1", "Allow", 404, "k1 | DELETE /api/v1/api-keys/sk_live_0123... | 404"},
 		{"GET", "/nothing/pk_live_0123456789abcdef:" + canary + "/x", "", "", 0, "- | GET /nothing/pk_live_0123456789abcdef:sk_live_0123.../x | 404"},
 		{"GET", "/nothing/" + strings.ReplaceAll(canary, "_", "%5f"), "", "", 0, "- | GET /nothing/sk_live_0123... | 404"},

@@ -79,6 +79,11 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 	return g, nil
 }
 
+// anyMethod are the methods that ANY stands for.
+var anyMethod = []string{
+	http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost, http.MethodPut,
+}
+
 // vagueness orders the segments of a resource's path: a literal beats {name}, which beats {name+}.
 func vagueness(segment string) int {
 	switch {
@@ -139,7 +144,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.preflight(w)
 		return
 	}
-	if !ok {
+	if !ok && slices.Contains(anyMethod, r.Method) {
 		route, ok = resource.methods["ANY"]
 	}
 	if !ok {

@@ -120,6 +120,9 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		t.Errorf("a preflight: %d %v", a.status, a.header)
 	}
 	s.send(t, "POST", "/api/v1/whoami", "", key).isError(t, "a method that our own route has not", 404, "not_found")
+	for _, method := range []string{"TRACE", "PROPFIND", "get", "GET_"} {
+		s.send(t, method, "/v1/models", "", key).isError(t, method+", which ANY does not stand for", 404, "not_found")
+	}
 
 	// What a connection is for ends at the stack, and nothing that a client sends later
 	// can be taken for a header.
