@@ -150,6 +150,9 @@ func (r *reply) key(asked time.Time) (*apikey.Key, error) {
 			k.Scopes = append(k.Scopes, scope)
 		}
 	}
+	if len(k.Scopes) > apikey.MaxScopes {
+		return nil, errors.New("its scopes are out of bounds")
+	}
 	if r.ExpiresAt != "" {
 		at, err := time.Parse(time.RFC3339Nano, r.ExpiresAt)
 		if err != nil {

@@ -123,6 +123,9 @@ func TestWhatTheOtherServiceSays(t *testing.T) {
 		{"a user that reads backwards", `{"valid":true,"userId":"u\u202e1"}`, "error"},
 		{"a user who needs no key", `{"valid":true,"userId":"Anonymous"}`, "error"},
 		{"another deployment's own user", `{"valid":true,"userId":"latchkey:admin"}`, "valid upstream-latchkey:admin latchkey:admin [] 60/1m0s"},
+		{"as many scopes as a key may have", `{"valid":true,"userId":"u1","scopes":["keys:read","` + strings.Repeat(`s","`, 49) + `s"]}`,
+			"valid upstream-u1 u1 [" + strings.TrimSpace(strings.Repeat("s ", 50)) + "] 60/1m0s"},
+		{"more scopes than a key may have", `{"valid":true,"userId":"u1","scopes":["` + strings.Repeat(`s","`, 50) + `s"]}`, "error"},
 		{"a name without end", `{"valid":true,"userId":"` + strings.Repeat("u", 300) + `"}`, "error"},
 		{"an expiry that is none", `{"valid":true,"userId":"u1","expiresAt":"soon"}`, "error"},
 	} {
