@@ -60,6 +60,46 @@ var (
 		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
 )
 
+// ordinaryWords are what a secret is called where nobody has made one yet.
+var ordinaryWords = strings.Fields(`access admin api app auth client default dev development external internal key keys latchkey local
+	master my only our pass passwd password private prod production root sample secret secrets server service staging super
+	test testing token user`)
+
+// maxGuess is how many characters beside ordinary words make no secret of them.
+const maxGuess = 8
+
+// ordinary reports whether text is nothing but ordinary words, separators between them, and at
+// most [maxGuess] other characters, which are no letters.
+func ordinary(text string) bool {
+	letters, others := "", 0
+	for _, c := range strings.ToLower(text) {
+		switch {
+		case 'a' <= c && c <= 'z':
+			letters += string(c)
+		case c != '-' && c != '_' && c != '.':
+			others++
+		}
+	}
+	return others <= maxGuess && words(letters)
+}
+
+func words(letters string) bool {
+	return letters == "" || slices.ContainsFunc(ordinaryWords, func(word string) bool {
+		rest, ok := strings.CutPrefix(letters, word)
+		return ok && words(rest)
+	})
+}
+
+// doubled reports whether text is one pattern, and holds it at least twice.
+func doubled(text string) bool {
+	for period := 1; 2*period <= len(text); period++ {
+		if text[period:] == text[:len(text)-period] {
+			return true
+		}
+	}
+	return false
+}
+
 // longestRun is the length of the longest run of one character.
 func longestRun(text string) int {
 	longest, run := 0, 0
@@ -93,7 +133,7 @@ func sequence(text string) bool {
 			seen[text[i]] = true
 			different++
 		}
-		if i > 0 && (text[i] == text[i-1]+1 || text[i-1] == '9' && text[i] == '0') {
+		if i > 0 && (text[i] == text[i-1]+1 || text[i-1] == '9' && strings.IndexByte("0aA", text[i]) >= 0) {
 			steps++
 		}
 	}

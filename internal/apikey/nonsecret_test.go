@@ -15,7 +15,7 @@ func TestKnownNonSecretsAreNamed(t *testing.T) {
 		"masked": {"sk-abcd**********wxyz", "sk-abcd……wxyzwxyz", "sk_live_4eC3............", "sk_live_4eC39Hq...", "●●●●●●●●●●●●●●●●"},
 		"a repeated pattern": {
 			"aaaaaaaaaaaaaaaa", "0000000000000000", "00000000-0000-0000-0000-000000000001", "sk_live_0000000000000000", "abcabcabcabcabcabc",
-			"passwordpasswordpassword", "1234567890123456", "abcdefghijklmnop", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "1111222233331111",
+			"passwordpasswordpassword", "1234567890123456", "0123456789abcdef", "0123456789ABCDEF", "abcdefghijklmnop", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "1111222233331111",
 		},
 		"a placeholder": {
 			"changeme-changeme", "CHANGE_ME_PLEASE_2026", "change-this-in-production", "replace-me-with-a-key", "sk-your-api-key-here", "yourSecretKey123456",

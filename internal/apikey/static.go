@@ -95,10 +95,17 @@ func CheckConfigured(token string) string {
 	case IsJWT(token):
 		return "the key has the form of a JSON Web Token, which is never taken for a key"
 	}
-	if what := NonSecret(token); what != "" {
-		return "the key is " + what + ": it needs a secret that nobody can guess"
+	what := NonSecret(token)
+	switch {
+	case what != "":
+	case doubled(token):
+		what = "a repeated pattern"
+	case ordinary(token):
+		what = "made of words such as secret and key"
+	default:
+		return ""
 	}
-	return ""
+	return "the key is " + what + ": it needs a secret that nobody can guess"
 }
 
 // Characters of the quotes, lists, templates and separators of configuration files.

@@ -127,6 +127,11 @@ func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 		{"${CANARY_STATIC_KEY}:bob", "visible ASCII"}, {"$CANARY_STATIC_KEY:bob", "visible ASCII"}, {`canary-of-a-static\:bob`, "visible ASCII"},
 		{"<canary-static-key>:bob", "visible ASCII"}, {"{{canary-static-key}}:bob", "visible ASCII"}, {"$(canary-static-key):bob", "visible ASCII"},
 		{"CANARY_STATIC_KEY:bob", "the name of a variable"}, {"changeme-canary-1:bob", "a placeholder"}, {"canary1canary1canary1:bob", "a repeated pattern"},
+		{"canary-1canary-1:bob", "a repeated pattern"}, {"deadbeefdeadbeef", "a repeated pattern"}, {"secretsecretsecr", "a repeated pattern"},
+		{"0123456789abcdef", "a repeated pattern"},
+		{"internal-api-key", "such as secret and key"}, {"my-internal-api-key", "such as secret and key"}, {"latchkey-internal", "such as secret and key"},
+		{"supersecretpassword", "such as secret and key"}, {"password12345678", "such as secret and key"}, {"development-only-key", "such as secret and key"},
+		{"TestApiKey-000001", "such as secret and key"}, {"Super_Secret_Key_1!", "such as secret and key"}, {"local.dev.api.key", "such as secret and key"},
 		{"sk-canary*********1:bob", "masked"}, {"/run/secrets/canary:bob", "a reference"},
 		{"eyJcanary.canary.canary:b", "JSON Web Token"}, {"pk_live_canary0123456789:bob", "public keys"},
 		{"pk_0123456789canary:sk_0123456789canary", "public keys"},
@@ -161,6 +166,7 @@ func TestStaticKeysOfEveryUsualFormAreTaken(t *testing.T) {
 		"sk_live_0123456789abcdef0123456789abcdef:alice", "550e8400-e29b-41d4-a716-446655440000:alice", "550e8400-e29b-41d4-a716-446655440000:550e8400-e29b-41d4-a716-446655440001",
 		"sk-proj-4eC39HqLyjWDarjtT1zdp7dc:Customer Eight GmbH", "fI9kLm2+/4eC39HqLyjWDQ==:alice@example.com", "a-passphrase.of_some~words!#%^&*?@2:team/tts",
 		"sk_live_0123456789ABCDEFabcdefghijklmnopqrstuvwxyz0123456789:José", " the-static-key-k1 : alice ,\n\tthe-static-key-k2:bob,,", "the-static-key-k1:李雷",
+		"key_1839201938475629:alice", "test-api-token-839201938:alice", "internal-key-of-mine:alice", "deadbeefdeadbeee:alice", "prod-4eC39HqLyjWD:alice",
 	} {
 		if s, err := (apikey.Static{}).With(entries, apikey.DefaultLimit()); err != nil || len(s.Keys()) == 0 {
 			t.Errorf("%q: %v", entries, err)
