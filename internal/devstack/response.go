@@ -30,7 +30,7 @@ func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedR
 			return nil, fmt.Errorf("gateway response %s: there is no such type", kind)
 		}
 		if kind == requestTooLarge {
-			return nil, fmt.Errorf("gateway response %s: API Gateway lets nobody change it", kind)
+			return nil, fmt.Errorf("gateway response %s: API Gateway does not allow a change of it", kind)
 		}
 		headers := make(map[string]string)
 		for parameter, value := range d.Parameters {

@@ -28,7 +28,7 @@ type verdict struct {
 	Valid      bool                 `json:"valid"`
 	Code       oneOf[verdictCodes]  `json:"code" doc:"valid, or why it is not" example:"valid"`
 	Error      string               `json:"error,omitempty"`
-	KeyID      string               `json:"keyId,omitempty" doc:"This and the rest are there once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
+	KeyID      string               `json:"keyId,omitempty" doc:"This and the other fields are present once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
 	UserID     string               `json:"userId,omitempty" example:"u1"`
 	Name       string               `json:"name,omitempty" example:"ci"`
 	Scopes     *[]string            `json:"scopes,omitempty" nullable:"false"`
@@ -75,7 +75,7 @@ func (number) Schema(huma.Registry) *huma.Schema {
 func (a *api) registerChecks(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "validate-key", Method: http.MethodPost, Path: keysPath + "/validate", Tags: []string{"checks"}, Security: append(open(), protected()...),
-		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. Where a deployment protects it, it takes a key of whoever asks.",
+		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. If the deployment protects the route, the calling service must send a key of its own.",
 	}, 400, 401, 413, 415, 429, 503), a.validate)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "whoami", Method: http.MethodGet, Path: "/api/v1/whoami", Tags: []string{"checks"}, Security: protected(),

@@ -13,8 +13,8 @@ import (
 type createInput struct {
 	OnceInput
 	Body struct {
-		UserID      *string              `json:"userId,omitempty" doc:"Whose key it is; the caller's where it is left out. Another's is for admins." example:"u1"`
-		Environment *oneOf[environments] `json:"environment,omitempty" doc:"That of the caller's own key where it is left out; live for admins and users without a key. Another than that of the own key is for admins." example:"live"`
+		UserID      *string              `json:"userId,omitempty" doc:"The user who owns the key. If omitted, the caller. Only admins may name another user." example:"u1"`
+		Environment *oneOf[environments] `json:"environment,omitempty" doc:"If omitted, that of the caller's own key, and live for admins and users without a key. Only admins may name another one." example:"live"`
 		Fields
 	}
 }
@@ -68,7 +68,7 @@ func (a *api) registerKeys(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
-		Description: "Needs keys:write. A caller grants at most what its own key has, or what users may who come without one; what it leaves out is narrowed to that. What an admin sets only an admin widens later. 409 when the user has as many keys as one may have. The answer alone holds the key.",
+		Description: "Needs keys:write. A caller grants at most the rights of its own key or, without one, those that users may grant; omitted rights are narrowed to these. Only an admin may later widen a right that an admin has set. 409 if the user has no room for another key. Only this answer holds the key.",
 	}, 400, 401, 403, 409, 413, 415, 422, 429, 503), a.create)
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),

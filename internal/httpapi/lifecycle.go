@@ -19,7 +19,7 @@ type rotateInput struct {
 }
 
 type rotateBody struct {
-	GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working; 86400 where it is left out. 0 ends it and every older one at once." example:"3600"`
+	GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working. If omitted, 86400. 0 ends it and every older one at once." example:"3600"`
 }
 
 type rotateOutput struct {
@@ -74,9 +74,9 @@ func (a *api) registerLifecycle(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "revoke-by-token", Method: http.MethodPost, Path: keysPath + "/revoke-by-token", Tags: []string{"keys"}, Security: open(),
 		Summary: "Revoke a key that was found", DefaultStatus: http.StatusAccepted,
-		Description: "For whoever has found a key, a leak scanner above all: having it is the proof. Every key of ours in the text ends, whatever " +
-			"stands around it: a line of a log, a command, a file. A key that was imported must be the whole text. Nothing tells whether there was one: " +
-			"the answer is 202 for any text, and takes as much work. A key that was replaced, and is in its grace period, ends alone.",
+		Description: "For leak scanners and anyone else who has found a key: having it is the proof. Every key of latchkey's own in the text ends, " +
+			"whatever surrounds it, such as a line of a log, a command or a file. An imported key must be the whole text. The answer does not reveal " +
+			"whether there was a key: it is 202 for any text, and takes equal work. A replaced key in its grace period ends alone.",
 	}, 400, 413, 415, 429, 503), a.revokeToken)
 }
 

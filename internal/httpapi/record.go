@@ -33,9 +33,9 @@ type Record struct {
 	ExpiresAt    string              `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
 	CreatedAt    string              `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	RevokedAt    string              `json:"revokedAt,omitempty" format:"date-time"`
-	LastUsedAt   *nullable[string]   `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null where the key was never used. Answers that issue a key leave it out. That of a key without a limit is up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
+	LastUsedAt   *nullable[string]   `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null if the key was never used. Answers that issue a key omit it. For a key without a limit it may be up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
 
-	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"Until when a key that a rotation replaced still works; absent where none does" example:"2027-01-31T12:00:00.000Z"`
+	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"The time until which a replaced key still works; absent if none does" example:"2027-01-31T12:00:00.000Z"`
 	Left
 }
 

@@ -30,11 +30,11 @@ type Stats struct {
 	UserID     string           `json:"userId" example:"u1"`
 	Internal   bool             `json:"internal"`
 	Unlimited  bool             `json:"unlimited,omitempty" doc:"The key has no limit, and its requests are not counted: the next four are null"`
-	Requests   *int64           `json:"requests" doc:"What was admitted in the present window, and what the functions hold ready of it" example:"100"`
+	Requests   *int64           `json:"requests" doc:"Requests that were admitted in the present window, with those that functions have leased" example:"100"`
 	Window     *int64           `json:"window" doc:"Seconds" example:"60"`
 	Limit      *int64           `json:"limit" doc:"Requests in any interval as long as the window" example:"100"`
-	Remaining  *int64           `json:"remaining" doc:"What is left of the limit, whatever is left of a quota" example:"99"`
-	LastUsedAt nullable[string] `json:"lastUsedAt" format:"date-time" doc:"null where the key was never used" example:"2026-11-24T12:00:00.000Z"`
+	Remaining  *int64           `json:"remaining" doc:"Requests that the limit still allows, whatever the quota allows" example:"99"`
+	LastUsedAt nullable[string] `json:"lastUsedAt" format:"date-time" doc:"null if the key was never used" example:"2026-11-24T12:00:00.000Z"`
 }
 
 func (a *api) registerStats(h huma.API) {

@@ -38,14 +38,14 @@ type TrailEntry struct {
 	Actor     trailActor             `json:"actor"`
 	Action    oneOf[actions]         `json:"action" example:"update"`
 	KeyID     string                 `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
-	Changes   map[string]trailChange `json:"changes" nullable:"false" doc:"What became different, by the names of the record, tokens: how many open the key, and endedTokens: until when each that ended would have worked. Of metadata only what differs is told, and of a long description the part where it does."`
+	Changes   map[string]trailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is how many tokens open the key. endedTokens lists the ended tokens, each by the time until which it would have worked. Of metadata and a long description, only the changed part is shown."`
 	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
 	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
-	Flaw      string                 `json:"flaw,omitempty" doc:"There where the key was altered or put back outside the service before: what latchkey audit verify said of it" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
+	Flaw      string                 `json:"flaw,omitempty" doc:"Present if the key had been altered or put back outside the service: the problem that latchkey audit verify reports" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
 }
 
 type trailActor struct {
-	Type oneOf[actors] `json:"type" doc:"token: whoever had found it; cli: whoever may write to the table"`
+	Type oneOf[actors] `json:"type" doc:"token: a caller of revoke-by-token; cli: an operator who may write to the table"`
 	ID   string        `json:"id" doc:"The id of the key, the key of the token, the user, or the command" example:"0Ty7bNvRmJ2uQeHs"`
 }
 

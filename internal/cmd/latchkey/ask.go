@@ -68,9 +68,9 @@ not, and 1 if that could not be decided.` + apiHelp,
 			return nil
 		},
 	}
-	textFlag(c.Flags(), &scope, "scope", "", "what it must be allowed to do", checkScope)
+	textFlag(c.Flags(), &scope, "scope", "", "scope that the key must have", checkScope)
 	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests, "requests to spend")
-	textFlag(c.Flags(), &source, "source-ip", "", "address that it was used from", checkAddress)
+	textFlag(c.Flags(), &source, "source-ip", "", "address from which the key was used", checkAddress)
 	c.Flags().StringVar(&public, "public-key", "", "public key that must belong to it")
 	jsonFlag(c, &asJSON)
 	return c

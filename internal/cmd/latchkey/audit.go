@@ -31,11 +31,11 @@ func auditVerifyCommand() *cobra.Command {
 	var stateDir, stack, user string
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that keys and what was done to them are as the service wrote them",
+		Short: "Check that keys and their audit entries are as the service wrote them",
 		Long: `Reads keys and their trails from the table itself, with your own rights, and
 checks that no key and no audit entry was altered, moved, added, removed or put
-back: of one key, of all keys of a user, or of all that there are, for which it
-reads the whole table.
+back. It checks one key, all keys of a user, or all keys; for all keys it reads
+the whole table.
 
 Prints a line for each key that is not as it was written, and ends with 1.
 Keys of earlier versions are not authenticated before their next change: each
@@ -78,8 +78,8 @@ alone cannot show.
 		},
 	}
 	textFlag(c.Flags(), &v.key, "key", "", "`ID` of the key", checkID)
-	textFlag(c.Flags(), &user, "user", "", "`ID` of who owns the keys", checkOwner)
-	c.Flags().StringVar(&v.checkpoint, "checkpoint", "", "`FILE` to compare with, and to write the present list to")
+	textFlag(c.Flags(), &user, "user", "", "`ID` of the user who owns the keys", checkOwner)
+	c.Flags().StringVar(&v.checkpoint, "checkpoint", "", "`FILE` with a list to compare with; the present list is then written there")
 	c.Flags().BoolVar(&v.strict, "strict", false, "also fail for keys that are not authenticated yet")
 	c.Flags().StringVar(&stateDir, "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
@@ -91,7 +91,7 @@ alone cannot show.
 // findings returns the list of deeds that audit verify does and does not find.
 func findings() string {
 	var b bytes.Buffer
-	b.WriteString("What it finds of what an attacker does who can write to the table:\n\n")
+	b.WriteString("The deeds of an attacker who can write to the table, and whether verify finds them:\n\n")
 	rows := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, f := range audit.Findings() {
 		fmt.Fprintf(rows, "  %s\t%s\n", f.Deed, f.Found)

@@ -37,9 +37,9 @@ type devConfig struct {
 	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
 	Template string           `env:"TEMPLATE" envDefault:"template.yaml"`
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
-	// BackendURL is what stands behind every path that is not latchkey's own.
+	// BackendURL is the API behind every path that is not latchkey's own.
 	BackendURL string `env:"BACKEND_URL"`
-	// ProtectValidate has validate take a key of whoever asks.
+	// ProtectValidate makes validate require a key of the calling service.
 	ProtectValidate bool `env:"PROTECT_VALIDATE"`
 	Access          bool `env:"ACCESS_LOG" envDefault:"true"`
 }
@@ -59,8 +59,9 @@ when /health answers 200. All that it is told stands in the environment:
   DYNAMODB_ENDPOINT  an engine that runs already, instead of one of its own
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
-  BACKEND_URL        an API of yours to stand before: all other paths go to it
-  PROTECT_VALIDATE   whether validate takes a key of whoever asks (false)
+  BACKEND_URL        the API that gets all other paths
+  PROTECT_VALIDATE   whether validate also takes a key of the calling service
+                     (false)
   ACCESS_LOG         a line on standard error for each request (true):
                      time | key ID, or - | METHOD /path | status
 

@@ -48,12 +48,12 @@ Clients go on using the keys that they have. A key file has lines such as
   customer-7:another-key-of-theirs
   customer-8:sk_live_fedcba9876543210fedcba9876543210:600:2027-01-31T12:00:00Z
 
-Lines with one key_id are tokens of one key and share its limit; what the first
-of them says of it holds. It is the key's owner (userId) and its name, too. An
+Lines with one key_id are tokens of one key and share its limit. The first of
+them sets the limit. key_id is also the key's owner (userId) and its name. An
 expiry without a zone is UTC, and a date alone is its first moment.
 
-A file whose first line is a JSON object holds one on each line. Of sha256 and
-key one is needed, and userId; the fields are named as in the API:
+A file whose first line is a JSON object must have one on each line. userId and
+either sha256 or key are required; the fields are named as in the API:
 
   {"sha256":"<64 hexadecimal digits>","userId":"u1","scopes":["tts"]}
   {"key":"an-old-key-of-ours","userId":"u1","id":"customer-7","name":"prod",
@@ -74,19 +74,19 @@ Other forms must be named with --format:
   litellm  JSON of LiteLLM_VerificationToken, or of /key/list with full objects
   unkey    JSON of the table of keys, with its hashes
 
-What restricts a key there and cannot be kept here is an error of the key; to
-import it without, name the field or the plugin with --ignore.
+A restriction of a key that cannot be kept here is an error of that key. To
+import the key without it, name the field or the plugin with --ignore.
 
-Mind the scopes: an empty list means none here, where some services take it for
-all. --scopes is for lines that say none: write --scopes '*' for all. It does
-not include the right to manage keys.
+Check the scopes: an empty list means no scopes here, while some services take
+it for all. --scopes sets the scopes of lines without any: --scopes '*' means
+all. It does not include the right to manage keys.
 
 The file is judged before the first key is written. Nothing is written if it has
 the form of something else or if more than half of its lines are wrong: password
-hashes, masked keys and placeholders are no keys. Else every line that is wrong
-is reported with its number, and all others are imported. To import a file again
-changes nothing, and goes on where it was interrupted: what was done to a key
-meanwhile stays, unless it was deleted.`,
+hashes, masked keys and placeholders are no keys. Otherwise each wrong line is
+reported with its number, and all others are imported. Importing a file again
+is safe, and continues an interrupted import. Changes made to a key meanwhile
+stay; a deleted key is created again.`,
 		Example: `  latchkey import --dry-run keys.txt
   latchkey import keys.txt --default-limit 100/1m --scopes tts,stt
   latchkey import kong.yaml --format kong --scopes tts --ignore acl
@@ -101,10 +101,10 @@ meanwhile stays, unless it was deleted.`,
 	}
 	c.Flags().StringVar(&f.state, "state", defaultState, "`DIR` of the running stack")
 	c.Flags().StringVar(&f.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
-	c.Flags().StringVar(&f.form, "format", "", "`FORM`: keyfile or jsonl, else by the first line;\ncsv, kong, apisix, litellm or unkey")
-	textFlag(c.Flags(), &f.user, "user", "", "`ID` of who owns all of the keys; else as lines say", checkUser)
-	textFlag(c.Flags(), &f.limit, "default-limit", "", "`N/TIME` where a line has none (else 100/1m in a\nkey file, 60/1m in other forms)", checkLimit)
-	listFlag(c.Flags(), &f.scopes, "scopes", "`LIST` where a line has none (else * in a key file,\nno scopes in other forms)", checkScope)
+	c.Flags().StringVar(&f.form, "format", "", "`FORM`: keyfile, jsonl, csv, kong, apisix, litellm\nor unkey; keyfile and jsonl are told apart by the\nfirst line")
+	textFlag(c.Flags(), &f.user, "user", "", "`ID` of the user who owns all of the keys; by\ndefault each line names the user", checkUser)
+	textFlag(c.Flags(), &f.limit, "default-limit", "", "`N/TIME` for lines without a limit (default 100/1m\nin a key file, 60/1m in other forms)", checkLimit)
+	listFlag(c.Flags(), &f.scopes, "scopes", "`LIST` for lines without scopes (default * in a\nkey file, no scopes in other forms)", checkScope)
 	c.Flags().StringSliceVar(&f.ignore, "ignore", nil, "`LIST` of fields, columns and plugins to leave out,\nwith what they restrict")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "check everything, list the keys and write nothing")
 	c.Flags().BoolVar(&f.json, "json", false, "print the summary as JSON")

@@ -73,9 +73,9 @@ func explainCommand() *cobra.Command {
 	})
 	textFlag(c.Flags(), &method, "method", http.MethodGet, "of the request", checkMethod)
 	textFlag(c.Flags(), &path, "path", "/", "of the request, without the stage", checkPath)
-	textFlag(c.Flags(), &source, "source-ip", "", "address that it comes from", checkAddress)
-	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests, "requests that it is to spend")
-	textFlag(c.Flags(), &at, "at", "", "`TIME` of it, as in 2027-01-31T12:00:00Z; else now", checkTime)
+	textFlag(c.Flags(), &source, "source-ip", "", "address from which the request comes", checkAddress)
+	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests, "requests to spend")
+	textFlag(c.Flags(), &at, "at", "", "`TIME` of the request, e.g. 2027-01-31T12:00:00Z; by default now", checkTime)
 	return c
 }
 

@@ -18,13 +18,13 @@ type keyFlags struct {
 
 func (f *keyFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.description, "description", "", "`TEXT`, what it is for")
-	listFlag(flags, &f.scopes, "scopes", "`LIST` of what it may do, e.g. tts,stt:*", checkScope)
-	textFlag(flags, &f.limit, "limit", "", "`N/TIME`, in any interval, e.g. 100/1m, 5/10s", checkLimit)
+	listFlag(flags, &f.scopes, "scopes", "`LIST` of scopes, e.g. tts,stt:*", checkScope)
+	textFlag(flags, &f.limit, "limit", "", "`N/TIME` in any interval, e.g. 100/1m, 5/10s", checkLimit)
 	textFlag(flags, &f.quota, "quota", "", "`N/PERIOD`, by the calendar, e.g. 10000/month", checkQuota)
 	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; an admin's to give")
 	textFlag(flags, &f.expires, "expires", "", "`WHEN`, e.g. 90d, 2027-01-31, never", checkMoment)
 	textFlag(flags, &f.notBefore, "not-before", "", "`WHEN` it begins to work, e.g. 2027-01-01", checkMoment)
-	listFlag(flags, &f.cidrs, "cidr", "`NETWORK` that it may be used from; or several", checkNetwork)
+	listFlag(flags, &f.cidrs, "cidr", "`NETWORK` from which the key may be used; a list", checkNetwork)
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "`NAME=VALUE`; or several")
 }
 

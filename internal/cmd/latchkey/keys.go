@@ -58,7 +58,7 @@ that as your own key has.` + apiHelp,
 		},
 	}
 	f.add(c.Flags())
-	textFlag(c.Flags(), &user, "user", "", "`ID` of whose it is; else yours", checkOwner)
+	textFlag(c.Flags(), &user, "user", "", "`ID` of the user who owns the key; by default you", checkOwner)
 	textFlag(c.Flags(), &environment, "env", "", "`ENV`, live or test; else your key's own, or live", checkOneOf("live", "test"))
 	jsonFlag(c, &asJSON)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
@@ -110,7 +110,7 @@ func listCommand() *cobra.Command {
 			return printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, asJSON)
 		},
 	}
-	textFlag(c.Flags(), &user, "user", "", "`ID` of whose keys; else yours", checkOwner)
+	textFlag(c.Flags(), &user, "user", "", "`ID` of the user; by default you", checkOwner)
 	textFlag(c.Flags(), &status, "status", "", "active, disabled, inactive, revoked or expired",
 		checkOneOf("active", "disabled", "inactive", "revoked", "expired"))
 	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
@@ -184,7 +184,7 @@ func rotateCommand() *cobra.Command {
 		},
 		print: printIssued,
 	})
-	textFlag(c.Flags(), &grace, "grace", "24h", "`SPAN` for which the present one goes on working, e.g. 1h, up to 30d; 0 ends it and every older one at once", checkGrace)
+	textFlag(c.Flags(), &grace, "grace", "24h", "`SPAN` for which the present token goes on working, e.g. 1h, up to 30d; 0 ends it and all older tokens at once", checkGrace)
 	return c
 }
 

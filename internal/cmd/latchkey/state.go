@@ -114,7 +114,7 @@ func (s state) explain(err error, made bool, c config.Config, endpoint string) e
 	if endpoint != "" {
 		table = "remove the table " + c.TableName + " at " + endpoint
 	}
-	which, problem := s.secret(), "is another than the table's keys were made with"
+	which, problem := s.secret(), "is not the one that the table's keys were made with"
 	switch {
 	case c.Secret.Reveal() == "":
 		which = "the secret that SECRET_ARN names"
