@@ -21,8 +21,8 @@ func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 	}{
 		"the secret is lost":                  {func(t *testing.T, s state) { remove(t, s.secret()) }, "is missing"},
 		"the secret and root key are lost":    {func(t *testing.T, s state) { remove(t, s.secret()); remove(t, s.rootKey()) }, "is missing"},
-		"another stack's secret, root key":    {func(t *testing.T, s state) { writeSecret(t, s); remove(t, s.rootKey()) }, "is another"},
-		"another stack's secret in its place": {func(t *testing.T, s state) { writeSecret(t, s) }, "is another"},
+		"another stack's secret, root key":    {func(t *testing.T, s state) { writeSecret(t, s); remove(t, s.rootKey()) }, "is not the one"},
+		"another stack's secret in its place": {func(t *testing.T, s state) { writeSecret(t, s) }, "is not the one"},
 	} {
 		dir := t.TempDir()
 		s := start(t, dir)
