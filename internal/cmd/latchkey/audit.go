@@ -39,7 +39,8 @@ the whole table.
 
 Prints a line for each key that is not as it was written, and ends with 1.
 Keys of earlier versions are not authenticated before their next change: each
-has a line too, and --strict ends with 1 for them as well.
+has a line too, and --strict ends with 1 for them as well. If all is as it was
+written, standard error lists what this run cannot have found.
 
 With --checkpoint it compares the whole table with the list in FILE, if there
 is one, and writes the present list there unless something is wrong. Store that
@@ -88,15 +89,33 @@ alone cannot show.
 	return c
 }
 
-// findings returns the list of deeds that audit verify does and does not find.
+// findings lists each deed of an attacker, how it is found, and what the attacker gains by it.
 func findings() string {
-	var b bytes.Buffer
-	b.WriteString("The deeds of an attacker who can write to the table, and whether verify finds them:\n\n")
-	rows := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, f := range audit.Findings() {
-		fmt.Fprintf(rows, "  %s\t%s\n", f.Deed, f.Found)
+	return deeds("The deeds of an attacker who can write to the table, whether verify finds them, and what the attacker gains:",
+		audit.Findings(), func(f audit.Finding) string { return f.Deed + "\t" + string(f.Found) + "\t" + f.Gain })
+}
+
+// unseen lists each deed of an attacker that a run does not find, and what the attacker gains by it.
+// compared says that the run compares the table with a checkpoint.
+func unseen(compared bool) string {
+	left := slices.DeleteFunc(audit.Findings(), func(f audit.Finding) bool {
+		return f.Found != audit.FoundNever && (f.Found != audit.FoundCheckpoint || compared)
+	})
+	title := "The deeds of an attacker that this run does not find, and what the attacker gains:"
+	if !compared {
+		title = "The deeds of an attacker that this run does not find, and what the attacker gains (--checkpoint finds more):"
 	}
-	_ = rows.Flush() // a buffer takes all
+	return deeds(title, left, func(f audit.Finding) string { return f.Deed + "\t" + f.Gain }) + "\n"
+}
+
+func deeds(title string, all []audit.Finding, row func(audit.Finding) string) string {
+	var b bytes.Buffer
+	b.WriteString(title + "\n\n")
+	rows := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, f := range all {
+		fmt.Fprintf(rows, "  %s\n", row(f))
+	}
+	_ = rows.Flush() // never fails: it writes to a buffer
 	return strings.TrimRight(b.String(), "\n")
 }
 
@@ -185,5 +204,6 @@ func (v *verification) run(ctx context.Context, ids []string) error {
 		summary += fmt.Sprintf("; %s not authenticated yet", plural(unknown, "key is", "keys are"))
 	}
 	fmt.Fprintln(v.out, summary)
+	fmt.Fprint(v.talk, unseen(v.then != nil))
 	return nil
 }
