@@ -151,14 +151,15 @@ func (g grantor) covers(l ratelimit.Limit) bool {
 // inherit sets the omitted fields of a new key whose usual default would exceed the rights that its
 // creator may grant.
 func (c *Change) inherit(from grantor) {
-	if c.Limit == nil && (c.Unlimited == nil || !*c.Unlimited) {
+	unlimited := c.Unlimited != nil && *c.Unlimited
+	if c.Limit == nil && !unlimited {
 		limit := DefaultLimit()
 		if !from.covers(limit) {
 			limit = from.Limit
 		}
 		c.Limit = &limit
 	}
-	if c.Quota == nil {
+	if c.Quota == nil && !unlimited { // an unlimited key has none, and is refused as such
 		c.Quota = &from.Quota
 	}
 	if c.AllowedCIDRs == nil {

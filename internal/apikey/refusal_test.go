@@ -41,6 +41,9 @@ func TestARefusedGrantSaysWhatTheCallerHas(t *testing.T) {
 			apikey.Change{Scopes: &apikey.Scopes{"stt"}},
 			"scopes must be within the scopes of your own key: keys:write, a, b, c, d, e, f, g, h, i and 3 more"},
 		{func(*apikey.Key) {}, apikey.Change{Unlimited: ptr(true)}, "unlimited may be set by an admin only"},
+		// The caller's own quota is no mistake of the request.
+		{func(k *apikey.Key) { k.Quota = ratelimit.Quota{Requests: 1000, Period: ratelimit.Month} },
+			apikey.Change{Unlimited: ptr(true)}, "unlimited may be set by an admin only"},
 	} {
 		b := newBench(t)
 		_, _, err := b.registry.Create(t.Context(), b.caller(t, "u1", c.own), "", apikey.Live, c.change)

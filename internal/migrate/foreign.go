@@ -189,11 +189,15 @@ func lost(what, name string) error {
 	switch {
 	case restricting[name]:
 		return fmt.Errorf("the %s %s restricts the key in a way that cannot be kept; --ignore %s imports the key without it", what, name, name)
-	case nameable(name):
+	case nameable(name) || len(name) <= 40 && identifier.MatchString(name) && !likeSK.MatchString(name) && !likeKey.MatchString(name):
 		return fmt.Errorf("the %s %s is not known and may restrict the key; --ignore %s imports the key without it", what, name, name)
 	}
 	return fmt.Errorf("the key has a %s that is not known and may restrict it; --ignore with its name imports the key without it", what)
 }
+
+// identifier is made of words, as names of fields and plugins are. A longer run of letters may
+// be a token.
+var identifier = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[_-][A-Za-z]{1,15})*$|^[a-z]{1,15}(?:[A-Z][a-z]{1,15})+$`)
 
 // restricting are fields and plugins of other services that take something from a key.
 var restricting = set(`max_budget tpm_limit models max_parallel_requests model_max_budget model_rpm_limit model_tpm_limit allowed_routes allowed_cache_controls
@@ -277,6 +281,7 @@ func isToken(value json.RawMessage) bool { return bytes.HasPrefix(value, []byte(
 // unkey translates a key of Unkey's API, its table or a migration to it.
 func (r *Reader) unkey(raw map[string]json.RawMessage) (fields, error) {
 	out := fields{}
+	columns := make(map[string]json.RawMessage) // of a limit
 	for _, written := range slices.Sorted(maps.Keys(raw)) {
 		value, name := raw[written], camel(written)
 		switch {
@@ -318,12 +323,22 @@ func (r *Reader) unkey(raw map[string]json.RawMessage) (fields, error) {
 				return nil, wrong(name, "must be one limit with a duration of whole seconds; --ignore "+name+" imports the key without it")
 			}
 			out.put("rateLimit", limit)
+		case name == "ratelimitLimit" || name == "ratelimitDuration":
+			columns[strings.ToLower(strings.TrimPrefix(name, "ratelimit"))] = value
 		case name == "deletedAt" || name == "deletedAtM":
 			return nil, errors.New("the key has been deleted")
 		case keptUnkey[name]:
 		default:
 			return nil, lost("field", written)
 		}
+	}
+	if len(columns) > 0 {
+		value, _ := json.Marshal(columns) // JSON has been read
+		limit, err := unkeyLimit(value)
+		if err != nil || len(columns) < 2 || out["rateLimit"] != nil {
+			return nil, wrong("ratelimitLimit", "must be one limit, with a ratelimitDuration of whole seconds; --ignore ratelimitLimit,ratelimitDuration imports the key without it")
+		}
+		out.put("rateLimit", limit)
 	}
 	if out["sha256"] == nil && out["key"] == nil {
 		return nil, errors.New("the key has neither hash nor plaintext: Unkey's API shows neither; export the column hash of its table of keys")
