@@ -80,7 +80,7 @@ func (a *api) registerChecks(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "whoami", Method: http.MethodGet, Path: "/api/v1/whoami", Tags: []string{"checks"}, Security: protected(),
 		Summary: "Who the caller is", Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: then keyId is empty.",
-	}, 401, 429, 503), a.whoami)
+	}, 400, 401, 429, 503), a.whoami)
 }
 
 func (a *api) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {

@@ -95,6 +95,22 @@ func TestTheKeyOfTheExamplesIsWellFormed(t *testing.T) {
 	}
 }
 
+// Policy: the document lists a status only where it can be answered. An unknown query parameter is 400 everywhere, and
+// 422 is for requests that may be named with an Idempotency-Key.
+func TestTheDocumentListsTheStatusesOfEachOperation(t *testing.T) {
+	for path, item := range openAPI(t, newService(t)).Paths.Map() {
+		for method, o := range item.Operations() {
+			if o.Responses.Status(400) == nil {
+				t.Errorf("%s %s has no 400", method, path)
+			}
+			idempotent := o.Parameters.GetByInAndName("header", "Idempotency-Key") != nil
+			if has := o.Responses.Status(422) != nil; has != idempotent {
+				t.Errorf("%s %s: 422 is %v, and Idempotency-Key %v", method, path, has, idempotent)
+			}
+		}
+	}
+}
+
 // Policy: where a value is a word of a list, the document has the list, and it is that of the constants.
 func TestTheDocumentListsTheConstants(t *testing.T) {
 	document := openAPI(t, newService(t))

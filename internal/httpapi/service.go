@@ -32,7 +32,7 @@ func (a *api) registerService(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: []string{"service"}, Security: open(),
 		Summary: "Whether the service can decide", Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, or when one has failed. What was found is remembered for 5 seconds.",
-	}, 503), a.healthy)
+	}, 400, 503), a.healthy)
 }
 
 func (a *api) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error) {
