@@ -173,7 +173,7 @@ func (b *bench) patch(t *testing.T, who apikey.Caller, id string, c apikey.Chang
 	return err
 }
 
-// everything is what there is of the keys of users, without one of them.
+// everything returns the stored keys of users, except one key.
 func everything(t *testing.T, b *bench, without string, users ...string) (text string) {
 	t.Helper()
 	for _, user := range users {
@@ -190,8 +190,7 @@ func everything(t *testing.T, b *bench, without string, users ...string) (text s
 	return text
 }
 
-// What becomes of the caller's key, and takes nothing from the change, does not keep it from being
-// made.
+// A change of the caller's key does not prevent a change that the caller may still make.
 func TestAChangeOfTheCallersKeyIsJudgedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		change apikey.Change

@@ -168,8 +168,7 @@ func (t *trap) Touch(ctx context.Context, id string, at time.Time) error {
 	return t.meters.Touch(ctx, id, at)
 }
 
-// deed is one thing that somebody does: what is prepared, and what is done then. Done twice, it is
-// done anew.
+// deed is one operation: its preparation, and the call itself. It may be done twice.
 type deed struct {
 	name    string
 	prepare func(t *testing.T, b *bench, root apikey.Caller) (do func(context.Context) error)
@@ -289,8 +288,9 @@ var deeds = []deed{
 	}, nil},
 }
 
-// A table that panics, fails or does not answer at any of its methods decides nothing, within the
-// patience of its caller. It leaves no lock behind and nobody waiting, and the next one is served.
+// A table that panics, fails or does not answer at any of its methods leads to no decision, within
+// the patience of the caller. It leaves no lock held and no caller waiting, and the next request is
+// served.
 func TestATableMayFailAtAnyMethod(t *testing.T) {
 	var mu sync.Mutex
 	sprung := make(map[string]bool)

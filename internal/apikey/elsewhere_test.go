@@ -16,7 +16,7 @@ func (s saying) Ask(context.Context, apikey.Token, string, bool) (apikey.Verdict
 	return apikey.Verdict(s), nil
 }
 
-// What an upstream says passes through the gate, except what would be no verdict.
+// The gate passes on the answers of an upstream, except those that are no verdict.
 func TestWhatAnUpstreamSaysIsPassedOn(t *testing.T) {
 	k := &apikey.Key{ID: "upstream-k", UserID: "u1", Enabled: true, Limit: apikey.DefaultLimit()}
 	usage := ratelimit.Usage{Limit: 5, Reset: noon.Add(7 * time.Second)}

@@ -9,8 +9,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// DynamoDB deletes late. What is to be forgotten is not there from that second on, for whoever
-// looks, and what is written in its place is not in its way.
+// DynamoDB deletes late. An item whose end has come counts as deleted for every reader from that
+// second on, and does not prevent a new item in its place.
 func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *bench, apikey.Caller, string){
 		"revoked": func(t *testing.T, b *bench, root apikey.Caller, id string) {
@@ -111,8 +111,8 @@ func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 	}
 }
 
-// A foreign token that was rotated out is free once it is told no longer what became of it, though
-// its alias is there yet, and the key that had it leaves the alias to the one that has it now.
+// A foreign token that was rotated out is free once its user is no longer told how it ended, even
+// if its alias still exists. The former key then leaves the alias to its new owner.
 func TestAnAliasPastItsEndBlocksNoImport(t *testing.T) {
 	for name, together := range map[string]bool{"alone": false, "with others": true} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestAnAliasPastItsEndBlocksNoImport(t *testing.T) {
 			if err := taken(); err != nil {
 				t.Errorf("after its end: %v", err)
 			}
-			// What the first key does next concerns its own.
+			// Changes of the first key do not affect the second.
 			if _, err := b.registry.Update(t.Context(), root, first, to(apikey.Change{Name: ptr("x")})); err != nil {
 				t.Fatal(err)
 			}

@@ -19,8 +19,8 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// What somebody posts who has found a token. $1 and $2 are two native tokens, $F is a
-// foreign one; the last column names those that end.
+// Texts in which a token was found. $1 and $2 are two native tokens, $F is a foreign one. The last
+// column names those that end.
 func TestWhichTokensInATextAreRevoked(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []struct{ name, text, ends string }{
@@ -93,7 +93,7 @@ func TestWhichTokensInATextAreRevoked(t *testing.T) {
 	}
 }
 
-// As many as are allowed all end; of more none does, and the caller is told.
+// The allowed number of tokens all end. Of more tokens none ends, and the caller gets an error.
 func TestHowManyTokensATextMayHold(t *testing.T) {
 	b := newBench(t)
 	var tokens []string
@@ -135,7 +135,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// The work for a text, and with it the time, tells nothing about the token in it.
+// The work for a text, and so its duration, does not reveal anything about the token in it.
 func TestEveryTextTakesTheSameRequests(t *testing.T) {
 	options := plain(dynamotest.Options(t))
 	count := &counter{next: options.Transport, sent: make(map[string]int)}
@@ -173,13 +173,13 @@ func TestEveryTextTakesTheSameRequests(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
-	// What was asked for in vain has left nothing behind.
+	// Requests without a key left nothing behind.
 	if keys, err := b.registry.Store.List(t.Context(), "u1", apikey.Position{}, 100); err != nil || len(keys) != 6 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
 }
 
-// A text that somebody has copied is taken for what it says.
+// A copied text is read without the characters that came with it.
 func TestWhatComesAlongWithACopiedText(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                    "",

@@ -95,8 +95,8 @@ func (b *bench) rewrite(k *apikey.Key, edit func(*apikey.Key)) error {
 
 var freshnesses = []time.Duration{0, apikey.MinFreshness, time.Second, 10 * time.Second}
 
-// A request that begins FRESHNESS or more after a change was acknowledged is judged by it, however
-// slow the table is. One that begins before may be judged by what was so before.
+// A request that begins FRESHNESS or more after a change was acknowledged is judged by the change,
+// however slow the table is. A request that begins earlier may be judged by the state before.
 func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T) {
 	b, l := lagging(t)
 	b.registry.MaxKeys = 0
@@ -231,8 +231,8 @@ func (h *hindered) Spend(ctx context.Context, id string, s ratelimit.Spend) (rat
 	return m, err
 }
 
-// Reading every time is never weaker than remembering: what ends while a request is under way, at
-// any of its calls, is not admitted with 0 where it is refused with any other value.
+// Reading every time is never weaker than remembering. If a key ends during a request, at any of
+// its calls, 0 admits nothing that another value refuses.
 func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 	b, l := lagging(t)
 	b.registry.MaxKeys = 0
@@ -324,8 +324,8 @@ func TestATimeToComeIsNotBelieved(t *testing.T) {
 	}
 }
 
-// The wall clock may lag behind when an instance is thawed: what the gateway says of the two
-// requests tells how much time has passed.
+// The wall clock may lag when an instance is thawed. The gateway's times of the two requests then
+// show how much time has passed.
 func TestTheGatewaysClockEndsAFreeze(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)
@@ -371,8 +371,8 @@ func TestATimeToComeDoesNotProlongAnOutage(t *testing.T) {
 	}
 }
 
-// Memory never refuses a token that the table would let pass: it is asked before a refusal by what
-// was read 100 ms ago or earlier.
+// Memory never refuses a token that the table would admit. The table is asked before a refusal by a
+// read that is 100 ms old or older.
 func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 	const foreign = "a-foreign-token-of-a-friend"
 	store := func(b *bench, w apikey.Write) {
@@ -393,7 +393,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		token string // empty: a native one
-		// before is what the instances have seen, and after what the table then holds.
+		// before is the state that the instances have seen, and after the state of the table.
 		before, after func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key
 	}{
 		{"deleted, and imported under another id", foreign,

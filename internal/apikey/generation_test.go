@@ -22,9 +22,9 @@ func (b *bench) present(t *testing.T, gate *apikey.Gate, token apikey.Token) api
 	}
 }
 
-// What the token of an admin key may do, by its generation. One in its grace may be used
-// and may read. It changes nothing. One that was replaced since an instance read the key
-// changes nothing either: not even while that instance remembers it.
+// The rights of an admin key's token, by its generation. A token in its grace may be used and may
+// read, and changes nothing. A token that was replaced since an instance read the key changes
+// nothing either, even while that instance remembers the key.
 func TestWhatEachGenerationOfATokenMayDo(t *testing.T) {
 	const yes, no = true, false
 	type deployment struct {
@@ -130,8 +130,8 @@ func TestWhatEachGenerationOfATokenMayDo(t *testing.T) {
 	}
 }
 
-// A caller who rotates the key that they came with, and whose answer was lost, asks again
-// with the token that was replaced: nobody else has the new one.
+// A caller who rotates its own key, and loses the answer, may retry with the replaced token,
+// because only the answer has the new one.
 func TestOnlyARotationOfItsOwnKeyIsAnsweredToAReplacedToken(t *testing.T) {
 	b := newBench(t)
 	token := b.token(t)
@@ -153,8 +153,8 @@ func TestOnlyARotationOfItsOwnKeyIsAnsweredToAReplacedToken(t *testing.T) {
 	}
 }
 
-// What an authorizer of an earlier version lets in, it says nothing of. While such a token
-// could be one that was replaced, nothing can be decided, which is no refusal.
+// An authorizer of an earlier version does not say which token was presented. While the token could
+// be a replaced one, the change cannot be decided, which is no refusal.
 func TestACallerWhoseTokenIsNotTold(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -168,7 +168,7 @@ func TestACallerWhoseTokenIsNotTold(t *testing.T) {
 		{"when an older token has just ended", 0, time.Second, nil, false},
 		{"when the grace has just ended", time.Minute, time.Minute + time.Second, nil, false},
 		{"when every older token ended long ago", 0, time.Hour, nil, true},
-		// An earlier version of the keys function drops what it does not know of a record.
+		// An earlier version of the keys function drops unknown fields of a record.
 		{"of a generation that the record does not know", time.Hour, time.Minute, &apikey.Presented{Generation: noon.Add(day).UnixMilli()}, false},
 		{"of such a generation, of a key that was never rotated", -1, 0, &apikey.Presented{Generation: noon.Add(day).UnixMilli()}, true},
 		{"of such a generation, replaced", -1, 0, &apikey.Presented{Generation: noon.Add(day).UnixMilli(), Replaced: true}, false},
@@ -191,8 +191,8 @@ func TestACallerWhoseTokenIsNotTold(t *testing.T) {
 	}
 }
 
-// A record that an earlier version wrote says neither when its present tokens came nor how
-// often it was rotated.
+// A record of an earlier version says neither when its present tokens were created nor how often it
+// was rotated.
 func TestGenerationsOfARecordOfAnEarlierVersion(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)

@@ -17,12 +17,12 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// The grant lattice: whatever a caller without an admin's rights does to whatever key, the key
-// then admits no request that neither the caller's own key admits nor the key before. What an
-// admin has set bounds the key until an admin sets it anew.
+// The grant lattice: after any operation of a caller without admin rights on any key, the key
+// admits no request that neither the caller's own key nor the key before admits. A right that an
+// admin has set bounds the key until an admin sets it again.
 
-// isRight says of each field of a key whether it decides which requests the key admits. A field
-// that is missing here fails the test: decide whether it is part of what a caller grants.
+// isRight lists all fields of a key, and whether each bounds the requests that the key admits. A
+// field that is missing here fails the test: decide whether a caller grants it.
 var isRight = map[string]bool{
 	"Environment": true, "Scopes": true, "Limit": true, "Quota": true, "Unlimited": true, "AllowedCIDRs": true,
 	"Enabled": true, "NotBefore": true, "ExpiresAt": true,
@@ -168,7 +168,7 @@ func asMany(k, outer *apikey.Key, average bool) bool {
 	return outer.Quota == ratelimit.Quota{} || mostOf(k, outer.Quota.Period) <= float64(outer.Quota.Requests)
 }
 
-// check reports a request that k admits and none of the others, or a number of them.
+// check reports a request that k admits and none of the others does, or a number of requests.
 func (j judges) check(t *rapid.T, what string, k *apikey.Key, average bool, others ...*apikey.Key) {
 	if k.Status(noon) == apikey.StatusRevoked {
 		return
@@ -204,7 +204,7 @@ func widest(env apikey.Environment) *apikey.Key {
 	return &apikey.Key{Environment: env, Scopes: apikey.Scopes{"*", "keys:*"}, Unlimited: true, Enabled: true}
 }
 
-// bound narrows k to what c says.
+// bound narrows k to the fields that c sets.
 func bound(k *apikey.Key, c apikey.Change) {
 	if c.Scopes != nil {
 		k.Scopes = *c.Scopes
@@ -213,7 +213,7 @@ func bound(k *apikey.Key, c apikey.Change) {
 		k.Limit, k.Unlimited = *c.Limit, false
 	}
 	if c.Unlimited != nil && *c.Unlimited {
-		k.Unlimited = true // and otherwise what the limit was is not the ceiling's to say
+		k.Unlimited = true // otherwise the ceiling would set the limit
 	}
 	if c.Quota != nil {
 		k.Quota = *c.Quota
@@ -252,7 +252,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 		} else {
 			own = b.issueOf(ctx, t, func(k *apikey.Key) {
 				drawKey(t, k)
-				if rapid.Bool().Draw(t, "wide") { // so that little but what an admin has set is refused
+				if rapid.Bool().Draw(t, "wide") { // so that most refusals are for rights that an admin has set
 					*k = apikey.Key{ID: k.ID, UserID: k.UserID, CreatedAt: k.CreatedAt, Environment: k.Environment, Scopes: apikey.Scopes{"*"}, Limit: ratelimit.Limit{Requests: 60_000, Window: time.Second}}
 				}
 				k.Enabled, k.NotBefore = true, time.Time{}
@@ -260,7 +260,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 			})
 			who = apikey.Caller{KeyID: own.ID, UserID: own.UserID, Scopes: own.Scopes}
 		}
-		// What is granted as what users may has no environment of its own.
+		// Grants by the rules for users have no environment of their own.
 		ofGrant := func(env apikey.Environment) *apikey.Key {
 			k := *own
 			if average {
@@ -294,7 +294,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 			}
 			dormant := *target
 			if what == "rotate" {
-				dormant.Enabled, dormant.NotBefore = true, time.Time{} // whoever has the token has it when that changes
+				dormant.Enabled, dormant.NotBefore = true, time.Time{} // the token's holder keeps it until the key is enabled
 			}
 			j.check(t, what, &dormant, average, others...)
 			if what != "create" {
@@ -317,7 +317,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 					return r.Key, err
 				})
 			case 2:
-				// An owner that widens again what it has narrowed itself.
+				// An owner widens again a right that it has narrowed itself.
 				step("the owner's own way back", func() (*apikey.Key, error) {
 					wide := *target
 					if _, err := b.registry.Update(ctx, who, target.ID, to(apikey.Change{Enabled: ptr(false)})); err != nil {
@@ -378,7 +378,7 @@ func undoing(k apikey.Key) func(apikey.Change) apikey.Change {
 	}
 }
 
-// noAdmin leaves out what makes an admin.
+// noAdmin removes the admin scope.
 func noAdmin(all apikey.Scopes) apikey.Scopes {
 	return slices.DeleteFunc(all, func(scope string) bool { return scope == "keys:*" })
 }
@@ -400,8 +400,8 @@ func (b *bench) issueOf(ctx context.Context, t *rapid.T, edit func(*apikey.Key))
 	return k
 }
 
-// What an admin has set on a user's key only an admin widens. The caller is another key of the
-// user, with wider rights than the key that is changed.
+// Only an admin widens a right that an admin has set on a user's key. The caller is another key of
+// the user, with wider rights than the changed key.
 func TestWhatAnAdminHasSetOnlyAnAdminWidens(t *testing.T) {
 	b := newBench(t)
 	b.registry.MaxKeys = 1 << 30
@@ -516,7 +516,7 @@ func TestEnvironmentIsPartOfAGrant(t *testing.T) {
 		who        apikey.Caller
 		env        apikey.Environment
 		refuse     string
-		leavingOut apikey.Environment // what becomes of a key whose maker does not say
+		leavingOut apikey.Environment // the environment of a key that is created without one
 	}{
 		{"test makes live", of(apikey.Test, nil), apikey.Live, "environment", apikey.Test},
 		{"live makes test", of(apikey.Live, nil), apikey.Test, "environment", apikey.Live},

@@ -130,8 +130,8 @@ func (s *spender) most(window time.Duration) int {
 	return most
 }
 
-// A caller spends no more than MAX_KEYS_PER_USER times what one of its keys may, in any window,
-// whatever keys it makes, spends, changes and ends, in whichever order.
+// In any window, a caller spends no more than MAX_KEYS_PER_USER times the limit of one of its keys,
+// whatever keys it creates, spends, changes and ends, in any order.
 func TestEndingKeysMultipliesNoLimit(t *testing.T) {
 	const most = 3 // of the user
 	own := ratelimit.Limit{Requests: 6, Window: 20 * time.Second}
@@ -168,8 +168,8 @@ func TestEndingKeysMultipliesNoLimit(t *testing.T) {
 	}
 }
 
-// A key takes its place until what it may have spent counts no longer. Each line ends a key in one
-// way, and says for how long its place is taken from then on.
+// A key takes a place until its spent tokens no longer count. Each line ends a key in one way, and
+// gives the time for which its place is taken from then on.
 func TestAPlaceIsFreeWhenNothingCountsAnyMore(t *testing.T) {
 	minute := ratelimit.Limit{Requests: 60, Window: time.Minute}
 	second := ratelimit.Limit{Requests: 1, Window: time.Second}

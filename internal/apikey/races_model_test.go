@@ -171,8 +171,8 @@ func (k oneKey) step(a ask, t told) []any {
 	return []any{changed}
 }
 
-// oneUser is which keys a user has that are not revoked, how many more there may be of which
-// nobody was told, and how many were revoked.
+// oneUser holds the keys of a user that are not revoked, the number of keys that may exist without
+// an acknowledgement, and the number of revoked ones.
 type oneUser struct {
 	live, replied  string
 	unheard, ended int

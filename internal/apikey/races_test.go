@@ -66,8 +66,8 @@ func (r *race) run(t *testing.T, options dynamo.Options) string {
 	return check(r.history, r.most, time.Minute)
 }
 
-// short is a limit that nobody reaches, and whose window ends soon: then the place of a key that was
-// revoked is free again.
+// short is a limit that is never reached, with a window that ends soon. The place of a revoked key
+// is then soon free again.
 var short = ratelimit.Limit{Requests: apikey.MaxRequests, Window: time.Second}
 
 // plain is the same table before a network without faults.

@@ -9,7 +9,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Policy: a grant that is refused says what the caller has. That is the caller's own, so it gives nothing away.
+// Policy: a refused grant says what the caller's own rights are, which reveals nothing to the
+// caller.
 func TestARefusedGrantSaysWhatTheCallerHas(t *testing.T) {
 	many := apikey.Scopes{apikey.ScopeWrite}
 	for _, c := range "abcdefghijkl" {
@@ -52,7 +53,7 @@ func TestARefusedGrantSaysWhatTheCallerHas(t *testing.T) {
 		}
 	}
 
-	// A user without a key has what all users may grant.
+	// A user without a key may grant the rights that all users may grant.
 	b := newBench(t)
 	b.registry.Users = &apikey.Key{Limit: ratelimit.Limit{Requests: 30, Window: time.Minute}}
 	alice := apikey.Caller{UserID: "alice", Scopes: apikey.Scopes{apikey.ScopeWrite}}

@@ -101,7 +101,7 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	}
 }
 
-// What a configuration file left around a key, or in its place, is no key that works.
+// Text that a configuration file has around a key, or in its place, is no key that works.
 func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 	const first, key = "canary-of-a-static-key-1:a", "canary-7Hq2mZ4xV9"
 	for _, c := range []struct{ entry, says string }{

@@ -538,8 +538,8 @@ func TestATrailCostsNoRequest(t *testing.T) {
 	}
 }
 
-// A hash that is brought up to date on use is sealed with the rest of its record. A record that was
-// altered before gets no new seal by that, so that what was done to it still shows.
+// A hash that is upgraded on use is sealed with the rest of its record. A record that was altered
+// before gets no new seal, so the alteration still shows.
 func TestAnUpgradedHashIsSealed(t *testing.T) {
 	for name, c := range map[string]struct {
 		alter    func(*apikey.Key) // nil: nothing

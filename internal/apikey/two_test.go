@@ -12,9 +12,9 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Clients send more than one text that could be a key: a placeholder that a library insists on, a token of a cloud, the
-// same key in two places. The request is judged by the one key that is there. Two different keys are refused, since
-// nobody can tell which was meant.
+// Clients send more than one text that could be a key: a placeholder that a library requires, a token of a cloud, or
+// the same key in two places. The request is judged by the one key that exists. Two different keys are refused, since
+// it is ambiguous which was meant.
 func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	b := newBench(t)
 	native, second, revoked := b.token(t), b.token(t), b.token(t)

@@ -82,8 +82,8 @@ func TestUsageByDay(t *testing.T) {
 	}
 }
 
-// A key that was deleted and imported again shows nothing of what its former owner used, on no day.
-// What was spent counts against its limit all the same.
+// A key that was deleted and imported again shows no usage of its former owner, on any day. The
+// spent requests still count against its limit.
 func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)

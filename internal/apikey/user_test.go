@@ -11,7 +11,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// What a user may be called, and what a key. Each text shows all of what it is.
+// The allowed texts for a userId and a name. Each text shows all of its characters.
 func TestTextsThatDoNotShowWhatTheyAreAreRefused(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
@@ -102,7 +102,7 @@ func isField(err error, name string) bool {
 	return errors.As(err, &field) && field.Field == name
 }
 
-// The admin keys that latchkey makes for itself belong to nobody else, and go on working.
+// Latchkey's own admin keys belong to latchkey:admin alone, and go on working.
 func TestOnlyLatchkeysOwnKeysMakeMoreForItsOwnUser(t *testing.T) {
 	b := newBench(t)
 	root, other := b.caller(t, apikey.OwnUser, admin), b.caller(t, "another admin", admin)
@@ -122,7 +122,7 @@ func TestOnlyLatchkeysOwnKeysMakeMoreForItsOwnUser(t *testing.T) {
 	}
 }
 
-// Keys that nobody could ever use are not made, in whichever order the two ends are set.
+// Keys that could never be active are refused, in whichever order the two ends are set.
 func TestAKeyEndsAfterItBegins(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
@@ -167,7 +167,7 @@ func TestAKeyEndsAfterItBegins(t *testing.T) {
 	}
 }
 
-// What a caller leaves out is inherited: an end as well.
+// Omitted fields are inherited, including the expiry.
 func TestABeginningBehindAnInheritedEndIsRefused(t *testing.T) {
 	b := newBench(t)
 	who := b.caller(t, "u1", func(k *apikey.Key) { k.ExpiresAt = noon.Add(time.Hour) })

@@ -9,7 +9,8 @@ import (
 	"latchkey/internal/audit"
 )
 
-// A checkpoint finds what nothing in the table shows: that all of it was put back, or is gone.
+// A checkpoint finds deeds that the table alone does not show: the whole table was put back, or
+// subjects are gone.
 func TestACheckpointFindsWhatWasPutBack(t *testing.T) {
 	n := notary('k')
 	made := func(count int, last func(*audit.Entry)) trail {
@@ -106,7 +107,7 @@ func TestACheckpointIsSigned(t *testing.T) {
 	}
 }
 
-// A subject of a version without trails has a trail from its next change on. What it was before
+// A subject of a version without trails has a trail from its next change on. Its earlier state
 // stays unknown.
 func TestATrailMayBeginLate(t *testing.T) {
 	n := notary('k')

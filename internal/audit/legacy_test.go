@@ -27,7 +27,7 @@ func TestARecordOfAnEarlierVersionIsToldApart(t *testing.T) {
 			next.Seal = n.headSeal("k", place, next)
 			w = Witness{}
 			if seq > 0 {
-				w = witnesses[seq-1] // it is left as it is
+				w = witnesses[seq-1] // the witness stays
 			}
 		}
 		head, subject.Head = next, next

@@ -80,7 +80,7 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		}
 		return strings.Replace(text, old, new, 1)
 	}
-	// before is what there was when the trail had so many entries.
+	// before returns the trail as it was with that many entries.
 	before := func(count int) trail {
 		r := trail{now: noon}
 		for range count {
@@ -141,7 +141,7 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		"it has grown by one less":             {func(r *trail) { r.subject = before(2).subject; r.subject.Grown = 3 }, "#000000004 is the last one by its witness"},
 		"it has grown, and is cut off":         {func(r *trail) { r.without(2, 3, 4); r.subject = before(3).subject; r.subject.Grown = 4 }, "#000000002 is missing"},
 		"it has grown, and what was named not": {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
-		// What only a checkpoint finds.
+		// Deeds that only a checkpoint finds.
 		"everything is put back":       {func(r *trail) { *r = before(3) }, ""},
 		"everything there was is gone": {func(r *trail) { r.entries, r.witness = nil, audit.Witness{}; r.gone() }, ""},
 	} {

@@ -190,8 +190,8 @@ func TestWhatCannotBeDecidedIsNotUnauthorized(t *testing.T) {
 	}
 }
 
-// What is not for an authorizer of type REQUEST is never judged, not even where nobody needs a key. The log says what came,
-// and what to set.
+// An event that is no REQUEST authorizer event is never judged, even if no key is required. The log names its kind and
+// the setting to correct.
 func TestAnEventOfAnotherKindIsNamed(t *testing.T) {
 	for _, c := range []struct{ event, kind, set string }{
 		{`{"type":"TOKEN","authorizationToken":"canary","methodArn":"arn:aws:execute-api:r:1:a/s/GET/"}`, "TOKEN authorizer", "REQUEST"},
@@ -285,8 +285,8 @@ func (p place) value(token string) string {
 	return strings.ReplaceAll(p.before, "$", token) + token + p.behind
 }
 
-// One key in any two places is one key, and what can be no token is ignored in each of them. Which of two texts is a
-// token here is for the gate to say.
+// The same key in any two places is one key. A text that cannot be a token is ignored in each of them. The gate decides
+// which of two texts is a token.
 func TestAKeyMayStandInEachPlaceBesideEachOther(t *testing.T) {
 	format, err := apikey.NewFormat("sk")
 	if err != nil {

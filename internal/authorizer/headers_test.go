@@ -53,7 +53,7 @@ func eventWith(t testing.TB, where, name string) []byte {
 	return text
 }
 
-// A client never says who it is, nor that another method or path is meant than the one that was judged.
+// A client never sets its own identity, nor another method or path than the judged one.
 func TestHeadersThatSpeakForTheGatewayAreRefused(t *testing.T) {
 	refused := map[string][]string{
 		"identity_header": append(identityHeaders(t), "X-\u212aey-Id", "X-\u017fcopes"),
@@ -113,7 +113,7 @@ func TestHeadersThatSpeakForTheGatewayAreRefused(t *testing.T) {
 	}
 }
 
-// identityHeaders are those that the template has API Gateway send to a backend: none of them may come from a client.
+// identityHeaders returns the headers that the template sets for a backend. None of them may come from a client.
 func identityHeaders(t testing.TB) (names []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
@@ -148,7 +148,7 @@ func TestHeadersThatAreNotReadAllocateNothing(t *testing.T) {
 	}
 }
 
-// What the authorizer reads of an event is what encoding/json would read of it.
+// The authorizer reads the same values from an event as encoding/json.
 func FuzzHeaders(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `null`, `{"X-API-Key":"a"}`, `{"x-api-key":["a","b"]}`, `{"X-API-Key":null,"A":{"X-API-Key":"}"}}`, `{"\u0058-API-Key":"a\"b"}`,
@@ -201,7 +201,7 @@ func FuzzHeaders(f *testing.F) {
 	})
 }
 
-// What a backend reads as the user is one user's alone, and decodes to the userId.
+// A user header belongs to one user alone, and decodes to the userId.
 func TestAnIdentityIsSafeInAHeader(t *testing.T) {
 	for id, want := range map[string]string{
 		"u1": "u1", "alice@example.com": "alice@example.com", "auth0|5f7c": "auth0|5f7c", "a/b+c=d;e:f~": "a/b+c=d;e:f~", "-": "-",

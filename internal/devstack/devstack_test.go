@@ -285,7 +285,7 @@ func TestWhatTheGatewayAnswersItself(t *testing.T) {
 	}
 }
 
-// API Gateway answers a body that is too large by itself, and lets nobody change what it says.
+// API Gateway answers a body that is too large with a response of its own, which a template cannot change.
 func TestATooLargeBodyIsAnsweredAsByAPIGateway(t *testing.T) {
 	s := &stack{
 		authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },

@@ -172,7 +172,7 @@ func TestASlowClientIsNotWaitedForLong(t *testing.T) {
 	}
 }
 
-// Each body gives its room back, whoever reads it.
+// Each body returns its room, whichever handler reads it.
 func TestBodiesForABackendHaveRoomOneAfterTheOther(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

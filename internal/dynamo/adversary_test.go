@@ -154,7 +154,7 @@ type place struct{ pk, sk string }
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, o: dynamotest.Options(t), now: morning}
-	w.o.Transport = nil // thousands of requests, none of which is about the network
+	w.o.Transport = nil // thousands of requests, and the network does not matter
 	w.r = registry(t, w.o, func() time.Time { return w.now })
 	root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: apikey.Once{Key: "0123456789abcdef"}}
 	everything := apikey.Change{
@@ -270,7 +270,7 @@ func (w *world) items() map[place]attributes {
 	return all
 }
 
-// back makes the items that which picks what they were.
+// back puts the items that which selects back to their earlier state.
 func (w *world) back(to map[place]attributes, which func(place) bool) {
 	present := w.items()
 	for p := range present {
@@ -314,8 +314,8 @@ func at(i attributes) place {
 
 func (w *world) remove(which func(place) bool) { w.back(nil, which) }
 
-// verify does what latchkey audit verify does: it returns the breaks, and the keys that are
-// reported as not authenticated.
+// verify works as latchkey audit verify does. It returns the breaks, and the keys that are reported
+// as not authenticated.
 func (w *world) verify(then *audit.Checkpoint) (breaks []error, unknown []string) {
 	w.t.Helper()
 	ids, err := dynamo.Open(w.o).Trails(w.t.Context())
@@ -365,14 +365,15 @@ func (w *world) checkpoint() audit.Checkpoint {
 	return point
 }
 
-// deed is one thing that is done to a world. derived: a change writes anew what it is about.
+// deed is one change of a world by an attacker. If derived, later changes by the service overwrite
+// it.
 type deed struct {
 	name    string
 	do      func(*world)
 	derived bool
 }
 
-// Each deed that is published is done to a table, in all its ways, and is found as it is published.
+// Each published deed is done to a table, in all its ways, and is found as published.
 func TestWhatIsFoundOfAnAdversary(t *testing.T) {
 	key := func(w *world) func(place) bool { return of(w.key, "key") }
 	deeds := map[string][]deed{
@@ -600,11 +601,12 @@ func found(breaks []error, unknown []string, later []error) audit.Found {
 	return audit.FoundNever
 }
 
-// derivedAttributes follow from others: a change writes them anew, and so heals what was done to them.
+// derivedAttributes are computed from others. A change by the service writes them again, which
+// undoes the deed.
 var derivedAttributes = []string{"createdKey", "ttl", "unheardOf"}
 
-// edits change, remove or add each attribute of an item of one kind. structure is what it is
-// encoded from; empty: its attributes have no fixed names.
+// edits returns deeds that change, remove or add each attribute of an item of one kind. structure
+// is the Go type of the item, or "" if its attributes have no fixed names.
 func edits(t *testing.T, structure, kind string) (all []deed) {
 	pick := func(w *world) attributes {
 		if kind == "key" || kind == "entry" || kind == "witness" || kind == "meter" || kind == "usage" {
@@ -627,7 +629,7 @@ func edits(t *testing.T, structure, kind string) (all []deed) {
 		derived := kind != "key" || slices.Contains(derivedAttributes, name)
 		value, there := present[name]
 		if !there {
-			if kind == "key" || name != "unheardOf" { // what an entry or a witness has besides is read by no one
+			if kind == "key" || name != "unheardOf" { // other attributes of an entry or a witness are never read
 				all = append(all, deed{"add " + name, func(w *world) { put(w.t, w.o, with(pick(w), name, addition(name))) }, derived})
 			}
 			continue

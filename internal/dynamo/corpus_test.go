@@ -149,7 +149,7 @@ func (d *deployment) check(t *testing.T, token string) apikey.Verdict {
 	return v
 }
 
-// standings are those of all keys, none of which may be broken.
+// standings returns the standing of each key. No key may be broken.
 func (d *deployment) standings(t *testing.T) map[string]audit.Standing {
 	t.Helper()
 	ids, err := dynamo.Open(d.o).Trails(t.Context())
@@ -181,7 +181,7 @@ func (d *deployment) written(id string) audit.Standing {
 	return standing
 }
 
-// What any version wrote can be read, spent, changed, rotated, verified and deleted.
+// The items of every version can be read, spent, changed, rotated, verified and deleted.
 func TestStateOfEachSchema(t *testing.T) {
 	files, err := filepath.Glob("testdata/schemas/*.json")
 	if err != nil || len(files) < 7 {
@@ -201,7 +201,7 @@ func testState(t *testing.T, d *deployment) {
 		}
 	}
 
-	// Each token is judged, and what was spent before counts.
+	// Each token is judged, and earlier spending counts.
 	for label, k := range d.Keys {
 		v := d.check(t, k.Token)
 		if code := want[label]; v.Code != code && !(live(label) && v.Valid()) {
@@ -244,7 +244,7 @@ func testState(t *testing.T, d *deployment) {
 		}
 	}
 
-	// What is shown: lists, usage.
+	// Lists and usage.
 	for user, least := range map[string]int{"u1": len(d.Keys) - 5} {
 		page, err := d.r.List(t.Context(), d.root(), apikey.Query{UserID: user, Limit: 100})
 		if err != nil || len(page.Keys) < least {
@@ -284,7 +284,7 @@ func testState(t *testing.T, d *deployment) {
 		t.Errorf("enable: %v", err)
 	}
 
-	// A change seals the record. What was not known before stays unknown.
+	// A change seals the record. Its unknown earlier state stays unknown.
 	standings := d.standings(t)
 	for label, k := range d.Keys {
 		want := audit.Authentic

@@ -255,7 +255,7 @@ func TestListsAreNewestFirstAndOfOneUser(t *testing.T) {
 		t.Fatalf("list: %d keys, %v", len(keys), err)
 	}
 	want := newKey(5, "u1")
-	want.Secrets, want.PublicAliases, want.Held, want.CountsUntil = nil, nil, nil, time.Time{} // what changes are judged by is read from the key
+	want.Secrets, want.PublicAliases, want.Held, want.CountsUntil = nil, nil, nil, time.Time{} // changes are judged by the key itself
 	if diff := cmp.Diff(want, keys[0], cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("listed key (-created +listed):\n%s", diff)
 	}

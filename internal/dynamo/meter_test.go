@@ -75,7 +75,7 @@ func TestAMeterIsWrittenAsTheLimiterMeans(t *testing.T) {
 	}
 	table, memory := dynamotest.NewTable(t), ratelimit.NewMemory(1)
 	for _, step := range steps {
-		// What the simulations stand on does the same.
+		// The in-memory store of the simulations does the same.
 		got, err := memory.Spend(t.Context(), meterID, step.spend)
 		if errors.Is(err, ratelimit.ErrStale) != step.stale {
 			t.Fatalf("%s, in memory: %v", step.name, err)

@@ -13,8 +13,7 @@ import (
 	"latchkey/internal/environment"
 )
 
-// An instance whose clock is an hour wrong judges keys by the time that the table tells, as it
-// limits them.
+// An instance whose clock is an hour wrong judges keys by the table's time, as it limits them.
 func TestAKeyIsJudgedByTheTablesTime(t *testing.T) {
 	for _, off := range []time.Duration{-time.Hour, 0, time.Hour} {
 		options, _ := dynamotest.Faulty(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// A body may come as text in an event, in which JSON has put a sign in the place of what is not
-// UTF-8, or as base64, in which each byte is there. It has the same answer.
+// A body may come as text in an event, in which JSON replaces bytes that are not UTF-8, or as base64 with each byte.
+// Both have the same answer.
 func TestTheSameBytesHaveTheSameAnswer(t *testing.T) {
 	s := newService(t)
 	function := lambda.NewHandler(s.handle)

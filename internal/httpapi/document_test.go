@@ -111,7 +111,7 @@ func TestTheDocumentListsTheStatusesOfEachOperation(t *testing.T) {
 	}
 }
 
-// Policy: where a value is a word of a list, the document has the list, and it is that of the constants.
+// Policy: if a field has a fixed list of values, the document shows the list, and it equals the constants.
 func TestTheDocumentListsTheConstants(t *testing.T) {
 	document := openAPI(t, newService(t))
 	words := func(schema, field string) []string {

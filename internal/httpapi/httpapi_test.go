@@ -111,7 +111,7 @@ func (s *service) caller(user string, scopes ...string) who {
 		"limit": "60", "remaining": "59", "reset": "1795521661"}
 }
 
-// holder is what the authorizer says of whoever comes with a token now.
+// holder returns the authorizer's present answer for a token.
 func (s *service) holder(token string) who {
 	s.t.Helper()
 	v, err := s.gate.Check(s.t.Context(), apikey.Request{Credential: s.registry.Format.Credential(token)})

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// An event that is no request of a REST API is a mistake of whoever set the function up. The log says so.
+// An event that is no request of a REST API is a mistake in the setup. The log names it.
 func TestAnEventThatIsNoRequestIsNamed(t *testing.T) {
 	s := newService(t)
 	for name, e := range map[string]events.APIGatewayProxyRequest{

@@ -11,8 +11,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Policy: rateLimit and quota have their own numbers each. limit, remaining and reset are those of the tighter one: the
-// one with fewer requests remaining or, of as many, the later reset.
+// Policy: rateLimit and quota each have their own numbers. limit, remaining and reset belong to the tighter one: the
+// one with fewer requests remaining. If they are equal, it is the one with the later reset.
 func TestTheNumbersOfAnAnswerAreOfOneBound(t *testing.T) {
 	const inAMinute, inDecember = 1795521662.0, 1796083200.0
 	for _, c := range []struct {
@@ -74,7 +74,7 @@ func TestTheNumbersOfAnAnswerAreOfOneBound(t *testing.T) {
 	}
 }
 
-// Whoami repeats what the authorizer has said, which is of the tighter bound.
+// Whoami shows the numbers of the authorizer, which belong to the tighter bound.
 func TestWhoamiShowsTheBoundThatTheAuthorizerTold(t *testing.T) {
 	s := newService(t)
 	as := who{"keyId": "0000000000000000", "userId": "u1", "limit": "3", "remaining": "0", "reset": "1796083200"}
@@ -206,7 +206,7 @@ func TestAListShowsWhatAPageShows(t *testing.T) {
 	}
 }
 
-// What the index still shows of a key that is gone, changed or another user's by now is not listed.
+// A list leaves out keys that the index still shows but that are deleted, changed or another user's by now.
 func TestAListJudgesKeysAsTheyAre(t *testing.T) {
 	s := newService(t)
 	gone, _, _ := s.made("")

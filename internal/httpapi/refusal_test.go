@@ -2,8 +2,8 @@ package httpapi_test
 
 import "testing"
 
-// Policy: what is said of a request without a key differs by what came in its place, because no secret was judged. What
-// is said of a key that is wrong, unknown or revoked is the same text.
+// Policy: the error for a request without a key depends on the text that came in its place, because no secret was
+// judged. The error for a wrong, unknown or revoked key is always the same.
 func TestARefusalSaysWhatToDoUnlessASecretWasJudged(t *testing.T) {
 	s := newService(t)
 	path, revoked, _ := s.made("")
@@ -30,7 +30,7 @@ func TestARefusalSaysWhatToDoUnlessASecretWasJudged(t *testing.T) {
 			t.Errorf("%s: %s, want %q", c.code, a.text, c.text)
 		}
 	}
-	// Where nothing stands before the routes, they say themselves where a key is to be sent.
+	// Without an authorizer in front, the routes themselves say how to send a key.
 	a := s.send(nil, "GET", "/api/v1/whoami", "")
 	a.isError(t, "no caller", 401, "authorization")
 	if want := "Missing API key: send it as X-API-Key or as Authorization: Bearer"; a.message() != want {

@@ -27,7 +27,7 @@ func TestAnUnknownFieldIsNamed(t *testing.T) {
 		{"POST", keys, `{"cidrs":[]}`, "cidrs", "cidrs is unknown: did you mean allowedCidrs?"},
 		{"POST", keys, `{"allowed_ip_cidrs":[]}`, "allowed_ip_cidrs", "allowed_ip_cidrs is unknown: did you mean allowedCidrs?"},
 		{"POST", keys, `{"allowed__cidrs__":[]}`, "allowed__cidrs__", "allowed__cidrs__ is unknown: did you mean allowedCidrs?"},
-		// Inside an object, before what is missing from it.
+		// An unknown field inside an object comes before a missing one.
 		{"POST", keys, `{"rateLimit":{"request":1,"window":1}}`, "rateLimit.request", "rateLimit.request is unknown: did you mean rateLimit.requests?"},
 		{"POST", keys, `{"rateLimit":{"requests":1,"window":1,"windowSeconds":1}}`, "rateLimit.windowSeconds", "rateLimit.windowSeconds is unknown: did you mean rateLimit.window?"},
 		{"POST", keys, `{"quota":{"requests":1,"Period":"day"}}`, "quota.Period", "quota.Period is unknown: did you mean quota.period?"},
@@ -51,7 +51,7 @@ func TestAnUnknownFieldIsNamed(t *testing.T) {
 		{"POST", keys + "/revoke-by-token", `{"token":"x"}`, "token", "token is unknown: use key"},
 		{"POST", keys + "/validate", `{"api_key":"x"}`, "api_key", "api_key is unknown: did you mean apiKey?"},
 		{"POST", keys + "/validate", `{"apiKey":"x","scopes":["a"]}`, "scopes", "scopes is not a field of this request: did you mean scope?"},
-		// What may be a secret is not repeated, wherever it stands.
+		// A name that may be a secret is never repeated.
 		{"POST", keys, `{"` + native + `":true}`, "", "The body has a field that is unknown"},
 		{"POST", keys, `{"` + native[:15] + `":true}`, "", "The body has a field that is unknown"},
 		{"POST", keys, `{"hunter2hunter2hunter2":true}`, "", "The body has a field that is unknown"},

@@ -56,7 +56,7 @@ func TestUsageIsToldForEveryDay(t *testing.T) {
 // Both ends are among the days, and what is told in all is of these days alone.
 func TestUsageIsOfTheDaysThatAreAskedFor(t *testing.T) {
 	s := newService(t)
-	s.now = noon.AddDate(0, 0, -7) // the keys are older than what is recorded of them
+	s.now = noon.AddDate(0, 0, -7) // the keys are older than their recorded usage
 	me, too := s.caller("u1", "keys:read"), s.caller("u1")
 	s.now = noon
 	for who, used := range map[string]int64{me["keyId"].(string): 10, too["keyId"].(string): 100} {

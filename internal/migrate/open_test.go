@@ -51,14 +51,14 @@ func TestAFileOfWhichMostIsWrongIsRefusedWhole(t *testing.T) {
 			t.Errorf("%d good, %d wrong: %d reported", c.good, c.wrong, len(reported))
 		}
 	}
-	// What the file looks like is told although its first lines are good.
+	// The form of the file is named although its first lines are good.
 	text := keyLines(1, 0) + strings.Repeat("alice:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n", 3)
 	if _, _, err := open(t, text, migrate.Options{}); err == nil || !strings.Contains(err.Error(), "htpasswd") {
 		t.Error(err)
 	}
 }
 
-// Where a file is refused, the table stays as it is.
+// If a file is refused, the table stays as it is.
 func TestARefusedFileWritesNothing(t *testing.T) {
 	r := newRegistry(t, dynamotest.NewTable(t))
 	good := keyLines(3, 0)
@@ -118,8 +118,8 @@ func TestPairsOfNamesAreNoKeyFile(t *testing.T) {
 	}
 }
 
-// Consumers of two services that have one name are two keys, and neither is that of a
-// key file: each has the scopes and the limit of its own source.
+// Consumers of two services with one name are two keys, and neither shares a key with a key file.
+// Each has the scopes and the limit of its own source.
 func TestConsumersOfTwoServicesAreTwoKeys(t *testing.T) {
 	ids := make(map[string]bool)
 	for form, text := range map[migrate.Form]string{
@@ -138,7 +138,7 @@ func TestConsumersOfTwoServicesAreTwoKeys(t *testing.T) {
 	}
 }
 
-// What restricts a key and cannot be kept is an error, unless it is to be ignored.
+// A restriction that cannot be kept is an error, unless --ignore names it.
 func TestARestrictionIsNotLostUnsaid(t *testing.T) {
 	for _, c := range []struct{ name, form, text string }{
 		{"max_budget", "litellm", `{"token":"` + h1 + `","user_id":"u1","max_budget":5}`},
@@ -188,8 +188,8 @@ func TestAnInterruptedJudgementImportsNothing(t *testing.T) {
 	}
 }
 
-// Whatever the bytes and the form, nothing panics, no error repeats what stands there,
-// and what is accepted is written as it was read.
+// For all bytes and forms, nothing panics, no error repeats the text, and accepted keys are written
+// as they were read.
 func FuzzImport(f *testing.F) {
 	forms := append([]migrate.Form{""}, migrate.Forms()...)
 	for folder, form := range formOf {

@@ -25,9 +25,8 @@ var formOf = map[string]migrate.Form{
 	"refused": "", "keyfile": "", "jsonl": "", "csv": migrate.CSV, "kong": migrate.Kong, "apisix": migrate.APISIX, "litellm": migrate.LiteLLM, "unkey": migrate.Unkey,
 }
 
-// Every sample in testdata gives what its golden file says. The files in refused must
-// not become a key in any way. To add a sample, put a file into a folder and run the
-// test with -update.
+// Every sample in testdata gives the result in its golden file. The files in refused must never
+// become a key. To add a sample, put a file into a folder and run the test with -update.
 func TestSamples(t *testing.T) {
 	for folder, form := range formOf {
 		files, err := os.ReadDir(filepath.Join("testdata", folder))
@@ -65,8 +64,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// judged writes what comes of a file: a line for each key or error, and why nothing
-// is written. Of a token it shows the beginning of its SHA-256.
+// judged writes the result of a file: a line for each key or error, and the reason if nothing is
+// written. Of a token it shows the beginning of its SHA-256.
 func judged(t *testing.T, text []byte, o migrate.Options) string {
 	t.Helper()
 	o.Format = newFormat(t)

@@ -14,7 +14,8 @@ import (
 // span is the effective window: for this long a token counts at most.
 func span(window time.Duration) time.Duration { return 61 * ratelimit.Slice(window) }
 
-// A key that has room under its new terms is admitted within one new window, and is told so.
+// A key with room under its new terms is admitted within one new window, and its RetryAfter says
+// so.
 func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 	day, second := 24*time.Hour, time.Second
 	for _, c := range []struct {
@@ -59,8 +60,8 @@ func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 	}
 }
 
-// Changing a window to a shorter one and back wins nothing: what lies in the longer window still
-// counts, however often that is tried.
+// Changing a window to a shorter one and back gains nothing. The spend in the longer window still
+// counts, however often this is tried.
 func TestAWindowThatIsChangedThereAndBackIsNotEmptied(t *testing.T) {
 	h, store := &hands{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
@@ -91,7 +92,7 @@ func TestAWindowThatIsChangedThereAndBackIsNotEmptied(t *testing.T) {
 	}
 }
 
-// What was stored of earlier windows goes with a write once it is of no more use.
+// A write removes moments of earlier windows that are no longer needed.
 func TestWhatIsStoredOfEarlierWindowsIsForgotten(t *testing.T) {
 	h, store := &hands{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
@@ -114,8 +115,8 @@ type spending struct {
 	tokens int64
 }
 
-// changes is a random history of one key: its terms change in every way while some instances
-// spend, each of which hears of a change up to a second later.
+// changes is a random history of one key. Its terms change in every way while instances spend. Each
+// instance gets a change up to a second later.
 type changes struct {
 	*rapid.T
 	hands     *hands
@@ -130,7 +131,7 @@ type changes struct {
 	window           time.Duration
 }
 
-// broken tells which law a history breaks, or nothing.
+// broken returns the law that a history breaks, or "".
 func (c *changes) broken() string {
 	c.hands = &hands{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(c.T, "begin")))}
 	c.store.onSpend = func(s ratelimit.Spend) {
@@ -200,7 +201,7 @@ func (c *changes) step() string {
 	return ""
 }
 
-// tooMany looks at what was handed out in the window before each of the new writes.
+// tooMany checks the tokens that were handed out in the window before each of the new writes.
 func (c *changes) tooMany(limit ratelimit.Limit, from int) string {
 	for k := from; k < len(c.committed); k++ {
 		end, sum := c.committed[k].at, int64(0)
@@ -216,8 +217,8 @@ func (c *changes) tooMany(limit ratelimit.Limit, from int) string {
 	return ""
 }
 
-// tooLate waits as long as it is told, while nobody else comes. An instance that has not seen
-// what others spent may be told of it then, and wait again, but not for longer altogether.
+// tooLate waits for RetryAfter while no other request comes. An instance that has not seen the
+// spending of others may then get it, and wait again, but not for longer altogether.
 func (c *changes) tooLate(i int, terms ratelimit.Terms, n int64, d ratelimit.Decision) string {
 	most := span(terms.Limit.Window) + time.Second
 	if d.OverQuota {
@@ -261,7 +262,7 @@ func TestTermsThatChangeBreakNoLaw(t *testing.T) {
 	})
 }
 
-// Without what a change writes of the past, one of the laws is broken.
+// Without one of the parts that a change stores about the past, one of the laws is broken.
 func TestEveryPartOfAChangeIsNeeded(t *testing.T) {
 	for name, edit := range map[string]func(*ratelimit.Spend){
 		"the new window begins empty":                func(s *ratelimit.Spend) { s.Base = s.MinUsed },

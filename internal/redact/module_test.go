@@ -58,8 +58,8 @@ func readModule(t *testing.T) declared {
 	return all
 }
 
-// held are the types of the module that a value of the named type holds. What funcs and interfaces
-// name is not held where a printer could reach it.
+// held returns the types of the module inside a value of the named type. Types in funcs and
+// interfaces are left out, since a printer cannot reach them.
 func (all declared) held(name string) []string {
 	d := all[name]
 	var names []string
@@ -107,7 +107,8 @@ func TestEveryTypeThatHoldsASecretIsPrinted(t *testing.T) {
 		tested[strings.TrimPrefix(holder.PkgPath(), "latchkey/")+"."+name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(holding)) {
-		// Types that are not exported hold what is tested here, which is silent in fields of any struct.
+		// Unexported types are parts of the tested types, which print nothing in fields of any
+		// struct.
 		if ast.IsExported(name[strings.LastIndex(name, ".")+1:]) && !tested[name] {
 			t.Errorf("%s holds a secret: add it to holders", name)
 		}

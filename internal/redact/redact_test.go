@@ -177,7 +177,7 @@ func printed(v any) map[string]string {
 		l.With("v", v).WithGroup("g").Info("m", slog.Group("h", "v", v), slog.Any("w", []any{v}))
 		all[name] = out.String()
 	}
-	// What cannot be encoded tells nothing either.
+	// A value that cannot be encoded reveals nothing either.
 	if text, err := json.Marshal(v); err == nil {
 		all["JSON"] = string(text)
 	} else {

@@ -121,7 +121,7 @@ func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 			}
 		}
 	}
-	// What people do write stays as it is.
+	// Usual paths stay as they are.
 	for path, want := range map[string]string{
 		"/admin": "admin", "/v1.0/models": "models", "/caf%C3%A9": "cafe", "/a/b": "", "/.well-known/x": "", "/a%20b": "", "/a b/c": "", "/x.tar.gz": "", "/a:b": "", "/a,b": "", "/a@b.c": "",
 		"/v1/x:predict": "", "/%E4%B8%AD%E6%96%87": "", "/%D0%BF%D1%83%D1%82%D1%8C": "", "/%E0%A4%B9%E0%A4%BF": "", "/o%27x": "", "/a+b": "", "/a=b&c": "", "/~a/-_.!*()": "", "/%C3%BCber": "", "/": "", "/a/": "",

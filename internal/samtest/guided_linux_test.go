@@ -15,18 +15,18 @@ import (
 	"latchkey/internal/ptytest"
 )
 
-// builtAlready is the SAM CLI, without its build: what it asks does not depend on that.
+// builtAlready runs the SAM CLI without its build, because its questions do not depend on the build.
 const builtAlready = `#!/bin/sh
 [ "$1" = build ] || exec "$REAL_SAM" "$@"
 `
 
-// question is a prompt that waits for an answer at the end of what SAM has printed: "\tAWS Region [us-east-1]: ".
+// question matches a prompt that waits for an answer at the end of SAM's output: "\tAWS Region [us-east-1]: ".
 var question = regexp.MustCompile(`\t([^\t\r\n]*?[^\t\r\n ])(?: \[[^\r\n]*\])?: $`)
 
 var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// A person who knows nothing answers each question of the first deployment with Enter. SAM asks again and again for what
-// has no default and is not shown, which no other test here would find.
+// A new operator answers each question of the first deployment with Enter. SAM repeats the question for a hidden
+// parameter without a default, which no other test here would find.
 func TestAGuidedDeploymentTakesEnterForEveryQuestion(t *testing.T) {
 	for name, c := range map[string]struct {
 		secret bool // the template has such a parameter

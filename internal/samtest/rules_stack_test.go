@@ -269,7 +269,7 @@ var alarms = map[string]struct {
 	"RefusalsAlarm":        {[]string{"Latchkey/Verdicts Sum"}, "IF(verdicts >= 100, 100 * (verdicts - FILL(valid, 0)) / verdicts, 0)", 50},
 }
 
-// The alarm of a backend is there where there is a backend, and an access log to count its failures in.
+// The backend's alarm exists if there is a backend, and an access log in which its failures are counted.
 const (
 	backendAlarm  = "BackendAlarm"
 	backendMetric = "${AWS::StackName}-BackendUnavailable"

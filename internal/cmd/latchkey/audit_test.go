@@ -85,8 +85,7 @@ func TestWhatARunCannotFindIsPrinted(t *testing.T) {
 	}
 }
 
-// A list that is stored elsewhere finds what the table cannot show, and is not replaced while
-// something is wrong.
+// A checkpoint finds deeds that the table cannot show. It is not replaced while something is wrong.
 func TestACheckpointIsCompared(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, _ := s.create(t, `{"userId":"u1"}`)
@@ -149,7 +148,7 @@ func TestACheckpointIsCompared(t *testing.T) {
 	verify(2, "", "none of the others can be", "--checkpoint", file, "--key", id)
 }
 
-// Keys of a version without trails are told of, and are an error where that is asked for.
+// Keys of a version without trails are reported, and are errors with --strict.
 func TestKeysWithoutATrailAreReported(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, _ := s.create(t, `{"userId":"u1"}`)
@@ -191,7 +190,7 @@ func (s *stack) table(t *testing.T) *dynamodb.Client {
 	})
 }
 
-// A key that was altered can be changed, and above all revoked. The trail then says what was wrong.
+// An altered key can be changed and, above all, revoked. The audit entry then states the flaw.
 func TestAChangeOfAnAlteredKeySaysSo(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, _ := s.create(t, `{"userId":"u1"}`)

@@ -142,7 +142,7 @@ func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
 	}
 }
 
-// arguments are what commands need beside flags. None of them gets as far as to be used.
+// arguments are the arguments that commands need beside flags. No command gets so far as to use them.
 var arguments = map[string][]string{
 	"import": {"/nowhere"}, "smoke": {"http://127.0.0.1:1"},
 	"get": {"AAAAAAAAAAAAAAAA"}, "update": {"AAAAAAAAAAAAAAAA", "--description=x"}, "enable": {"AAAAAAAAAAAAAAAA"}, "disable": {"AAAAAAAAAAAAAAAA"},

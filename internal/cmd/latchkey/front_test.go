@@ -193,7 +193,7 @@ func TestAnybodyMayComeIn(t *testing.T) {
 	}
 }
 
-// A backend that is not there is no fault of latchkey's, nor of the key: the answer says whose it is.
+// A backend that does not answer is no fault of latchkey or the key, and has an error of its own.
 func TestADeadBackendIsItsOwnError(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// What each token of a rotated key may do, through the whole stack. The first was replaced
-// without grace, the second is in its grace, and the third is the present one. $id is the
-// caller's key, $other another one of the same user, and $token the token itself.
+// The rights of each token of a rotated key, through the whole stack. The first was replaced without grace, the second
+// is in its grace, and the third is the present one. $id is the caller's key, $other another key of the same user, and
+// $token the token itself.
 func TestWhatTheTokensOfARotatedKeyMayDo(t *testing.T) {
 	const keys = "/api/v1/api-keys"
 	s := start(t, t.TempDir())

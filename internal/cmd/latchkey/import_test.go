@@ -86,7 +86,7 @@ func TestAnImportThatIsNotUnderstoodBeginsNothing(t *testing.T) {
 	}
 }
 
-// A dry run lists who would get what, in the order of the file and without tokens.
+// A dry run lists the keys that an import would create, in the order of the file and without tokens.
 func TestADryRunListsTheKeys(t *testing.T) {
 	s := start(t, t.TempDir())
 	const one, two = "sk_live_0123456789abcdef0123456789abcdef", "an-old-key-of-customer-7"
@@ -115,8 +115,7 @@ func TestADryRunListsTheKeys(t *testing.T) {
 	}
 }
 
-// Whatever way a file that is none comes in, nothing is written, and the reason names
-// what the file looks like.
+// A file that is no key file writes nothing, however it is passed, and the error names the form that it seems to have.
 func TestWhatIsNoKeyFileWritesNothing(t *testing.T) {
 	s := start(t, t.TempDir())
 	const token = "0f8a7c61d2e34b95a6f7081929304a5b"

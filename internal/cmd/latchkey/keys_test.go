@@ -185,7 +185,7 @@ func TestTimesAndLimitsAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-// What to do about a 401 depends on what LATCHKEY_KEY holds.
+// The advice for a 401 depends on the kind of LATCHKEY_KEY.
 func TestTheHintOfARefusalSaysWhatLATCHKEY_KEYHolds(t *testing.T) {
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)

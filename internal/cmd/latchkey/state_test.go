@@ -109,7 +109,7 @@ func TestATableElsewhereThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 	}
 }
 
-// A secret that lost its older peppers stays as it is until the stack ends.
+// A secret without its older peppers is not loaded while the stack runs.
 func TestASecretThatOpensNoKeyIsNotReloaded(t *testing.T) {
 	s := start(t, t.TempDir())
 	_, token := s.create(t, `{"unlimited":true}`)
@@ -188,7 +188,7 @@ func TestOfTwoStartsAtOnceOneRuns(t *testing.T) {
 	}
 }
 
-// What a killed stack leaves behind hinders neither the next one nor what asks whether one runs.
+// The files of a killed stack prevent no new stack, and no command takes them for a running one.
 func TestLeftoversOfAKilledStackAreNoStack(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
