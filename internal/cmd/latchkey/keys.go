@@ -79,7 +79,11 @@ func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 		err = printJSON(c.OutOrStdout(), answer)
 	} else {
 		if made.PreviousKeyValidUntil != "" {
-			fmt.Fprintf(c.ErrOrStderr(), "The key before it works until %s.\n", made.PreviousKeyValidUntil)
+			older := "The key before it works until"
+			if span, err := parseGrace(c.Flag("grace").Value.String()); err == nil && span == 0 {
+				older = "Every older key ended at"
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "%s %s.\n", older, made.PreviousKeyValidUntil)
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
 		_, err = fmt.Fprintln(c.OutOrStdout(), made.Key)

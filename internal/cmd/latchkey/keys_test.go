@@ -69,6 +69,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 		{args: "keys end-grace " + id + " --json", out: `"status":"active"`},
 		{args: "keys audit " + id + " --limit 1", out: `endedTokens: null -> [{"validUntil":"20`},
 		{args: "keys rotate " + id + " --grace 1h", out: "sk_live_", talk: "works until"},
+		{args: "keys rotate " + id + " --grace 0", out: "sk_live_", talk: "Every older key ended at 20"},
 		{args: "keys rotate " + id + " --grace 0 --json", out: `"previousKeyValidUntil"`},
 		{args: "keys rotate " + id + " --grace soon", code: 2, talk: "--grace"},
 		{args: "keys explain " + id + " --source-ip 127.0.0.1", out: "rateLimit\tpass\t100 of 100 left"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -90,7 +91,7 @@ func (s state) makeSecret() (made bool, err error) {
 func checkSecret(ctx context.Context, e *environment.Environment) error {
 	hasher, err := e.Registry.Hasher(ctx)
 	if err != nil {
-		return fmt.Errorf("load the secret: %w", err)
+		return fmt.Errorf("%w: %w", errDamagedSecret, err)
 	}
 	peppers, err := e.Table.Peppers(ctx)
 	if err != nil {
@@ -102,12 +103,18 @@ func checkSecret(ctx context.Context, e *environment.Environment) error {
 	return nil
 }
 
-var errAnotherSecret = errors.New("the table's keys need another secret")
+var (
+	errAnotherSecret = errors.New("the table's keys need another secret")
+	errDamagedSecret = errors.New("load the secret")
+)
 
 // explain turns an error about a secret that opens no key into advice. It deletes the secret again if it was just
 // created.
 func (s state) explain(err error, made bool, c config.Config, endpoint string) error {
-	if !errors.Is(err, errAnotherSecret) {
+	switch {
+	case errors.Is(err, errDamagedSecret) && c.Secret.Reveal() != "":
+		return s.damaged(err)
+	case !errors.Is(err, errAnotherSecret):
 		return err
 	}
 	table := "remove the folder " + s.data()
@@ -125,6 +132,11 @@ func (s state) explain(err error, made bool, c config.Config, endpoint string) e
 		problem = "is missing, and the table has keys that were made with it"
 	}
 	return fmt.Errorf("%s %s: restore it from a backup, or %s to begin without these keys", which, problem, table)
+}
+
+// damaged says what to do about a secret that cannot be used.
+func (s state) damaged(err error) error {
+	return fmt.Errorf("%s is damaged: restore it from a backup, or remove it and the folder %s to begin without keys: %w", s.secret(), s.data(), err)
 }
 
 // publish stores the engine's address for the other commands, until withdraw is called.
@@ -151,6 +163,9 @@ func (s state) config(endpoint string, variables map[string]string) (config.Conf
 		secret, err := os.ReadFile(s.secret())
 		if err != nil {
 			return config.Config{}, fmt.Errorf("read the secret: %w", err)
+		}
+		if len(bytes.TrimSpace(secret)) == 0 {
+			return config.Config{}, s.damaged(errors.New("it is empty"))
 		}
 		variables["LATCHKEY_SECRET"] = string(secret)
 	}

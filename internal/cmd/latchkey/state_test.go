@@ -21,8 +21,11 @@ func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 	}{
 		"the secret is lost":                  {func(t *testing.T, s state) { remove(t, s.secret()) }, "is missing"},
 		"the secret and root key are lost":    {func(t *testing.T, s state) { remove(t, s.secret()); remove(t, s.rootKey()) }, "is missing"},
-		"another stack's secret, root key":    {func(t *testing.T, s state) { writeSecret(t, s); remove(t, s.rootKey()) }, "is not the one"},
-		"another stack's secret in its place": {func(t *testing.T, s state) { writeSecret(t, s) }, "is not the one"},
+		"another stack's secret, root key":    {func(t *testing.T, s state) { writeSecret(t, s, anotherSecret); remove(t, s.rootKey()) }, "is not the one"},
+		"the secret is empty":                 {func(t *testing.T, s state) { writeSecret(t, s, "") }, "is damaged"},
+		"the secret is cut off":               {func(t *testing.T, s state) { writeSecret(t, s, `{"master":"`) }, "is damaged"},
+		"the secret is too short":             {func(t *testing.T, s state) { writeSecret(t, s, `{"master":"short"}`) }, "is damaged"},
+		"another stack's secret in its place": {func(t *testing.T, s state) { writeSecret(t, s, anotherSecret) }, "is not the one"},
 	} {
 		dir := t.TempDir()
 		s := start(t, dir)
@@ -82,10 +85,12 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// writeSecret puts another secret in the place of the stack's.
-func writeSecret(t *testing.T, s state) {
+const anotherSecret = `{"master":"another another another another another","peppers":[]}`
+
+// writeSecret puts another text in the place of the stack's secret.
+func writeSecret(t *testing.T, s state, text string) {
 	t.Helper()
-	if err := os.WriteFile(s.secret(), []byte(`{"master":"`+strings.Repeat("another ", 5)+`","peppers":[]}`), 0o600); err != nil {
+	if err := os.WriteFile(s.secret(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -113,7 +118,7 @@ func TestATableElsewhereThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 func TestASecretThatOpensNoKeyIsNotReloaded(t *testing.T) {
 	s := start(t, t.TempDir())
 	_, token := s.create(t, `{"unlimited":true}`)
-	writeSecret(t, state(s.state))
+	writeSecret(t, state(s.state), anotherSecret)
 	if err := s.process.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
