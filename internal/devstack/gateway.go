@@ -163,25 +163,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	request := g.newRequest(r, id, resource.path, parameters)
-	if route.Authorizer != "" {
-		authorizer, err := g.authorize(r.Context(), route.Authorizer, request)
-		noteKey(r.Context(), cmp.Or(authorizer["keyId"], authorizer["principalId"]))
-		var refused *refusal
-		if errors.As(err, &refused) {
-			if refused.cause != nil {
-				g.logger.Error("authorizer failed", "requestId", id, "method", r.Method, "function", route.Authorizer, "error", refused.cause)
-			}
-			for name, value := range authorizer {
-				variables["authorizer."+name] = value
-			}
-			unread(w, r)
-			g.respond(w, refused.response, refused.message, variables)
-			return
-		}
-		request.RequestContext.Authorizer = authorizer
-		for name, value := range authorizer {
-			variables["authorizer."+name] = value
-		}
+	if route.Authorizer != "" && !g.admit(w, r, route.Authorizer, &request, variables) {
+		return
 	}
 	// A body is only read after the authorizer has admitted the request, so that a caller without a key cannot fill the
 	// memory.
@@ -209,6 +192,26 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.logger.Error("function failed", "requestId", id, "method", r.Method, "function", route.Function, "error", err)
 		g.respond(w, "DEFAULT_5XX", "Internal server error", variables)
 	}
+}
+
+// admit asks an authorizer about a request, and reports whether it may go on. If not, admit has answered it.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request, function string, q *request, variables map[string]string) bool {
+	authorizer, err := g.authorize(r.Context(), function, *q)
+	noteKey(r.Context(), cmp.Or(authorizer["keyId"], authorizer["principalId"]))
+	for name, value := range authorizer {
+		variables["authorizer."+name] = value
+	}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		if refused.cause != nil {
+			g.logger.Error("authorizer failed", "requestId", variables["requestId"], "method", r.Method, "function", function, "error", refused.cause)
+		}
+		unread(w, r)
+		g.respond(w, refused.response, refused.message, variables)
+		return false
+	}
+	q.RequestContext.Authorizer = authorizer
+	return true
 }
 
 // preflight answers as the mock integration that SAM adds to every path.

@@ -523,25 +523,9 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 			file.Consumers = append(file.Consumers, node)
 		}
 	}
-	consumers, read := make(map[string]*kongConsumer), make([]kongConsumer, len(file.Consumers))
-	for i := range read {
-		c := &read[i]
-		if err := decode(&file.Consumers[i], c); err != nil {
-			return nil, err
-		}
-		for _, name := range []string{c.ID, c.Username, c.CustomID} {
-			if name != "" {
-				consumers[name] = c
-			}
-		}
-	}
-	for _, p := range file.Plugins {
-		for _, name := range []string{p.Consumer.ID, p.Consumer.Username} {
-			if c := consumers[name]; name != "" && c != nil {
-				c.Plugins = append(c.Plugins, p)
-				break
-			}
-		}
+	read, consumers, err := kongConsumers(file.Consumers, file.Plugins)
+	if err != nil {
+		return nil, err
 	}
 	done := make(map[*kongConsumer]bool)
 	for i := range read {
@@ -585,6 +569,32 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 		}
 	}
 	return all, nil
+}
+
+// kongConsumers reads consumers and gives them their plugins. byName has each consumer by its id, its
+// username and its custom id.
+func kongConsumers(nodes []yaml.Node, plugins []kongPlugin) (all []kongConsumer, byName map[string]*kongConsumer, err error) {
+	all, byName = make([]kongConsumer, len(nodes)), make(map[string]*kongConsumer)
+	for i := range all {
+		c := &all[i]
+		if err := decode(&nodes[i], c); err != nil {
+			return nil, nil, err
+		}
+		for _, name := range []string{c.ID, c.Username, c.CustomID} {
+			if name != "" {
+				byName[name] = c
+			}
+		}
+	}
+	for _, p := range plugins {
+		for _, name := range []string{p.Consumer.ID, p.Consumer.Username} {
+			if c := byName[name]; name != "" && c != nil {
+				c.Plugins = append(c.Plugins, p)
+				break
+			}
+		}
+	}
+	return all, byName, nil
 }
 
 var errKongEncrypted = errors.New("keys of key-auth-enc are encrypted: export them with deck, or the Admin API, which decrypt them, as keyauth_credentials")
