@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"latchkey/internal/ratelimit"
@@ -200,7 +201,7 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 			l.verdict.Usage = p.spent.Usage
 			return l.verdict, nil
 		}
-		asked := io.asked
+		asked := io.asked.Load()
 		decision, err := g.spend(io, l.key, &r)
 		if errors.Is(err, ratelimit.ErrOldTerms) && io.looked < looks {
 			l = look{} // another instance has read newer ones
@@ -215,7 +216,7 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 		if !l.rehashed && !hasher.Current(l.key.Secrets[l.opened]) {
 			g.rehash(io, hasher, l.found, l.opened, hasher.Hash(r.Credential.token))
 		}
-		if io.asked == asked || g.options.Freshness > 0 && g.instant(r.Time).since(l.read) < g.options.Freshness {
+		if io.asked.Load() == asked || g.options.Freshness > 0 && g.instant(r.Time).since(l.read) < g.options.Freshness {
 			return l.verdict, nil
 		}
 		// Spending took a write, and long enough for the key to be revoked meanwhile.
@@ -385,31 +386,42 @@ func (g *Gate) instant(arrival time.Time) Instant {
 	return now
 }
 
-// patience is a context that ends after a while. It is only made once somebody
-// waits on it: most checks never do.
+// patience is a context that ends after a while. Its timer starts with the first request to the table: most checks
+// make none. Goroutines of the HTTP client use it as well, so it is safe for concurrent use, except for looked.
 type patience struct {
 	parent context.Context
 	limit  time.Duration
-	ctx    context.Context
-	cancel context.CancelFunc
+	begun  atomic.Pointer[deadline]
+	asked  atomic.Int64 // how often the context was used: if it was not, nothing was waited for
 	looked int
-	asked  int // how many requests to the table a caller has waited for
+}
+
+type deadline struct {
+	context.Context
+	cancel context.CancelFunc
 }
 
 func (p *patience) context() context.Context {
-	p.asked++
-	if p.ctx == nil {
-		p.ctx, p.cancel = context.WithTimeout(p.parent, p.limit)
+	p.asked.Add(1)
+	if d := p.begun.Load(); d != nil {
+		return d
 	}
-	return p.ctx
+	ctx, cancel := context.WithTimeout(p.parent, p.limit)
+	if !p.begun.CompareAndSwap(nil, &deadline{ctx, cancel}) {
+		cancel()
+	}
+	return p.begun.Load()
 }
 
 // over reports whether the patience itself has ended.
-func (p *patience) over() bool { return p.ctx != nil && p.ctx.Err() != nil && p.parent.Err() == nil }
+func (p *patience) over() bool {
+	d := p.begun.Load()
+	return d != nil && d.Err() != nil && p.parent.Err() == nil
+}
 
 func (p *patience) end() {
-	if p.cancel != nil {
-		p.cancel()
+	if d := p.begun.Load(); d != nil {
+		d.cancel()
 	}
 }
 

@@ -69,7 +69,9 @@ func (s *spy) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
 }
 
 func (s *spy) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
+	s.mu.Lock()
 	s.rehashed++
+	s.mu.Unlock()
 	if s.failRehash != nil {
 		return s.failRehash
 	}

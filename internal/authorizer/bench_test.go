@@ -148,15 +148,22 @@ func BenchmarkGate(b *testing.B) {
 	})
 }
 
+// poolsForget is set where memory from a pool must be allocated again at times.
+var poolsForget bool
+
 // What every request pays is kept small where the machine has no say in it.
 func TestJudgingARememberedKeyAllocatesLittle(t *testing.T) {
+	most := 3.0
+	if poolsForget {
+		most = 8
+	}
 	gate, format, token := warm(t)
 	r := apikey.Request{Credential: format.Credential(token), Cost: 1}
 	if n := testing.AllocsPerRun(10_000, func() {
 		if v, err := gate.Check(t.Context(), r); err != nil || !v.Valid() {
 			t.Fatal(v.Code, err)
 		}
-	}); n > 3 {
-		t.Errorf("%v allocations", n)
+	}); n > most {
+		t.Errorf("%v allocations, want at most %v", n, most)
 	}
 }
