@@ -79,7 +79,8 @@ var (
 	// and lists of digests, and the levels of logs.
 	setting = regexp.MustCompile(`^(?i:(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?(?:keys?|tokens?|secrets?|passwords?|credentials?)|` +
 		`passwd|pwd|pass|userpassword|.+[-_.](?:password|passwd|pwd|secret)|.+@sha(?:256|512)|authorization|bearer|cookie|set-cookie|content-type|accept|user-agent|etag|` +
-		`url|uri|urn|arn|tel|sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint)$|^X-[A-Z][A-Za-z0-9]*(?:-[A-Z][A-Za-z0-9]*)+$|^(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TODO|FIXME|NOTE)$`)
+		`url|uri|urn|arn|tel|sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint|(?:refresh|id|session|csrf|xsrf)[-_.]?token|(?:client|tenant|trace|span|session|request|correlation|build)[-_.]?id|phpsessid|jsessionid|dsn|secret[-_.]key[-_.]base)$|` +
+		`^X-[A-Z][A-Za-z0-9]*(?:-[A-Z][A-Za-z0-9]*)+$|^(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TODO|FIXME|NOTE)$`)
 
 	// algorithm has the types of keys, schemes of authentication and hash functions that
 	// stand before keys, signatures and digests, and what stands before addresses that are
@@ -89,6 +90,11 @@ var (
 		`basic|negotiate|ntlm|digest|apikey|hawk|dpop|aws4-(?:hmac|ecdsa-p256)-sha256|hmac(?:-[a-z0-9-]+)?|` +
 		`sha[23]?-?(?:1|224|256|384|512)(?:[-_](?:224|256|rsa|fingerprint))?|shake(?:128|256)|md[245]|blake[23][bs]?(?:[-_]?(?:256|512))?|ripemd-?160|crc32c?|xxh(?:32|64|128)|` +
 		`bitcoin|litecoin|ethereum|lightning|nostr|ipfs|ipns|magnet|did)$`)
+
+	// file has the names of files in lists of digests and of what a search has found. Endings that
+	// many domains have are none.
+	file = regexp.MustCompile(`^.+\.(?i:py|jsx?|tsx?|go|rb|java|kt|cpp|cs|php|md|txt|json|ya?ml|toml|ini|conf|cfg|lock|html?|css|xml|csv|sql|ipynb|tf|tfvars|properties|` +
+		`pem|crt|tar|t?gz|bz2|xz|zst|zip|deb|rpm|jar|whl|exe|dmg|iso|img)$`)
 
 	// variable has the names that environment variables with secrets and places have.
 	variable = regexp.MustCompile(`^[A-Z0-9]+(?:_[A-Z0-9]+)*_(?:KEYS?|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|URL|URI|HOST|ENDPOINT|DSN|PATH|DIR|ID|IMAGE)$`)
@@ -104,6 +110,8 @@ func notKeyID(id string, format apikey.Format) string {
 		return "must be 1 to 128 letters, digits and . _ @ + -, and begin with a letter or digit"
 	case setting.MatchString(id) || variable.MatchString(id):
 		return "is the name of a setting rather than of a key's owner"
+	case file.MatchString(id):
+		return "is the name of a file rather than of a key's owner"
 	case algorithm.MatchString(id):
 		return "is a type of key, a scheme or an algorithm rather than the name of a key's owner"
 	}

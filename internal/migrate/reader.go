@@ -162,6 +162,9 @@ func (r *Reader) judge(e entry) (apikey.Import, error) {
 	if field := showing(in); field != "" {
 		return apikey.Import{}, wrong(field, "holds the key itself; it is shown in lists and logs")
 	}
+	if field := exchanged(in); field != "" {
+		return apikey.Import{}, wrong(field, "looks like a key, and key like a name")
+	}
 	if in.Environment == "" {
 		in.Environment = apikey.Live
 	}
@@ -169,6 +172,23 @@ func (r *Reader) judge(e entry) (apikey.Import, error) {
 		return apikey.Import{}, err
 	}
 	return in, r.firsts.agree(identity(in), in.ID, e.said, e.number)
+}
+
+// exchanged names a field that looks like a key where the token is made of words, or is "". A key
+// file's line is judged before, with more forms of ids.
+func exchanged(in apikey.Import) string {
+	token := in.Token.Reveal()
+	switch {
+	case !wordy.MatchString(token) && !onlyWords.MatchString(token):
+		return ""
+	case apikey.LooksLikeKey(in.UserID):
+		return "userId"
+	case apikey.LooksLikeKey(in.ID):
+		return "id"
+	case in.Change.Name != nil && slices.ContainsFunc(strings.Fields(*in.Change.Name), apikey.LooksLikeKey):
+		return "name"
+	}
+	return ""
 }
 
 // showing names a field of in that is not secret and has the token in it, or is "".
