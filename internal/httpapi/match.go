@@ -15,7 +15,7 @@ type MatchInput struct {
 
 // OnceInput makes a request repeatable.
 type OnceInput struct {
-	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" pattern:"^[!-~]+$" doc:"Your own name for the request. Making it again within 24 hours gives the same answer; 422 if it asks for something else." example:"6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"`
+	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" pattern:"^[!-~]+$" doc:"Your own name for the request, which no one else can guess: use a random UUID. Making it again within 24 hours gives the same answer; 422 if it asks for something else." example:"6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"`
 }
 
 // once goes by what the body says, not by how it is written.
