@@ -184,7 +184,7 @@ func (a *Authorizer) user(ctx context.Context, arn, token string) (*response, er
 	scopes := strings.Join(v.User.Scopes, " ")
 	return answer("Allow", arn, "user", allowed{
 		UserID: v.User.ID, Name: v.User.Name, Scopes: scopes, Unlimited: true,
-		UserIDHeader: headerValue(v.User.ID, false), ScopeHeader: cmp.Or(headerValue(scopes, true), noScopes),
+		UserIDHeader: inHeader.Encode(v.User.ID), ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),
 	}), nil
 }
 
@@ -250,7 +250,7 @@ const noScopes = "-"
 // without a key has none of a key's names either.
 type allowed struct {
 	// UserIDHeader, KeyIDHeader and ScopeHeader are UserID, KeyID and Scopes as
-	// headers for a backend have them; see headerValue. Without scopes ScopeHeader is
+	// headers for a backend have them; see inHeader. Without scopes ScopeHeader is
 	// "-": API Gateway might leave a client's own header alone where it has nothing to
 	// put in its place.
 	UserIDHeader string             `json:"userIdHeader"`
@@ -288,7 +288,7 @@ func allow(arn string, v apikey.Verdict) *response {
 	scopes := strings.Join(v.Key.Scopes, " ")
 	return answer("Allow", arn, v.Key.ID, allowed{
 		KeyID: v.Key.ID, UserID: v.Key.UserID, Name: v.Key.Name, Scopes: scopes,
-		UserIDHeader: headerValue(v.Key.UserID, false), KeyIDHeader: headerValue(v.Key.ID, false), ScopeHeader: cmp.Or(headerValue(scopes, true), noScopes),
+		UserIDHeader: inHeader.Encode(v.Key.UserID), KeyIDHeader: inHeader.Encode(v.Key.ID), ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),
 		Environment: v.Key.Environment, Internal: v.Key.Internal, Unlimited: v.Key.Unlimited, usage: usageOf(v),
 		Generation: strconv.FormatInt(v.Key.Generation(), 10), Replaced: v.Replaced,
 	})

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/percent"
 )
 
 // AccessLog returns h with a line for each request:
@@ -23,25 +23,15 @@ func AccessLog(h http.Handler, out io.Writer, now func() time.Time) http.Handler
 		begun := now().UTC().Format(time.RFC3339)
 		key, status := "", &statusRecorder{ResponseWriter: w}
 		defer func() {
-			_, _ = fmt.Fprintf(out, "%s | %s | %s %s | %d\n", begun, field(cmp.Or(key, "-")), field(apikey.MaskPath(r.Method)),
+			_, _ = fmt.Fprintf(out, "%s | %s | %s %s | %d\n", begun, inField.Encode(cmp.Or(key, "-")), inField.Encode(apikey.MaskPath(r.Method)),
 				apikey.MaskPath(r.URL.EscapedPath()), cmp.Or(status.code, http.StatusOK))
 		}()
 		h.ServeHTTP(status, r.WithContext(context.WithValue(r.Context(), accessKey{}, &key)))
 	})
 }
 
-// field writes a text that comes from outside so that it stays one field.
-func field(text string) string {
-	var b strings.Builder
-	for _, c := range []byte(text) {
-		if c <= ' ' || c > '~' || strings.IndexByte(`|%"\`, c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
+// inField are the characters that cannot end a field or a line of the access log.
+var inField = percent.Visible(`|%"\`)
 
 type accessKey struct{}
 

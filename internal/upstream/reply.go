@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/percent"
 	"latchkey/internal/ratelimit"
 )
 
@@ -132,7 +132,7 @@ func (r *reply) key(asked time.Time) (*apikey.Key, error) {
 	} else if l != nil {
 		k.Unlimited = true
 	}
-	k.ID = ids + escaped(id)
+	k.ID = ids + inLog.Encode(id)
 	for _, text := range []string{id, k.UserID, k.Name} {
 		if len(text) > apikey.MaxName || !apikey.LegibleName(text) {
 			return nil, errors.New("its keyId, userId or name is out of bounds")
@@ -195,20 +195,8 @@ func (r *reply) limited(code apikey.Code, asked time.Time) apikey.Verdict {
 	return v
 }
 
-// escaped is an id as it may stand in an access log that API Gateway writes: letters
-// and digits of ASCII and some marks stand for themselves, any other byte is %XX.
-func escaped(id string) string {
-	var b strings.Builder
-	for _, c := range []byte(id) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~:@+=/", c) >= 0:
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
-}
+// inLog are the characters of an id that stand for themselves in an access log of API Gateway.
+var inLog = percent.Set{}.With("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:@+=/")
 
 // maxSentence bounds the text of a refusal that is passed on.
 const maxSentence = 200
