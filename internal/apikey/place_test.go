@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
@@ -271,22 +270,7 @@ func TestFreePlacesAreTakenOnce(t *testing.T) {
 	}
 	b.clock.pass(2 * time.Minute)
 	b.registry.Pause = nil
-	var wg sync.WaitGroup
-	results := make([]error, 12)
-	for n := range results {
-		wg.Go(func() { _, _, results[n] = b.registry.Create(t.Context(), who, "", "", apikey.Change{}) })
-	}
-	wg.Wait()
-	made := 0
-	for _, err := range results {
-		switch {
-		case err == nil:
-			made++
-		case !errors.Is(err, apikey.ErrTooManyKeys):
-			t.Error(err)
-		}
-	}
-	if made != 5 {
+	if made := b.createAtOnce(t, who, 12); made != 5 {
 		t.Errorf("%d were made at once where there is room for 5", made)
 	}
 }
