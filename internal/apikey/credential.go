@@ -92,7 +92,8 @@ func (c Credential) and(next Credential) Credential {
 	return c
 }
 
-// withPublic adds the public half of the same token. Two different ones are none.
+// withPublic adds the public half of the same token. Two different public halves make the
+// credential malformed.
 func (c Credential) withPublic(public string) Credential {
 	if c.public != "" && public != "" && public != c.public {
 		return Credential{code: CodeMalformed, firm: true}

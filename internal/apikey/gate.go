@@ -371,7 +371,7 @@ func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {
 	return g.limiter.Peek(k.ID, k.Terms(), floor)
 }
 
-// time is the time by which keys are judged, as the limiter has it.
+// time returns the limiter's time, by which keys are judged.
 func (g *Gate) time(floor time.Time) time.Time {
 	return ratelimit.NotBefore(g.options.Now().Round(0), floor)
 }

@@ -197,7 +197,7 @@ func (h Hasher) index(data []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Knows reports whether the pepper of that name is at hand.
+// Knows reports whether the secret has the pepper of that name.
 func (h Hasher) Knows(name string) bool {
 	return slices.ContainsFunc(h.keys.Reveal().peppers, func(p pepper) bool { return p.name == name })
 }

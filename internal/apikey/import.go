@@ -34,15 +34,15 @@ const (
 	ImportUnchanged Imported = "unchanged" // it was there already
 )
 
-// MaxTogether is how many entries are imported in one go: a transaction takes 100 writes, and a
-// new key with an alias takes five.
+// MaxTogether is the largest number of entries in one ImportAll. A transaction takes 100 writes,
+// and a new key with an alias takes five.
 const MaxTogether = 20
 
 // MaxTokens is how many tokens one key may have, and how many public keys.
 const MaxTokens = 50
 
-// Import stores a key of elsewhere, without asking who may. Again changes
-// nothing: what was done to the key meanwhile stays.
+// Import stores a key of another service, without any check of rights. Importing it again changes
+// nothing: later changes of the key stay.
 func (r *Registry) Import(ctx context.Context, in Import) (Imported, error) {
 	k, err := r.imported(ctx, in)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *Registry) Import(ctx context.Context, in Import) (Imported, error) {
 	return r.importKey(ctx, k)
 }
 
-// ImportResult is what came of one entry of many.
+// ImportResult is the result of one entry of many.
 type ImportResult struct {
 	Did Imported
 	Err error
@@ -187,8 +187,8 @@ func (r *Registry) importKey(ctx context.Context, k *Key) (Imported, error) {
 	}
 }
 
-// holder returns the other key that the alias of a key to import leads to, empty: none, and whether
-// that key owns it.
+// holder returns the other key to which the alias of an imported key leads, or "", and whether that
+// key owns the alias.
 func (r *Registry) holder(ctx context.Context, k *Key) (id string, owned bool, err error) {
 	alias := k.Secrets[0].Alias
 	id, err = r.Store.Resolve(ctx, alias)
@@ -199,7 +199,7 @@ func (r *Registry) holder(ctx context.Context, k *Key) (id string, owned bool, e
 		}
 	}
 	if errors.Is(err, ErrNotFound) {
-		return id, false, nil // a key that is gone leaves its alias for a while
+		return id, false, nil // the alias of a deleted key stays for a while
 	}
 	return "", false, err
 }

@@ -25,7 +25,7 @@ type memory struct {
 type found struct {
 	key      *Key // nil: there is none
 	read     Instant
-	alias    Instant   // when the alias was read that led to it; zero: none did
+	alias    Instant   // when its alias was read; zero: it was found without one
 	own      bool      // the key was read within this check
 	sure     bool      // so was the alias, if there is one
 	now      time.Time // when it is being looked at
@@ -139,7 +139,7 @@ func (m *memory) setLead(alias string, l lead) {
 	}
 }
 
-// meter is when a meter was read whose key is not in the table.
+// meter returns the time of the last read of a meter whose key is not in the table.
 func (m *memory) meter(id string) (Instant, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// NonSecret says why text cannot be a secret although it may have the length of one: it is a
-// mask, a placeholder, a repeated pattern, or the name of a place where a secret stands. The
-// answer completes the sentence "the key is …" and never repeats text. It is empty where nothing
-// is known against text, which is no proof that text is hard to guess.
+// NonSecret explains why text cannot be a secret, or returns "". Such a text is a mask, a
+// placeholder, a repeated pattern, or the name of a place that holds a secret. The answer completes
+// the sentence "the key is …" and never repeats text. The answer "" is no proof that text is hard
+// to guess.
 //
 // A random token of 16 or more digits, letters or other visible characters is refused less often
 // than once in a million times.
@@ -60,7 +60,7 @@ var (
 		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
 )
 
-// ordinaryWords are what a secret is called where nobody has made one yet.
+// ordinaryWords are words that stand in the place of a secret that was never generated.
 var ordinaryWords = strings.Fields(`access admin api app auth client default dev development external internal key keys latchkey local
 	master my only our pass passwd password private prod production root sample secret secrets server service staging super
 	test testing token user`)

@@ -28,8 +28,8 @@ type Store interface {
 	//   - ErrCallerChanged: the stored revision of Caller is another, or it is revoked.
 	//   - ErrTooManyKeys: the user already takes Most places.
 	//   - ErrRepeated: there is a reply of that name that has not ended.
-	//   - ErrUnwitnessed: the stored witness is not the witness of From, or a new key already has
-	//     one, and the change is not Checked.
+	//   - ErrUnwitnessed: the stored witness does not fit From and its Standing, or it belongs to an
+	//     earlier life of a new key that has not ended. A Checked change never has this error.
 	Write(ctx context.Context, changes ...Write) error
 	// Trail returns up to limit entries of a key's trail, newest first: all when limit
 	// is 0, none from lives before since, and from a place on where that is not empty.
@@ -57,8 +57,8 @@ type Store interface {
 	// Usage returns the recorded usage of a key for the days from one to another, in their order,
 	// and the usage of former lives that Write was given.
 	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error)
-	// Recount counts a user's places anew: it leaves out those whose time has come, and keys
-	// that expired so long ago that they were forgotten.
+	// Recount counts a user's places again. It leaves out places whose end has come, and keys that
+	// DynamoDB has deleted after they expired.
 	Recount(ctx context.Context, userID string, now time.Time) (Places, error)
 }
 
@@ -73,8 +73,8 @@ type Write struct {
 	To *Key
 	// Most bounds how many places the user of a new key may take; 0: no bound.
 	Most int
-	// PlaceUntil is until when a key that is revoked or deleted goes on taking its place. The place
-	// of one whose time has come is free at once.
+	// PlaceUntil is the time until which a revoked or deleted key takes its place. If it has
+	// passed, the place is free at once.
 	PlaceUntil time.Time
 	// If Tidy is set, the store may read once more to drop ended places. If not, all revocations
 	// take the same requests.
@@ -84,8 +84,8 @@ type Write struct {
 	Action string
 	By     Origin
 	Entry  *audit.Sealed
-	// Witness is the entry's. It replaces the stored witness, which must be that of From, whose
-	// record has this Standing. If Checked is set, it replaces any witness.
+	// Witness is the entry's. It replaces the stored witness, which must fit From, whose record has
+	// this Standing. If Checked is set, it replaces any witness.
 	Witness  *audit.Witness
 	Standing audit.Standing
 	Checked  bool
@@ -335,7 +335,7 @@ func (r *Registry) find(ctx context.Context, caller Caller, id string) (Record, 
 	return record, nil
 }
 
-// read finds a key in the table. One whose retention is over is not there.
+// read finds a key in the table. A key whose retention is over counts as deleted.
 func (r *Registry) read(ctx context.Context, id string) (Record, error) {
 	record, err := r.Store.Find(ctx, id)
 	if err == nil && record.Key.Gone(r.now()) {

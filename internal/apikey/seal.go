@@ -17,8 +17,8 @@ func (h Hasher) requestName(keyID, userID, key string) string {
 // fingerprint tells requests apart without saying what they are.
 func (h Hasher) fingerprint(what, body string) []byte { return h.index([]byte(what + "\x00" + body)) }
 
-// seal encrypts plain under key and the newest pepper, whose name it returns. Opening it
-// takes the same key and the same bound.
+// seal encrypts plain under key and the newest pepper, and returns the name of the pepper. unseal
+// needs the same key and the same bound.
 func (h Hasher) seal(random io.Reader, key string, plain, bound []byte) (pepper string, sealed []byte, err error) {
 	newest := h.keys.Reveal().peppers[0]
 	box, err := newest.box(key)

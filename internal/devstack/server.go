@@ -18,7 +18,8 @@ const (
 	requestTime = 30 * time.Second
 	answerTime  = 75 * time.Second
 	idleTime    = time.Minute
-	// maxHeaders is above API Gateway's 10,240 bytes, whose own answer to more is not known here.
+	// maxHeaders is above API Gateway's bound of 10,240 bytes, since its answer to more is not
+	// known here.
 	maxHeaders     = 64 << 10
 	maxConnections = 1024
 
@@ -31,8 +32,8 @@ const (
 	roomTime = 10 * time.Second
 )
 
-// NewServer returns a server for h, a [Gateway] as a rule, that ends connections whose client sends
-// or reads too slowly. The gateway gives a backend's answer all the time that it needs.
+// NewServer returns a server for h, usually a [Gateway]. It ends connections whose client sends or
+// reads too slowly, but gives a backend's answer all the time that it needs.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaders,
@@ -71,8 +72,8 @@ func (c *counted) Close() error {
 // errNoRoom says that too many large bodies are being read.
 var errNoRoom = errors.New("no room for the body")
 
-// unread prepares an answer to a request whose body is not read. net/http would read a good part of
-// it first, to use the connection again, which is worth it for a small one only.
+// unread prepares an answer to a request whose body is not read. net/http would first read much of
+// the body to reuse the connection, which is only worth it for a small one.
 func unread(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength < 0 || r.ContentLength > smallBody {
 		w.Header().Set("Connection", "close")

@@ -115,8 +115,9 @@ func (t *Table) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
 	return m, nil
 }
 
-// Peppers names peppers that keys of the table were hashed with. It reads the table until it finds
-// any: all of them are known only where it finds none.
+// Peppers returns names of peppers that keys of the table were hashed with. It stops at the first
+// page of the table that has any. It therefore returns none only if no key was hashed with a
+// pepper.
 func (t *Table) Peppers(ctx context.Context) ([]string, error) {
 	names := make(map[string]bool)
 	in := &dynamodb.ScanInput{

@@ -27,8 +27,8 @@ import (
 // Items of earlier versions have neither c nor e.
 const placeEnds = "e"
 
-// writePlaces counts new keys for their users. A key that is revoked or deleted goes on counting
-// until its place is free; one that was revoked before is not counted again.
+// writePlaces counts new keys for their users. A revoked or deleted key counts until its place is
+// free. A key that was revoked earlier is not counted again.
 func (t *Table) writePlaces(changes []apikey.Write) (steps []step) {
 	type delta struct {
 		update *types.Update
@@ -93,7 +93,7 @@ type places struct {
 	pending        int64 // how many places are in left
 }
 
-// readPlaces reads a user's count item. No item takes no place.
+// readPlaces reads a user's count item. If there is none, no place is taken.
 func (t *Table) readPlaces(ctx context.Context, key item, now time.Time) (p places, err error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: key})
 	if err != nil {
@@ -128,7 +128,7 @@ func (t *Table) readPlaces(ctx context.Context, key item, now time.Time) (p plac
 	return p, nil
 }
 
-// rewritePlaces stores that taken places are taken, and forgets the ends that have come, unless the
+// rewritePlaces stores the number of taken places and removes the ends that have come, unless the
 // item was changed since p was read.
 func (t *Table) rewritePlaces(ctx context.Context, key item, p places, taken int64) error {
 	names := map[string]string{"#n": "n", "#c": "c"}
@@ -156,8 +156,8 @@ func (t *Table) rewritePlaces(ctx context.Context, key item, p places, taken int
 // manyEnds is how many ends that have come may wait in a count item for a create that needs the room.
 const manyEnds = 16
 
-// tidyPlaces keeps the count items small of users whose keys end without new ones being made. A
-// failure is no reason not to end a key: the next one tries again.
+// tidyPlaces keeps the count items small of users who end keys without creating new ones. A failure
+// is ignored, because the next change tries again.
 func (t *Table) tidyPlaces(ctx context.Context, changes []apikey.Write) {
 	done := make(map[string]bool)
 	for _, w := range changes {

@@ -81,12 +81,13 @@ func (t *Table) Ping(ctx context.Context) error {
 	return nil
 }
 
-// provenFor is how long a write proves that the table takes writes, unless one fails meanwhile.
+// provenFor is the time for which a successful write proves that the table takes writes, unless one
+// fails meanwhile.
 const provenFor = 30 * time.Second
 
-// Health reports whether the table answers, and whether it takes writes: an engine whose disk is
-// full answers all the same. It writes one item of its own, at most once in 30 seconds while no
-// write of this Table fails. It needs [Options.Now].
+// Health reports whether the table answers and takes writes. An engine with a full disk, for
+// example, still answers. It writes one item of its own, at most once in 30 seconds while no write
+// of this Table fails. It needs [Options.Now].
 func (t *Table) Health(ctx context.Context) error {
 	if err := t.Ping(ctx); err != nil {
 		return err

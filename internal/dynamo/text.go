@@ -9,10 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// recordText writes all that is stored of a key as one text, in which nothing can be taken for
-// anything else. It holds every attribute but the seal, which is over this text. An attribute
-// that is added to record later is therefore sealed as well. It must be left out where it is zero,
-// so that the seals of records that were written before go on fitting.
+// recordText encodes all stored attributes of a key except the seal, which covers this text. Two
+// different records never have one text. An attribute that is added to record later is therefore
+// sealed as well. It must be omitted if it is zero, so that the seals of earlier records still fit.
 func recordText(i item) []byte {
 	if trail, ok := i["trail"].(*types.AttributeValueMemberM); ok {
 		unsealed := maps.Clone(trail.Value)

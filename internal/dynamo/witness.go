@@ -24,7 +24,8 @@ const (
 
 func witnessPartition(id string) string { return witnessPrefix + id }
 
-// storedWitness is a witness as it is stored: until, forgotten and ttl in seconds. Place sorts.
+// storedWitness is a witness as it is stored. until, forgotten and ttl are in seconds. Places sort
+// in their order.
 type storedWitness struct {
 	PK        string `dynamodbav:"pk"`
 	SK        string `dynamodbav:"sk"`
@@ -37,8 +38,8 @@ type storedWitness struct {
 	TTL       int64  `dynamodbav:"ttl,omitempty"`
 }
 
-// writeWitness replaces a key's witness. Unless the change was checked, the stored witness must be
-// that of From.
+// writeWitness replaces a key's witness. Unless the change was checked, the stored witness must fit
+// From and its Standing.
 func (t *Table) writeWitness(w apikey.Write) (step, error) {
 	s := storedWitness{
 		PK: witnessPartition(w.Witness.Subject), SK: witnessSort, Place: w.Witness.Place.String(), Sum: w.Witness.Sum,

@@ -98,8 +98,8 @@ func described(changes []apikey.Write) string {
 	return "key " + changes[0].From.ID
 }
 
-// checkCaller makes sure that the caller's key is as it was read. It comes first: a caller whose
-// key has changed must be judged again before anything else is said.
+// checkCaller requires that the caller's key is as it was read. It comes first: a caller whose key
+// has changed must be judged again before any other error is returned.
 func (t *Table) checkCaller(k *apikey.Key) step {
 	return step{types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
 		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),

@@ -11,8 +11,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// csvColumns says how the values of a column are written. The names are those of JSON
-// Lines. Of a limit, only its requests in a minute can be given.
+// csvColumns holds the columns, and how their values are written. The names are those of JSON
+// Lines. Of a limit, only the requests in a minute can be given.
 var csvColumns = map[string]func(string) (json.RawMessage, error){
 	"key": csvText, "sha256": csvText, "id": csvText, "publicKey": csvText, "userId": csvText, "environment": csvText,
 	"name": csvText, "description": csvText, "notBefore": csvText, "expiresAt": csvText,
@@ -75,7 +75,7 @@ func columnsOf(header string) (columns []string, separator rune) {
 	return columns, separator
 }
 
-// csvCells takes one line apart.
+// csvCells splits one line into cells.
 func csvCells(line []byte, separator rune) ([]string, error) {
 	r := csv.NewReader(strings.NewReader(string(line)))
 	r.Comma = separator

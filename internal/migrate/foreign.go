@@ -415,8 +415,7 @@ func (r *Reader) yamlDocument(text []byte, read func(*yaml.Node) ([]found, error
 	}
 }
 
-// lineOf tells the line of an error of the YAML package, whose text repeats what
-// stands there.
+// lineOf returns the line number in an error of the YAML package, whose text repeats the file.
 func lineOf(err error) string {
 	if m := yamlErrorLine.FindStringSubmatch(err.Error()); m != nil {
 		return " from line " + m[1] + " on"

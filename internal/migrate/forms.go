@@ -178,7 +178,8 @@ func jsonLike(h head) bool {
 	return strings.HasPrefix(first, "{") || strings.HasPrefix(first, "[") && !iniSection(first) || jsonField(first)
 }
 
-// foreignJSON reports whether the first object has other fields than ours, or is none.
+// foreignJSON reports whether the file begins with an object that has other fields than those of
+// JSON Lines, or with other JSON.
 func foreignJSON(h head) bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal([]byte(h.first()), &fields) != nil {

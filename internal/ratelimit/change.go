@@ -88,7 +88,7 @@ func (m *Meter) earlier(old frame, now time.Time) []Point {
 		kept = append(kept, Point{now, last.Used}.rounded())
 	}
 	for len(kept) > mostPoints {
-		// The one between whose neighbours the least time has passed.
+		// Leave out the moment whose neighbours are the closest in time.
 		least := 1
 		for i := 1; i < len(kept)-1; i++ {
 			if kept[i+1].At.Sub(kept[i-1].At) < kept[least+1].At.Sub(kept[least-1].At) {

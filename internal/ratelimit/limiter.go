@@ -259,8 +259,7 @@ func (l *Limiter) record(ctx context.Context, id string, e *entry, now time.Time
 	return true
 }
 
-// unlocked calls do without the lock, and has it again however do ends, a panic
-// included.
+// unlocked calls do without the lock, and takes it again however do ends, even by a panic.
 func (l *Limiter) unlocked(do func()) {
 	l.mu.Unlock()
 	defer l.mu.Lock()

@@ -104,7 +104,7 @@ func (r *rule) read(path string) bool {
 	plain, err := url.PathUnescape(r.path)
 	end := ""
 	if r.prefix {
-		end = "x" // a path goes on behind it
+		end = "x" // the path continues after it
 	}
 	if err != nil || ambiguous(r.path+end, plain+end) || strings.Count(plain, "*") != strings.Count(r.path, "*") {
 		return false // no request would be matched by it
@@ -154,7 +154,7 @@ func (rs Rules) Cover(method, path string) bool {
 	return err == nil && slices.ContainsFunc(rs, func(r rule) bool { return r.matches(method, plain) }) && !ambiguous(path, plain)
 }
 
-// resembles reports whether the rule is for a path that many a backend takes for this one: with another case, with or
+// resembles reports whether the rule is for a path that many backends take for this one: with another case, with or
 // without a slash at its end, or without a suffix such as .json. The path is folded.
 func (r *rule) resembles(method, folded string) bool {
 	other := rule{method: r.method, path: r.folded, prefix: r.prefix}

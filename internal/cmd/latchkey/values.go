@@ -57,8 +57,8 @@ func parseWindow(text string) (time.Duration, bool) {
 	return parseSpan(text)
 }
 
-// parseSpan reads "90d" and "1h30m": whole seconds, at least one, and at most 100 years. A number without a unit
-// is none: it could be seconds, days or an epoch second.
+// parseSpan reads "90d" and "1h30m": whole seconds, at least one, and at most 100 years. It refuses a number without a
+// unit, which could mean seconds, days or an epoch second.
 func parseSpan(text string) (time.Duration, bool) {
 	const most = 100 * 365
 	if number, ok := strings.CutSuffix(text, "d"); ok {
