@@ -38,7 +38,7 @@ func CheckUserID(id string) error {
 		return invalid("userId", "must be 1 to %d characters without space around them, and without control, formatting or invisible characters", MaxUserID)
 	}
 	if ReservedUserID(id) {
-		return invalid("userId", "must not be anonymous and must not begin with latchkey: since these are reserved")
+		return invalid("userId", "must not be anonymous or begin with \"latchkey:\": these are reserved, so choose another")
 	}
 	return nil
 }

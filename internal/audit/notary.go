@@ -76,7 +76,7 @@ func (s Standing) String() string {
 	case Untrailed:
 		return "has no trail, as keys of an earlier version: it is not authenticated before the next change"
 	case Partial:
-		return "has a trail that begins late: what it was before that is not authenticated"
+		return "has a trail that begins late: its earlier state is not authenticated"
 	}
 	return "was altered"
 }

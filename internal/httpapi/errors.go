@@ -136,7 +136,7 @@ func (a *api) envelope(err error) *apiError {
 	case errors.As(err, &field):
 		return newError(http.StatusBadRequest, field.Field, field.Error())
 	case errors.Is(err, apikey.ErrReplaced):
-		e := newError(http.StatusForbidden, "", "This key was replaced by another of the same record. It may be used until it ends, but not change keys: use the new key")
+		e := newError(http.StatusForbidden, "", "This key was replaced by a rotation. Until its grace period ends it may be used, but it must not change keys: use the new key")
 		e.Detail.Code = codeReplaced
 		return e
 	case errors.Is(err, apikey.ErrForbidden):

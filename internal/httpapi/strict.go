@@ -54,7 +54,7 @@ func problem(location, text string) error {
 func unambiguous(data []byte, null bool) error {
 	// API Gateway and the local gateway put U+FFFD in the place of bytes that are not UTF-8.
 	if !utf8.Valid(data) || bytes.ContainsRune(data, utf8.RuneError) {
-		return problem("", "is not UTF-8, or has the sign U+FFFD, which stands for what was not")
+		return problem("", "must be UTF-8, without U+FFFD, which replaces invalid bytes")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
