@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -95,7 +96,7 @@ func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters ma
 
 	now := g.now().UTC()
 	path := r.URL.EscapedPath()
-	query := r.URL.Query()
+	query := queryOf(r.URL.RawQuery)
 	return request{
 		Resource:              resource,
 		Path:                  path,
@@ -132,6 +133,26 @@ func newExtendedID() string {
 	var b [11]byte
 	rand.Read(b[:]) // never fails
 	return base64.URLEncoding.EncodeToString(b[:])
+}
+
+// queryOf returns the parameters of a query. None of them is left out, as net/url does with one that has a semicolon or
+// a wrong escape: a backend is sent the query as it came, and the authorizer must have seen all of it.
+func queryOf(raw string) map[string][]string {
+	plain := func(text string) string {
+		if unescaped, err := url.QueryUnescape(text); err == nil {
+			return unescaped
+		}
+		return text
+	}
+	all := make(map[string][]string)
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		all[plain(name)] = append(all[plain(name)], plain(value))
+	}
+	return all
 }
 
 func lastValues(values map[string][]string) map[string]string {

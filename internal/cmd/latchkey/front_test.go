@@ -120,6 +120,10 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		t.Errorf("a preflight: %d %v", a.status, a.header)
 	}
 	s.send(t, "POST", "/api/v1/whoami", "", key).isError(t, "a method that our own route has not", 404, "not_found")
+	// The authorizer sees all of a query that the backend gets.
+	for _, query := range []string{"_method=DELETE;x", "_method=%zz", "a=b;c&_method=PUT", "%zz&_method=PUT", "X-HTTP-Method-Override=DELETE%", "_method;=PUT&_method"} {
+		s.send(t, "POST", "/v1/models?"+query, "", key).isError(t, query, 401, "invalid_api_key")
+	}
 	for _, method := range []string{"TRACE", "PROPFIND", "get", "GET_"} {
 		s.send(t, method, "/v1/models", "", key).isError(t, method+", which ANY does not stand for", 404, "not_found")
 	}
