@@ -120,12 +120,14 @@ func notKeyID(id string, format apikey.Format) string {
 
 // swapped reports whether key is made of words or is a number, and id is not.
 func swapped(id, key string) bool {
-	return (wordy.MatchString(key) || onlyWords.MatchString(key)) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
+	return wordy.MatchString(key) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
 }
 
 var (
-	onlyWords   = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[-_.][A-Za-z]{1,15})+$|^(?:[A-Z][a-z]{2,}){2,}$`)
-	wordy       = regexp.MustCompile(`^[A-Za-z]{1,15}\d{0,3}(?:[-_.](?:[A-Za-z]{1,15}\d{0,3}|\d{1,10}))*$|^\d+$`)
+	onlyWords = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[-_.][A-Za-z]{1,15})+$|^(?:[A-Z][a-z]{2,}){2,}$`)
+	// wordy are numbers and words of one case, or with a capital first: at least two with a
+	// separator between. A random token has this form once in ten thousand times.
+	wordy       = regexp.MustCompile(`^[A-Z]?[a-z]{1,15}\d{0,3}(?:[-_.](?:[A-Z]?[a-z]{1,15}\d{0,3}|\d{1,10}))+$|^[A-Z]{1,15}\d{0,3}(?:[-_.](?:[A-Z]{1,15}\d{0,3}|\d{1,10}))+$|^\d+$`)
 	hexadecimal = regexp.MustCompile(`^[0-9a-f]{16,}$|^[0-9A-F]{16,}$|^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 )
 

@@ -179,7 +179,7 @@ func (r *Reader) judge(e entry) (apikey.Import, error) {
 func exchanged(in apikey.Import) string {
 	token := in.Token.Reveal()
 	switch {
-	case !wordy.MatchString(token) && !onlyWords.MatchString(token):
+	case !wordy.MatchString(token):
 		return ""
 	case apikey.LooksLikeKey(in.UserID):
 		return "userId"

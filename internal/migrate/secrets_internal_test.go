@@ -106,3 +106,25 @@ func BenchmarkNotKey(b *testing.B) {
 		notKey(tokens[i%1000])
 	}
 }
+
+// A random token beside a random owner is in its place.
+func TestNoRandomPairIsExchanged(t *testing.T) {
+	const owner, tries = "f327b42dffc4df5e935ab777", 20_000
+	r := rand.New(rand.NewPCG(5, 6))
+	for name, alphabet := range map[string]string{"base62": base62, "base36": lower + number, "letters": lower + upper, "base64url": base62 + "-_"} {
+		for _, n := range []int{16, 20, 32} {
+			exchanged := 0
+			for range tries {
+				if swapped(owner, random(r, n, alphabet)) {
+					exchanged++
+				}
+			}
+			if exchanged > tries/10_000 {
+				t.Errorf("%d of %d tokens of %d characters in %s", exchanged, tries, n, name)
+			}
+		}
+	}
+	if !swapped(owner, "customer-eight-gmbh") {
+		t.Error("words are a token")
+	}
+}
