@@ -116,7 +116,7 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError{errors.New("there is a flag that does not exist" + see)}
 }
 
-// longestFlag is the length of the longest flag name that an error repeats. A longer one may be a key.
+// longestFlag is the length of the longest name of a flag or a command that an error repeats. A longer one may be a key.
 const longestFlag = 15
 
 // mayBeEmpty are the flags with a meaningful empty value. For all others, an empty value comes from a shell variable

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"regexp"
 	"strings"
@@ -140,6 +141,32 @@ func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
 	if flags < 70 {
 		t.Errorf("only %d flags were looked at", flags)
 	}
+}
+
+// A token in the place of a command or an argument, such as one that was pasted into the wrong window, is not repeated.
+func TestATokenInTheWrongPlaceIsNotRepeated(t *testing.T) {
+	const token = "sk_live_Lu7py5Hr8hk6nR251eNjX5EdXPiV59ITARW01f3KzUU9iQBG2fG011"
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		path := strings.Fields(c.CommandPath())[1:]
+		c.InitDefaultHelpCmd()
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+		if c.Name() == "create" || c.Name() == "completion" || c.Name() == "help" || c.HasParent() && c.Parent().Name() == "completion" {
+			return // a name may be any text; the others are cobra's own
+		}
+		command := root()
+		var told bytes.Buffer
+		command.SetIn(strings.NewReader(""))
+		command.SetOut(&told)
+		command.SetErr(&told)
+		command.SetArgs(append(path, token, "one more"))
+		if err := command.ExecuteContext(t.Context()); err == nil || strings.Contains(err.Error()+told.String(), token) {
+			t.Errorf("%s: %v %s", c.CommandPath(), err, told.String())
+		}
+	}
+	walk(root())
 }
 
 // arguments are the arguments that commands need beside flags. No command gets so far as to use them.

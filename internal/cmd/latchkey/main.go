@@ -88,6 +88,9 @@ func needsCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usageError{errors.New("which command? " + see)}
 	}
+	if len(args[0]) > longestFlag {
+		return usageError{errors.New("there is no such command; " + see)}
+	}
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		return usageError{fmt.Errorf("there is no command %q; did you mean %s? %s", args[0], near[0], see)}
 	}
