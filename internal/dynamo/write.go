@@ -98,14 +98,31 @@ func described(changes []apikey.Write) string {
 	return "key " + changes[0].From.ID
 }
 
+// unchanged returns the condition that a stored key has the revision of k and is not another key, which
+// was created with the same id after k was deleted.
+func unchanged(k *apikey.Key) (condition string, names map[string]string, values item) {
+	condition, names, values = "#rev = :rev", map[string]string{"#rev": "rev"}, item{":rev": number(k.Rev)}
+	if !k.CreatedAt.IsZero() { // otherwise the record was altered, and must still be revocable
+		condition += " AND #created = :created"
+		names["#created"], values[":created"] = "createdAt", number(millis(k.CreatedAt))
+	}
+	return condition, names, values
+}
+
+// notRevoked returns the condition of unchanged, and that the key is not revoked.
+func notRevoked(k *apikey.Key) (condition string, names map[string]string, values item) {
+	condition, names, values = unchanged(k)
+	names["#revoked"] = "revokedAt"
+	return condition + " AND attribute_not_exists(#revoked)", names, values
+}
+
 // checkCaller requires that the caller's key is as it was read. It comes first: a caller whose key
 // has changed must be judged again before any other error is returned.
 func (t *Table) checkCaller(k *apikey.Key) step {
+	condition, names, values := notRevoked(k)
 	return step{types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
 		TableName: &t.name, Key: primaryKey(keyPartition(k.ID), keySort),
-		ConditionExpression:       aws.String("attribute_not_exists(#revoked) AND #rev = :rev"),
-		ExpressionAttributeNames:  map[string]string{"#rev": "rev", "#revoked": "revokedAt"},
-		ExpressionAttributeValues: item{":rev": number(k.Rev)},
+		ConditionExpression: &condition, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	}}, apikey.ErrCallerChanged}
 }
 
@@ -113,11 +130,10 @@ func (t *Table) checkCaller(k *apikey.Key) step {
 // read, or deletes that one. A revoked key is never replaced.
 func (t *Table) writeKey(w apikey.Write) (step, error) {
 	if w.To == nil {
+		condition, names, values := unchanged(w.From)
 		return step{types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &t.name, Key: primaryKey(keyPartition(w.From.ID), keySort),
-			ConditionExpression:       aws.String("#rev = :rev"),
-			ExpressionAttributeNames:  map[string]string{"#rev": "rev"},
-			ExpressionAttributeValues: item{":rev": number(w.From.Rev)},
+			ConditionExpression: &condition, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 		}}, apikey.ErrConflict}, nil
 	}
 	put := &types.Put{TableName: &t.name}
@@ -129,9 +145,8 @@ func (t *Table) writeKey(w apikey.Write) (step, error) {
 		put.ExpressionAttributeValues = item{":now": number(w.At.Unix())}
 	} else {
 		rev = w.From.Rev + 1
-		put.ConditionExpression = aws.String("#rev = :rev AND attribute_not_exists(#revoked)")
-		put.ExpressionAttributeNames = map[string]string{"#rev": "rev", "#revoked": "revokedAt"}
-		put.ExpressionAttributeValues = item{":rev": number(w.From.Rev)}
+		condition, names, values := notRevoked(w.From)
+		put.ConditionExpression, put.ExpressionAttributeNames, put.ExpressionAttributeValues = &condition, names, values
 	}
 	var err error
 	put.Item, err = encodeKey(w.To, rev)
