@@ -85,7 +85,7 @@ var (
 	// algorithm has the types of keys, schemes of authentication and hash functions that
 	// stand before keys, signatures and digests, and what stands before addresses that are
 	// made of a key or a digest.
-	algorithm = regexp.MustCompile(`^(?i:(?:sk-)?(?:ssh|ecdsa)-[a-z0-9-]+(?:@openssh\.com)?|rsa-sha2-(?:256|512)|(?:pgp|x509v3)-sign-[a-z]+|[rd]sa|rsa-?(?:2048|3072|4096)|` +
+	algorithm = regexp.MustCompile(`^(?i:(?:sk-)?(?:ssh-(?:rsa|dss|ed25519|ed448)|ecdsa-sha2-nistp\d+)(?:-cert-v\d+)?(?:@openssh\.com)?|rsa-sha2-(?:256|512)|(?:pgp|x509v3)-sign-[a-z]+|[rd]sa|rsa-?(?:2048|3072|4096)|` +
 		`(?:ed|x|curve)-?(?:25519|448)|ecdsa|ecdh|secp256[kr]1|nistp(?:256|384|521)|(?:rs|hs|es|ps)(?:256|384|512)|jw[tkse]|` +
 		`basic|negotiate|ntlm|digest|apikey|hawk|dpop|aws4-(?:hmac|ecdsa-p256)-sha256|hmac(?:-[a-z0-9-]+)?|` +
 		`sha[23]?-?(?:1|224|256|384|512)(?:[-_](?:224|256|rsa|fingerprint))?|shake(?:128|256)|md[245]|blake[23][bs]?(?:[-_]?(?:256|512))?|ripemd-?160|crc32c?|xxh(?:32|64|128)|` +
