@@ -169,6 +169,7 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 //     that was begun within this check.
 //   - A request is refused on a read that is younger than mismatchAge, or that was begun within
 //     this check. An older read never refuses a token that was just created, moved or restored.
+//     A revocation of a native token is final, so Freshness bounds that read instead.
 //   - If the read is older than Freshness after a write, one more read decides, however long that
 //     takes. With a Freshness of zero, one more read follows every write.
 func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Request) (Verdict, error) {
@@ -192,7 +193,7 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 			l.verdict = *p.elsewhere
 		}
 		switch {
-		case !l.verdict.Valid() && !l.again && !l.sure && l.age(g.instant(r.Time)) >= mismatchAge:
+		case !l.verdict.Valid() && !l.again && !l.sure && !l.final(r.Credential.token) && l.age(g.instant(r.Time)) >= mismatchAge:
 			l = look{again: true, maxAge: min(l.maxAge, mismatchAge)}
 			continue
 		case !l.verdict.Valid():
@@ -243,6 +244,10 @@ type look struct {
 	found
 	verdict Verdict
 }
+
+// final reports whether no later read can admit the token: a key that was revoked, and a secret
+// that has ended, stay so, and the id of a native token is never another key's.
+func (l *look) final(t Token) bool { return l.verdict.Code == CodeRevoked && t.Native() }
 
 // judged finds the key of a token and judges it. It leaves the hasher that it used in h.
 func (g *Gate) judged(io *patience, h *Hasher, r *Request, l *look) error {

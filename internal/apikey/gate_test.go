@@ -174,6 +174,9 @@ func TestReadsAreFew(t *testing.T) {
 	g := b.gate(time.Second)
 	known := apikey.Request{Credential: b.format.Credential(token.Reveal()), Cost: 1}
 	unknown := apikey.Request{Credential: b.format.Credential(b.token(t).Reveal()), Cost: 1}
+	gone := b.token(t)
+	b.issue(t, gone, func(k *apikey.Key) { k.RevokedAt = noon })
+	revoked := apikey.Request{Credential: b.format.Credential(gone.Reveal()), Cost: 1}
 	forged := apikey.Request{Credential: b.format.Credential(forge(t, b, token)), Cost: 1}
 	for _, c := range []struct {
 		name  string
@@ -184,6 +187,7 @@ func TestReadsAreFew(t *testing.T) {
 	}{
 		{"a good key", known, 50, time.Millisecond, 1},
 		{"an unknown id", unknown, 50, time.Millisecond, 1},
+		{"a revoked key, which stays so", revoked, 50, 10 * time.Millisecond, 1},
 		{"guesses at a known key, one read in 100 ms", forged, 50, 10 * time.Millisecond, 6},
 	} {
 		before, hits := b.table.count(), g.MemoryHits()
