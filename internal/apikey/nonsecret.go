@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // NonSecret explains why text cannot be a secret, or returns "". Such a text is a mask, a
@@ -30,9 +31,9 @@ func NonSecret(text string) string {
 		return "a repeated pattern"
 	case hasPlaceholderWord(letters) || strings.Contains(strings.ToLower(text), "xxxxxx"):
 		return "a placeholder"
-	case variableName.MatchString(text):
+	case variableName().MatchString(text):
 		return "the name of a variable"
-	case strings.ContainsAny(text, "{(") && gap.MatchString(text), strings.ContainsAny(text, "$<%{./:") && reference.MatchString(text):
+	case strings.ContainsAny(text, "{(") && gap().MatchString(text), strings.ContainsAny(text, "$<%{./:") && reference().MatchString(text):
 		return "a reference to a place where a secret stands"
 	}
 	return ""
@@ -51,11 +52,11 @@ func hasPlaceholderWord(letters string) bool {
 
 var (
 	// YOUR_API_KEY, __KEY__, %KEY_NAME%, @KEY_NAME@: capitals with an underscore and no digit.
-	variableName = regexp.MustCompile(`^[%@#-]*[A-Z_-]*_[A-Z_-]*[%@#-]*$`)
+	variableName = onUse(`^[%@#-]*[A-Z_-]*_[A-Z_-]*[%@#-]*$`)
 	// Placeholders of shells, Helm, GitHub, CloudFormation and others, and addresses of secret
 	// stores.
-	gap       = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$`)
-	reference = regexp.MustCompile(`^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
+	gap       = onUse(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$`)
+	reference = onUse(`^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
 		`^<[A-Za-z0-9_ .-]+>$|^%[A-Za-z0-9_.-]+%$|^\{[a-z]+://|^(os\.environ|process\.env|env|secrets?)[./:]|` +
 		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
 )
@@ -141,19 +142,19 @@ func sequence(text string) bool {
 }
 
 var (
-	keyShape = regexp.MustCompile(`^[A-Za-z]{2,12}_(live|test)_[A-Za-z0-9]{16,}$|^(sk|rk|pk)[_-][A-Za-z0-9_-]{12,}$|^(gh[a-z]_|glpat-|xox[a-z]-)`)
-	uuid     = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	unbroken = regexp.MustCompile(`[A-Za-z0-9+/=]{16,}`)
+	keyShape = onUse(`^[A-Za-z]{2,12}_(live|test)_[A-Za-z0-9]{16,}$|^(sk|rk|pk)[_-][A-Za-z0-9_-]{12,}$|^(gh[a-z]_|glpat-|xox[a-z]-)`)
+	uuid     = onUse(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	unbroken = onUse(`[A-Za-z0-9+/=]{16,}`)
 )
 
 // LooksLikeKey reports whether text looks like a token rather than like the name of a user: it
 // begins as tokens of known services do, or has 16 characters in a row in which digits, capitals
 // and small letters alternate. Numbers, UUIDs, mail addresses and words are names.
 func LooksLikeKey(text string) bool {
-	if keyShape.MatchString(text) || IsJWT(text) {
+	if keyShape().MatchString(text) || IsJWT(text) {
 		return true
 	}
-	for _, run := range unbroken.FindAllString(text, -1) {
+	for _, run := range unbroken().FindAllString(text, -1) {
 		changes := 0
 		for i := range len(run) - 1 {
 			from, to := class(run[i]), class(run[i+1])
@@ -178,4 +179,10 @@ func class(c byte) byte {
 		return '0'
 	}
 	return 0
+}
+
+// onUse returns a function that compiles a pattern when it is first called. Most instances need none of them, and each
+// would make their start longer.
+func onUse(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

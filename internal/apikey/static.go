@@ -121,7 +121,7 @@ func staticName(name, token string) string {
 		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(inStaticName, r)
 	}) >= 0:
 		return "the name must be letters, digits, spaces and " + strings.TrimSpace(inStaticName)
-	case slices.ContainsFunc(strings.Fields(name), LooksLikeKey) || uuid.MatchString(name) && !strings.ContainsAny(token, "0123456789"):
+	case slices.ContainsFunc(strings.Fields(name), LooksLikeKey) || uuid().MatchString(name) && !strings.ContainsAny(token, "0123456789"):
 		return "the name looks like a key: the key stands first, as in key:name"
 	}
 	return ""

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/big"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -155,13 +154,13 @@ func (t Token) Reveal() string { return t.text().text }
 
 // maskable matches native tokens, tokens of other services that begin alike, and JSON Web Tokens.
 // The mask keeps the captured text. The ids after pk_live_ are too short to match.
-var maskable = regexp.MustCompile(`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`)
+var maskable = onUse(`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`)
 
-var escaped = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+var escaped = onUse(`%[0-9A-Fa-f]{2}`)
 
 // unescape decodes percent-escapes, and keeps malformed ones as they are.
 func unescape(text string) string {
-	return escaped.ReplaceAllStringFunc(text, func(e string) string {
+	return escaped().ReplaceAllStringFunc(text, func(e string) string {
 		c, _ := strconv.ParseUint(e[1:], 16, 8) // two digits
 		return string([]byte{byte(c)})
 	})
@@ -185,8 +184,8 @@ func MaskPath(path string) string {
 		switch {
 		case depth > deepestEscape:
 			segments[i] = "..."
-		case maskable.MatchString(plain):
-			segments[i] = (&url.URL{Path: maskable.ReplaceAllString(plain, "$1$2$3...")}).EscapedPath()
+		case maskable().MatchString(plain):
+			segments[i] = (&url.URL{Path: maskable().ReplaceAllString(plain, "$1$2$3...")}).EscapedPath()
 		}
 	}
 	return strings.Join(segments, "/")
