@@ -19,10 +19,11 @@ help: ## this list
 run: engine bin/latchkey ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
 	@exec bin/latchkey dev
 
+# DynamoDB Local runs in a virtual machine that slows down when another package's runs beside it: one package at a time.
 test: engine ## all tests, on a real engine (ENGINE=dynamodb-local for the other one, RACE=1 to look for data races)
 	@test -z "$(RACE)" || { set -- $$(go env CC); command -v "$$1" >/dev/null; } || \
 		{ echo "RACE=1 needs a C compiler, for the race detector: install gcc"; exit 1; }
-	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m$(if $(RACE), -race) ./...
+	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m$(if $(filter dynamodb-local,$(ENGINE)), -p 1)$(if $(RACE), -race) ./...
 
 sam-test: ## the built functions under the real SAM CLI, in containers (BASE=local for a base image made here)
 	@.ci/sam test
