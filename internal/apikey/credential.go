@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Credential is the token of a request, if any. It holds no token, one token, two texts of which
-// only the table can tell which is a token, or a text that cannot be a token. Reading it takes no
-// I/O.
+// Credential is the token of a request, if any. It holds no token, one token, or a text that cannot
+// be a token. It may also hold two texts: then the table decides which one is a token. Reading it
+// takes no I/O.
 type Credential struct {
 	token  Token  // malformed: the text all the same, which may be a static key
 	public string // empty: the token came alone

@@ -36,8 +36,8 @@ type Finder interface {
 	// Meter returns what is counted under an id that need not be a key's; the zero
 	// Meter where there is none.
 	Meter(ctx context.Context, id string) (ratelimit.Meter, error)
-	// Rehash replaces secret n of from by that of to, another hash of the same token, and replaces
-	// the seal. It changes nothing if one of these was changed meanwhile.
+	// Rehash replaces secret n of from by secret n of to, another hash of the same token. It also
+	// replaces the seal. It changes nothing if the key has changed meanwhile.
 	Rehash(ctx context.Context, from, to *Key, n int) error
 	// Text returns the stored text of a key at a revision, without the seal, which is computed over
 	// this text. It does no I/O.

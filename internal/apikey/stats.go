@@ -49,7 +49,7 @@ func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records
 	}
 	now := r.now()
 	for _, k := range page.Keys {
-		// The index lags: by now the id may be that of another user's key.
+		// The index lags, so another user may own the key by now.
 		record, ok := found[k.ID]
 		if ok && record.Key.UserID == k.UserID && !record.Key.Gone(now) && (q.Status == "" || record.Key.Status(now) == q.Status) {
 			records = append(records, record)

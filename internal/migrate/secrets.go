@@ -217,8 +217,8 @@ func words(text string) string {
 	return b.String()
 }
 
-// samePerPart reports whether text has at least three parts, each of which repeats one character,
-// such as 1111-2222-3333-4444.
+// samePerPart reports whether text has at least three parts and each part repeats one character.
+// An example is 1111-2222-3333-4444.
 func samePerPart(text string) bool {
 	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("-_.:/", r) })
 	for _, part := range parts {

@@ -107,7 +107,7 @@ func (r *reply) code() (apikey.Code, error) {
 }
 
 // ids begins the id of each key of the upstream, and of no key in the table. unnamed is the id of a
-// refused key of which the reply gives no id.
+// refused key if the reply gives none.
 const (
 	ids     = "upstream-"
 	unnamed = ids + "unnamed"
