@@ -1,0 +1,70 @@
+package migrate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// yamlDocument reads YAML, which includes JSON except for its tabs.
+func (r *Reader) yamlDocument(text []byte, read func(*yaml.Node) ([]found, error)) (all []found, err error) {
+	if json.Valid(text) {
+		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var document yaml.Node
+		err := d.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, &NotKeysError{Problem: "it is not YAML" + lineOf(err)}
+		}
+		keys, err := read(&document)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+}
+
+// lineOf returns the line number in an error of the YAML package, whose text repeats the file.
+func lineOf(err error) string {
+	if m := yamlErrorLine.FindStringSubmatch(err.Error()); m != nil {
+		return " from line " + m[1] + " on"
+	}
+	return ""
+}
+
+var yamlErrorLine = regexp.MustCompile(`^yaml: line (\d{1,9}):`)
+
+// decode reads a node into to, without repeating it where it is something else.
+func decode(node *yaml.Node, to any) error {
+	if err := node.Decode(to); err != nil {
+		return &NotKeysError{Problem: fmt.Sprintf("line %d has another form than such files have", max(node.Line, 1))}
+	}
+	return nil
+}
+
+// secretOf reads the text of a key. A tag of one's own is a reference.
+func secretOf(node *yaml.Node) (string, error) {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	switch {
+	case node.Kind == 0 || node.Tag == "!!null":
+		return "", wrong("key", "is missing")
+	case strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!"):
+		return "", wrong("key", "is a reference to a secret in another place; write the secret itself")
+	case node.Tag != "!!str":
+		return "", wrong("key", "must be a text; a number stands in quotes")
+	}
+	return node.Value, nil
+}
