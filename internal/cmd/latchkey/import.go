@@ -1,19 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,9 +25,6 @@ type importFlags struct {
 	ignore       []string
 	dryRun, json bool
 }
-
-// importMemory bounds the size of standard input in bytes, which is kept in memory because it cannot be read twice.
-const importMemory = 256 << 20
 
 func importCommand() *cobra.Command {
 	var f importFlags
@@ -199,58 +190,6 @@ func interruptedBefore(err error) error {
 	return err
 }
 
-// importList lists the effect of each line in a dry run. It has no tokens.
-type importList []importedLine
-
-// importedLine is the effect of one line. Scopes, Limit and ExpiresAt belong to a key that it would create.
-type importedLine struct {
-	Line        int      `json:"line"`
-	Did         string   `json:"would"`
-	UserID      string   `json:"userId"`
-	Name        string   `json:"name"`
-	Environment string   `json:"environment"`
-	Scopes      []string `json:"scopes,omitzero"`
-	Limit       string   `json:"limit,omitempty"`
-	ExpiresAt   string   `json:"expiresAt,omitempty"`
-}
-
-var importColumns = []string{"LINE", "WOULD BE", "USER", "NAME", "SCOPES", "LIMIT", "EXPIRES"}
-
-func (l *importList) add(line migrate.Line, did apikey.Imported) {
-	in, c := line.Import, line.Import.Change
-	made := importedLine{Line: line.Number, Did: string(did), UserID: in.UserID, Environment: string(in.Environment)}
-	if c.Name != nil {
-		made.Name = *c.Name
-	}
-	if did == apikey.ImportCreated { // otherwise the first line of the key has decided them
-		limit := apikey.DefaultLimit()
-		if c.Limit != nil {
-			limit = *c.Limit
-		}
-		made.Limit = formatLimit(limit.Requests, int64(limit.Window/time.Second))
-		if c.Unlimited != nil && *c.Unlimited {
-			made.Limit = "unlimited"
-		}
-		made.Scopes = []string{}
-		if c.Scopes != nil {
-			made.Scopes = append(made.Scopes, *c.Scopes...)
-		}
-		if c.ExpiresAt != nil {
-			made.ExpiresAt = c.ExpiresAt.Format(time.RFC3339)
-		}
-	}
-	*l = append(*l, made)
-}
-
-// print lists the lines in the order of the file.
-func (l importList) print(out io.Writer) error {
-	rows := make([][]string, 0, len(l))
-	for _, k := range l {
-		rows = append(rows, []string{strconv.Itoa(k.Line), k.Did, k.UserID, k.Name, strings.Join(k.Scopes, ","), k.Limit, k.ExpiresAt})
-	}
-	return printRows(out, importColumns, rows)
-}
-
 func (f importFlags) summary(c *cobra.Command, t migrate.Tally, made importList, err error) error {
 	slices.SortFunc(made, func(a, b importedLine) int { return a.Line - b.Line })
 	if f.json {
@@ -283,57 +222,6 @@ func (f importFlags) summary(c *cobra.Command, t migrate.Tally, made importList,
 		return fmt.Errorf("%s not imported; mend them and run the same command again", plural(t.Failed, "line was", "lines were"))
 	}
 	return nil
-}
-
-// openInput opens a file, or keeps standard input, so that it can be read twice.
-func openInput(ctx context.Context, stdin io.Reader, path string) (*countedFile, int64, error) {
-	kept := func(in io.Reader) (*countedFile, int64, error) {
-		text, err := migrate.Spool(ctx, in, importMemory)
-		if err != nil {
-			return nil, 0, fmt.Errorf("the input %w", err)
-		}
-		return &countedFile{ReadSeeker: bytes.NewReader(text)}, int64(len(text)), nil
-	}
-	if path == "-" {
-		return kept(stdin)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := file.Stat()
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a folder", path)
-	}
-	if err != nil {
-		file.Close()
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		defer file.Close()
-		return kept(file)
-	}
-	return &countedFile{ReadSeeker: file, Closer: file}, info.Size(), nil
-}
-
-// countedFile counts the bytes that are read from a file.
-type countedFile struct {
-	io.ReadSeeker
-	io.Closer // nil if there is nothing to close
-	n         atomic.Int64
-}
-
-func (c *countedFile) Read(p []byte) (int, error) {
-	n, err := c.ReadSeeker.Read(p)
-	c.n.Add(int64(n))
-	return n, err
-}
-
-func (c *countedFile) Close() error {
-	if c.Closer == nil {
-		return nil
-	}
-	return c.Closer.Close()
 }
 
 func importProgress(t migrate.Tally, read, size int64) string {

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/migrate"
+)
+
+// importList lists the effect of each line in a dry run. It has no tokens.
+type importList []importedLine
+
+// importedLine is the effect of one line. Scopes, Limit and ExpiresAt belong to a key that it would create.
+type importedLine struct {
+	Line        int      `json:"line"`
+	Did         string   `json:"would"`
+	UserID      string   `json:"userId"`
+	Name        string   `json:"name"`
+	Environment string   `json:"environment"`
+	Scopes      []string `json:"scopes,omitzero"`
+	Limit       string   `json:"limit,omitempty"`
+	ExpiresAt   string   `json:"expiresAt,omitempty"`
+}
+
+var importColumns = []string{"LINE", "WOULD BE", "USER", "NAME", "SCOPES", "LIMIT", "EXPIRES"}
+
+func (l *importList) add(line migrate.Line, did apikey.Imported) {
+	in, c := line.Import, line.Import.Change
+	made := importedLine{Line: line.Number, Did: string(did), UserID: in.UserID, Environment: string(in.Environment)}
+	if c.Name != nil {
+		made.Name = *c.Name
+	}
+	if did == apikey.ImportCreated { // otherwise the first line of the key has decided them
+		limit := apikey.DefaultLimit()
+		if c.Limit != nil {
+			limit = *c.Limit
+		}
+		made.Limit = formatLimit(limit.Requests, int64(limit.Window/time.Second))
+		if c.Unlimited != nil && *c.Unlimited {
+			made.Limit = "unlimited"
+		}
+		made.Scopes = []string{}
+		if c.Scopes != nil {
+			made.Scopes = append(made.Scopes, *c.Scopes...)
+		}
+		if c.ExpiresAt != nil {
+			made.ExpiresAt = c.ExpiresAt.Format(time.RFC3339)
+		}
+	}
+	*l = append(*l, made)
+}
+
+// print lists the lines in the order of the file.
+func (l importList) print(out io.Writer) error {
+	rows := make([][]string, 0, len(l))
+	for _, k := range l {
+		rows = append(rows, []string{strconv.Itoa(k.Line), k.Did, k.UserID, k.Name, strings.Join(k.Scopes, ","), k.Limit, k.ExpiresAt})
+	}
+	return printRows(out, importColumns, rows)
+}
