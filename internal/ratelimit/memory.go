@@ -83,7 +83,7 @@ func (m *Meter) Apply(s Spend) error {
 	if s.Fresh || s.Restart {
 		m.Rev = s.Rev
 	}
-	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At
+	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At.Truncate(time.Millisecond)
 	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net
 	return nil
 }
