@@ -19,7 +19,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	}{
 		{"latchkey/internal/ratelimit", []string{"github.com/aws/", "latchkey/internal/apikey", "latchkey/internal/metrics", "net/http"}},
 		{"latchkey/internal/apikey", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
-		{"latchkey/internal/metrics", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/httpapi", "net/http"}},
+		{"latchkey/internal/metrics", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/authorizer", "latchkey/internal/httpapi", "net/http"}},
 		{"latchkey/internal/dynamo", []string{"latchkey/internal/authorizer", "latchkey/internal/httpapi", "go.yaml.in/"}},
 		{"latchkey/internal/authorizer", []string{"latchkey/internal/dynamo", "latchkey/internal/httpapi"}},
 		{"latchkey/internal/httpapi", []string{"latchkey/internal/dynamo", "latchkey/internal/authorizer"}},

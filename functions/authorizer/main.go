@@ -22,7 +22,7 @@ import (
 const service = "authorizer"
 
 func main() {
-	log.SetOutput(authorizer.Unrepeated{Writer: os.Stderr})
+	log.SetOutput(authorizer.QuietWriter{Writer: os.Stderr})
 	logger := metrics.Log(lambdacontext.NewLogHandler(), service)
 	handler, err := build(context.Background(), logger)
 	if err != nil {
@@ -43,5 +43,5 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 		Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),
 		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 	})
-	return e.Metrics.Watch(service, handler, os.Stdout), nil
+	return e.Metrics.Watch(service, handler, os.Stdout, authorizer.ErrUnauthorized), nil
 }

@@ -70,29 +70,31 @@ func New(o Options) *Authorizer {
 	return &Authorizer{o}
 }
 
-// API Gateway knows this error by its text, and answers 401 for nothing else.
-var errUnauthorized = errors.New("Unauthorized")
+// ErrUnauthorized is the error that API Gateway answers with 401. API Gateway recognises it by its
+// exact text. It is an answer, so it does not count as a failure of the function.
+var ErrUnauthorized = errors.New("Unauthorized")
 
-// What Lambda reports of the errors below goes no further than its log, and
-// still says nothing of what was in the request.
+// Invoke returns one of these errors if it could not decide. API Gateway answers both with the
+// same 503. Lambda writes their texts to its log, so they contain nothing of the request.
 var (
 	errUnavailable = errors.New("unavailable: the key could not be checked")
 	errEvent       = errors.New("not a REQUEST authorizer event")
 )
 
-// Unrepeated is where the standard logger is to write to in a function that this
-// is the handler of: aws-lambda-go prints each error that it reports, of which
-// our own line has told already.
-type Unrepeated struct{ io.Writer }
+// QuietWriter drops the lines in which aws-lambda-go repeats errors that Invoke has logged, and
+// writes all other lines. The main function must pass it to [log.SetOutput]. aws-lambda-go prints
+// every error of a handler with the standard logger, and has no option against it. Its fatal errors
+// and the stacks of panics go the same way, so the logger cannot be silenced as a whole.
+type QuietWriter struct{ io.Writer }
 
-// Write drops the errors that Invoke returned.
-func (u Unrepeated) Write(line []byte) (int, error) {
-	for _, err := range []error{errUnauthorized, errUnavailable, errEvent} {
+// Write drops the line if it repeats an error of Invoke.
+func (w QuietWriter) Write(line []byte) (int, error) {
+	for _, err := range []error{ErrUnauthorized, errUnavailable, errEvent} {
 		if bytes.Contains(line, []byte(`{"errorMessage":"`+err.Error()+`"`)) {
 			return len(line), nil
 		}
 	}
-	return u.Writer.Write(line)
+	return w.Writer.Write(line)
 }
 
 // Invoke answers one event.
@@ -121,7 +123,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 func (a *Authorizer) authorize(ctx context.Context, e *event, to target) (*response, error) {
 	if code := e.forged(); code != "" {
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", code))
-		return nil, errUnauthorized
+		return nil, ErrUnauthorized
 	}
 	if a.Anonymous || a.Public.Cover(to.method, to.path) {
 		return answer("Allow", to.resource, anonymousID, allowed{
@@ -140,7 +142,7 @@ func (a *Authorizer) authorize(ctx context.Context, e *event, to target) (*respo
 		var err error
 		if scope, err = a.Routes.Scope(to.method, to.path); err != nil {
 			a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", "no_route_rule"))
-			return nil, errUnauthorized
+			return nil, ErrUnauthorized
 		}
 	}
 	request := apikey.Request{
@@ -164,7 +166,7 @@ func (a *Authorizer) authorize(ctx context.Context, e *event, to target) (*respo
 	case apikey.CodeRateLimited, apikey.CodeQuotaExceeded:
 		return deny(to.resource, v), nil
 	}
-	return nil, errUnauthorized
+	return nil, ErrUnauthorized
 }
 
 // user judges a user who came without a key. Which of their keys they may touch
@@ -177,7 +179,7 @@ func (a *Authorizer) user(ctx context.Context, arn, token string) (*response, er
 	}
 	if v.Refused != "" {
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", string(v.Refused)))
-		return nil, errUnauthorized
+		return nil, ErrUnauthorized
 	}
 	a.Logger.LogAttrs(ctx, slog.LevelDebug, "allowed", slog.String("code", string(apikey.CodeValid)))
 	// The principal goes into access logs unescaped, and a sub is anybody's text.

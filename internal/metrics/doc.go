@@ -11,7 +11,7 @@
 //	Writes       Count         service                    requests to the table that write, repeated ones included
 //	LeaseHits    Count         service                    checks that spent from memory
 //	MemoryHits   Count         service                    keys that were known without a read
-//	Failures     Count         service                    invocations that failed, but for Unauthorized
+//	Failures     Count         service                    invocations that returned an error, except authorizer.ErrUnauthorized
 //	ColdStart    Count         service and function_name  environments started
 //
 // The service is authorizer, validate or keys, unless SERVICE says otherwise, as it

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/authorizer"
 	"latchkey/internal/metrics"
 )
 
@@ -62,7 +63,7 @@ func start(t *testing.T) *environment {
 		Odometers: []metrics.Odometer{{Metric: metrics.Reads, Read: func() int64 { return e.odometer }}},
 	})
 	e.gate = metrics.Gate{Checker: e, Recorder: e.recorder}
-	e.handler = e.recorder.Watch("authorizer", e, &e.out)
+	e.handler = e.recorder.Watch("authorizer", e, &e.out, authorizer.ErrUnauthorized)
 	return e
 }
 
@@ -184,7 +185,7 @@ func TestWhatIsAFailure(t *testing.T) {
 		failures   any
 	}{
 		{"a key that is let in", apikey.CodeValid, nil, nil, "valid", nil},
-		{"a key that is refused is thrown, but has not failed", apikey.CodeRevoked, nil, errors.New("Unauthorized"), "revoked_key", nil},
+		{"a key that is refused is thrown, but has not failed", apikey.CodeRevoked, nil, authorizer.ErrUnauthorized, "revoked_key", nil},
 		{"a key that could not be judged", "", unreachable, errors.New("unavailable: the key could not be checked"), "unavailable", 1.0},
 		{"one that validate could not judge is answered", "", unreachable, nil, "unavailable", nil},
 		{"a question that is wrong has no verdict", "", &apikey.FieldError{Field: "cost", Kind: apikey.ErrInvalid}, nil, "", nil},

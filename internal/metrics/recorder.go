@@ -3,6 +3,7 @@ package metrics
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -71,9 +72,10 @@ type Handler interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// Watch returns a handler that counts how h fares, and writes the lines to out.
-func (r *Recorder) Watch(service string, h Handler, out io.Writer) Handler {
-	return &watched{r, cmp.Or(r.options.Service, service), h, out}
+// Watch returns a handler that counts how h fares, and writes the lines to out. An error of h counts
+// as a failure, unless it is one of answers: API Gateway learns of a refused key by an error.
+func (r *Recorder) Watch(service string, h Handler, out io.Writer, answers ...error) Handler {
+	return &watched{r, cmp.Or(r.options.Service, service), h, out, answers}
 }
 
 type watched struct {
@@ -81,6 +83,7 @@ type watched struct {
 	service  string
 	handler  Handler
 	out      io.Writer
+	answers  []error // errors of the handler that are no failures
 }
 
 func (w *watched) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
@@ -93,19 +96,19 @@ func (w *watched) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		ctx = context.WithValue(ctx, coldStart{}, true)
 	}
 	answer, err := w.handler.Invoke(ctx, payload)
-	if lines := r.finish(w.service, cold, err); lines != nil {
+	failed := err != nil && !slices.ContainsFunc(w.answers, func(answer error) bool { return errors.Is(err, answer) })
+	if lines := r.finish(w.service, cold, failed); lines != nil {
 		_, _ = w.out.Write(lines) // a lost line is not worth a lost answer
 	}
 	return answer, err
 }
 
 // finish notes how an invocation ended, and returns what is to be written.
-func (r *Recorder) finish(service string, cold bool, err error) (lines []byte) {
+func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 	now := r.options.Now().Round(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// A refused key is thrown as well: API Gateway knows no other way to say 401.
-	if err != nil && err.Error() != "Unauthorized" {
+	if failed {
 		r.failures++
 	}
 	if cold {
