@@ -27,10 +27,10 @@ func TestImportsRunOneWay(t *testing.T) {
 		// No router, and nothing of the laptop's, in what runs on every request.
 		{"latchkey/functions/authorizer", []string{
 			"github.com/danielgtaylor/huma", "github.com/awslabs/", "github.com/spf13/", "go.yaml.in/", "github.com/zitadel/",
-			"latchkey/internal/httpapi", "latchkey/internal/devstack", "latchkey/internal/engine", sdkLoader,
+			"latchkey/internal/httpapi", "latchkey/internal/local", sdkLoader,
 		}},
-		{"latchkey/functions/validate", []string{"latchkey/internal/devstack", "latchkey/internal/oidc", "latchkey/internal/engine", "go.yaml.in/", "github.com/spf13/", sdkLoader}},
-		{"latchkey/functions/keys", []string{"latchkey/internal/devstack", "latchkey/internal/oidc", "latchkey/internal/engine", "go.yaml.in/", "github.com/spf13/", sdkLoader}},
+		{"latchkey/functions/validate", []string{"latchkey/internal/local", "latchkey/internal/oidc", "go.yaml.in/", "github.com/spf13/", sdkLoader}},
+		{"latchkey/functions/keys", []string{"latchkey/internal/local", "latchkey/internal/oidc", "go.yaml.in/", "github.com/spf13/", sdkLoader}},
 	} {
 		out, err := exec.Command("go", "list", "-deps", rule.pkg).Output()
 		if err != nil {

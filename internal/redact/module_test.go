@@ -135,7 +135,7 @@ var openFields = map[string]string{
 	"internal/dynamo.secret.Pepper":             "the name of a pepper",
 	"internal/dynamo.storedReply.Pepper":        "the name of a pepper",
 	"internal/dynamo.record.CreatedKey":         "a position in the index of a user's keys",
-	"internal/devstack.identity.AccessKey":      "always null",
+	"internal/local.identity.AccessKey":         "always null",
 	"internal/cmd/latchkey.verification.key":    "the id of a key",
 	"internal/apikey.pepper.key":                "reached through Hasher's Secret alone",
 	"internal/apikey.reply.Token":               "exists to be sealed, between two calls",

@@ -20,9 +20,9 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
-	"latchkey/internal/devstack"
 	"latchkey/internal/dynamo"
-	"latchkey/internal/engine"
+	"latchkey/internal/local"
+	"latchkey/internal/local/engine"
 )
 
 const defaultState = ".latchkey"
@@ -87,7 +87,7 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 const unthrottled = "1000000000"
 
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
-	template, err := devstack.LoadTemplate(d.Template, map[string]string{
+	template, err := local.LoadTemplate(d.Template, map[string]string{
 		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
 		// Requests are not throttled here, except those to revoke-by-token, which cost the table most.
 		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
@@ -178,7 +178,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	go gateway.onHangup(ctx, logger)
 	var served http.Handler = gateway
 	if d.Access {
-		served = devstack.AccessLog(gateway, access, time.Now)
+		served = local.AccessLog(gateway, access, time.Now)
 	}
 	// A laptop has memory to spare, and a check lives too shortly to need collecting
 	// at once. Large bodies do not.
@@ -241,9 +241,9 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 }
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := devstack.NewServer(handler)
+	server := local.NewServer(handler)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(devstack.Limit(listener)) }()
+	go func() { failed <- server.Serve(local.Limit(listener)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)

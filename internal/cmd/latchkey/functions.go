@@ -13,9 +13,9 @@ import (
 
 	"latchkey/internal/authorizer"
 	"latchkey/internal/config"
-	"latchkey/internal/devstack"
 	"latchkey/internal/environment"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/local"
 	"latchkey/internal/oidc"
 )
 
@@ -23,7 +23,7 @@ import (
 const environments = 64
 
 // newGateway puts the functions behind API Gateway's rules, as their mains do.
-func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
+func newGateway(ctx context.Context, t *local.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
 	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
 		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			return authorizer.New(authorizer.Options{
@@ -40,7 +40,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 			return serveHTTP(e, c, logger)
 		},
 	}
-	pools := make(map[string]*devstack.Pool)
+	pools := make(map[string]*local.Pool)
 	for id, handler := range build {
 		logger, c := logger.With("function", id), c
 		c.Service = cmp.Or(c.Service, strings.ToLower(strings.TrimSuffix(id, "Function")))
@@ -55,7 +55,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 		if _, err := start(); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
-		pools[id] = devstack.NewPool(func() lambda.Handler {
+		pools[id] = local.NewPool(func() lambda.Handler {
 			h, err := start()
 			if err != nil {
 				panic(err) // it has worked before, and takes no I/O that could fail
@@ -64,7 +64,7 @@ func newGateway(ctx context.Context, t *devstack.Template, c config.Config, logg
 			return h
 		}, environments)
 	}
-	return devstack.NewGateway(t, pools, time.Now, logger)
+	return local.NewGateway(t, pools, time.Now, logger)
 }
 
 func serveHTTP(e *environment.Environment, c config.Config, logger *slog.Logger) (lambda.Handler, error) {

@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"latchkey/internal/devstack"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/local"
 )
 
 // HEAD is GET without a body, on each route of our own: the same status, the same headers and the
 // same price. Rules for GET are rules for HEAD.
 func TestHeadIsGetWithoutABody(t *testing.T) {
-	template, err := devstack.LoadTemplate(dynamotest.Root()+"/template.yaml", nil)
+	template, err := local.LoadTemplate(dynamotest.Root()+"/template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/engine"
+	"latchkey/internal/local/engine"
 )
 
 // cloudFormation knows one stack, of which it says what a test wants.

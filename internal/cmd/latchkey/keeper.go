@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"latchkey/internal/engine"
+	"latchkey/internal/local/engine"
 )
 
 // keeper starts the engine again when it has ended by itself: a stack whose

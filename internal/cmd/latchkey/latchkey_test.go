@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/engine"
+	"latchkey/internal/local/engine"
 )
 
 // The test binary is also the program: so it is a process of its own, which can

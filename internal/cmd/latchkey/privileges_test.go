@@ -20,9 +20,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"latchkey/internal/devstack"
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/engine"
+	"latchkey/internal/local"
+	"latchkey/internal/local/engine"
 )
 
 // grant is one thing that a function may do, or did: an action of IAM's and what
@@ -319,7 +319,7 @@ func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant
 // something else.
 func (s *stack) exercise(t testing.TB, path string) {
 	t.Helper()
-	template, err := devstack.LoadTemplate(path, nil)
+	template, err := local.LoadTemplate(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

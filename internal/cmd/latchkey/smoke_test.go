@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/engine"
+	"latchkey/internal/local/engine"
 	"latchkey/internal/redact"
 	"latchkey/internal/smoke"
 )

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/engine"
+	"latchkey/internal/local/engine"
 )
 
 // A stack whose secret is lost would make another, say that it is well, and answer 503 to every key.

@@ -16,9 +16,9 @@ import (
 	"testing"
 
 	"latchkey/internal/amazon"
-	"latchkey/internal/devstack"
 	"latchkey/internal/dynamo"
-	"latchkey/internal/engine"
+	"latchkey/internal/local"
+	"latchkey/internal/local/engine"
 )
 
 // running is the engine of this test binary. TestMain has no other way to hand
@@ -87,7 +87,7 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 		Endpoint: running.engine.Endpoint(),
 		Local:    true,
 	}
-	template, err := devstack.LoadTemplate(filepath.Join(running.root, "template.yaml"), nil)
+	template, err := local.LoadTemplate(filepath.Join(running.root, "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

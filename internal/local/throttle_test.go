@@ -1,4 +1,4 @@
-package devstack_test
+package local_test
 
 import (
 	"testing"

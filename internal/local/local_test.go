@@ -1,4 +1,4 @@
-package devstack_test
+package local_test
 
 import (
 	"context"
@@ -19,10 +19,10 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"latchkey/internal/devstack"
+	"latchkey/internal/local"
 )
 
-func load(t testing.TB, change ...string) (*devstack.Template, error) {
+func load(t testing.TB, change ...string) (*local.Template, error) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
 	if err != nil {
@@ -36,7 +36,7 @@ func load(t testing.TB, change ...string) (*devstack.Template, error) {
 	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return devstack.LoadTemplate(path, nil)
+	return local.LoadTemplate(path, nil)
 }
 
 func TestWhatTheLocalStackWouldNotHonourIsRefused(t *testing.T) {
@@ -129,19 +129,19 @@ type stack struct {
 
 func (s *stack) start(t testing.TB) string {
 	t.Helper()
-	template, err := devstack.LoadTemplate(filepath.Join("..", "..", "template.yaml"), s.parameters)
+	template, err := local.LoadTemplate(filepath.Join("..", "..", "template.yaml"), s.parameters)
 	if err != nil {
 		t.Fatal(err)
 	}
-	function := func(h any) *devstack.Pool {
-		return devstack.NewPool(func() lambda.Handler { return lambda.NewHandler(h) }, 4)
+	function := func(h any) *local.Pool {
+		return local.NewPool(func() lambda.Handler { return lambda.NewHandler(h) }, 4)
 	}
 	now := s.now
 	if now == nil {
 		now = func() time.Time { return time.Unix(1795521600, 0) }
 	}
 	serve := function(func(_ context.Context, e events.APIGatewayProxyRequest) (any, error) { return s.serve(e) })
-	gateway, err := devstack.NewGateway(template, map[string]*devstack.Pool{
+	gateway, err := local.NewGateway(template, map[string]*local.Pool{
 		"AuthorizerFunction": function(func(_ context.Context, e map[string]any) (any, error) { return s.authorize(e) }),
 		"ValidateFunction":   serve, "KeysFunction": serve,
 	}, now, slog.New(slog.DiscardHandler))
@@ -150,7 +150,7 @@ func (s *stack) start(t testing.TB) string {
 	}
 	handler := http.Handler(gateway)
 	if s.access != nil {
-		handler = devstack.AccessLog(gateway, s.access, func() time.Time { return time.Unix(1795521600, 999) })
+		handler = local.AccessLog(gateway, s.access, func() time.Time { return time.Unix(1795521600, 999) })
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -304,8 +304,8 @@ func TestATooLargeBodyIsAnsweredAsByAPIGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.Responses["REQUEST_TOO_LARGE"] = devstack.GatewayResponse{StatusCode: "413"}
-	if _, err := devstack.NewGateway(template, nil, time.Now, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REQUEST_TOO_LARGE") {
+	template.Responses["REQUEST_TOO_LARGE"] = local.GatewayResponse{StatusCode: "413"}
+	if _, err := local.NewGateway(template, nil, time.Now, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REQUEST_TOO_LARGE") {
 		t.Errorf("a response that API Gateway does not take: %v", err)
 	}
 }
@@ -317,7 +317,7 @@ func (f invoker) Invoke(ctx context.Context, payload []byte) ([]byte, error) { r
 func TestAnEnvironmentServesOneRequestAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var started atomic.Int64
-		pool := devstack.NewPool(func() lambda.Handler {
+		pool := local.NewPool(func() lambda.Handler {
 			started.Add(1)
 			busy := false
 			return invoker(func(ctx context.Context, payload []byte) ([]byte, error) {

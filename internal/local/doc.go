@@ -1,4 +1,4 @@
-// Package devstack is API Gateway and Lambda on a laptop: it serves the routes of template.yaml by running the same
+// Package local is API Gateway and Lambda on a laptop: it serves the routes of template.yaml by running the same
 // handlers with the same JSON events in one process, before a DynamoDB-compatible engine that it starts as a child.
 //
 // Call LoadTemplate first; it reads routes, authorizers, CORS and gateway responses from the template and refuses what
@@ -36,4 +36,4 @@
 //     running, so a goroutine left behind by one request makes progress here and may not there.
 //   - A timeout ends the environment at once. Here the goroutine cannot be ended: it is given up, and its answer ignored.
 //   - Memory, CPU share and IAM permissions are not limited; all functions see one process environment.
-package devstack
+package local

@@ -1,4 +1,4 @@
-package devstack_test
+package local_test
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"latchkey/internal/devstack"
+	"latchkey/internal/local"
 )
 
 // Whoever has no key cannot make the gateway hold a body, or wait for one.
@@ -144,7 +144,7 @@ func TestASlowClientIsNotWaitedForLong(t *testing.T) {
 		"nothing at all":           {"", "", true, 60 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			server := devstack.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			server := local.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				if c.read {
 					_, _ = io.Copy(io.Discard, r.Body)
 				}
@@ -201,7 +201,7 @@ func TestBodiesForABackendHaveRoomOneAfterTheOther(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := make(pipes, 2000)
-		limited := devstack.Limit(listener)
+		limited := local.Limit(listener)
 		var accepted atomic.Int64
 		conns := make(chan net.Conn, 2000)
 		ctx, cancel := context.WithCancel(t.Context())

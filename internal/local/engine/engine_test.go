@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"latchkey/internal/engine"
+	"latchkey/internal/local/engine"
 )
 
 func options(t *testing.T, kind engine.Kind) engine.Options {
 	t.Helper()
-	return engine.Options{Kind: kind, Dir: filepath.Join("..", "..", ".latchkey", "engine"), Data: t.TempDir()}
+	return engine.Options{Kind: kind, Dir: filepath.Join("..", "..", "..", ".latchkey", "engine"), Data: t.TempDir()}
 }
 
 func answers(e *engine.Engine) bool {
