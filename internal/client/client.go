@@ -1,4 +1,5 @@
-// Package client speaks the HTTP API from outside, as any user of it does.
+// Package client calls latchkey's HTTP API from outside, as any user of the API does.
+// Call [New] for a client, then [Client.Do] for each request.
 package client
 
 import (
@@ -17,44 +18,54 @@ import (
 )
 
 const (
-	timeout    = 30 * time.Second // API Gateway waits 29
-	mostAnswer = 8 << 20
+	timeout    = 30 * time.Second // API Gateway answers within 29 s
+	mostAnswer = 8 << 20          // in bytes; the rest of an answer is dropped
 )
 
-// Client is safe for concurrent use. It prints no key.
+// Client calls the API of one service with one key. It is safe for concurrent use. Printing it does
+// not show the key.
 type Client struct {
 	base string
-	key  redact.Secret[string] // empty: none
+	key  redact.Secret[string] // empty if requests carry no key
 	http *http.Client
 }
 
-// New returns a client of the service at base, such as
-// "https://keys.example.com/prod". An empty key is none.
+// New returns a client of the service at base, such as "https://keys.example.com/prod".
+// If key is empty, requests carry no key. The error says what base must be.
 func New(base, key string) (*Client, error) {
-	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if u, err := url.Parse(base); err != nil || !isService(u) {
 		return nil, errors.New("must be an http or https URL without user, query and fragment")
 	}
 	return &Client{
 		base: strings.TrimRight(base, "/"),
 		key:  redact.New(key),
-		// Nobody but who was asked gets to see the key.
-		http: &http.Client{Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{Timeout: timeout, CheckRedirect: noRedirect},
 	}, nil
 }
 
-// Error is an answer other than the one that was hoped for.
+func isService(u *url.URL) bool {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return false
+	}
+	return u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// noRedirect makes a redirect the answer. Following it would send the key to another service.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Error is an answer with a status other than 2xx. Its text is Message.
 type Error struct {
 	Status  int
-	Code    string // a word for programs; empty where the answer is nobody's of ours
-	Message string
-	Param   string
+	Code    string // for programs; empty if the answer did not come from latchkey
+	Message string // never empty
+	Param   string // the field, parameter or header that is wrong, if any
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// Do makes one request, with body as JSON unless it is nil, and returns the
-// answer's. An error is an [*Error] if there was an answer.
+// Do makes one request and returns the body of the answer, which must have a status of 2xx.
+// body is sent as JSON unless it is nil. The error is an [*Error] if there was an answer with
+// another status; otherwise there was no answer. Do never retries.
 func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
 	target := c.base + path
 	if len(query) > 0 {
@@ -93,6 +104,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	return answer, nil
 }
 
+// explain reads the error envelope of an answer.
 func explain(response *http.Response, answer []byte) *Error {
 	var envelope struct {
 		Error struct{ Message, Param, Code string }
@@ -102,7 +114,7 @@ func explain(response *http.Response, answer []byte) *Error {
 		e.Code, e.Message, e.Param = envelope.Error.Code, envelope.Error.Message, envelope.Error.Param
 	}
 	if e.Message == "" {
-		e.Message = fmt.Sprintf("the answer is %s, and none of latchkey's", response.Status)
+		e.Message = fmt.Sprintf("the answer is not from latchkey: %s", response.Status)
 	}
 	return e
 }

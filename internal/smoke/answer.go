@@ -10,28 +10,29 @@ import (
 	"strings"
 )
 
-// answer is what came back, or why nothing did.
+// answer is the answer to one request, or the error if there was none.
 type answer struct {
-	name   string // what was asked, for the report
+	name   string // the name of the request in the report
 	url    *url.URL
-	err    error
+	err    error // nil if there was an answer
 	status int
 	header http.Header
 	body   string
-	json   map[string]any
+	json   map[string]any // nil if the body is no JSON object
 }
 
-const maxBody = 1 << 20
+const maxBody = 1 << 20 // in bytes; the rest of a body is dropped
 
 func (r *run) get(name, path string, headers ...string) answer {
 	return r.send(name, http.MethodGet, path, "", headers...)
 }
 
-// send makes one request; headers are "Name: value".
+// send makes one request until the run ends. Each header is "Name: value". An empty body sends none.
 func (r *run) send(name, method, path, body string, headers ...string) answer {
 	return r.ask(r.ctx, name, method, path, body, headers...)
 }
 
+// ask is send with another context.
 func (r *run) ask(ctx context.Context, name, method, path, body string, headers ...string) answer {
 	a := answer{name: name, header: make(http.Header)}
 	request, err := http.NewRequestWithContext(ctx, method, r.URL.String()+path, strings.NewReader(body))
@@ -51,7 +52,7 @@ func (r *run) ask(ctx context.Context, name, method, path, body string, headers 
 	if err != nil {
 		var asked *url.Error
 		if errors.As(err, &asked) {
-			err = asked.Err // without the URL, which may have a key in it
+			err = asked.Err // without the URL, which may contain a token
 		}
 		a.err = err
 		return a
@@ -63,11 +64,11 @@ func (r *run) ask(ctx context.Context, name, method, path, body string, headers 
 		return a
 	}
 	a.status, a.header, a.body = response.StatusCode, response.Header, string(text)
-	_ = json.Unmarshal(text, &a.json) // an answer without JSON has none
+	_ = json.Unmarshal(text, &a.json) // an error leaves json nil
 	return a
 }
 
-// field finds error.code and the like; nil is for what is not there.
+// field returns the value at a path such as "error.code". It is nil if there is none.
 func (a answer) field(path string) any {
 	var value any = a.json
 	for name := range strings.SplitSeq(path, ".") {
@@ -77,13 +78,14 @@ func (a answer) field(path string) any {
 	return value
 }
 
+// text is field for a text. It is empty if there is none.
 func (a answer) text(path string) string {
 	text, _ := a.field(path).(string)
 	return text
 }
 
-// location is where the header Location leads, as a browser reads it: the stage
-// must not be lost on the way.
+// location returns the URL that the header Location leads to, resolved as a browser does. The stage
+// must not be lost in it.
 func (a answer) location() string {
 	at := a.header.Get("Location")
 	if a.url == nil || at == "" {

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// expectation is one thing that an answer must have.
+// expectation is one property that an answer must have.
 type expectation struct {
-	what, want string
-	judge      func(answer) (got string, ok bool)
+	what  string // the name of the property in the report
+	want  string // the expected value in the report
+	judge func(answer) (got string, ok bool)
 }
 
 func status(want int) expectation {
@@ -30,6 +31,7 @@ func header(name, want string) expectation {
 	}}
 }
 
+// number wants a header to be a whole number from low to high.
 func number(name string, low, high int) expectation {
 	return expectation{"header " + name, fmt.Sprintf("%d to %d", low, high), func(a answer) (string, bool) {
 		n, err := strconv.Atoi(a.header.Get(name))
@@ -37,7 +39,7 @@ func number(name string, low, high int) expectation {
 	}}
 }
 
-// lists wants a header to name all of what is given, in any case and among others.
+// lists wants a header with commas to contain all wanted items. It ignores case and other items.
 func lists(name string, wanted ...string) expectation {
 	return expectation{"header " + name, "with " + strings.Join(wanted, ", "), func(a answer) (string, bool) {
 		listed := make(map[string]bool)
@@ -63,7 +65,7 @@ var isJSON = expectation{"header Content-Type", "application/json", func(a answe
 	return a.header.Get("Content-Type"), err == nil && kind == "application/json"
 }}
 
-// field wants a JSON value: a text, a boolean or a whole number.
+// field wants a value in the JSON body: a text, a boolean or an int.
 func field(path string, want any) expectation {
 	return expectation{"field " + path, fmt.Sprint(want), func(a answer) (string, bool) {
 		got := a.field(path)
@@ -80,11 +82,11 @@ func fieldMatches(path string, form *regexp.Regexp) expectation {
 	}}
 }
 
-// whole is a pattern of the whole text.
+// whole compiles a pattern that must match the whole text.
 func whole(pattern string) *regexp.Regexp { return regexp.MustCompile("^(?:" + pattern + ")$") }
 
-// envelope wants the body to be the one form that errors have, with nothing
-// beside it. N in the message stands for a number.
+// envelope wants the body to be exactly the error envelope with these values. N in the message stands
+// for a number. An empty param stands for null.
 func envelope(message, kind, param, code string) expectation {
 	var wanted any // null
 	if param != "" {
@@ -94,8 +96,9 @@ func envelope(message, kind, param, code string) expectation {
 	return expectation{"body", errorText(message, kind, wanted, code), func(a answer) (string, bool) {
 		e, _ := a.json["error"].(map[string]any)
 		_, hasParam := e["param"]
-		return a.body, len(a.json) == 1 && len(e) == 4 && hasParam && form.MatchString(a.text("error.message")) &&
-			e["type"] == kind && e["param"] == wanted && e["code"] == code
+		hasOnlyIts := len(a.json) == 1 && len(e) == 4 && hasParam
+		hasValues := e["type"] == kind && e["param"] == wanted && e["code"] == code
+		return a.body, hasOnlyIts && hasValues && form.MatchString(a.text("error.message"))
 	}}
 }
 
@@ -108,12 +111,12 @@ func errorText(message, kind string, param any, code string) string {
 	}
 	text, err := json.Marshal(map[string]detail{"error": {message, kind, param, code}})
 	if err != nil {
-		panic(err) // texts and nil
+		panic(err) // cannot happen: all values are texts or nil
 	}
 	return string(text)
 }
 
-// inMessage wants a header's number to be the one that the message names.
+// inMessage wants a header to have the same number of seconds as the error message.
 func inMessage(name string) expectation {
 	return expectation{"header " + name, "as in the message", func(a answer) (string, bool) {
 		n := a.header.Get(name)

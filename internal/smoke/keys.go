@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	limit  = 3
-	window = 60
-	// slack is what a promise in seconds may be longer than the window: its last
-	// part, half a second, and rounding.
+	limit  = 3  // requests of the key that is used up
+	window = 60 // in seconds
+	// slack is how many seconds X-RateLimit-Reset and Retry-After may lie beyond the window, because
+	// of its last part, half a second, and rounding.
 	slack = 4
 )
 
@@ -26,7 +26,7 @@ var (
 	idForm    = whole(`[0-9A-Za-z]{16}`)
 )
 
-// keys follows one key to the end of its limit, and another to its revocation.
+// keys uses up the limit of one key and revokes another.
 func (r *run) keys() {
 	id, token, ok := r.create("a key", limit)
 	if ok {
@@ -40,8 +40,10 @@ func (r *run) keys() {
 	}
 }
 
+// create makes a key and checks the answer. ok is false if the answer has no usable key.
 func (r *run) create(name string, requests int) (id, token string, ok bool) {
-	body := fmt.Sprintf(`{"name":"latchkey smoke test","rateLimit":{"requests":%d,"window":%d},"expiresInDays":1}`, requests, window)
+	body := fmt.Sprintf(`{"name":"latchkey smoke test","rateLimit":{"requests":%d,"window":%d},"expiresInDays":1}`,
+		requests, window)
 	a := r.send("create "+name, http.MethodPost, keysPath, body, "X-API-Key: "+r.Key.Reveal())
 	id, token = a.text("id"), a.text("key")
 	r.secrets = append(r.secrets, redact.New(token))
@@ -52,19 +54,23 @@ func (r *run) create(name string, requests int) (id, token string, ok bool) {
 			break
 		}
 	}
-	r.expect(a, status(201), isJSON, cors, header("Cache-Control", "no-store"), fieldMatches("id", idForm), fieldMatches("key", tokenForm))
+	r.expect(a, status(201), isJSON, cors, header("Cache-Control", "no-store"),
+		fieldMatches("id", idForm), fieldMatches("key", tokenForm))
 	if !idForm.MatchString(id) || !tokenForm.MatchString(token) {
-		r.skip("all that needs " + name + ": none was made")
+		r.skip("all checks that need " + name + ": none was created")
 		return "", "", false
 	}
-	r.check(a.name+": header Location", at == r.URL.String()+keysPath+"/"+id, r.URL.Path+keysPath+"/"+id, a.header.Get("Location"))
-	r.expect(r.get("the record of "+name, keysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()), status(200), isJSON, cors, field("id", id))
+	record := keysPath + "/" + id
+	r.check(a.name+": header Location", at == r.URL.String()+record, r.URL.Path+record, a.header.Get("Location"))
+	r.expect(r.get("the record of "+name, record, "X-API-Key: "+r.Key.Reveal()),
+		status(200), isJSON, cors, field("id", id))
 	return id, token, true
 }
 
-// spend uses a key up, one place after the other where a key may stand.
+// spend uses up the limit of a key. It sends the key in each place where a key may stand.
 func (r *run) spend(id, token string) {
-	r.expect(r.validate("validate", `{"apiKey":"`+token+`"}`), status(200), isJSON, cors, field("valid", true), field("code", "valid"), field("keyId", id),
+	r.expect(r.validate("validate", `{"apiKey":"`+token+`"}`),
+		status(200), isJSON, cors, field("valid", true), field("code", "valid"), field("keyId", id),
 		field("rateLimit.requests", limit), field("rateLimit.window", window), field("rateLimit.remaining", limit))
 
 	uses := []answer{
@@ -79,11 +85,13 @@ func (r *run) spend(id, token string) {
 		uses = append(uses, r.get("the key once more", whoamiPath, "X-API-Key: "+token))
 	}
 	for i, a := range uses {
-		r.expect(a, status(200), isJSON, cors, exposes(limited[1:]...), field("keyId", id), header("X-RateLimit-Limit", strconv.Itoa(limit)),
-			header("X-RateLimit-Remaining", strconv.Itoa(limit-1-i)), r.reset())
+		r.expect(a, status(200), isJSON, cors, exposes(limitHeaders[1:]...), field("keyId", id),
+			header("X-RateLimit-Limit", strconv.Itoa(limit)), header("X-RateLimit-Remaining", strconv.Itoa(limit-1-i)),
+			r.reset())
 	}
 
-	r.expect(r.get("the key over its limit", whoamiPath, "X-API-Key: "+token), status(r.DenyStatus), isJSON, cors, exposes(limited...),
+	r.expect(r.get("the key over its limit", whoamiPath, "X-API-Key: "+token),
+		status(r.DenyStatus), isJSON, cors, exposes(limitHeaders...),
 		envelope("Rate limit exceeded. Try again in N seconds.", "rate_limit_error", "", "rate_limit_exceeded"),
 		number("Retry-After", 1, window+slack), inMessage("Retry-After"),
 		header("X-RateLimit-Limit", strconv.Itoa(limit)), header("X-RateLimit-Remaining", "0"), r.reset())
@@ -91,6 +99,7 @@ func (r *run) spend(id, token string) {
 		status(200), isJSON, cors, field("valid", false), field("code", "rate_limited"))
 }
 
+// validate calls the route of that name, with the admin key if the stack protects it.
 func (r *run) validate(name, body string) answer {
 	if r.ProtectValidate {
 		return r.send(name, http.MethodPost, validatePath, body, "X-API-Key: "+r.Key.Reveal())
@@ -98,44 +107,48 @@ func (r *run) validate(name, body string) answer {
 	return r.send(name, http.MethodPost, validatePath, body)
 }
 
-// reset is an epoch second that comes, but not after the window.
+// reset wants X-RateLimit-Reset to be an epoch second between now and the end of the window.
 func (r *run) reset() expectation {
-	return expectation{"header X-RateLimit-Reset", fmt.Sprintf("an epoch second within %d s", window+slack), func(a answer) (string, bool) {
+	want := fmt.Sprintf("an epoch second within %d s", window+slack)
+	return expectation{"header X-RateLimit-Reset", want, func(a answer) (string, bool) {
 		text := a.header.Get("X-RateLimit-Reset")
 		at, err := strconv.ParseInt(text, 10, 64)
-		now, dateErr := http.ParseTime(a.header.Get("Date")) // its own clock, where it tells
-		if dateErr != nil {
-			now = r.Now()
-		}
-		left := at - now.Unix()
 		if err != nil {
 			return text, false
 		}
+		now, err := http.ParseTime(a.header.Get("Date")) // the stack's own clock
+		if err != nil {
+			now = r.Now()
+		}
+		left := at - now.Unix()
 		return fmt.Sprintf("%s, in %d s", text, left), left >= -1 && left <= window+slack
 	}}
 }
 
-// revoke has several environments know the key before it is revoked.
+// revoke revokes a key that several instances have in memory, and checks that all of them refuse it
+// after Freshness.
 func (r *run) revoke(id, token string) {
 	whoami := func(name string) answer { return r.get(name, whoamiPath, "X-API-Key: "+token) }
 	r.crowd(func() answer { return whoami("many at once") }, status(200))
-	r.expect(r.send("revoke", http.MethodPost, keysPath+"/"+id+"/revoke", "", "X-API-Key: "+r.Key.Reveal()), status(200), isJSON, cors, field("status", "revoked"))
+	r.expect(r.send("revoke", http.MethodPost, keysPath+"/"+id+"/revoke", "", "X-API-Key: "+r.Key.Reveal()),
+		status(200), isJSON, cors, field("status", "revoked"))
 	pause := time.NewTimer(r.Freshness)
 	select {
 	case <-pause.C:
 	case <-r.ctx.Done():
 		pause.Stop()
 	}
-	r.crowd(func() answer { return whoami(fmt.Sprintf("many at once, %v after the revocation", r.Freshness)) }, status(401))
+	later := fmt.Sprintf("many at once, %v after the revocation", r.Freshness)
+	r.crowd(func() answer { return whoami(later) }, status(401))
 	r.expect(whoami("a revoked key"), unauthorized()...)
 	a := r.validate("validate a revoked key", `{"apiKey":"`+token+`"}`)
 	r.expect(a, status(200), isJSON, cors, field("valid", false), field("code", "revoked_key"))
 	r.remove("delete a revoked key", id)
 }
 
-// crowd asks at once, and reports the first answer that differs.
+// crowd makes crowdSize requests at once, and checks the first answer that differs, or any answer.
 func (r *run) crowd(ask func() answer, e expectation) {
-	answers := make([]answer, crowd)
+	answers := make([]answer, crowdSize)
 	var all sync.WaitGroup
 	for i := range answers {
 		all.Go(func() { answers[i] = ask() })
@@ -150,6 +163,7 @@ func (r *run) crowd(ask func() answer, e expectation) {
 	r.expect(answers[0], e)
 }
 
+// remove deletes one of the run's keys.
 func (r *run) remove(name, id string) {
 	a := r.send(name, http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key.Reveal())
 	r.expect(a, status(204), cors)
@@ -158,7 +172,7 @@ func (r *run) remove(name, id string) {
 	}
 }
 
-// clean deletes what is left of what was made, even when the run was stopped.
+// clean deletes the keys that the run has left, even if the run was stopped.
 func (r *run) clean() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), cleanTimeout)
 	defer cancel()
@@ -170,7 +184,7 @@ func (r *run) clean() error {
 		}
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("keys that were made and could not be deleted, which expire in a day: %v", left)
+		return fmt.Errorf("these keys could not be deleted, and expire in a day: %v", left)
 	}
 	return nil
 }

@@ -10,15 +10,15 @@ import (
 	"latchkey/internal/redact"
 )
 
-// report writes one line for each check. What a key was is in none of them, even
-// if an answer repeats it.
+// report writes one line for each check and counts them. It removes the secrets from every line,
+// even if an answer repeats one.
 type report struct {
 	out                 io.Writer
 	secrets             []redact.Secret[string]
 	checks, differences int
 }
 
-const maxShown = 200
+const maxShown = 200 // characters of an actual value
 
 func (r *report) check(what string, ok bool, want, got string) {
 	r.checks++
@@ -45,7 +45,7 @@ func (r *report) sum() {
 
 func (r *report) line(text string) { fmt.Fprintln(r.out, r.redact(text)) }
 
-// redact takes out keys, and what a terminal would obey.
+// redact replaces the secrets in a text, and the characters that could control a terminal.
 func (r *report) redact(text string) string {
 	for _, secret := range r.secrets {
 		if secret := secret.Reveal(); secret != "" {
@@ -60,8 +60,8 @@ func (r *report) redact(text string) string {
 	}, text)
 }
 
-// expect checks an answer. Once the run is stopped there is nothing to be said
-// of answers that never came.
+// expect checks an answer. It does nothing once the run has been stopped, because the answer may be
+// missing for that reason.
 func (r *run) expect(a answer, all ...expectation) {
 	if r.ctx.Err() != nil {
 		return

@@ -1,8 +1,9 @@
-// Package smoke asks a deployed stack, from outside, for what latchkey expects of
-// API Gateway in front of it, and says line by line what it found. [Run] makes
-// two keys of its own, uses them up, revokes one, and deletes both.
+// Package smoke checks a deployed stack from outside. It checks everything that latchkey expects of
+// API Gateway in front of it, and writes one line for each check. Call [Run] with the URL that
+// [ParseURL] returns. Run makes two keys, uses up the limit of one, revokes the other, and deletes
+// both.
 //
-// Nothing in it knows of the handlers or of the template: it is the caller's view.
+// The package uses neither the handlers nor the template, so it sees a stack as a caller does.
 package smoke
 
 import (
@@ -20,61 +21,63 @@ import (
 	"latchkey/internal/redact"
 )
 
-// Options say what to ask.
+// Options describe the stack and where to report.
 type Options struct {
-	// URL is where the API answers, stage and all: https://….amazonaws.com/prod.
+	// URL is the URL of the API with its stage: https://….amazonaws.com/prod.
 	URL *url.URL
-	// Key is an admin key. It goes nowhere but to URL, in a header. With Outage it
-	// is not used.
+	// Key is an admin key. It is sent only to URL, in a header. With Outage it is not used.
 	Key redact.Secret[string]
-	// Freshness, QueryAPIKey, ProtectValidate and DenyStatus are the stack's own
-	// parameters, and Backend whether it stands before a BackendUrl.
+	// Freshness, QueryAPIKey, ProtectValidate and DenyStatus must have the values of the stack's
+	// parameters of these names.
 	Freshness       time.Duration
 	QueryAPIKey     bool
 	ProtectValidate bool
 	DenyStatus      int
-	Backend         bool
-	// Outage expects a stack whose functions cannot reach the table, and only that.
+	// Backend says that the stack has a BackendUrl.
+	Backend bool
+	// Outage says that the stack's functions cannot reach the table. Run then checks only that every
+	// request is answered 503.
 	Outage bool
-	// Out gets a line for each check, without any key in it.
+	// Out gets a line for each check. No line contains a token.
 	Out io.Writer
+	// Now must return the current time. It is used if an answer has no Date header.
 	Now func() time.Time
 }
 
 const (
-	// A cold function answers within 2 s, one that waits for a lost table within 3.
+	// A cold function answers within 2 s. One that cannot reach the table answers within 3 s.
 	requestTimeout = 15 * time.Second
-	runTimeout     = 2 * time.Minute // and Freshness
+	runTimeout     = 2 * time.Minute // plus Freshness
 	cleanTimeout   = 20 * time.Second
-	crowd          = 8 // calls at once, so that more than one environment answers
+	crowdSize      = 8 // concurrent calls, so that more than one instance answers
 )
 
-// ParseURL reads where a stack answers. Only a machine's own loopback may be
-// spoken to without TLS, since an admin key is sent along.
+// ParseURL reads the URL of a stack. It allows http only for this machine, because an admin key is
+// sent with the requests. Its errors do not repeat the text, which may contain a token.
 func ParseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(text, "/"))
 	if err != nil {
-		return nil, errors.New("the URL cannot be read") // what is wrong with it could be a key in it
+		return nil, errors.New("the URL cannot be read")
 	}
 	local := u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1"
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !local), u.Host == "":
-		return nil, errors.New("the URL must be of the form https://host/stage, or http:// and this machine")
+		return nil, errors.New("the URL must be of the form https://host/stage, or http://localhost:port for this machine")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("the URL must not have a user, a query or a fragment")
 	}
 	return u, nil
 }
 
-// Run makes all checks and returns how many differed. An error means that it did
-// not come to an end: ctx or the time was over, or a key could not be deleted.
+// Run makes all checks and returns how many differed. It returns an error if it had to stop early,
+// because ctx ended or the checks took too long, or if it could not delete one of its keys.
 func Run(ctx context.Context, o Options) (differences int, err error) {
 	bounded, cancel := context.WithTimeout(ctx, runTimeout+o.Freshness)
 	defer cancel()
 	r := &run{Options: o, ctx: bounded, report: report{out: o.Out, secrets: []redact.Secret[string]{o.Key}}}
 	r.client = &http.Client{
 		Timeout: requestTimeout,
-		// Whoever is led elsewhere would take the key along.
+		// Following a redirect would send the key to another service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if o.Outage {
@@ -85,8 +88,8 @@ func Run(ctx context.Context, o Options) (differences int, err error) {
 		r.routes()
 		r.preflight()
 		r.keys()
-		r.skip("503: no caller can make the table fail; --outage looks at a stack whose functions cannot reach theirs")
-		r.skip("429 of the stage's own throttling: it would take as many requests as the stage allows everybody")
+		r.skip("503: a caller cannot make the table fail; --outage checks a stack whose functions cannot reach it")
+		r.skip("429 of the stage's throttling: it would need as many requests as the stage allows for all callers")
 	}
 	err = r.clean()
 	if bounded.Err() != nil {
@@ -101,7 +104,7 @@ type run struct {
 	report
 	ctx    context.Context
 	client *http.Client
-	made   []string // ids of keys that are not deleted yet
+	made   []string // ids of the keys that are not deleted yet
 }
 
 const (
@@ -110,13 +113,14 @@ const (
 	validatePath = keysPath + "/validate"
 )
 
-// limited are the headers that a browser may read only if it is told so.
-var limited = []string{"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+// limitHeaders are the headers of a limit. A browser may read them only if the answer exposes them.
+var limitHeaders = []string{"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 func (r *run) service() {
 	r.expect(r.get("health", "/health"), status(200), isJSON, cors, field("status", "ok"))
 	r.expect(r.get("the OpenAPI document", "/openapi.json"), status(200), cors, fieldMatches("openapi", whole(`3\.1\.\d`)))
-	r.expect(r.get("the admin key", whoamiPath, "X-API-Key: "+r.Key.Reveal()), status(200), isJSON, cors, exposes(limited[1:]...))
+	r.expect(r.get("the admin key", whoamiPath, "X-API-Key: "+r.Key.Reveal()),
+		status(200), isJSON, cors, exposes(limitHeaders[1:]...))
 }
 
 func (r *run) refusals() {
@@ -124,15 +128,16 @@ func (r *run) refusals() {
 	r.expect(r.get("no key", whoamiPath), unauthorized()...)
 	r.expect(r.get("a malformed key", whoamiPath, "X-API-Key: x"), unauthorized()...)
 	r.expect(r.get("an unknown key", whoamiPath, "Authorization: Bearer "+unknown), unauthorized()...)
-	// The authorizer must see the names of headers, and a client must not get past it by one.
-	r.expect(r.get("a header that says who the caller is", whoamiPath, "X-API-Key: "+r.Key.Reveal(), "X-User-Id: smoke"), unauthorized()...)
+	// The authorizer must see the names of all headers, to refuse those that claim an identity.
+	claims := r.get("a header that says who the caller is", whoamiPath, "X-API-Key: "+r.Key.Reveal(), "X-User-Id: smoke")
+	r.expect(claims, unauthorized()...)
 	if r.ProtectValidate {
 		r.expect(r.send("no key for validate", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`), unauthorized()...)
 	}
 	r.expect(r.send("no key for a change", http.MethodPost, keysPath, `{"name":"smoke"}`), unauthorized()...)
 }
 
-// unauthorized is what the gateway says when the authorizer finds fault with a key.
+// unauthorized returns the expectations for the gateway's answer when the authorizer refuses a key.
 func unauthorized() []expectation {
 	return []expectation{
 		status(401), isJSON, cors, exposes("WWW-Authenticate"),
@@ -141,9 +146,9 @@ func unauthorized() []expectation {
 	}
 }
 
-// routes are those that there are not, unless a backend has them: then they want a
-// key. API Gateway's own answer would be 403, and with Authorization a complaint
-// about an AWS signature that nobody meant.
+// routes checks routes that latchkey does not have. With a backend they belong to it and require a
+// key. Otherwise API Gateway's default answer would be 403. With an Authorization header it would be
+// an error about an AWS signature.
 func (r *run) routes() {
 	unknown := []expectation{status(404), isJSON, cors, envelope("No such route", "invalid_request_error", "", "not_found")}
 	if r.Backend {
@@ -151,9 +156,11 @@ func (r *run) routes() {
 	}
 	r.expect(r.get("an unknown route", "/no-such-route"), unknown...)
 	r.expect(r.get("an unknown route beside known ones", "/api/v1/no-such-route"), unknown...)
-	nobody := "smoke-" + rand.Text() // no key: API Gateway's own complaint repeats Authorization
-	r.expect(r.get("an unknown route with a key", "/no-such-route", "X-API-Key: "+nobody), unknown...)
-	r.expect(r.get("an unknown route with Authorization", "/no-such-route", "Authorization: Bearer "+nobody), unknown...)
+	// Not the admin key, because API Gateway's default answer would repeat Authorization.
+	random := "smoke-" + rand.Text()
+	r.expect(r.get("an unknown route with a key", "/no-such-route", "X-API-Key: "+random), unknown...)
+	r.expect(r.get("an unknown route with Authorization", "/no-such-route", "Authorization: Bearer "+random),
+		unknown...)
 	if !r.Backend {
 		r.expect(r.send("an unknown method", http.MethodPut, "/health", ""), unknown...)
 	}
@@ -161,7 +168,8 @@ func (r *run) routes() {
 
 func (r *run) preflight() {
 	for _, at := range []struct{ path, method string }{
-		{whoamiPath, http.MethodGet}, {keysPath, http.MethodPost}, {keysPath + "/abc", http.MethodPatch}, {validatePath, http.MethodPost},
+		{whoamiPath, http.MethodGet}, {keysPath, http.MethodPost},
+		{keysPath + "/abc", http.MethodPatch}, {validatePath, http.MethodPost},
 	} {
 		a := r.send("preflight of "+at.method+" "+at.path, http.MethodOptions, at.path, "", "Origin: https://example.com",
 			"Access-Control-Request-Method: "+at.method, "Access-Control-Request-Headers: authorization,content-type,x-api-key")
@@ -170,7 +178,8 @@ func (r *run) preflight() {
 	}
 }
 
-// outage needs no key: one that nobody has ever seen cannot be judged without the table.
+// outage checks a stack that cannot reach the table. It needs no key, because even an unknown token
+// cannot be refused without the table.
 func (r *run) outage() {
 	unknown := "smoke-" + rand.Text()
 	r.secrets = append(r.secrets, redact.New(unknown))
@@ -181,8 +190,10 @@ func (r *run) outage() {
 		}
 	}
 	const own = "The request could not be decided. Try again."
-	r.expect(r.get("a key, without the table", whoamiPath, "X-API-Key: "+unknown), undecided("The API key could not be checked. Try again.")...)
-	r.expect(r.send("validate, without the table", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`), undecided(own)...)
+	const gateways = "The API key could not be checked. Try again."
+	r.expect(r.get("a key, without the table", whoamiPath, "X-API-Key: "+unknown), undecided(gateways)...)
+	r.expect(r.send("validate, without the table", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`),
+		undecided(own)...)
 	r.expect(r.get("health, without the table", "/health"), undecided(own)...)
 	r.expect(r.get("no key, without the table", whoamiPath), unauthorized()...)
 }

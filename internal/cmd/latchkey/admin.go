@@ -9,10 +9,13 @@ import (
 	"latchkey/internal/environment"
 )
 
-// makeAdmin stores an unlimited key with keys:admin for token, in env unless the
-// token names its own, for one of the commands. One that is there already, and
-// works, is left as it is.
-func makeAdmin(ctx context.Context, e *environment.Environment, command string, token apikey.Token, env apikey.Environment, user, name string) error {
+// makeAdmin stores an unlimited key with keys:admin for token, and checks that the gate accepts
+// it. env is the key's environment if the token does not name one. command is the command's name
+// for the audit entry. If the key is stored already, makeAdmin changes nothing.
+func makeAdmin(
+	ctx context.Context, e *environment.Environment, command string,
+	token apikey.Token, env apikey.Environment, user, name string,
+) error {
 	if token.Native() {
 		env = token.Environment()
 	}
@@ -29,7 +32,7 @@ func makeAdmin(ctx context.Context, e *environment.Environment, command string, 
 		return fmt.Errorf("check the admin key: %w", err)
 	}
 	if !v.Valid() {
-		return fmt.Errorf("the admin key is there, but it is not accepted (%s): choose another", v.Code)
+		return fmt.Errorf("the admin key is stored, but it is not accepted (%s): choose another", v.Code)
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 	"latchkey/internal/config"
 )
 
-// apiConfig says whom the commands that speak HTTP speak to. The key has no flag:
-// a command line is seen by others, and kept.
+// apiConfig configures the commands that call the HTTP API. There is no flag for the key, because
+// other users can see a command line, and the shell stores it.
 type apiConfig struct {
 	URL string           `env:"LATCHKEY_URL" envDefault:"http://127.0.0.1:3000"`
 	Key config.Sensitive `env:"LATCHKEY_KEY"`
@@ -24,18 +24,20 @@ type apiConfig struct {
 
 const apiHelp = `
 
-LATCHKEY_URL is where the service is (http://127.0.0.1:3000), LATCHKEY_KEY the
-key to call it with.`
+LATCHKEY_URL is the URL of the service (default http://127.0.0.1:3000).
+LATCHKEY_KEY is the key that calls it.`
 
 const keysPath = "/api/v1/api-keys"
 
-// callAPI makes one request of the API.
+// callAPI makes one request with the URL and the key of [apiConfig] and returns the body of the
+// answer. Its error is a usageError for a wrong variable, errInterrupted if ctx ended, and
+// otherwise says what to do next.
 func callAPI(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
 	var a apiConfig
 	if err := config.Read(&a, config.Process()); err != nil {
 		return nil, usageError{err}
 	}
-	key := strings.TrimSpace(a.Key.Reveal()) // files end with a line's end
+	key := strings.TrimSpace(a.Key.Reveal()) // a key that was read from a file may end in a newline
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, usageError{errors.New("LATCHKEY_KEY must be one key, of visible ASCII characters")}
 	}
@@ -53,7 +55,7 @@ func callAPI(ctx context.Context, method, path string, query url.Values, body an
 	return answer, nil
 }
 
-// hinted is an error that says what to do next.
+// hinted is an error with a second line that says what to do next.
 type hinted struct {
 	error
 	hint string
@@ -68,18 +70,21 @@ func (h hinted) Error() string {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// hint returns what to do next about an error of a request that was made with key, or "".
 func hint(err error, key string, now time.Time) string {
 	var e *client.Error
 	switch {
 	case !errors.As(err, &e):
-		return "Is it running? latchkey dev starts it here; LATCHKEY_URL says where else it is."
+		return "Is it running? latchkey dev starts it on this machine; LATCHKEY_URL names another one."
 	case e.Status == 401 && key == "":
-		return "LATCHKEY_KEY is not set. latchkey init makes an admin key; latchkey dev keeps\nits own in .latchkey/root-key."
+		return "LATCHKEY_KEY is not set. latchkey init makes an admin key; latchkey dev stores\n" +
+			"its own in .latchkey/root-key."
 	case e.Status == 401 && apikey.IsJWT(key):
 		if end := expiry(key); !end.IsZero() && !now.Before(end) {
 			return "LATCHKEY_KEY is a user's token that expired at " + end.UTC().Format(time.RFC3339) + ":\nsign in again."
 		}
-		return "LATCHKEY_KEY is a user's token: the stack must name its issuer and its audience, and\nthe route must be one that manages keys."
+		return "LATCHKEY_KEY is a user's token: the stack must name its issuer and its audience, and\n" +
+			"the route must be one that manages keys."
 	case e.Status == 401:
 		return "latchkey validate says what is wrong with a key."
 	case e.Status == 403:
@@ -87,12 +92,12 @@ func hint(err error, key string, now time.Time) string {
 	case e.Status == 404 && e.Param == "id":
 		return "latchkey keys list shows the ids."
 	case e.Code == "":
-		return "Is LATCHKEY_URL latchkey's, with the stage if it has one?"
+		return "LATCHKEY_URL must be the URL of latchkey, with the stage if it has one."
 	}
 	return ""
 }
 
-// expiry is when a JSON Web Token says that it ends, or the zero time. It verifies nothing.
+// expiry returns the expiry that a JSON Web Token claims, or the zero time. It verifies nothing.
 func expiry(token string) time.Time {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")
@@ -106,8 +111,8 @@ func expiry(token string) time.Time {
 	return time.Unix(int64(claims.Exp), 0)
 }
 
-// given is a query of what has a value.
-func given(values map[string]string) url.Values {
+// nonEmpty returns a query of the values that are not empty.
+func nonEmpty(values map[string]string) url.Values {
 	query := make(url.Values)
 	for name, value := range values {
 		if value != "" {

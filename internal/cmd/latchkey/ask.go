@@ -13,7 +13,7 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// verdictNo is an answer that is not a failure, but not a yes: exit code 3.
+// verdictNo is the error of a command that worked and whose verdict is no. Its exit code is 3.
 type verdictNo struct{ error }
 
 func validateCommand() *cobra.Command {
@@ -22,15 +22,16 @@ func validateCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "validate",
-		Short: "Judge the key on standard input; exit code 3 if it is not valid",
-		Long: `Judges the key that is on standard input, or asks for it. Nothing is spent
-unless --cost says how much. The exit code is 0 if the key is valid, 3 if it is
-not, and 1 if that could not be decided.` + apiHelp,
+		Short: "Check the key on standard input; exit code 3 if it is not valid",
+		Long: `Checks the key that it reads from standard input. On a terminal, it asks for the
+key. It spends requests of the key's limit only with --cost. The exit code is 0
+if the key is valid, 3 if it is not, and 1 if that could not be decided.` + apiHelp,
 		Example: `  latchkey validate --scope tts < key
   pbpaste | latchkey validate --cost 1 --source-ip 192.0.2.7 --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{errors.New("takes the key from standard input: a command line is seen by others, and kept")}
+				return usageError{errors.New(
+					"takes the key from standard input: other users can see a command line, and the shell stores it")}
 			}
 			return nil
 		},
@@ -70,8 +71,8 @@ not, and 1 if that could not be decided.` + apiHelp,
 	}
 	textFlag(c.Flags(), &scope, "scope", "", "scope that the key must have", checkScope)
 	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests, "requests to spend")
-	textFlag(c.Flags(), &source, "source-ip", "", "address from which the key was used", checkAddress)
-	c.Flags().StringVar(&public, "public-key", "", "public key that must belong to it")
+	textFlag(c.Flags(), &source, "source-ip", "", "IP address from which the key was used", checkAddress)
+	c.Flags().StringVar(&public, "public-key", "", "public key that must belong to the key")
 	jsonFlag(c, &asJSON)
 	return c
 }
@@ -80,8 +81,9 @@ func whoamiCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "whoami",
-		Short: "Show whose LATCHKEY_KEY is, and what it may do",
-		Long:  `Shows whose LATCHKEY_KEY is, and what it may do. It counts as one request.` + apiHelp,
+		Short: "Show the owner, the scopes and the limit of LATCHKEY_KEY",
+		Long: `Shows the owner, the scopes and the limit of LATCHKEY_KEY. The call counts as one
+request of that key.` + apiHelp,
 		Example: `  latchkey whoami
   LATCHKEY_KEY=$(cat .latchkey/root-key) latchkey whoami --json`,
 		Args: noArguments,
@@ -118,7 +120,7 @@ func openapiCommand() *cobra.Command {
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print what was built",
+		Short:   "Print version, revision and platform",
 		Example: "  latchkey version\n  latchkey version | cut -d' ' -f2",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -131,7 +133,8 @@ func versionCommand() *cobra.Command {
 					}
 				}
 			}
-			fmt.Fprintf(c.OutOrStdout(), "latchkey %s, revision %s, %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(c.OutOrStdout(), "latchkey %s, revision %s, %s %s/%s\n",
+				version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		},
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	return group("audit", "What was done to keys", []*cobra.Command{auditVerifyCommand()})
+	return group("audit", "Check the audit trails of keys", []*cobra.Command{auditVerifyCommand()})
 }
 
 func auditVerifyCommand() *cobra.Command {
@@ -32,20 +32,21 @@ func auditVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that keys and their audit entries are as the service wrote them",
-		Long: `Reads keys and their trails from the table itself, with your own rights, and
-checks that no key and no audit entry was altered, moved, added, removed or put
-back. It checks one key, all keys of a user, or all keys; for all keys it reads
-the whole table.
+		Long: `Reads keys and their trails directly from the table, with your own rights. It
+checks that no key and no audit entry was altered, moved, added, removed or
+restored to an earlier state. It checks one key, all keys of a user, or all
+keys. To check all keys it reads the whole table.
 
-Prints a line for each key that is not as it was written, and ends with 1.
-Keys of earlier versions are not authenticated before their next change: each
-has a line too, and --strict ends with 1 for them as well. If all is as it was
-written, standard error lists what this run cannot have found.
+It prints a line for each key that is not as it was written, and the exit code
+is then 1. Keys of earlier versions are not authenticated before their next
+change: each has a line too, and --strict makes the exit code 1 for them as
+well. If everything is as it was written, standard error lists the changes that
+this run cannot detect.
 
-With --checkpoint it compares the whole table with the list in FILE, if there
-is one, and writes the present list there unless something is wrong. Store that
-file where no one who writes to the table can reach it. It finds what the table
-alone cannot show.
+With --checkpoint it compares the whole table with the list in FILE. Unless
+something is wrong, it then writes the present list to FILE. Store FILE where
+nobody who writes to the table can change it. A checkpoint detects changes that
+the table alone cannot show.
 
 ` + findings(),
 		Example: `  latchkey audit verify                       # all keys, on this machine
@@ -80,7 +81,8 @@ alone cannot show.
 	}
 	textFlag(c.Flags(), &v.key, "key", "", "`ID` of the key", checkID)
 	textFlag(c.Flags(), &user, "user", "", "`ID` of the user who owns the keys", checkOwner)
-	c.Flags().StringVar(&v.checkpoint, "checkpoint", "", "`FILE` with a list to compare with; the present list is then written there")
+	c.Flags().StringVar(&v.checkpoint, "checkpoint", "",
+		"`FILE` with a list to compare with; the present list is then written there")
 	c.Flags().BoolVar(&v.strict, "strict", false, "also fail for keys that are not authenticated yet")
 	c.Flags().StringVar(&stateDir, "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
@@ -89,14 +91,16 @@ alone cannot show.
 	return c
 }
 
-// findings lists each deed of an attacker, how it is found, and what the attacker gains by it.
+// findings lists each deed of an attacker, how it is found, and what the attacker gains.
 func findings() string {
-	return deeds("The deeds of an attacker who can write to the table, whether verify finds them, and what the attacker gains:",
-		audit.Findings(), func(f audit.Finding) string { return f.Deed + "\t" + string(f.Found) + "\t" + f.Gain })
+	title := "The deeds of an attacker who can write to the table, whether verify finds them, and what the attacker gains:"
+	return deeds(title, audit.Findings(), func(f audit.Finding) string {
+		return f.Deed + "\t" + string(f.Found) + "\t" + f.Gain
+	})
 }
 
-// unseen lists each deed of an attacker that a run does not find, and what the attacker gains by it.
-// compared says that the run compares the table with a checkpoint.
+// unseen lists each deed of an attacker that a run does not find, and what the attacker gains.
+// compared reports whether the run compares the table with a checkpoint.
 func unseen(compared bool) string {
 	left := slices.DeleteFunc(audit.Findings(), func(f audit.Finding) bool {
 		return f.Found != audit.FoundNever && (f.Found != audit.FoundCheckpoint || compared)
@@ -108,6 +112,7 @@ func unseen(compared bool) string {
 	return deeds(title, left, func(f audit.Finding) string { return f.Deed + "\t" + f.Gain }) + "\n"
 }
 
+// deeds returns title and a table with one row for each finding.
 func deeds(title string, all []audit.Finding, row func(audit.Finding) string) string {
 	var b bytes.Buffer
 	b.WriteString(title + "\n\n")
@@ -127,10 +132,10 @@ type verification struct {
 	started         time.Time
 	out, talk       io.Writer
 
-	then *audit.Checkpoint // nil: there is none
+	then *audit.Checkpoint // the list to compare with; nil if there is none
 }
 
-// readCheckpoint reads the list to compare with, if there is one.
+// readCheckpoint reads the file of --checkpoint. A missing file is no error.
 func (v *verification) readCheckpoint(ctx context.Context) error {
 	if v.checkpoint == "" {
 		return nil
@@ -151,6 +156,8 @@ func (v *verification) readCheckpoint(ctx context.Context) error {
 	return nil
 }
 
+// run checks the trails of ids and prints each key that is not as it was written. If nothing is
+// wrong, it writes the next checkpoint.
 func (v *verification) run(ctx context.Context, ids []string) error {
 	next := audit.Checkpoint{At: v.started.UTC().Truncate(time.Millisecond), Marks: make(map[string]audit.Mark)}
 	if v.then != nil {
@@ -161,7 +168,7 @@ func (v *verification) run(ctx context.Context, ids []string) error {
 	entries, keys, broken, unknown := 0, 0, 0, 0
 	for _, id := range ids {
 		checked, err := v.Registry.CheckTrail(ctx, id)
-		gone := errors.Is(err, apikey.ErrNotFound) && v.key == "" // forgotten meanwhile
+		gone := errors.Is(err, apikey.ErrNotFound) && v.key == "" // expired since the ids were listed
 		if (err == nil || gone) && v.then != nil {
 			err = v.Registry.Compare(*v.then, checked)
 		}

@@ -13,8 +13,8 @@ import (
 	"latchkey/internal/environment"
 )
 
-// newEnvironment is one with the rights of whoever runs this, which come from
-// wherever the SDK finds them. An engine and a secret of this machine need none.
+// newEnvironment wires an instance with the user's own AWS credentials, which the SDK finds. If
+// the configuration brings a secret, it needs no credentials, because everything is local.
 func newEnvironment(ctx context.Context, c config.Config, logger *slog.Logger) (*environment.Environment, error) {
 	account := amazon.Local()
 	if c.Secret.Reveal() == "" {

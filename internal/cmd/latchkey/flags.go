@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Flags are checked where they are read, so that no command begins with a wrong one.
+// Each flag is checked when it is read, so that no command starts with a wrong value.
 
-// textFlag adds a flag whose value check accepts.
+// textFlag adds a text flag. Its value must pass check.
 func textFlag(flags *pflag.FlagSet, to *string, name, value, usage string, check func(string) error) {
 	*to = value
 	flags.Var(&checkedText{to, check}, name, usage)
@@ -34,8 +34,8 @@ func (t *checkedText) Set(text string) error {
 	return nil
 }
 
-// listFlag adds a flag that is a list with commas between its entries. Each entry must pass check. The flag may be
-// empty, and may be given more than once.
+// listFlag adds a flag that is a list with commas between its entries. Each entry must pass check.
+// The list may be empty, and the flag may be given more than once.
 func listFlag(flags *pflag.FlagSet, to *[]string, name, usage string, check func(string) error) {
 	flags.Var(&checkedList{to, check}, name, usage)
 }
@@ -93,7 +93,8 @@ var mustBe = map[string]string{
 	"stringToString": "must be NAME=VALUE, such as team=a",
 }
 
-// flagError returns the error for a command line that pflag cannot read. It repeats neither pflag's text nor a value.
+// flagError returns the error for a command line that pflag cannot read. It repeats neither pflag's
+// text nor a value.
 func flagError(c *cobra.Command, err error) error {
 	see := "; see " + c.CommandPath() + " --help"
 	var value *pflag.InvalidValueError
@@ -110,20 +111,23 @@ func flagError(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("--%s %s", flag.Name, text)}
 	case errors.As(err, &missing):
 		return usageError{fmt.Errorf("--%s needs a value%s", missing.GetFlag().Name, see)}
-	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" && len(unknown.GetSpecifiedName()) <= longestFlag:
-		return usageError{fmt.Errorf("there is no flag --%s%s", unknown.GetSpecifiedName(), see)}
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		if name := unknown.GetSpecifiedName(); len(name) <= longestFlag {
+			return usageError{fmt.Errorf("there is no flag --%s%s", name, see)}
+		}
 	}
 	return usageError{errors.New("there is a flag that does not exist" + see)}
 }
 
-// longestFlag is the length of the longest name of a flag or a command that an error repeats. A longer one may be a key.
+// longestFlag is the length of the longest word that an error repeats as the name of a flag or a
+// command. A longer word may be a token.
 const longestFlag = 15
 
-// mayBeEmpty are the flags with a meaningful empty value. For all others, an empty value comes from a shell variable
-// that was not set.
+// mayBeEmpty lists the flags whose empty value has a meaning. For all others, an empty value comes
+// from a shell variable that was not set.
 var mayBeEmpty = map[string]bool{"name": true, "description": true, "cursor": true, "scopes": true, "cidr": true}
 
-// checkFlags checks rules that concern several flags, or that a flag cannot check by itself.
+// checkFlags checks the rules that concern several flags, and that flags are not empty.
 func checkFlags(c *cobra.Command) error {
 	if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
 		return usageError{err}

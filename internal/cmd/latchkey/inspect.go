@@ -22,8 +22,9 @@ func explainCommand() *cobra.Command {
 	var method, path, source, at string
 	var cost int64
 	c := onOne(oneKey{
-		use: "explain", short: "Show why a request with a key is let through or refused; exit code 3 if it is refused",
-		example: "  latchkey keys explain fbvIj5lD1wYRMsd9\n  latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7",
+		use: "explain", short: "Show why a request with a key is allowed or refused; exit code 3 if it is refused",
+		example: `  latchkey keys explain fbvIj5lD1wYRMsd9
+  latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			body := map[string]any{"method": strings.ToUpper(method), "path": path}
 			if source != "" {
@@ -71,10 +72,10 @@ func explainCommand() *cobra.Command {
 			return nil
 		},
 	})
-	textFlag(c.Flags(), &method, "method", http.MethodGet, "of the request", checkMethod)
-	textFlag(c.Flags(), &path, "path", "/", "of the request, without the stage", checkPath)
-	textFlag(c.Flags(), &source, "source-ip", "", "address from which the request comes", checkAddress)
-	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests, "requests to spend")
+	textFlag(c.Flags(), &method, "method", http.MethodGet, "method of the request", checkMethod)
+	textFlag(c.Flags(), &path, "path", "/", "path of the request, without the stage", checkPath)
+	textFlag(c.Flags(), &source, "source-ip", "", "IP address of the caller", checkAddress)
+	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests, "requests that the call would spend")
 	textFlag(c.Flags(), &at, "at", "", "`TIME` of the request, e.g. 2027-01-31T12:00:00Z; by default now", checkTime)
 	return c
 }
@@ -82,17 +83,19 @@ func explainCommand() *cobra.Command {
 func usageCommand() *cobra.Command {
 	var from, to string
 	c := onOne(oneKey{
-		use: "usage", short: "Show what a key used on each day (UTC)",
-		example: "  latchkey keys usage fbvIj5lD1wYRMsd9\n  latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json",
+		use: "usage", short: "Show a key's requests on each day (UTC)",
+		example: `  latchkey keys usage fbvIj5lD1wYRMsd9
+  latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/usage", given(map[string]string{"from": from, "to": to}), nil)
+			query := nonEmpty(map[string]string{"from": from, "to": to})
+			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/usage", query, nil)
 		},
 		print: printPage("No days.", []string{"DAY", "REQUESTS"}, func(day httpapi.DayUsage) []string {
 			return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
 		}),
 	})
-	textFlag(c.Flags(), &from, "from", "", "first `DAY`, as in 2027-01-01", checkDay)
-	textFlag(c.Flags(), &to, "to", "", "last `DAY`; else today", checkDay)
+	textFlag(c.Flags(), &from, "from", "", "first `DAY`, e.g. 2027-01-01", checkDay)
+	textFlag(c.Flags(), &to, "to", "", "last `DAY`; by default today", checkDay)
 	return c
 }
 
@@ -100,29 +103,32 @@ func trailCommand() *cobra.Command {
 	var cursor string
 	var limit int64
 	c := onOne(oneKey{
-		use: "audit", short: "Show what was done to a key, newest first",
+		use: "audit", short: "Show the audit trail of a key, newest entry first",
 		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			query := given(map[string]string{"cursor": cursor, "limit": strconv.FormatInt(limit, 10)})
+			query := nonEmpty(map[string]string{"cursor": cursor, "limit": strconv.FormatInt(limit, 10)})
 			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/audit", query, nil)
 		},
-		print: printPage("Nothing that is still kept.", []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, func(e httpapi.TrailEntry) []string {
-			var changes []string
-			for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
-				changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(e.Changes[name].Before), compact(e.Changes[name].After)))
-			}
-			if e.Flaw != "" {
-				changes = append(changes, e.Flaw)
-			}
-			return []string{e.At, string(e.Action), string(e.Actor.Type) + " " + e.Actor.ID, e.SourceIP, strings.Join(changes, "; ")}
-		}),
+		print: printPage("No audit entries are stored.", []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, trailRow),
 	})
-	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
-	numberFlag(c.Flags(), &limit, "limit", 50, 1, 100, "how many, 1 to 100")
+	pageFlags(c.Flags(), &cursor, &limit)
 	return c
 }
 
-// compact writes a value that came as JSON.
+func trailRow(e httpapi.TrailEntry) []string {
+	var changes []string
+	for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
+		change := e.Changes[name]
+		changes = append(changes, fmt.Sprintf("%s: %s -> %s", name, compact(change.Before), compact(change.After)))
+	}
+	if e.Flaw != "" {
+		changes = append(changes, e.Flaw)
+	}
+	actor := string(e.Actor.Type) + " " + e.Actor.ID
+	return []string{e.At, string(e.Action), actor, e.SourceIP, strings.Join(changes, "; ")}
+}
+
+// compact returns a decoded JSON value as one line of JSON.
 func compact(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {

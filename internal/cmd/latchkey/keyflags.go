@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// keyFlags are what a key may be told, as people write it.
+// keyFlags are the flags that set properties of a key, as people write them.
 type keyFlags struct {
 	description, limit, quota, expires, notBefore string
 	scopes, cidrs                                 []string
@@ -17,19 +17,20 @@ type keyFlags struct {
 }
 
 func (f *keyFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.description, "description", "", "`TEXT`, what it is for")
+	flags.StringVar(&f.description, "description", "", "`TEXT` that describes the key")
 	listFlag(flags, &f.scopes, "scopes", "`LIST` of scopes, e.g. tts,stt:*", checkScope)
-	textFlag(flags, &f.limit, "limit", "", "`N/TIME` in any interval, e.g. 100/1m, 5/10s", checkLimit)
-	textFlag(flags, &f.quota, "quota", "", "`N/PERIOD`, by the calendar, e.g. 10000/month", checkQuota)
-	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; an admin's to give")
-	textFlag(flags, &f.expires, "expires", "", "`WHEN`, e.g. 90d, 2027-01-31, never", checkMoment)
-	textFlag(flags, &f.notBefore, "not-before", "", "`WHEN` it begins to work, e.g. 2027-01-01", checkMoment)
-	listFlag(flags, &f.cidrs, "cidr", "`NETWORK` from which the key may be used; a list", checkNetwork)
-	flags.StringToStringVar(&f.metadata, "metadata", nil, "`NAME=VALUE`; or several")
+	textFlag(flags, &f.limit, "limit", "", "`N/TIME`: N requests in any interval of TIME,\ne.g. 100/1m, 5/10s", checkLimit)
+	textFlag(flags, &f.quota, "quota", "",
+		"`N/PERIOD`: N requests in each calendar day or month,\ne.g. 10000/month", checkQuota)
+	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; only an admin may set this")
+	textFlag(flags, &f.expires, "expires", "", "`WHEN` the key expires, e.g. 90d, 2027-01-31, never", checkMoment)
+	textFlag(flags, &f.notBefore, "not-before", "", "`WHEN` the key starts to work, e.g. 2027-01-01", checkMoment)
+	listFlag(flags, &f.cidrs, "cidr", "`LIST` of networks from which the key may be used", checkNetwork)
+	flags.StringToStringVar(&f.metadata, "metadata", nil, "`LIST` of NAME=VALUE")
 }
 
-// body has what was said, as the API spells it. What was not said is left to the
-// API.
+// body returns the flags that were given, under the names of the API's fields. The API decides about
+// the others. Times are relative to now.
 func (f *keyFlags) body(flags *pflag.FlagSet, now time.Time) (map[string]any, error) {
 	body := make(map[string]any)
 	for _, field := range []struct {

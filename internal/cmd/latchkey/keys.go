@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/httpapi"
@@ -18,8 +19,10 @@ import (
 func keysCommand() *cobra.Command {
 	return group("keys", "Manage API keys", []*cobra.Command{
 		createCommand(), listCommand(), getCommand(), updateCommand(),
-		switchCommand("enable", "Let a key be used again", true), switchCommand("disable", "Keep a key from being used", false),
-		rotateCommand(), endGraceCommand(), revokeCommand(), deleteCommand(), explainCommand(), usageCommand(), trailCommand(),
+		switchCommand("enable", "Enable a disabled key", true),
+		switchCommand("disable", "Disable a key until it is enabled", false),
+		rotateCommand(), endGraceCommand(), revokeCommand(), deleteCommand(),
+		explainCommand(), usageCommand(), trailCommand(),
 	})
 }
 
@@ -29,10 +32,10 @@ func createCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "create [NAME]",
-		Short: "Create a key and print it, alone, on standard output",
-		Long: `Creates a key and prints it, alone, on standard output. It is never shown again.
-What is left out is 60 requests a minute, no scopes and no end, or as much of
-that as your own key has.` + apiHelp,
+		Short: "Create a key and print only the key on standard output",
+		Long: `Creates a key and prints only the key on standard output. It is never shown
+again. By default a key has 60 requests a minute, no scopes and no expiry, but
+never more than the key that creates it.` + apiHelp,
 		Example: `  latchkey keys create ci --scopes tts --limit 100/1m --expires 90d | pbcopy
   latchkey keys create --user u1 --quota 10000/month --json`,
 		Args: upTo(1, "at most one NAME"),
@@ -59,13 +62,15 @@ that as your own key has.` + apiHelp,
 	}
 	f.add(c.Flags())
 	textFlag(c.Flags(), &user, "user", "", "`ID` of the user who owns the key; by default you", checkOwner)
-	textFlag(c.Flags(), &environment, "env", "", "`ENV`, live or test; else your key's own, or live", checkOneOf("live", "test"))
+	textFlag(c.Flags(), &environment, "env", "",
+		"`ENV`, live or test; by default that of your key, or live", checkOneOf("live", "test"))
 	jsonFlag(c, &asJSON)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
 }
 
-// printIssued prints a key that is shown once: alone, for whoever pipes it on.
+// printIssued prints a new token. Standard output has nothing else, so that it can be piped into
+// another program.
 func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	var made struct {
 		httpapi.Record
@@ -101,12 +106,14 @@ func listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List a user's keys, newest first",
-		Long:  `Lists a user's keys, newest first. A change of the last moments may be missing.` + apiHelp,
+		Long:  `Lists a user's keys, newest first. A change of the last seconds may be missing.` + apiHelp,
 		Example: `  latchkey keys list --status active
   latchkey keys list --user u1 --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			query := given(map[string]string{"limit": strconv.FormatInt(limit, 10), "userId": user, "status": status, "cursor": cursor})
+			query := nonEmpty(map[string]string{
+				"limit": strconv.FormatInt(limit, 10), "userId": user, "status": status, "cursor": cursor,
+			})
 			answer, err := callAPI(c.Context(), http.MethodGet, keysPath, query, nil)
 			if err != nil {
 				return err
@@ -117,15 +124,20 @@ func listCommand() *cobra.Command {
 	textFlag(c.Flags(), &user, "user", "", "`ID` of the user; by default you", checkOwner)
 	textFlag(c.Flags(), &status, "status", "", "active, disabled, inactive, revoked or expired",
 		checkOneOf("active", "disabled", "inactive", "revoked", "expired"))
-	c.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before has said")
-	numberFlag(c.Flags(), &limit, "limit", 50, 1, 100, "how many, 1 to 100")
+	pageFlags(c.Flags(), &cursor, &limit)
 	jsonFlag(c, &asJSON)
 	return c
 }
 
+// pageFlags adds the flags of a command that shows one page of a list.
+func pageFlags(flags *pflag.FlagSet, cursor *string, limit *int64) {
+	flags.StringVar(cursor, "cursor", "", "cursor that the page before has printed")
+	numberFlag(flags, limit, "limit", 50, 1, 100, "entries on a page, 1 to 100")
+}
+
 func getCommand() *cobra.Command {
 	return onOne(oneKey{
-		use: "get", short: "Show a key, with what is left of its limit",
+		use: "get", short: "Show a key and the remaining requests of its limit",
 		example: "  latchkey keys get fbvIj5lD1wYRMsd9\n  latchkey keys get fbvIj5lD1wYRMsd9 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id, nil, nil)
@@ -137,8 +149,9 @@ func updateCommand() *cobra.Command {
 	var f keyFlags
 	var name string
 	c := onOne(oneKey{
-		use: "update", short: "Change a key; what is left out stays as it is",
-		example: "  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never\n  latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt",
+		use: "update", short: "Change the given properties of a key",
+		example: `  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never
+  latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			body, err := f.body(c.Flags(), time.Now())
 			if err != nil {
@@ -148,13 +161,13 @@ func updateCommand() *cobra.Command {
 				body["name"] = name
 			}
 			if len(body) == 0 {
-				return nil, usageError{errors.New("change what? See latchkey keys update --help")}
+				return nil, usageError{errors.New("needs at least one property to change; see latchkey keys update --help")}
 			}
 			return patch(c.Context(), id, body)
 		},
 	})
 	f.add(c.Flags())
-	c.Flags().StringVar(&name, "name", "", "what it is called")
+	c.Flags().StringVar(&name, "name", "", "name of the key")
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
 }
@@ -162,7 +175,7 @@ func updateCommand() *cobra.Command {
 func switchCommand(use, short string, enabled bool) *cobra.Command {
 	return onOne(oneKey{
 		use: use, short: short,
-		example: "  latchkey keys " + use + " fbvIj5lD1wYRMsd9\n  latchkey keys " + use + " fbvIj5lD1wYRMsd9 --json",
+		example: fmt.Sprintf("  latchkey keys %[1]s fbvIj5lD1wYRMsd9\n  latchkey keys %[1]s fbvIj5lD1wYRMsd9 --json", use),
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return patch(c.Context(), id, map[string]any{"enabled": enabled})
 		},
@@ -176,8 +189,9 @@ func patch(ctx context.Context, id string, body map[string]any) (json.RawMessage
 func rotateCommand() *cobra.Command {
 	var grace string
 	c := onOne(oneKey{
-		use: "rotate", short: "Give a key a new secret and print it, alone, on standard output",
-		example: "  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 1h | pbcopy\n  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 0 --json",
+		use: "rotate", short: "Give a key a new token and print only the token on standard output",
+		example: `  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 1h | pbcopy
+  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 0 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			span, err := parseGrace(grace)
 			if err != nil {
@@ -188,14 +202,17 @@ func rotateCommand() *cobra.Command {
 		},
 		print: printIssued,
 	})
-	textFlag(c.Flags(), &grace, "grace", "24h", "`SPAN` for which the present token goes on working, e.g. 1h, up to 30d; 0 ends it and all older tokens at once", checkGrace)
+	textFlag(c.Flags(), &grace, "grace", "24h",
+		"`SPAN` for which the present token still works,\ne.g. 1h, up to 30d; 0 ends it and all older tokens\nat once",
+		checkGrace)
 	return c
 }
 
 func endGraceCommand() *cobra.Command {
 	return onOne(oneKey{
-		use: "end-grace", short: "End the older secrets of a rotated key now; the present one stays",
-		example: "  latchkey keys end-grace fbvIj5lD1wYRMsd9\n  latchkey keys end-grace fbvIj5lD1wYRMsd9 --json",
+		use: "end-grace", short: "End the older tokens of a rotated key now; the present token stays",
+		example: `  latchkey keys end-grace fbvIj5lD1wYRMsd9
+  latchkey keys end-grace fbvIj5lD1wYRMsd9 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/end-grace", nil, nil)
 		},
@@ -204,7 +221,7 @@ func endGraceCommand() *cobra.Command {
 
 func revokeCommand() *cobra.Command {
 	return onOne(oneKey{
-		use: "revoke", short: "End a key for good; its record stays", final: "Revoke",
+		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
 		example: "  latchkey keys revoke fbvIj5lD1wYRMsd9\n  latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/revoke", nil, nil)
@@ -214,7 +231,7 @@ func revokeCommand() *cobra.Command {
 
 func deleteCommand() *cobra.Command {
 	return onOne(oneKey{
-		use: "delete", short: "Remove a key and its record", final: "Delete",
+		use: "delete", short: "Delete a key and its record", final: "Delete",
 		example: "  latchkey keys delete fbvIj5lD1wYRMsd9\n  latchkey keys delete fbvIj5lD1wYRMsd9 --yes",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodDelete, keysPath+"/"+id, nil, nil)
@@ -222,12 +239,16 @@ func deleteCommand() *cobra.Command {
 	})
 }
 
-// oneKey is a command on the key that its argument names.
+// oneKey describes a command on the key that its argument names.
 type oneKey struct {
 	use, short, example string
-	final               string // what it asks about, where it cannot be undone
-	do                  func(c *cobra.Command, id string) (json.RawMessage, error)
-	print               func(c *cobra.Command, answer json.RawMessage, asJSON bool) error // nil: as a record
+	// final is the verb of the question that the command asks first, because it cannot be undone.
+	// If empty, the command asks nothing.
+	final string
+	// do makes the request and returns the answer.
+	do func(c *cobra.Command, id string) (json.RawMessage, error)
+	// print prints the answer. If nil, the answer is printed field by field.
+	print func(c *cobra.Command, answer json.RawMessage, asJSON bool) error
 }
 
 func onOne(o oneKey) *cobra.Command {
@@ -235,7 +256,7 @@ func onOne(o oneKey) *cobra.Command {
 	c := &cobra.Command{
 		Use: o.use + " ID", Short: o.short, Long: o.short + "." + apiHelp, Example: o.example,
 		Args: func(_ *cobra.Command, args []string) error {
-			// A key that was taken for an id must not be sent as part of an address.
+			// A token in the place of an id must not become part of a URL.
 			if len(args) != 1 || !apikey.ValidID(args[0]) {
 				return usageError{errors.New("needs one ID of 16 letters and digits; latchkey keys list shows them")}
 			}
@@ -262,12 +283,12 @@ func onOne(o oneKey) *cobra.Command {
 		},
 	}
 	if o.final != "" {
-		c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+		c.Flags().BoolVar(&yes, "yes", false, "do it without a question")
 	}
 	jsonFlag(c, &asJSON)
 	return c
 }
 
 func jsonFlag(c *cobra.Command, to *bool) {
-	c.Flags().BoolVar(to, "json", false, "print the API's own answer")
+	c.Flags().BoolVar(to, "json", false, "print the API's answer as it is, in JSON")
 }

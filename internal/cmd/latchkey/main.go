@@ -1,5 +1,5 @@
-// Command latchkey runs the service on a laptop, makes its first key, brings old
-// ones in, checks a deployed stack, and speaks to the service wherever it runs.
+// Command latchkey runs the service on this machine, creates its first key, imports keys from
+// other services, checks a deployed stack, and calls the HTTP API.
 package main
 
 import (
@@ -22,25 +22,32 @@ func main() {
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "latchkey:", err)
 		if ctx.Err() != nil {
-			os.Exit(130) // interrupted, whatever came of that
+			os.Exit(130) // interrupted, no matter how the command ended
 		}
 		os.Exit(exitCode(err))
 	}
 }
 
-// usageError is a command line that cannot be understood: exit code 2.
+// usageError is an error in the command line or in a variable. Its exit code is 2.
 type usageError struct{ error }
 
-// exitCode is what scripts go by.
+// exitCode returns the exit code for an error that a command returned. Scripts depend on these
+// codes, so they must not change.
 func exitCode(err error) int {
-	var answer *client.Error
 	switch {
-	case errors.As(err, &usageError{}), errors.As(err, &answer) && answer.Status == http.StatusBadRequest && answer.Code != "":
+	case errors.As(err, &usageError{}):
 		return 2
 	case errors.As(err, &verdictNo{}):
 		return 3
-	case errors.As(err, &answer) && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden):
-		return 4
+	}
+	var answer *client.Error
+	if errors.As(err, &answer) {
+		switch {
+		case answer.Status == http.StatusBadRequest && answer.Code != "":
+			return 2
+		case answer.Status == http.StatusUnauthorized, answer.Status == http.StatusForbidden:
+			return 4
+		}
 	}
 	return 1
 }
@@ -52,19 +59,27 @@ func root() *cobra.Command {
 	})
 	c.Long = c.Short + `.
 
-Exit codes: 0 done, 1 failed, 2 not understood, 3 the verdict is no, 4 the key
-is not accepted or may not, 130 interrupted.`
+Exit codes:
+  0    success
+  1    failure
+  2    the command line or a variable is wrong, or the API refused the request
+       as invalid
+  3    the verdict is no: the key is not valid, or the request would be refused
+  4    LATCHKEY_KEY is not accepted, or it may not make this request
+  130  interrupted`
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(flagError)
 	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return checkFlags(c) }
 	c.InitDefaultHelpCmd()
 	c.InitDefaultCompletionCmd()
-	for _, own := range c.Commands() { // cobra's: a misspelt word prints a help and succeeds
-		switch own.Name() {
+	// These two are cobra's own. Without the following, they print the help for a misspelt word
+	// and succeed.
+	for _, builtIn := range c.Commands() {
+		switch builtIn.Name() {
 		case "completion":
-			own.Args, own.RunE = needsCommand, needsCommand
+			builtIn.Args, builtIn.RunE = needsCommand, needsCommand
 		case "help":
-			own.Args = func(help *cobra.Command, args []string) error {
+			builtIn.Args = func(_ *cobra.Command, args []string) error {
 				if found, _, err := c.Find(args); err != nil || found == c && len(args) > 0 {
 					return usageError{errors.New("there is no such command; see latchkey --help")}
 				}
@@ -75,14 +90,16 @@ is not accepted or may not, 130 interrupted.`
 	return c
 }
 
-// group is a command that has others. By itself it does nothing: without that,
-// a misspelt one would print the help and succeed.
+// group returns a command that only has subcommands. Running it alone is a usage error. Without
+// that, cobra would print the help for a misspelt subcommand and succeed.
 func group(use, short string, commands []*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: needsCommand, RunE: needsCommand}
 	c.AddCommand(commands...)
 	return c
 }
 
+// needsCommand reports that args names no subcommand of c. It does not repeat a long word, which
+// may be a token.
 func needsCommand(c *cobra.Command, args []string) error {
 	see := "see " + c.CommandPath() + " --help"
 	if len(args) == 0 {
@@ -99,7 +116,7 @@ func needsCommand(c *cobra.Command, args []string) error {
 
 func noArguments(c *cobra.Command, args []string) error { return upTo(0, "no arguments")(c, args) }
 
-// upTo accepts at most n arguments. They are not repeated: one may be a key.
+// upTo accepts at most n arguments. The error does not repeat them, because one may be a token.
 func upTo(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > n {

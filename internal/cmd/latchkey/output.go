@@ -15,10 +15,10 @@ import (
 	"latchkey/internal/httpapi"
 )
 
-// What a command prints is aligned for people on a terminal, and has tabs
-// between for programs elsewhere. --json is the API's own answer.
+// On a terminal, output is aligned in columns. Elsewhere it has tabs between its columns, for
+// programs. With --json it is the API's answer as it is.
 
-// printAnswer prints a JSON object field by field, or as it is.
+// printAnswer prints a JSON object: one line for each field, or as it is if asJSON is true.
 func printAnswer(out io.Writer, answer json.RawMessage, asJSON bool) error {
 	if asJSON {
 		return printJSON(out, answer)
@@ -37,8 +37,8 @@ func printJSON(out io.Writer, answer json.RawMessage) error {
 	return err
 }
 
-// flatten adds a row for each value, in the document's order: a field within a
-// field is named by both, and a list is one value.
+// flatten adds a row for each value to rows, in the document's order. A nested field is named
+// "outer.inner", and a list is one value.
 func flatten(d *json.Decoder, name string, rows *[][]string) error {
 	token, err := d.Token()
 	if err != nil {
@@ -74,13 +74,15 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 		*rows = append(*rows, []string{name, fmt.Sprint(token)})
 		return nil
 	}
-	_, err = d.Token() // the end
+	_, err = d.Token() // the closing delimiter
 	return err
 }
 
-// printPage prints a list of the API's, one row for each that is on it, or says
-// that there is none.
-func printPage[T any](none string, header []string, row func(T) []string) func(*cobra.Command, json.RawMessage, bool) error {
+// printPage returns a function that prints one page of a list, one row for each entry. If the page
+// is empty, it prints none on standard error.
+func printPage[T any](
+	none string, header []string, row func(T) []string,
+) func(*cobra.Command, json.RawMessage, bool) error {
 	return func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 		if asJSON {
 			return printJSON(c.OutOrStdout(), answer)
@@ -109,7 +111,7 @@ func printPage[T any](none string, header []string, row func(T) []string) func(*
 	}
 }
 
-// printRows prints columns; the header is for people alone.
+// printRows prints rows of columns. It prints the header only on a terminal.
 func printRows(out io.Writer, header []string, rows [][]string) error {
 	var w io.Writer = out
 	if isTerminal(out) {
@@ -130,7 +132,7 @@ func printRows(out io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
-// oneLine keeps what others have written from moving the cursor or the columns.
+// oneLine replaces the characters of foreign text that could move the cursor or the columns.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !apikey.LegibleName("x" + string(r) + "x") {
@@ -140,7 +142,9 @@ func oneLine(text string) string {
 	}, text)
 }
 
-var keyColumns = []string{"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL", "LAST USED"}
+var keyColumns = []string{
+	"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL", "LAST USED",
+}
 
 func keyRow(k httpapi.Record) []string {
 	limit := "unlimited"
@@ -151,10 +155,13 @@ func keyRow(k httpapi.Record) []string {
 	if u := k.LastUsedAt; u != nil && u.Value != nil {
 		lastUsed = *u.Value
 	}
-	return []string{k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt, k.PreviousKeyValidUntil, lastUsed}
+	return []string{
+		k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt,
+		k.PreviousKeyValidUntil, lastUsed,
+	}
 }
 
-// formatLimit writes what parseLimit reads.
+// formatLimit returns a limit in the form that parseLimit reads. The window is in seconds.
 func formatLimit(requests, window int64) string {
 	span := fmt.Sprintf("%ds", window)
 	for _, unit := range []struct {

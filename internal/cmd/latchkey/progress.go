@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	progressAfter = 500 * time.Millisecond // what is done sooner needs none
+	progressAfter = 500 * time.Millisecond // work that is done sooner shows no progress
 	progressEvery = 200 * time.Millisecond
 )
 
-// progress is one line on a terminal that is written over and over, among lines
-// that stay. Elsewhere only those are written.
+// progress writes lines that stay and, on a terminal, one line below them that it replaces again
+// and again. It is safe for concurrent use.
 type progress struct {
 	out   io.Writer
 	mu    sync.Mutex
@@ -40,7 +40,8 @@ func (p *progress) erase() {
 	}
 }
 
-// start shows what text returns, until stop is called.
+// start shows what text returns as the line that is replaced, until stop is called. It shows
+// nothing if the output is no terminal.
 func (p *progress) start(text func() string) (stop func()) {
 	if !isTerminal(p.out) {
 		return func() {}
@@ -70,7 +71,7 @@ func (p *progress) start(text func() string) (stop func()) {
 	return func() { close(stopping); <-stopped }
 }
 
-// isTerminal reports whether stream is one of a person's.
+// isTerminal reports whether stream is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))

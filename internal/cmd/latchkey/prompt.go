@@ -14,7 +14,8 @@ import (
 
 var errInterrupted = errors.New("interrupted")
 
-// readToken reads a token from standard input, without showing it.
+// readToken reads a token from standard input. On a terminal, it asks for the token and does not
+// show it.
 func readToken(c *cobra.Command) (string, error) {
 	if isTerminal(c.InOrStdin()) {
 		terminal := int(c.InOrStdin().(*os.File).Fd())
@@ -25,9 +26,10 @@ func readToken(c *cobra.Command) (string, error) {
 		fmt.Fprint(c.ErrOrStderr(), "API key: ")
 		text, err := typed(c.Context(), func() ([]byte, error) { return term.ReadPassword(terminal) })
 		fmt.Fprintln(c.ErrOrStderr())
-		return strings.TrimSpace(string(text)), errors.Join(err, term.Restore(terminal, before)) // what was interrupted shows nothing still
+		// An interrupted ReadPassword leaves the terminal without echo, so it is restored here.
+		return strings.TrimSpace(string(text)), errors.Join(err, term.Restore(terminal, before))
 	}
-	const longest = 16 << 10 // what is longer is no key, and is told so
+	const longest = 16 << 10 // longer than any token: the API refuses the rest
 	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), longest))
 	if err != nil {
 		return "", fmt.Errorf("read the key: %w", err)
@@ -35,7 +37,8 @@ func readToken(c *cobra.Command) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// confirm asks before what cannot be undone.
+// confirm asks a question before an action that cannot be undone. It returns nil if the answer is
+// yes, or if yes is true, in which case it does not ask.
 func confirm(c *cobra.Command, yes bool, question string) error {
 	if yes {
 		return nil
@@ -45,7 +48,7 @@ func confirm(c *cobra.Command, yes bool, question string) error {
 	}
 	fmt.Fprint(c.ErrOrStderr(), question+" It cannot be undone. [y/N] ")
 	answer, err := typed(c.Context(), func() (answer string, _ error) {
-		_, _ = fmt.Fscanln(c.InOrStdin(), &answer) // no answer is no
+		_, _ = fmt.Fscanln(c.InOrStdin(), &answer) // an error leaves an empty answer, which is a no
 		return answer, nil
 	})
 	if err != nil {
@@ -58,8 +61,8 @@ func confirm(c *cobra.Command, yes bool, question string) error {
 	return nil
 }
 
-// typed returns what read reads of a terminal. Ctrl-C ends no such read: it is left
-// behind, for the process is about to end.
+// typed returns the result of read, which reads from a terminal, or errInterrupted once ctx has
+// ended. Nothing can stop such a read, so it is left running: the process is about to end.
 func typed[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type answer struct {
 		text T

@@ -20,15 +20,16 @@ func smokeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "smoke [URL]",
 		Short: "Check a deployed stack from outside",
-		Long: `Asks a stack for all that latchkey expects of API Gateway before it, and prints
-a line for each check: ok, or DIFFERS with what was expected and what came. It
-makes two keys, uses one up, revokes the other, and deletes both.
+		Long: `Checks, with requests from outside, everything that latchkey expects of API
+Gateway in front of it. It prints a line for each check: ok, or DIFFERS with the
+expected and the actual value. It makes two keys, uses up the limit of one,
+revokes the other, and deletes both.
 
   LATCHKEY_KEY  an admin key, as latchkey init prints it
-  LATCHKEY_URL  where the API answers, if no URL is given: the output ApiUrl
+  LATCHKEY_URL  the URL of the API, used if no URL is given: the output ApiUrl
 
-Ends with 0 when all is as expected, 1 when something differs, and 2 when the
-command line or one of these variables cannot be understood.`,
+The exit code is 0 if everything is as expected, 1 if something differs, and 2
+if the command line or one of these variables is wrong.`,
 		Example: `  latchkey smoke https://abc123.execute-api.eu-west-1.amazonaws.com/prod
   LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 5s`,
 		Args: func(_ *cobra.Command, args []string) error {

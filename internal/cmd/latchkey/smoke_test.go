@@ -214,7 +214,7 @@ func TestTheSmokeCommand(t *testing.T) {
 		{"by the environment", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=" + s.url + "/"}, nil, 0, "checks, all as expected"},
 		{"an argument before the environment", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=https://nowhere.invalid"}, []string{s.url}, 0, "as expected"},
 		{"a difference", []string{"LATCHKEY_KEY=" + s.root}, []string{forgery.String()}, 1, "DIFFERS  no key: header WWW-Authenticate: expected Bearer"},
-		{"another key", []string{"LATCHKEY_KEY=sk_live_another-one-than-that"}, []string{s.url}, 1, "skipped  all that needs a key: none"},
+		{"another key", []string{"LATCHKEY_KEY=sk_live_another-one-than-that"}, []string{s.url}, 1, "skipped  all checks that need a key: none"},
 		{"nobody there", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://127.0.0.1:1"}, 1, "DIFFERS  health: status: expected 200, got no answer"},
 		{"no URL", []string{"LATCHKEY_KEY=" + s.root}, nil, 2, "URL"},
 		{"no key", nil, []string{s.url}, 2, "LATCHKEY_KEY"},

@@ -14,13 +14,12 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// These functions read values of the command line. Each error says what a value must be, with an example that works. It
-// does not repeat the value, which may be a key in the wrong place.
+// The parse functions read values of the command line. Each error says what the value must be, with
+// an example that works. It does not repeat the value, which may be a token in the wrong place.
 
 var errLimit = errors.New("must be requests per time, such as 100/1m, 5/10s or 1000/h")
 
-// parseLimit reads "100/1m": a number, and a time that is a number of seconds, a
-// duration or the name of a unit.
+// parseLimit reads "100/1m": a number of requests, and a window as in parseWindow.
 func parseLimit(text string) (ratelimit.Limit, error) {
 	count, span, found := strings.Cut(text, "/")
 	requests, err := strconv.ParseInt(count, 10, 64)
@@ -32,14 +31,15 @@ func parseLimit(text string) (ratelimit.Limit, error) {
 		return ratelimit.Limit{}, errLimit
 	}
 	if requests < 1 || requests > apikey.MaxRequests || window > apikey.MaxWindow {
-		return ratelimit.Limit{}, fmt.Errorf("must be 1 to %d requests in 1 to %d seconds, such as 100/1m", apikey.MaxRequests, apikey.MaxWindow/time.Second)
+		return ratelimit.Limit{}, fmt.Errorf("must be 1 to %d requests in 1 to %d seconds, such as 100/1m",
+			apikey.MaxRequests, apikey.MaxWindow/time.Second)
 	}
 	return ratelimit.Limit{Requests: requests, Window: window}, nil
 }
 
 const day = 24 * time.Hour
 
-// parseWindow reads a span like parseSpan, and also "60" (seconds) and "minute".
+// parseWindow reads a span as parseSpan does, and also "60" (seconds) and "minute".
 func parseWindow(text string) (time.Duration, bool) {
 	switch text {
 	case "s", "second":
@@ -57,8 +57,8 @@ func parseWindow(text string) (time.Duration, bool) {
 	return parseSpan(text)
 }
 
-// parseSpan reads "90d" and "1h30m": whole seconds, at least one, and at most 100 years. It refuses a number without a
-// unit, which could mean seconds, days or an epoch second.
+// parseSpan reads "90d" and "1h30m": whole seconds, at least one, and at most 100 years. It refuses
+// a number without a unit, which could mean seconds, days or an epoch second.
 func parseSpan(text string) (time.Duration, bool) {
 	const most = 100 * 365
 	if number, ok := strings.CutSuffix(text, "d"); ok {
@@ -76,7 +76,7 @@ func parseGrace(text string) (time.Duration, error) {
 	}
 	d, ok := parseSpan(text)
 	if !ok || d > apikey.MaxGrace {
-		return 0, errors.New("must be a time such as 1h, 24h or 30d, which is the longest, or 0 to end the present key at once")
+		return 0, errors.New("must be a time of at most 30d such as 1h, 24h or 30d, or 0 to end the present token at once")
 	}
 	return d, nil
 }
@@ -94,8 +94,8 @@ func parseQuota(text string) (map[string]any, error) {
 	return map[string]any{"requests": requests, "period": period}, nil
 }
 
-// parseMoment reads a time, a time from now, or "never", which the API spells as
-// an empty text.
+// parseMoment reads a time, a time from now such as "90d", or "never". It returns the form that the
+// API takes, in which "never" is an empty text.
 func parseMoment(text string, now time.Time) (string, error) {
 	if text == "never" {
 		return "", nil
@@ -104,14 +104,15 @@ func parseMoment(text string, now time.Time) (string, error) {
 	if !ok {
 		span, ok := parseSpan(text)
 		if !ok {
-			return "", errors.New("must be a time from now such as 90d or 12h, a date such as 2027-01-31, a time such as 2027-01-31T12:00:00Z, or never")
+			return "", errors.New("must be a time from now such as 90d or 12h, a date such as 2027-01-31, " +
+				"a time such as 2027-01-31T12:00:00Z, or never")
 		}
 		at = now.Add(span).UTC()
 	}
 	return at.Format(time.RFC3339), nil
 }
 
-// The following check values that are sent as they are.
+// The check functions check values that are sent as they are.
 
 func checkMoment(text string) error {
 	_, err := parseMoment(text, time.Time{})
@@ -168,11 +169,11 @@ func checkAddress(text string) error {
 	return nil
 }
 
-// checkUser accepts a user who may be given a key, checkOwner every one who may have a key already.
+// checkUser accepts a user who may get a new key. checkOwner accepts every user who may have a key.
 func checkUser(text string) error  { return problemOf(apikey.CheckUserID(text)) }
 func checkOwner(text string) error { return problemOf(apikey.CheckOwner(text)) }
 
-// problemOf turns the error about a field into one about a flag.
+// problemOf turns an error about a field into one about a flag: the flag's name comes before it.
 func problemOf(err error) error {
 	var field *apikey.FieldError
 	if errors.As(err, &field) {
