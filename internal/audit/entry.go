@@ -48,14 +48,15 @@ type Place struct {
 	Seq  int64     `json:"seq"`
 }
 
-const (
-	stamp     = "2006-01-02T15:04:05.000Z"
-	seqDigits = 9
-)
+// TimeLayout formats a time in UTC with milliseconds, as entries, positions in lists and the API show
+// it. Call UTC before Format, because the Z is literal. Texts of this layout sort as their times do.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
+
+const seqDigits = 9
 
 // String sorts as places do.
 func (p Place) String() string {
-	return fmt.Sprintf("%s#%0*d", p.Life.UTC().Format(stamp), seqDigits, p.Seq)
+	return fmt.Sprintf("%s#%0*d", p.Life.UTC().Format(TimeLayout), seqDigits, p.Seq)
 }
 
 // Compare orders places by life, and within one life by number.
@@ -66,7 +67,7 @@ func (p Place) Compare(q Place) int {
 // ParsePlace reads what String writes.
 func ParsePlace(text string) (Place, error) {
 	life, seq, _ := strings.Cut(text, "#")
-	at, err := time.Parse(stamp, life)
+	at, err := time.Parse(TimeLayout, life)
 	if err != nil {
 		return Place{}, fmt.Errorf("%q is no place of an entry", text)
 	}

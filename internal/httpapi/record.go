@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
 )
 
@@ -175,7 +176,7 @@ func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+	return t.UTC().Format(audit.TimeLayout)
 }
 
 // Fields are what create and update have in common.
