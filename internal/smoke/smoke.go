@@ -150,7 +150,9 @@ func unauthorized() []expectation {
 // key. Otherwise API Gateway's default answer would be 403. With an Authorization header it would be
 // an error about an AWS signature.
 func (r *run) routes() {
-	unknown := []expectation{status(404), isJSON, cors, envelope("No such route", "invalid_request_error", "", "not_found")}
+	unknown := []expectation{
+		status(404), isJSON, cors, envelope("No such route", "invalid_request_error", "", "not_found"),
+	}
 	if r.Backend {
 		unknown = unauthorized()
 	}
