@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -13,52 +12,13 @@ import (
 	"time"
 
 	"latchkey/internal/httperr"
+	"latchkey/internal/local/sam"
 )
 
-// Backend is an HTTP API that requests are passed on to.
-type Backend struct {
-	url     string            // may hold {name} of the path's parameters
-	path    map[string]string // {name} in url, to the name of the path's parameter
-	headers map[string]string // to a 'static' value or context.authorizer.name
-	flush   time.Duration
-	timeout time.Duration
-}
-
-// API Gateway's own time for an integration that is not streamed.
-const integrationTimeout = 29 * time.Second
-
-func newBackend(uri string, parameters map[string]string, stream bool, timeout time.Duration) (*Backend, error) {
-	b := &Backend{url: uri, path: make(map[string]string), headers: make(map[string]string), timeout: integrationTimeout}
-	if stream {
-		b.flush = -1
-	}
-	if timeout > 0 {
-		b.timeout = timeout
-	}
-	if u, err := url.Parse(strings.NewReplacer("{", "", "}", "").Replace(uri)); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("its uri %q is not that of an HTTP API", uri)
-	}
-	for to, from := range parameters {
-		variable, isContext := strings.CutPrefix(from, "context.")
-		_, static := unquote(from)
-		if header, ok := strings.CutPrefix(to, "integration.request.header."); ok && (static || isContext && isContextVariable(variable)) {
-			b.headers[header] = from
-			continue
-		}
-		name, toPath := strings.CutPrefix(to, "integration.request.path.")
-		parameter, fromPath := strings.CutPrefix(from, "method.request.path.")
-		if !toPath || !fromPath {
-			return nil, fmt.Errorf("its request parameter %s: %s is not honoured by the local stack", to, from)
-		}
-		b.path[name] = parameter
-	}
-	return b, nil
-}
-
 // target is where a request goes. Path parameters stay escaped as they came.
-func (b *Backend) target(parameters map[string]string, query string) (*url.URL, error) {
-	text := b.url
-	for name, parameter := range b.path {
+func target(b *sam.Backend, parameters map[string]string, query string) (*url.URL, error) {
+	text := b.URL
+	for name, parameter := range b.Path {
 		text = strings.ReplaceAll(text, "{"+name+"}", parameters[parameter])
 	}
 	target, err := url.Parse(text)
@@ -71,13 +31,13 @@ func (b *Backend) target(parameters map[string]string, query string) (*url.URL, 
 
 // forward passes a request on, and the answer back. A client's own headers of the
 // names that are set here go no further, whatever there is to put in their place.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, body []byte, release func(), parameters, variables map[string]string) {
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *sam.Backend, body []byte, release func(), parameters, variables map[string]string) {
 	// An answer may be streamed for long after the body was sent, and its memory given back.
 	content := &content{release: sync.OnceFunc(release)}
 	content.rest.Reset(body)
 	defer content.Close()
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-	target, err := b.target(parameters, r.URL.RawQuery)
+	target, err := target(b, parameters, r.URL.RawQuery)
 	if err != nil {
 		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
 		return
@@ -85,7 +45,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 	// The time is for the beginning of an answer; one that is streamed may go on.
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	limit := time.AfterFunc(b.timeout, func() { cancel(context.DeadlineExceeded) })
+	limit := time.AfterFunc(b.Timeout, func() { cancel(context.DeadlineExceeded) })
 	defer limit.Stop()
 	r = r.WithContext(ctx)
 	// The body is here already, as a whole: no trailers follow it, which could be
@@ -95,7 +55,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 		r.Body = content
 	}
 	proxy := httputil.ReverseProxy{
-		FlushInterval: b.flush,
+		FlushInterval: b.Flush,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = target, ""
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
@@ -103,9 +63,9 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *Backend, bo
 			for _, name := range []string{"Connection", "Expect", "Te", "Upgrade"} {
 				p.Out.Header.Del(name)
 			}
-			for name, value := range b.headers {
+			for name, value := range b.Headers {
 				p.Out.Header.Del(name)
-				text, static := unquote(value)
+				text, static := sam.Unquote(value)
 				if !static {
 					text = variables[strings.TrimPrefix(value, "context.")]
 				}

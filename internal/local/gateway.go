@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"latchkey/internal/local/sam"
 )
 
 // Gateway serves a template's routes as an API Gateway REST API does; the package comment lists the differences. It is
 // safe for concurrent use.
 type Gateway struct {
-	template  *Template
+	template  *sam.Template
 	functions map[string]*Pool
 	now       func() time.Time
 	logger    *slog.Logger
@@ -35,18 +37,18 @@ type Gateway struct {
 type apiResource struct {
 	path     string
 	segments []string
-	methods  map[string]Route
+	methods  map[string]sam.Route
 }
 
 // NewGateway returns a gateway for t. functions holds a pool for every function that a route or authorizer names, by its
 // logical ID. The logger gets what a caller is not told: why a function failed.
-func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, logger *slog.Logger) (*Gateway, error) {
+func NewGateway(t *sam.Template, functions map[string]*Pool, now func() time.Time, logger *slog.Logger) (*Gateway, error) {
 	responses, err := newCannedResponses(t.Responses)
 	if err != nil {
 		return nil, err
 	}
 	for _, value := range []string{t.Cors.AllowOrigin, t.Cors.AllowHeaders, t.Cors.AllowMethods, t.Cors.MaxAge} {
-		if _, quoted := unquote(value); value != "" && !quoted {
+		if _, quoted := sam.Unquote(value); value != "" && !quoted {
 			return nil, fmt.Errorf("a value of Cors, %q, is not in single quotes", value)
 		}
 	}
@@ -54,7 +56,7 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 	if err != nil {
 		return nil, err
 	}
-	methods := make(map[string]map[string]Route)
+	methods := make(map[string]map[string]sam.Route)
 	for _, route := range t.Routes {
 		for _, id := range []string{route.Function, route.Authorizer} {
 			if id != "" && functions[id] == nil {
@@ -62,7 +64,7 @@ func NewGateway(t *Template, functions map[string]*Pool, now func() time.Time, l
 			}
 		}
 		if methods[route.Path] == nil {
-			methods[route.Path] = make(map[string]Route)
+			methods[route.Path] = make(map[string]sam.Route)
 		}
 		if _, twice := methods[route.Path][route.Method]; twice || !strings.HasPrefix(route.Path, "/") {
 			return nil, fmt.Errorf("%s %s: is there twice or does not begin with /", route.Method, route.Path)
@@ -140,7 +142,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	route, ok := resource.methods[r.Method]
-	if !ok && r.Method == http.MethodOptions && g.template.Cors != (Cors{}) {
+	if !ok && r.Method == http.MethodOptions && g.template.Cors != (sam.Cors{}) {
 		g.preflight(w)
 		return
 	}
@@ -222,7 +224,7 @@ func (g *Gateway) preflight(w http.ResponseWriter) {
 		"Access-Control-Allow-Methods": g.template.Cors.AllowMethods,
 		"Access-Control-Max-Age":       g.template.Cors.MaxAge,
 	} {
-		if value, ok := unquote(quoted); ok {
+		if value, ok := sam.Unquote(quoted); ok {
 			w.Header().Set(name, value)
 		}
 	}

@@ -20,9 +20,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"latchkey/internal/local"
+	"latchkey/internal/local/sam"
 )
 
-func load(t testing.TB, change ...string) (*local.Template, error) {
+func load(t testing.TB, change ...string) (*sam.Template, error) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
 	if err != nil {
@@ -36,7 +37,7 @@ func load(t testing.TB, change ...string) (*local.Template, error) {
 	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return local.LoadTemplate(path, nil)
+	return sam.Load(path, nil)
 }
 
 func TestWhatTheLocalStackWouldNotHonourIsRefused(t *testing.T) {
@@ -129,7 +130,7 @@ type stack struct {
 
 func (s *stack) start(t testing.TB) string {
 	t.Helper()
-	template, err := local.LoadTemplate(filepath.Join("..", "..", "template.yaml"), s.parameters)
+	template, err := sam.Load(filepath.Join("..", "..", "template.yaml"), s.parameters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +305,7 @@ func TestATooLargeBodyIsAnsweredAsByAPIGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.Responses["REQUEST_TOO_LARGE"] = local.GatewayResponse{StatusCode: "413"}
+	template.Responses["REQUEST_TOO_LARGE"] = sam.GatewayResponse{StatusCode: "413"}
 	if _, err := local.NewGateway(template, nil, time.Now, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REQUEST_TOO_LARGE") {
 		t.Errorf("a response that API Gateway does not take: %v", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"latchkey/internal/local/sam"
 )
 
 // contextVariable finds what a gateway response's template asks for; any other use of $ is refused when it is read.
@@ -20,7 +22,7 @@ type cannedResponse struct {
 }
 
 // newCannedResponses checks every gateway response and adds the ones that the gateway needs and the template lacks.
-func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedResponse, error) {
+func newCannedResponses(declared map[string]sam.GatewayResponse) (map[string]cannedResponse, error) {
 	responses := map[string]cannedResponse{
 		"DEFAULT_4XX": {body: `{"message":$context.error.messageString}`},
 		"DEFAULT_5XX": {body: `{"message":$context.error.messageString}`},
@@ -39,7 +41,7 @@ func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedR
 				return nil, fmt.Errorf("gateway response %s: the parameter %s is not honoured by the local stack", kind, parameter)
 			}
 			variable, isContext := strings.CutPrefix(value, "context.")
-			if _, quoted := unquote(value); !quoted && !(isContext && isContextVariable(variable)) {
+			if _, quoted := sam.Unquote(value); !quoted && !(isContext && sam.IsContextVariable(variable)) {
 				return nil, fmt.Errorf("gateway response %s: header %s: %q is neither in single quotes nor a known context variable", kind, name, value)
 			}
 			headers[name] = value
@@ -53,7 +55,7 @@ func newCannedResponses(declared map[string]GatewayResponse) (map[string]cannedR
 		}
 		body := d.Templates.JSON
 		for _, match := range contextVariable.FindAllStringSubmatch(body, -1) {
-			if !isContextVariable(match[1]) {
+			if !sam.IsContextVariable(match[1]) {
 				return nil, fmt.Errorf("gateway response %s: %s is not honoured by the local stack", kind, match[0])
 			}
 		}
@@ -93,14 +95,6 @@ func ownStatus(kind string) int {
 	return 0
 }
 
-func isContextVariable(name string) bool {
-	switch name {
-	case "error.message", "error.messageString", "error.responseType", "requestId", "httpMethod", "path", "stage":
-		return true
-	}
-	return strings.HasPrefix(name, "authorizer.")
-}
-
 // requestTooLarge is the gateway response that a template cannot change.
 const requestTooLarge = "REQUEST_TOO_LARGE"
 
@@ -136,7 +130,7 @@ func (g *Gateway) respond(w http.ResponseWriter, kind, message string, variables
 	}
 	header := w.Header()
 	for name, value := range canned.headers {
-		text, static := unquote(value)
+		text, static := sam.Unquote(value)
 		if !static {
 			text = variable(strings.TrimPrefix(value, "context."))
 		}
@@ -152,12 +146,4 @@ func (g *Gateway) respond(w http.ResponseWriter, kind, message string, variables
 	w.WriteHeader(status)
 	// A caller that has gone does not read it, and nobody else could be told.
 	_, _ = w.Write([]byte(body))
-}
-
-// unquote takes the single quotes off that API Gateway wants around a static value.
-func unquote(value string) (string, bool) {
-	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
-		return "", false
-	}
-	return value[1 : len(value)-1], true
 }

@@ -8,16 +8,9 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-)
 
-// MethodSetting bounds how often one method may be called, or with HttpMethod "*" and ResourcePath "/*" each of all others
-// together. A method is named as in a stage: its path has ~1 for each slash but the first.
-type MethodSetting struct {
-	HTTPMethod   string `yaml:"HttpMethod"`
-	ResourcePath string `yaml:"ResourcePath"`
-	Rate         string `yaml:"ThrottlingRateLimit"` // requests a second
-	Burst        string `yaml:"ThrottlingBurstLimit"`
-}
+	"latchkey/internal/local/sam"
+)
 
 // everyMethod is the name of the setting for all methods without a setting of their own.
 const everyMethod = "* /*"
@@ -25,7 +18,7 @@ const everyMethod = "* /*"
 // throttles are the limits of methods, by method and path as a route has them. They are safe for concurrent use.
 type throttles map[string]*rate.Limiter
 
-func newThrottles(settings []MethodSetting) (throttles, error) {
+func newThrottles(settings []sam.MethodSetting) (throttles, error) {
 	t := make(throttles)
 	for _, s := range settings {
 		path := s.ResourcePath
@@ -44,7 +37,7 @@ func newThrottles(settings []MethodSetting) (throttles, error) {
 }
 
 // allow reports whether a method may be called at this moment, and counts the call if it may.
-func (t throttles) allow(r Route, now time.Time) bool {
+func (t throttles) allow(r sam.Route, now time.Time) bool {
 	limiter := t[r.Method+" "+r.Path]
 	if limiter == nil {
 		limiter = t[everyMethod]

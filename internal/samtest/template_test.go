@@ -19,7 +19,7 @@ import (
 
 	"latchkey/internal/apikey"
 	lambdaauthorizer "latchkey/internal/authorizer"
-	"latchkey/internal/local"
+	local "latchkey/internal/local/sam"
 	"latchkey/internal/ratelimit"
 )
 
@@ -71,7 +71,7 @@ func TestTheLinterHasNothingToSay(t *testing.T) {
 }
 
 func TestTheLocalStackServesTheSameRoutes(t *testing.T) {
-	template, err := local.LoadTemplate(filepath.Join(module, "template.yaml"), nil)
+	template, err := local.Load(filepath.Join(module, "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/local"
 	"latchkey/internal/local/engine"
+	"latchkey/internal/local/sam"
 )
 
 const defaultState = ".latchkey"
@@ -87,7 +88,7 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 const unthrottled = "1000000000"
 
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
-	template, err := local.LoadTemplate(d.Template, map[string]string{
+	template, err := sam.Load(d.Template, map[string]string{
 		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
 		// Requests are not throttled here, except those to revoke-by-token, which cost the table most.
 		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,

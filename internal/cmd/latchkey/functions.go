@@ -16,6 +16,7 @@ import (
 	"latchkey/internal/environment"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/local"
+	"latchkey/internal/local/sam"
 	"latchkey/internal/oidc"
 )
 
@@ -23,7 +24,7 @@ import (
 const environments = 64
 
 // newGateway puts the functions behind API Gateway's rules, as their mains do.
-func newGateway(ctx context.Context, t *local.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
+func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
 	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
 		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			return authorizer.New(authorizer.Options{

@@ -7,13 +7,13 @@ import (
 	"testing"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/local"
+	"latchkey/internal/local/sam"
 )
 
 // HEAD is GET without a body, on each route of our own: the same status, the same headers and the
 // same price. Rules for GET are rules for HEAD.
 func TestHeadIsGetWithoutABody(t *testing.T) {
-	template, err := local.LoadTemplate(dynamotest.Root()+"/template.yaml", nil)
+	template, err := sam.Load(dynamotest.Root()+"/template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/local"
 	"latchkey/internal/local/engine"
+	"latchkey/internal/local/sam"
 )
 
 // grant is one thing that a function may do, or did: an action of IAM's and what
@@ -319,7 +319,7 @@ func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant
 // something else.
 func (s *stack) exercise(t testing.TB, path string) {
 	t.Helper()
-	template, err := local.LoadTemplate(path, nil)
+	template, err := sam.Load(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

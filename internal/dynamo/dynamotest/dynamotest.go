@@ -17,8 +17,8 @@ import (
 
 	"latchkey/internal/amazon"
 	"latchkey/internal/dynamo"
-	"latchkey/internal/local"
 	"latchkey/internal/local/engine"
+	"latchkey/internal/local/sam"
 )
 
 // running is the engine of this test binary. TestMain has no other way to hand
@@ -87,7 +87,7 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 		Endpoint: running.engine.Endpoint(),
 		Local:    true,
 	}
-	template, err := local.LoadTemplate(filepath.Join(running.root, "template.yaml"), nil)
+	template, err := sam.Load(filepath.Join(running.root, "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
-package local
+package sam
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -140,4 +141,61 @@ func invoked(uri string) (string, error) {
 		return "", fmt.Errorf("%q does not invoke a function of the template", uri)
 	}
 	return match[1], nil
+}
+
+// Backend is an HTTP API that requests are passed on to.
+type Backend struct {
+	URL     string            // may hold {name} of the path's parameters
+	Path    map[string]string // {name} in url, to the name of the path's parameter
+	Headers map[string]string // to a 'static' value or context.authorizer.name
+	Flush   time.Duration
+	Timeout time.Duration
+}
+
+// API Gateway's own time for an integration that is not streamed.
+const integrationTimeout = 29 * time.Second
+
+func newBackend(uri string, parameters map[string]string, stream bool, timeout time.Duration) (*Backend, error) {
+	b := &Backend{URL: uri, Path: make(map[string]string), Headers: make(map[string]string), Timeout: integrationTimeout}
+	if stream {
+		b.Flush = -1
+	}
+	if timeout > 0 {
+		b.Timeout = timeout
+	}
+	if u, err := url.Parse(strings.NewReplacer("{", "", "}", "").Replace(uri)); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("its uri %q is not that of an HTTP API", uri)
+	}
+	for to, from := range parameters {
+		variable, isContext := strings.CutPrefix(from, "context.")
+		_, static := Unquote(from)
+		if header, ok := strings.CutPrefix(to, "integration.request.header."); ok && (static || isContext && IsContextVariable(variable)) {
+			b.Headers[header] = from
+			continue
+		}
+		name, toPath := strings.CutPrefix(to, "integration.request.path.")
+		parameter, fromPath := strings.CutPrefix(from, "method.request.path.")
+		if !toPath || !fromPath {
+			return nil, fmt.Errorf("its request parameter %s: %s is not honoured by the local stack", to, from)
+		}
+		b.Path[name] = parameter
+	}
+	return b, nil
+}
+
+// IsContextVariable reports whether a gateway response may show the variable.
+func IsContextVariable(name string) bool {
+	switch name {
+	case "error.message", "error.messageString", "error.responseType", "requestId", "httpMethod", "path", "stage":
+		return true
+	}
+	return strings.HasPrefix(name, "authorizer.")
+}
+
+// Unquote takes the single quotes off that API Gateway wants around a static value.
+func Unquote(value string) (string, bool) {
+	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
+		return "", false
+	}
+	return value[1 : len(value)-1], true
 }

@@ -1,4 +1,4 @@
-package local
+package sam
 
 import (
 	"bytes"
@@ -52,6 +52,15 @@ type GatewayResponse struct {
 	} `yaml:"responseTemplates"`
 }
 
+// MethodSetting bounds how often one method may be called, or with HttpMethod "*" and ResourcePath "/*" each of all others
+// together. A method is named as in a stage: its path has ~1 for each slash but the first.
+type MethodSetting struct {
+	HTTPMethod   string `yaml:"HttpMethod"`
+	ResourcePath string `yaml:"ResourcePath"`
+	Rate         string `yaml:"ThrottlingRateLimit"` // requests a second
+	Burst        string `yaml:"ThrottlingBurstLimit"`
+}
+
 // The following types list the properties that are honoured. A field of type noEffect is known and changes nothing on a
 // laptop; what is not listed is an error.
 
@@ -96,11 +105,11 @@ type resource struct {
 // defaultTimeout is Lambda's own.
 const defaultTimeout = 3 * time.Second
 
-// LoadTemplate reads the SAM template at path. An unknown property of the API, of the OpenAPI document in it or of the
+// Load reads the SAM template at path. An unknown property of the API, of the OpenAPI document in it or of the
 // table is an error that names it.
 //
 // Parameters that are not given have their defaults.
-func LoadTemplate(path string, parameters map[string]string) (*Template, error) {
+func Load(path string, parameters map[string]string) (*Template, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read template: %w", err)
