@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/routes"
 )
@@ -50,7 +51,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-type api struct {
+type server struct {
 	Options
 	mux        *http.ServeMux
 	schemas    huma.Registry
@@ -64,7 +65,7 @@ const maxBody = 64 << 10
 // New returns the whole API. API Gateway and the functions' roles decide which
 // routes a function serves.
 func New(o Options) http.Handler {
-	a := &api{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
+	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
 	h := humago.New(a.mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -80,7 +81,7 @@ func New(o Options) http.Handler {
 				{Name: "service", Description: "The service itself."},
 			},
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas: newSchemas(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>, or a user's JSON Web Token where an issuer is configured"},
 					"header": {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "X-API-Key: <key>. Api-Key is read as well."},
@@ -102,7 +103,7 @@ func New(o Options) http.Handler {
 	}
 	a.registerChecks(h)
 	a.registerService(h)
-	a.mux.Handle("GET "+documentPath, document(h.OpenAPI()))
+	a.mux.Handle("GET "+api.DocumentPath, document(h.OpenAPI()))
 	return a.guard()
 }
 

@@ -9,9 +9,9 @@ import (
 
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 	"github.com/danielgtaylor/huma/v2"
-)
 
-const documentPath = "/openapi.json"
+	"latchkey/internal/api"
+)
 
 // document serves the OpenAPI document, with the place that it was read from as
 // the server: its paths do not have the stage. The rest is written once, since it
@@ -27,7 +27,7 @@ func document(of *huma.OpenAPI) http.HandlerFunc {
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, _ := core.GetAPIGatewayContextFromContext(r.Context())
-		server := huma.Server{URL: strings.TrimSuffix(c.Path, documentPath), Description: "Where this document was read from"}
+		server := huma.Server{URL: strings.TrimSuffix(c.Path, api.DocumentPath), Description: "Where this document was read from"}
 		if server.URL == "" {
 			server.URL = "/"
 		}

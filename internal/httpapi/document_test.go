@@ -145,7 +145,7 @@ func TestTheDocumentListsTheConstants(t *testing.T) {
 		{"ExplainOutputBody", "code", append(slices.Clone(codes), "no_route_rule")},
 		{"TrailEntry", "action", constants(t, "../apikey", "", "Action")},
 		{"TrailActor", "type", constants(t, "../apikey", "", "actor")},
-		{"Detail", "type", constants(t, ".", "", "type")},
+		{"Detail", "type", constants(t, "../api", "ErrorType", "")},
 		{"Detail", "code", errors},
 		{"WhoamiOutputBody", "environment", append(constants(t, "../apikey", "Environment", ""), "")},
 	} {

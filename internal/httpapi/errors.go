@@ -14,21 +14,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
-// apiError is the one envelope.
+// apiError is an error as the caller reads it, with its status and headers.
 type apiError struct {
 	status  int
 	headers http.Header
-	Detail  detail `json:"error"`
-}
-
-type detail struct {
-	Message string            `json:"message" doc:"A sentence for people"`
-	Type    oneOf[errorTypes] `json:"type"`
-	Param   *string           `json:"param" doc:"The field that is wrong, if one is"`
-	Code    oneOf[errorCodes] `json:"code" doc:"A word for programs"`
+	api.Envelope
 }
 
 func (e *apiError) Error() string               { return e.Detail.Message }
@@ -36,49 +30,43 @@ func (e *apiError) GetStatus() int              { return e.status }
 func (e *apiError) GetHeaders() http.Header     { return e.headers }
 func (e *apiError) ContentType(_ string) string { return "application/json" }
 
-// The types of errors.
-const (
-	typeRequest    = "invalid_request_error"
-	typePermission = "permission_error"
-	typeLimit      = "rate_limit_error"
-	typeAPI        = "api_error"
-)
-
 // Codes of errors that differ from the code of their status. API Gateway answers the last three, for requests that the
 // authorizer refuses.
 const (
-	codeScope    = "insufficient_scope"
-	codeReplaced = "replaced_key"
-	codeTooMany  = "too_many_keys"
+	codeScope    api.ErrorCode = "insufficient_scope"
+	codeReplaced api.ErrorCode = "replaced_key"
+	codeTooMany  api.ErrorCode = "too_many_keys"
 
-	codeInvalidKey = "invalid_api_key"
-	codeLimit      = "rate_limit_exceeded"
-	codeQuota      = "insufficient_quota"
+	codeInvalidKey api.ErrorCode = "invalid_api_key"
+	codeLimit      api.ErrorCode = "rate_limit_exceeded"
+	codeQuota      api.ErrorCode = "insufficient_quota"
 )
 
-var otherCodes = [...]string{codeScope, codeReplaced, codeTooMany, codeInvalidKey, codeLimit, codeQuota}
+var otherCodes = [...]api.ErrorCode{codeScope, codeReplaced, codeTooMany, codeInvalidKey, codeLimit, codeQuota}
 
 // row is how a status is spelled out.
 type row struct {
-	status              int
-	kind, code, message string
+	status  int
+	kind    api.ErrorType
+	code    api.ErrorCode
+	message string
 }
 
 var rows = [...]row{
-	{400, typeRequest, "invalid_request", "The request is not valid"},
-	{401, typeRequest, "missing_key", "Missing API key: " + apikey.HowToSend},
-	{403, typePermission, "forbidden", "Not allowed"},
-	{404, typeRequest, "not_found", "No such route"},
-	{405, typeRequest, "method_not_allowed", "The route does not have this method"},
-	{406, typeRequest, "not_acceptable", "Only application/json can be answered"},
-	{408, typeRequest, "timeout", "The body did not arrive in time"},
-	{409, typeRequest, "conflict", "The API key was changed at the same time. Try again."},
-	{412, typeRequest, "precondition_failed", "The API key has another revision than If-Match asks for"},
-	{413, typeRequest, "request_too_large", "The body must be at most 64 KB"},
-	{415, typeRequest, "unsupported_media_type", "The request needs the header Content-Type: application/json"},
-	{422, typeRequest, "idempotency_key_reused", "The Idempotency-Key was used for another request"},
-	{500, typeAPI, "internal_error", "Internal error"},
-	{503, typeAPI, "unavailable", "The request could not be decided. Try again."},
+	{400, api.InvalidRequestError, "invalid_request", "The request is not valid"},
+	{401, api.InvalidRequestError, "missing_key", "Missing API key: " + apikey.HowToSend},
+	{403, api.PermissionError, "forbidden", "Not allowed"},
+	{404, api.InvalidRequestError, "not_found", "No such route"},
+	{405, api.InvalidRequestError, "method_not_allowed", "The route does not have this method"},
+	{406, api.InvalidRequestError, "not_acceptable", "Only application/json can be answered"},
+	{408, api.InvalidRequestError, "timeout", "The body did not arrive in time"},
+	{409, api.InvalidRequestError, "conflict", "The API key was changed at the same time. Try again."},
+	{412, api.InvalidRequestError, "precondition_failed", "The API key has another revision than If-Match asks for"},
+	{413, api.InvalidRequestError, "request_too_large", "The body must be at most 64 KB"},
+	{415, api.InvalidRequestError, "unsupported_media_type", "The request needs the header Content-Type: application/json"},
+	{422, api.InvalidRequestError, "idempotency_key_reused", "The Idempotency-Key was used for another request"},
+	{500, api.APIError, "internal_error", "Internal error"},
+	{503, api.APIError, "unavailable", "The request could not be decided. Try again."},
 }
 
 func rowOf(status int) row {
@@ -93,10 +81,14 @@ func rowOf(status int) row {
 	return rowOf(http.StatusInternalServerError)
 }
 
+func envelope(kind api.ErrorType, code api.ErrorCode, message string) api.Envelope {
+	return api.Envelope{Detail: api.Detail{Message: message, Type: kind, Code: code}}
+}
+
 // newError spells a status out. An empty message is the status's own.
 func newError(status int, param, message string) *apiError {
 	r := rowOf(status)
-	e := &apiError{status: r.status, Detail: detail{Message: r.message, Type: oneOf[errorTypes](r.kind), Code: oneOf[errorCodes](r.code)}}
+	e := &apiError{status: r.status, Envelope: envelope(r.kind, r.code, r.message)}
 	if message != "" && status < 500 {
 		e.Detail.Message = message
 	}
@@ -111,11 +103,11 @@ func newError(status int, param, message string) *apiError {
 
 // failure is the table from what the domain says to what a client reads. Internal
 // errors reach the log alone.
-func (a *api) failure(ctx context.Context, err error) error {
+func (a *server) failure(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := a.envelope(err)
+	e := a.errorOf(err)
 	o := outcomeOf(ctx)
 	o.code = string(e.Detail.Code)
 	if e.status >= 500 {
@@ -124,7 +116,7 @@ func (a *api) failure(ctx context.Context, err error) error {
 	return e
 }
 
-func (a *api) envelope(err error) *apiError {
+func (a *server) errorOf(err error) *apiError {
 	var field *apikey.FieldError
 	switch {
 	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden) && field.Field == "scope":

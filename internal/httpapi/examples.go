@@ -7,8 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
-	"latchkey/internal/redact"
 )
 
 // example is a request of an operation, nil if it has no body, and the answer of its success, nil if that has none.
@@ -55,51 +55,52 @@ func errorExample(status int) *apiError {
 	param := "authorization"
 	switch status {
 	case http.StatusUnauthorized:
-		return &apiError{Detail: detail{Message: apikey.Refused, Type: typeRequest, Param: &param, Code: codeInvalidKey}}
+		e := &apiError{Envelope: envelope(api.InvalidRequestError, codeInvalidKey, apikey.Refused)}
+		e.Detail.Param = &param
+		return e
 	case http.StatusTooManyRequests:
-		return &apiError{Detail: detail{Message: "Rate limit exceeded. Try again in 12 seconds.", Type: typeLimit, Code: codeLimit}}
+		return &apiError{Envelope: envelope(api.RateLimitError, codeLimit, "Rate limit exceeded. Try again in 12 seconds.")}
 	case http.StatusBadRequest:
 		return newError(status, "ratelimit", "ratelimit is unknown: did you mean rateLimit?")
 	}
 	return newError(status, "", "")
 }
 
-// patchExample is a merge patch as a client writes it: [Patch] is only for reading one.
-type patchExample struct {
-	Name      string            `json:"name"`
-	RateLimit *limitInput       `json:"rateLimit"`
-	Metadata  map[string]string `json:"metadata"`
-}
-
 func examples() map[string]example {
-	name, user, seconds := "ci", "u1", integer(3600)
+	name, user, seconds := "ci", "u1", api.Integer(3600)
 	scope, source, public := "tts", "203.0.113.7", "pk_live_"+exampleID
 	metadata, scopes := map[string]string{"team": "builds"}, []string{"tts"}
-	days, cost := integer(90), integer(1)
+	days, cost := api.Integer(90), api.Integer(1)
 	now, end, limit, left, reset := "2026-11-24T12:00:00.000Z", "2027-02-22T12:00:00.000Z", int64(100), int64(99), int64(1795521661)
-	token := shown{redact.New(exampleToken)}
-	usedLimit := nullable[rateLimit]{&rateLimit{Requests: limit, Window: 60, Remaining: &left, Reset: &reset}}
-	numbers := Left{&limit, &left, &reset}
+	token := api.NewToken(exampleToken)
+	usedLimit := api.Nullable[api.RateLimit]{Value: &api.RateLimit{Requests: limit, Window: 60, Remaining: &left, Reset: &reset}}
+	numbers := api.WindowStatus{Limit: &limit, Remaining: &left, Reset: &reset}
 
-	issued := Record{
+	issued := api.Record{
 		ID: exampleID, UserID: user, Name: name, Environment: "live", Status: "active", KeyPrefix: "sk_live_3fGq", PublicKey: public,
-		Scopes: scopes, RateLimit: nullable[rateLimit]{&rateLimit{Requests: limit, Window: 60}}, AllowedCIDRs: []string{}, Metadata: metadata,
+		Scopes: scopes, RateLimit: api.Nullable[api.RateLimit]{Value: &api.RateLimit{Requests: limit, Window: 60}}, AllowedCIDRs: []string{}, Metadata: metadata,
 		Enabled: true, ExpiresAt: end, CreatedAt: now,
 	}
 	record := issued
-	record.RateLimit, record.LastUsedAt, record.Left = usedLimit, &nullable[string]{&now}, numbers
+	record.RateLimit, record.LastUsedAt, record.WindowStatus = usedLimit, &api.Nullable[string]{Value: &now}, numbers
 	revoked := record
 	revoked.Status, revoked.RevokedAt = "revoked", now
 
 	var create createInput
 	create.Body.UserID = &user
-	create.Body.Fields = Fields{
-		Name: &name, Scopes: &scopes, RateLimit: &limitInput{Requests: 100, Window: 60}, Metadata: &metadata, ExpiresInDays: &days,
+	create.Body.Fields = api.Fields{
+		Name: &name, Scopes: &scopes, RateLimit: &api.LimitInput{Requests: 100, Window: 60}, Metadata: &metadata, ExpiresInDays: &days,
+	}
+	team := metadata["team"]
+	patched := api.Patch{
+		Name:      api.Set(name),
+		RateLimit: api.Set(api.LimitPatch{Requests: api.Set(api.Integer(200)), Window: api.Set(api.Integer(60))}),
+		Metadata:  api.Set(map[string]*string{"team": &team}),
 	}
 	var created createOutput
 	created.Body.Record, created.Body.Key = issued, token
 	var list listOutput
-	list.Body.Data = []Record{record}
+	list.Body.Data = []api.Record{record}
 	var rotated rotateOutput
 	rotated.Body.Record, rotated.Body.Key, rotated.Body.PreviousKeyValidUntil = issued, token, "2026-11-24T13:00:00.000Z"
 	var one tokenInput
@@ -107,46 +108,47 @@ func examples() map[string]example {
 	var many revokedOutput
 	many.Body.Revoked = 3
 	var trail trailOutput
-	trail.Body.Data = []TrailEntry{{
-		At: now, Actor: trailActor{"key", exampleID}, Action: "update", KeyID: exampleID,
-		Changes: map[string]trailChange{"name": {Before: "staging", After: name}}, RequestID: "UK1abcDEFghiJKL=", SourceIP: source,
+	trail.Body.Data = []api.TrailEntry{{
+		At: now, Actor: api.TrailActor{Type: "key", ID: exampleID}, Action: "update", KeyID: exampleID,
+		Changes: map[string]api.TrailChange{"name": {Before: "staging", After: name}}, RequestID: "UK1abcDEFghiJKL=", SourceIP: source,
 	}}
 	var usage usageOutput
-	usage.Body.Data, usage.Body.Total = []DayUsage{{"2026-11-01", 1200}, {"2026-11-02", 34}}, 1234
+	usage.Body.Data, usage.Body.Total = []api.DayUsage{{Date: "2026-11-01", Requests: 1200}, {Date: "2026-11-02", Requests: 34}}, 1234
 	var stats statsOutput
 	used, window := int64(1), int64(60)
-	stats.Body.Data = []Stats{{
+	stats.Body.Data = []api.Stats{{
 		KeyID: exampleID, Name: name, KeyPrefix: "sk_live_3fGq", UserID: user, Requests: &used, Window: &window, Limit: &limit, Remaining: &left,
-		LastUsedAt: nullable[string]{&now},
+		LastUsedAt: api.Nullable[string]{Value: &now},
 	}}
 	var explain explainInput
 	explain.Body.Method, explain.Body.Path, explain.Body.SourceIP, explain.Body.Cost = "POST", "/tts/speak", &source, &cost
 	var explained explainOutput
-	explained.Body.Code = oneOf[explainedCodes](apikey.CodeInsufficientScope)
-	explained.Body.Checks = []checkStep{
-		{checkRoute, true, "a rule asks for the scope tts"}, {"scope", false, `asked for is tts; the key has "stt"`},
+	explained.Body.Code = api.ExplainCode(apikey.CodeInsufficientScope)
+	explained.Body.Checks = []api.CheckStep{
+		{Check: checkRoute, Pass: true, Detail: "a rule asks for the scope tts"},
+		{Check: "scope", Detail: `asked for is tts; the key has "stt"`},
 	}
 	var validate validateInput
 	validate.Body.APIKey, validate.Body.PublicKey, validate.Body.Scope = token, &public, &scope
 	validate.Body.Cost, validate.Body.SourceIP = &cost, &source
 	var whoami whoamiOutput
 	whoami.Body.KeyID, whoami.Body.UserID, whoami.Body.Name, whoami.Body.Scopes, whoami.Body.Environment = exampleID, user, name, scopes, "live"
-	whoami.Body.RateLimit, whoami.Body.Left = nullable[whoamiLimit]{&whoamiLimit{limit, left, reset}}, numbers
+	whoami.Body.RateLimit, whoami.Body.WindowStatus = api.Nullable[api.WhoamiLimit]{Value: &api.WhoamiLimit{Requests: limit, Remaining: left, Reset: reset}}, numbers
 	var health healthOutput
 	health.Body.Status = "ok"
 
 	return map[string]example{
 		"create-key": {create.Body, created.Body}, "list-keys": {nil, list.Body}, "get-key": {nil, record},
-		"update-key": {patchExample{name, &limitInput{Requests: 200, Window: 60}, metadata}, record},
+		"update-key": {patched, record},
 		"revoke-key": {nil, revoked}, "delete-key": {},
-		"rotate-key": {rotateBody{&seconds}, rotated.Body}, "end-grace": {nil, record}, "revoke-user-keys": {nil, many.Body},
+		"rotate-key": {api.RotateRequest{GracePeriod: &seconds}, rotated.Body}, "end-grace": {nil, record}, "revoke-user-keys": {nil, many.Body},
 		"lookup-key": {one.Body, record}, "revoke-by-token": {one.Body, nil},
 		"key-audit": {nil, trail.Body}, "user-audit": {nil, trail.Body},
 		"key-usage": {nil, usage.Body}, "user-usage": {nil, usage.Body}, "key-stats": {nil, stats.Body},
 		"explain-key": {explain.Body, explained.Body},
-		"validate-key": {validate.Body, verdict{
-			Valid: true, Code: oneOf[verdictCodes](apikey.CodeValid), KeyID: exampleID, UserID: user, Name: name, Scopes: &scopes,
-			RateLimit: &usedLimit, ExpiresAt: end, Left: numbers,
+		"validate-key": {validate.Body, api.Verdict{
+			Valid: true, Code: api.VerdictCode(apikey.CodeValid), KeyID: exampleID, UserID: user, Name: name, Scopes: &scopes,
+			RateLimit: &usedLimit, ExpiresAt: end, WindowStatus: numbers,
 		}},
 		"whoami": {nil, whoami.Body}, "health": {nil, health.Body},
 	}

@@ -8,44 +8,28 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/routes"
 )
 
 type explainInput struct {
 	IDInput
-	Body struct {
-		Method   string   `json:"method" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" example:"POST"`
-		Path     string   `json:"path" maxLength:"2048" doc:"As API Gateway sees it, without the stage" example:"/tts/speak"`
-		SourceIP *string  `json:"sourceIp,omitempty" maxLength:"64" example:"203.0.113.7"`
-		Cost     *integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"1 where it is left out" example:"1"`
-		At       *string  `json:"at,omitempty" doc:"RFC 3339; now where it is left out" example:"2027-01-31T12:00:00Z"`
-	}
+	Body api.ExplainRequest
 }
 
-type explainOutput struct {
-	Body struct {
-		Code   oneOf[explainedCodes] `json:"code" doc:"valid, or the first check that refuses" example:"insufficient_scope"`
-		Checks []checkStep           `json:"checks" nullable:"false"`
-	}
-}
+type explainOutput struct{ Body api.ExplainResponse }
 
-type checkStep struct {
-	Check  oneOf[checkNames] `json:"check" example:"scope"`
-	Pass   bool              `json:"pass"`
-	Detail string            `json:"detail" doc:"What decided" example:"asked for is tts; the key has \"stt\""`
-}
-
-func (a *api) registerExplain(h huma.API) {
+func (a *server) registerExplain(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "explain-key", Method: http.MethodPost, Path: keysPath + "/{id}/explain", Tags: []string{"checks"}, Security: protected(),
+		OperationID: "explain-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/explain", Tags: []string{"checks"}, Security: protected(),
 		Summary: "Why a key would be let through or refused",
 		Description: "Needs keys:read. Goes through the checks of a request with this key, in their order and to the end. It spends nothing. " +
 			"The secret itself is not among them: a wrong one is an unknown key.",
 	}, 400, 401, 403, 404, 413, 415, 429, 503), a.explain)
 }
 
-func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, error) {
+func (a *server) explain(ctx context.Context, in *explainInput) (*explainOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -77,11 +61,11 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 		return nil, a.failure(ctx, err)
 	}
 	out := &explainOutput{}
-	route := checkStep{Check: checkRoute, Pass: true}
+	route := api.CheckStep{Check: checkRoute, Pass: true}
 	switch {
 	case a.Public.Cover(b.Method, b.Path):
 		route.Detail = "the path is public: it asks for no key"
-		out.Body.Code, out.Body.Checks = oneOf[explainedCodes](apikey.CodeValid), []checkStep{route}
+		out.Body.Code, out.Body.Checks = api.ExplainCode(apikey.CodeValid), []api.CheckStep{route}
 		return out, nil
 	case a.managesKeys(b.Method, b.Path):
 		route.Detail = "latchkey's own, which asks for a scope itself"
@@ -96,12 +80,12 @@ func (a *api) explain(ctx context.Context, in *explainInput) (*explainOutput, er
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	out.Body.Code, out.Body.Checks = oneOf[explainedCodes](code), []checkStep{route}
+	out.Body.Code, out.Body.Checks = api.ExplainCode(code), []api.CheckStep{route}
 	if !route.Pass {
 		out.Body.Code = noRouteRule
 	}
 	for _, s := range steps {
-		out.Body.Checks = append(out.Body.Checks, checkStep{oneOf[checkNames](s.Check), s.Pass, s.Detail})
+		out.Body.Checks = append(out.Body.Checks, api.CheckStep{Check: api.CheckName(s.Check), Pass: s.Pass, Detail: s.Detail})
 	}
 	return out, nil
 }
@@ -116,7 +100,7 @@ const checkRoute = "route"
 // managesKeys reports whether a request would get to one of the routes here that
 // manage keys, whose paths API Gateway has as its resources. What only looks like
 // one of them is a backend's.
-func (a *api) managesKeys(method, at string) bool {
+func (a *server) managesKeys(method, at string) bool {
 	r, err := http.NewRequest(method, at, nil)
 	if err != nil || !clean(r.URL) {
 		return false

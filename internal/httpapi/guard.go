@@ -43,7 +43,7 @@ func outcomeOf(ctx context.Context) *outcome {
 // guard stands around the routes. It answers what the mux would answer in plain
 // text, contains panics, and writes one line for each request that did not
 // succeed.
-func (a *api) guard() http.Handler {
+func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For"), schemas: a.schemas}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
@@ -90,7 +90,7 @@ func normalise(r *http.Request) {
 }
 
 // route reports why the mux would not lead to a handler.
-func (a *api) route(r *http.Request) *apiError {
+func (a *server) route(r *http.Request) *apiError {
 	if !clean(r.URL) {
 		return newError(http.StatusNotFound, "", "") // the mux would redirect
 	}
@@ -128,7 +128,7 @@ func clean(u *url.URL) bool {
 	return escaped != "" && path.Clean(escaped) == escaped
 }
 
-func (a *api) log(ctx context.Context, status int, o outcome) {
+func (a *server) log(ctx context.Context, status int, o outcome) {
 	level := slog.LevelDebug
 	switch {
 	case status >= 500 || o.err != nil:
@@ -143,7 +143,7 @@ func (a *api) log(ctx context.Context, status int, o outcome) {
 	}
 	attrs := []slog.Attr{slog.Int("status", status)}
 	if o.code == "" && status >= 400 {
-		o.code = rowOf(status).code
+		o.code = string(rowOf(status).code)
 	}
 	if o.code != "" {
 		attrs = append(attrs, slog.String("code", o.code))

@@ -6,31 +6,24 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
-	"latchkey/internal/redact"
 )
 
 type createInput struct {
 	OnceInput
-	Body struct {
-		UserID      *string              `json:"userId,omitempty" doc:"The user who owns the key. If omitted, the caller. Only admins may name another user." example:"u1"`
-		Environment *oneOf[environments] `json:"environment,omitempty" doc:"If omitted, that of the caller's own key, and live for admins and users without a key. Only admins may name another one." example:"live"`
-		Fields
-	}
+	Body api.CreateRequest
 }
 
 type createOutput struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
-	Body     struct {
-		Record
-		Key shown `json:"key" doc:"The key itself. It is never shown again."`
-	}
+	Body     api.CreateResponse
 }
 
 type keyOutput struct {
 	ETag string `header:"ETag" doc:"Changes with every change of the key, not with its use"`
-	Body Record
+	Body api.Record
 }
 
 type IDInput struct {
@@ -44,65 +37,58 @@ type ChangeInput struct {
 }
 
 type listInput struct {
-	Limit  int             `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string          `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
-	Status oneOf[statuses] `query:"status"`
-	UserID string          `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
+	Limit  int        `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor string     `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	Status api.Status `query:"status"`
+	UserID string     `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
 }
 
-type listOutput struct {
-	Body struct {
-		Data       []Record `json:"data" nullable:"false"`
-		NextCursor string   `json:"nextCursor,omitempty" doc:"There where another page may follow"`
-	}
-}
+type listOutput struct{ Body api.ListResponse }
 
 type updateInput struct {
 	ChangeInput
-	Body Patch `contentType:"application/merge-patch+json"`
+	Body api.Patch `contentType:"application/merge-patch+json"`
 }
 
-const keysPath = "/api/v1/api-keys"
-
-func (a *api) registerKeys(h huma.API) {
+func (a *server) registerKeys(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
+		OperationID: "create-key", Method: http.MethodPost, Path: api.KeysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
 		Description: "Needs keys:write. A caller grants at most the rights of its own key or, without one, those that users may grant; omitted rights are narrowed to these. Only an admin may later widen a right that an admin has set. 409 if the user has no room for another key. Only this answer holds the key.",
 	}, 400, 401, 403, 409, 413, 415, 422, 429, 503), a.create)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: []string{"keys"}, Security: protected(),
+		OperationID: "list-keys", Method: http.MethodGet, Path: api.KeysPath, Tags: []string{"keys"}, Security: protected(),
 		Summary: "List a user's keys", Description: "Needs keys:read. Newest first; a change of the last moments may be missing.",
 	}, 400, 401, 403, 429, 503), a.list)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "get-key", Method: http.MethodGet, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "get-key", Method: http.MethodGet, Path: api.KeysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Get a key", Description: "Needs keys:read. Shows what is left of its limit, and when it was last used.",
 	}, 400, 401, 403, 404, 429, 503), a.get)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "update-key", Method: http.MethodPatch, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "update-key", Method: http.MethodPatch, Path: api.KeysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Change a key",
 		Description: "Needs keys:write. The body is a JSON merge patch (RFC 7396): what is left out stays as it is, and null clears. " +
 			"Content-Type may also be application/json. A revoked key cannot be changed. What a caller who is no admin widens must leave the key " +
 			"within the caller's own rights, must be of its environment, and must not be what an admin has set.",
 	}, 400, 401, 403, 404, 409, 412, 413, 415, 429, 503), a.update)
-	patch := h.OpenAPI().Paths[keysPath+"/{id}"].Patch.RequestBody
+	patch := h.OpenAPI().Paths[api.KeysPath+"/{id}"].Patch.RequestBody
 	patch.Content["application/json"] = patch.Content["application/merge-patch+json"]
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{id}/revoke", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "revoke-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/revoke", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Revoke a key", Description: "Needs keys:write. It cannot be undone; the record stays. Revoking again changes nothing.",
 	}, 400, 401, 403, 404, 409, 412, 429, 503), a.revoke)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "delete-key", Method: http.MethodDelete, Path: api.KeysPath + "/{id}", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Delete a key", Description: "Needs keys:write.", DefaultStatus: http.StatusNoContent,
 	}, 400, 401, 403, 404, 409, 412, 429, 503), a.delete)
 }
 
-func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error) {
+func (a *server) create(ctx context.Context, in *createInput) (*createOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := in.Body.change(a.Now())
+	c, err := changeOf(in.Body.Fields, a.Now())
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
@@ -126,11 +112,11 @@ func (a *api) create(ctx context.Context, in *createInput) (*createOutput, error
 	}
 	out := &createOutput{Location: place(ctx) + "/" + k.ID, ETag: etag(k)}
 	out.Body.Record = a.recordOf(k, k.CreatedAt)
-	out.Body.Key = shown{redact.New(token.Reveal())}
+	out.Body.Key = api.NewToken(token.Reveal())
 	return out, nil
 }
 
-func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
+func (a *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -142,14 +128,14 @@ func (a *api) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		return nil, a.failure(ctx, err)
 	}
 	out := &listOutput{}
-	out.Body.Data, out.Body.NextCursor = []Record{}, next
+	out.Body.Data, out.Body.NextCursor = []api.Record{}, next
 	for _, r := range records {
 		out.Body.Data = append(out.Body.Data, a.meteredRecord(r))
 	}
 	return out, nil
 }
 
-func (a *api) get(ctx context.Context, in *IDInput) (*keyOutput, error) {
+func (a *server) get(ctx context.Context, in *IDInput) (*keyOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -158,23 +144,23 @@ func (a *api) get(ctx context.Context, in *IDInput) (*keyOutput, error) {
 	return a.one(ctx, r, err)
 }
 
-func (a *api) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
+func (a *server) update(ctx context.Context, in *updateInput) (*keyOutput, error) {
 	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
 	}
-	if in.Body.empty() {
+	if in.Body == (api.Patch{}) {
 		return nil, newError(http.StatusBadRequest, "", "The body must have at least one field")
 	}
 	// What is wrong with it whatever the key is comes before what is wrong with the key.
-	if _, err := in.Body.change(&apikey.Key{}, a.Now()); err != nil {
+	if _, err := patchOf(in.Body, &apikey.Key{}, a.Now()); err != nil {
 		return nil, a.failure(ctx, err)
 	}
-	r, err := a.Registry.Update(ctx, caller, in.ID, func(k *apikey.Key) (apikey.Change, error) { return in.Body.change(k, a.Now()) })
+	r, err := a.Registry.Update(ctx, caller, in.ID, func(k *apikey.Key) (apikey.Change, error) { return patchOf(in.Body, k, a.Now()) })
 	return a.one(ctx, r, err)
 }
 
-func (a *api) revoke(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
+func (a *server) revoke(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
 	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
@@ -183,7 +169,7 @@ func (a *api) revoke(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
 	return a.one(ctx, r, err)
 }
 
-func (a *api) delete(ctx context.Context, in *ChangeInput) (*struct{}, error) {
+func (a *server) delete(ctx context.Context, in *ChangeInput) (*struct{}, error) {
 	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
@@ -192,7 +178,7 @@ func (a *api) delete(ctx context.Context, in *ChangeInput) (*struct{}, error) {
 }
 
 // changer is the caller, on the condition that it makes.
-func (a *api) changer(ctx context.Context, in MatchInput) (apikey.Caller, error) {
+func (a *server) changer(ctx context.Context, in MatchInput) (apikey.Caller, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return apikey.Caller{}, err
@@ -205,7 +191,7 @@ func (a *api) changer(ctx context.Context, in MatchInput) (apikey.Caller, error)
 	return caller, nil
 }
 
-func (a *api) one(ctx context.Context, r apikey.Record, err error) (*keyOutput, error) {
+func (a *server) one(ctx context.Context, r apikey.Record, err error) (*keyOutput, error) {
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}

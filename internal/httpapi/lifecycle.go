@@ -8,55 +8,39 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
-	"latchkey/internal/redact"
 )
 
 type rotateInput struct {
 	ChangeInput
 	OnceInput
-	Body *rotateBody
-}
-
-type rotateBody struct {
-	GracePeriod *integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working. If omitted, 86400. 0 ends it and every older one at once." example:"3600"`
+	Body *api.RotateRequest
 }
 
 type rotateOutput struct {
 	ETag string `header:"ETag"`
-	Body struct {
-		Record
-		Key shown `json:"key" doc:"The new key itself. It is never shown again."`
-	}
+	Body api.RotateResponse
 }
 
-type tokenInput struct {
-	Body struct {
-		Key shown `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"`
-	}
-}
+type tokenInput struct{ Body api.TokenRequest }
 
 type userInput struct {
 	UserID string `path:"userId" maxLength:"384" example:"u1"`
 	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the call before"`
 }
 
-type revokedOutput struct {
-	Body struct {
-		Revoked    int    `json:"revoked" doc:"How many keys this call has revoked" example:"3"`
-		NextCursor string `json:"nextCursor,omitempty" doc:"There where more keys may follow: call again with it"`
-	}
-}
+type revokedOutput struct{ Body api.RevokedResponse }
 
-func (a *api) registerLifecycle(h huma.API) {
+func (a *server) registerLifecycle(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "rotate-key", Method: http.MethodPost, Path: keysPath + "/{id}/rotate", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "rotate-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/rotate", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Replace the secret of a key",
 		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. Id, limit and what was spent stay. " +
 			"With gracePeriod 0 every older key of the record ends now. With any other, 409 while one from an earlier rotation still works.",
 	}, 400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503), a.rotate)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "end-grace", Method: http.MethodPost, Path: keysPath + "/{id}/end-grace", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "end-grace", Method: http.MethodPost, Path: api.KeysPath + "/{id}/end-grace", Tags: []string{"keys"}, Security: protected(),
 		Summary: "End the grace period of a rotated key",
 		Description: "Needs keys:write. Every key that a rotation replaced ends now; the present one stays. " +
 			"Where none works any more it changes nothing.",
@@ -68,11 +52,11 @@ func (a *api) registerLifecycle(h huma.API) {
 			"A key that was created in the last moments may be missed; calling again finds it.",
 	}, 400, 401, 403, 409, 429, 503), a.revokeUser)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "lookup-key", Method: http.MethodPost, Path: keysPath + "/lookup", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "lookup-key", Method: http.MethodPost, Path: api.KeysPath + "/lookup", Tags: []string{"keys"}, Security: protected(),
 		Summary: "Find the record of a key", Description: "Needs keys:admin. Also for one that was replaced or revoked.",
 	}, 400, 401, 403, 404, 413, 415, 429, 503), a.lookup)
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "revoke-by-token", Method: http.MethodPost, Path: keysPath + "/revoke-by-token", Tags: []string{"keys"}, Security: open(),
+		OperationID: "revoke-by-token", Method: http.MethodPost, Path: api.KeysPath + "/revoke-by-token", Tags: []string{"keys"}, Security: open(),
 		Summary: "Revoke a key that was found", DefaultStatus: http.StatusAccepted,
 		Description: "For leak scanners and anyone else who has found a key: having it is the proof. Every key of latchkey's own in the text ends, " +
 			"whatever surrounds it, such as a line of a log, a command or a file. An imported key must be the whole text. The answer does not reveal " +
@@ -80,7 +64,7 @@ func (a *api) registerLifecycle(h huma.API) {
 	}, 400, 413, 415, 429, 503), a.revokeToken)
 }
 
-func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error) {
+func (a *server) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error) {
 	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
@@ -98,12 +82,12 @@ func (a *api) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, error
 	}
 	out := &rotateOutput{ETag: etag(issued.Key)}
 	out.Body.Record = a.recordOf(issued.Key, issued.At)
-	out.Body.Key = shown{redact.New(issued.Token.Reveal())}
+	out.Body.Key = api.NewToken(issued.Token.Reveal())
 	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, when they ended
 	return out, nil
 }
 
-func (a *api) endGrace(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
+func (a *server) endGrace(ctx context.Context, in *ChangeInput) (*keyOutput, error) {
 	caller, err := a.changer(ctx, in.MatchInput)
 	if err != nil {
 		return nil, err
@@ -112,7 +96,7 @@ func (a *api) endGrace(ctx context.Context, in *ChangeInput) (*keyOutput, error)
 	return a.one(ctx, r, err)
 }
 
-func (a *api) revokeUser(ctx context.Context, in *userInput) (*revokedOutput, error) {
+func (a *server) revokeUser(ctx context.Context, in *userInput) (*revokedOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -127,7 +111,7 @@ func (a *api) revokeUser(ctx context.Context, in *userInput) (*revokedOutput, er
 	return out, nil
 }
 
-func (a *api) lookup(ctx context.Context, in *tokenInput) (*keyOutput, error) {
+func (a *server) lookup(ctx context.Context, in *tokenInput) (*keyOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -139,6 +123,6 @@ func (a *api) lookup(ctx context.Context, in *tokenInput) (*keyOutput, error) {
 	return a.one(ctx, r, err)
 }
 
-func (a *api) revokeToken(ctx context.Context, in *tokenInput) (*struct{}, error) {
+func (a *server) revokeToken(ctx context.Context, in *tokenInput) (*struct{}, error) {
 	return nil, a.failure(ctx, a.Registry.RevokeFound(ctx, a.origin(ctx), in.Body.Key.Reveal()))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
@@ -21,7 +22,7 @@ type principal map[string]any
 // caller takes the principal out of API Gateway's own context: a key, or a user
 // without one. The adapter also has a header for it, which any client could send:
 // it is never read.
-func (a *api) caller(ctx context.Context) (principal, error) {
+func (a *server) caller(ctx context.Context) (principal, error) {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	p := principal(c.Authorizer)
 	if p.text("keyId") == "" && p.text("userId") == "" {
@@ -67,12 +68,12 @@ func (p principal) caller() apikey.Caller {
 // stage, or of what a custom domain has in its place.
 func place(ctx context.Context) string {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	return cmp.Or(strings.TrimSuffix(c.Path, "/"), keysPath)
+	return cmp.Or(strings.TrimSuffix(c.Path, "/"), api.KeysPath)
 }
 
 // origin returns the source address of a request and its ID at API Gateway. On AWS a client can choose requestId, which
 // is therefore only used if there is no extendedRequestId.
-func (a *api) origin(ctx context.Context) apikey.Origin {
+func (a *server) origin(ctx context.Context) apikey.Origin {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	o := apikey.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}
 	if source := apikey.Source(c.Identity.SourceIP, outcomeOf(ctx).forwarded, a.TrustedProxyHops); source.IsValid() {

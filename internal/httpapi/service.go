@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/api"
 )
 
 // health is the last answer of the table, so that asking often costs nothing.
@@ -22,20 +24,16 @@ const (
 	healthTimeout = 2 * time.Second
 )
 
-type healthOutput struct {
-	Body struct {
-		Status string `json:"status" enum:"ok"`
-	}
-}
+type healthOutput struct{ Body api.HealthResponse }
 
-func (a *api) registerService(h huma.API) {
+func (a *server) registerService(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: []string{"service"}, Security: open(),
+		OperationID: "health", Method: http.MethodGet, Path: api.HealthPath, Tags: []string{"service"}, Security: open(),
 		Summary: "Whether the service can decide", Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, or when one has failed. What was found is remembered for 5 seconds.",
 	}, 400, 503), a.healthy)
 }
 
-func (a *api) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error) {
+func (a *server) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error) {
 	a.health.mu.Lock()
 	defer a.health.mu.Unlock()
 	if now := a.Now().Round(0); !now.Before(a.health.until) || now.Before(a.health.until.Add(-healthyFor)) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,32 +152,4 @@ func twice(location, field string) error {
 		return problem(location, "has a field twice")
 	}
 	return errors.New(jsonProblem + join(known(location), field) + ": must be given once")
-}
-
-// integer is a JSON number without a fraction, however it is written: 5, 5.0,
-// 5e0.
-type integer int64
-
-// UnmarshalJSON refuses what does not fit.
-func (i *integer) UnmarshalJSON(raw []byte) error {
-	if len(raw) > 32 {
-		return errors.New("number is too long")
-	}
-	if _, text, ok := bytes.Cut(bytes.ToLower(raw), []byte("e")); ok {
-		// Ten characters can ask for a number of a million digits.
-		if exponent, err := strconv.Atoi(string(text)); err != nil || exponent < -32 || exponent > 32 {
-			return errors.New("not an integer")
-		}
-	}
-	n, ok := new(big.Rat).SetString(string(raw))
-	if !ok || !n.IsInt() || !n.Num().IsInt64() {
-		return errors.New("not an integer")
-	}
-	*i = integer(n.Num().Int64())
-	return nil
-}
-
-// Schema tells huma.
-func (integer) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
@@ -25,38 +26,11 @@ type userTrailInput struct {
 	TrailInput
 }
 
-type trailOutput struct {
-	Body struct {
-		Data       []TrailEntry `json:"data" nullable:"false"`
-		NextCursor string       `json:"nextCursor,omitempty" doc:"There where another page may follow"`
-	}
-}
+type trailOutput struct{ Body api.TrailResponse }
 
-// TrailEntry is one thing that was done.
-type TrailEntry struct {
-	At        string                 `json:"at" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
-	Actor     trailActor             `json:"actor"`
-	Action    oneOf[actions]         `json:"action" example:"update"`
-	KeyID     string                 `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
-	Changes   map[string]trailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is how many tokens open the key. endedTokens lists the ended tokens, each by the time until which it would have worked. Of metadata and a long description, only the changed part is shown."`
-	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
-	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
-	Flaw      string                 `json:"flaw,omitempty" doc:"Present if the key had been altered or put back outside the service: the problem that latchkey audit verify reports" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
-}
-
-type trailActor struct {
-	Type oneOf[actors] `json:"type" doc:"token: a caller of revoke-by-token; cli: an operator who may write to the table"`
-	ID   string        `json:"id" doc:"The id of the key, the key of the token, the user, or the command" example:"0Ty7bNvRmJ2uQeHs"`
-}
-
-type trailChange struct {
-	Before any `json:"before" doc:"null: nothing" example:"\"staging\""`
-	After  any `json:"after" doc:"null: nothing" example:"\"production\""`
-}
-
-func (a *api) registerTrails(h huma.API) {
+func (a *server) registerTrails(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "key-audit", Method: http.MethodGet, Path: keysPath + "/{id}/audit", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "key-audit", Method: http.MethodGet, Path: api.KeysPath + "/{id}/audit", Tags: []string{"keys"}, Security: protected(),
 		Summary: "What was done to a key", Description: "Needs keys:read. Newest first. What was done to a deleted key is for admins.",
 	}, 400, 401, 403, 404, 429, 503), a.keyTrail)
 	huma.Register(h, operation(huma.Operation{
@@ -65,7 +39,7 @@ func (a *api) registerTrails(h huma.API) {
 	}, 400, 401, 403, 429, 503), a.userTrail)
 }
 
-func (a *api) keyTrail(ctx context.Context, in *keyTrailInput) (*trailOutput, error) {
+func (a *server) keyTrail(ctx context.Context, in *keyTrailInput) (*trailOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -74,7 +48,7 @@ func (a *api) keyTrail(ctx context.Context, in *keyTrailInput) (*trailOutput, er
 	return a.trail(ctx, page, err)
 }
 
-func (a *api) userTrail(ctx context.Context, in *userTrailInput) (*trailOutput, error) {
+func (a *server) userTrail(ctx context.Context, in *userTrailInput) (*trailOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -83,19 +57,19 @@ func (a *api) userTrail(ctx context.Context, in *userTrailInput) (*trailOutput, 
 	return a.trail(ctx, page, err)
 }
 
-func (a *api) trail(ctx context.Context, page apikey.TrailPage, err error) (*trailOutput, error) {
+func (a *server) trail(ctx context.Context, page apikey.TrailPage, err error) (*trailOutput, error) {
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}
 	out := &trailOutput{}
-	out.Body.Data, out.Body.NextCursor = []TrailEntry{}, page.Next
+	out.Body.Data, out.Body.NextCursor = []api.TrailEntry{}, page.Next
 	for _, e := range page.Entries {
-		entry := TrailEntry{
-			At: stamp(e.At), Actor: trailActor{oneOf[actors](e.Actor.Type), e.Actor.ID}, Action: oneOf[actions](e.Action), KeyID: e.Subject,
-			Changes: make(map[string]trailChange), RequestID: e.RequestID, SourceIP: e.SourceIP, Flaw: e.Flaw,
+		entry := api.TrailEntry{
+			At: stamp(e.At), Actor: api.TrailActor{Type: api.ActorType(e.Actor.Type), ID: e.Actor.ID}, Action: api.Action(e.Action), KeyID: e.Subject,
+			Changes: make(map[string]api.TrailChange), RequestID: e.RequestID, SourceIP: e.SourceIP, Flaw: e.Flaw,
 		}
 		for field, c := range e.Changes {
-			entry.Changes[field] = trailChange{Before: c.Before, After: c.After}
+			entry.Changes[field] = api.TrailChange{Before: c.Before, After: c.After}
 		}
 		out.Body.Data = append(out.Body.Data, entry)
 	}

@@ -16,7 +16,7 @@ import (
 const queryKey = "api_key"
 
 // unknownParameter refuses a query with a parameter that its operation does not have. o is nil for a route without any.
-func (a *api) unknownParameter(query url.Values, o *huma.Operation) *apiError {
+func (a *server) unknownParameter(query url.Values, o *huma.Operation) *apiError {
 	var known []string
 	if a.QueryAPIKey {
 		known = append(known, queryKey)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
@@ -27,24 +28,13 @@ type userUsageInput struct {
 	DaysInput
 }
 
-type usageOutput struct {
-	Body struct {
-		Data  []DayUsage `json:"data" nullable:"false" doc:"Every day of those that were asked for"`
-		Total int64      `json:"total"`
-	}
-}
-
-// DayUsage is what was used on a day.
-type DayUsage struct {
-	Date     string `json:"date" format:"date" example:"2026-11-24"`
-	Requests int64  `json:"requests" example:"1234"`
-}
+type usageOutput struct{ Body api.UsageResponse }
 
 const usageNote = " A day ends at midnight UTC. Days that are over are exact; today's number has in it what the functions hold ready. Unlimited keys are not counted."
 
-func (a *api) registerUsage(h huma.API) {
+func (a *server) registerUsage(h huma.API) {
 	huma.Register(h, operation(huma.Operation{
-		OperationID: "key-usage", Method: http.MethodGet, Path: keysPath + "/{id}/usage", Tags: []string{"keys"}, Security: protected(),
+		OperationID: "key-usage", Method: http.MethodGet, Path: api.KeysPath + "/{id}/usage", Tags: []string{"keys"}, Security: protected(),
 		Summary: "What a key used each day", Description: "Needs keys:read." + usageNote,
 	}, 400, 401, 403, 404, 429, 503), a.keyUsage)
 	huma.Register(h, operation(huma.Operation{
@@ -53,19 +43,19 @@ func (a *api) registerUsage(h huma.API) {
 	}, 400, 401, 403, 429, 503), a.userUsage)
 }
 
-func (a *api) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
+func (a *server) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
 	return a.usage(ctx, in.DaysInput, func(c apikey.Caller, days apikey.Days) ([]ratelimit.DayUse, error) {
 		return a.Registry.Usage(ctx, c, in.ID, days)
 	})
 }
 
-func (a *api) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
+func (a *server) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
 	return a.usage(ctx, in.DaysInput, func(c apikey.Caller, days apikey.Days) ([]ratelimit.DayUse, error) {
 		return a.Registry.UserUsage(ctx, c, in.UserID, days)
 	})
 }
 
-func (a *api) usage(ctx context.Context, in DaysInput, read func(apikey.Caller, apikey.Days) ([]ratelimit.DayUse, error)) (*usageOutput, error) {
+func (a *server) usage(ctx context.Context, in DaysInput, read func(apikey.Caller, apikey.Days) ([]ratelimit.DayUse, error)) (*usageOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -84,10 +74,10 @@ func (a *api) usage(ctx context.Context, in DaysInput, read func(apikey.Caller, 
 		by[d.Day.String()] = d.Used
 		out.Body.Total += d.Used
 	}
-	out.Body.Data = []DayUsage{}
+	out.Body.Data = []api.DayUsage{}
 	for day := days.From; !day.After(days.To); day = day.AddDate(0, 0, 1) {
 		date := day.Format(time.DateOnly)
-		out.Body.Data = append(out.Body.Data, DayUsage{Date: date, Requests: by[date]})
+		out.Body.Data = append(out.Body.Data, api.DayUsage{Date: date, Requests: by[date]})
 	}
 	return out, nil
 }

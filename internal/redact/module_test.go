@@ -128,8 +128,8 @@ var (
 // openFields have the name of a secret and an open type, for a reason.
 var openFields = map[string]string{
 	"internal/apikey.Import.PublicKey":          "public",
-	"internal/httpapi.Record.PublicKey":         "public",
-	"internal/httpapi.validateInput.PublicKey":  "public",
+	"internal/api.Record.PublicKey":             "public",
+	"internal/api.ValidateRequest.PublicKey":    "public",
 	"internal/apikey.Secret.Pepper":             "the name of a pepper",
 	"internal/apikey.Reply.Pepper":              "the name of a pepper",
 	"internal/dynamo.secret.Pepper":             "the name of a pepper",

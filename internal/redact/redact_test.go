@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
 	"latchkey/internal/client"
@@ -29,7 +30,12 @@ var holders = []reflect.Type{
 	reflect.TypeFor[apikey.Token](), reflect.TypeFor[apikey.Credential](), reflect.TypeFor[apikey.Request](), reflect.TypeFor[apikey.Issued](),
 	reflect.TypeFor[apikey.Import](), reflect.TypeFor[apikey.Hasher](), reflect.TypeFor[apikey.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[client.Client](),
 	reflect.TypeFor[config.Sensitive](), reflect.TypeFor[config.Config](), reflect.TypeFor[config.Secret](), reflect.TypeFor[migrate.Line](), reflect.TypeFor[smoke.Options](),
+	reflect.TypeFor[api.Token](), reflect.TypeFor[api.TokenRequest](), reflect.TypeFor[api.ValidateRequest](),
+	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](),
 }
+
+// isBody reports whether a type is a body of the API, whose JSON must have the token.
+func isBody(t reflect.Type) bool { return t.PkgPath() == reflect.TypeFor[api.Token]().PkgPath() }
 
 const canary = "canary-7Hq2mZ4xV9"
 
@@ -43,6 +49,9 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		}
 		for shape, v := range wrapped(value) {
 			for how, text := range printed(v) {
+				if isBody(holder) && strings.HasPrefix(how, "JSON") {
+					continue
+				}
 				if found := leaked(text); found != "" {
 					t.Errorf("%s %s, printed as %s, shows %s: %.300s", shape, holder, how, found, text)
 				}

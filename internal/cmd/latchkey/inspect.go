@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
-	"latchkey/internal/httpapi"
 	"latchkey/internal/migrate"
 )
 
@@ -90,7 +90,7 @@ func usageCommand() *cobra.Command {
 			query := nonEmpty(map[string]string{"from": from, "to": to})
 			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/usage", query, nil)
 		},
-		print: printPage("No days.", []string{"DAY", "REQUESTS"}, func(day httpapi.DayUsage) []string {
+		print: printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
 			return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
 		}),
 	})
@@ -115,7 +115,7 @@ func trailCommand() *cobra.Command {
 	return c
 }
 
-func trailRow(e httpapi.TrailEntry) []string {
+func trailRow(e api.TrailEntry) []string {
 	var changes []string
 	for _, name := range slices.Sorted(maps.Keys(e.Changes)) {
 		change := e.Changes[name]

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
-	"latchkey/internal/httpapi"
 )
 
 func keysCommand() *cobra.Command {
@@ -73,7 +73,7 @@ never more than the key that creates it.` + apiHelp,
 // another program.
 func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	var made struct {
-		httpapi.Record
+		api.Record
 		Key string `json:"key"`
 	}
 	err := json.Unmarshal(answer, &made)

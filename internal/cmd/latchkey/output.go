@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
-	"latchkey/internal/httpapi"
 )
 
 // On a terminal, output is aligned in columns. Elsewhere it has tabs between its columns, for
@@ -146,7 +146,7 @@ var keyColumns = []string{
 	"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL", "LAST USED",
 }
 
-func keyRow(k httpapi.Record) []string {
+func keyRow(k api.Record) []string {
 	limit := "unlimited"
 	if l := k.RateLimit.Value; l != nil && !k.Unlimited {
 		limit = formatLimit(l.Requests, l.Window)

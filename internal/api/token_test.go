@@ -1,20 +1,21 @@
-package httpapi
+package api_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"latchkey/internal/api"
 )
 
-// The bodies that carry tokens show them as JSON, and to no printer.
-func TestATokenInABodyPrintsRedacted(t *testing.T) {
+func TestATokenIsJSONAndPrintsRedacted(t *testing.T) {
 	const canary = "canary-7Hq2mZ4xV9"
-	var validate validateInput
-	var token tokenInput
-	var create createOutput
-	var rotate rotateOutput
-	for _, body := range []any{&validate.Body, &token.Body, &create.Body, &rotate.Body} {
+	var validate api.ValidateRequest
+	var token api.TokenRequest
+	var create api.CreateResponse
+	var rotate api.RotateResponse
+	for _, body := range []any{&validate, &token, &create, &rotate} {
 		if err := json.Unmarshal([]byte(`{"key":"`+canary+`","apiKey":"`+canary+`"}`), body); err != nil {
 			t.Fatal(err)
 		}
@@ -22,7 +23,7 @@ func TestATokenInABodyPrintsRedacted(t *testing.T) {
 			t.Errorf("%T as JSON: %s, %v", body, text, err)
 		}
 	}
-	for _, v := range []any{validate, &validate, validate.Body, token, token.Body, create, create.Body.Key, &create, rotate, struct{ inner any }{rotate}} {
+	for _, v := range []any{validate, &validate, token, create, create.Key, &create, rotate, struct{ inner any }{rotate}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) {
 				t.Errorf("%T, printed as %s: %s", v, verb, text)

@@ -1,0 +1,70 @@
+package api
+
+// Fields are the fields of a key that its creator chooses. A nil pointer omits the field.
+type Fields struct {
+	Name          *string            `json:"name,omitempty" maxLength:"255" example:"ci"`
+	Description   *string            `json:"description,omitempty" maxLength:"1000" example:"Builds and deploys"`
+	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. None: no scoped route."`
+	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"60 requests in 60 seconds where it is left out"`
+	Quota         *QuotaInput        `json:"quota,omitempty" doc:"None where it is left out"`
+	Unlimited     *bool              `json:"unlimited,omitempty" doc:"An admin's to give; without rateLimit and quota"`
+	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks the key may be used from. None: anywhere."`
+	Metadata      *map[string]string `json:"metadata,omitempty" nullable:"false" doc:"At most 2 KB in all"`
+	Enabled       *bool              `json:"enabled,omitempty"`
+	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339, before expiresAt; empty clears it" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt     *string            `json:"expiresAt,omitempty" doc:"RFC 3339; empty clears it" example:"2027-01-31T12:00:00Z"`
+	ExpiresInDays *Integer           `json:"expiresInDays,omitempty" minimum:"1" maximum:"365" example:"90"`
+}
+
+// LimitInput is the rate limit that a request asks for.
+type LimitInput struct {
+	Requests Integer `json:"requests" minimum:"1" maximum:"1000000" example:"100"`
+	Window   Integer `json:"window" minimum:"1" maximum:"86400" doc:"Seconds" example:"60"`
+}
+
+// QuotaInput is the quota that a request asks for.
+type QuotaInput struct {
+	Requests Integer `json:"requests" minimum:"1" maximum:"1000000000000" example:"100"`
+	Period   Period  `json:"period" doc:"By the calendar, UTC" example:"month"`
+}
+
+// CreateRequest asks for a new key.
+type CreateRequest struct {
+	UserID      *string      `json:"userId,omitempty" doc:"The user who owns the key. If omitted, the caller. Only admins may name another user." example:"u1"`
+	Environment *Environment `json:"environment,omitempty" doc:"If omitted, that of the caller's own key, and live for admins and users without a key. Only admins may name another one." example:"live"`
+	Fields
+}
+
+// CreateResponse is a new key and its token.
+type CreateResponse struct {
+	Record
+	Key Token `json:"key" doc:"The key itself. It is never shown again."`
+}
+
+// ListResponse is one page of a user's keys, newest first.
+type ListResponse struct {
+	Data       []Record `json:"data" nullable:"false"`
+	NextCursor string   `json:"nextCursor,omitempty" doc:"There where another page may follow"`
+}
+
+// RotateRequest asks for another token of a key.
+type RotateRequest struct {
+	GracePeriod *Integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working. If omitted, 86400. 0 ends it and every older one at once." example:"3600"`
+}
+
+// RotateResponse is a key with its new token.
+type RotateResponse struct {
+	Record
+	Key Token `json:"key" doc:"The new key itself. It is never shown again."`
+}
+
+// TokenRequest names a key by one of its tokens.
+type TokenRequest struct {
+	Key Token `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"`
+}
+
+// RevokedResponse counts the keys that one call has revoked.
+type RevokedResponse struct {
+	Revoked    int    `json:"revoked" doc:"How many keys this call has revoked" example:"3"`
+	NextCursor string `json:"nextCursor,omitempty" doc:"There where more keys may follow: call again with it"`
+}

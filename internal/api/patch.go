@@ -1,0 +1,72 @@
+package api
+
+import "encoding/json"
+
+// Patch is a JSON merge patch (RFC 7396) of a key's own fields. The zero value changes nothing.
+type Patch struct {
+	Name          Member[string]             `json:"name,omitzero" maxLength:"255" doc:"null clears it" example:"ci"`
+	Description   Member[string]             `json:"description,omitzero" maxLength:"1000" doc:"null clears it" example:"Builds and deploys"`
+	Scopes        Member[[]string]           `json:"scopes,omitzero" maxItems:"50" doc:"What the key may do, in place of what it might. null: no scoped route."`
+	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null: 60 requests in 60 seconds. What is left out of it stays."`
+	Quota         Member[QuotaPatch]         `json:"quota,omitzero" doc:"null: none. What is left out of it stays."`
+	Unlimited     Member[bool]               `json:"unlimited,omitzero" doc:"An admin's to give; without rateLimit and quota. null: false"`
+	AllowedCIDRs  Member[[]string]           `json:"allowedCidrs,omitzero" maxItems:"20" doc:"Networks the key may be used from. null: anywhere"`
+	Metadata      Member[map[string]*string] `json:"metadata,omitzero" doc:"Is merged: a name that is null is removed, one that is left out stays. null: none at all"`
+	Enabled       Member[bool]               `json:"enabled,omitzero" nullable:"false"`
+	NotBefore     Member[string]             `json:"notBefore,omitzero" doc:"RFC 3339, before expiresAt; null or empty: from the start" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt     Member[string]             `json:"expiresAt,omitzero" doc:"RFC 3339; null or empty: never" example:"2027-01-31T12:00:00Z"`
+	ExpiresInDays Member[Integer]            `json:"expiresInDays,omitzero" minimum:"1" maximum:"365" nullable:"false" example:"90"`
+}
+
+// LimitPatch is a merge patch of a rate limit.
+type LimitPatch struct {
+	Requests Member[Integer] `json:"requests,omitzero" minimum:"1" maximum:"1000000" nullable:"false" example:"100"`
+	Window   Member[Integer] `json:"window,omitzero" minimum:"1" maximum:"86400" nullable:"false" doc:"Seconds" example:"60"`
+}
+
+// QuotaPatch is a merge patch of a quota.
+type QuotaPatch struct {
+	Requests Member[Integer] `json:"requests,omitzero" minimum:"1" maximum:"1000000000000" nullable:"false" example:"100"`
+	Period   Member[Period]  `json:"period,omitzero" nullable:"false" doc:"By the calendar, UTC" example:"month"`
+}
+
+// Member is a member of a merge patch: omitted (the zero value), null, or a value.
+type Member[T any] struct {
+	given bool
+	value *T // nil is null if given
+}
+
+// Set returns a member with a value.
+func Set[T any](value T) Member[T] { return Member[T]{true, &value} }
+
+// Null returns a member that is null.
+func Null[T any]() Member[T] { return Member[T]{given: true} }
+
+// Given reports whether the member is not omitted.
+func (m Member[T]) Given() bool { return m.given }
+
+// IsNull reports whether the member is null.
+func (m Member[T]) IsNull() bool { return m.given && m.value == nil }
+
+// Value returns the value, or nil if the member is null or omitted.
+func (m Member[T]) Value() *T { return m.value }
+
+// Or returns the value, substitute if the member is null, and nil if it is omitted.
+func (m Member[T]) Or(substitute T) *T {
+	if m.IsNull() {
+		return &substitute
+	}
+	return m.value
+}
+
+// IsZero reports whether the member is omitted; see the option omitzero of [json.Marshal].
+func (m Member[T]) IsZero() bool { return !m.given }
+
+// UnmarshalJSON implements [json.Unmarshaler]. It is not called for an omitted member.
+func (m *Member[T]) UnmarshalJSON(raw []byte) error {
+	m.given = true
+	return json.Unmarshal(raw, &m.value)
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (m Member[T]) MarshalJSON() ([]byte, error) { return json.Marshal(m.value) }

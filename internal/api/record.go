@@ -1,0 +1,54 @@
+package api
+
+// Record is a key as its owner sees it.
+type Record struct {
+	ID           string              `json:"id" example:"3fGq8ZpLw1xKc0Ty"`
+	UserID       string              `json:"userId" example:"u1"`
+	Name         string              `json:"name" example:"ci"`
+	Description  string              `json:"description" example:"Builds and deploys"`
+	Environment  Environment         `json:"environment" example:"live"`
+	Status       Status              `json:"status" example:"active"`
+	KeyPrefix    string              `json:"keyPrefix" doc:"How the key begins, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
+	PublicKey    string              `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
+	Scopes       []string            `json:"scopes" nullable:"false"`
+	RateLimit    Nullable[RateLimit] `json:"rateLimit" doc:"null for a key without a limit"`
+	Unlimited    bool                `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit"`
+	Quota        *Quota              `json:"quota,omitempty"`
+	AllowedCIDRs []string            `json:"allowedCidrs" nullable:"false"`
+	Metadata     map[string]string   `json:"metadata" nullable:"false"`
+	Enabled      bool                `json:"enabled"`
+	NotBefore    string              `json:"notBefore,omitempty" format:"date-time" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt    string              `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
+	CreatedAt    string              `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
+	RevokedAt    string              `json:"revokedAt,omitempty" format:"date-time"`
+	LastUsedAt   *Nullable[string]   `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null if the key was never used. Answers that issue a key omit it. For a key without a limit it may be up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
+
+	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"The time until which a replaced key still works; absent if none does" example:"2027-01-31T12:00:00.000Z"`
+	WindowStatus
+}
+
+// WindowStatus is the window status of the tighter one of rate limit and quota: the one with fewer
+// requests remaining. If they are equal, it is the one with the later reset. Keys without a limit
+// omit all three fields.
+type WindowStatus struct {
+	Limit     *int64 `json:"limit,omitempty" doc:"This, remaining and reset are of the tighter one of rateLimit and quota: the one with fewer requests remaining or, of as many, the later reset. They are left out for a key without a limit, and by answers that issue a key." example:"100"`
+	Remaining *int64 `json:"remaining,omitempty" example:"99"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second" example:"1795521660"`
+}
+
+// RateLimit is the limit of a key, with its window status if the meter was read.
+type RateLimit struct {
+	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window" example:"100"`
+	Window    int64  `json:"window" doc:"Seconds" example:"60"`
+	Remaining *int64 `json:"remaining,omitempty" example:"99"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the window will be empty of what is now in it" example:"1795521660"`
+}
+
+// Quota is the quota of a key, with its window status if the meter was read.
+type Quota struct {
+	Requests  int64  `json:"requests" doc:"Requests in each period" example:"100"`
+	Period    Period `json:"period" doc:"By the calendar, UTC" example:"month"`
+	Used      *int64 `json:"used,omitempty" example:"1"`
+	Remaining *int64 `json:"remaining,omitempty" example:"99"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
+}
