@@ -1,0 +1,110 @@
+package apikey_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strconv"
+	"testing"
+
+	"latchkey/internal/apikey"
+)
+
+func TestEachCodeHasOneRow(t *testing.T) {
+	rows := make(map[apikey.Code]int)
+	for _, row := range apikey.Table() {
+		rows[row.Code]++
+		if row.Code.Info() != row {
+			t.Errorf("%s: Info is %+v", row.Code, row.Code.Info())
+		}
+	}
+	declared := declaredCodes(t)
+	for _, code := range declared {
+		if rows[code] != 1 {
+			t.Errorf("%s has %d rows", code, rows[code])
+		}
+	}
+	if len(declared) != len(rows) {
+		t.Errorf("%d codes are declared, and %d have rows", len(declared), len(rows))
+	}
+	if none := apikey.Code("none").Info(); none != (apikey.CodeInfo{}) {
+		t.Errorf("a code that does not exist has the row %+v", none)
+	}
+}
+
+// declaredCodes returns the values of all constants of type Code in this package's source.
+func declaredCodes(t *testing.T) []apikey.Code {
+	t.Helper()
+	var codes []apikey.Code
+	for _, name := range []string{"codes.go", "verdict.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if of, ok := spec.Type.(*ast.Ident); !ok || of.Name != "Code" || len(spec.Values) != 1 {
+				return true
+			}
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			codes = append(codes, apikey.Code(text))
+			return true
+		})
+	}
+	return codes
+}
+
+func TestRowsOfTheTableAreComplete(t *testing.T) {
+	checks := make(map[string]apikey.Code)
+	for _, row := range apikey.Table() {
+		if row.Meaning == "" || row.Audience == "" {
+			t.Errorf("%s: its meaning is %q, its audience %q", row.Code, row.Meaning, row.Audience)
+		}
+		if isError := row.Status >= 400; isError && (row.Text == "" || row.Audience != apikey.ForCaller) {
+			t.Errorf("%s: an error with the text %q for %s", row.Code, row.Text, row.Audience)
+		}
+		if row.Status != 0 && row.Status != 200 && (row.Status < 400 || row.Status > 599) {
+			t.Errorf("%s: status %d", row.Code, row.Status)
+		}
+		if refusal := row.Verdict && row.Code != apikey.CodeValid; refusal && (row.Text == "" || row.AtGateway == "") {
+			t.Errorf("%s: a refusal with the text %q and the code %q at the gateway", row.Code, row.Text, row.AtGateway)
+		}
+		if row.AtGateway != "" && row.AtGateway.Info().Status == 0 {
+			t.Errorf("%s: its code at the gateway, %s, has no status", row.Code, row.AtGateway)
+		}
+		if row.Audience == apikey.ForLog && (row.Status != 0 || row.Text != "" || row.Verdict) {
+			t.Errorf("%s: only the log has it, but it has status %d, text %q, verdict %t", row.Code, row.Status, row.Text, row.Verdict)
+		}
+		if row.Check == "" {
+			continue
+		}
+		if first, ok := checks[row.Check]; ok {
+			t.Errorf("%s and %s are of the same check %s", first, row.Code, row.Check)
+		}
+		checks[row.Check] = row.Code
+	}
+	for _, check := range apikey.Checks() {
+		if checks[check] == "" {
+			t.Errorf("no code is of the check %s", check)
+		}
+	}
+}
+
+func TestTheTableListsVerdictsAsCodesDoes(t *testing.T) {
+	var verdicts []apikey.Code
+	for _, row := range apikey.Table() {
+		if row.Verdict {
+			verdicts = append(verdicts, row.Code)
+		}
+	}
+	if got := apikey.Codes(); !slices.Equal(got, verdicts) {
+		t.Errorf("Codes returns %q, the table %q", got, verdicts)
+	}
+}
