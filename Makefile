@@ -1,4 +1,4 @@
-.PHONY: help run test clients sam-test sam-local sim bench picture fuzz lint build smoke deploy clean engine
+.PHONY: help run test clients sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
@@ -41,8 +41,12 @@ sim: ## the proof of the limits, longer: ROUNDS (100) of each setting, and what 
 bench: engine ## what a check costs, beside the floor it cannot go below; the table of a million keys takes minutes
 	@go run ./internal/cmd/bench
 
-picture: ## draw the README's picture of admissions against the limit anew
+picture: ## draw the manual's picture of admissions against the limit anew
 	go test -count=1 -run TwiceTheLimit ./internal/ratelimit -picture
+
+manual: engine ## write the manual's reference pages and its picture of a request anew, from the code
+	go test -count=1 -run 'ReferencePages|ThePictureIs' ./internal/docs -update
+	go test -count=1 -run TheManualAgrees ./internal/cmd/latchkey -update
 
 fuzz: ## each law, for FUZZTIME (20s) each
 	@for package in $$(go list ./...); do \

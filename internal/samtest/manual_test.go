@@ -4,28 +4,33 @@ package samtest_test
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/docs"
 )
 
-// readmeTemplate is the stack in the README that others copy.
-func readmeTemplate(t testing.TB) string {
+// manualTemplate is the stack in the manual that others copy.
+func manualTemplate(t testing.TB) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(module, "README.md"))
+	page, err := docs.ReadPage(filepath.Join(module, "internal", "docs", "protect.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 1 || !strings.Contains(blocks[0][1], "Transform: AWS::Serverless") {
-		t.Fatalf("the README has %d blocks of YAML; this test knows one, which is a template", len(blocks))
+	var templates []string
+	for _, b := range page.Blocks {
+		if b.Language == "yaml" && strings.Contains(b.Text, "Transform: AWS::Serverless") {
+			templates = append(templates, b.Text)
+		}
 	}
-	return blocks[0][1]
+	if len(templates) != 1 {
+		t.Fatalf("protect.md has %d templates; this test knows one", len(templates))
+	}
+	return templates[0]
 }
 
 const theirAuthorizer = "arn:aws:lambda:us-east-1:123456789012:function:latchkey-AuthorizerFunction-x"
@@ -49,7 +54,7 @@ func deployed(t testing.TB, templates ...string) (all []*stack, own *stack, find
 	return all[:len(templates)], all[len(templates)], findings
 }
 
-func TestTheREADMEsStackAsksAsLatchkeysOwnDoes(t *testing.T) {
+func TestTheManualsStackAsksAsLatchkeysOwnDoes(t *testing.T) {
 	mistakes := []struct{ old, new string }{
 		{"ReauthorizeEvery: 0", "ReauthorizeEvry: 0"},
 		{"ReauthorizeEvery: 0", "Headers: [X-API-Key]"},
@@ -69,12 +74,12 @@ func TestTheREADMEsStackAsksAsLatchkeysOwnDoes(t *testing.T) {
 		{"    OpenApiVersion: 3.0.1", "    AlwaysDeploy: true"},
 		{"'Authorization,X-API-Key,Api-Key,Content-Type'", "'Content-Type'"},
 	}
-	text := readmeTemplate(t)
+	text := manualTemplate(t)
 	templates := []string{text}
 	for _, m := range mistakes {
 		changed := strings.Replace(text, m.old, m.new, 1)
 		if changed == text {
-			t.Errorf("the README's stack has no %q", m.old)
+			t.Errorf("the manual's stack has no %q", m.old)
 		}
 		templates = append(templates, changed)
 	}
@@ -123,9 +128,9 @@ func consumerFaults(s, own *stack) problems {
 	return p
 }
 
-// The function in the README, with the context that the authorizer gives it.
-func TestTheREADMEsFunctionPassesTheLimitOn(t *testing.T) {
-	all, _, _ := deployed(t, readmeTemplate(t))
+// The function in the manual, with the context that the authorizer gives it.
+func TestTheManualsFunctionPassesTheLimitOn(t *testing.T) {
+	all, _, _ := deployed(t, manualTemplate(t))
 	code, _ := at(all[0].Resources["HelloFunction"].Properties, "Code", "ZipFile").(string)
 	for _, c := range []struct{ caller, headers string }{
 		{`{"keyId":"k1","userId":"u1","limit":"5","remaining":"4","reset":"1795521661"}`, `{"Access-Control-Allow-Origin":"*",

@@ -1,0 +1,15 @@
+// Package docs is the manual: Markdown pages for people, and the code that keeps them true.
+//
+// The reference pages (configuration, cli, api, errors, metrics, events) have two parts. A person
+// writes the first part. The second part begins at [Mark], and is generated from the code that it
+// describes. Tests compare the two, and write the second part anew with
+//
+//	make manual
+//
+// [ReadPage] returns a page with its blocks of code. Tests run the blocks of bash on the local
+// stack, word for word, and compare what they print with the block of text that follows. A block
+// that cannot run there has the comment <!-- not run: REASON --> above it, and is checked for its
+// syntax alone.
+//
+// No deployed program imports this package.
+package docs

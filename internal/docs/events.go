@@ -1,0 +1,55 @@
+package docs
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Events returns the reference of the audit entries in an OpenAPI document in JSON, and of the
+// sample events in folder.
+func Events(openAPI []byte, folder string) (string, error) {
+	d, err := readDocument(openAPI)
+	if err != nil {
+		return "", err
+	}
+	w := new(writer)
+	for _, list := range []struct{ heading, schema, field string }{
+		{"Actions of an audit entry", "TrailEntry", "action"},
+		{"Types of actors", "TrailActor", "type"},
+	} {
+		values := d.Components.Schemas[list.schema].Properties[list.field].Enum
+		if len(values) == 0 {
+			return "", fmt.Errorf("the document lists no values of %s.%s", list.schema, list.field)
+		}
+		w.heading(2, list.heading)
+		for _, v := range values {
+			w.entry(fmt.Sprintf("`%v`", v))
+		}
+	}
+	w.heading(2, "Fields of an audit entry")
+	fields(w, d.Components.Schemas["TrailEntry"], "")
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil {
+		return "", err
+	}
+	w.heading(2, "Sample events")
+	w.printf("| file in events/ | request | path |\n|---|---|---|\n")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		var e struct{ Type, HTTPMethod, Path string }
+		if err := json.Unmarshal(text, &e); err != nil {
+			return "", fmt.Errorf("read %s: %w", file, err)
+		}
+		kind := e.HTTPMethod
+		if e.Type != "" {
+			kind += " (" + e.Type + " authorizer)"
+		}
+		w.printf("| %s | %s | %s |\n", filepath.Base(file), kind, e.Path)
+	}
+	return w.String(), nil
+}

@@ -1,0 +1,98 @@
+package docs_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"latchkey/internal/docs"
+)
+
+// update writes the generated parts of the manual anew: make manual.
+var update = flag.Bool("update", false, "write the generated parts of the manual")
+
+func read(t *testing.T, path ...string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// The parts that need a running stack, or the commands, are tested beside those.
+func TestReferencePagesAgreeWithTheCode(t *testing.T) {
+	template := read(t, "template.yaml")
+	variables, err := docs.Variables(filepath.Join(root, "internal", "config"), "Config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configuration, err := docs.Configuration(variables, template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := docs.Metrics(filepath.Join(root, "internal", "metrics"), template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, text := range map[string]string{"configuration.md": configuration, "metrics.md": metrics} {
+		if err := docs.Check(filepath.Join(root, "internal", "docs", page), text, *update); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// An alarm wakes a person, who needs to know what to do.
+func TestEachAlarmHasASectionInOperate(t *testing.T) {
+	operate := string(read(t, "internal", "docs", "operate.md"))
+	alarms := 0
+	for line := range strings.Lines(string(read(t, "template.yaml"))) {
+		name, ok := strings.CutSuffix(strings.TrimRight(line, "\n"), "Alarm:")
+		if !ok || !strings.HasPrefix(name, "  ") || strings.HasPrefix(name, "   ") {
+			continue
+		}
+		alarms++
+		if !strings.Contains(operate, "\n### "+name[2:]+"Alarm\n") {
+			t.Errorf("operate.md has no section ### %sAlarm", name[2:])
+		}
+	}
+	if alarms < 5 {
+		t.Errorf("only %d alarms were found", alarms)
+	}
+}
+
+// A page that has drifted is named with the command that mends it.
+func TestAPageThatHasDriftedIsFound(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(file, []byte("# A\n\n"+docs.Mark+"\n\nold\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := docs.Check(file, "new", false); err == nil || !strings.Contains(err.Error(), "make manual") {
+		t.Errorf("drifted: %v", err)
+	}
+	if err := docs.Check(file, "new", true); err != nil {
+		t.Errorf("update: %v", err)
+	}
+	if err := docs.Check(file, "new", false); err != nil {
+		t.Errorf("updated: %v", err)
+	}
+}
+
+func TestThePictureIsTheOneThatIsDrawn(t *testing.T) {
+	file := filepath.Join(root, "internal", "docs", "request.svg")
+	if *update {
+		if err := os.WriteFile(file, docs.Picture(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stored, err := os.ReadFile(file); err != nil || !bytes.Equal(stored, docs.Picture()) {
+		t.Errorf("request.svg is not what is drawn now (%v): run make manual", err)
+	}
+	if err := xml.Unmarshal(docs.Picture(), new(struct{})); err != nil {
+		t.Errorf("the picture is no XML: %v", err)
+	}
+}
