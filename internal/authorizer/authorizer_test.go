@@ -207,6 +207,16 @@ func TestAnEventOfAnotherKindIsNamed(t *testing.T) {
 		{`{"key1":"canary"}`, "unknown", "events/"}, {`{}`, "unknown", "events/"}, {`null`, "unknown", "events/"}, {`"canary"`, "not a JSON object", "events/"}, {`{"canary`, "not a JSON object", "events/"},
 		{`{"methodArn":"canary"}`, "methodArn", "API/STAGE/METHOD"}, {`{"methodArn":7}`, "methodArn", "API/STAGE/METHOD"},
 		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","headers":["canary"]}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","queryStringParameters":"canary"}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","headers":{"X-API-Key":[["canary"]]}}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","resource":7}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","stageVariables":{"LATCHKEY_MANAGEMENT":true}}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","requestContext":{"requestTimeEpoch":1.5}}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","requestContext":{"requestTimeEpoch":"1"}}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","requestContext":{"identity":[]}}`, "of another type", "API Gateway"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/"} {}`, "not a JSON object", "events/"},
+		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","path":canary}`, "not a JSON object", "events/"},
+		{`{"METHODARN":"arn:aws:execute-api:r:1:a/s/GET/"}`, "unknown", "events/"},
 	} {
 		for name, edit := range map[string]func(*authorizer.Options){
 			"judged": nil, "anonymous": func(o *authorizer.Options) { o.Anonymous = true }, "public": func(o *authorizer.Options) { o.Public = paths(t, "/,/*") },
@@ -248,6 +258,7 @@ func TestWhereAKeyMayStand(t *testing.T) {
 		{"the same everywhere", `"headers":{"X-API-Key":"` + good + `"},"multiValueHeaders":{"X-API-Key":["` + good + `"],"Authorization":["Bearer ` + good + `"]}`, format.Credential(good)},
 		{"two values", `"multiValueHeaders":{"X-API-Key":["` + good + `","` + other + `"]}`, format.Credential(good, other)},
 		{"two spellings", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"x-api-key":["` + other + `"]}`, format.Credential(good, other)},
+		{"one name twice", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"X-API-Key":["` + other + `"]}`, format.Credential(good, other)},
 		{"two places", `"multiValueHeaders":{"X-API-Key":["` + good + `"]},"multiValueQueryStringParameters":{"api_key":["` + other + `"]}`, format.Credential(good, other)},
 		{"an empty value is none", `"multiValueHeaders":{"X-API-Key":["",""],"Authorization":["Bearer ` + good + `"]}`, format.Credential(good)},
 		{"Basic is somebody else's", `"multiValueHeaders":{"Authorization":["Basic dXNlcjpwYXNzd29yZA=="]}`, format.Credential()},
@@ -456,6 +467,9 @@ func FuzzInvoke(f *testing.F) {
 	})
 	f.Fuzz(func(t *testing.T, event []byte) {
 		answer, err := a.Invoke(t.Context(), event)
+		if !json.Valid(event) && (err == nil || errors.Is(err, authorizer.ErrUnauthorized)) {
+			t.Errorf("%q is not JSON and was judged: %s, %v", event, answer, err)
+		}
 		if err == nil && !json.Valid(answer) || err != nil && answer != nil {
 			t.Errorf("%s, %v", answer, err)
 		}

@@ -48,12 +48,3 @@ func strangeness(payload []byte) strange {
 	}
 	return strange{"unknown", "send an event of a REQUEST authorizer, as in events/authorizer-allow.json"}
 }
-
-// tokenType is whether an event's type is TOKEN. It is decoded without an allocation.
-type tokenType bool
-
-// UnmarshalJSON reads any JSON value.
-func (t *tokenType) UnmarshalJSON(raw []byte) error {
-	*t = string(raw) == `"TOKEN"`
-	return nil
-}

@@ -1,0 +1,125 @@
+package authorizer
+
+import (
+	"bytes"
+	"cmp"
+)
+
+// headers are the headers that the authorizer reads. Their names are matched in any case. Values of
+// one name add up: a name that comes twice, in different case, must not hide one of its values.
+type headers struct {
+	apiKey        []string // X-API-Key, and Api-Key, which clients of Azure send
+	authorization []string
+	forwardedFor  []string // X-Forwarded-For
+	// forged is the log code for a header that no client may send, or empty.
+	forged string
+}
+
+func (h *headers) read(r *reader) {
+	r.object(func(name []byte) {
+		code := forgedHeader(name)
+		switch {
+		case code != "":
+			h.forged = code
+			r.value()
+		case isName(name, "X-API-Key"), isName(name, "Api-Key"):
+			h.apiKey = r.strings(h.apiKey)
+		case isName(name, "Authorization"):
+			h.authorization = r.strings(h.authorization)
+		case isName(name, "X-Forwarded-For"):
+			h.forwardedFor = r.strings(h.forwardedFor)
+		default:
+			r.value()
+		}
+	})
+}
+
+// query holds the parameters of the URL that the authorizer reads.
+type query struct {
+	apiKey []string // api_key
+	// forged is the log code for a parameter that no client may send, or empty.
+	forged string
+}
+
+func (q *query) read(r *reader) {
+	r.object(func(name []byte) {
+		// ASP.NET MVC reads the headers that override a method from the query, too.
+		if overridesMethod(name) || forgedHeader(name) == codeMethodOverride {
+			q.forged = codeMethodOverride
+		}
+		if isName(name, "api_key") {
+			q.apiKey = r.strings(q.apiKey)
+		} else {
+			r.value()
+		}
+	})
+}
+
+// isName reports whether a name is want in any case. want must be ASCII. A name with letters beyond
+// ASCII never matches, because it has more bytes.
+func isName(name []byte, want string) bool {
+	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
+}
+
+// Log codes of requests that could carry a client past the authorizer's judgement.
+const (
+	codeIdentityHeader = "identity_header"
+	codeMethodOverride = "method_override"
+	codePathOverride   = "path_override"
+)
+
+// forgedHeader returns the log code for a header that no client may send, or "". API Gateway
+// compares header names exactly, but many servers take "_" and other characters for "-". Only
+// letters and digits are therefore compared. A name that is not ASCII is no valid header name, and
+// servers differ in how they read it.
+func forgedHeader(name []byte) string {
+	for _, c := range name {
+		if c >= 0x80 {
+			return codeIdentityHeader
+		}
+	}
+	switch {
+	case spells(name, "xuserid"), spells(name, "xkeyid"), spells(name, "xscopes"):
+		return codeIdentityHeader // the template sets these for a backend
+	case spells(name, "xhttpmethodoverride"), spells(name, "xhttpmethod"), spells(name, "xmethodoverride"):
+		return codeMethodOverride
+	case spells(name, "xoriginalurl"), spells(name, "xrewriteurl"):
+		return codePathOverride
+	}
+	return ""
+}
+
+// spells reports whether the ASCII letters and digits of name, in lower case, are want.
+func spells(name []byte, want string) bool {
+	matched := 0
+	for _, c := range name {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		default:
+			continue
+		}
+		if matched == len(want) || c != want[matched] {
+			return false
+		}
+		matched++
+	}
+	return matched == len(want)
+}
+
+// overridesMethod reports whether a framework could take a parameter for _method, from which some
+// frameworks read the method. PHP drops spaces before a name, takes "." for "_", and ends the name
+// at "[".
+func overridesMethod(name []byte) bool {
+	name = bytes.TrimLeft(name, " ")
+	if end := bytes.IndexAny(name, "[\x00"); end >= 0 {
+		name = name[:end]
+	}
+	return isName(name, "_method") || isName(name, ".method")
+}
+
+// forged returns the log code for a header or parameter that no client may send, or "".
+func (e *event) forged() string {
+	return cmp.Or(e.multiValueHeaders.forged, e.headers.forged, e.multiValueQuery.forged, e.query.forged)
+}
