@@ -3,7 +3,6 @@ package migrate
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -71,7 +70,7 @@ type look struct {
 // yamlLook is the one look that key files can have: with a space after each colon.
 const yamlLook = "YAML"
 
-func matches(pattern string) func(string) bool { return regexp.MustCompile(pattern).MatchString }
+func matches(expression string) func(string) bool { return newPattern(expression).MatchString }
 
 func firstLine(pattern string) func(head) bool {
 	match := matches(pattern)
@@ -156,7 +155,7 @@ var looks = []look{
 	{"text", asLines, mostLines(`^\s*[^\s:]+ +[^\s:]+ +\S+`)},
 }
 
-var descrypt = regexp.MustCompile(`^[./0-9A-Za-z]{13}$`)
+var descrypt = newPattern(`^[./0-9A-Za-z]{13}$`)
 
 // lookOf names the form of a file, or nil if it has no form that is known not to be a
 // key file or JSON Lines.
@@ -228,9 +227,10 @@ func isYAML(h head) bool {
 	if first == "---" || strings.HasPrefix(first, "--- ") || strings.HasPrefix(first, "%YAML") {
 		return true
 	}
-	spaced := slices.ContainsFunc(h.lines, matches(`^\s*(?:- +)?["']?[^\s:]+:\s+\S|^\s*- +\S`))
-	return spaced && h.most(yamlLine)
+	return slices.ContainsFunc(h.lines, yamlValue) && h.most(yamlLine)
 }
+
+var yamlValue = matches(`^\s*(?:- +)?["']?[^\s:]+:\s+\S|^\s*- +\S`)
 
 // separated reports whether the lines have one number of separators. Of these, a line
 // of a key file may have | in its key and tabs around its colons.

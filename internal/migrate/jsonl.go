@@ -107,7 +107,7 @@ func (r *Reader) entry(fields map[string]json.RawMessage) (in apikey.Import, sai
 		if apikey.CheckOwner(in.ID) != nil {
 			return in, nil, wrong("id", "must be 1 to 128 characters without control characters")
 		}
-		if problem := notName(in.ID, r.o.Format); problem != "" {
+		if problem := nameProblem(in.ID, r.o.Format); problem != "" {
 			return in, nil, wrong("id", problem)
 		}
 	}
@@ -123,10 +123,10 @@ func (r *Reader) entry(fields map[string]json.RawMessage) (in apikey.Import, sai
 	if c.Scopes == nil {
 		c.Scopes = r.o.Scopes
 	}
-	if c.NotBefore, err = moment("notBefore", ends.notBefore); err != nil {
+	if c.NotBefore, err = timeField("notBefore", ends.notBefore); err != nil {
 		return in, nil, err
 	}
-	if c.ExpiresAt, err = moment("expiresAt", ends.expiresAt); err != nil {
+	if c.ExpiresAt, err = timeField("expiresAt", ends.expiresAt); err != nil {
 		return in, nil, err
 	}
 	if raw["allowedCidrs"] != nil {
@@ -175,7 +175,7 @@ func (r *Reader) secret(key, hash string) (apikey.Token, *[sha256.Size]byte, err
 	if !ok {
 		return apikey.Token{}, nil, wrong("sha256", "must be a SHA-256 as 64 hexadecimal digits, with or without \\x before them, or as base64")
 	}
-	if len(hash) < hex.EncodedLen(len(sum)) && notKey(hash) != "" || apikey.NonSecret(hash) != "" || slices.Equal(sum[:16], sum[16:]) {
+	if len(hash) < hex.EncodedLen(len(sum)) && tokenProblem(hash) != "" || apikey.NonSecret(hash) != "" || slices.Equal(sum[:16], sum[16:]) {
 		return apikey.Token{}, nil, wrong("sha256", "is a placeholder or a pattern; write the hash itself")
 	}
 	return apikey.Token{}, &sum, nil
@@ -195,7 +195,7 @@ func parseSHA256(text string) (sum [sha256.Size]byte, ok bool) {
 	return sum, err == nil && copy(sum[:], decoded) == len(sum) && len(decoded) == len(sum)
 }
 
-func moment(field string, text *string) (*time.Time, error) {
+func timeField(field string, text *string) (*time.Time, error) {
 	if text == nil {
 		return nil, nil
 	}

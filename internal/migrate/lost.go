@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -19,7 +18,7 @@ func lost(what, name string) error {
 
 // identifier is made of words, as names of fields and plugins are. A longer run of letters may
 // be a token.
-var identifier = regexp.MustCompile(`^[A-Za-z]{1,15}(?:[_-][A-Za-z]{1,15})*$|^[a-z]{1,15}(?:[A-Z][a-z]{1,15})+$`)
+var identifier = newPattern(`^[A-Za-z]{1,15}(?:[_-][A-Za-z]{1,15})*$|^[a-z]{1,15}(?:[A-Z][a-z]{1,15})+$`)
 
 // restricting are fields and plugins of other services that take something from a key.
 var restricting = set(`max_budget tpm_limit models max_parallel_requests model_max_budget model_rpm_limit model_tpm_limit allowed_routes allowed_cache_controls

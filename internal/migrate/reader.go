@@ -156,7 +156,7 @@ func (r *Reader) judge(e entry) (apikey.Import, error) {
 	if in.UserID == "" {
 		return apikey.Import{}, wrong("userId", "is missing; --user gives all keys one owner")
 	}
-	if problem := notName(in.UserID, r.o.Format); problem != "" {
+	if problem := nameProblem(in.UserID, r.o.Format); problem != "" {
 		return apikey.Import{}, wrong("userId", problem)
 	}
 	if field := showing(in); field != "" {
@@ -244,7 +244,7 @@ func (r *Reader) token(text string) (apikey.Token, error) {
 		return apikey.Token{}, wrong("key", "must be 16 to 128 visible ASCII characters without space or comma")
 	}
 	if err == nil && !token.Native() {
-		if problem := notKey(text); problem != "" {
+		if problem := tokenProblem(text); problem != "" {
 			return apikey.Token{}, wrong("key", problem)
 		}
 	}

@@ -88,8 +88,8 @@ func TestNoRandomTokenIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			for range 10_000 {
-				if token := shape(r); notKey(token) != "" {
-					t.Errorf("%s %s", token, notKey(token))
+				if token := shape(r); tokenProblem(token) != "" {
+					t.Errorf("%s %s", token, tokenProblem(token))
 				}
 			}
 		})
@@ -103,7 +103,7 @@ func BenchmarkNotKey(b *testing.B) {
 		tokens[i] = "sk_live_" + random(r, 32, base62+"-_")
 	}
 	for i := 0; b.Loop(); i++ {
-		notKey(tokens[i%1000])
+		tokenProblem(tokens[i%1000])
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -35,15 +35,16 @@ func (r *Reader) yamlDocument(text []byte, read func(*yaml.Node) ([]found, error
 	}
 }
 
-// lineOf returns the line number in an error of the YAML package, whose text repeats the file.
+// lineOf returns the line number in an error of the YAML package, or "". The error's text itself
+// repeats the file.
 func lineOf(err error) string {
-	if m := yamlErrorLine.FindStringSubmatch(err.Error()); m != nil {
-		return " from line " + m[1] + " on"
+	rest, _ := strings.CutPrefix(err.Error(), "yaml: line ")
+	number, _, _ := strings.Cut(rest, ":")
+	if line, err := strconv.Atoi(number); err == nil && line > 0 {
+		return fmt.Sprintf(" from line %d on", line)
 	}
 	return ""
 }
-
-var yamlErrorLine = regexp.MustCompile(`^yaml: line (\d{1,9}):`)
 
 // decode reads a node into to, without repeating it where it is something else.
 func decode(node *yaml.Node, to any) error {
