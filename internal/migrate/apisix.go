@@ -9,6 +9,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// apisixItem is a consumer or a credential in a list of the Admin API, or a consumer of a file.
+type apisixItem struct {
+	Path  string    `yaml:"key"` // in etcd, such as /apisix/consumers/jack
+	Value yaml.Node `yaml:"value"`
+}
+
 type apisixConsumer struct {
 	ID          string               `yaml:"id"`
 	Username    string               `yaml:"username"`
@@ -23,14 +29,58 @@ type apisixCredential struct {
 	Plugins map[string]yaml.Node `yaml:"plugins"`
 }
 
-type apisixItem struct {
-	Path  string    `yaml:"key"` // in etcd, such as /apisix/consumers/jack
-	Value yaml.Node `yaml:"value"`
+// keyAuth returns the configuration of the credential's key.
+func (c apisixCredential) keyAuth() (yaml.Node, bool) {
+	if c.Type == "key-auth" {
+		return c.Config, true
+	}
+	node, ok := c.Plugins["key-auth"]
+	return node, ok
 }
 
-// apisix reads consumers and their keys from apisix.yaml, ADC's file or an answer of
-// the Admin API.
-func (r *Reader) apisix(document *yaml.Node) (all []found, err error) {
+// apisixFile reads apisix.yaml, a file of ADC, or an answer of the Admin API.
+func (r *Reader) apisixFile(text []byte) ([]record, error) { return yamlRecords(text, r.apisix) }
+
+// apisix reads the keys of a document.
+func (r *Reader) apisix(document *yaml.Node) (all []record, err error) {
+	items, err := apisixItems(document)
+	if err != nil {
+		return nil, err
+	}
+	consumers := make([]apisixConsumer, len(items))
+	byName := make(map[string]apisixConsumer)
+	for i := range items {
+		c := &consumers[i]
+		if err := decodeNode(&items[i].Value, c); err != nil {
+			return nil, err
+		}
+		isCredential := false
+		for _, path := range []string{items[i].Path, c.ID} {
+			if owner, ok := credentialOwner(path); ok {
+				isCredential = true
+				if c.Username == "" {
+					c.Username = owner
+				}
+			}
+		}
+		if !isCredential {
+			byName[c.Username] = *c
+		}
+	}
+	for i, c := range consumers {
+		owner := byName[c.Username]
+		owner.Username = c.Username
+		keys, err := r.apisixKeys(c, items[i].Value.Line, owner)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
+}
+
+// apisixItems returns all items of a document, in one form.
+func apisixItems(document *yaml.Node) ([]apisixItem, error) {
 	var file struct {
 		Consumers []yaml.Node  `yaml:"consumers"`
 		List      []apisixItem `yaml:"list"`
@@ -39,7 +89,7 @@ func (r *Reader) apisix(document *yaml.Node) (all []found, err error) {
 		} `yaml:"node"`
 		apisixItem `yaml:",inline"`
 	}
-	if err := decode(document, &file); err != nil {
+	if err := decodeNode(document, &file); err != nil {
 		return nil, err
 	}
 	items := append(file.List, file.Node.Nodes...)
@@ -49,102 +99,102 @@ func (r *Reader) apisix(document *yaml.Node) (all []found, err error) {
 	for _, node := range file.Consumers {
 		items = append(items, apisixItem{Value: node})
 	}
-	consumers := make(map[string]apisixConsumer)
-	read := make([]apisixConsumer, len(items))
-	for i := range items {
-		c := &read[i]
-		if err := decode(&items[i].Value, c); err != nil {
-			return nil, err
-		}
-		for _, path := range []string{items[i].Path, c.ID} {
-			if name, ok := credentialOwner(path); ok && c.Username == "" {
-				c.Username = name
-			}
-		}
-		if _, isCredential := credentialOwner(items[i].Path + c.ID); !isCredential {
-			consumers[c.Username] = *c
-		}
-	}
-	for i := range items {
-		c := read[i]
-		owner := consumers[c.Username]
-		owner.Username = c.Username
-		if node, ok := c.Plugins["key-auth"]; ok {
-			all = append(all, r.apisixKey(&node, items[i].Value.Line, owner))
-		}
-		for n := range c.Credentials {
-			var credential apisixCredential
-			if err := decode(&c.Credentials[n], &credential); err != nil {
-				return nil, err
-			}
-			node, ok := credential.Plugins["key-auth"]
-			if credential.Type == "key-auth" {
-				node, ok = credential.Config, true
-			}
-			if ok {
-				all = append(all, r.apisixKey(&node, c.Credentials[n].Line, owner))
-			}
-		}
-	}
-	return all, nil
+	return items, nil
 }
 
-// credentialOwner reads "…jack/credentials/…".
+// credentialOwner returns the owner in a path such as /apisix/consumers/jack/credentials/1. It
+// reports false if path is not that of a credential.
 func credentialOwner(path string) (string, bool) {
 	before, _, ok := strings.Cut(path, "/credentials/")
 	return before[strings.LastIndexByte(before, '/')+1:], ok
 }
 
-// authPlugins say how a consumer of APISIX is known, and restrict nothing.
-var authPlugins = set("key-auth basic-auth jwt-auth hmac-auth jwe-decrypt ldap-auth wolf-rbac multi-auth openid-connect")
+// apisixKeys returns the keys of an item at a line, which belong to owner.
+func (r *Reader) apisixKeys(c apisixConsumer, line int, owner apisixConsumer) (all []record, err error) {
+	if node, ok := c.Plugins["key-auth"]; ok {
+		all = append(all, r.apisixRecord(&node, line, owner))
+	}
+	credentials, err := decodeNodes[apisixCredential](c.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	for i, credential := range credentials {
+		if node, ok := credential.keyAuth(); ok {
+			all = append(all, r.apisixRecord(&node, c.Credentials[i].Line, owner))
+		}
+	}
+	return all, nil
+}
 
-func (r *Reader) apisixKey(node *yaml.Node, line int, c apisixConsumer) found {
-	f := found{line: line, fields: fields{}}
+// apisixRecord translates a key of a consumer.
+func (r *Reader) apisixRecord(node *yaml.Node, line int, owner apisixConsumer) record {
+	f := fields{}
+	err := apisixFields(node, owner.Username, f)
+	if err == nil {
+		err = r.apisixRestrictions(owner, f)
+	}
+	return record{line: line, fields: f, err: err}
+}
+
+// apisixFields translates the key itself.
+func apisixFields(node *yaml.Node, username string, f fields) error {
 	var key struct {
 		Key  yaml.Node `yaml:"key"`
 		Meta struct {
 			Disable bool `yaml:"disable"`
 		} `yaml:"_meta"`
 	}
-	if decode(node, &key) != nil {
-		f.err = errors.New("the plugin key-auth has another form than APISIX's")
-		return f
+	if decodeNode(node, &key) != nil {
+		return errors.New("the plugin key-auth has another form than APISIX's")
 	}
-	var token string
-	if token, f.err = secretOf(&key.Key); f.err != nil {
-		return f
+	token, err := tokenOf(&key.Key)
+	if err != nil {
+		return err
 	}
-	f.fields.put("key", token)
+	f.put("key", token)
 	if key.Meta.Disable {
-		f.fields.put("enabled", false)
+		f.put("enabled", false)
 	}
-	if c.Username != "" {
-		f.fields.put("id", "apisix:"+c.Username) // its keys share the consumer's limit
-		f.fields.put("userId", c.Username)
-		f.fields.put("name", c.Username)
+	if username != "" {
+		f.put("id", "apisix:"+username) // the keys of a consumer share its limit
+		f.put("userId", username)
+		f.put("name", username)
 	}
+	return nil
+}
+
+// authPlugins identify a consumer of APISIX, and do not restrict it.
+var authPlugins = set(`key-auth basic-auth jwt-auth hmac-auth jwe-decrypt ldap-auth wolf-rbac multi-auth openid-connect`)
+
+// apisixRestrictions translates the restrictions of a consumer.
+func (r *Reader) apisixRestrictions(c apisixConsumer, f fields) error {
 	if c.GroupID != "" && !r.ignores("group_id") {
-		f.err = lost("field", "group_id")
-		return f
+		return lost("field", "group_id")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Plugins)) {
-		node := c.Plugins[name]
-		switch {
-		case authPlugins[name] || r.ignores(name):
-		case name == "limit-count":
-			var limit struct {
-				Count      int64 `yaml:"count"`
-				TimeWindow int64 `yaml:"time_window"`
-			}
-			if decode(&node, &limit) != nil || limit.Count < 1 || limit.TimeWindow < 1 {
-				f.err = errors.New("the plugin limit-count needs a count and a time_window; --ignore limit-count imports the key with the default limit")
-				return f
-			}
-			f.fields.put("rateLimit", map[string]int64{"requests": limit.Count, "window": limit.TimeWindow})
-		default:
-			f.err = lost("plugin", name)
-			return f
+		if authPlugins[name] || r.ignores(name) {
+			continue
+		}
+		if name != "limit-count" {
+			return lost("plugin", name)
+		}
+		if err := apisixLimit(c.Plugins[name], f); err != nil {
+			return err
 		}
 	}
-	return f
+	return nil
+}
+
+// apisixLimit translates the plugin limit-count. Its window is in seconds.
+func apisixLimit(node yaml.Node, f fields) error {
+	var limit struct {
+		Count      int64 `yaml:"count"`
+		TimeWindow int64 `yaml:"time_window"`
+	}
+	if decodeNode(&node, &limit) != nil || limit.Count < 1 || limit.TimeWindow < 1 {
+		return errors.New("the plugin limit-count needs a count and a time_window; " +
+			"--ignore limit-count imports the key with the default limit")
+	}
+	f.put("rateLimit", map[string]int64{"requests": limit.Count, "window": limit.TimeWindow})
+	return nil
 }

@@ -11,16 +11,15 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// csvColumns holds the columns, and how their values are written. The names are those of JSON
-// Lines. Of a limit, only the requests in a minute can be given.
-var csvColumns = map[string]func(string) (json.RawMessage, error){
+// csvColumns are the columns that a file may have, and the functions that write their cells as
+// values of JSON Lines.
+var csvColumns = map[string]func(cell string) (json.RawMessage, error){
 	"key": csvText, "sha256": csvText, "id": csvText, "publicKey": csvText, "userId": csvText, "environment": csvText,
 	"name": csvText, "description": csvText, "notBefore": csvText, "expiresAt": csvText,
 	"scopes": csvList, "allowedCidrs": csvList, "enabled": csvBool, "unlimited": csvBool, "requestsPerMinute": csvLimit,
 }
 
-// csvNames are the names of columns as they are compared, with those that key files
-// have for them.
+// csvNames are the columns by their [columnName], and by the names of a key file's fields.
 var csvNames = func() map[string]string {
 	names := map[string]string{"apikey": "key", "keyid": "id", "expiry": "expiresAt"}
 	for name := range csvColumns {
@@ -29,7 +28,7 @@ var csvNames = func() map[string]string {
 	return names
 }()
 
-// columnName writes User ID, user_id and userId alike.
+// columnName returns one spelling for User ID, user_id and userId.
 func columnName(written string) string {
 	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(written))
 }
@@ -58,21 +57,29 @@ func csvLimit(cell string) (json.RawMessage, error) {
 	return json.RawMessage(fmt.Sprintf(`{"requests":%d,"window":60}`, n)), nil
 }
 
-// columnsOf reads a header. A column that is not known has the name "". The separator is the first of comma, semicolon and tab
-// that stands in it.
-func columnsOf(header string) (columns []string, separator rune) {
-	separator = ','
-	if i := strings.IndexAny(header, ",;\t"); i >= 0 {
-		separator = rune(header[i])
+// header are the columns of a file.
+type header struct {
+	written   []string // the names in the file
+	columns   []string // the names in csvColumns; "" for a column that is not known or is left out
+	separator rune
+}
+
+// newHeader reads the first line of a file. The separator is the first comma, semicolon or tab in
+// it. There are no columns if the quotes of the line do not match.
+func newHeader(line string) header {
+	h := header{separator: ','}
+	if i := strings.IndexAny(line, ",;\t"); i >= 0 {
+		h.separator = rune(line[i])
 	}
-	cells, err := csvCells([]byte(header), separator)
+	cells, err := csvCells([]byte(line), h.separator)
 	if err != nil {
-		return nil, separator
+		return h
 	}
 	for _, cell := range cells {
-		columns = append(columns, csvNames[columnName(cell)])
+		h.written = append(h.written, strings.TrimSpace(cell))
+		h.columns = append(h.columns, csvNames[columnName(cell)])
 	}
-	return columns, separator
+	return h
 }
 
 // csvCells splits one line into cells.
@@ -82,79 +89,92 @@ func csvCells(line []byte, separator rune) ([]string, error) {
 	return r.Read()
 }
 
-// csvLines reads a header and then an entry of each line. The file is refused as a
-// whole if its header does not name its columns.
+// csvLines reads the header, and then an entry of each line. It refuses the whole file if the header
+// does not name its columns.
 func (r *Reader) csvLines() source {
-	var columns []string
-	var separator rune
-	lines := r.eachLine(func(line []byte) (apikey.Import, map[string]string, error) {
-		cells, err := csvCells(line, separator)
-		if err != nil {
-			return apikey.Import{}, nil, errors.New("the quotes of the line do not match; a value may not have a line break in it")
-		}
-		if len(cells) != len(columns) {
-			return apikey.Import{}, nil, fmt.Errorf("the line has %d values, and the header %d columns", len(cells), len(columns))
-		}
-		fields := make(map[string]json.RawMessage)
-		for i, cell := range cells {
-			column, cell := columns[i], strings.TrimSpace(cell)
-			if cell == "" || strings.EqualFold(cell, "null") || cell == `\N` || column == "" {
-				continue
-			}
-			value, err := csvColumns[column](cell)
-			if err != nil {
-				return apikey.Import{}, nil, wrong(column, err.Error())
-			}
-			if column == "requestsPerMinute" {
-				column = "rateLimit"
-			}
-			fields[column] = value
-		}
-		if _, ok := fields["userId"]; !ok && fields["id"] != nil {
-			fields["userId"] = fields["id"] // as in a key file
-		}
-		return r.entry(fields)
-	})
 	return func() (entry, error) {
-		if columns == nil {
-			var header []byte
-			for len(header) == 0 || header[0] == '#' {
-				var wrong, err error
-				if header, wrong, err = r.lines.next(); err != nil || wrong != nil {
-					return entry{}, errors.Join(err, wrong)
-				}
-			}
-			var err error
-			if columns, separator, err = r.header(string(header)); err != nil {
+		h, err := r.csvHeader()
+		if err != nil {
+			return entry{}, err
+		}
+		r.source = r.eachLine(func(line []byte) (entry, error) {
+			f, err := h.fields(line)
+			if err != nil {
 				return entry{}, err
 			}
-		}
-		return lines()
+			return r.entry(f)
+		})
+		return r.source()
 	}
 }
 
-// header reads the names of columns. Of those that are ignored, the name is "".
-func (r *Reader) header(line string) ([]string, rune, error) {
-	columns, separator := columnsOf(line)
-	written, _ := csvCells([]byte(line), separator)
+// csvHeader reads lines up to the header, and checks it.
+func (r *Reader) csvHeader() (header, error) {
+	var line []byte
+	for len(line) == 0 || line[0] == '#' {
+		var wrong, err error
+		if line, wrong, err = r.lines.next(); err != nil || wrong != nil {
+			return header{}, errors.Join(err, wrong)
+		}
+	}
+	h := newHeader(string(line))
 	seen := make(map[string]bool)
-	for i, column := range columns {
-		name := strings.TrimSpace(written[i])
+	for i, column := range h.columns {
+		name := h.written[i]
 		switch {
 		case r.ignores(name):
-			columns[i] = ""
+			h.columns[i] = ""
 			continue
-		case column == "" && nameable(name):
-			return nil, 0, &NotKeysError{Problem: fmt.Sprintf("the header's column %d is not known: %s; rename it, or leave it out with --ignore %s", i+1, name, name)}
 		case column == "":
-			return nil, 0, &NotKeysError{Problem: fmt.Sprintf("the header's column %d is not known; the first line must name the columns, such as key,userId,name", i+1)}
+			return header{}, unknownColumn(i+1, name)
 		case seen[column]:
-			return nil, 0, &NotKeysError{Problem: "the header has a column twice: " + column}
+			return header{}, &NotKeysError{Problem: "the header has a column twice: " + column}
 		}
 		seen[column] = true
 	}
 	if !seen["key"] && !seen["sha256"] {
-		return nil, 0, &NotKeysError{Problem: "the header needs a column key or sha256"}
+		return header{}, &NotKeysError{Problem: "the header needs a column key or sha256"}
 	}
-	return columns, separator, nil
+	return h, nil
+}
+
+// unknownColumn returns an error that names the column, unless the name may be a token.
+func unknownColumn(number int, name string) error {
+	problem := fmt.Sprintf("the header's column %d is not known", number)
+	if nameable(name) {
+		problem += fmt.Sprintf(": %s; rename it, or leave it out with --ignore %s", name, name)
+	} else {
+		problem += "; the first line must name the columns, such as key,userId,name"
+	}
+	return &NotKeysError{Problem: problem}
+}
+
+// fields returns the fields of one line. Without userId, the id is the owner, as in a key file.
+func (h header) fields(line []byte) (fields, error) {
+	cells, err := csvCells(line, h.separator)
+	if err != nil {
+		return nil, errors.New("the quotes of the line do not match; a value may not have a line break in it")
+	}
+	if len(cells) != len(h.columns) {
+		return nil, fmt.Errorf("the line has %d values, and the header %d columns", len(cells), len(h.columns))
+	}
+	f := make(fields)
+	for i, cell := range cells {
+		column, cell := h.columns[i], strings.TrimSpace(cell)
+		if cell == "" || strings.EqualFold(cell, "null") || cell == `\N` || column == "" {
+			continue
+		}
+		value, err := csvColumns[column](cell)
+		if err != nil {
+			return nil, wrong(column, err.Error())
+		}
+		if column == "requestsPerMinute" {
+			column = "rateLimit"
+		}
+		f[column] = value
+	}
+	if f["userId"] == nil && f["id"] != nil {
+		f["userId"] = f["id"]
+	}
+	return f, nil
 }

@@ -2,88 +2,76 @@ package migrate
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 )
 
-// The forms of other services are read as a whole, and each key in them is written as
-// the fields of a JSON line. What restricts a key there and cannot be kept here is an
-// error of that key, unless Options.Ignore names it. The id of a consumer begins with
-// the service's name: its keys are never added to a key of a key file, which may do more.
+// A file of another service is read as a whole. Each key in it is translated to the fields of a
+// JSON line. A restriction of a key that cannot be kept here is an error of that key, unless
+// Options.Ignore names it. The id of a consumer begins with the service's name, so its tokens are
+// never added to a key of a key file, which may do more.
 
-// Bounds of files that are read as a whole. YAML takes many times its length.
+// The longest documents, in bytes. YAML takes many times its length in memory.
 const (
 	longestJSON = 256 << 20
 	longestYAML = 16 << 20
 )
 
-// fields are one key, by the names of JSON Lines.
-type fields map[string]json.RawMessage
-
-func (f fields) put(name string, value any) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		panic("migrate: a field that is no JSON") // texts, numbers and times are
-	}
-	f[name] = text
-}
-
-// found is a key in a foreign file, or the problem with it.
-type found struct {
+// record is a key in a document, or the problem with it.
+type record struct {
 	line   int
 	fields fields
 	err    error
 }
 
-// document reads all keys of a file of another service.
-func (r *Reader) document(form Form) source {
-	var all []found
+// document reads all keys of a document, and then returns one after another.
+func (r *Reader) document() source {
+	var records []record
 	read := false
 	return func() (entry, error) {
 		if !read {
 			var err error
-			if all, err = r.readDocument(form); err != nil {
+			if records, err = r.readDocument(); err != nil {
 				return entry{}, err
 			}
 			read = true
-			if len(all) == 0 {
-				return entry{}, &NotKeysError{Problem: "it holds no keys of the form " + string(form)}
-			}
 		}
-		if len(all) == 0 {
+		if len(records) == 0 {
 			return entry{}, io.EOF
 		}
-		next := all[0]
-		all[0], all = found{}, all[1:]
-		e := entry{number: next.line, err: next.err}
-		if e.err == nil {
-			e.in, e.said, e.err = r.entry(next.fields)
+		next := records[0]
+		records[0], records = record{}, records[1:]
+		if next.err != nil {
+			return entry{line: next.line, err: next.err}, nil
 		}
+		e, err := r.entry(next.fields)
+		e.line, e.err = next.line, err
 		return e, nil
 	}
 }
 
-func (r *Reader) readDocument(form Form) ([]found, error) {
-	most := int64(longestJSON)
-	if form == Kong || form == APISIX {
-		most = longestYAML
+// readDocument returns at least one record.
+func (r *Reader) readDocument() ([]record, error) {
+	longest, read := int64(longestJSON), r.liteLLMFile
+	switch r.form {
+	case Kong:
+		longest, read = longestYAML, r.kongFile
+	case APISIX:
+		longest, read = longestYAML, r.apisixFile
+	case Unkey:
+		read = r.unkeyFile
 	}
-	text, err := io.ReadAll(io.LimitReader(r.lines.in, most+1))
+	text, err := io.ReadAll(io.LimitReader(r.lines.in, longest+1))
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(text)) > most {
-		return nil, &NotKeysError{Problem: fmt.Sprintf("files of this form may have %d MB at most: split it", most>>20)}
+	if int64(len(text)) > longest {
+		problem := fmt.Sprintf("files of this form may have %d MB at most: split it", longest>>20)
+		return nil, &NotKeysError{Problem: problem}
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	switch form {
-	case Kong:
-		return r.yamlDocument(text, r.kong)
-	case APISIX:
-		return r.yamlDocument(text, r.apisix)
-	case Unkey:
-		return jsonRecords(text, r.unkey, "keys", "data")
+	records, err := read(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	if err == nil && len(records) == 0 {
+		err = &NotKeysError{Problem: "it holds no keys of the form " + string(r.form)}
 	}
-	return jsonRecords(text, r.liteLLM, "keys", "data")
+	return records, err
 }

@@ -7,21 +7,21 @@ import (
 	"slices"
 )
 
-// firsts remembers what the first line of a key has said of it, for the others
-// to agree with. It keeps hashes, of a seed of its own: files are large, and hold
-// secrets.
+// firsts remembers the fields that the first line of each key states, and the key of each token.
+// It keeps only hashes, with a seed of its own, because files are large and hold secrets.
 type firsts struct {
-	seed maphash.Seed
-	said map[uint64]saying
+	seed   maphash.Seed
+	stated map[uint64]statement
 }
 
-type saying struct {
+// statement is the hash of a value, and the line that states it.
+type statement struct {
 	value uint64
 	line  int
 }
 
 func newFirsts() firsts {
-	return firsts{seed: maphash.MakeSeed(), said: make(map[uint64]saying)}
+	return firsts{seed: maphash.MakeSeed(), stated: make(map[uint64]statement)}
 }
 
 func (f firsts) hash(parts ...string) uint64 {
@@ -34,41 +34,40 @@ func (f firsts) hash(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// agree reports where a line of the key called id contradicts an earlier one, and
-// remembers one that does not. A line may leave out what the first of its key has
-// said; what that one has left out is settled by it. A token without an id is a
-// key of its own.
-func (f firsts) agree(token, id string, said map[string]string, line int) error {
+// agree returns an error if a line contradicts an earlier one. Otherwise it remembers the line. id
+// names the key to which token belongs; if empty, the token is a key of its own. A later line of a
+// key may omit the fields that the first line has stated, and may not state others.
+func (f firsts) agree(token, id string, stated map[string]string, line int) error {
 	owner := "id " + id
 	if id == "" {
 		owner = "token " + token
 	}
-	first, known := f.said[f.hash(owner)]
+	first, known := f.stated[f.hash(owner)]
 	if known {
-		for _, name := range slices.Sorted(maps.Keys(said)) {
-			settled, ok := f.said[f.hash(owner, name)]
-			if !ok || settled.value != f.hash(said[name]) {
+		for _, name := range slices.Sorted(maps.Keys(stated)) {
+			settled, ok := f.stated[f.hash(owner, name)]
+			if !ok || settled.value != f.hash(stated[name]) {
 				return wrong(name, fmt.Sprintf("differs from that of line %d, which is the first of this key", first.line))
 			}
 		}
 	}
-	place, value := f.hash("token", token), saying{f.hash(owner), line}
-	if other, ok := f.said[place]; ok && other.value != value.value {
+	place, value := f.hash("token", token), statement{f.hash(owner), line}
+	if other, ok := f.stated[place]; ok && other.value != value.value {
 		return wrong("key", fmt.Sprintf("belongs to the key of line %d already", other.line))
 	} else if !ok {
-		f.said[place] = value
+		f.stated[place] = value
 	}
 	if !known {
-		f.said[f.hash(owner)] = saying{line: line}
-		for name, value := range said {
-			f.said[f.hash(owner, name)] = saying{f.hash(value), line}
+		f.stated[f.hash(owner)] = statement{line: line}
+		for name, value := range stated {
+			f.stated[f.hash(owner, name)] = statement{f.hash(value), line}
 		}
 	}
 	return nil
 }
 
-// knows reports whether there was a line of the key called id.
+// knows reports whether a line of the key called id was remembered.
 func (f firsts) knows(id string) bool {
-	_, ok := f.said[f.hash("id "+id)]
+	_, ok := f.stated[f.hash("id "+id)]
 	return ok
 }

@@ -185,7 +185,7 @@ func foreignJSON(h head) bool {
 		return jsonLike(h)
 	}
 	for name := range fields {
-		if !fieldNames[camel(name)] {
+		if !isField(camel(name)) {
 			return true
 		}
 	}
@@ -244,30 +244,7 @@ func separated(h head, separator string) bool {
 var keyLine = matches(`^\s*[A-Za-z0-9][A-Za-z0-9._@+-]*\s*:\s*\S`)
 
 func hasCSVHeader(h head) bool {
-	columns, _ := columnsOf(h.first())
-	known := 0
-	for _, column := range columns {
-		if column != "" {
-			known++
-		}
-	}
-	return known > 0 && len(columns) > 1
-}
-
-// NotKeysError says that a whole file is not of the expected form. None of it was imported.
-type NotKeysError struct {
-	Problem string // a sentence without its full stop
-	Looks   string // the form that the file seems to have, or ""
-	Advice  string // the next step for the operator, or ""
-}
-
-func (e *NotKeysError) Error() string {
-	text := "nothing was written: " + e.Problem
-	if e.Looks != "" {
-		text += ": it looks like " + e.Looks
-	}
-	if e.Advice != "" {
-		text += "; " + e.Advice
-	}
-	return text
+	columns := newHeader(h.first()).columns
+	isKnown := func(column string) bool { return column != "" }
+	return len(columns) > 1 && slices.ContainsFunc(columns, isKnown)
 }

@@ -1,12 +1,10 @@
 package migrate
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -17,13 +15,138 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// jsonLine reads one object.
-func (r *Reader) jsonLine(text []byte) (apikey.Import, map[string]string, error) {
-	raw, err := object(text)
+// fields are the fields of one key, by the names of JSON Lines.
+type fields map[string]json.RawMessage
+
+// put sets a field to a value that JSON can hold.
+func (f fields) put(name string, value any) {
+	text, err := json.Marshal(value)
 	if err != nil {
-		return apikey.Import{}, nil, err
+		panic("migrate: a field that JSON cannot hold")
 	}
-	return r.entry(raw)
+	f[name] = text
+}
+
+// values are the decoded fields of a key.
+type values struct {
+	in                   apikey.Import // the fields that need no translation
+	key, sha256          string
+	rateLimit            window
+	quota                period
+	allowedCIDRs         []string
+	metadata             texts
+	notBefore, expiresAt *string
+}
+
+// field is a field of a JSON line.
+type field struct {
+	to   any    // a pointer to its value
+	form string // completes "must be …"
+}
+
+// table returns all fields of a JSON line.
+func (v *values) table() map[string]field {
+	c := &v.in.Change
+	return map[string]field{
+		"key":          {&v.key, "a text"},
+		"sha256":       {&v.sha256, "a text"},
+		"id":           {&v.in.ID, "a text"},
+		"publicKey":    {&v.in.PublicKey, "a text"},
+		"userId":       {&v.in.UserID, "a text"},
+		"environment":  {&v.in.Environment, "live or test"},
+		"name":         {&c.Name, "a text"},
+		"description":  {&c.Description, "a text"},
+		"scopes":       {&c.Scopes, "a list of texts"},
+		"rateLimit":    {&v.rateLimit, `like {"requests":100,"window":60}`},
+		"unlimited":    {&c.Unlimited, "true or false"},
+		"quota":        {&v.quota, `like {"requests":10000,"period":"month"}`},
+		"allowedCidrs": {&v.allowedCIDRs, "a list of texts"},
+		"metadata":     {&v.metadata, "an object of texts"},
+		"enabled":      {&c.Enabled, "true or false"},
+		"notBefore":    {&v.notBefore, "a text"},
+		"expiresAt":    {&v.expiresAt, "a text"},
+	}
+}
+
+// isField reports whether name is a field of a JSON line.
+func isField(name string) bool {
+	_, ok := new(values).table()[name]
+	return ok
+}
+
+// jsonLine reads one object.
+func (r *Reader) jsonLine(text []byte) (entry, error) {
+	f, err := object(text)
+	if err != nil {
+		return entry{}, err
+	}
+	return r.entry(f)
+}
+
+// entry reads the fields of a key. Their names are those of the API, or the same with underscores.
+// A field that is null is as if it were not there.
+func (r *Reader) entry(written fields) (entry, error) {
+	v, given, err := r.decode(written)
+	if err != nil {
+		return entry{}, err
+	}
+	in, c := &v.in, &v.in.Change
+	if in.Token, in.Hash, err = r.secret(v.key, v.sha256); err != nil {
+		return entry{}, err
+	}
+	if err := r.checkNames(in, given); err != nil {
+		return entry{}, err
+	}
+	if c.NotBefore, err = timeField("notBefore", v.notBefore); err != nil {
+		return entry{}, err
+	}
+	if c.ExpiresAt, err = timeField("expiresAt", v.expiresAt); err != nil {
+		return entry{}, err
+	}
+	if c.AllowedCIDRs, err = networks(v.allowedCIDRs, given); err != nil {
+		return entry{}, err
+	}
+	if c.Limit, err = r.limit(v, given); err != nil {
+		return entry{}, err
+	}
+	if given["quota"] != nil {
+		c.Quota = &ratelimit.Quota{Requests: v.quota.Requests, Period: ratelimit.Period(v.quota.Period)}
+	}
+	if v.metadata != nil {
+		c.Metadata = (*map[string]string)(&v.metadata)
+	}
+	if c.Name == nil && in.ID != "" {
+		c.Name = &in.ID
+	}
+	if c.Scopes == nil {
+		c.Scopes = r.o.Scopes
+	}
+	return entry{in: *in, stated: stated(given)}, nil
+}
+
+// decode reads the values of fields. given has the fields that are neither null nor ignored, by
+// their names in JSON Lines.
+func (r *Reader) decode(written fields) (v *values, given fields, err error) {
+	v, given = new(values), make(fields)
+	known := v.table()
+	for _, as := range slices.Sorted(maps.Keys(written)) {
+		name, value := camel(as), written[as]
+		if string(value) == "null" || r.ignores(as) {
+			continue
+		}
+		f, ok := known[name]
+		if !ok {
+			return nil, nil, unknown(as)
+		}
+		if given[name] != nil {
+			return nil, nil, errTwice
+		}
+		given[name] = value
+		if json.Unmarshal(value, f.to) != nil {
+			return nil, nil, wrong(name, "must be "+f.form)
+		}
+	}
+	return v, given, nil
 }
 
 // camel writes user_id as userId.
@@ -40,123 +163,70 @@ func camel(name string) string {
 	return first
 }
 
-// fieldNames are all fields of a JSON line.
-var fieldNames = set(`key sha256 id publicKey userId environment name description scopes rateLimit unlimited quota allowedCidrs metadata enabled notBefore expiresAt`)
+// stated returns the fields with which other lines of the key must agree, in one spelling for each
+// value.
+func stated(given fields) map[string]string {
+	all := make(map[string]string)
+	for name, value := range given {
+		switch name {
+		case "key", "sha256", "id", "publicKey":
+		default:
+			all[name] = canonical(value)
+		}
+	}
+	return all
+}
 
-// entry reads the fields of an object, by the API's names or the same with
-// underscores. A field that is null is not there.
-func (r *Reader) entry(fields map[string]json.RawMessage) (in apikey.Import, said map[string]string, err error) {
-	var (
-		key, hash string
-		limit     window
-		quota     period
-		networks  []string
-		metadata  texts
-		ends      struct{ notBefore, expiresAt *string }
-		c         = &in.Change
-	)
-	known := map[string]struct {
-		to   any
-		form string
-	}{
-		"key":          {&key, "a text"},
-		"sha256":       {&hash, "a text"},
-		"id":           {&in.ID, "a text"},
-		"publicKey":    {&in.PublicKey, "a text"},
-		"userId":       {&in.UserID, "a text"},
-		"environment":  {&in.Environment, "live or test"},
-		"name":         {&c.Name, "a text"},
-		"description":  {&c.Description, "a text"},
-		"scopes":       {&c.Scopes, "a list of texts"},
-		"rateLimit":    {&limit, `like {"requests":100,"window":60}`},
-		"unlimited":    {&c.Unlimited, "true or false"},
-		"quota":        {&quota, `like {"requests":10000,"period":"month"}`},
-		"allowedCidrs": {&networks, "a list of texts"},
-		"metadata":     {&metadata, "an object of texts"},
-		"enabled":      {&c.Enabled, "true or false"},
-		"notBefore":    {&ends.notBefore, "a text"},
-		"expiresAt":    {&ends.expiresAt, "a text"},
-	}
-	said = make(map[string]string)
-	raw := make(map[string]json.RawMessage)
-	for _, written := range slices.Sorted(maps.Keys(fields)) {
-		name, value := camel(written), fields[written]
-		if string(value) == "null" || r.ignores(written) {
-			continue
-		}
-		field, ok := known[name]
-		if !ok {
-			return in, nil, unknown(written)
-		}
-		if raw[name] != nil {
-			return in, nil, errTwice
-		}
-		raw[name] = value
-		if json.Unmarshal(value, field.to) != nil {
-			return in, nil, wrong(name, "must be "+field.form)
-		}
-		if name != "key" && name != "sha256" && name != "id" && name != "publicKey" {
-			said[name] = canonical(value)
-		}
-	}
-
-	if in.Token, in.Hash, err = r.secret(key, hash); err != nil {
-		return in, nil, err
-	}
-	if raw["id"] != nil {
+// checkNames checks the fields that are shown in lists.
+func (r *Reader) checkNames(in *apikey.Import, given fields) error {
+	if given["id"] != nil {
 		if apikey.CheckOwner(in.ID) != nil {
-			return in, nil, wrong("id", "must be 1 to 128 characters without control characters")
+			return wrong("id", "must be 1 to 128 characters without control characters")
 		}
 		if problem := nameProblem(in.ID, r.o.Format); problem != "" {
-			return in, nil, wrong("id", problem)
+			return wrong("id", problem)
 		}
 	}
-	if raw["environment"] != nil && in.Environment != apikey.Live && in.Environment != apikey.Test {
-		return in, nil, wrong("environment", "must be live or test")
+	if given["environment"] != nil && in.Environment != apikey.Live && in.Environment != apikey.Test {
+		return wrong("environment", "must be live or test")
 	}
-	if c.Name == nil && in.ID != "" {
-		c.Name = &in.ID
+	if name := in.Change.Name; name != nil && isKey(*name, r.o.Format) {
+		return wrong("name", "looks like a key; names are shown in lists and logs")
 	}
-	if c.Name != nil && isKey(*c.Name, r.o.Format) {
-		return in, nil, wrong("name", "looks like a key; names are shown in lists and logs")
+	return nil
+}
+
+// networks reads allowedCidrs. It returns nil if the line does not give them.
+func networks(written []string, given fields) (*[]netip.Prefix, error) {
+	if given["allowedCidrs"] == nil {
+		return nil, nil
 	}
-	if c.Scopes == nil {
-		c.Scopes = r.o.Scopes
-	}
-	if c.NotBefore, err = timeField("notBefore", ends.notBefore); err != nil {
-		return in, nil, err
-	}
-	if c.ExpiresAt, err = timeField("expiresAt", ends.expiresAt); err != nil {
-		return in, nil, err
-	}
-	if raw["allowedCidrs"] != nil {
-		prefixes := []netip.Prefix{}
-		for _, text := range networks {
-			p, err := apikey.ParseNetwork(text)
-			if err != nil {
-				return in, nil, wrong("allowedCidrs", "must be networks such as 192.0.2.0/24, or addresses")
-			}
-			prefixes = append(prefixes, p)
+	all := []netip.Prefix{}
+	for _, text := range written {
+		network, err := apikey.ParseNetwork(text)
+		if err != nil {
+			return nil, wrong("allowedCidrs", "must be networks such as 192.0.2.0/24, or addresses")
 		}
-		c.AllowedCIDRs = &prefixes
+		all = append(all, network)
 	}
-	if metadata != nil {
-		c.Metadata = (*map[string]string)(&metadata)
+	return &all, nil
+}
+
+// limit returns the rate limit of a key, or nil if neither its line nor the options give one. It
+// does not check the bounds of a limit.
+func (r *Reader) limit(v *values, given fields) (*ratelimit.Limit, error) {
+	unlimited := v.in.Change.Unlimited != nil && *v.in.Change.Unlimited
+	switch {
+	case given["rateLimit"] == nil && unlimited:
+		return nil, nil
+	case given["rateLimit"] == nil:
+		return r.o.Limit, nil
+	case unlimited:
+		return nil, wrong("unlimited", "must not be given with rateLimit")
 	}
-	if raw["quota"] != nil {
-		c.Quota = &ratelimit.Quota{Requests: quota.Requests, Period: ratelimit.Period(quota.Period)}
-	}
-	switch unlimited := c.Unlimited != nil && *c.Unlimited; {
-	case raw["rateLimit"] != nil && unlimited:
-		return in, nil, wrong("unlimited", "must not be given with rateLimit")
-	case raw["rateLimit"] != nil:
-		// What is out of bounds stays so, and does not come round again.
-		seconds := min(max(limit.Window, 0), int64(2*apikey.MaxWindow/time.Second))
-		c.Limit = &ratelimit.Limit{Requests: limit.Requests, Window: time.Duration(seconds) * time.Second}
-	case !unlimited:
-		c.Limit = r.o.Limit
-	}
-	return in, said, nil
+	// A window that is out of bounds must stay so, and not overflow.
+	seconds := min(max(v.rateLimit.Window, 0), int64(2*apikey.MaxWindow/time.Second))
+	return &ratelimit.Limit{Requests: v.rateLimit.Requests, Window: time.Duration(seconds) * time.Second}, nil
 }
 
 // secret reads a token, or the hash of one.
@@ -169,19 +239,22 @@ func (r *Reader) secret(key, hash string) (apikey.Token, *[sha256.Size]byte, err
 		return apikey.Token{}, nil, wrong("sha256", "must not be given with key")
 	}
 	if isPasswordHash(hash) || isEncrypted(hash) {
-		return apikey.Token{}, nil, wrong("sha256", "is a password hash or encrypted; only a SHA-256 without salt can be imported")
+		const problem = "is a password hash or encrypted; only a SHA-256 without salt can be imported"
+		return apikey.Token{}, nil, wrong("sha256", problem)
 	}
 	sum, ok := parseSHA256(hash)
 	if !ok {
-		return apikey.Token{}, nil, wrong("sha256", "must be a SHA-256 as 64 hexadecimal digits, with or without \\x before them, or as base64")
+		const problem = `must be a SHA-256 as 64 hexadecimal digits, with or without \x before them, or as base64`
+		return apikey.Token{}, nil, wrong("sha256", problem)
 	}
-	if len(hash) < hex.EncodedLen(len(sum)) && tokenProblem(hash) != "" || apikey.NonSecret(hash) != "" || slices.Equal(sum[:16], sum[16:]) {
+	isBase64 := len(hash) < hex.EncodedLen(len(sum))
+	if isBase64 && tokenProblem(hash) != "" || apikey.NonSecret(hash) != "" || slices.Equal(sum[:16], sum[16:]) {
 		return apikey.Token{}, nil, wrong("sha256", "is a placeholder or a pattern; write the hash itself")
 	}
 	return apikey.Token{}, &sum, nil
 }
 
-// parseSHA256 reads hexadecimal digits, as PostgreSQL writes them too, base64 and
+// parseSHA256 reads hexadecimal digits, the same after \x (as PostgreSQL writes them), base64 and
 // base64url.
 func parseSHA256(text string) (sum [sha256.Size]byte, ok bool) {
 	decoded, err := hex.DecodeString(strings.TrimPrefix(text, `\x`))
@@ -195,6 +268,7 @@ func parseSHA256(text string) (sum [sha256.Size]byte, ok bool) {
 	return sum, err == nil && copy(sum[:], decoded) == len(sum) && len(decoded) == len(sum)
 }
 
+// timeField reads a time. It returns nil if the line does not give it.
 func timeField(field string, text *string) (*time.Time, error) {
 	if text == nil {
 		return nil, nil
@@ -204,110 +278,4 @@ func timeField(field string, text *string) (*time.Time, error) {
 		return nil, wrong(field, "must be a time such as 2027-01-31T12:00:00Z, between the years 1970 and 9999")
 	}
 	return &at, nil
-}
-
-// window and period are objects that have all of their fields and no other.
-type window struct{ Requests, Window int64 }
-
-func (w *window) UnmarshalJSON(text []byte) error {
-	return whole(text, map[string]any{"requests": &w.Requests, "window": &w.Window})
-}
-
-type period struct {
-	Requests int64
-	Period   string
-}
-
-func (p *period) UnmarshalJSON(text []byte) error {
-	return whole(text, map[string]any{"requests": &p.Requests, "period": &p.Period})
-}
-
-// texts are an object of nothing else.
-type texts map[string]string
-
-func (t *texts) UnmarshalJSON(text []byte) error {
-	raw, err := object(text)
-	if err != nil {
-		return err
-	}
-	*t = make(texts)
-	for name, value := range raw {
-		var s *string // nil for null
-		if err := json.Unmarshal(value, &s); err != nil {
-			return err
-		}
-		if s == nil {
-			return errors.New("null")
-		}
-		(*t)[name] = *s
-	}
-	return nil
-}
-
-func whole(text []byte, fields map[string]any) error {
-	raw, err := object(text)
-	if err != nil || len(raw) != len(fields) {
-		return errors.New("not these fields")
-	}
-	for name, to := range fields {
-		if string(raw[name]) == "null" {
-			return errors.New("null")
-		}
-		if err := json.Unmarshal(raw[name], to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-var errNotObject = errors.New("the line is not a JSON object")
-
-var errTwice = errors.New("the line has a field twice")
-
-// object reads a JSON object that has no field twice.
-func object(text []byte) (map[string]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, errNotObject
-	}
-	fields := make(map[string]json.RawMessage)
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, errNotObject
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, errNotObject
-		}
-		if _, twice := fields[name.(string)]; twice {
-			return nil, errTwice
-		}
-		fields[name.(string)] = value
-	}
-	if _, err := d.Token(); err != nil || len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
-		return nil, errNotObject
-	}
-	return fields, nil
-}
-
-// unknown names the field, unless it is long enough to be a key that slipped.
-func unknown(name string) error {
-	if nameable(name) {
-		return errors.New("the line has a field that is not known: " + name)
-	}
-	return errors.New("the line has a field that is not known")
-}
-
-// nameable reports whether name may stand in an error: it is no token.
-func nameable(name string) bool {
-	return len(name) < 16 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == ""
-}
-
-// canonical writes a value in one way, however the line does.
-func canonical(value json.RawMessage) string {
-	var v any
-	_ = json.Unmarshal(value, &v) // it has been read already
-	text, _ := json.Marshal(v)
-	return string(text)
 }

@@ -17,7 +17,7 @@ func keyIDProblem(id string, format apikey.Format) string {
 	}
 	lower := strings.ToLower(id)
 	switch {
-	case setting.MatchString(lower) || header.MatchString(id) || variable.MatchString(id):
+	case setting.MatchString(lower) || headerOrLevel.MatchString(id) || variable.MatchString(id):
 		return "is the name of a setting rather than of a key's owner"
 	case strings.Contains(id, ".") && file.MatchString(lower):
 		return "is the name of a file rather than of a key's owner"
@@ -47,8 +47,8 @@ var (
 		`(?:client|tenant|trace|span|session|request|correlation|build)[-_.]?id|` +
 		`phpsessid|jsessionid|dsn|secret[-_.]key[-_.]base)$`)
 
-	// header has the names of other headers, and the levels of logs.
-	header = newPattern(`^X-[A-Z][A-Za-z0-9]*(?:-[A-Z][A-Za-z0-9]*)+$|` +
+	// headerOrLevel has the names of other headers, and the levels of logs.
+	headerOrLevel = newPattern(`^X-[A-Z][A-Za-z0-9]*(?:-[A-Z][A-Za-z0-9]*)+$|` +
 		`^(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TODO|FIXME|NOTE)$`)
 
 	// variable has the names of environment variables for secrets and places.

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -9,6 +10,26 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
+type kongConsumer struct {
+	ID        string       `yaml:"id"`
+	Username  string       `yaml:"username"`
+	CustomID  string       `yaml:"custom_id"`
+	Keys      []yaml.Node  `yaml:"keyauth_credentials"`
+	Encrypted []yaml.Node  `yaml:"keyauth_enc_credentials"`
+	Plugins   []kongPlugin `yaml:"plugins"`
+	Groups    []yaml.Node  `yaml:"groups"`
+}
+
+// name returns the consumer's name as an owner of keys, or "".
+func (c kongConsumer) name() string { return cmp.Or(c.Username, c.CustomID, c.ID) }
+
+type kongKey struct {
+	Key       yaml.Node `yaml:"key"`
+	TTL       *int64    `yaml:"ttl"` // seconds after CreatedAt
+	CreatedAt *float64  `yaml:"created_at"`
+	Consumer  kongOwner `yaml:"consumer"`
+}
+
 type kongPlugin struct {
 	Name     string    `yaml:"name"`
 	Enabled  *bool     `yaml:"enabled"`
@@ -16,7 +37,8 @@ type kongPlugin struct {
 	Config   yaml.Node `yaml:"config"`
 }
 
-// kongOwner names a consumer: by a text, or by an object.
+// kongOwner refers to a consumer. The file has a text, which is its id or one of its names, or an
+// object.
 type kongOwner struct{ ID, Username string }
 
 func (o *kongOwner) UnmarshalYAML(node *yaml.Node) error {
@@ -33,45 +55,43 @@ func (o *kongOwner) UnmarshalYAML(node *yaml.Node) error {
 	return err
 }
 
-type kongKey struct {
-	Key       yaml.Node `yaml:"key"`
-	TTL       *int64    `yaml:"ttl"`
-	CreatedAt *float64  `yaml:"created_at"`
-	Consumer  kongOwner `yaml:"consumer"`
-}
+// kongConsumers finds consumers by each of their ids and names. Of two with one name, it finds the
+// last.
+type kongConsumers map[string]*kongConsumer
 
-type kongConsumer struct {
-	ID          string       `yaml:"id"`
-	Username    string       `yaml:"username"`
-	CustomID    string       `yaml:"custom_id"`
-	Keys        []yaml.Node  `yaml:"keyauth_credentials"`
-	Encrypted   []yaml.Node  `yaml:"keyauth_enc_credentials"`
-	Plugins     []kongPlugin `yaml:"plugins"`
-	Groups      []yaml.Node  `yaml:"groups"`
-	Credentials yaml.Node    `yaml:"credentials"`
-}
-
-func (c kongConsumer) name() string {
-	for _, name := range []string{c.Username, c.CustomID, c.ID} {
-		if name != "" {
-			return name
+func newKongConsumers(all []kongConsumer) kongConsumers {
+	byName := make(kongConsumers)
+	for i := range all {
+		c := &all[i]
+		for _, name := range []string{c.ID, c.Username, c.CustomID} {
+			if name != "" {
+				byName[name] = c
+			}
 		}
 	}
-	return ""
+	return byName
 }
 
-// kong reads consumers and their keys from a declarative file or an answer of the
-// Admin API.
-func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
+// of returns the consumer to which o refers, or nil.
+func (byName kongConsumers) of(o kongOwner) *kongConsumer {
+	return cmp.Or(byName[o.ID], byName[o.Username])
+}
+
+// kongFile reads a declarative file, or an answer of the Admin API.
+func (r *Reader) kongFile(text []byte) ([]record, error) { return yamlRecords(text, r.kong) }
+
+// kong reads the keys of a document: first those that stand in consumers, then those that stand
+// beside them.
+func (r *Reader) kong(document *yaml.Node) ([]record, error) {
 	var file struct {
 		Consumers []yaml.Node  `yaml:"consumers"`
 		Keys      []yaml.Node  `yaml:"keyauth_credentials"`
 		Encrypted []yaml.Node  `yaml:"keyauth_enc_credentials"`
 		Plugins   []kongPlugin `yaml:"plugins"`
-		Data      []yaml.Node  `yaml:"data"`
+		Data      []yaml.Node  `yaml:"data"` // keys or consumers
 		Groups    []yaml.Node  `yaml:"consumer_groups"`
 	}
-	if err := decode(document, &file); err != nil {
+	if err := decodeNode(document, &file); err != nil {
 		return nil, err
 	}
 	for _, node := range file.Data {
@@ -82,131 +102,125 @@ func (r *Reader) kong(document *yaml.Node) (all []found, err error) {
 			file.Consumers = append(file.Consumers, node)
 		}
 	}
-	read, consumers, err := kongConsumers(file.Consumers, file.Plugins)
+	consumers, err := decodeNodes[kongConsumer](file.Consumers)
 	if err != nil {
 		return nil, err
 	}
-	done := make(map[*kongConsumer]bool)
-	for i := range read {
-		c := &read[i]
-		if named := consumers[c.name()]; named != nil {
-			c = named // where two have one name, the last
-		}
-		if done[c] {
-			continue
-		}
-		done[c] = true
-		for n := range c.Keys {
-			all = append(all, r.kongKey(&c.Keys[n], c))
-		}
-		for n := range c.Encrypted {
-			all = append(all, found{line: c.Encrypted[n].Line, err: errKongEncrypted})
+	byName := newKongConsumers(consumers)
+	for _, p := range file.Plugins {
+		if c := byName.of(p.Consumer); c != nil {
+			c.Plugins = append(c.Plugins, p)
 		}
 	}
-	for i := range file.Keys {
-		var key kongKey
-		if err := decode(&file.Keys[i], &key); err != nil {
-			return nil, err
-		}
-		c := consumers[key.Consumer.ID]
-		if c == nil {
-			c = consumers[key.Consumer.Username]
-		}
+
+	all := r.kongConsumerKeys(consumers, byName)
+	keys, err := decodeNodes[kongKey](file.Keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, key := range keys {
+		c := byName.of(key.Consumer)
 		if c == nil {
 			c = &kongConsumer{ID: key.Consumer.ID, Username: key.Consumer.Username}
 		}
-		all = append(all, r.kongKey(&file.Keys[i], c))
+		all = append(all, r.kongRecord(&file.Keys[i], c))
 	}
-	for _, node := range file.Encrypted {
-		all = append(all, found{line: node.Line, err: errKongEncrypted})
-	}
+	all = append(all, kongEncrypted(file.Encrypted)...)
 	if len(file.Groups) > 0 && !r.ignores("consumer_groups") {
 		for i := range all {
-			if all[i].err == nil {
-				all[i].err = lost("field", "consumer_groups")
-			}
+			all[i].err = cmp.Or(all[i].err, lost("field", "consumer_groups"))
 		}
 	}
 	return all, nil
 }
 
-// kongConsumers reads consumers and gives them their plugins. byName has each consumer by its id, its
-// username and its custom id.
-func kongConsumers(nodes []yaml.Node, plugins []kongPlugin) (all []kongConsumer, byName map[string]*kongConsumer, err error) {
-	all, byName = make([]kongConsumer, len(nodes)), make(map[string]*kongConsumer)
-	for i := range all {
-		c := &all[i]
-		if err := decode(&nodes[i], c); err != nil {
-			return nil, nil, err
+// kongConsumerKeys returns the keys that stand in consumers. Of two consumers with one name, it
+// reads the last.
+func (r *Reader) kongConsumerKeys(consumers []kongConsumer, byName kongConsumers) (all []record) {
+	read := make(map[*kongConsumer]bool)
+	for i := range consumers {
+		c := cmp.Or(byName[consumers[i].name()], &consumers[i])
+		if read[c] {
+			continue
 		}
-		for _, name := range []string{c.ID, c.Username, c.CustomID} {
-			if name != "" {
-				byName[name] = c
-			}
+		read[c] = true
+		for n := range c.Keys {
+			all = append(all, r.kongRecord(&c.Keys[n], c))
 		}
+		all = append(all, kongEncrypted(c.Encrypted)...)
 	}
-	for _, p := range plugins {
-		for _, name := range []string{p.Consumer.ID, p.Consumer.Username} {
-			if c := byName[name]; name != "" && c != nil {
-				c.Plugins = append(c.Plugins, p)
-				break
-			}
-		}
-	}
-	return all, byName, nil
+	return all
 }
 
-var errKongEncrypted = errors.New("keys of key-auth-enc are encrypted: export them with deck, or the Admin API, which decrypt them, as keyauth_credentials")
+// kongEncrypted returns an error for each encrypted key.
+func kongEncrypted(nodes []yaml.Node) (all []record) {
+	for _, node := range nodes {
+		all = append(all, record{line: node.Line, err: errors.New("keys of key-auth-enc are encrypted: " +
+			"export them with deck, or the Admin API, which decrypt them, as keyauth_credentials")})
+	}
+	return all
+}
 
-func (r *Reader) kongKey(node *yaml.Node, c *kongConsumer) found {
-	f := found{line: node.Line, fields: fields{}}
+// kongRecord translates a key of a consumer.
+func (r *Reader) kongRecord(node *yaml.Node, c *kongConsumer) record {
+	f := fields{}
+	err := kongFields(node, c, f)
+	if err == nil {
+		err = r.kongRestrictions(c, f)
+	}
+	return record{line: node.Line, fields: f, err: err}
+}
+
+// kongFields translates the key itself.
+func kongFields(node *yaml.Node, c *kongConsumer, f fields) error {
 	var key kongKey
-	if f.err = decode(node, &key); f.err != nil {
-		f.err = errors.New("the key has another form than Kong's")
-		return f
+	if decodeNode(node, &key) != nil {
+		return errors.New("the key has another form than Kong's")
 	}
-	var token string
-	if token, f.err = secretOf(&key.Key); f.err != nil {
-		return f
+	token, err := tokenOf(&key.Key)
+	if err != nil {
+		return err
 	}
-	f.fields.put("key", token)
+	f.put("key", token)
 	if name := c.name(); name != "" {
-		f.fields.put("userId", name)
-		f.fields.put("name", name)
+		f.put("userId", name)
+		f.put("name", name)
 		if key.TTL == nil {
-			f.fields.put("id", "kong:"+name) // its keys share the consumer's limit
+			f.put("id", "kong:"+name) // the keys of a consumer share its limit
 		}
 	}
 	if key.TTL != nil {
 		if key.CreatedAt == nil {
-			f.err = wrong("ttl", "counts from created_at, which is missing")
-			return f
+			return wrong("ttl", "counts from created_at, which is missing")
 		}
-		f.fields.put("expiresAt", time.Unix(int64(*key.CreatedAt)+*key.TTL, 0).UTC())
+		f.put("expiresAt", time.Unix(int64(*key.CreatedAt)+*key.TTL, 0).UTC())
 	}
+	return nil
+}
+
+// kongRestrictions translates the restrictions of a consumer.
+func (r *Reader) kongRestrictions(c *kongConsumer, f fields) error {
 	if len(c.Groups) > 0 && !r.ignores("groups") {
-		f.err = lost("field", "groups")
-		return f
+		return lost("field", "groups")
 	}
 	for _, p := range c.Plugins {
 		if p.Enabled != nil && !*p.Enabled || r.ignores(p.Name) {
 			continue
 		}
 		if p.Name != "rate-limiting" {
-			f.err = lost("plugin", p.Name)
-			return f
+			return lost("plugin", p.Name)
 		}
-		if f.err = kongLimit(p.Config, f.fields); f.err != nil {
-			return f
+		if err := kongLimit(p.Config, f); err != nil {
+			return err
 		}
 	}
-	return f
+	return nil
 }
 
-// kongLimit translates the plugin rate-limiting: one limit, and one quota.
+// kongLimit translates the plugin rate-limiting: at most one limit, and at most one quota.
 func kongLimit(node yaml.Node, f fields) error {
 	var c struct{ Second, Minute, Hour, Day, Month, Year *int64 }
-	if decode(&node, &c) != nil {
+	if decodeNode(&node, &c) != nil {
 		return errors.New("the plugin rate-limiting has another form than Kong's")
 	}
 	limits, quotas := 0, 0
@@ -229,7 +243,8 @@ func kongLimit(node yaml.Node, f fields) error {
 		}
 	}
 	if limits > 1 || quotas > 1 || c.Year != nil || limits+quotas == 0 {
-		return errors.New("the plugin rate-limiting has bounds that a key cannot have together: one of second, minute and hour, and one of day and month; " +
+		return errors.New("the plugin rate-limiting has bounds that a key cannot have together: " +
+			"one of second, minute and hour, and one of day and month; " +
 			"--ignore rate-limiting imports the key with the default limit")
 	}
 	return nil

@@ -8,24 +8,24 @@ import (
 	"unicode/utf8"
 )
 
-// longest is longer than any honest line: the largest holds a few kilobytes of
+// longestLine is the length in bytes of the longest line. The longest key has a few kilobytes of
 // metadata and description.
-const longest = 64 << 10
+const longestLine = 64 << 10
 
 var (
 	errTooLong = errors.New("the line is longer than 64 KB")
 	errNotUTF8 = errors.New("the line is not UTF-8")
 )
 
-// lines reads a file line by line, with as much memory as one takes.
+// lines reads a file line by line, and keeps only one in memory.
 type lines struct {
-	in     *bufio.Reader
-	number int
+	in     *bufio.Reader // of longestLine bytes
+	number int           // of the last line that was read, from 1
 }
 
-// next returns a line without its end and without space around it. wrong says
-// what is the matter with the line, err what is the matter with the file. The
-// text is good until the next call.
+// next returns a line without its end and without space around it. wrong is a problem of the line,
+// and err one of the file; after the last line it is [io.EOF]. The text may be used until the next
+// call.
 func (l *lines) next() (text []byte, wrong, err error) {
 	text, err = l.in.ReadSlice('\n')
 	l.number++
@@ -42,7 +42,7 @@ func (l *lines) next() (text []byte, wrong, err error) {
 	if wrong != nil {
 		return nil, wrong, nil
 	}
-	// Some editors' mark of UTF-8. Where files were joined it is not on the first line alone.
+	// Some editors begin a file with this mark of UTF-8. In joined files it stands on other lines, too.
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8, nil

@@ -8,41 +8,40 @@ import (
 	"strconv"
 )
 
-// keptLiteLLM are fields of LiteLLM that restrict nothing.
-var keptLiteLLM = set(`key_name spend created_at created_by updated_at updated_by last_active last_refreshed_at team_id team_alias organization_id org_id project_id
-		agent_id aliases config soft_budget soft_budget_cooldown budget_duration budget_reset_at model_spend rotation_count last_rotation_at auto_rotate rotation_interval
-		key_rotation_at user_email user token_id key_id litellm_budget_table created_by_user access_group_ids router_settings policies duration`)
+// keptLiteLLM are fields of LiteLLM that are left out because they do not restrict a key.
+var keptLiteLLM = set(`key_name spend created_at created_by updated_at updated_by last_active last_refreshed_at team_id
+	team_alias organization_id org_id project_id agent_id aliases config soft_budget soft_budget_cooldown budget_duration
+	budget_reset_at model_spend rotation_count last_rotation_at auto_rotate rotation_interval key_rotation_at user_email
+	user token_id key_id litellm_budget_table created_by_user access_group_ids router_settings policies duration`)
 
-// liteLLM translates a row of LiteLLM's table of keys. Its token is the SHA-256 of the
-// key, or the key itself where it was kept.
-func (r *Reader) liteLLM(raw map[string]json.RawMessage) (fields, error) {
+// liteLLMNames are the fields of LiteLLM that are translated without change.
+var liteLLMNames = map[string]string{
+	"key": "key", "user_id": "userId", "key_alias": "name", "expires": "expiresAt", "metadata": "metadata",
+}
+
+// liteLLMFile reads LiteLLM's table of keys, or answers of its API.
+func (r *Reader) liteLLMFile(text []byte) ([]record, error) { return jsonRecords(text, r.liteLLM) }
+
+// liteLLM translates a row of the table of keys. Its token is the SHA-256 of the key, or the key
+// itself if LiteLLM has stored that.
+func (r *Reader) liteLLM(raw fields) (fields, error) {
 	out := fields{}
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
-		value := raw[name]
+		value, same := raw[name], liteLLMNames[name]
 		switch {
 		case r.ignores(name) || keptLiteLLM[name]:
-		case name == "token" && raw["key"] == nil:
-			if isToken(value) {
-				out["key"] = value
-			} else {
-				out["sha256"] = value
-			}
+		case same != "":
+			out[same] = value
 		case name == "token":
-		case name == "key":
-			out["key"] = value
-		case name == "user_id":
-			out["userId"] = value
-		case name == "key_alias":
-			out["name"] = value
-		case name == "expires":
-			out["expiresAt"] = value
-		case name == "metadata":
-			out["metadata"] = value
+			if raw["key"] == nil {
+				out[liteLLMToken(value)] = value
+			}
 		case name == "blocked":
-			if string(value) != "true" && string(value) != "false" {
+			blocked := string(value)
+			if blocked != "true" && blocked != "false" {
 				return nil, wrong("blocked", "must be true or false")
 			}
-			out.put("enabled", string(value) == "false")
+			out.put("enabled", blocked == "false")
 		case name == "rpm_limit":
 			n, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {
@@ -56,5 +55,11 @@ func (r *Reader) liteLLM(raw map[string]json.RawMessage) (fields, error) {
 	return out, nil
 }
 
-// isToken reports whether a JSON text begins as LiteLLM's keys do.
-func isToken(value json.RawMessage) bool { return bytes.HasPrefix(value, []byte(`"sk-`)) }
+// liteLLMToken returns the field for a token: "key" if it begins as LiteLLM's keys do, otherwise
+// "sha256".
+func liteLLMToken(token json.RawMessage) string {
+	if bytes.HasPrefix(token, []byte(`"sk-`)) {
+		return "key"
+	}
+	return "sha256"
+}

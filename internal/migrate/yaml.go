@@ -12,8 +12,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlDocument reads YAML, which includes JSON except for its tabs.
-func (r *Reader) yamlDocument(text []byte, read func(*yaml.Node) ([]found, error)) (all []found, err error) {
+// yamlRecords reads the records of each YAML document in text. YAML includes JSON, except for its
+// tabs.
+func yamlRecords(text []byte, read func(*yaml.Node) ([]record, error)) (all []record, err error) {
 	if json.Valid(text) {
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
 	}
@@ -27,11 +28,11 @@ func (r *Reader) yamlDocument(text []byte, read func(*yaml.Node) ([]found, error
 		if err != nil {
 			return nil, &NotKeysError{Problem: "it is not YAML" + lineOf(err)}
 		}
-		keys, err := read(&document)
+		records, err := read(&document)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, keys...)
+		all = append(all, records...)
 	}
 }
 
@@ -46,16 +47,29 @@ func lineOf(err error) string {
 	return ""
 }
 
-// decode reads a node into to, without repeating it where it is something else.
-func decode(node *yaml.Node, to any) error {
+// decodeNode decodes a node. Its error does not repeat the node.
+func decodeNode(node *yaml.Node, to any) error {
 	if err := node.Decode(to); err != nil {
-		return &NotKeysError{Problem: fmt.Sprintf("line %d has another form than such files have", max(node.Line, 1))}
+		problem := fmt.Sprintf("line %d has another form than such files have", max(node.Line, 1))
+		return &NotKeysError{Problem: problem}
 	}
 	return nil
 }
 
-// secretOf reads the text of a key. A tag of one's own is a reference.
-func secretOf(node *yaml.Node) (string, error) {
+// decodeNodes decodes each node to an element of the result.
+func decodeNodes[T any](nodes []yaml.Node) ([]T, error) {
+	all := make([]T, len(nodes))
+	for i := range nodes {
+		if err := decodeNode(&nodes[i], &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// tokenOf reads the text of a key. A node with a tag such as !vault refers to a secret in another
+// place.
+func tokenOf(node *yaml.Node) (string, error) {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
