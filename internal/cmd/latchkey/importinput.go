@@ -6,61 +6,47 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 
 	"latchkey/internal/migrate"
 )
 
-// importMemory bounds the size of standard input in bytes, which is kept in memory because it cannot be read twice.
+// importMemory is the largest size in bytes of an input that cannot be read twice, such as standard
+// input. It is kept in memory.
 const importMemory = 256 << 20
 
-// openInput opens a file, or keeps standard input, so that it can be read twice.
-func openInput(ctx context.Context, stdin io.Reader, path string) (*countedFile, int64, error) {
-	kept := func(in io.Reader) (*countedFile, int64, error) {
-		text, err := migrate.Spool(ctx, in, importMemory)
-		if err != nil {
-			return nil, 0, fmt.Errorf("the input %w", err)
-		}
-		return &countedFile{ReadSeeker: bytes.NewReader(text)}, int64(len(text)), nil
-	}
+// openInput opens a file so that it can be read twice. The path - is standard input.
+func openInput(ctx context.Context, stdin io.Reader, path string) (io.ReadSeekCloser, error) {
 	if path == "-" {
-		return kept(stdin)
+		return readInput(ctx, stdin)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		return file, nil
+	}
+	defer file.Close()
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a folder", path)
 	}
 	if err != nil {
-		file.Close()
-		return nil, 0, err
+		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		defer file.Close()
-		return kept(file)
-	}
-	return &countedFile{ReadSeeker: file, Closer: file}, info.Size(), nil
+	return readInput(ctx, file)
 }
 
-// countedFile counts the bytes that are read from a file.
-type countedFile struct {
-	io.ReadSeeker
-	io.Closer // nil if there is nothing to close
-	n         atomic.Int64
-}
-
-func (c *countedFile) Read(p []byte) (int, error) {
-	n, err := c.ReadSeeker.Read(p)
-	c.n.Add(int64(n))
-	return n, err
-}
-
-func (c *countedFile) Close() error {
-	if c.Closer == nil {
-		return nil
+// readInput reads an input into memory.
+func readInput(ctx context.Context, in io.Reader) (io.ReadSeekCloser, error) {
+	text, err := migrate.Spool(ctx, in, importMemory)
+	if err != nil {
+		return nil, fmt.Errorf("the input %w", err)
 	}
-	return c.Closer.Close()
+	return memoryFile{bytes.NewReader(text)}, nil
 }
+
+// memoryFile is a file in memory.
+type memoryFile struct{ *bytes.Reader }
+
+func (memoryFile) Close() error { return nil }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 // importList lists the effect of each line in a dry run. It has no tokens.
 type importList []importedLine
 
-// importedLine is the effect of one line. Scopes, Limit and ExpiresAt belong to a key that it would create.
+// importedLine is the effect of one line. Scopes, Limit and ExpiresAt belong to a key that it would
+// create.
 type importedLine struct {
 	Line        int      `json:"line"`
 	Did         string   `json:"would"`
@@ -27,13 +29,14 @@ type importedLine struct {
 
 var importColumns = []string{"LINE", "WOULD BE", "USER", "NAME", "SCOPES", "LIMIT", "EXPIRES"}
 
+// add adds a line that was imported.
 func (l *importList) add(line migrate.Line, did apikey.Imported) {
 	in, c := line.Import, line.Import.Change
 	made := importedLine{Line: line.Number, Did: string(did), UserID: in.UserID, Environment: string(in.Environment)}
 	if c.Name != nil {
 		made.Name = *c.Name
 	}
-	if did == apikey.ImportCreated { // otherwise the first line of the key has decided them
+	if did == apikey.ImportCreated { // a token that is added has the settings of its key
 		limit := apikey.DefaultLimit()
 		if c.Limit != nil {
 			limit = *c.Limit
@@ -53,11 +56,17 @@ func (l *importList) add(line migrate.Line, did apikey.Imported) {
 	*l = append(*l, made)
 }
 
-// print lists the lines in the order of the file.
+// sort puts the lines in the order of the file.
+func (l importList) sort() {
+	slices.SortFunc(l, func(a, b importedLine) int { return a.Line - b.Line })
+}
+
+// print prints a row for each line.
 func (l importList) print(out io.Writer) error {
 	rows := make([][]string, 0, len(l))
 	for _, k := range l {
-		rows = append(rows, []string{strconv.Itoa(k.Line), k.Did, k.UserID, k.Name, strings.Join(k.Scopes, ","), k.Limit, k.ExpiresAt})
+		scopes := strings.Join(k.Scopes, ",")
+		rows = append(rows, []string{strconv.Itoa(k.Line), k.Did, k.UserID, k.Name, scopes, k.Limit, k.ExpiresAt})
 	}
 	return printRows(out, importColumns, rows)
 }
