@@ -36,7 +36,7 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 			to.CountsUntil = from.placeUntil(r.now(), r.Freshness)
 		}
 		if own.admin {
-			to.hold(c)
+			hold(&to, c)
 		}
 		return &to, own.mayChange(from, &to)
 	})
@@ -169,7 +169,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 			w.To.KeyPrefix = r.keyPrefix(w.To, Token{})
 		}
 		if w.From != nil {
-			if w.Standing, err = hasher.standing(r.Store, w.From); err != nil {
+			if w.Standing, err = hasher.Standing(r.Store, w.From); err != nil {
 				return err
 			}
 		}

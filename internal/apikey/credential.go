@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -104,10 +103,28 @@ func (c Credential) withPublic(public string) Credential {
 	return c
 }
 
-// both returns the two credentials of one with CodeTwoKeys, each as a token alone.
-func (c Credential) both() [2]Credential {
-	return [2]Credential{{token: c.token}, {token: c.other.token}}
+// Token returns the token, or the text that cannot be one. It is the zero Token if nothing was sent.
+func (c Credential) Token() Token { return c.token }
+
+// Public returns the public key that came with the token, or "".
+func (c Credential) Public() string { return c.public }
+
+// Code returns why the credential cannot be a single token, or "" if it may be one.
+func (c Credential) Code() Code { return c.code }
+
+// Ambiguous reports whether the credential holds two texts of which the table decides which one is
+// a token. See [Credential.Both].
+func (c Credential) Ambiguous() bool { return c.other != nil }
+
+// Both returns the two credentials of an ambiguous one. It panics for any other.
+func (c Credential) Both() [2]Credential {
+	first := c
+	first.code, first.other = "", nil
+	return [2]Credential{first, *c.other}
 }
+
+// Alone returns the token without the public key that it came with.
+func (c Credential) Alone() Credential { return Credential{token: c.token} }
 
 // Pair is a token with the public key that it came with, which may be empty.
 func (f Format) Pair(public, token string) Credential {
@@ -146,11 +163,6 @@ func (f Format) credential(value string) Credential {
 	}
 	c.token = token
 	return c
-}
-
-// belongsTo reports whether the public half, if there is one, names this key.
-func (c Credential) belongsTo(k *Key, h Hasher) bool {
-	return c.public == "" || c.public == k.PublicKey().String() || slices.Contains(k.PublicAliases, h.PublicAlias(c.public))
 }
 
 // FromAuthorization returns the token in credentials of an Authorization header: "Bearer <token>"

@@ -37,7 +37,7 @@ func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, err
 		var mistake *FieldError
 		switch {
 		case err == nil:
-			return v.spent(d), nil
+			return spent(v, d), nil
 		case errors.As(err, &mistake) || ctx.Err() != nil:
 			return Verdict{}, err
 		}
@@ -48,20 +48,20 @@ func (g *Gate) checkStatic(ctx context.Context, k *Key, r Request) (Verdict, err
 		v.Usage = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
 		return v, nil
 	}
-	if err := k.affords(r.Cost); err != nil {
+	if err := k.Affords(r.Cost); err != nil {
 		return Verdict{}, err
 	}
 	d, err := g.options.Local.Take(ctx, k.ID, k.Terms(), r.Cost, r.Time)
 	if err != nil {
 		return Verdict{}, err
 	}
-	return v.spent(d), nil
+	return spent(v, d), nil
 }
 
 // checkUpstream judges a token that is known elsewhere if at all.
 func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 	for fresh := false; ; fresh = true {
-		v, err := g.options.Upstream.Ask(ctx, r.Credential.token, r.Credential.public, fresh)
+		v, err := g.options.Upstream.Ask(ctx, r.Credential.Token(), r.Credential.Public(), fresh)
 		if err != nil {
 			return Verdict{}, fmt.Errorf("ask upstream: %w", err)
 		}
@@ -85,7 +85,7 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
-		return v.spent(d), nil
+		return spent(v, d), nil
 	}
 }
 
@@ -108,19 +108,7 @@ func (g *Gate) spendElsewhere(io *patience, k *Key, r Request) (ratelimit.Decisi
 }
 
 // spent returns v with the numbers of the limiter's decision.
-func (v Verdict) spent(d ratelimit.Decision) Verdict {
-	v.add(&d)
+func spent(v Verdict, d ratelimit.Decision) Verdict {
+	v.Spent(&d)
 	return v
-}
-
-// add adds the numbers of the limiter's decision.
-func (v *Verdict) add(d *ratelimit.Decision) {
-	v.Usage, v.RetryAfter = d.Usage, d.RetryAfter
-	switch {
-	case d.Admitted:
-	case d.OverQuota:
-		v.Code = CodeQuotaExceeded
-	default:
-		v.Code = CodeRateLimited
-	}
 }

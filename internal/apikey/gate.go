@@ -44,12 +44,6 @@ type Finder interface {
 	Text(k *Key, rev int64) ([]byte, error)
 }
 
-// Record is a key and what it spent.
-type Record struct {
-	Key   *Key
-	Meter ratelimit.Meter
-}
-
 // Limiter is the part of the rate limiter that judging needs; see
 // [ratelimit.Limiter].
 type Limiter interface {
@@ -139,10 +133,10 @@ const looks = 3
 // have been spent.
 func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	c := r.Credential
-	if c.code == CodeMissing {
+	if c.Missing() {
 		return Verdict{Code: CodeMissing}, nil
 	}
-	if c.other != nil {
+	if c.Ambiguous() {
 		return g.checkTwo(ctx, r)
 	}
 	if k := g.options.Static.find(c); k != nil {
@@ -157,8 +151,8 @@ func (g *Gate) Check(ctx context.Context, r Request) (Verdict, error) {
 	if k := keyring.Static.find(c); k != nil {
 		return g.checkStatic(ctx, k, r)
 	}
-	if c.code != "" {
-		return Verdict{Code: c.code}, nil
+	if c.Code() != "" {
+		return Verdict{Code: c.Code()}, nil
 	}
 	return g.checkTable(ctx, &io, keyring.Hasher, r)
 }
@@ -193,7 +187,7 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 			l.verdict = *p.elsewhere
 		}
 		switch {
-		case !l.verdict.Valid() && !l.again && !l.sure && !l.final(r.Credential.token) && l.age(g.instant(r.Time)) >= mismatchAge:
+		case !l.verdict.Valid() && !l.again && !l.sure && !l.final(r.Credential.Token()) && l.age(g.instant(r.Time)) >= mismatchAge:
 			l = look{again: true, maxAge: min(l.maxAge, mismatchAge)}
 			continue
 		case !l.verdict.Valid():
@@ -211,11 +205,11 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher Hasher, r Re
 		if err != nil {
 			return Verdict{}, err
 		}
-		if l.verdict.add(&decision); !l.verdict.Valid() {
+		if l.verdict.Spent(&decision); !l.verdict.Valid() {
 			return l.verdict, nil
 		}
 		if !l.rehashed && !hasher.Current(l.key.Secrets[l.opened]) {
-			g.rehash(io, hasher, l.found, l.opened, hasher.Hash(r.Credential.token))
+			g.rehash(io, hasher, l.found, l.opened, hasher.Hash(r.Credential.Token()))
 		}
 		if io.asked.Load() == asked || g.options.Freshness > 0 && g.instant(r.Time).since(l.read) < g.options.Freshness {
 			return l.verdict, nil
@@ -252,7 +246,7 @@ func (l *look) final(t Token) bool { return l.verdict.Code == CodeRevoked && t.N
 // judged finds the key of a token and judges it. It leaves the hasher that it used in h.
 func (g *Gate) judged(io *patience, h *Hasher, r *Request, l *look) error {
 	c := &r.Credential
-	err := g.find(io, *h, c.token, l, r.Time)
+	err := g.find(io, *h, c.Token(), l, r.Time)
 	if err != nil {
 		return err
 	}
@@ -260,7 +254,7 @@ func (g *Gate) judged(io *patience, h *Hasher, r *Request, l *look) error {
 	switch {
 	case err != nil:
 		return err
-	case l.opened < 0 && l.key != nil && !c.belongsTo(l.key, *h):
+	case l.opened < 0 && l.key != nil && !h.Names(l.key, c.Public()):
 		l.verdict.Code = CodeMalformed
 		return nil
 	case l.opened < 0:
@@ -280,42 +274,14 @@ func (g *Gate) judged(io *patience, h *Hasher, r *Request, l *look) error {
 	return nil
 }
 
-// opens tells to which secret of the key that was found the credential belongs, or
-// -1: to one that is not over, if there is one. It can tell only if each of those
-// that does not match could be compared.
-func (f *found) opens(h Hasher, c *Credential) (int, error) {
-	if f.key == nil || !c.belongsTo(f.key, h) {
-		return -1, nil
-	}
-	over := -1
-	var unjudged error
-	for n, s := range f.key.Secrets {
-		if s.forgotten(f.now) {
-			continue
-		}
-		ok, err := h.Matches(c.token, s)
-		switch {
-		case s.over(f.now):
-			if ok {
-				over = n
-			}
-		case ok:
-			return n, nil
-		case err != nil:
-			unjudged = err
-		}
-	}
-	if over >= 0 {
-		return over, nil
-	}
-	return -1, unjudged
-}
-
 // opens tells what found does, and leaves in h what it could tell by.
 func (g *Gate) opens(io *patience, f *found, h *Hasher, c *Credential) (opened int, err error) {
-	err = judging(io, *h, g.options.Reread, func(with Hasher) (err error) {
+	if f.key == nil {
+		return -1, nil
+	}
+	err = Judging(io, *h, g.options.Reread, func(with Hasher) (err error) {
 		*h = with
-		opened, err = f.opens(with, c)
+		opened, err = with.Match(f.key, c, f.now)
 		return err
 	})
 	return opened, err
@@ -331,7 +297,7 @@ func (g *Gate) rehash(io *patience, hasher Hasher, f found, n int, s Secret) {
 	rehashed.Secrets[n] = s
 	ctx, cancel := context.WithTimeout(io, chore)
 	defer cancel()
-	err := hasher.reseal(g.table, f.key, &rehashed)
+	err := hasher.Reseal(g.table, f.key, &rehashed)
 	if err == nil {
 		err = g.table.Rehash(ctx, f.key, &rehashed, n)
 	}
@@ -351,22 +317,10 @@ func (g *Gate) spend(io *patience, k *Key, r *Request) (ratelimit.Decision, erro
 		_ = g.limiter.Touch(io, k.ID, r.Time)
 		return ratelimit.Decision{Admitted: true}, nil
 	}
-	if err := k.affords(r.Cost); err != nil {
+	if err := k.Affords(r.Cost); err != nil {
 		return ratelimit.Decision{}, err
 	}
 	return g.limiter.Take(io, k.ID, k.Terms(), r.Cost, r.Time)
-}
-
-// affords refuses a cost for which no wait is long enough.
-func (k *Key) affords(cost int64) error {
-	switch {
-	case k.Unlimited:
-	case cost > k.Limit.Requests:
-		return invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
-	case k.Quota.Requests > 0 && cost > k.Quota.Requests:
-		return invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)
-	}
-	return nil
 }
 
 func (g *Gate) look(k *Key, floor time.Time) ratelimit.Usage {

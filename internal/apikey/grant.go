@@ -150,7 +150,7 @@ func (g grantor) covers(l ratelimit.Limit) bool {
 
 // inherit sets the omitted fields of a new key whose usual default would exceed the rights that its
 // creator may grant.
-func (c *Change) inherit(from grantor) {
+func inherit(c *Change, from grantor) {
 	unlimited := c.Unlimited != nil && *c.Unlimited
 	if c.Limit == nil && !unlimited {
 		limit := DefaultLimit()
@@ -231,7 +231,7 @@ func (r right) refused(g grantor) error {
 
 // hold notes which rights of k an admin has set by c: only an admin widens these from now on.
 // A right that an admin has made as wide as can be is not held any more.
-func (k *Key) hold(c Change) {
+func hold(k *Key, c Change) {
 	held := slices.Clone(k.Held)
 	for _, r := range rights {
 		if r.set == nil || !r.set(c) {

@@ -10,44 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"math/big"
 	"slices"
 	"sync"
-	"time"
 
 	"latchkey/internal/audit"
 	"latchkey/internal/redact"
 )
-
-// Secret is one hash that opens a key. The token itself is never stored.
-type Secret struct {
-	Algorithm string
-	Pepper    string // the name of the pepper that it was hashed with
-	Hash      []byte
-	Alias     string    // under which a foreign token finds its key; a native one needs none
-	NotAfter  time.Time // zero: as long as the key
-	Ended     bool      // for good, whatever anybody's clock says
-}
-
-// over reports whether s opens nothing any more.
-func (s Secret) over(now time.Time) bool {
-	return s.Ended || !s.NotAfter.IsZero() && !now.Before(s.NotAfter)
-}
-
-// inGrace reports whether a rotation has replaced s, which still opens its key.
-func (s Secret) inGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.over(now) }
-
-// told is the time until which the user of s is told how it ended, in whole seconds. The zero time
-// means as long as the key is stored.
-func (s Secret) told() time.Time {
-	if s.NotAfter.IsZero() {
-		return time.Time{}
-	}
-	return s.NotAfter.Add(endedFor).Truncate(time.Second)
-}
-
-// forgotten reports whether s counts as gone, though the record may still hold it.
-func (s Secret) forgotten(now time.Time) bool { return !s.NotAfter.IsZero() && !now.Before(s.told()) }
 
 // How a secret was hashed. A plain hash is all there is of some imported tokens;
 // it gives way to a better one when the token is used.
@@ -188,7 +156,7 @@ func (h Hasher) alias(plain [sha256.Size]byte) string {
 // importedID is the id of the key that was called name elsewhere: always the
 // same, so that importing again finds it.
 func (h Hasher) importedID(name string) string {
-	return digits(new(big.Int).SetBytes(h.index([]byte("imported "+name))), idLength)
+	return IDOf(h.index([]byte("imported " + name)))
 }
 
 func (h Hasher) index(data []byte) []byte {

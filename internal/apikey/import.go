@@ -147,7 +147,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*Key, error) {
 	if err := in.Change.apply(k); err != nil {
 		return nil, err
 	}
-	k.hold(in.Change)
+	hold(k, in.Change)
 	return k, nil
 }
 

@@ -220,3 +220,22 @@ func (k *Key) allows(source netip.Addr) bool {
 	}
 	return false
 }
+
+// Affords refuses a cost for which no wait is long enough.
+func (k *Key) Affords(cost int64) error {
+	switch {
+	case k.Unlimited:
+	case cost > k.Limit.Requests:
+		return invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+	case k.Quota.Requests > 0 && cost > k.Quota.Requests:
+		return invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)
+	}
+	return nil
+}
+
+// subject returns the audit subject of a key whose stored text is record.
+func (k *Key) subject(record []byte) audit.Subject {
+	return audit.Subject{
+		ID: k.ID, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail, Record: record, Forgotten: k.Forgotten(),
+	}
+}

@@ -14,7 +14,7 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c Credential) (Rec
 	if err := caller.may(ScopeAdmin); err != nil {
 		return Record{}, err
 	}
-	if c.code != "" {
+	if c.Code() != "" {
 		return Record{}, invalid("key", "is not an API key")
 	}
 	record, _, err := r.byToken(ctx, c)
@@ -37,7 +37,7 @@ func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) erro
 		if err != nil {
 			return err
 		}
-		found = []Credential{{token: nobodys}}
+		found = []Credential{r.Format.Credential(nobodys.Reveal())}
 	}
 	var failed error
 	for _, c := range found { // one that fails must not save the others
@@ -64,7 +64,7 @@ func (r *Registry) revokeToken(ctx context.Context, by Origin, c Credential) err
 		w = Write{From: from, Action: ActionRevoke, By: by}
 		w.To, err = r.revoked(from)
 		if w.To != nil && !secret.NotAfter.IsZero() {
-			w.To, w.Action = from.without(opened, now), ActionRevokeToken
+			w.To, w.Action = without(from, opened, now), ActionRevokeToken
 		}
 		wrote = w.To != nil
 		return w, err
@@ -82,11 +82,11 @@ func (r *Registry) revokeNothing(ctx context.Context, by Origin, c Credential) e
 	if err != nil {
 		return fmt.Errorf("load the secret: %w", err)
 	}
-	id, err := randomBase62(r.Random, idLength)
+	id, err := NewID(r.Random)
 	if err != nil {
-		return fmt.Errorf("new id: %w", err)
+		return err
 	}
-	from := &Key{ID: id, UserID: id, Environment: Live, Limit: DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []Secret{hasher.Hash(c.token)}}
+	from := &Key{ID: id, UserID: id, Environment: Live, Limit: DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []Secret{hasher.Hash(c.Token())}}
 	from.Secrets[0].Alias = "" // nothing that another write could meet
 	by.Actor = audit.Actor{Type: actorToken, ID: id}
 	w := Write{From: from, Action: ActionRevoke, By: by, At: from.CreatedAt}
@@ -110,38 +110,24 @@ func (r *Registry) byToken(ctx context.Context, c Credential) (Record, int, erro
 	}
 	// A native token has no alias, and an unknown token has no key. Both are still read, so that
 	// the requests do not reveal which it is.
-	id, err := r.Store.Resolve(ctx, hasher.Alias(c.token))
+	id, err := r.Store.Resolve(ctx, hasher.Alias(c.Token()))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Record{}, -1, err
 	}
-	if c.token.Native() {
-		id = c.token.ID()
+	if c.Token().Native() {
+		id = c.Token().ID()
 	}
 	record, err := r.read(ctx, id)
 	if err != nil {
 		return Record{}, -1, err
 	}
 	opened := -1
-	err = judging(ctx, hasher, r.Reread, func(h Hasher) (err error) {
-		f := found{key: record.Key, now: r.now()}
-		opened, err = f.opens(h, &c)
+	err = Judging(ctx, hasher, r.Reread, func(h Hasher) (err error) {
+		opened, err = h.Match(record.Key, &c, r.now())
 		return err
 	})
 	if err == nil && opened < 0 {
 		err = ErrNotFound
 	}
 	return record, opened, err
-}
-
-// judging does what takes a pepper, where it cannot be done with h also with what
-// the secret holds by now: another environment may have read of a pepper first.
-func judging(ctx context.Context, h Hasher, reread func(context.Context) (Hasher, error), do func(Hasher) error) error {
-	err := do(h)
-	if !errors.Is(err, ErrCannotJudge) {
-		return err
-	}
-	if h, err = reread(ctx); err != nil {
-		return fmt.Errorf("load the secret: %w", err)
-	}
-	return do(h)
 }

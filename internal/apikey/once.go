@@ -114,7 +114,7 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 		return Issued{}, ErrReused
 	}
 	var plain []byte
-	err = judging(ctx, q.hasher, r.Reread, func(h Hasher) (err error) {
+	err = Judging(ctx, q.hasher, r.Reread, func(h Hasher) (err error) {
 		plain, err = h.unseal(stored.Pepper, q.key, stored.Sealed, q.bound())
 		return err
 	})

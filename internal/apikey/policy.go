@@ -102,7 +102,7 @@ type Step struct {
 // it has passed or is to come; without one it is now.
 func (g *Gate) Explain(record Record, r Request) (Code, []Step, error) {
 	k := record.Key
-	if err := k.affords(r.Cost); err != nil {
+	if err := k.Affords(r.Cost); err != nil {
 		return "", nil, err
 	}
 	q := question{g, k, r.Scope, r.Source, r.Time}

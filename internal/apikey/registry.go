@@ -242,7 +242,7 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 		if userID != caller.UserID {
 			return Issued{}, forbidden("userId", "must be your own")
 		}
-		c.inherit(own)
+		inherit(&c, own)
 		most = r.MaxKeys
 		env = cmp.Or(env, own.Environment)
 	}
@@ -259,7 +259,7 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 		return Issued{}, err
 	}
 	if own.admin {
-		key.hold(given)
+		hold(key, given)
 	}
 	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
 	w := Write{To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller()}
@@ -296,8 +296,8 @@ func (r *Registry) Build(ctx context.Context, token Token, userID string, env En
 		CreatedAt: r.now(), Secrets: []Secret{hasher.Hash(token)},
 	}
 	if !token.Native() {
-		if k.ID, err = randomBase62(r.Random, idLength); err != nil {
-			return nil, fmt.Errorf("new id: %w", err)
+		if k.ID, err = NewID(r.Random); err != nil {
+			return nil, err
 		}
 	}
 	k.KeyPrefix = r.keyPrefix(k, token)

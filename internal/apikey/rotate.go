@@ -128,7 +128,7 @@ func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (Reco
 		to := from
 		for n, s := range from.Secrets {
 			if s.inGrace(now) {
-				to = to.without(n, now)
+				to = without(to, n, now)
 			}
 		}
 		return to, nil
@@ -136,20 +136,16 @@ func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (Reco
 }
 
 // without is k with secret n ended at once.
-func (k *Key) without(n int, now time.Time) *Key {
+func without(k *Key, n int, now time.Time) *Key {
 	to := *k
 	to.Secrets = slices.Clone(k.Secrets)
 	to.Secrets[n].NotAfter, to.Secrets[n].Ended = now, true
 	return &to
 }
 
-// A secret that is over is kept for a while, so that whoever goes on using it is
-// told what became of it: for endedFor, and those that ended at mostEnded times.
+// mostEnded bounds how many ended secrets of a key are stored, by the time at which they ended.
 // Many tokens of a key that was imported end at one time.
-const (
-	endedFor  = 30 * 24 * time.Hour
-	mostEnded = 10
-)
+const mostEnded = 10
 
 // tidy ends for good what is over, and forgets what has been for long. The alias
 // of a foreign token goes with it.

@@ -89,9 +89,9 @@ func (f Format) Parse(text string) (Token, error) {
 // New makes a native token, with an id of its own, from random, which must be a
 // source fit for secrets.
 func (f Format) New(env Environment, random io.Reader) (Token, error) {
-	id, err := randomBase62(random, idLength)
+	id, err := NewID(random)
 	if err != nil {
-		return Token{}, fmt.Errorf("new id: %w", err)
+		return Token{}, err
 	}
 	return f.Next(env, id, random)
 }
@@ -220,6 +220,15 @@ func (p PublicKey) String() string {
 // looked up.
 func ValidID(id string) bool { return len(id) == idLength && isBase62(id) }
 
+// NewID draws the id of a new key from random, which must be a source fit for secrets.
+func NewID(random io.Reader) (string, error) {
+	id, err := randomBase62(random, idLength)
+	if err != nil {
+		return "", fmt.Errorf("new id: %w", err)
+	}
+	return id, nil
+}
+
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 func isBase62(text string) bool {
@@ -261,12 +270,13 @@ func checksum(text string) string {
 	return string(digits[:])
 }
 
-// digits writes the last digits of n in base 62.
-func digits(n *big.Int, count int) string {
-	text, base, digit := make([]byte, count), big.NewInt(int64(len(base62))), new(big.Int)
+// IDOf returns the id that a sum stands for: its last digits in base 62.
+func IDOf(sum []byte) string {
+	n, base, digit := new(big.Int).SetBytes(sum), big.NewInt(int64(len(base62))), new(big.Int)
+	text := make([]byte, idLength)
 	for i := range text {
 		n.DivMod(n, base, digit)
-		text[count-1-i] = base62[digit.Int64()]
+		text[idLength-1-i] = base62[digit.Int64()]
 	}
 	return string(text)
 }

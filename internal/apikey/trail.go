@@ -1,8 +1,6 @@
 package apikey
 
 import (
-	"errors"
-
 	"latchkey/internal/audit"
 )
 
@@ -57,45 +55,6 @@ func (c Caller) origin() Origin {
 		o.Actor = audit.Actor{Type: actorUser, ID: c.UserID}
 	}
 	return o
-}
-
-// subject returns the audit subject of a key whose stored text is record.
-func (k *Key) subject(record []byte) audit.Subject {
-	return audit.Subject{
-		ID: k.ID, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail, Record: record, Forgotten: k.Forgotten(),
-	}
-}
-
-// standing reports how far the seal authenticates the record of a stored key.
-func (h Hasher) standing(f Finder, k *Key) (audit.Standing, error) {
-	record, err := f.Text(k, k.Rev)
-	if err != nil {
-		return audit.Altered, err
-	}
-	return h.notary().Standing(k.subject(record)), nil
-}
-
-// errAltered says that a record is not as it was written.
-var errAltered = errors.New("the record was altered")
-
-// reseal seals to, which replaces the stored key from without an audit entry. An altered record
-// gets no new seal. A record without a seal over all of it stays without.
-func (h Hasher) reseal(f Finder, from, to *Key) error {
-	standing, err := h.standing(f, from)
-	switch {
-	case err != nil:
-		return err
-	case standing == audit.Altered:
-		return errAltered
-	case standing != audit.Authentic:
-		return nil
-	}
-	record, err := f.Text(to, to.Rev)
-	if err != nil {
-		return err
-	}
-	to.Trail.Seal = h.notary().Seal(to.ID, audit.Place{Life: to.CreatedAt, Seq: to.Rev}, record)
-	return nil
 }
 
 // seal adds to a change its audit entry and the witness of the entry, and sets the new head of the

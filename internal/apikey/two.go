@@ -16,19 +16,14 @@ func (g *Gate) checkTwo(ctx context.Context, r Request) (Verdict, error) {
 	here := *g
 	here.options.Upstream = nil
 	known, meant := 0, r
-	both := r.Credential.both()
-	for i, c := range both {
-		v, err := here.Check(ctx, Request{Credential: c, Time: r.Time})
+	for _, c := range r.Credential.Both() {
+		v, err := here.Check(ctx, Request{Credential: c.Alone(), Time: r.Time})
 		if err != nil {
 			return Verdict{}, err
 		}
-		if v.Key == nil {
-			continue
-		}
-		known++
-		if meant.Credential = *r.Credential.other; i == 0 {
-			meant.Credential = r.Credential
-			meant.Credential.code, meant.Credential.other = "", nil
+		if v.Key != nil {
+			known++
+			meant.Credential = c
 		}
 	}
 	if known != 1 {

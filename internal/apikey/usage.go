@@ -73,24 +73,6 @@ func (r *Registry) usage(ctx context.Context, record Record, days Days) ([]ratel
 	return inOrder(by), nil
 }
 
-// formerUse returns the usage of a deleted key on its last day if that is today, or nil if it was
-// not used. Earlier days belong to a former life by their date.
-func (r Record) formerUse(now time.Time) *ratelimit.DayUse {
-	m := &r.Meter
-	if used := m.Net - m.DayNet; used > 0 && m.Day >= ratelimit.DateOf(now) {
-		return &ratelimit.DayUse{Day: m.Day, Former: used}
-	}
-	return nil
-}
-
-// LastUsed is when the key was last used; zero: never.
-func (r Record) LastUsed() time.Time {
-	if r.Meter.LastUsed.Before(r.Key.CreatedAt) {
-		return time.Time{} // that was another key of its id
-	}
-	return r.Meter.LastUsed
-}
-
 func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUse {
 	var all []ratelimit.DayUse
 	for _, day := range slices.Sorted(maps.Keys(by)) {

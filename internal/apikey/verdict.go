@@ -97,3 +97,15 @@ func (v Verdict) Message() string {
 	}
 	return "Invalid or revoked API key"
 }
+
+// Spent adds the numbers of the limiter's decision. If the limiter has refused, the code says so.
+func (v *Verdict) Spent(d *ratelimit.Decision) {
+	v.Usage, v.RetryAfter = d.Usage, d.RetryAfter
+	switch {
+	case d.Admitted:
+	case d.OverQuota:
+		v.Code = CodeQuotaExceeded
+	default:
+		v.Code = CodeRateLimited
+	}
+}
