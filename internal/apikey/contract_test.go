@@ -199,7 +199,7 @@ var deeds = []deed{
 		return pass(b, b.gate(0), token.Reveal(), 1)
 	}, []string{"Record"}}, // the marks stay until the day is recorded
 	{"a foreign token is checked, of which only the plain hash is stored", func(t *testing.T, b *bench, _ apikey.Caller) func(context.Context) error {
-		token := mustToken(b)
+		token := b.foreign()
 		b.issue(t, token, func(k *apikey.Key) {
 			k.Secrets = []apikey.Secret{b.hasher.HashOf(sha256.Sum256([]byte(token.Reveal())))}
 		})
@@ -216,7 +216,7 @@ var deeds = []deed{
 		}})
 		g := b.gate(0)
 		b.upstream = nil
-		return pass(b, g, mustToken(b).Reveal(), 0)
+		return pass(b, g, b.foreign().Reveal(), 0)
 	}, nil},
 	{"a key is made, which is one too many before they are counted again", func(t *testing.T, b *bench, _ apikey.Caller) func(context.Context) error {
 		return func(ctx context.Context) error {

@@ -1,20 +1,12 @@
 package apikey_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
-
-// saying is an upstream that always says the same.
-type saying apikey.Verdict
-
-func (s saying) Ask(context.Context, apikey.Token, string, bool) (apikey.Verdict, error) {
-	return apikey.Verdict(s), nil
-}
 
 // The gate passes on the answers of an upstream, except those that are no verdict.
 func TestWhatAnUpstreamSaysIsPassedOn(t *testing.T) {

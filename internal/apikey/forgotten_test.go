@@ -28,7 +28,7 @@ func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			root := b.caller(t, "root", admin)
-			token := mustParse(t, b, "an-old-token-of-ours")
+			token := b.parse(t, "an-old-token-of-ours")
 			in := apikey.Import{ID: "c", Token: token, UserID: "u1", Environment: apikey.Live}
 			b.importKey(t, in)
 			id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(token))
@@ -118,7 +118,7 @@ func TestAnAliasPastItsEndBlocksNoImport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			root := b.caller(t, "root", admin)
-			token := mustParse(t, b, "an-old-token-of-ours")
+			token := b.parse(t, "an-old-token-of-ours")
 			b.importKey(t, apikey.Import{ID: "c", Token: token})
 			first, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(token))
 			if err != nil {
@@ -128,7 +128,7 @@ func TestAnAliasPastItsEndBlocksNoImport(t *testing.T) {
 			taken := func() error {
 				entries := []apikey.Import{{ID: "d", Token: token, UserID: "u2", Environment: apikey.Live}}
 				if together {
-					entries = append(entries, apikey.Import{Token: mustParse(t, b, fmt.Sprint("another-token-", b.clock.time().Unix())), UserID: "u3", Environment: apikey.Live})
+					entries = append(entries, apikey.Import{Token: b.parse(t, fmt.Sprint("another-token-", b.clock.time().Unix())), UserID: "u3", Environment: apikey.Live})
 				}
 				results := b.registry.ImportAll(t.Context(), entries)
 				return results[0].Err

@@ -70,7 +70,7 @@ func TestWhichTokensInATextAreRevoked(t *testing.T) {
 	} {
 		tokens := map[string]string{"1": b.token(t).Reveal(), "2": b.token(t).Reveal(), "F": "a-foreign-token-of-" + b.token(t).ID()}
 		for n, text := range tokens {
-			b.issue(t, mustParse(t, b, text), nil)
+			b.issue(t, b.parse(t, text), nil)
 			c.text = strings.ReplaceAll(c.text, "^$"+n, strings.ToUpper(text))
 			c.text = strings.ReplaceAll(c.text, "$"+n+"{1}", text[1:])
 			c.text = strings.ReplaceAll(c.text, "$"+n+"{8}", text[8:])
@@ -148,10 +148,10 @@ func TestEveryTextTakesTheSameRequests(t *testing.T) {
 		return token.Reveal()
 	}
 	live, foreign, revoked := b.token(t).Reveal(), "a-foreign-token-of-ours-1", b.token(t).Reveal()
-	b.issue(t, mustParse(t, b, live), nil)
-	b.issue(t, mustParse(t, b, foreign), nil)
-	b.issue(t, mustParse(t, b, revoked), func(k *apikey.Key) { k.RevokedAt = noon })
-	guessed := forge(t, b, mustParse(t, b, revoked))
+	b.issue(t, b.parse(t, live), nil)
+	b.issue(t, b.parse(t, foreign), nil)
+	b.issue(t, b.parse(t, revoked), func(k *apikey.Key) { k.RevokedAt = noon })
+	guessed := b.forge(t, b.parse(t, revoked))
 	want := map[string]int{"GetItem": 1, "Query": 1, "TransactWriteItems": 1}
 	for _, c := range []struct{ name, text string }{
 		{"live", live}, {"live, in a sentence", "it is " + rotated(time.Hour) + ", I think"}, {"revoked by now", live}, {"revoked", revoked},

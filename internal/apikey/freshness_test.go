@@ -3,7 +3,6 @@ package apikey_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -153,7 +152,7 @@ func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 			}
 			// A wrong secret costs one read, however long that takes.
 			l.set(latency, nil)
-			wrong := mustParse(t, b, forge(t, b, token))
+			wrong := b.parse(t, b.forge(t, token))
 			if v, err := b.gate(freshness).Check(t.Context(), apikey.Request{Credential: b.format.Credential(wrong.Reveal()), Cost: 1}); err != nil || v.Code != apikey.CodeUnknown || l.count() != 1 {
 				t.Errorf("freshness %v, latency %v: a wrong secret: %s, %v after %d reads", freshness, latency, v.Code, err, l.count())
 			}
@@ -185,7 +184,7 @@ func TestASecondReadThatDoesNotCome(t *testing.T) {
 		b.patience = 300 * time.Millisecond
 		token := b.token(t)
 		if c.foreign {
-			token = mustToken(b)
+			token = b.foreign()
 		}
 		b.issue(t, token, func(k *apikey.Key) { k.Limit.Window = 24 * time.Hour })
 		slow := &hindered{Store: b.meters}
@@ -432,7 +431,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") },
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
 				to := *k
-				to.Secrets = []apikey.Secret{b.hasher.Hash(mustToken(b))}
+				to.Secrets = []apikey.Secret{b.hasher.Hash(b.foreign())}
 				store(b, apikey.Write{From: k, To: &to})
 				return build(b, token, "")
 			}},
@@ -442,7 +441,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 			b.registry.MaxKeys = 0
 			token := b.token(t)
 			if c.token != "" {
-				token = mustParse(t, b, c.token)
+				token = b.parse(t, c.token)
 			}
 			k := c.before(b, token, nil)
 			if k != nil {
@@ -472,14 +471,6 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 			}
 		}
 	}
-}
-
-func mustToken(b *bench) apikey.Token {
-	token, err := b.format.Parse(fmt.Sprintf("another-foreign-token-%d", b.count()))
-	if err != nil {
-		panic(err)
-	}
-	return token
 }
 
 // Of two reads at the same time, the one that was begun later is remembered.

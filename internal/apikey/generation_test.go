@@ -234,7 +234,7 @@ func TestGenerationsOfARecordOfAnEarlierVersion(t *testing.T) {
 func TestImportedTokensAreOneGeneration(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
-	one, two := mustParse(t, b, "a-token-of-elsewhere-1"), mustParse(t, b, "a-token-of-elsewhere-2")
+	one, two := b.parse(t, "a-token-of-elsewhere-1"), b.parse(t, "a-token-of-elsewhere-2")
 	in := apikey.Import{ID: "k", Token: one, UserID: "u1", Environment: apikey.Live, Change: apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeAdmin}}}
 	b.importKey(t, in)
 	instance := b.gate(time.Second)

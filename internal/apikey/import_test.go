@@ -24,15 +24,6 @@ func (b *bench) importKey(t *testing.T, in apikey.Import) apikey.Imported {
 	return did
 }
 
-func (b *bench) check(t *testing.T, g *apikey.Gate, values ...string) apikey.Verdict {
-	t.Helper()
-	v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(values...), Cost: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 func hash(text string) *[sha256.Size]byte {
 	sum := sha256.Sum256([]byte(text))
 	return &sum
@@ -45,7 +36,7 @@ func TestImportedTokensOfOneKeyShareItsLimit(t *testing.T) {
 	one, two := "sk_live_"+strings.Repeat("0123456789abcdef", 2), "an-old-token-of-ours"
 	limit := ratelimit.Limit{Requests: 3, Window: time.Minute}
 	entries := []apikey.Import{
-		{ID: "customer-7", Token: mustParse(t, b, one), Change: apikey.Change{Limit: &limit}},
+		{ID: "customer-7", Token: b.parse(t, one), Change: apikey.Change{Limit: &limit}},
 		{ID: "customer-7", Hash: hash(two)},
 	}
 	for i, want := range []apikey.Imported{apikey.ImportCreated, apikey.ImportAdded, apikey.ImportUnchanged, apikey.ImportUnchanged} {
@@ -88,7 +79,7 @@ func TestKeyPrefixIsHowATokenOfTheKeyBegins(t *testing.T) {
 	if got := prefix(id); got != "" {
 		t.Errorf("of a hash: %q", got)
 	}
-	b.importKey(t, apikey.Import{ID: "k", Token: mustParse(t, b, token)})
+	b.importKey(t, apikey.Import{ID: "k", Token: b.parse(t, token)})
 	if got := prefix(id); got != token[:6] {
 		t.Errorf("with a token: %q", got)
 	}
@@ -97,7 +88,7 @@ func TestKeyPrefixIsHowATokenOfTheKeyBegins(t *testing.T) {
 		t.Errorf("rotated: %q", got)
 	}
 
-	own, err := b.registry.Build(t.Context(), mustParse(t, b, "an-admin-key-of-mine"), "u1", apikey.Live, apikey.Change{})
+	own, err := b.registry.Build(t.Context(), b.parse(t, "an-admin-key-of-mine"), "u1", apikey.Live, apikey.Change{})
 	if err != nil || own.KeyPrefix != "an-adm" {
 		t.Errorf("of a token of one's own: %q, %v", own.KeyPrefix, err)
 	}
@@ -195,7 +186,7 @@ func TestAnExpiryMayBeAtEitherEndOfTime(t *testing.T) {
 		time.Date(9999, 10, 3, 0, 0, 0, 0, time.UTC), {},
 	} {
 		entries = append(entries, apikey.Import{
-			Token: mustParse(t, b, fmt.Sprintf("a-token-of-somebody-%d", i)), UserID: fmt.Sprint("u", i), Environment: apikey.Live,
+			Token: b.parse(t, fmt.Sprintf("a-token-of-somebody-%d", i)), UserID: fmt.Sprint("u", i), Environment: apikey.Live,
 			Change: apikey.Change{ExpiresAt: &at},
 		})
 	}
@@ -217,24 +208,24 @@ func TestAnExpiryMayBeAtEitherEndOfTime(t *testing.T) {
 
 func TestWhatMayNotBeImported(t *testing.T) {
 	b := newBench(t)
-	b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, "a-token-of-key-a-1")})
+	b.importKey(t, apikey.Import{ID: "a", Token: b.parse(t, "a-token-of-key-a-1")})
 	for _, c := range []struct {
 		name  string
 		in    apikey.Import
 		field string
 	}{
 		{"nothing", apikey.Import{}, "key"},
-		{"a token of another key", apikey.Import{ID: "b", Token: mustParse(t, b, "a-token-of-key-a-1")}, "key"},
+		{"a token of another key", apikey.Import{ID: "b", Token: b.parse(t, "a-token-of-key-a-1")}, "key"},
 		{"the same by its hash", apikey.Import{ID: "b", Hash: hash("a-token-of-key-a-1")}, "key"},
-		{"another user's token", apikey.Import{ID: "a", Token: mustParse(t, b, "a-token-of-key-a-2"), UserID: "u2", Environment: apikey.Live}, "userId"},
+		{"another user's token", apikey.Import{ID: "a", Token: b.parse(t, "a-token-of-key-a-2"), UserID: "u2", Environment: apikey.Live}, "userId"},
 		{"a native token", apikey.Import{Token: b.token(t)}, "key"},
 		{"the hash of nothing", apikey.Import{Hash: hash("")}, "sha256"},
 		{"a hash of zeros", apikey.Import{Hash: &[32]byte{}}, "sha256"},
-		{"a key that ends before it begins", apikey.Import{Token: mustParse(t, b, "a-token-of-key-c-1"), Change: apikey.Change{
+		{"a key that ends before it begins", apikey.Import{Token: b.parse(t, "a-token-of-key-c-1"), Change: apikey.Change{
 			NotBefore: new(b.clock.time().Add(time.Hour)), ExpiresAt: new(b.clock.time().Add(time.Minute)),
 		}}, "notBefore"},
-		{"a short public key", apikey.Import{Token: mustParse(t, b, "a-token-of-key-c-1"), PublicKey: "pk_x"}, "publicKey"},
-		{"a wrong limit", apikey.Import{Token: mustParse(t, b, "a-token-of-key-d-1"), Change: apikey.Change{Limit: &ratelimit.Limit{}}}, "rateLimit.requests"},
+		{"a short public key", apikey.Import{Token: b.parse(t, "a-token-of-key-c-1"), PublicKey: "pk_x"}, "publicKey"},
+		{"a wrong limit", apikey.Import{Token: b.parse(t, "a-token-of-key-d-1"), Change: apikey.Change{Limit: &ratelimit.Limit{}}}, "rateLimit.requests"},
 	} {
 		if c.in.UserID == "" {
 			c.in.UserID, c.in.Environment = "u1", apikey.Live
@@ -246,11 +237,11 @@ func TestWhatMayNotBeImported(t *testing.T) {
 		}
 	}
 	// What was refused has left nothing behind.
-	b.importKey(t, apikey.Import{ID: "d", Token: mustParse(t, b, "a-token-of-key-d-1")})
+	b.importKey(t, apikey.Import{ID: "d", Token: b.parse(t, "a-token-of-key-d-1")})
 	for n := range apikey.MaxTokens - 1 {
-		b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, "another-token-of-a-"+strings.Repeat("x", n))})
+		b.importKey(t, apikey.Import{ID: "a", Token: b.parse(t, "another-token-of-a-"+strings.Repeat("x", n))})
 	}
-	if _, err := b.registry.Import(t.Context(), apikey.Import{ID: "a", Token: mustParse(t, b, "one-token-too-many"), UserID: "u1"}); !errors.Is(err, apikey.ErrInvalid) {
+	if _, err := b.registry.Import(t.Context(), apikey.Import{ID: "a", Token: b.parse(t, "one-token-too-many"), UserID: "u1"}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("token %d: %v", apikey.MaxTokens+1, err)
 	}
 	// As many end in one transaction.
@@ -263,7 +254,7 @@ func TestWhatMayNotBeImported(t *testing.T) {
 		t.Errorf("revoked: %s", v.Code)
 	}
 	// Nor do public keys come without end, which are read with each check.
-	in := apikey.Import{ID: "p", Token: mustParse(t, b, "a-token-of-key-p-1"), UserID: "u1", Environment: apikey.Live}
+	in := apikey.Import{ID: "p", Token: b.parse(t, "a-token-of-key-p-1"), UserID: "u1", Environment: apikey.Live}
 	for n := range apikey.MaxTokens + 1 {
 		in.PublicKey = fmt.Sprintf("a-public-key-of-p-%d", n)
 		if _, err := b.registry.Import(t.Context(), in); errors.Is(err, apikey.ErrInvalid) != (n == apikey.MaxTokens) {
@@ -277,8 +268,8 @@ func TestOldPairsGoOnWorking(t *testing.T) {
 	b := newBench(t)
 	const token, other = "sk_live_old_token_of_32_characters", "sk_live_the_other_token_of_others"
 	public, wrong := "pk_"+strings.Repeat("a1", 16), "pk_"+strings.Repeat("b2", 16)
-	b.importKey(t, apikey.Import{ID: "a", Token: mustParse(t, b, token), PublicKey: public})
-	b.importKey(t, apikey.Import{ID: "b", Token: mustParse(t, b, other), PublicKey: wrong})
+	b.importKey(t, apikey.Import{ID: "a", Token: b.parse(t, token), PublicKey: public})
+	b.importKey(t, apikey.Import{ID: "b", Token: b.parse(t, other), PublicKey: wrong})
 	g := b.gate(time.Second)
 	for _, c := range []struct {
 		value string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -218,4 +219,68 @@ func (b *bench) count() int {
 	defer b.clock.mu.Unlock()
 	b.counted++
 	return b.counted
+}
+
+// parse returns a token from its text.
+func (b *bench) parse(t testing.TB, text string) apikey.Token {
+	t.Helper()
+	token, err := b.format.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// forge is a well-formed token with the id of another one. The checksum is no
+// secret, so anybody can make one.
+func (b *bench) forge(t testing.TB, of apikey.Token) string {
+	t.Helper()
+	random := append([]byte{}, make([]byte, 0)...)
+	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for _, digit := range of.ID() {
+		random = append(random, byte(strings.IndexRune(base62, digit)))
+	}
+	for len(random) < 200 {
+		random = append(random, 7)
+	}
+	token, err := b.format.New(apikey.Live, strings.NewReader(string(random)))
+	if err != nil || token.ID() != of.ID() {
+		t.Fatalf("forged %v", err)
+	}
+	return token.Reveal()
+}
+
+// foreign returns another foreign token each time.
+func (b *bench) foreign() apikey.Token {
+	token, err := b.format.Parse(fmt.Sprintf("another-foreign-token-%d", b.count()))
+	if err != nil {
+		panic(err)
+	}
+	return token
+}
+
+// check judges a request that carries these values and costs 1.
+func (b *bench) check(t *testing.T, g *apikey.Gate, values ...string) apikey.Verdict {
+	t.Helper()
+	v, err := g.Check(t.Context(), apikey.Request{Credential: b.format.Credential(values...), Cost: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// twist changes one letter of a native token, and nothing of its shape.
+func twist(token string) string {
+	changed := []byte(token)
+	if changed[20]++; !strings.ContainsAny(string(changed[20]), "123456789BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz") {
+		changed[20] = '0'
+	}
+	return string(changed)
+}
+
+// saying is an upstream that always says the same.
+type saying apikey.Verdict
+
+func (s saying) Ask(context.Context, apikey.Token, string, bool) (apikey.Verdict, error) {
+	return apikey.Verdict(s), nil
 }

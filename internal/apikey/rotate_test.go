@@ -224,7 +224,7 @@ func TestANewSecretWorksEverywhereTheMomentItIsHandedOut(t *testing.T) {
 		gates := []*apikey.Gate{b.gate(time.Minute), b.gate(time.Second), b.gate(0)}
 		for _, g := range gates {
 			b.check(t, g, token.Reveal())
-			b.check(t, g, forge(t, b, token))
+			b.check(t, g, b.forge(t, token))
 		}
 		b.clock.pass(age)
 		next := b.rotate(t, root, k.ID, 0).Token
@@ -248,7 +248,7 @@ func TestAReplacedSecretIsToldWhenItEnded(t *testing.T) {
 	if v.Code != apikey.CodeRevoked || v.Message() != "Invalid or revoked API key: it was replaced, and ended at 2026-11-24T13:00:00Z" {
 		t.Errorf("%s: %s", v.Code, v.Message())
 	}
-	if v := b.check(t, g, forge(t, b, token)); v.Code != apikey.CodeUnknown || strings.Contains(v.Message(), "ended") || v.Key != nil {
+	if v := b.check(t, g, b.forge(t, token)); v.Code != apikey.CodeUnknown || strings.Contains(v.Message(), "ended") || v.Key != nil {
 		t.Errorf("a guess is told %s: %s", v.Code, v.Message())
 	}
 }
@@ -348,7 +348,7 @@ func TestForeignTokensRotateTogether(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
 	one, two := "a-token-of-elsewhere-1", "a-token-of-elsewhere-2"
-	entries := []apikey.Import{{ID: "c", Token: mustParse(t, b, one)}, {ID: "c", Hash: hash(two)}}
+	entries := []apikey.Import{{ID: "c", Token: b.parse(t, one)}, {ID: "c", Hash: hash(two)}}
 	for _, in := range entries {
 		b.importKey(t, in)
 	}
@@ -385,7 +385,7 @@ func TestForeignTokensRotateTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	codes("long after", apikey.CodeUnknown, apikey.CodeUnknown, apikey.CodeValid)
-	if _, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, one))); !errors.Is(err, apikey.ErrNotFound) {
+	if _, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(b.parse(t, one))); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("its alias: %v", err)
 	}
 	entries[0].UserID, entries[0].Environment = "u1", apikey.Live
@@ -394,7 +394,7 @@ func TestForeignTokensRotateTogether(t *testing.T) {
 	}
 	// Elsewhere it may be a key of its own, also before an environment that
 	// remembers whose it was.
-	b.importKey(t, apikey.Import{ID: "d", Token: mustParse(t, b, one)})
+	b.importKey(t, apikey.Import{ID: "d", Token: b.parse(t, one)})
 	b.clock.pass(time.Second)
 	codes("another key's", apikey.CodeValid, apikey.CodeUnknown, apikey.CodeValid)
 }

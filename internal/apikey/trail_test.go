@@ -127,10 +127,10 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	}
 
 	one, two := "an-old-token-of-ours", "another-token-of-ours"
-	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, one)})
-	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, two), PublicKey: "pk_of-that-time0"})
-	b.importKey(t, apikey.Import{ID: "c", Token: mustParse(t, b, two)}) // it is there: nothing is done
-	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, one)))
+	b.importKey(t, apikey.Import{ID: "c", Token: b.parse(t, one)})
+	b.importKey(t, apikey.Import{ID: "c", Token: b.parse(t, two), PublicKey: "pk_of-that-time0"})
+	b.importKey(t, apikey.Import{ID: "c", Token: b.parse(t, two)}) // it is there: nothing is done
+	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(b.parse(t, one)))
 	must(nil, err)
 	must(nil, b.registry.RevokeFound(t.Context(), apikey.Origin{}, one))
 	want = []string{
@@ -143,7 +143,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	}
 
 	results := b.registry.ImportAll(t.Context(), []apikey.Import{
-		{Token: mustParse(t, b, "token-one-of-many-0"), UserID: "u3", Environment: apikey.Live}, {Token: mustParse(t, b, "token-two-of-many-0"), UserID: "u3", Environment: apikey.Live},
+		{Token: b.parse(t, "token-one-of-many-0"), UserID: "u3", Environment: apikey.Live}, {Token: b.parse(t, "token-two-of-many-0"), UserID: "u3", Environment: apikey.Live},
 	})
 	made, err := b.registry.Build(t.Context(), b.token(t), "u3", apikey.Live, apikey.Change{})
 	must(nil, err)
@@ -169,7 +169,7 @@ func TestManyImportedAtOnceAreToldOf(t *testing.T) {
 	b := newBench(t)
 	var entries []apikey.Import
 	for n := range apikey.MaxTogether {
-		entries = append(entries, apikey.Import{Token: mustParse(t, b, fmt.Sprintf("token-of-many-%04d", n)), UserID: fmt.Sprint("u", n), Environment: apikey.Live})
+		entries = append(entries, apikey.Import{Token: b.parse(t, fmt.Sprintf("token-of-many-%04d", n)), UserID: fmt.Sprint("u", n), Environment: apikey.Live})
 	}
 	for n, r := range b.registry.ImportAll(t.Context(), entries) {
 		ids, err := b.registry.Trails(t.Context(), fmt.Sprint("u", n))
@@ -245,8 +245,8 @@ func TestATrailHoldsNoSecret(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
 	foreign := "an-old-token-of-ours"
-	b.importKey(t, apikey.Import{Token: mustParse(t, b, foreign), PublicKey: "pk_of-that-time0"})
-	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, foreign)))
+	b.importKey(t, apikey.Import{Token: b.parse(t, foreign), PublicKey: "pk_of-that-time0"})
+	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(b.parse(t, foreign)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestATrailHoldsNoSecret(t *testing.T) {
 	}
 	canaries := map[string]string{
 		"foreign token": foreign, "token": token.Reveal()[24:], "public key": "pk_of-that-time0", "request's name": name,
-		"alias": b.hasher.Alias(mustParse(t, b, foreign)), "public alias": b.hasher.PublicAlias("pk_of-that-time0"), "master": master,
+		"alias": b.hasher.Alias(b.parse(t, foreign)), "public alias": b.hasher.PublicAlias("pk_of-that-time0"), "master": master,
 	}
 	for _, id := range []string{id, k.ID} {
 		record, err := b.registry.Store.Find(t.Context(), id)
@@ -298,7 +298,7 @@ func TestWhoMayReadATrail(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Deleted, and imported anew, for somebody else.
-	in := apikey.Import{ID: "c", Token: mustParse(t, b, "an-old-token-of-ours"), UserID: "u2", Environment: apikey.Live}
+	in := apikey.Import{ID: "c", Token: b.parse(t, "an-old-token-of-ours"), UserID: "u2", Environment: apikey.Live}
 	b.importKey(t, in)
 	again, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(in.Token))
 	if err != nil {
@@ -557,7 +557,7 @@ func TestAnUpgradedHashIsSealed(t *testing.T) {
 			for _, token := range tokens {
 				b.importKey(t, apikey.Import{ID: "c", Hash: hash(token)})
 			}
-			id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, tokens[0])))
+			id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(b.parse(t, tokens[0])))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -604,7 +604,7 @@ func TestHashesThatAreUpgradedAtOnceAreSealed(t *testing.T) {
 		tokens = append(tokens, fmt.Sprintf("one-of-many-tokens-%d", n))
 		b.importKey(t, apikey.Import{ID: "c", Hash: hash(tokens[n]), Change: apikey.Change{Limit: &ratelimit.Limit{Requests: 1000, Window: time.Minute}}})
 	}
-	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(mustParse(t, b, tokens[0])))
+	id, err := b.registry.Store.Resolve(t.Context(), b.hasher.Alias(b.parse(t, tokens[0])))
 	if err != nil {
 		t.Fatal(err)
 	}

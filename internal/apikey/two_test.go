@@ -21,9 +21,9 @@ func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	k, k2 := b.issue(t, native, nil), b.issue(t, second, nil)
 	b.issue(t, revoked, func(k *apikey.Key) { k.RevokedAt = noon.Add(-time.Hour) })
 	imported, other, disabled := strings.Repeat("imported-", 3), strings.Repeat("another-", 3), strings.Repeat("disabled-", 3)
-	f := b.issue(t, mustParse(t, b, imported), nil)
-	b.issue(t, mustParse(t, b, other), nil)
-	b.issue(t, mustParse(t, b, disabled), func(k *apikey.Key) { k.Enabled = false })
+	f := b.issue(t, b.parse(t, imported), nil)
+	b.issue(t, b.parse(t, other), nil)
+	b.issue(t, b.parse(t, disabled), func(k *apikey.Key) { k.Enabled = false })
 	pair := k.PublicKey().String() + ":" + native.Reveal()
 	wrongPair := k2.PublicKey().String() + ":" + native.Reveal()
 	unknown := b.token(t).Reveal()
@@ -127,8 +127,8 @@ func TestTheOrderOfValuesDecidesNothing(t *testing.T) {
 	k := b.issue(t, native, nil)
 	b.issue(t, second, nil)
 	imported, other := strings.Repeat("imported-", 3), strings.Repeat("another-", 3)
-	b.issue(t, mustParse(t, b, imported), nil)
-	b.issue(t, mustParse(t, b, other), nil)
+	b.issue(t, b.parse(t, imported), nil)
+	b.issue(t, b.parse(t, other), nil)
 	pool := []string{
 		native.Reveal(), native.Reveal(), second.Reveal(), imported, imported, other, "ya29.a0AfB_byDwXh3k1-0123", "a-token-of-another-cloud", "dummy", "undefined", "",
 		k.PublicKey().String() + ":" + native.Reveal(), "pk_live_0000000000000000:" + native.Reveal(), "Bearer " + imported, twist(native.Reveal()), "eyJhbGciOiJub25lIn0.e30.x",
@@ -180,7 +180,7 @@ func TestAPairOfTwoKeysIsNone(t *testing.T) {
 	b := newBench(t)
 	token, other := b.token(t), strings.Repeat("imported-", 3)
 	k := b.issue(t, token, nil)
-	b.issue(t, mustParse(t, b, other), nil)
+	b.issue(t, b.parse(t, other), nil)
 	for _, text := range []string{token.Reveal() + "," + other, other + ", " + token.Reveal(), token.Reveal() + "," + b.token(t).Reveal()} {
 		v, err := b.gate(time.Second).Check(t.Context(), apikey.Request{Credential: b.format.Pair(k.PublicKey().String(), text)})
 		if err != nil || v.Code != apikey.CodeTwoKeys {

@@ -88,7 +88,7 @@ func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
 	const text = "an-old-token-of-ours"
-	token := mustParse(t, b, text)
+	token := b.parse(t, text)
 	days := apikey.Days{From: noon.AddDate(0, 0, -1), To: noon.AddDate(0, 0, 9)}
 	id := ""
 	begin := func(user string) {
