@@ -30,6 +30,7 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 	latchkey "latchkey/internal/environment"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 const (
@@ -65,7 +66,7 @@ func newKey(t testing.TB, table, endpoint string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Registry.Store.Write(t.Context(), apikey.Write{To: k}); err != nil {
+	if err := e.Registry.Store.Write(t.Context(), registry.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return token.Reveal()

@@ -18,7 +18,11 @@ func TestImportsRunOneWay(t *testing.T) {
 		forbidden []string
 	}{
 		{"latchkey/internal/ratelimit", []string{"github.com/aws/", "latchkey/internal/apikey", "latchkey/internal/metrics", "net/http"}},
-		{"latchkey/internal/apikey", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
+		{"latchkey/internal/apikey", []string{"github.com/aws/", "latchkey/internal/pepper", "latchkey/internal/gate", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
+		{"latchkey/internal/pepper", []string{"github.com/aws/", "latchkey/internal/gate", "latchkey/internal/dynamo", "net/http"}},
+		// The gate cannot manage keys.
+		{"latchkey/internal/gate", []string{"github.com/aws/", "latchkey/internal/registry", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
+		{"latchkey/internal/registry", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
 		{"latchkey/internal/metrics", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/authorizer", "latchkey/internal/httpapi", "net/http"}},
 		{"latchkey/internal/dynamo", []string{"latchkey/internal/authorizer", "latchkey/internal/httpapi", "go.yaml.in/"}},
 		{"latchkey/internal/authorizer", []string{"latchkey/internal/dynamo", "latchkey/internal/httpapi"}},

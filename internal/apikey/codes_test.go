@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 )
 
 func TestEachCodeHasOneRow(t *testing.T) {
@@ -90,7 +91,7 @@ func TestRowsOfTheTableAreComplete(t *testing.T) {
 		}
 		checks[row.Check] = row.Code
 	}
-	for _, check := range apikey.Checks() {
+	for _, check := range gate.Checks() {
 		if checks[check] == "" {
 			t.Errorf("no code is of the check %s", check)
 		}

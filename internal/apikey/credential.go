@@ -149,7 +149,7 @@ func (f Format) credential(value string) Credential {
 	if public, rest, ok := strings.Cut(value, ":"); ok && strings.HasPrefix(public, publicPrefix+"_") {
 		var err error
 		if ours, err = ParsePublicKey(public); err != nil {
-			_, err = parseForeign(public)
+			_, err = ParseForeign(public)
 			wrong = err != nil
 		}
 		c.public, value = public, rest

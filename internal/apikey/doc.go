@@ -1,12 +1,10 @@
-// Package apikey is what latchkey issues and judges.
+// Package apikey has the nouns of latchkey, and the rules that need no table: [Token], [Credential],
+// [Key], [Secret], [Scopes], [Change] and [Verdict]. [Format] parses and makes tokens.
 //
-// A caller presents a [Token]; behind it stands a [Key], the stored record.
-// [Gate.Check] judges a token and answers with a [Verdict]; [Registry] manages
-// the records. Both stand on a [Store]. Start at Gate.Check: it reads from top
-// to bottom in the order in which a request is judged.
+// Package gate judges requests, and package registry manages keys. Both use the words of this
+// package.
 //
-// There are three kinds of "no". A refusal is a Verdict that is not
-// [Verdict.Valid]. A caller's mistake is one of the sentinels in errors.go.
-// Any other error means "could not decide" and must fail closed: it is never
-// evidence that a key is bad.
+// There are three kinds of "no". A refusal is a [Verdict] that is not valid. A caller's mistake is
+// one of the sentinels in errors.go. Any other error means "could not decide": it must fail closed,
+// and is never evidence that a key is bad.
 package apikey

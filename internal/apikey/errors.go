@@ -62,10 +62,10 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 func (e *FieldError) Unwrap() error { return e.Kind }
 
-func invalid(field, format string, args ...any) error {
+func Invalid(field, format string, args ...any) error {
 	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...), Kind: ErrInvalid}
 }
 
-func forbidden(field, problem string) error {
+func Forbidden(field, problem string) error {
 	return &FieldError{Field: field, Problem: problem, Kind: ErrForbidden}
 }

@@ -41,12 +41,12 @@ const (
 )
 
 // check reports the first field whose value is out of bounds.
-func (c Change) check(now time.Time) error {
+func (c Change) Check(now time.Time) error {
 	if c.Name != nil && (utf8.RuneCountInString(*c.Name) > MaxName || !LegibleName(*c.Name)) {
-		return invalid("name", "must be at most %d characters without control, formatting or invisible characters", MaxName)
+		return Invalid("name", "must be at most %d characters without control, formatting or invisible characters", MaxName)
 	}
 	if c.Description != nil && utf8.RuneCountInString(*c.Description) > MaxDescription {
-		return invalid("description", "must be at most %d characters", MaxDescription)
+		return Invalid("description", "must be at most %d characters", MaxDescription)
 	}
 	if c.Scopes != nil {
 		if err := c.Scopes.check(); err != nil {
@@ -55,51 +55,51 @@ func (c Change) check(now time.Time) error {
 	}
 	if c.Limit != nil {
 		if c.Limit.Requests < 1 || c.Limit.Requests > MaxRequests {
-			return invalid("rateLimit.requests", "must be between 1 and %d", MaxRequests)
+			return Invalid("rateLimit.requests", "must be between 1 and %d", MaxRequests)
 		}
 		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
-			return invalid("rateLimit.window", "must be between 1 and 86400 seconds")
+			return Invalid("rateLimit.window", "must be between 1 and 86400 seconds")
 		}
 	}
 	if c.Quota != nil && *c.Quota != (ratelimit.Quota{}) {
 		if c.Quota.Requests < 1 || c.Quota.Requests > MaxQuota {
-			return invalid("quota.requests", "must be between 1 and %d", MaxQuota)
+			return Invalid("quota.requests", "must be between 1 and %d", MaxQuota)
 		}
 		if c.Quota.Period != ratelimit.Day && c.Quota.Period != ratelimit.Month {
-			return invalid("quota.period", "must be %s or %s", ratelimit.Day, ratelimit.Month)
+			return Invalid("quota.period", "must be %s or %s", ratelimit.Day, ratelimit.Month)
 		}
 	}
 	if c.AllowedCIDRs != nil && len(*c.AllowedCIDRs) > MaxCIDRs {
-		return invalid("allowedCidrs", "must have at most %d entries", MaxCIDRs)
+		return Invalid("allowedCidrs", "must have at most %d entries", MaxCIDRs)
 	}
 	if c.Metadata != nil {
 		size := 0
 		for name, value := range *c.Metadata {
 			size += len(name) + len(value)
 			if name == "" {
-				return invalid("metadata", "must not have an empty name")
+				return Invalid("metadata", "must not have an empty name")
 			}
 		}
 		if size > MaxMetadata {
-			return invalid("metadata", "must be at most %d bytes in all", MaxMetadata)
+			return Invalid("metadata", "must be at most %d bytes in all", MaxMetadata)
 		}
 	}
 	if c.ExpiresAt != nil && !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(now) {
-		return invalid("expiresAt", "must be in the future")
+		return Invalid("expiresAt", "must be in the future")
 	}
 	if c.ExpiresAt != nil && c.ExpiresAt.Year() > 9999 {
-		return invalid("expiresAt", "must be before the year 10000")
+		return Invalid("expiresAt", "must be before the year 10000")
 	}
 	return nil
 }
 
 func (s Scopes) check() error {
 	if len(s) > MaxScopes {
-		return invalid("scopes", "must have at most %d entries", MaxScopes)
+		return Invalid("scopes", "must have at most %d entries", MaxScopes)
 	}
 	for _, scope := range s {
 		if !ValidScope(scope) {
-			return invalid("scopes", "must be 1 to %d characters of a-z 0-9 : . _ * -", MaxScope)
+			return Invalid("scopes", "must be 1 to %d characters of a-z 0-9 : . _ * -", MaxScope)
 		}
 	}
 	return nil
@@ -112,7 +112,7 @@ func ValidScope(scope string) bool {
 }
 
 // apply makes k what c says.
-func (c Change) apply(k *Key) error {
+func (c Change) Apply(k *Key) error {
 	set(&k.Name, c.Name)
 	k.Name = strings.TrimSpace(k.Name)
 	set(&k.Description, c.Description)
@@ -129,7 +129,7 @@ func (c Change) apply(k *Key) error {
 	set(&k.ExpiresAt, c.ExpiresAt)
 	if k.Unlimited && k.Quota != (ratelimit.Quota{}) {
 		if c.Quota != nil {
-			return invalid("quota", "needs a rateLimit: an unlimited key counts nothing")
+			return Invalid("quota", "needs a rateLimit: an unlimited key counts nothing")
 		}
 		k.Quota = ratelimit.Quota{}
 	}
@@ -141,9 +141,9 @@ func (c Change) checkEnds(k *Key) error {
 	switch {
 	case k.NotBefore.IsZero() || k.ExpiresAt.IsZero() || k.NotBefore.Before(k.ExpiresAt):
 	case c.NotBefore != nil:
-		return invalid("notBefore", "must be before expiresAt")
+		return Invalid("notBefore", "must be before expiresAt")
 	case c.ExpiresAt != nil:
-		return invalid("expiresAt", "must be after notBefore")
+		return Invalid("expiresAt", "must be after notBefore")
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ const MaxFound = 20
 // found returns the tokens in a text in which a leaked token was found. These are all native
 // tokens, whatever surrounds them, and the whole text if it can be a foreign token. The checksum
 // proves a native token, even if white space or a line break has cut it in two.
-func (f Format) found(text string) ([]Credential, error) {
+func (f Format) TokensIn(text string) ([]Credential, error) {
 	var all []Credential
 	seen := make(map[string]bool)
 	add := func(c Credential) {
@@ -39,7 +39,7 @@ func (f Format) found(text string) ([]Credential, error) {
 			}
 		}
 		if len(all) > MaxFound {
-			return nil, invalid("key", "has more than %d keys in it: send them in several requests", MaxFound)
+			return nil, Invalid("key", "has more than %d keys in it: send them in several requests", MaxFound)
 		}
 		rest = rest[len(f.prefix):]
 	}

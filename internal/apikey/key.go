@@ -80,13 +80,13 @@ func (k *Key) Status(now time.Time) Status {
 		return StatusDisabled
 	case now.Before(k.NotBefore):
 		return StatusInactive
-	case k.expired(now):
+	case k.Expired(now):
 		return StatusExpired
 	}
 	return StatusActive
 }
 
-func (k *Key) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
+func (k *Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
 // Retention is how long a key that has ended can still be looked at.
 const Retention = 90 * 24 * time.Hour
@@ -133,7 +133,7 @@ func (k *Key) Aliases() (all []Alias) {
 			continue
 		}
 		until := k.Forgotten()
-		all = append(all, Alias{s.Alias, earlier(s.told(), until)})
+		all = append(all, Alias{s.Alias, Earlier(s.told(), until)})
 	}
 	return all
 }
@@ -162,22 +162,22 @@ func (k *Key) Generation() int64 {
 // zero if none does.
 func (k *Key) PreviousUntil(now time.Time) time.Time {
 	var last time.Time
-	if !k.RevokedAt.IsZero() || k.expired(now) {
+	if !k.RevokedAt.IsZero() || k.Expired(now) {
 		return last
 	}
 	for _, s := range k.Secrets {
-		if s.inGrace(now) && s.NotAfter.After(last) {
+		if s.InGrace(now) && s.NotAfter.After(last) {
 			last = s.NotAfter
 		}
 	}
 	if last.IsZero() {
 		return last
 	}
-	return earlier(last, k.ExpiresAt)
+	return Earlier(last, k.ExpiresAt)
 }
 
 // earlier returns the earlier of two times. The zero time means never.
-func earlier(a, b time.Time) time.Time {
+func Earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
@@ -195,21 +195,21 @@ func (k *Key) Terms() ratelimit.Terms {
 // placeUntil returns the time until which a key that ends now takes one of its user's places. From
 // then on, no token counts that the key could have spent while a read of it is trusted for
 // freshness. The zero time means that there are no such tokens.
-func (k *Key) placeUntil(now time.Time, freshness time.Duration) time.Time {
+func (k *Key) PlaceUntil(now time.Time, freshness time.Duration) time.Time {
 	if k.Unlimited {
 		return k.CountsUntil
 	}
-	return later(k.CountsUntil, k.Terms().Until(earlier(now, k.ExpiresAt).Add(freshness)))
+	return Later(k.CountsUntil, k.Terms().Until(Earlier(now, k.ExpiresAt).Add(freshness)))
 }
 
-func later(a, b time.Time) time.Time {
+func Later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-func (k *Key) allows(source netip.Addr) bool {
+func (k *Key) Allows(source netip.Addr) bool {
 	if len(k.AllowedCIDRs) == 0 {
 		return true
 	}
@@ -226,15 +226,15 @@ func (k *Key) Affords(cost int64) error {
 	switch {
 	case k.Unlimited:
 	case cost > k.Limit.Requests:
-		return invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+		return Invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
 	case k.Quota.Requests > 0 && cost > k.Quota.Requests:
-		return invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)
+		return Invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)
 	}
 	return nil
 }
 
 // subject returns the audit subject of a key whose stored text is record.
-func (k *Key) subject(record []byte) audit.Subject {
+func (k *Key) AuditSubject(record []byte) audit.Subject {
 	return audit.Subject{
 		ID: k.ID, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail, Record: record, Forgotten: k.Forgotten(),
 	}

@@ -13,12 +13,12 @@ type Secret struct {
 }
 
 // over reports whether s opens nothing any more.
-func (s Secret) over(now time.Time) bool {
+func (s Secret) Over(now time.Time) bool {
 	return s.Ended || !s.NotAfter.IsZero() && !now.Before(s.NotAfter)
 }
 
 // inGrace reports whether a rotation has replaced s, which still opens its key.
-func (s Secret) inGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.over(now) }
+func (s Secret) InGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.Over(now) }
 
 // told is the time until which the user of s is told how it ended, in whole seconds. The zero time
 // means as long as the key is stored.
@@ -30,7 +30,7 @@ func (s Secret) told() time.Time {
 }
 
 // forgotten reports whether s counts as gone, though the record may still hold it.
-func (s Secret) forgotten(now time.Time) bool { return !s.NotAfter.IsZero() && !now.Before(s.told()) }
+func (s Secret) Forgotten(now time.Time) bool { return !s.NotAfter.IsZero() && !now.Before(s.told()) }
 
 // endedFor is how long a secret that has ended is stored, so that its user is told what became of it.
 const endedFor = 30 * 24 * time.Hour

@@ -52,7 +52,7 @@ func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 		if problem := cmp.Or(CheckConfigured(token), staticName(name, token)); problem != "" {
 			return Static{}, fmt.Errorf("entry %d: %s", i+1, problem)
 		}
-		k := &Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
+		k := &Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
 		if !s.add(token, k) {
 			return Static{}, fmt.Errorf("entry %d: the key is there already", i+1)
 		}
@@ -72,7 +72,7 @@ func (s Static) WithInternal(token string) (Static, error) {
 	if problem := CheckConfigured(token); problem != "" {
 		return Static{}, errors.New(problem)
 	}
-	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: beginning(token)}
+	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
 	if !s.add(token, k) {
 		return Static{}, errors.New("the key is there already")
 	}
@@ -84,8 +84,8 @@ func (s Static) WithInternal(token string) (Static, error) {
 // that works.
 func CheckConfigured(token string) string {
 	switch {
-	case len(token) < minForeignLength || len(token) > maxForeignLength:
-		return fmt.Sprintf("the key must have %d to %d characters", minForeignLength, maxForeignLength)
+	case len(token) < MinForeignLength || len(token) > MaxForeignLength:
+		return fmt.Sprintf("the key must have %d to %d characters", MinForeignLength, MaxForeignLength)
 	case strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 || strings.ContainsAny(token, notInStaticToken):
 		return "the key must be visible ASCII characters without space and without any of " + notInStaticToken
 	case strings.Contains(strings.TrimRight(token, "="), "="):
@@ -155,7 +155,7 @@ func (s Static) Keys() []*Key {
 }
 
 // find takes the same time whichever of the keys it is, and whether it is one.
-func (s Static) find(c Credential) *Key {
+func (s Static) Find(c Credential) *Key {
 	if len(s.keys) == 0 || c.token.Reveal() == "" || c.public != "" {
 		return nil
 	}
@@ -170,4 +170,4 @@ func (s Static) find(c Credential) *Key {
 }
 
 // beginning is enough of a token to recognise it, and never half of it.
-func beginning(token string) string { return token[:min(8, len(token)/3)] }
+func Beginning(token string) string { return token[:min(8, len(token)/3)] }

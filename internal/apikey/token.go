@@ -30,8 +30,8 @@ const (
 	checksumLength = 6
 	nativeLength   = idLength + secretLength + checksumLength
 
-	minForeignLength = 16
-	maxForeignLength = 128
+	MinForeignLength = 16
+	MaxForeignLength = 128
 )
 
 // Format is how this deployment writes its own tokens: the prefix is what
@@ -78,7 +78,7 @@ var ErrMalformed = errors.New("malformed token")
 func (f Format) Parse(text string) (Token, error) {
 	env, body, ok := f.split(text)
 	if !ok {
-		return parseForeign(text)
+		return ParseForeign(text)
 	}
 	if checksum(text[:len(text)-checksumLength]) != text[len(text)-checksumLength:] {
 		return Token{}, ErrMalformed
@@ -127,8 +127,8 @@ func cutEnvironment(text string) (Environment, string, bool) {
 	return env, rest, ok && (env == Live || env == Test)
 }
 
-func parseForeign(text string) (Token, error) {
-	if len(text) < minForeignLength || len(text) > maxForeignLength {
+func ParseForeign(text string) (Token, error) {
+	if len(text) < MinForeignLength || len(text) > MaxForeignLength {
 		return Token{}, ErrMalformed
 	}
 	for i := range len(text) {

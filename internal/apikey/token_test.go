@@ -12,10 +12,13 @@ import (
 	"testing"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/apikey/apikeytest"
+	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
 )
 
 func TestANativeTokenIsParsedAsItWasMade(t *testing.T) {
-	f := newFormat(t)
+	f := apikeytest.NewFormat(t)
 	for _, env := range []apikey.Environment{apikey.Live, apikey.Test} {
 		made, err := f.New(env, rand.Reader)
 		if err != nil {
@@ -36,7 +39,7 @@ func TestANativeTokenIsParsedAsItWasMade(t *testing.T) {
 }
 
 func TestWhatIsAToken(t *testing.T) {
-	f := newFormat(t)
+	f := apikeytest.NewFormat(t)
 	made, err := f.New(apikey.Live, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +50,7 @@ func TestWhatIsAToken(t *testing.T) {
 		native, refuse bool
 	}{
 		{"our own", good, true, false},
-		{"our own with another letter", twist(good), false, true},
+		{"our own with another letter", apikeytest.Twist(good), false, true},
 		{"our own cut short is foreign", good[:40], false, false},
 		{"sk_live_ with 32 hex is foreign", "sk_live_" + strings.Repeat("0af3", 8), false, false},
 		{"16 characters", strings.Repeat("a", 16), false, false},
@@ -68,19 +71,19 @@ func TestWhatIsAToken(t *testing.T) {
 }
 
 func TestATokenNeverPrints(t *testing.T) {
-	f := newFormat(t)
+	f := apikeytest.NewFormat(t)
 	token, err := f.New(apikey.Live, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher := newHasher(t, master, strings.Repeat("pepper", 4))
+	hasher := apikeytest.NewHasher(t, apikeytest.Master, strings.Repeat("pepper", 4))
 	type holder struct {
 		Public  apikey.Token
 		private apikey.Token
-		hasher  apikey.Hasher
-		request apikey.Request
+		hasher  pepper.Hasher
+		request gate.Request
 	}
-	h := holder{token, token, hasher, apikey.Request{Credential: f.Credential(token.Reveal())}}
+	h := holder{token, token, hasher, gate.Request{Credential: f.Credential(token.Reveal())}}
 	var out bytes.Buffer
 	for _, v := range []any{token, &token, h, &h, []any{token, h}, map[string]any{"t": token}, hasher, h.request, fmt.Errorf("%v %w", token, apikey.ErrMalformed)} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t", "%c", "%08v"} {
@@ -91,7 +94,7 @@ func TestATokenNeverPrints(t *testing.T) {
 		}
 		_ = json.NewEncoder(&out).Encode(v) // some cannot be encoded, which tells nothing either
 	}
-	for _, secret := range []string{token.Reveal()[10:], fmt.Sprintf("%x", token.Reveal()), master, "pepperpepper"} {
+	for _, secret := range []string{token.Reveal()[10:], fmt.Sprintf("%x", token.Reveal()), apikeytest.Master, "pepperpepper"} {
 		if strings.Contains(strings.ToLower(out.String()), strings.ToLower(secret)) {
 			for line := range strings.Lines(out.String()) {
 				if strings.Contains(strings.ToLower(line), strings.ToLower(secret)) {
@@ -104,7 +107,7 @@ func TestATokenNeverPrints(t *testing.T) {
 
 // What parses, formats back to itself: no two texts are one token.
 func FuzzParse(f *testing.F) {
-	format := newFormat(f)
+	format := apikeytest.NewFormat(f)
 	made, err := format.New(apikey.Test, rand.Reader)
 	if err != nil {
 		f.Fatal(err)
@@ -157,17 +160,17 @@ func TestALineOfAuthorizationHoldsSeveralCredentials(t *testing.T) {
 }
 
 func TestAPepperThatIsNotAtHandIsNoRefusal(t *testing.T) {
-	f := newFormat(t)
+	f := apikeytest.NewFormat(t)
 	token, err := f.New(apikey.Live, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := newHasher(t, master)
-	rotated := newHasher(t, master, "a-new-pepper-of-some-length")
-	other := newHasher(t, strings.Repeat("o", 32))
+	old := apikeytest.NewHasher(t, apikeytest.Master)
+	rotated := apikeytest.NewHasher(t, apikeytest.Master, "a-new-pepper-of-some-length")
+	other := apikeytest.NewHasher(t, strings.Repeat("o", 32))
 	for _, c := range []struct {
 		name    string
-		with    apikey.Hasher
+		with    pepper.Hasher
 		secret  apikey.Secret
 		matches bool
 		cannot  bool
@@ -179,7 +182,7 @@ func TestAPepperThatIsNotAtHandIsNoRefusal(t *testing.T) {
 		{"an unknown algorithm", old, apikey.Secret{Algorithm: "rot13"}, false, true},
 	} {
 		ok, err := c.with.Matches(token, c.secret)
-		if ok != c.matches || errors.Is(err, apikey.ErrCannotJudge) != c.cannot {
+		if ok != c.matches || errors.Is(err, pepper.ErrCannotJudge) != c.cannot {
 			t.Errorf("%s: %v, %v", c.name, ok, err)
 		}
 	}
@@ -189,7 +192,7 @@ func TestAPepperThatIsNotAtHandIsNoRefusal(t *testing.T) {
 }
 
 func TestTokensInAPathAreMasked(t *testing.T) {
-	f := newFormat(t)
+	f := apikeytest.NewFormat(t)
 	made, err := f.New(apikey.Test, rand.Reader)
 	if err != nil {
 		t.Fatal(err)

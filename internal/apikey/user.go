@@ -35,10 +35,10 @@ func ReservedSubject(id string) bool {
 // CheckUserID returns an error if no key may be made for the user id.
 func CheckUserID(id string) error {
 	if id == "" || strings.TrimSpace(id) != id || utf8.RuneCountInString(id) > MaxUserID || !Legible(id) {
-		return invalid("userId", "must be 1 to %d characters without space around them, and without control, formatting or invisible characters", MaxUserID)
+		return Invalid("userId", "must be 1 to %d characters without space around them, and without control, formatting or invisible characters", MaxUserID)
 	}
 	if ReservedUserID(id) {
-		return invalid("userId", "must not be anonymous or begin with \"latchkey:\": these are reserved, so choose another")
+		return Invalid("userId", "must not be anonymous or begin with \"latchkey:\": these are reserved, so choose another")
 	}
 	return nil
 }
@@ -49,7 +49,7 @@ func CheckUserID(id string) error {
 func CheckOwner(id string) error {
 	if id == "" || strings.TrimSpace(id) != id || utf8.RuneCountInString(id) > MaxUserID ||
 		!utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
-		return invalid("userId", "must be 1 to %d characters without control characters or space around it", MaxUserID)
+		return Invalid("userId", "must be 1 to %d characters without control characters or space around it", MaxUserID)
 	}
 	return nil
 }

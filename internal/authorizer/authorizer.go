@@ -20,14 +20,15 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/oidc"
 	"latchkey/internal/routes"
 )
 
-// Checker judges requests; see [apikey.Gate].
+// Checker judges requests; see [gate.Gate].
 type Checker interface {
 	// Check must return an error only if it could not decide.
-	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
+	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
 // Users judges JSON Web Tokens; see [oidc.Verifier].
@@ -129,7 +130,7 @@ func (a *Authorizer) decideUser(ctx context.Context, e *event, token string) (*r
 
 // decideKey has the gate judge the credential, which may be missing.
 func (a *Authorizer) decideKey(ctx context.Context, e *event, credential apikey.Credential) (*response, error) {
-	request := apikey.Request{Credential: credential, Source: e.source(a.TrustedProxyHops), Cost: 1}
+	request := gate.Request{Credential: credential, Source: e.source(a.TrustedProxyHops), Cost: 1}
 	if e.requestTime > 0 {
 		request.Time = time.UnixMilli(e.requestTime)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/gate"
 	"latchkey/internal/oidc"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/routes"
@@ -26,11 +27,11 @@ import (
 type judge struct {
 	verdict apikey.Verdict
 	err     error
-	asked   apikey.Request
+	asked   gate.Request
 	panics  any
 }
 
-func (j *judge) Check(_ context.Context, r apikey.Request) (apikey.Verdict, error) {
+func (j *judge) Check(_ context.Context, r gate.Request) (apikey.Verdict, error) {
 	j.asked = r
 	if j.panics != nil {
 		panic(j.panics)

@@ -13,7 +13,9 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/gate"
 	"latchkey/internal/metrics"
+	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
 )
 
@@ -40,13 +42,13 @@ func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit
 }
 
 // warm is a gate that has the key of token in memory.
-func warm(b testing.TB) (*apikey.Gate, apikey.Format, string) {
+func warm(b testing.TB) (*gate.Gate, apikey.Format, string) {
 	b.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		b.Fatal(err)
 	}
-	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	hasher, err := pepper.NewHasher(strings.Repeat("m", 32), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -60,12 +62,12 @@ func warm(b testing.TB) (*apikey.Gate, apikey.Format, string) {
 		Secrets: []apikey.Secret{hasher.Hash(token)},
 	}}
 	now := time.Unix(1795521600, 0)
-	gate := apikey.NewGate(table, ratelimit.New(table, func() time.Time { return now }, 10), apikey.GateOptions{
-		Keyring:   func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
+	g := gate.New(table, ratelimit.New(table, func() time.Time { return now }, 10), gate.Options{
+		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
-		Clock: func() apikey.Instant { return apikey.Instant{Wall: now} }, Now: func() time.Time { return now }, Remember: 10,
+		Clock: func() gate.Instant { return gate.Instant{Wall: now} }, Now: func() time.Time { return now }, Remember: 10,
 	})
-	return gate, format, token.Reveal()
+	return g, format, token.Reveal()
 }
 
 // floorEvent is the floor: whoever reads the event must decode as much.
@@ -88,11 +90,11 @@ type floorEvent struct {
 }
 
 func BenchmarkEventToPolicy(b *testing.B) {
-	gate, format, token := warm(b)
+	g, format, token := warm(b)
 	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
 	recorder := metrics.New(metrics.Options{Now: time.Now})
 	a := authorizer.New(authorizer.Options{
-		Gate: metrics.Gate{Checker: gate, Recorder: recorder}, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
+		Gate: metrics.Gate{Checker: g, Recorder: recorder}, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	watched := recorder.Watch("authorizer", a, io.Discard)
 	b.Run("authorizer", func(b *testing.B) {
@@ -115,18 +117,18 @@ func BenchmarkEventToPolicy(b *testing.B) {
 }
 
 func BenchmarkGate(b *testing.B) {
-	gate, format, token := warm(b)
-	r := apikey.Request{Credential: format.Credential(token), Cost: 1}
+	g, format, token := warm(b)
+	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	b.Run("check", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if v, err := gate.Check(b.Context(), r); err != nil || !v.Valid() {
+			if v, err := g.Check(b.Context(), r); err != nil || !v.Valid() {
 				b.Fatal(v.Code, err)
 			}
 		}
 	})
 	b.Run("counted", func(b *testing.B) {
-		counted := metrics.Gate{Checker: gate, Recorder: metrics.New(metrics.Options{Now: time.Now})}
+		counted := metrics.Gate{Checker: g, Recorder: metrics.New(metrics.Options{Now: time.Now})}
 		b.ReportAllocs()
 		for b.Loop() {
 			if v, err := counted.Check(b.Context(), r); err != nil || !v.Valid() {
@@ -157,10 +159,10 @@ func TestJudgingARememberedKeyAllocatesLittle(t *testing.T) {
 	if poolsForget {
 		most = 8
 	}
-	gate, format, token := warm(t)
-	r := apikey.Request{Credential: format.Credential(token), Cost: 1}
+	g, format, token := warm(t)
+	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	if n := testing.AllocsPerRun(10_000, func() {
-		if v, err := gate.Check(t.Context(), r); err != nil || !v.Valid() {
+		if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
 			t.Fatal(v.Code, err)
 		}
 	}); n > most {

@@ -20,6 +20,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/redact"
 )
@@ -158,8 +159,8 @@ func (c Config) check() error {
 		return errors.New("TABLE_NAME must be the name of a table, or its ARN")
 	case c.SecretARN == "" && c.Secret.Reveal() == "":
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
-	case c.Freshness != 0 && c.Freshness < Duration(apikey.MinFreshness) || c.Freshness > Duration(time.Hour):
-		return fmt.Errorf("FRESHNESS must be 0, to read each key every time, or between %v and 1h", apikey.MinFreshness)
+	case c.Freshness != 0 && c.Freshness < Duration(gate.MinFreshness) || c.Freshness > Duration(time.Hour):
+		return fmt.Errorf("FRESHNESS must be 0, to read each key every time, or between %v and 1h", gate.MinFreshness)
 	case c.UsageDays < 1 || c.UsageDays > 400:
 		return errors.New("USAGE_DAYS must be between 1 and 400")
 	case c.AuditDays < 1 || c.AuditDays > 3653:

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
 )
 
 // Secret is the deployment's secret: {"master": "…", "peppers": ["…"]}, and static
@@ -26,7 +28,7 @@ type Secret struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	keyring apikey.Keyring
+	keyring gate.Keyring
 	have    bool
 	tried   time.Time     // when it was last read, or could not be
 	rest    time.Duration // before it is read again
@@ -59,25 +61,25 @@ func NewSecret(c Config, account aws.Config, now func() time.Time, logger *slog.
 }
 
 // Hasher returns what the secret hashes with.
-func (s *Secret) Hasher(ctx context.Context) (apikey.Hasher, error) {
+func (s *Secret) Hasher(ctx context.Context) (pepper.Hasher, error) {
 	keyring, err := s.Keyring(ctx)
 	return keyring.Hasher, err
 }
 
 // Keyring returns what the secret holds. While it cannot be read again the last
 // one goes on being used.
-func (s *Secret) Keyring(ctx context.Context) (apikey.Keyring, error) {
+func (s *Secret) Keyring(ctx context.Context) (gate.Keyring, error) {
 	return s.younger(ctx, rereadEvery)
 }
 
 // Reread returns what the secret hashes with by now, read at most a second ago:
 // others may already do so with a pepper that has come since the last read.
-func (s *Secret) Reread(ctx context.Context) (apikey.Hasher, error) {
+func (s *Secret) Reread(ctx context.Context) (pepper.Hasher, error) {
 	keyring, err := s.younger(ctx, rereadMost)
 	return keyring.Hasher, err
 }
 
-func (s *Secret) younger(ctx context.Context, most time.Duration) (apikey.Keyring, error) {
+func (s *Secret) younger(ctx context.Context, most time.Duration) (gate.Keyring, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Round(0) // wall clock: an environment may have been frozen
@@ -88,7 +90,7 @@ func (s *Secret) younger(ctx context.Context, most time.Duration) (apikey.Keyrin
 	defer cancel()
 	keyring, err := s.read(ctx)
 	if err != nil && !s.have {
-		return apikey.Keyring{}, err
+		return gate.Keyring{}, err
 	}
 	s.tried, s.rest = now, retryEvery
 	if err != nil {
@@ -99,30 +101,30 @@ func (s *Secret) younger(ctx context.Context, most time.Duration) (apikey.Keyrin
 	return keyring, nil
 }
 
-func (s *Secret) read(ctx context.Context) (apikey.Keyring, error) {
+func (s *Secret) read(ctx context.Context) (gate.Keyring, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return apikey.Keyring{}, err
+		return gate.Keyring{}, err
 	}
 	var content content
 	if err := json.Unmarshal([]byte(text.Reveal()), &content); err != nil {
 		// The error could quote the secret.
-		return apikey.Keyring{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
+		return gate.Keyring{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
 	}
 	var peppers []string
 	for _, p := range content.Peppers {
 		peppers = append(peppers, p.Reveal())
 	}
-	hasher, err := apikey.NewHasher(content.Master.Reveal(), peppers)
+	hasher, err := pepper.NewHasher(content.Master.Reveal(), peppers)
 	if err != nil {
-		return apikey.Keyring{}, err
+		return gate.Keyring{}, err
 	}
 	static, err := s.config.Static()
 	if err != nil {
-		return apikey.Keyring{}, err
+		return gate.Keyring{}, err
 	}
 	static, err = s.config.withSecret(static, content)
-	return apikey.Keyring{Hasher: hasher, Static: static}, err
+	return gate.Keyring{Hasher: hasher, Static: static}, err
 }
 
 // content holds the fields of the secret's JSON.

@@ -25,6 +25,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // kinds are all items of the table, by how their sort keys begin. A new one must be named here, and
@@ -142,7 +143,7 @@ func inSource(t *testing.T, visit func(ast.Node)) {
 type world struct {
 	t                 *testing.T
 	o                 dynamo.Options
-	r                 *apikey.Registry
+	r                 *registry.Registry
 	now               time.Time
 	key, other, third string // ids: the victim's, another's, and one that was imported
 	early, late       map[place]attributes
@@ -155,8 +156,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, o: dynamotest.Options(t), now: morning}
 	w.o.Transport = nil // thousands of requests, and the network does not matter
-	w.r = registry(t, w.o, func() time.Time { return w.now })
-	root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: apikey.Once{Key: "0123456789abcdef"}}
+	w.r = newRegistry(t, w.o, func() time.Time { return w.now })
+	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: registry.Once{Key: "0123456789abcdef"}}
 	everything := apikey.Change{
 		Name: ptr("n"), Description: ptr("d"), Scopes: &apikey.Scopes{"tts"}, Limit: &ratelimit.Limit{Requests: 5, Window: time.Minute},
 		Quota: &ratelimit.Quota{Requests: 100, Period: ratelimit.Day}, AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
@@ -168,7 +169,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 		w.pass()
-		root.Once = apikey.Once{}
+		root.Once = registry.Once{}
 		return k.ID
 	}
 	w.key, w.other = created("u1"), created("u2")
@@ -221,8 +222,8 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) pass() { w.now = w.now.Add(time.Minute) }
 
-func (w *world) root() apikey.Caller {
-	return apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+func (w *world) root() registry.Caller {
+	return registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 }
 
 func (w *world) imported(token string) string {
@@ -235,7 +236,7 @@ func (w *world) imported(token string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.r.Import(w.t.Context(), apikey.Import{Token: foreign, UserID: "u3", Environment: apikey.Live}); err != nil {
+	if _, err := w.r.Import(w.t.Context(), registry.Import{Token: foreign, UserID: "u3", Environment: apikey.Live}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.pass()

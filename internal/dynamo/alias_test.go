@@ -9,6 +9,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/registry"
 )
 
 // The alias of a token goes with its key, however the end of that moves, or before,
@@ -33,7 +34,7 @@ func TestAnAliasIsForgottenInTime(t *testing.T) {
 		t.Helper()
 		from := *k
 		edit(k)
-		if err := table.Write(t.Context(), apikey.Write{From: &from, To: k}); err != nil {
+		if err := table.Write(t.Context(), registry.Write{From: &from, To: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,8 +66,8 @@ func TestAnAliasWithoutAnEndIsJudgedByItsKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := dynamotest.Options(t)
 			now := morning
-			r := registry(t, o, func() time.Time { return now })
-			root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+			r := newRegistry(t, o, func() time.Time { return now })
+			root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 			format, err := apikey.NewFormat("sk")
 			if err != nil {
 				t.Fatal(err)
@@ -75,7 +76,7 @@ func TestAnAliasWithoutAnEndIsJudgedByItsKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := apikey.Import{ID: "c", Token: token, UserID: "u1", Environment: apikey.Live}
+			in := registry.Import{ID: "c", Token: token, UserID: "u1", Environment: apikey.Live}
 			if _, err := r.Import(t.Context(), in); err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +113,7 @@ func TestAnAliasWithoutAnEndIsJudgedByItsKey(t *testing.T) {
 				}
 				return
 			}
-			if did, err := r.Import(t.Context(), in); did != apikey.ImportCreated || err != nil {
+			if did, err := r.Import(t.Context(), in); did != registry.ImportCreated || err != nil {
 				t.Errorf("after its end: %s, %v", did, err)
 			}
 			holder := raw(t, o, pk, "alias")

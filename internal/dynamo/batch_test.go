@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/registry"
 )
 
 // busy is a transport to a table that leaves out half of each batch, and all of
@@ -106,7 +106,7 @@ func TestManyRecordsAreReadAtOnce(t *testing.T) {
 	var ids []string
 	for i := range 60 { // two items each
 		k := newKey(i, "u1")
-		if err := store.Write(t.Context(), apikey.Write{To: k}); err != nil {
+		if err := store.Write(t.Context(), registry.Write{To: k}); err != nil {
 			t.Fatal(err)
 		}
 		if err := store.Touch(t.Context(), k.ID, morning); err != nil {

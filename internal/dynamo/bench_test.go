@@ -16,6 +16,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // A spend with a window full of marks, beside a bare update.
@@ -99,7 +100,7 @@ func BenchmarkGrowth(b *testing.B) {
 func fill(b *testing.B, o dynamo.Options, from, to int) {
 	b.Helper()
 	bare := client(o)
-	if err := dynamo.Open(o).Write(b.Context(), apikey.Write{To: newKey(from, "u")}); err != nil {
+	if err := dynamo.Open(o).Write(b.Context(), registry.Write{To: newKey(from, "u")}); err != nil {
 		b.Fatal(err)
 	}
 	pattern := raw(b, o, fmt.Sprintf("key#%016d", from), "key")

@@ -21,7 +21,10 @@ import (
 	"latchkey/internal/audit"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // corpus is the state that one version left: see testdata/schemas/README.md.
@@ -87,8 +90,8 @@ func (s stored) value(t *testing.T) types.AttributeValue {
 type deployment struct {
 	corpus
 	o      dynamo.Options
-	r      *apikey.Registry
-	gate   *apikey.Gate
+	r      *registry.Registry
+	gate   *gate.Gate
 	format apikey.Format
 	now    time.Time
 }
@@ -115,32 +118,32 @@ func deploy(t *testing.T, file string) *deployment {
 	if d.format, err = apikey.NewFormat("sk"); err != nil {
 		t.Fatal(err)
 	}
-	hasher, err := apikey.NewHasher(d.Secret.Master, d.Secret.Peppers)
+	hasher, err := pepper.NewHasher(d.Secret.Master, d.Secret.Peppers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
+	hashing := func(context.Context) (pepper.Hasher, error) { return hasher, nil }
 	table := dynamo.Open(d.o)
-	d.r = &apikey.Registry{
+	d.r = &registry.Registry{
 		Store: table, Hasher: hashing, Reread: hashing, Format: d.format, Random: rand.Reader, Now: now, MaxKeys: 50, TrailKept: 365 * 24 * time.Hour,
 		Pause: func(_ context.Context, wait time.Duration) error { d.now = d.now.Add(wait); return nil },
 	}
-	d.gate = apikey.NewGate(table, ratelimit.New(table, now, 100), apikey.GateOptions{
-		Keyring: func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil }, Reread: hashing,
+	d.gate = gate.New(table, ratelimit.New(table, now, 100), gate.Options{
+		Keyring: func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil }, Reread: hashing,
 		Logger: slog.New(slog.DiscardHandler), Patience: 30 * time.Second, Environments: []apikey.Environment{apikey.Live},
-		Clock: apikey.ClockOf(now), Now: now, Remember: 100,
+		Clock: gate.ClockOf(now), Now: now, Remember: 100,
 	})
 	return d
 }
 
-func (d *deployment) root() apikey.Caller {
-	return apikey.Caller{UserID: "operator", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+func (d *deployment) root() registry.Caller {
+	return registry.Caller{UserID: "operator", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 }
 
 // check spends one token.
 func (d *deployment) check(t *testing.T, token string) apikey.Verdict {
 	t.Helper()
-	v, err := d.gate.Check(t.Context(), apikey.Request{
+	v, err := d.gate.Check(t.Context(), gate.Request{
 		Credential: d.format.Credential(token), Cost: 1, Source: netip.MustParseAddr("127.0.0.1"), Time: d.now,
 	})
 	if err != nil {
@@ -246,13 +249,13 @@ func testState(t *testing.T, d *deployment) {
 
 	// Lists and usage.
 	for user, least := range map[string]int{"u1": len(d.Keys) - 5} {
-		page, err := d.r.List(t.Context(), d.root(), apikey.Query{UserID: user, Limit: 100})
+		page, err := d.r.List(t.Context(), d.root(), registry.Query{UserID: user, Limit: 100})
 		if err != nil || len(page.Keys) < least {
 			t.Errorf("%s has %d keys, %v", user, len(page.Keys), err)
 		}
 	}
 	plain := d.Keys["plain"].ID
-	used, err := d.r.Usage(t.Context(), d.root(), plain, apikey.Days{From: d.now.AddDate(0, -1, 0), To: d.now.AddDate(0, 0, 2)})
+	used, err := d.r.Usage(t.Context(), d.root(), plain, registry.Days{From: d.now.AddDate(0, -1, 0), To: d.now.AddDate(0, 0, 2)})
 	if err != nil {
 		t.Errorf("usage: %v", err)
 	}

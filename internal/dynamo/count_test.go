@@ -10,6 +10,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 func TestEachRequestToTheTableIsCounted(t *testing.T) {
@@ -21,10 +22,10 @@ func TestEachRequestToTheTableIsCounted(t *testing.T) {
 		do            func() error
 		reads, writes int64
 	}{
-		{"a key is created with its counter in one", func() error { return table.Write(t.Context(), apikey.Write{To: k}) }, 0, 1},
+		{"a key is created with its counter in one", func() error { return table.Write(t.Context(), registry.Write{To: k}) }, 0, 1},
 		{"key and meter are found in one", func() error { _, err := table.Find(t.Context(), k.ID); return err }, 1, 0},
 		{"an alias", func() error { _, err := table.Resolve(t.Context(), "nobody"); return unless(err, apikey.ErrNotFound) }, 1, 0},
-		{"a list", func() error { _, err := table.List(t.Context(), "u1", apikey.Position{}, 9); return err }, 1, 0},
+		{"a list", func() error { _, err := table.List(t.Context(), "u1", registry.Position{}, 9); return err }, 1, 0},
 		{"tokens are spent", func() error {
 			_, err := table.Spend(t.Context(), k.ID, ratelimit.Spend{Tokens: 1, Slice: 1, Day: 20261124, Window: time.Minute, At: morning, Fresh: true})
 			return err

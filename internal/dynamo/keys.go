@@ -15,9 +15,10 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
-var _ apikey.Store = (*Table)(nil)
+var _ registry.Store = (*Table)(nil)
 
 // Find reads key and meter at once: one read unit for as much as 4 KB.
 func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
@@ -181,7 +182,7 @@ func (t *Table) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
 // List reads the index by-user. Where a page begins is a bound of the query, not
 // DynamoDB's own start key: a cursor can then only lead into the list of the
 // user who is asked for.
-func (t *Table) List(ctx context.Context, userID string, after apikey.Position, limit int) ([]*apikey.Key, error) {
+func (t *Table) List(ctx context.Context, userID string, after registry.Position, limit int) ([]*apikey.Key, error) {
 	in := &dynamodb.QueryInput{
 		TableName: &t.name, IndexName: aws.String("by-user"),
 		ScanIndexForward:          aws.Bool(false),
@@ -189,7 +190,7 @@ func (t *Table) List(ctx context.Context, userID string, after apikey.Position, 
 		ExpressionAttributeNames:  map[string]string{"#user": "userId"},
 		ExpressionAttributeValues: item{":user": text(userID)},
 	}
-	if after != (apikey.Position{}) {
+	if after != (registry.Position{}) {
 		in.KeyConditionExpression = aws.String("#user = :user AND #created < :after")
 		in.ExpressionAttributeNames["#created"] = "createdKey"
 		in.ExpressionAttributeValues[":after"] = text(after.String())

@@ -17,6 +17,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 var morning = time.Date(2026, 11, 24, 8, 0, 0, 123e6, time.UTC)
@@ -40,14 +41,14 @@ func newKey(n int, user string) *apikey.Key {
 }
 
 // update replaces k, which is of the revision that is stored, by itself as edited.
-func update(t *testing.T, store apikey.Store, k *apikey.Key) error {
+func update(t *testing.T, store registry.Store, k *apikey.Key) error {
 	from := *k
-	return store.Write(t.Context(), apikey.Write{From: &from, To: k})
+	return store.Write(t.Context(), registry.Write{From: &from, To: k})
 }
 
-func create(t *testing.T, store apikey.Store, k *apikey.Key, most int) {
+func create(t *testing.T, store registry.Store, k *apikey.Key, most int) {
 	t.Helper()
-	if err := store.Write(t.Context(), apikey.Write{To: k, Most: most}); err != nil {
+	if err := store.Write(t.Context(), registry.Write{To: k, Most: most}); err != nil {
 		t.Fatalf("create %s: %v", k.ID, err)
 	}
 }
@@ -93,7 +94,7 @@ func TestCreatingIsAllOrNothing(t *testing.T) {
 
 	sameID := newKey(1, "u2")
 	sameID.Secrets[0].Alias = "another"
-	if err := table.Write(t.Context(), apikey.Write{To: sameID, Most: 2}); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), registry.Write{To: sameID, Most: 2}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("same id: %v", err)
 	}
 	if _, err := table.Resolve(t.Context(), "another"); !errors.Is(err, apikey.ErrNotFound) {
@@ -101,12 +102,12 @@ func TestCreatingIsAllOrNothing(t *testing.T) {
 	}
 	sameAlias := newKey(2, "u1")
 	sameAlias.Secrets = first.Secrets
-	if err := table.Write(t.Context(), apikey.Write{To: sameAlias, Most: 2}); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), registry.Write{To: sameAlias, Most: 2}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("same alias: %v", err)
 	}
 	// Neither was counted: there is room for one more, and for no other.
 	create(t, table, newKey(3, "u1"), 2)
-	if err := table.Write(t.Context(), apikey.Write{To: newKey(4, "u1"), Most: 2}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), registry.Write{To: newKey(4, "u1"), Most: 2}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a third key of two: %v", err)
 	}
 	if id, err := table.Resolve(t.Context(), first.Aliases()[0].Name); err != nil || id != first.ID {
@@ -120,7 +121,7 @@ func TestAUserNeverHoldsMoreKeysThanAllowed(t *testing.T) {
 	var wg sync.WaitGroup
 	results := make([]error, asked)
 	for n := range asked {
-		wg.Go(func() { results[n] = table.Write(t.Context(), apikey.Write{To: newKey(n, "u1"), Most: most}) })
+		wg.Go(func() { results[n] = table.Write(t.Context(), registry.Write{To: newKey(n, "u1"), Most: most}) })
 	}
 	wg.Wait()
 	created := 0
@@ -148,7 +149,7 @@ func TestOnlyTheRevisionThatWasReadIsReplaced(t *testing.T) {
 	if err := update(t, table, yours); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("a lost update: %v", err)
 	}
-	if err := table.Write(t.Context(), apikey.Write{From: yours}); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), registry.Write{From: yours}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("deleting what has changed: %v", err)
 	}
 	got, err := table.Find(t.Context(), mine.ID)
@@ -178,7 +179,7 @@ func TestRevokingAndDeletingMakeRoomOnce(t *testing.T) {
 	}
 	remove := func(k *apikey.Key) {
 		t.Helper()
-		if err := table.Write(t.Context(), apikey.Write{From: k}); err != nil {
+		if err := table.Write(t.Context(), registry.Write{From: k}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +193,7 @@ func TestRevokingAndDeletingMakeRoomOnce(t *testing.T) {
 	for n := range 3 {
 		create(t, table, newKey(10+n, "u1"), 3)
 	}
-	if err := table.Write(t.Context(), apikey.Write{To: newKey(20, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), registry.Write{To: newKey(20, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth key of three: %v", err)
 	}
 	if _, err := table.Resolve(t.Context(), deleted.Aliases()[0].Name); !errors.Is(err, apikey.ErrNotFound) {
@@ -208,7 +209,7 @@ func TestTheMeterOutlivesItsKey(t *testing.T) {
 	if d, err := limiter.Take(t.Context(), k.ID, k.Terms(), 3, time.Time{}); err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)
 	}
-	if err := table.Write(t.Context(), apikey.Write{From: k}); err != nil {
+	if err := table.Write(t.Context(), registry.Write{From: k}); err != nil {
 		t.Fatal(err)
 	}
 	create(t, table, newKey(1, "u1"), 0)
@@ -226,7 +227,7 @@ func TestListsAreNewestFirstAndOfOneUser(t *testing.T) {
 	for n := range 7 {
 		create(t, table, newKey(n, "u"+strconv.Itoa(n%2)), 0)
 	}
-	var after apikey.Position
+	var after registry.Position
 	var pages []string
 	for {
 		keys, err := table.List(t.Context(), "u0", after, 3)
@@ -236,7 +237,7 @@ func TestListsAreNewestFirstAndOfOneUser(t *testing.T) {
 		var page []string
 		for _, k := range keys {
 			page = append(page, strings.TrimLeft(k.ID, "0"))
-			after = apikey.Position{CreatedAt: k.CreatedAt, ID: k.ID}
+			after = registry.Position{CreatedAt: k.CreatedAt, ID: k.ID}
 			if k.Secrets != nil || k.PublicAliases != nil {
 				t.Errorf("a list shows secrets of %s", k.ID)
 			}
@@ -250,7 +251,7 @@ func TestListsAreNewestFirstAndOfOneUser(t *testing.T) {
 		t.Errorf("pages (-want +got):\n%s", diff)
 	}
 	// All that a record shows is projected.
-	keys, err := table.List(t.Context(), "u1", apikey.Position{}, 1)
+	keys, err := table.List(t.Context(), "u1", registry.Position{}, 1)
 	if err != nil || len(keys) != 1 {
 		t.Fatalf("list: %d keys, %v", len(keys), err)
 	}
@@ -283,7 +284,7 @@ func TestRecountForgetsOnlyWhatIsSurelyGone(t *testing.T) {
 		}
 	}
 	create(t, table, newKey(4, "u1"), 3)
-	if err := table.Write(t.Context(), apikey.Write{To: newKey(5, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), registry.Write{To: newKey(5, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth key of three: %v", err)
 	}
 }
@@ -323,7 +324,7 @@ func TestUsageAndRepliesAreForgottenInTime(t *testing.T) {
 	}
 	k := newKey(2, "u1")
 	until := time.Date(2026, 11, 25, 12, 0, 0, 500e6, time.UTC)
-	if err := table.Write(t.Context(), apikey.Write{To: k, Reply: &apikey.Reply{
+	if err := table.Write(t.Context(), registry.Write{To: k, Reply: &registry.Reply{
 		Name: "n", Asked: []byte("a"), Sealed: []byte("s"), At: until.Add(-24 * time.Hour), Until: until,
 	}}); err != nil {
 		t.Fatal(err)
@@ -343,9 +344,9 @@ func TestUsageAndRepliesAreForgottenInTime(t *testing.T) {
 }
 
 // together are the changes that make keys.
-func together(keys ...*apikey.Key) (all []apikey.Write) {
+func together(keys ...*apikey.Key) (all []registry.Write) {
 	for _, k := range keys {
-		all = append(all, apikey.Write{To: k})
+		all = append(all, registry.Write{To: k})
 	}
 	return all
 }
@@ -353,7 +354,7 @@ func together(keys ...*apikey.Key) (all []apikey.Write) {
 func TestKeysOfManyUsersAreMadeTogetherOrNotAtAll(t *testing.T) {
 	table := dynamotest.NewTable(t)
 	var keys []*apikey.Key
-	for n := range apikey.MaxTogether {
+	for n := range registry.MaxTogether {
 		keys = append(keys, newKey(n, "u"+strconv.Itoa(n%3)))
 	}
 	create(t, table, keys[7], 0)
@@ -380,7 +381,7 @@ func TestKeysOfManyUsersAreMadeTogetherOrNotAtAll(t *testing.T) {
 	// Each user is counted: one more than there are fits, and no other.
 	for user, have := range map[string]int{"u0": 7, "u1": 8, "u2": 6} {
 		create(t, table, newKey(200+have*10+len(user)+int(user[1]), user), have+1)
-		if err := table.Write(t.Context(), apikey.Write{To: newKey(300+int(user[1]), user), Most: have + 1}); !errors.Is(err, apikey.ErrTooManyKeys) {
+		if err := table.Write(t.Context(), registry.Write{To: newKey(300+int(user[1]), user), Most: have + 1}); !errors.Is(err, apikey.ErrTooManyKeys) {
 			t.Errorf("%s after %d: %v", user, have, err)
 		}
 	}

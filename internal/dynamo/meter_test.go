@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 const meterID = "0000000000000001"
@@ -200,9 +200,9 @@ func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 	calls := map[string]func(context.Context) error{
 		"find":    func(ctx context.Context) error { _, err := table.Find(ctx, meterID); return err },
 		"resolve": func(ctx context.Context) error { _, err := table.Resolve(ctx, "a"); return err },
-		"create":  func(ctx context.Context) error { return table.Write(ctx, apikey.Write{To: newKey(1, "u1"), Most: 1}) },
+		"create":  func(ctx context.Context) error { return table.Write(ctx, registry.Write{To: newKey(1, "u1"), Most: 1}) },
 		"update": func(ctx context.Context) error {
-			return table.Write(ctx, apikey.Write{From: newKey(1, "u1"), To: newKey(1, "u1")})
+			return table.Write(ctx, registry.Write{From: newKey(1, "u1"), To: newKey(1, "u1")})
 		},
 		"spend": func(ctx context.Context) error {
 			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, Day: 20261124, At: morning, Fresh: true})

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // The attributes of a user's count item are:
@@ -29,7 +30,7 @@ const placeEnds = "e"
 
 // writePlaces counts new keys for their users. A revoked or deleted key counts until its place is
 // free. A key that was revoked earlier is not counted again.
-func (t *Table) writePlaces(changes []apikey.Write) (steps []step) {
+func (t *Table) writePlaces(changes []registry.Write) (steps []step) {
 	type delta struct {
 		update *types.Update
 		n      int64
@@ -89,7 +90,7 @@ type places struct {
 	n, at, changes int64
 	over           []string // attributes of ends that have come
 	free           int64    // how many places these free
-	left           []apikey.PlaceEnd
+	left           []registry.PlaceEnd
 	pending        int64 // how many places are in left
 }
 
@@ -118,7 +119,7 @@ func (t *Table) readPlaces(ctx context.Context, key item, now time.Time) (p plac
 			return p, fmt.Errorf("key count: %s: %w", name, err)
 		}
 		if at := time.Unix(end, 0); now.Before(at) {
-			p.left = append(p.left, apikey.PlaceEnd{At: at, Count: int(n)})
+			p.left = append(p.left, registry.PlaceEnd{At: at, Count: int(n)})
 			p.pending += n
 		} else {
 			p.over = append(p.over, name)
@@ -158,7 +159,7 @@ const manyEnds = 16
 
 // tidyPlaces keeps the count items small of users who end keys without creating new ones. A failure
 // is ignored, because the next change tries again.
-func (t *Table) tidyPlaces(ctx context.Context, changes []apikey.Write) {
+func (t *Table) tidyPlaces(ctx context.Context, changes []registry.Write) {
 	done := make(map[string]bool)
 	for _, w := range changes {
 		user, _, until := w.Takes()
@@ -182,23 +183,23 @@ const recounts = 5
 
 // Recount frees the places whose end has come, and those of keys that DynamoDB has deleted by their
 // ttl.
-func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (apikey.Places, error) {
+func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (registry.Places, error) {
 	key := primaryKey(userPartition(userID), countSort)
 	for try := 1; ; try++ {
 		p, err := t.readPlaces(ctx, key, now)
 		if err != nil {
-			return apikey.Places{}, err
+			return registry.Places{}, err
 		}
 		taken := p.n - p.free
 		if now.Sub(time.UnixMilli(p.at)) >= settled {
 			live, err := t.live(ctx, userID, now)
 			if err != nil {
-				return apikey.Places{}, err
+				return registry.Places{}, err
 			}
 			taken = live + p.pending
 		}
 		if taken == p.n && len(p.over) == 0 {
-			return apikey.Places{Taken: int(taken), Ends: p.left}, nil
+			return registry.Places{Taken: int(taken), Ends: p.left}, nil
 		}
 		err = t.rewritePlaces(ctx, key, p, taken)
 		var changed *types.ConditionalCheckFailedException
@@ -206,11 +207,11 @@ func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (apik
 		case errors.As(err, &changed) && try < recounts:
 			continue // another function is counting
 		case errors.As(err, &changed):
-			return apikey.Places{Taken: int(p.n), Ends: p.left}, nil
+			return registry.Places{Taken: int(p.n), Ends: p.left}, nil
 		case err != nil:
-			return apikey.Places{}, fmt.Errorf("recount keys: %w", err)
+			return registry.Places{}, fmt.Errorf("recount keys: %w", err)
 		}
-		return apikey.Places{Taken: int(taken), Ends: p.left}, nil
+		return registry.Places{Taken: int(taken), Ends: p.left}, nil
 	}
 }
 
@@ -218,7 +219,7 @@ func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (apik
 func (t *Table) live(ctx context.Context, userID string, now time.Time) (int64, error) {
 	const page = 1000
 	live := int64(0)
-	for after := (apikey.Position{}); ; {
+	for after := (registry.Position{}); ; {
 		keys, err := t.List(ctx, userID, after, page)
 		if err != nil {
 			return 0, err

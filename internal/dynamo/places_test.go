@@ -8,12 +8,13 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/registry"
 )
 
 // ended revokes or deletes a key, whose place is taken until then.
 func ended(t *testing.T, table *dynamo.Table, k *apikey.Key, until time.Time, remove bool) {
 	t.Helper()
-	w := apikey.Write{From: k, PlaceUntil: until, At: morning}
+	w := registry.Write{From: k, PlaceUntil: until, At: morning}
 	if !remove {
 		to := *k
 		to.RevokedAt = morning
@@ -50,7 +51,7 @@ func TestAPlaceOfAnEndedKeyIsTakenUntilItsTime(t *testing.T) {
 	}
 	create(t, table, newKey(4, "u1"), 3)
 	create(t, table, newKey(5, "u1"), 3)
-	if err := table.Write(t.Context(), apikey.Write{To: newKey(6, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), registry.Write{To: newKey(6, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth of three: %v", err)
 	}
 }
@@ -64,7 +65,7 @@ func TestACountOfAnEarlierVersionIsReadAndKept(t *testing.T) {
 		create(t, table, k, 0)
 	}
 	put(t, o, with(with(primaryKey("user#u1", "keys"), "n", figures(3)), "at", figures(morning.UnixMilli())))
-	if err := table.Write(t.Context(), apikey.Write{To: newKey(4, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), registry.Write{To: newKey(4, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth of three: %v", err)
 	}
 	if got, err := table.Recount(t.Context(), "u1", morning.Add(time.Second)); err != nil || got.Taken != 3 || len(got.Ends) != 0 {

@@ -10,6 +10,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 const (
@@ -146,8 +147,8 @@ func decodeKey(i item) (*apikey.Key, error) {
 	return k, nil
 }
 
-func position(k *apikey.Key) apikey.Position {
-	return apikey.Position{CreatedAt: k.CreatedAt, ID: k.ID}
+func position(k *apikey.Key) registry.Position {
+	return registry.Position{CreatedAt: k.CreatedAt, ID: k.ID}
 }
 
 func millis(t time.Time) int64 {

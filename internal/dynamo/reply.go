@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 const replySort = "reply"
@@ -29,25 +30,25 @@ type storedReply struct {
 }
 
 // Reply reads the reply to a request of that name.
-func (t *Table) Reply(ctx context.Context, name string) (apikey.Reply, error) {
+func (t *Table) Reply(ctx context.Context, name string) (registry.Reply, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(replyPartition(name), replySort),
 	})
 	if err != nil {
-		return apikey.Reply{}, fmt.Errorf("get a reply: %w", err)
+		return registry.Reply{}, fmt.Errorf("get a reply: %w", err)
 	}
 	if out.Item == nil {
-		return apikey.Reply{}, apikey.ErrNotFound
+		return registry.Reply{}, apikey.ErrNotFound
 	}
 	var r storedReply
 	if err := attributevalue.UnmarshalMap(out.Item, &r); err != nil {
-		return apikey.Reply{}, fmt.Errorf("decode a reply: %w", err)
+		return registry.Reply{}, fmt.Errorf("decode a reply: %w", err)
 	}
-	return apikey.Reply{Name: name, Asked: r.Asked, Pepper: r.Pepper, Sealed: r.Sealed, At: moment(r.At), Until: moment(r.Until)}, nil
+	return registry.Reply{Name: name, Asked: r.Asked, Pepper: r.Pepper, Sealed: r.Sealed, At: moment(r.At), Until: moment(r.Until)}, nil
 }
 
 // writeReply puts a reply where there is none that still counts.
-func (t *Table) writeReply(r *apikey.Reply) (step, error) {
+func (t *Table) writeReply(r *registry.Reply) (step, error) {
 	i, err := attributevalue.MarshalMap(storedReply{
 		PK: replyPartition(r.Name), SK: replySort, Asked: r.Asked, Pepper: r.Pepper, Sealed: r.Sealed,
 		At: millis(r.At), Until: millis(r.Until), TTL: r.Until.Unix() + 1,

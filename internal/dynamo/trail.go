@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
+	"latchkey/internal/registry"
 )
 
 // An entry stands with its key, as audit#<life>#<seq>. The index by-user has it
@@ -39,7 +39,7 @@ type storedEntry struct {
 func encodeEntry(s *audit.Sealed) (item, error) {
 	return attributevalue.MarshalMap(storedEntry{
 		PK: keyPartition(s.Subject), SK: trailSort + s.Place.String(),
-		User: trailUser(s.Owner), Order: apikey.TrailPosition(*s),
+		User: trailUser(s.Owner), Order: registry.TrailPosition(*s),
 		Text: s.Text, Sum: s.Sum, At: millis(s.At), TTL: s.Until.Unix(),
 	})
 }
@@ -60,7 +60,7 @@ func decodeEntry(i item) (audit.Sealed, error) {
 		Place: place, Subject: strings.TrimPrefix(e.PK, keyPartition("")), Owner: owner,
 		At: moment(e.At), Until: time.Unix(e.TTL, 0).UTC(), Text: e.Text, Sum: e.Sum,
 	}
-	if e.User != trailUser(owner) || e.Order != apikey.TrailPosition(s) {
+	if e.User != trailUser(owner) || e.Order != registry.TrailPosition(s) {
 		s.Owner = "" // a list would have it elsewhere, or nowhere
 	}
 	return s, nil
@@ -152,7 +152,7 @@ func (t *Table) UserTrail(ctx context.Context, userID, from string, limit int) (
 		entries = append(entries, s)
 	}
 	slices.SortFunc(entries, func(a, b audit.Sealed) int {
-		return strings.Compare(apikey.TrailPosition(b), apikey.TrailPosition(a))
+		return strings.Compare(registry.TrailPosition(b), registry.TrailPosition(a))
 	})
 	return entries, next, nil
 }

@@ -19,6 +19,8 @@ import (
 	"latchkey/internal/audit"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/pepper"
+	"latchkey/internal/registry"
 )
 
 type attributes = map[string]types.AttributeValue
@@ -43,20 +45,20 @@ func figures(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// registry manages keys on a table, at times that a test sets.
-func registry(t *testing.T, o dynamo.Options, now func() time.Time) *apikey.Registry {
+// newRegistry returns a registry that manages keys on a table, at times that a test sets.
+func newRegistry(t *testing.T, o dynamo.Options, now func() time.Time) *registry.Registry {
 	t.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	hasher, err := pepper.NewHasher(strings.Repeat("m", 32), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &apikey.Registry{
+	return &registry.Registry{
 		Store: dynamo.Open(o), Format: format, Random: rand.Reader, Now: now, TrailKept: 10 * 24 * time.Hour,
-		Hasher: func(context.Context) (apikey.Hasher, error) { return hasher, nil },
+		Hasher: func(context.Context) (pepper.Hasher, error) { return hasher, nil },
 		Pause:  func(context.Context, time.Duration) error { return nil },
 	}
 }
@@ -66,8 +68,8 @@ func registry(t *testing.T, o dynamo.Options, now func() time.Time) *apikey.Regi
 func TestTamperingWithTheTableShows(t *testing.T) {
 	o := dynamotest.Options(t)
 	now := morning
-	r := registry(t, o, func() time.Time { return now })
-	root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+	r := newRegistry(t, o, func() time.Time { return now })
+	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 	make := func() string {
 		k, _, err := r.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
 		if err != nil {
@@ -151,8 +153,8 @@ func TestTamperingWithTheTableShows(t *testing.T) {
 func TestWhatExpiresIsNoTampering(t *testing.T) {
 	o := dynamotest.Options(t)
 	now := morning
-	r := registry(t, o, func() time.Time { return now })
-	root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+	r := newRegistry(t, o, func() time.Time { return now })
+	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 	k, _, err := r.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
 	if err != nil {
 		t.Fatal(err)
@@ -215,9 +217,9 @@ func entriesOf(t *testing.T, o dynamo.Options, id string) (all []string) {
 // that meet leave one entry each.
 func TestATrailIsCheckedWhileItGrows(t *testing.T) {
 	o := dynamotest.Options(t)
-	r := registry(t, o, time.Now)
+	r := newRegistry(t, o, time.Now)
 	r.Pause = nil
-	root := apikey.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 	k, _, err := r.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
 	if err != nil {
 		t.Fatal(err)

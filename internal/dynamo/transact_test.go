@@ -13,6 +13,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/registry"
 )
 
 // canceling is a transport that answers transactions with reasons why they were
@@ -95,7 +96,7 @@ func TestWhyATransactionWasCanceledSaysWhetherItIsTriedAgain(t *testing.T) {
 	} {
 		network.planned, network.sent = c.planned, 0
 		k := newKey(n, fmt.Sprintf("user %d", n))
-		err := table.Write(t.Context(), apikey.Write{To: k, Most: 1})
+		err := table.Write(t.Context(), registry.Write{To: k, Most: 1})
 		if c.want == errUndecided {
 			if err == nil || isCallersMistake(err) {
 				t.Errorf("%v: %v; want an error that is nobody's mistake", c.planned, err)

@@ -13,6 +13,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
+	"latchkey/internal/registry"
 )
 
 // A witness has a partition of its own, so that putting back a key's partition does not put back
@@ -40,7 +41,7 @@ type storedWitness struct {
 
 // writeWitness replaces a key's witness. Unless the change was checked, the stored witness must fit
 // From and its Standing.
-func (t *Table) writeWitness(w apikey.Write) (step, error) {
+func (t *Table) writeWitness(w registry.Write) (step, error) {
 	s := storedWitness{
 		PK: witnessPartition(w.Witness.Subject), SK: witnessSort, Place: w.Witness.Place.String(), Sum: w.Witness.Sum,
 		Until: w.Witness.Until.Unix(), Last: w.Witness.Last, Forgotten: seconds(w.Witness.Forgotten), Seal: w.Witness.Seal,

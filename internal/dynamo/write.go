@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // step is one item of a transaction. failed is the error if the condition of the item does not
@@ -23,7 +24,7 @@ type step struct {
 // Write makes changes in one transaction. It writes the keys, their aliases, the audit entries, the
 // witnesses, the users' counts, and the replies to idempotent requests. A new imported key takes at
 // most five of the hundred writes of a transaction.
-func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
+func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 	var steps []step
 	for _, w := range changes {
 		if w.Caller != nil && (w.From == nil || w.From.ID != w.Caller.ID) {
@@ -88,7 +89,7 @@ func (t *Table) Write(ctx context.Context, changes ...apikey.Write) error {
 	return nil
 }
 
-func described(changes []apikey.Write) string {
+func described(changes []registry.Write) string {
 	switch {
 	case len(changes) != 1:
 		return fmt.Sprintf("%d keys", len(changes))
@@ -128,7 +129,7 @@ func (t *Table) checkCaller(k *apikey.Key) step {
 
 // writeKey puts a key where there is none, or in place of the revision that was
 // read, or deletes that one. A revoked key is never replaced.
-func (t *Table) writeKey(w apikey.Write) (step, error) {
+func (t *Table) writeKey(w registry.Write) (step, error) {
 	if w.To == nil {
 		condition, names, values := unchanged(w.From)
 		return step{types.TransactWriteItem{Delete: &types.Delete{
@@ -155,7 +156,7 @@ func (t *Table) writeKey(w apikey.Write) (step, error) {
 
 // writeAliases puts those that are new, or are to go at another time, and deletes
 // those that are gone. One that had ended may be another key's by now, and stays then.
-func (t *Table) writeAliases(w apikey.Write) (steps []step) {
+func (t *Table) writeAliases(w registry.Write) (steps []step) {
 	before, after := make(map[string]time.Time), make(map[string]time.Time)
 	if w.From != nil {
 		for _, a := range w.From.Aliases() {

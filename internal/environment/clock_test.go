@@ -11,6 +11,8 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/environment"
+	"latchkey/internal/gate"
+	"latchkey/internal/registry"
 )
 
 // An instance whose clock is an hour wrong judges keys by the table's time, as it limits them.
@@ -46,11 +48,11 @@ func TestAKeyIsJudgedByTheTablesTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.edit(k)
-			if err := e.Table.Write(t.Context(), apikey.Write{To: k}); err != nil {
+			if err := e.Table.Write(t.Context(), registry.Write{To: k}); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 { // read, then remembered
-				v, err := e.Gate.Check(t.Context(), apikey.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1})
+				v, err := e.Gate.Check(t.Context(), gate.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1})
 				if err != nil || v.Code != c.want {
 					t.Errorf("a clock %v off, %s: %s, %v; want %s", off, c.name, v.Code, err, c.want)
 				}

@@ -16,8 +16,10 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
+	"latchkey/internal/gate"
 	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 	"latchkey/internal/routes"
 	"latchkey/internal/upstream"
 )
@@ -27,10 +29,10 @@ type Environment struct {
 	Table    *dynamo.Table
 	Format   apikey.Format
 	Gate     metrics.Gate
-	Registry *apikey.Registry
+	Registry *registry.Registry
 	Metrics  *metrics.Recorder
-	// Explain see [apikey.Gate.Explain].
-	Explain func(apikey.Record, apikey.Request) (apikey.Code, []apikey.Step, error)
+	// Explain see [gate.Gate.Explain].
+	Explain func(apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
 	// Routes and Public say what routes ask for, and which need no key.
 	Routes, Public routes.Rules
 
@@ -92,7 +94,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	})
 	secret := config.NewSecret(c, account, now, logger)
 	limiter := ratelimit.New(table, table.Now, remembered)
-	gate := apikey.NewGate(table, limiter, apikey.GateOptions{
+	g := gate.New(table, limiter, gate.Options{
 		Keyring:      secret.Keyring,
 		Reread:       secret.Reread,
 		Static:       static,
@@ -102,7 +104,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Freshness:    time.Duration(c.Freshness),
 		Patience:     patience,
 		Environments: c.Environments,
-		Clock:        apikey.ClockOf(now),
+		Clock:        gate.ClockOf(now),
 		Now:          table.Now,
 		Remember:     remembered,
 	})
@@ -111,18 +113,18 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 			{Metric: metrics.Reads, Read: table.Reads},
 			{Metric: metrics.Writes, Read: table.Writes},
 			{Metric: metrics.LeaseHits, Read: limiter.LeaseHits},
-			{Metric: metrics.MemoryHits, Read: gate.MemoryHits},
+			{Metric: metrics.MemoryHits, Read: g.MemoryHits},
 		},
 	})
 	e := &Environment{
 		Table:   table,
 		Format:  format,
-		Gate:    metrics.Gate{Checker: gate, Recorder: recorder},
+		Gate:    metrics.Gate{Checker: g, Recorder: recorder},
 		Metrics: recorder,
-		Explain: gate.Explain,
+		Explain: g.Explain,
 		Routes:  rules,
 		Public:  public,
-		Registry: &apikey.Registry{
+		Registry: &registry.Registry{
 			Store: table, Hasher: secret.Hasher, Reread: secret.Reread, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
 			Freshness: time.Duration(c.Freshness), TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
 			Static: func(ctx context.Context) ([]*apikey.Key, error) {
@@ -143,7 +145,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 }
 
 // askUpstream is the other key service that c names, or nil.
-func askUpstream(c config.Config, now func() time.Time) (apikey.Upstream, error) {
+func askUpstream(c config.Config, now func() time.Time) (gate.Upstream, error) {
 	if c.UpstreamURL == "" {
 		return nil, nil
 	}

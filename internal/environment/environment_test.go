@@ -14,8 +14,10 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/environment"
+	"latchkey/internal/gate"
 	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 func TestMain(m *testing.M) { dynamotest.Main(m) }
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) { dynamotest.Main(m) }
 // checks is a function that asks the gate many times.
 type checks struct {
 	gate    metrics.Gate
-	request apikey.Request
+	request gate.Request
 	times   int
 }
 
@@ -57,12 +59,12 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Table.Write(t.Context(), apikey.Write{To: k}); err != nil {
+	if err := e.Table.Write(t.Context(), registry.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
 	const times = 200
-	c := checks{e.Gate, apikey.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1}, times}
+	c := checks{e.Gate, gate.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1}, times}
 	if _, err := e.Metrics.Watch("authorizer", c, &out).Invoke(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}

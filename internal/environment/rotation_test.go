@@ -15,7 +15,9 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/environment"
+	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // account answers for Secrets Manager, and passes all else on.
@@ -52,10 +54,10 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 		}
 		return e
 	}
-	root := apikey.Caller{
-		UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: apikey.Once{Key: "a-request-of-16-characters"},
+	root := registry.Caller{
+		UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: registry.Once{Key: "a-request-of-16-characters"},
 	}
-	issue := func(e *environment.Environment, who apikey.Caller) apikey.Token {
+	issue := func(e *environment.Environment, who registry.Caller) apikey.Token {
 		t.Helper()
 		_, token, err := e.Registry.Create(t.Context(), who, "u1", apikey.Live, apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}})
 		if err != nil {
@@ -65,13 +67,13 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	}
 	check := func(what string, e *environment.Environment, token apikey.Token) {
 		t.Helper()
-		v, err := e.Gate.Check(t.Context(), apikey.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1})
+		v, err := e.Gate.Check(t.Context(), gate.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1})
 		if err != nil || !v.Valid() {
 			t.Errorf("%s: %s, %v", what, v.Code, err)
 		}
 	}
 	old, idle, asked, found := start(), start(), start(), start()
-	before := issue(old, apikey.Caller{UserID: "root", Scopes: root.Scopes})
+	before := issue(old, registry.Caller{UserID: "root", Scopes: root.Scopes})
 	for _, e := range []*environment.Environment{old, idle, asked, found} {
 		check("before", e, before)
 	}

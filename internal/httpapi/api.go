@@ -17,12 +17,14 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
+	"latchkey/internal/registry"
 	"latchkey/internal/routes"
 )
 
-// Checker is what judges; see [apikey.Gate].
+// Checker is what judges; see [gate.Gate].
 type Checker interface {
-	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
+	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
 // Options are what the routes stand on. All are required but where noted.
@@ -30,11 +32,11 @@ type Options struct {
 	Gate Checker
 	// Registry is what manages; nil: there are no routes to manage with. Describing
 	// them takes most of the time that New does.
-	Registry *apikey.Registry
+	Registry *registry.Registry
 	Format   apikey.Format
 	// Explain says why a request would be judged as it would; see
-	// [apikey.Gate.Explain].
-	Explain func(apikey.Record, apikey.Request) (apikey.Code, []apikey.Step, error)
+	// [gate.Gate.Explain].
+	Explain func(apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
 	// Routes and Public are the rules that the authorizer goes by.
 	Routes, Public routes.Rules
 	// Health reports whether the table answers.

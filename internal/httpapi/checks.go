@@ -11,6 +11,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 )
 
 type validateInput struct{ Body api.ValidateRequest }
@@ -45,7 +46,7 @@ func (a *server) registerChecks(h huma.API) {
 
 func (a *server) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
 	b := in.Body
-	request := apikey.Request{Time: arrival(ctx)}
+	request := gate.Request{Time: arrival(ctx)}
 	public := ""
 	if b.PublicKey != nil {
 		public = *b.PublicKey

@@ -15,6 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/httpapi/httpapitest"
 )
 
@@ -154,7 +155,7 @@ func TestTheDocumentListsTheConstants(t *testing.T) {
 			t.Errorf("%s.%s is one of %q, want %q", c.schema, c.field, got, c.want)
 		}
 	}
-	if got := words("CheckStep", "check"); len(got) != len(apikey.Checks())+1 || !slices.Contains(got, "route") {
+	if got := words("CheckStep", "check"); len(got) != len(gate.Checks())+1 || !slices.Contains(got, "route") {
 		t.Errorf("checks: %q", got)
 	}
 	status := document.Paths.Find(keys).Get.Parameters.GetByInAndName("query", "status")

@@ -10,6 +10,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/routes"
 )
 
@@ -34,7 +35,7 @@ func (a *server) explain(ctx context.Context, in *explainInput) (*explainOutput,
 	if err != nil {
 		return nil, err
 	}
-	r := apikey.Request{Cost: 1}
+	r := gate.Request{Cost: 1}
 	b := in.Body
 	if !strings.HasPrefix(b.Path, "/") {
 		return nil, a.failure(ctx, wrong("path", "must begin with /"))

@@ -26,8 +26,11 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/gate"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 	"latchkey/internal/routes"
 )
 
@@ -39,8 +42,8 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 type service struct {
 	t        testing.TB
 	handle   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
-	registry *apikey.Registry
-	gate     *apikey.Gate
+	registry *registry.Registry
+	gate     *gate.Gate
 	table    *dynamo.Table
 	log      bytes.Buffer
 	health   error
@@ -71,16 +74,16 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	hasher, err := pepper.NewHasher(strings.Repeat("m", 32), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hashing := func(context.Context) (apikey.Hasher, error) { return hasher, nil }
-	s.registry = &apikey.Registry{Store: table, Hasher: hashing, Reread: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
-	s.gate = apikey.NewGate(table, ratelimit.New(table, clock, 100), apikey.GateOptions{
-		Keyring:  func(context.Context) (apikey.Keyring, error) { return apikey.Keyring{Hasher: hasher}, nil },
+	hashing := func(context.Context) (pepper.Hasher, error) { return hasher, nil }
+	s.registry = &registry.Registry{Store: table, Hasher: hashing, Reread: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
+	s.gate = gate.New(table, ratelimit.New(table, clock, 100), gate.Options{
+		Keyring:  func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
-		Clock: func() apikey.Instant { return apikey.Instant{Wall: s.now} }, Now: clock, Remember: 100,
+		Clock: func() gate.Instant { return gate.Instant{Wall: s.now} }, Now: clock, Remember: 100,
 	})
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
@@ -104,7 +107,7 @@ func (s *service) caller(user string, scopes ...string) who {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.registry.Store.Write(s.t.Context(), apikey.Write{To: k}); err != nil {
+	if err := s.registry.Store.Write(s.t.Context(), registry.Write{To: k}); err != nil {
 		s.t.Fatal(err)
 	}
 	return who{"keyId": k.ID, "userId": user, "name": "", "scopes": strings.Join(scopes, " "), "environment": "live", "internal": "false",
@@ -114,7 +117,7 @@ func (s *service) caller(user string, scopes ...string) who {
 // holder returns the authorizer's present answer for a token.
 func (s *service) holder(token string) who {
 	s.t.Helper()
-	v, err := s.gate.Check(s.t.Context(), apikey.Request{Credential: s.registry.Format.Credential(token)})
+	v, err := s.gate.Check(s.t.Context(), gate.Request{Credential: s.registry.Format.Credential(token)})
 	if err != nil || !v.Valid() {
 		s.t.Fatalf("%s, %v", v.Code, err)
 	}

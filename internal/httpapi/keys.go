@@ -8,6 +8,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 type createInput struct {
@@ -121,7 +122,7 @@ func (a *server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, next, err := a.Registry.Records(ctx, p.caller(), apikey.Query{
+	records, next, err := a.Registry.Records(ctx, p.caller(), registry.Query{
 		UserID: in.UserID, Status: apikey.Status(in.Status), Cursor: in.Cursor, Limit: in.Limit,
 	})
 	if err != nil {
@@ -178,15 +179,15 @@ func (a *server) delete(ctx context.Context, in *ChangeInput) (*struct{}, error)
 }
 
 // changer is the caller, on the condition that it makes.
-func (a *server) changer(ctx context.Context, in MatchInput) (apikey.Caller, error) {
+func (a *server) changer(ctx context.Context, in MatchInput) (registry.Caller, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
-		return apikey.Caller{}, err
+		return registry.Caller{}, err
 	}
 	caller := p.caller()
 	caller.From = a.origin(ctx)
 	if caller.Match, err = in.revisions(); err != nil {
-		return apikey.Caller{}, a.failure(ctx, err)
+		return registry.Caller{}, a.failure(ctx, err)
 	}
 	return caller, nil
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // late is a table that changes once a list of keys was read from its index.
 type late struct {
-	apikey.Store
+	registry.Store
 	then func()
 }
 
-func (l *late) List(ctx context.Context, userID string, after apikey.Position, limit int) ([]*apikey.Key, error) {
+func (l *late) List(ctx context.Context, userID string, after registry.Position, limit int) ([]*apikey.Key, error) {
 	keys, err := l.Store.List(ctx, userID, after, limit)
 	if then := l.then; then != nil {
 		l.then = nil

@@ -10,6 +10,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 type rotateInput struct {
@@ -69,7 +70,7 @@ func (a *server) rotate(ctx context.Context, in *rotateInput) (*rotateOutput, er
 	if err != nil {
 		return nil, err
 	}
-	grace := apikey.DefaultGrace
+	grace := registry.DefaultGrace
 	if in.Body != nil && in.Body.GracePeriod != nil {
 		grace = time.Duration(*in.Body.GracePeriod) * time.Second
 	}

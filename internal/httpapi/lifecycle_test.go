@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // made is a key of u1's: its path, its token, and its owner.
@@ -379,7 +380,7 @@ func TestAKeyIsFoundByItsToken(t *testing.T) {
 	s := newService(t)
 	path, old, mine := s.made("")
 	token := s.send(mine, "POST", path+"/rotate", `{"gracePeriod":0}`).json["key"].(string)
-	imported := apikey.Import{Token: parse(t, s, "a-token-of-elsewhere"), UserID: "u1", Environment: apikey.Live}
+	imported := registry.Import{Token: parse(t, s, "a-token-of-elsewhere"), UserID: "u1", Environment: apikey.Live}
 	if _, err := s.registry.Import(t.Context(), imported); err != nil {
 		t.Fatal(err)
 	}
@@ -556,11 +557,11 @@ func TestARetryIsAnsweredWithTheSameBytes(t *testing.T) {
 
 // busy is a table in which somebody else always comes first.
 type busy struct {
-	apikey.Store
+	registry.Store
 	err error
 }
 
-func (b busy) Write(context.Context, ...apikey.Write) error { return b.err }
+func (b busy) Write(context.Context, ...registry.Write) error { return b.err }
 
 // Whoever came second, and is not told what the first was, may try again soon.
 func TestAConflictSaysWhenToTryAgain(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // MatchInput makes a change conditional on the revision that the caller has seen.
@@ -19,9 +20,9 @@ type OnceInput struct {
 }
 
 // once goes by what the body says, not by how it is written.
-func (in OnceInput) once(body any) (apikey.Once, error) {
+func (in OnceInput) once(body any) (registry.Once, error) {
 	text, err := json.Marshal(body)
-	return apikey.Once{Key: in.IdempotencyKey, Body: text}, err
+	return registry.Once{Key: in.IdempotencyKey, Body: text}, err
 }
 
 func etag(k *apikey.Key) string { return strconv.Quote(strconv.FormatInt(k.Rev, 10)) }

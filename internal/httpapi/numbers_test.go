@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // Policy: rateLimit and quota each have their own numbers. limit, remaining and reset belong to the tighter one: the
@@ -225,7 +225,7 @@ func TestAListJudgesKeysAsTheyAre(t *testing.T) {
 		s.send(s.root, "DELETE", taken, "")
 		k := *r.Key
 		k.UserID, k.Rev = "u2", 0
-		if err := s.registry.Store.Write(t.Context(), apikey.Write{To: &k}); err != nil {
+		if err := s.registry.Store.Write(t.Context(), registry.Write{To: &k}); err != nil {
 			t.Fatal(err)
 		}
 	}}

@@ -11,19 +11,21 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/registry"
 )
 
 type panics struct{}
 
-func (panics) Check(_ context.Context, r apikey.Request) (apikey.Verdict, error) {
+func (panics) Check(_ context.Context, r gate.Request) (apikey.Verdict, error) {
 	panic("canary of " + r.Scope)
 }
 
 func TestAPanicIsAnAnswerWithoutItsValue(t *testing.T) {
 	var log bytes.Buffer
 	handler := httpapi.New(httpapi.Options{
-		Gate: panics{}, Registry: &apikey.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Gate: panics{}, Registry: &registry.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Health: func(context.Context) error { panic("canary") },
 	})
 	for _, r := range []*http.Request{
@@ -44,7 +46,7 @@ func TestAPanicIsAnAnswerWithoutItsValue(t *testing.T) {
 
 type unhurried struct{ deadline bool }
 
-func (u *unhurried) Check(ctx context.Context, _ apikey.Request) (apikey.Verdict, error) {
+func (u *unhurried) Check(ctx context.Context, _ gate.Request) (apikey.Verdict, error) {
 	_, u.deadline = ctx.Deadline()
 	return apikey.Verdict{Code: apikey.CodeMissing}, nil
 }
@@ -52,12 +54,12 @@ func (u *unhurried) Check(ctx context.Context, _ apikey.Request) (apikey.Verdict
 // How long an upstream is waited for is for its own configuration to say, as at
 // the authorizer.
 func TestAVerdictIsWaitedForAsLongAsTheGateWants(t *testing.T) {
-	gate := &unhurried{}
-	handler := httpapi.New(httpapi.Options{Gate: gate, Registry: &apikey.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler)})
+	slow := &unhurried{}
+	handler := httpapi.New(httpapi.Options{Gate: slow, Registry: &registry.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler)})
 	r := httptest.NewRequest("POST", keys+"/validate", strings.NewReader(`{"apiKey":"a-foreign-token-of-ours"}`))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	if handler.ServeHTTP(w, r); w.Code != 200 || gate.deadline {
-		t.Errorf("%d %s; a deadline: %t", w.Code, w.Body, gate.deadline)
+	if handler.ServeHTTP(w, r); w.Code != 200 || slow.deadline {
+		t.Errorf("%d %s; a deadline: %t", w.Code, w.Body, slow.deadline)
 	}
 }

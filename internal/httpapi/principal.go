@@ -13,6 +13,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // principal is what the authorizer says of the caller. API Gateway makes every
@@ -55,11 +56,11 @@ func (p principal) scopes() apikey.Scopes {
 	return append(apikey.Scopes{}, strings.Fields(p.text("scopes"))...)
 }
 
-func (p principal) caller() apikey.Caller {
-	c := apikey.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
+func (p principal) caller() registry.Caller {
+	c := registry.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
 	if generation, ok := p.number("generation"); ok {
 		replaced := p.text("replaced")
-		c.Presented = &apikey.Presented{Generation: generation, Replaced: replaced != "" && replaced != "false"}
+		c.Presented = &registry.Presented{Generation: generation, Replaced: replaced != "" && replaced != "false"}
 	}
 	return c
 }
@@ -73,9 +74,9 @@ func place(ctx context.Context) string {
 
 // origin returns the source address of a request and its ID at API Gateway. On AWS a client can choose requestId, which
 // is therefore only used if there is no extendedRequestId.
-func (a *server) origin(ctx context.Context) apikey.Origin {
+func (a *server) origin(ctx context.Context) registry.Origin {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	o := apikey.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}
+	o := registry.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}
 	if source := apikey.Source(c.Identity.SourceIP, outcomeOf(ctx).forwarded, a.TrustedProxyHops); source.IsValid() {
 		o.SourceIP = source.String()
 	}

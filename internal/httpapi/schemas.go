@@ -9,7 +9,9 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // newSchemas returns a registry that knows how to describe the types of package api, which does not
@@ -131,9 +133,9 @@ func (statuses) list() []string           { return texts(apikey.Statuses()) }
 func (periods) list() []string            { return texts(ratelimit.Periods()) }
 func (verdictCodes) list() []string       { return texts(apikey.Codes()) }
 func (explainCodes) list() []string       { return append(verdictCodes{}.list(), noRouteRule) }
-func (checkNames) list() []string         { return append([]string{checkRoute}, apikey.Checks()...) }
-func (actions) list() []string            { return apikey.Actions() }
-func (actorTypes) list() []string         { return apikey.Actors() }
+func (checkNames) list() []string         { return append([]string{checkRoute}, gate.Checks()...) }
+func (actions) list() []string            { return registry.Actions() }
+func (actorTypes) list() []string         { return registry.Actors() }
 func (errorTypes) list() []string         { return texts(api.ErrorTypes()) }
 
 func (errorCodes) list() []string {

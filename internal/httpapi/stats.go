@@ -8,6 +8,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 type statsInput struct {
@@ -31,7 +32,7 @@ func (a *server) stats(ctx context.Context, in *statsInput) (*statsOutput, error
 	if err != nil {
 		return nil, err
 	}
-	records, next, err := a.Registry.Stats(ctx, p.caller(), apikey.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit})
+	records, next, err := a.Registry.Stats(ctx, p.caller(), registry.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit})
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/api"
-	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // TrailInput is also that of a key.
@@ -57,7 +57,7 @@ func (a *server) userTrail(ctx context.Context, in *userTrailInput) (*trailOutpu
 	return a.trail(ctx, page, err)
 }
 
-func (a *server) trail(ctx context.Context, page apikey.TrailPage, err error) (*trailOutput, error) {
+func (a *server) trail(ctx context.Context, page registry.TrailPage, err error) (*trailOutput, error) {
 	if err != nil {
 		return nil, a.failure(ctx, err)
 	}

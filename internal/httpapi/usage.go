@@ -8,8 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/api"
-	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // DaysInput is also that of a key.
@@ -44,18 +44,18 @@ func (a *server) registerUsage(h huma.API) {
 }
 
 func (a *server) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
-	return a.usage(ctx, in.DaysInput, func(c apikey.Caller, days apikey.Days) ([]ratelimit.DayUse, error) {
+	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUse, error) {
 		return a.Registry.Usage(ctx, c, in.ID, days)
 	})
 }
 
 func (a *server) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
-	return a.usage(ctx, in.DaysInput, func(c apikey.Caller, days apikey.Days) ([]ratelimit.DayUse, error) {
+	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUse, error) {
 		return a.Registry.UserUsage(ctx, c, in.UserID, days)
 	})
 }
 
-func (a *server) usage(ctx context.Context, in DaysInput, read func(apikey.Caller, apikey.Days) ([]ratelimit.DayUse, error)) (*usageOutput, error) {
+func (a *server) usage(ctx context.Context, in DaysInput, read func(registry.Caller, registry.Days) ([]ratelimit.DayUse, error)) (*usageOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -85,8 +85,8 @@ func (a *server) usage(ctx context.Context, in DaysInput, read func(apikey.Calle
 // defaultDays is how many days are told of when no first one is given.
 const defaultDays = 30
 
-func (in DaysInput) days(now time.Time) (apikey.Days, error) {
-	d := apikey.Days{To: now.UTC().Truncate(24 * time.Hour)}
+func (in DaysInput) days(now time.Time) (registry.Days, error) {
+	d := registry.Days{To: now.UTC().Truncate(24 * time.Hour)}
 	var err error
 	if in.To != "" {
 		if d.To, err = date("to", in.To); err != nil {

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 )
 
-// Checker is what judges; see [apikey.Gate].
+// Checker is what judges; see [gate.Gate].
 type Checker interface {
-	Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error)
+	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
 // unavailable is the code of what could not be decided.
@@ -24,7 +25,7 @@ type Gate struct {
 
 // Check judges a request. A question that cannot be answered because it is wrong
 // has no verdict.
-func (g Gate) Check(ctx context.Context, r apikey.Request) (apikey.Verdict, error) {
+func (g Gate) Check(ctx context.Context, r gate.Request) (apikey.Verdict, error) {
 	begun := g.Recorder.options.Now()
 	v, err := g.Checker.Check(ctx, r)
 	code := string(v.Code)

@@ -16,6 +16,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/gate"
 	"latchkey/internal/metrics"
 )
 
@@ -45,14 +46,14 @@ func (w *writes) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (e *environment) Check(context.Context, apikey.Request) (apikey.Verdict, error) {
+func (e *environment) Check(context.Context, gate.Request) (apikey.Verdict, error) {
 	e.now = e.now.Add(e.took)
 	return e.verdict, e.err
 }
 
 // Invoke is a function that asks the gate once.
 func (e *environment) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	_, _ = e.gate.Check(ctx, apikey.Request{})
+	_, _ = e.gate.Check(ctx, gate.Request{})
 	return payload, e.fails
 }
 
@@ -244,7 +245,7 @@ func TestLatenciesLieAsTheyDid(t *testing.T) {
 			// From a fraction of a microsecond to minutes, in no order.
 			e.took = time.Duration(math.Exp(float64((i*7919)%n+1) / float64(n) * 25))
 			took = append(took, e.took.Seconds()*1000)
-			_, _ = e.gate.Check(t.Context(), apikey.Request{})
+			_, _ = e.gate.Check(t.Context(), gate.Request{})
 		}
 		e.took = 0 // that of the invocation itself
 		took = append(took, 0)

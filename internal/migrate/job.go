@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 const (
 	workers = 8
 	// waiting bounds what a worker has before it: so much is done after an
 	// interruption, too.
-	waiting = 2 * apikey.MaxTogether
+	waiting = 2 * registry.MaxTogether
 
 	// tries and the pauses between them are some twenty seconds, in which a table
 	// that is asked too much at first has grown.
@@ -44,12 +45,12 @@ func (t Tally) done() int { return t.Created + t.Added + t.Unchanged }
 
 // Job stores what a [Reader] reads. It may be run once.
 type Job struct {
-	Registry *apikey.Registry
+	Registry *registry.Registry
 	// Report is told of each line that is not imported, by one caller at a time, in
 	// no particular order.
 	Report func(line int, err error)
 	// Done is called for each imported line, likewise. It may be nil.
-	Done func(line Line, did apikey.Imported)
+	Done func(line Line, did registry.Imported)
 	// Sleep waits before another try, or until the context ends; nil: it does.
 	Sleep func(context.Context, time.Duration)
 
@@ -152,7 +153,7 @@ func (j *Job) feed(ctx, work context.Context, r *Reader, queues []chan Line) err
 func (j *Job) work(ctx context.Context, giveUp context.CancelCauseFunc, queue <-chan Line) {
 	for line := range queue {
 		lines := []Line{line}
-		for more := true; more && len(lines) < apikey.MaxTogether; {
+		for more := true; more && len(lines) < registry.MaxTogether; {
 			select {
 			case line, more = <-queue:
 				if more {
@@ -174,7 +175,7 @@ func (j *Job) work(ctx context.Context, giveUp context.CancelCauseFunc, queue <-
 func (j *Job) do(ctx context.Context, giveUp context.CancelCauseFunc, lines []Line) {
 	before, pause := j.Tally(), firstPause
 	for n := 1; len(lines) > 0; n++ {
-		entries := make([]apikey.Import, len(lines))
+		entries := make([]registry.Import, len(lines))
 		for i, line := range lines {
 			entries[i] = line.Import
 		}
@@ -218,7 +219,7 @@ func (j *Job) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (j *Job) count(line Line, did apikey.Imported, err error) {
+func (j *Job) count(line Line, did registry.Imported, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.tally.Last = max(j.tally.Last, line.Number)
@@ -227,9 +228,9 @@ func (j *Job) count(line Line, did apikey.Imported, err error) {
 		j.tally.Failed++
 		j.Report(line.Number, err)
 		return
-	case did == apikey.ImportCreated:
+	case did == registry.ImportCreated:
 		j.tally.Created++
-	case did == apikey.ImportAdded:
+	case did == registry.ImportAdded:
 		j.tally.Added++
 	default:
 		j.tally.Unchanged++

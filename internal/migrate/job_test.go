@@ -16,19 +16,21 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/migrate"
+	"latchkey/internal/pepper"
+	"latchkey/internal/registry"
 )
 
 func TestMain(m *testing.M) { dynamotest.Main(m) }
 
-func newRegistry(t testing.TB, table *dynamo.Table) *apikey.Registry {
+func newRegistry(t testing.TB, table *dynamo.Table) *registry.Registry {
 	t.Helper()
-	hasher, err := apikey.NewHasher(strings.Repeat("m", 32), nil)
+	hasher, err := pepper.NewHasher(strings.Repeat("m", 32), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &apikey.Registry{
+	return &registry.Registry{
 		Store: table, Format: newFormat(t), Random: rand.Reader, Now: time.Now, MaxKeys: 3,
-		Hasher: func(context.Context) (apikey.Hasher, error) { return hasher, nil },
+		Hasher: func(context.Context) (pepper.Hasher, error) { return hasher, nil },
 	}
 }
 
@@ -39,7 +41,7 @@ type imported struct {
 	Err        error
 }
 
-func run(t testing.TB, ctx context.Context, r *apikey.Registry, file io.Reader) imported {
+func run(t testing.TB, ctx context.Context, r *registry.Registry, file io.Reader) imported {
 	t.Helper()
 	out := imported{Complaints: make(map[int]string)}
 	job := &migrate.Job{
@@ -52,7 +54,7 @@ func run(t testing.TB, ctx context.Context, r *apikey.Registry, file io.Reader) 
 }
 
 // opens returns the keys that tokens open, as the gate finds them.
-func opens(t testing.TB, r *apikey.Registry, tokens ...string) (keys []*apikey.Key) {
+func opens(t testing.TB, r *registry.Registry, tokens ...string) (keys []*apikey.Key) {
 	t.Helper()
 	hasher, err := r.Hasher(t.Context())
 	if err != nil {
@@ -107,12 +109,12 @@ func TestAFileIsImportedOnce(t *testing.T) {
 	// Again changes nothing, however the key was changed meanwhile.
 	changed := *keys[0]
 	changed.Limit.Requests, changed.Enabled = 7, false
-	if err := r.Store.Write(t.Context(), apikey.Write{From: keys[0], To: &changed}); err != nil {
+	if err := r.Store.Write(t.Context(), registry.Write{From: keys[0], To: &changed}); err != nil {
 		t.Fatal(err)
 	}
 	want.Created, want.Added, want.Unchanged = 0, 0, 3
-	for _, registry := range []*apikey.Registry{r, migrate.Rehearse(r)} {
-		if got := run(t, t.Context(), registry, strings.NewReader(file)); !cmp.Equal(got, want) {
+	for _, keys := range []*registry.Registry{r, migrate.Rehearse(r)} {
+		if got := run(t, t.Context(), keys, strings.NewReader(file)); !cmp.Equal(got, want) {
 			t.Errorf("again: %s", cmp.Diff(want, got))
 		}
 	}
@@ -132,18 +134,18 @@ func TestWhatTheTableRefusesIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&file, "c:%s\n", native.Reveal())
-	for n := range apikey.MaxTokens + 1 {
+	for n := range registry.MaxTokens + 1 {
 		fmt.Fprintf(&file, "d:many-tokens-of-one-key-%d\n", n)
 	}
 	want := imported{
-		Tally: migrate.Tally{Created: 1, Added: apikey.MaxTokens - 1, Failed: 3, Last: apikey.MaxTokens + 3},
+		Tally: migrate.Tally{Created: 1, Added: registry.MaxTokens - 1, Failed: 3, Last: registry.MaxTokens + 3},
 		Complaints: map[int]string{
 			1: "key belongs to another key already", 2: "key is one of latchkey's own, which are not imported",
-			apikey.MaxTokens + 3: fmt.Sprintf("key is one too many: a key has at most %d tokens", apikey.MaxTokens),
+			registry.MaxTokens + 3: fmt.Sprintf("key is one too many: a key has at most %d tokens", registry.MaxTokens),
 		},
 	}
-	for _, registry := range []*apikey.Registry{migrate.Rehearse(r), r} {
-		if got := run(t, t.Context(), registry, strings.NewReader(file.String())); !cmp.Equal(got, want) {
+	for _, keys := range []*registry.Registry{migrate.Rehearse(r), r} {
+		if got := run(t, t.Context(), keys, strings.NewReader(file.String())); !cmp.Equal(got, want) {
 			t.Error(cmp.Diff(want, got))
 		}
 	}

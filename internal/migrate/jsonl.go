@@ -13,6 +13,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // fields are the fields of one key, by the names of JSON Lines.
@@ -29,7 +30,7 @@ func (f fields) put(name string, value any) {
 
 // values are the decoded fields of a key.
 type values struct {
-	in                   apikey.Import // the fields that need no translation
+	in                   registry.Import // the fields that need no translation
 	key, sha256          string
 	rateLimit            window
 	quota                period
@@ -178,7 +179,7 @@ func stated(given fields) map[string]string {
 }
 
 // checkNames checks the fields that are shown in lists.
-func (r *Reader) checkNames(in *apikey.Import, given fields) error {
+func (r *Reader) checkNames(in *registry.Import, given fields) error {
 	if given["id"] != nil {
 		if apikey.CheckOwner(in.ID) != nil {
 			return wrong("id", "must be 1 to 128 characters without control characters")

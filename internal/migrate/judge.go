@@ -8,40 +8,41 @@ import (
 	"strings"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // judge sets the omitted fields of an entry, and returns an error if the entry is wrong.
-func (r *Reader) judge(e entry) (apikey.Import, error) {
+func (r *Reader) judge(e entry) (registry.Import, error) {
 	in := e.in
 	if r.o.UserID != "" {
 		in.UserID = r.o.UserID
 	}
 	if in.UserID == "" {
-		return apikey.Import{}, wrong("userId", "is missing; --user gives all keys one owner")
+		return registry.Import{}, wrong("userId", "is missing; --user gives all keys one owner")
 	}
 	if in.UserID != in.ID { // the parsers judge the id
 		if problem := nameProblem(in.UserID, r.o.Format); problem != "" {
-			return apikey.Import{}, wrong("userId", problem)
+			return registry.Import{}, wrong("userId", problem)
 		}
 	}
 	if field := fieldWithToken(in); field != "" {
-		return apikey.Import{}, wrong(field, "holds the key itself; it is shown in lists and logs")
+		return registry.Import{}, wrong(field, "holds the key itself; it is shown in lists and logs")
 	}
 	if field := swappedField(in); field != "" {
-		return apikey.Import{}, wrong(field, "looks like a key, and key like a name")
+		return registry.Import{}, wrong(field, "looks like a key, and key like a name")
 	}
 	if in.Environment == "" {
 		in.Environment = apikey.Live
 	}
 	if err := in.Check(); err != nil {
-		return apikey.Import{}, err
+		return registry.Import{}, err
 	}
 	return in, r.firsts.agree(identity(in), in.ID, e.stated, e.line)
 }
 
 // swappedField names a field that looks like a key where the token is made of words, or returns "".
 // The parser of key files judges a line before, with more forms of ids.
-func swappedField(in apikey.Import) string {
+func swappedField(in registry.Import) string {
 	token := in.Token.Reveal()
 	switch {
 	case !wordy.MatchString(token):
@@ -57,7 +58,7 @@ func swappedField(in apikey.Import) string {
 }
 
 // fieldWithToken names a field that is not secret and has the token in it, or returns "".
-func fieldWithToken(in apikey.Import) string {
+func fieldWithToken(in registry.Import) string {
 	token := in.Token.Reveal()
 	if token == "" {
 		return ""
@@ -87,7 +88,7 @@ func fieldWithToken(in apikey.Import) string {
 
 // identity returns the SHA-256 of the token in hexadecimal digits, whether the entry gives the token
 // or its hash.
-func identity(in apikey.Import) string {
+func identity(in registry.Import) string {
 	sum := in.Hash
 	if sum == nil {
 		hash := sha256.Sum256([]byte(in.Token.Reveal()))

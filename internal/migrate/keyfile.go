@@ -7,6 +7,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // keyFileLine reads "key_id:api_key[:requests_per_minute][:expiry]".
@@ -29,7 +30,7 @@ func (r *Reader) keyFileLine(text []byte) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{in: apikey.Import{ID: id, UserID: id, Token: token, Change: change}, stated: stated}, nil
+	return entry{in: registry.Import{ID: id, UserID: id, Token: token, Change: change}, stated: stated}, nil
 }
 
 // splitKeyFileLine splits a line at its colons. The expiry is last because it has colons in it. A

@@ -10,6 +10,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // Form is the way in which a file is written.
@@ -54,7 +55,7 @@ func KeyFileLimit() ratelimit.Limit { return ratelimit.Limit{Requests: 100, Wind
 // Line is one key of a file, or the problem with it. The Import is empty if Err is not nil.
 type Line struct {
 	Number int // from 1; of a key in a document, the line where it begins
-	Import apikey.Import
+	Import registry.Import
 	Err    error
 }
 
@@ -75,7 +76,7 @@ type Reader struct {
 // entry is one key of a file as the file gives it, or the problem with it.
 type entry struct {
 	line int
-	in   apikey.Import
+	in   registry.Import
 	// stated are the fields that the file gives itself, in one spelling for each value.
 	stated map[string]string
 	err    error

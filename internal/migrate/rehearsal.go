@@ -9,20 +9,21 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
+	"latchkey/internal/registry"
 )
 
 // Rehearse returns r over a store whose writes stay in memory: what it does is
 // what r would do, and nothing is written. It keeps every key that it would have
 // written, about a kilobyte each.
-func Rehearse(r *apikey.Registry) *apikey.Registry {
+func Rehearse(r *registry.Registry) *registry.Registry {
 	rehearsal := *r
 	rehearsal.Store = &rehearsalStore{table: r.Store, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
 	return &rehearsal
 }
 
 type rehearsalStore struct {
-	apikey.Store // nil: what an import does not need is not there to be written by
-	table        apikey.Store
+	registry.Store // nil: what an import does not need is not there to be written by
+	table          registry.Store
 
 	mu      sync.Mutex
 	keys    map[string]*apikey.Key
@@ -67,7 +68,7 @@ func (s *rehearsalStore) Witness(ctx context.Context, id string) (audit.Witness,
 
 // Write leaves several at once to one after the other, which tells of each what
 // would come of it.
-func (s *rehearsalStore) Write(ctx context.Context, changes ...apikey.Write) error {
+func (s *rehearsalStore) Write(ctx context.Context, changes ...registry.Write) error {
 	if len(changes) != 1 {
 		return apikey.ErrConflict
 	}

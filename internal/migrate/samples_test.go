@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/migrate"
+	"latchkey/internal/registry"
 )
 
 var update = flag.Bool("update", false, "write what samples give into their golden files")
@@ -90,7 +90,7 @@ func judged(t *testing.T, text []byte, o migrate.Options) string {
 	}
 }
 
-func described(in apikey.Import) string {
+func described(in registry.Import) string {
 	what, sum := "key", in.Hash
 	if sum == nil {
 		hash := sha256.Sum256([]byte(in.Token.Reveal()))

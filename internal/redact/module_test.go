@@ -32,6 +32,9 @@ func readModule(t *testing.T) declared {
 	all := make(declared)
 	for _, dir := range []string{"internal", "functions"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() && strings.HasSuffix(file, "test") {
+				return filepath.SkipDir // only tests import it
+			}
 			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 				return err
 			}
@@ -127,20 +130,24 @@ var (
 
 // openFields have the name of a secret and an open type, for a reason.
 var openFields = map[string]string{
-	"internal/apikey.Import.PublicKey":          "public",
+	"internal/registry.Import.PublicKey":        "public",
 	"internal/api.Record.PublicKey":             "public",
 	"internal/api.ValidateRequest.PublicKey":    "public",
 	"internal/apikey.Secret.Pepper":             "the name of a pepper",
-	"internal/apikey.Reply.Pepper":              "the name of a pepper",
+	"internal/registry.Reply.Pepper":            "the name of a pepper",
 	"internal/dynamo.secret.Pepper":             "the name of a pepper",
 	"internal/dynamo.storedReply.Pepper":        "the name of a pepper",
 	"internal/dynamo.record.CreatedKey":         "a position in the index of a user's keys",
 	"internal/local.identity.AccessKey":         "always null",
 	"internal/cmd/latchkey.verification.key":    "the id of a key",
-	"internal/apikey.pepper.key":                "reached through Hasher's Secret alone",
-	"internal/apikey.reply.Token":               "exists to be sealed, between two calls",
-	"internal/apikey.Once.Key":                  "a request's name, which opens nothing without a pepper",
-	"internal/apikey.request.key":               "a request's name, which opens nothing without a pepper",
+	"internal/pepper.pepper.key":                "reached through Hasher's Secret alone",
+	"internal/registry.reply.Token":             "exists to be sealed, between two calls",
+	"internal/registry.Once.Key":                "a request's name, which opens nothing without a pepper",
+	"internal/registry.request.key":             "a request's name, which opens nothing without a pepper",
+	"internal/migrate.values.key":               "one line of a file, on its way to a Token",
+	"internal/authorizer.headers.apiKey":        "decoded from the event, on its way to a Credential",
+	"internal/authorizer.headers.authorization": "decoded from the event, on its way to a Credential",
+	"internal/authorizer.query.apiKey":          "decoded from the event, on its way to a Credential",
 	"internal/httpapi.OnceInput.IdempotencyKey": "a request's name, which opens nothing without a pepper",
 }
 

@@ -18,8 +18,11 @@ import (
 	"latchkey/internal/audit"
 	"latchkey/internal/client"
 	"latchkey/internal/config"
+	"latchkey/internal/gate"
 	"latchkey/internal/migrate"
+	"latchkey/internal/pepper"
 	"latchkey/internal/redact"
+	"latchkey/internal/registry"
 	"latchkey/internal/smoke"
 )
 
@@ -27,8 +30,8 @@ import (
 // that is missing.
 var holders = []reflect.Type{
 	reflect.TypeFor[redact.Secret[string]](), reflect.TypeFor[redact.Secret[[]byte]](), reflect.TypeFor[redact.Secret[map[string]string]](),
-	reflect.TypeFor[apikey.Token](), reflect.TypeFor[apikey.Credential](), reflect.TypeFor[apikey.Request](), reflect.TypeFor[apikey.Issued](),
-	reflect.TypeFor[apikey.Import](), reflect.TypeFor[apikey.Hasher](), reflect.TypeFor[apikey.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[client.Client](),
+	reflect.TypeFor[apikey.Token](), reflect.TypeFor[apikey.Credential](), reflect.TypeFor[gate.Request](), reflect.TypeFor[registry.Issued](),
+	reflect.TypeFor[registry.Import](), reflect.TypeFor[pepper.Hasher](), reflect.TypeFor[gate.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[client.Client](),
 	reflect.TypeFor[config.Sensitive](), reflect.TypeFor[config.Config](), reflect.TypeFor[config.Secret](), reflect.TypeFor[migrate.Line](), reflect.TypeFor[smoke.Options](),
 	reflect.TypeFor[api.Token](), reflect.TypeFor[api.TokenRequest](), reflect.TypeFor[api.ValidateRequest](),
 	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](),

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/httpapi"
+	"latchkey/internal/registry"
 )
 
 // rules are what a deployed stack must keep. They are functions and not tests, so that mutants of the template can be held
@@ -93,7 +93,7 @@ func authorizerIsAskedEachTime(s *stack, p *problems) {
 // whether a route takes a key, protected says so.
 func routesOfTheAPI(protected bool) []route {
 	w := httptest.NewRecorder()
-	httpapi.New(httpapi.Options{Registry: &apikey.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	httpapi.New(httpapi.Options{Registry: &registry.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
 	var document struct {
 		Paths map[string]map[string]struct{ Security []map[string]any }
 	}

@@ -19,6 +19,7 @@ import (
 
 	"latchkey/internal/apikey"
 	lambdaauthorizer "latchkey/internal/authorizer"
+	"latchkey/internal/gate"
 	local "latchkey/internal/local/sam"
 	"latchkey/internal/ratelimit"
 )
@@ -290,7 +291,7 @@ func takes(t testing.TB, parameter any, value string) bool {
 // limited is a gate whose answer is always that a limit is reached.
 type limited struct{}
 
-func (limited) Check(context.Context, apikey.Request) (apikey.Verdict, error) {
+func (limited) Check(context.Context, gate.Request) (apikey.Verdict, error) {
 	return apikey.Verdict{
 		Code: apikey.CodeRateLimited, Key: &apikey.Key{ID: "k"}, RetryAfter: time.Second,
 		Usage: ratelimit.Usage{Limit: 5, Reset: time.Unix(1, 0)},

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 	"latchkey/internal/httperr"
 )
 
@@ -57,7 +58,7 @@ type Service struct {
 	refusals *simplelru.LRU[question, answer]
 }
 
-var _ apikey.Upstream = (*Service)(nil)
+var _ gate.Upstream = (*Service)(nil)
 
 // question is the hash of a token and the public key that came with it, so that
 // no token stays in memory.
@@ -94,7 +95,7 @@ func New(o Options) (*Service, error) {
 	}, nil
 }
 
-// Ask see [apikey.Upstream].
+// Ask see [gate.Upstream].
 func (s *Service) Ask(ctx context.Context, token apikey.Token, public string, fresh bool) (apikey.Verdict, error) {
 	if !strings.HasPrefix(token.Reveal(), s.options.Prefix) {
 		return apikey.Verdict{Code: apikey.CodeUnknown}, nil

@@ -24,7 +24,7 @@ var runs = []run{
 	{"Limiter|EventToPolicy|Gate$|MeterWrite", "1s", "./internal/ratelimit ./internal/authorizer ./internal/dynamo"},
 	{"Stack", "4s", "./internal/cmd/latchkey"},
 	{"ColdStart", "100x", "./functions"},
-	{"Cost", "1x", "./internal/apikey"},
+	{"Cost", "1x", "./internal/gate"},
 	{"Growth", "3000x", "./internal/dynamo"},
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/environment"
+	"latchkey/internal/gate"
 )
 
 // makeAdmin stores an unlimited key with keys:admin for token, and checks that the gate accepts
@@ -27,7 +28,7 @@ func makeAdmin(
 	if err := e.Registry.Install(ctx, command, k); err != nil && !errors.Is(err, apikey.ErrConflict) {
 		return fmt.Errorf("create the admin key: %w", err)
 	}
-	v, err := e.Gate.Check(ctx, apikey.Request{Credential: e.Format.Credential(token.Reveal()), Scope: apikey.ScopeAdmin})
+	v, err := e.Gate.Check(ctx, gate.Request{Credential: e.Format.Credential(token.Reveal()), Scope: apikey.ScopeAdmin})
 	if err != nil {
 		return fmt.Errorf("check the admin key: %w", err)
 	}

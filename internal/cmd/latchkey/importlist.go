@@ -9,6 +9,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/migrate"
+	"latchkey/internal/registry"
 )
 
 // importList lists the effect of each line in a dry run. It has no tokens.
@@ -30,13 +31,13 @@ type importedLine struct {
 var importColumns = []string{"LINE", "WOULD BE", "USER", "NAME", "SCOPES", "LIMIT", "EXPIRES"}
 
 // add adds a line that was imported.
-func (l *importList) add(line migrate.Line, did apikey.Imported) {
+func (l *importList) add(line migrate.Line, did registry.Imported) {
 	in, c := line.Import, line.Import.Change
 	made := importedLine{Line: line.Number, Did: string(did), UserID: in.UserID, Environment: string(in.Environment)}
 	if c.Name != nil {
 		made.Name = *c.Name
 	}
-	if did == apikey.ImportCreated { // a token that is added has the settings of its key
+	if did == registry.ImportCreated { // a token that is added has the settings of its key
 		limit := apikey.DefaultLimit()
 		if c.Limit != nil {
 			limit = *c.Limit

@@ -12,6 +12,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/migrate"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // The parse functions read values of the command line. Each error says what the value must be, with
@@ -75,7 +76,7 @@ func parseGrace(text string) (time.Duration, error) {
 		return 0, nil
 	}
 	d, ok := parseSpan(text)
-	if !ok || d > apikey.MaxGrace {
+	if !ok || d > registry.MaxGrace {
 		return 0, errors.New("must be a time of at most 30d such as 1h, 24h or 30d, or 0 to end the present token at once")
 	}
 	return d, nil

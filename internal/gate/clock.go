@@ -1,0 +1,38 @@
+package gate
+
+import "time"
+
+// Instant is one moment on three clocks. The wall clock may be set. The monotonic clock stops while
+// an instance is frozen. The gateway's clock is only known if it has said when the request arrived.
+// An age is the largest of the differences, so that no clock alone makes a read look younger than
+// it is.
+type Instant struct {
+	Wall    time.Time
+	Mono    time.Duration
+	gateway int64 // in milliseconds; zero: not known
+}
+
+// Clock tells the time on the wall clock and on the monotonic one.
+type Clock func() Instant
+
+// ClockOf makes a Clock of now, which must carry a monotonic reading as time.Now
+// does.
+func ClockOf(now func() time.Time) Clock {
+	start := now()
+	return func() Instant {
+		t := now()
+		return Instant{Wall: t.Round(0), Mono: t.Sub(start)}
+	}
+}
+
+// since is how old something is that was begun at then.
+func (i Instant) since(then Instant) time.Duration {
+	age := max(i.Wall.Sub(then.Wall), i.Mono-then.Mono)
+	if i.gateway != 0 && then.gateway != 0 {
+		age = max(age, time.Duration(i.gateway-then.gateway)*time.Millisecond)
+	}
+	return age
+}
+
+// before reports whether i is the earlier one of two moments in one process.
+func (i Instant) before(other Instant) bool { return i.Mono < other.Mono }

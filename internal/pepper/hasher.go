@@ -1,0 +1,175 @@
+package pepper
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"slices"
+	"sync"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
+	"latchkey/internal/redact"
+)
+
+// How a secret was hashed. A plain hash is all there is of some imported tokens;
+// it gives way to a better one when the token is used.
+const (
+	algorithmHMAC  = "hmac-sha256"
+	algorithmPlain = "sha256"
+)
+
+// ErrCannotJudge says that a secret cannot be compared, because it was hashed in
+// a way, or with a pepper, that is not at hand. It is no evidence against the
+// caller.
+var ErrCannotJudge = errors.New("hashed with a pepper that is not at hand")
+
+// Hasher turns tokens into the hashes that are stored. It is immutable, and prints none of its
+// keys.
+type Hasher struct{ keys redact.Secret[*hasherKeys] }
+
+type hasherKeys struct {
+	index   []byte
+	trail   audit.Notary
+	peppers []pepper // newest first
+}
+
+type pepper struct {
+	name string
+	key  []byte
+	macs *sync.Pool // of *mac: making one costs more than hashing a token
+}
+
+// mac is one HMAC with the memory that it works in.
+type mac struct {
+	hash    hash.Hash
+	in, out []byte
+}
+
+// NewHasher derives what hashing needs from the deployment's secret: the index
+// key and the oldest pepper come from master, newer peppers stand before it.
+func NewHasher(master string, peppers []string) (Hasher, error) {
+	if len(master) < 32 {
+		return Hasher{}, errors.New("the secret's master must have at least 32 characters")
+	}
+	index, err := hkdf.Key(sha256.New, []byte(master), nil, "latchkey index", sha256.Size)
+	if err != nil {
+		return Hasher{}, fmt.Errorf("derive the index key: %w", err)
+	}
+	oldest, err := hkdf.Key(sha256.New, []byte(master), nil, "latchkey pepper", sha256.Size)
+	if err != nil {
+		return Hasher{}, fmt.Errorf("derive the pepper: %w", err)
+	}
+	trail, err := hkdf.Key(sha256.New, []byte(master), nil, "latchkey audit", sha256.Size)
+	if err != nil {
+		return Hasher{}, fmt.Errorf("derive the key of trails: %w", err)
+	}
+	h := &hasherKeys{index: index, trail: audit.NewNotary(trail)}
+	for _, p := range peppers {
+		if len(p) < 16 {
+			return Hasher{}, errors.New("each pepper in the secret must have at least 16 characters")
+		}
+		h.peppers = append(h.peppers, newPepper([]byte(p)))
+	}
+	h.peppers = append(h.peppers, newPepper(oldest))
+	return Hasher{redact.New(h)}, nil
+}
+
+// newPepper names a pepper by its fingerprint, so that a stored hash can say
+// which one it needs without anybody keeping a list.
+func newPepper(key []byte) pepper {
+	sum := sha256.Sum256(key)
+	return pepper{name: hex.EncodeToString(sum[:4]), key: key, macs: &sync.Pool{New: func() any {
+		return &mac{hash: hmac.New(sha256.New, key)}
+	}}}
+}
+
+// sum calls use with the token's hash, which is only good until use returns.
+func (p pepper) sum(t apikey.Token, use func([]byte)) {
+	m := p.macs.Get().(*mac)
+	m.hash.Reset()
+	m.in = append(m.in[:0], t.Reveal()...)
+	m.hash.Write(m.in)
+	clear(m.in)
+	m.out = m.hash.Sum(m.out[:0])
+	use(m.out)
+	p.macs.Put(m)
+}
+
+// Hash returns what to store of t.
+func (h Hasher) Hash(t apikey.Token) apikey.Secret {
+	newest := h.keys.Reveal().peppers[0]
+	s := apikey.Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
+	newest.sum(t, func(sum []byte) { s.Hash = bytes.Clone(sum) })
+	if !t.Native() {
+		s.Alias = h.Alias(t)
+	}
+	return s
+}
+
+// HashOf returns what to store of a token of which only the plain hash is known.
+func (h Hasher) HashOf(plain [sha256.Size]byte) apikey.Secret {
+	return apikey.Secret{Algorithm: algorithmPlain, Hash: plain[:], Alias: h.alias(plain)}
+}
+
+// Current reports whether s is hashed as it would be now.
+func (h Hasher) Current(s apikey.Secret) bool {
+	return s.Algorithm == algorithmHMAC && s.Pepper == h.keys.Reveal().peppers[0].name
+}
+
+// Matches reports whether t opens s. It takes the same time whether it does or
+// not.
+func (h Hasher) Matches(t apikey.Token, s apikey.Secret) (bool, error) {
+	if s.Algorithm == algorithmPlain {
+		plain := sha256.Sum256([]byte(t.Reveal()))
+		return hmac.Equal(plain[:], s.Hash), nil
+	}
+	if s.Algorithm != algorithmHMAC {
+		return false, ErrCannotJudge
+	}
+	for _, p := range h.keys.Reveal().peppers {
+		if p.name == s.Pepper {
+			var same bool
+			p.sum(t, func(sum []byte) { same = hmac.Equal(sum, s.Hash) })
+			return same, nil
+		}
+	}
+	return false, ErrCannotJudge
+}
+
+// Alias is the name under which a foreign token finds its key. It depends on
+// the token's plain SHA-256 alone, so that a hash is enough to make one.
+func (h Hasher) Alias(t apikey.Token) string { return h.alias(sha256.Sum256([]byte(t.Reveal()))) }
+
+// PublicAlias is what is stored of a public key that was made elsewhere.
+func (h Hasher) PublicAlias(text string) string { return h.alias(sha256.Sum256([]byte(text))) }
+
+func (h Hasher) alias(plain [sha256.Size]byte) string {
+	return base64.RawURLEncoding.EncodeToString(h.index(plain[:]))
+}
+
+// importedID is the id of the key that was called name elsewhere: always the
+// same, so that importing again finds it.
+func (h Hasher) ImportedID(name string) string {
+	return apikey.IDOf(h.index([]byte("imported " + name)))
+}
+
+func (h Hasher) index(data []byte) []byte {
+	mac := hmac.New(sha256.New, h.keys.Reveal().index)
+	mac.Write(data)
+	return mac.Sum(nil)
+}
+
+// Knows reports whether the secret has the pepper of that name.
+func (h Hasher) Knows(name string) bool {
+	return slices.ContainsFunc(h.keys.Reveal().peppers, func(p pepper) bool { return p.name == name })
+}
+
+// notary writes and checks trails. Its key stays when peppers come and go.
+func (h Hasher) Notary() audit.Notary { return h.keys.Reveal().trail }

@@ -1,0 +1,59 @@
+package pepper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"latchkey/internal/apikey"
+	"slices"
+	"time"
+)
+
+// Names reports whether a public key that came beside a token names this key. An empty one names
+// every key.
+func (h Hasher) Names(k *apikey.Key, public string) bool {
+	return public == "" || public == k.PublicKey().String() || slices.Contains(k.PublicAliases, h.PublicAlias(public))
+}
+
+// Match returns the index of the secret of k that the credential matches, preferring a live one, or
+// -1 if there is none. It returns ErrCannotJudge if no secret matches and one could not be compared.
+func (h Hasher) Match(k *apikey.Key, c *apikey.Credential, now time.Time) (int, error) {
+	if !h.Names(k, c.Public()) {
+		return -1, nil
+	}
+	over := -1
+	var unjudged error
+	for n, s := range k.Secrets {
+		if s.Forgotten(now) {
+			continue
+		}
+		ok, err := h.Matches(c.Token(), s)
+		switch {
+		case s.Over(now):
+			if ok {
+				over = n
+			}
+		case ok:
+			return n, nil
+		case err != nil:
+			unjudged = err
+		}
+	}
+	if over >= 0 {
+		return over, nil
+	}
+	return -1, unjudged
+}
+
+// Judging calls do with h. If a pepper is missing, it rereads the deployment's secret and calls do
+// once more.
+func Judging(ctx context.Context, h Hasher, reread func(context.Context) (Hasher, error), do func(Hasher) error) error {
+	err := do(h)
+	if !errors.Is(err, ErrCannotJudge) {
+		return err
+	}
+	if h, err = reread(ctx); err != nil {
+		return fmt.Errorf("load the secret: %w", err)
+	}
+	return do(h)
+}

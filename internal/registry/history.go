@@ -1,0 +1,244 @@
+package registry
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
+)
+
+// TrailPage is one page of a trail. Next is empty on the last.
+type TrailPage struct {
+	Entries []audit.Entry
+	Next    string
+}
+
+// Trail returns what was done to a key, newest first. What there was of a key that
+// was deleted is an admin's to read, also where another of its id is there now.
+func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, limit int) (TrailPage, error) {
+	if err := caller.may(apikey.ScopeRead); err != nil {
+		return TrailPage{}, err
+	}
+	from, err := readCursor(cursor, func(text string) error {
+		_, err := audit.ParsePlace(text)
+		return err
+	})
+	if err != nil {
+		return TrailPage{}, err
+	}
+	record, err := r.find(ctx, caller, id)
+	gone := errors.Is(err, apikey.ErrNotFound) && caller.Scopes.Admin() && apikey.ValidID(id)
+	if err != nil && !gone {
+		return TrailPage{}, err
+	}
+	var since time.Time
+	if !caller.Scopes.Admin() {
+		since = record.Key.CreatedAt
+	}
+	entries, next, err := r.Store.Trail(ctx, id, since, from, limit)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	if gone && cursor == "" && len(entries) == 0 {
+		return TrailPage{}, apikey.ErrNotFound
+	}
+	return r.trailPage(entries, next)
+}
+
+// UserTrail returns what was done to all keys of a user (empty: the caller), newest
+// first, also to those that are deleted. What was done in the last moments may be
+// missing.
+func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor string, limit int) (TrailPage, error) {
+	if err := caller.may(apikey.ScopeAdmin); err != nil {
+		return TrailPage{}, err
+	}
+	if userID == "" {
+		userID = caller.UserID
+	}
+	if err := apikey.CheckOwner(userID); err != nil {
+		return TrailPage{}, err
+	}
+	from, err := readCursor(cursor, checkTrailPosition)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	entries, next, err := r.Store.UserTrail(ctx, userID, from, limit)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	return r.trailPage(entries, next)
+}
+
+func (r *Registry) trailPage(entries []audit.Sealed, next string) (TrailPage, error) {
+	page := TrailPage{Entries: []audit.Entry{}}
+	if next != "" {
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(next))
+	}
+	now := r.now()
+	for _, sealed := range entries {
+		if !now.Before(sealed.Until) {
+			continue
+		}
+		e, err := sealed.Open()
+		if err != nil {
+			return TrailPage{}, err
+		}
+		page.Entries = append(page.Entries, e)
+	}
+	return page, nil
+}
+
+// readCursor is where a page begins, as the store has it.
+func readCursor(cursor string, check func(string) error) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || check(string(raw)) != nil {
+		return "", apikey.Invalid("cursor", "must be the nextCursor of an earlier answer")
+	}
+	return string(raw), nil
+}
+
+// TrailPosition is the place of an entry among all of its owner's: by its time.
+func TrailPosition(s audit.Sealed) string {
+	return fmt.Sprintf("%s#%s#%s", s.At.UTC().Format(positionTime), s.Subject, s.Place)
+}
+
+func checkTrailPosition(text string) error {
+	part := strings.SplitN(text, "#", 3)
+	if len(part) != 3 || !apikey.ValidID(part[1]) {
+		return apikey.ErrInvalid
+	}
+	at, err := time.Parse(positionTime, part[0])
+	if err != nil {
+		return err
+	}
+	place, err := audit.ParsePlace(part[2])
+	if err != nil || TrailPosition(audit.Sealed{Place: place, Subject: part[1], At: at}) != text {
+		return apikey.ErrInvalid
+	}
+	return nil
+}
+
+// Trails lists the ids of a user's keys, those of deleted ones included whose trail
+// is not forgotten.
+func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) {
+	if err := apikey.CheckOwner(userID); err != nil {
+		return nil, err
+	}
+	keys, err := r.Store.List(ctx, userID, Position{}, math.MaxInt32)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	entries, _, err := r.Store.UserTrail(ctx, userID, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool)
+	for _, k := range keys {
+		ids[k.ID] = true
+	}
+	for _, e := range entries {
+		ids[e.Subject] = true
+	}
+	return slices.Sorted(maps.Keys(ids)), nil
+}
+
+// Checked is a key with its trail and its witness, as they are stored.
+type Checked struct {
+	Subject audit.Subject
+	Witness audit.Witness
+	Entries []audit.Sealed // oldest first
+	// Standing says how far the key's record is authenticated.
+	Standing audit.Standing
+}
+
+// CheckTrail returns an [audit.Break] if the stored key, its trail or its witness is not as
+// written. It returns ErrNotFound if none of these is stored.
+func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return Checked{}, fmt.Errorf("load the secret: %w", err)
+	}
+	var c Checked
+	c.Subject, err = r.subject(ctx, id)
+	for try := 1; ; try++ {
+		if err != nil {
+			return Checked{}, err
+		}
+		if c.Entries, _, err = r.Store.Trail(ctx, id, time.Time{}, "", 0); err != nil {
+			return Checked{}, err
+		}
+		slices.Reverse(c.Entries)
+		if c.Witness, err = r.Store.Witness(ctx, id); err != nil {
+			return Checked{}, err
+		}
+		if len(c.Entries) == 0 && c.Subject.Life.IsZero() && !c.Witness.There() {
+			return Checked{Subject: c.Subject}, apikey.ErrNotFound
+		}
+		check := func() error {
+			c.Standing, err = hasher.Notary().Check(c.Subject, c.Witness, c.Entries, r.now())
+			return err
+		}
+		broken := check()
+		if broken == nil || try == rewrites {
+			return c, broken
+		}
+		// It could have been changed between the reads.
+		again, err := r.subject(ctx, id)
+		if err != nil {
+			return Checked{}, err
+		}
+		if again.Life.Equal(c.Subject.Life) {
+			c.Subject.Grown = again.Seq
+			return c, check()
+		}
+		c.Subject = again // it has ended, or begun
+	}
+}
+
+// Compare returns an [audit.Break] if the stored key does not continue its state at a checkpoint.
+// CheckTrail must have found no Break in it.
+func (r *Registry) Compare(then audit.Checkpoint, c Checked) error {
+	return then.Compare(c.Subject, c.Witness, c.Entries, r.TrailKept, r.now())
+}
+
+// ReadCheckpoint reads the output of WriteCheckpoint, or fails with [audit.ErrNotACheckpoint].
+func (r *Registry) ReadCheckpoint(ctx context.Context, text []byte) (audit.Checkpoint, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return audit.Checkpoint{}, fmt.Errorf("load the secret: %w", err)
+	}
+	return hasher.Notary().ReadCheckpoint(text)
+}
+
+// WriteCheckpoint returns the signed text of a checkpoint.
+func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]byte, error) {
+	hasher, err := r.Hasher(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the secret: %w", err)
+	}
+	return hasher.Notary().WriteCheckpoint(c)
+}
+
+func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
+	k, record, err := r.Store.Stored(ctx, id)
+	if errors.Is(err, apikey.ErrNotFound) {
+		return audit.Subject{ID: id}, nil
+	}
+	if err != nil {
+		return audit.Subject{}, err
+	}
+	s := k.AuditSubject(record)
+	s.ID = id // whatever the record says
+	return s, nil
+}

@@ -1,0 +1,61 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Places counts the keys of a user against the number that a user may hold. A key takes a place
+// from its creation until no token counts any more that it has spent. A user who creates, spends
+// and deletes keys in turn therefore spends no more than one who holds as many.
+type Places struct {
+	// Taken is how many places are taken.
+	Taken int
+	// Ends are when some of these become free, of keys that have ended.
+	Ends []PlaceEnd
+}
+
+// PlaceEnd is when a number of places become free.
+type PlaceEnd struct {
+	At    time.Time
+	Count int
+}
+
+// roomAt returns the time at which fewer than most places are taken, if no key is created until
+// then. Zero means never.
+func (p Places) roomAt(most int) time.Time {
+	slices.SortFunc(p.Ends, func(a, b PlaceEnd) int { return cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
+	taken := p.Taken
+	for _, end := range p.Ends {
+		if taken -= end.Count; taken < most {
+			return end.At
+		}
+	}
+	return time.Time{}
+}
+
+// ends reports whether w revokes a key, which is done once, or deletes one that was not revoked.
+func (w *Write) ends() bool {
+	switch {
+	case w.From == nil:
+		return false
+	case w.To == nil:
+		return w.From.RevokedAt.IsZero()
+	}
+	return !w.To.RevokedAt.IsZero()
+}
+
+// Takes returns the user whose places a change affects, and by how many: +1 for a new key, -1 for
+// one that ends, and 0 if none. If until is not zero, an ended key takes its place until then.
+func (w *Write) Takes() (userID string, by int64, until time.Time) {
+	switch {
+	case w.From == nil:
+		return w.To.UserID, 1, time.Time{}
+	case !w.ends():
+		return "", 0, time.Time{}
+	case w.PlaceUntil.After(w.At):
+		return w.From.UserID, -1, w.PlaceUntil
+	}
+	return w.From.UserID, -1, time.Time{}
+}

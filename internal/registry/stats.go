@@ -1,0 +1,68 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"latchkey/internal/apikey"
+	"slices"
+)
+
+// Stats returns keys of one user, newest first, each with what its meter says at
+// this moment. Before the first page come the static keys: all of them, or the
+// user's where one is asked for.
+func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records []apikey.Record, next string, err error) {
+	if err := caller.may(apikey.ScopeAdmin); err != nil {
+		return nil, "", err
+	}
+	listed, next, err := r.Records(ctx, caller, q)
+	if err != nil {
+		return nil, "", err
+	}
+	if r.Static == nil || q.Cursor != "" {
+		return listed, next, nil
+	}
+	static, err := r.Static(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("static keys: %w", err)
+	}
+	static = slices.DeleteFunc(slices.Clone(static), func(k *apikey.Key) bool { return q.UserID != "" && k.UserID != q.UserID })
+	meters, err := r.Store.Meters(ctx, idsOf(static))
+	if err != nil {
+		return nil, "", fmt.Errorf("read meters: %w", err)
+	}
+	for _, k := range static {
+		records = append(records, apikey.Record{Key: k, Meter: meters[k.ID]})
+	}
+	return append(records, listed...), next, nil
+}
+
+// Records returns keys of one user as List does, newest first, each in its present state, with its
+// meter. A page leaves out keys that were deleted or have another status by now, so it may be
+// short.
+func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records []apikey.Record, next string, err error) {
+	page, err := r.List(ctx, caller, q)
+	if err != nil {
+		return nil, "", err
+	}
+	found, err := r.Store.Records(ctx, idsOf(page.Keys))
+	if err != nil {
+		return nil, "", fmt.Errorf("read keys: %w", err)
+	}
+	now := r.now()
+	for _, k := range page.Keys {
+		// The index lags, so another user may own the key by now.
+		record, ok := found[k.ID]
+		if ok && record.Key.UserID == k.UserID && !record.Key.Gone(now) && (q.Status == "" || record.Key.Status(now) == q.Status) {
+			records = append(records, record)
+		}
+	}
+	return records, page.Next, nil
+}
+
+func idsOf(keys []*apikey.Key) []string {
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	return ids
+}

@@ -1,0 +1,151 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// Days are the first and the last of some days, by UTC.
+type Days struct{ From, To time.Time }
+
+// MaxDays is how many days may be asked about at once.
+const MaxDays = 400
+
+func (d Days) check() error {
+	switch {
+	case d.To.Before(d.From):
+		return apikey.Invalid("to", "must not be before from")
+	case d.To.Sub(d.From) >= MaxDays*24*time.Hour:
+		return apikey.Invalid("from", "must be less than %d days before to", MaxDays)
+	}
+	return nil
+}
+
+// Usage returns what was used of a key on each of some days, those without use
+// left out: of days that are over exactly, but for what environments held that
+// died; of today what was used so far, with what environments hold ready.
+func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) ([]ratelimit.DayUse, error) {
+	if err := days.check(); err != nil {
+		return nil, err
+	}
+	record, err := r.Find(ctx, caller, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.usage(ctx, record, days)
+}
+
+// usage returns the usage of one life of a key. If a key was deleted and created again, it leaves
+// out the earlier usage. The meter goes on, so recreating a key does not reset its limit.
+func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) ([]ratelimit.DayUse, error) {
+	begun := ratelimit.DateOf(record.Key.CreatedAt)
+	from, to := max(ratelimit.DateOf(days.From), begun), ratelimit.DateOf(days.To)
+	if from > to {
+		return nil, nil
+	}
+	recorded, err := r.Store.Usage(ctx, record.Key.ID, from, to)
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[ratelimit.Date]int64)
+	var former int64
+	for _, d := range recorded {
+		by[d.Day] = d.Used
+		if d.Day == begun {
+			former = d.Former
+		}
+	}
+	// A mark of the meter that is not recorded yet gives the same count as the record.
+	for _, d := range record.Meter.Daily() {
+		if d.Day >= from && d.Day <= to {
+			by[d.Day] = d.Used
+		}
+	}
+	by[begun] -= former
+	return inOrder(by), nil
+}
+
+func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUse {
+	var all []ratelimit.DayUse
+	for _, day := range slices.Sorted(maps.Keys(by)) {
+		if by[day] > 0 {
+			all = append(all, ratelimit.DayUse{Day: day, Used: by[day]})
+		}
+	}
+	return all
+}
+
+// How many keys of a user are looked at, and how many at once.
+const (
+	maxUsageKeys = 1000
+	usageAtOnce  = 16
+)
+
+// UserUsage is that of all of a user's keys together, also of those that were
+// revoked, but not of those that were deleted.
+func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) ([]ratelimit.DayUse, error) {
+	if err := caller.may(apikey.ScopeRead); err != nil {
+		return nil, err
+	}
+	if err := days.check(); err != nil {
+		return nil, err
+	}
+	if userID == "" {
+		userID = caller.UserID
+	}
+	if userID != caller.UserID && !caller.Scopes.Admin() {
+		return nil, apikey.Forbidden("userId", "must be your own")
+	}
+	if err := apikey.CheckOwner(userID); err != nil {
+		return nil, err
+	}
+	keys, err := r.Store.List(ctx, userID, Position{}, maxUsageKeys+1)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	if len(keys) > maxUsageKeys {
+		return nil, apikey.Invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
+	}
+	keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.Gone(r.now()) })
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	meters, err := r.Store.Meters(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read meters: %w", err)
+	}
+	var mu sync.Mutex
+	sum := make(map[ratelimit.Date]int64)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(usageAtOnce)
+	for _, k := range keys {
+		group.Go(func() (err error) {
+			defer func() {
+				if cause := recover(); cause != nil { // it would end the process
+					err = fmt.Errorf("usage of key %s: panic: %T", k.ID, cause)
+				}
+			}()
+			used, err := r.usage(ctx, apikey.Record{Key: k, Meter: meters[k.ID]}, days)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, d := range used {
+				sum[d.Day] += d.Used
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return inOrder(sum), nil
+}
