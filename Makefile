@@ -134,7 +134,23 @@ $(CLIENTS): Makefile
 	.latchkey/clients/bin/pip install --quiet --disable-pip-version-check openai==$(OPENAI) schemathesis==$(SCHEMATHESIS)
 	@touch $@
 
-clients: engine $(CLIENTS) ## clients of others against the local stack: openai's for Python, and one that reads the OpenAPI document
+# Services that the manual's recipes protect.
+FASTAPI := 0.165.0
+UVICORN := 0.54.0
+HTTPX := 0.28.1
+EXPRESS := 5.3.0
+RECIPES := .latchkey/recipes/installed
+
+$(RECIPES): Makefile
+	@command -v python3 >/dev/null || { echo "the recipes need Python 3 with venv"; exit 1; }
+	@command -v npm >/dev/null || { echo "the recipes need npm: install Node.js"; exit 1; }
+	@mkdir -p .latchkey
+	python3 -m venv .latchkey/recipes
+	.latchkey/recipes/bin/pip install --quiet --disable-pip-version-check fastapi==$(FASTAPI) uvicorn==$(UVICORN) httpx==$(HTTPX)
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .latchkey/recipes express@$(EXPRESS)
+	@touch $@
+
+clients: engine $(CLIENTS) $(RECIPES) ## clients of others against the local stack (OpenAI's, one that reads the OpenAPI document), and the manual's recipes
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
 
 # A binary without anything beside it: an image of a container as it is.

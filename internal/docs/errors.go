@@ -1,55 +1,53 @@
 package docs
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
+
+	"latchkey/internal/apikey"
 )
 
-// refusal is one error that a caller may read.
-type refusal struct{ status, code, kind, message string }
-
-// Errors returns the reference of the errors and verdicts in an OpenAPI document in JSON.
-func Errors(openAPI []byte) (string, error) {
-	d, err := readDocument(openAPI)
-	if err != nil {
-		return "", err
-	}
+// Errors returns the reference of all codes, from their table.
+func Errors(table []apikey.CodeInfo) string {
 	w := new(writer)
-	w.heading(2, "Codes of errors")
-	for _, r := range refusals(d) {
-		w.entry(fmt.Sprintf("%s `%s` (`%s`): %s", r.status, r.code, r.kind, escaped(r.message)))
-	}
-	w.heading(2, "Codes of verdicts")
-	for _, v := range d.Components.Schemas["Verdict"].Properties["code"].Enum {
-		w.entry(fmt.Sprintf("`%v`", v))
-	}
-	return w.String(), nil
-}
-
-// refusals collects the examples of errors in the document, by status and code.
-func refusals(d document) []refusal {
-	found := map[string]refusal{}
-	for _, path := range d.Paths {
-		for _, o := range path {
-			for status, response := range o.Responses {
-				for _, media := range response.Content {
-					example, _ := media.Example.(map[string]any)
-					e, ok := example["error"].(map[string]any)
-					if !ok {
-						continue
-					}
-					r := refusal{status, fmt.Sprint(e["code"]), fmt.Sprint(e["type"]), fmt.Sprint(e["message"])}
-					if old, ok := found[status+r.code]; !ok || r.message < old.message {
-						found[status+r.code] = r
-					}
-				}
+	for _, section := range []struct {
+		heading, about string
+		has            func(apikey.CodeInfo) bool
+	}{
+		{"Codes of verdicts", "`validate`, `explain`, the log and the metric `Verdicts` use these.",
+			func(i apikey.CodeInfo) bool { return i.Verdict }},
+		{"Codes of errors", "Responses with an error have these.",
+			func(i apikey.CodeInfo) bool { return !i.Verdict && i.Status != 0 }},
+		{"Other codes of the log", "The authorizer refuses the request with a 401. Its log has the code.",
+			func(i apikey.CodeInfo) bool { return !i.Verdict && i.Status == 0 }},
+	} {
+		w.heading(2, section.heading)
+		w.paragraph(section.about)
+		for _, i := range table {
+			if section.has(i) {
+				code(w, i)
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b refusal) int {
-		return cmp.Or(strings.Compare(a.status, b.status), strings.Compare(a.code, b.code))
-	})
+	return w.String()
+}
+
+func code(w *writer, i apikey.CodeInfo) {
+	w.heading(3, string(i.Code))
+	w.paragraph(escaped(i.Meaning))
+	w.printf("\n")
+	if i.Status >= 400 {
+		w.entry(fmt.Sprintf("Status: %d", i.Status))
+	}
+	if i.AtGateway != "" && (i.Verdict || i.Audience != apikey.ForLog) {
+		w.entry(fmt.Sprintf("At the gateway: %d [%s](#%s)", i.AtGateway.Info().Status, i.AtGateway, i.AtGateway))
+	}
+	if i.Text != "" {
+		w.entry("Message: `" + i.Text + "`")
+	}
+	if i.Check != "" {
+		w.entry(fmt.Sprintf("Check in `explain`: `%s`", i.Check))
+	}
+	if i.Audience == apikey.ForOwner {
+		w.entry("Seen by: " + string(i.Audience))
+	}
 }

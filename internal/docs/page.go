@@ -118,11 +118,14 @@ func Check(path, text string, update bool) error {
 	return fmt.Errorf("%s has drifted from the code: run make manual", filepath.Base(path))
 }
 
-// Generated returns page with its generated part replaced by text. It fails if page has no [Mark].
+// Generated returns page with its generated part replaced by text, in which one blank line is enough. It fails if page has no [Mark].
 func Generated(page, text string) (string, error) {
 	written, _, ok := strings.Cut(page, Mark+"\n")
 	if !ok {
 		return "", fmt.Errorf("there is no line %q", Mark)
+	}
+	for strings.Contains(text, "\n\n\n") {
+		text = strings.ReplaceAll(text, "\n\n\n", "\n\n")
 	}
 	return written + Mark + "\n\n" + strings.TrimSpace(text) + "\n", nil
 }

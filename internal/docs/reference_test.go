@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/docs"
 )
 
@@ -39,7 +40,9 @@ func TestReferencePagesAgreeWithTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, text := range map[string]string{"configuration.md": configuration, "metrics.md": metrics} {
+	for page, text := range map[string]string{
+		"configuration.md": configuration, "metrics.md": metrics, "errors.md": docs.Errors(apikey.Table()),
+	} {
 		if err := docs.Check(filepath.Join(root, "internal", "docs", page), text, *update); err != nil {
 			t.Error(err)
 		}

@@ -196,15 +196,11 @@ func TestTheManualAgreesWithTheCommandsAndTheRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refusals, err := docs.Errors(document)
-	if err != nil {
-		t.Fatal(err)
-	}
 	events, err := docs.Events(document, filepath.Join(dynamotest.Root(), "events"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, text := range map[string]string{"cli.md": docs.CLI(root()), "api.md": api, "errors.md": refusals, "events.md": events} {
+	for page, text := range map[string]string{"cli.md": docs.CLI(root()), "api.md": api, "events.md": events} {
 		if err := docs.Check(filepath.Join(dynamotest.Root(), "internal", "docs", page), text, *update); err != nil {
 			t.Error(err)
 		}
