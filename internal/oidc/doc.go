@@ -1,9 +1,9 @@
-// Package oidc says who a user is who comes with a JSON Web Token instead of a
-// key: it verifies tokens of the OpenID Connect issuers that are configured. Make
-// a [Verifier], and ask it for the [Verdict] on each token.
+// Package oidc verifies JSON Web Tokens of the configured OpenID Connect issuers. It is for users
+// who come with such a token instead of a key. Make a [Verifier] with [New], and ask
+// [Verifier.Verify] for the [Verdict] on each token.
 //
-// Nothing is fetched before the first token comes. An issuer's keys are then kept
-// for fifteen minutes, and asked for anew when a token was signed by none of
-// them, at most once in thirty seconds. What a token says is looked up by its
-// exact names: encoding/json alone would take "SUB" for "sub".
+// An issuer is asked for nothing before the first token comes. Its keys are then used for fifteen
+// minutes. A token that none of these keys has signed makes the verifier fetch the keys again, at
+// most once in thirty seconds. Claims are looked up by their exact names. encoding/json alone would
+// take "SUB" for "sub".
 package oidc

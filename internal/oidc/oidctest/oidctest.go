@@ -1,5 +1,6 @@
-// Package oidctest runs an OpenID Connect issuer for tests: a real one, which is
-// zitadel/oidc's, on loopback. Its users come by the client credentials grant.
+// Package oidctest runs an OpenID Connect issuer on loopback for tests. The issuer is the one of
+// zitadel/oidc. Make an [Issuer] with [Start], and get tokens from [Issuer.Token], or from
+// [Issuer.Sign] for tokens that the issuer itself would not make.
 package oidctest
 
 import (
@@ -24,27 +25,28 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// Audience is whom the tokens are meant for.
+// Audience is the audience of all tokens.
 const Audience = "latchkey"
 
-// KeysPath is where the issuer shows its keys.
+// KeysPath is the path of the issuer's public keys.
 const KeysPath = "/keys"
 
-// Issuer is a running issuer. Its fields may be changed between requests.
+// Issuer is a running issuer. Groups may be changed between requests, but not during one. The methods
+// are safe for concurrent use, except Stop and Resume.
 type Issuer struct {
 	URL    string
-	Groups map[string]any // a user's claim groups
+	Groups map[string]any // the claim groups of each user
 
 	t       testing.TB
 	handler http.Handler
 	server  *http.Server
 	mu      sync.Mutex
-	keys    []key // the last one signs
-	asked   map[string]int
-	answer  http.HandlerFunc // instead of the issuer's own, if set
+	keys    []key            // the last one signs
+	asked   map[string]int   // requests for each path
+	answer  http.HandlerFunc // if not nil, it answers in place of handler
 }
 
-// Start starts an issuer, until the test ends.
+// Start starts an issuer. It stops when the test ends.
 func Start(t testing.TB) *Issuer {
 	t.Helper()
 	i := &Issuer{t: t, URL: "http://127.0.0.1:0", Groups: make(map[string]any), asked: make(map[string]int)}
@@ -63,7 +65,7 @@ func Start(t testing.TB) *Issuer {
 // Stop makes the issuer unreachable.
 func (i *Issuer) Stop() { _ = i.server.Close() }
 
-// Resume brings it back, at the same place.
+// Resume starts the issuer again, at the same URL.
 func (i *Issuer) Resume() {
 	i.t.Helper()
 	l, err := net.Listen("tcp", strings.TrimPrefix(i.URL, "http://"))
@@ -75,6 +77,7 @@ func (i *Issuer) Resume() {
 	go func() { _ = i.server.Serve(l) }()
 }
 
+// ServeHTTP counts the request, and answers it.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.asked[r.URL.Path]++
@@ -86,24 +89,24 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
-// Answer puts an answer in the place of the issuer's own; nil: no longer.
+// Answer makes h answer all requests in place of the issuer. If h is nil, the issuer answers again.
 func (i *Issuer) Answer(h http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.answer = h
 }
 
-// Own is the issuer's own answer.
+// Own gives the issuer's own answer.
 func (i *Issuer) Own(w http.ResponseWriter, r *http.Request) { i.handler.ServeHTTP(w, r) }
 
-// Asked counts the requests for a path.
+// Asked returns the number of requests for a path.
 func (i *Issuer) Asked(path string) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.asked[path]
 }
 
-// Rotate signs with a new key, and shows it alone.
+// Rotate makes a new key. The issuer signs with it from then on, and withdraws the old one.
 func (i *Issuer) Rotate() {
 	i.t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -115,13 +118,14 @@ func (i *Issuer) Rotate() {
 	i.keys = append(i.keys, key{id: fmt.Sprintf("key-%d", len(i.keys)+1), private: private})
 }
 
+// key returns the key that signs.
 func (i *Issuer) key() key {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.keys[len(i.keys)-1]
 }
 
-// Token has the issuer issue a token for a user.
+// Token returns a token that the issuer has issued for a user by the client credentials grant.
 func (i *Issuer) Token(user string) string {
 	i.t.Helper()
 	response, err := http.PostForm(i.URL+"/oauth/token", url.Values{
@@ -141,31 +145,33 @@ func (i *Issuer) Token(user string) string {
 	return answer.Token
 }
 
-// Claims are those of a good token for a user.
+// Claims returns the claims of a good token for a user. It ends in five minutes.
 func (i *Issuer) Claims(user string) map[string]any {
 	now := time.Now().Unix()
 	return map[string]any{"iss": i.URL, "aud": Audience, "sub": user, "iat": now, "exp": now + 300}
 }
 
-// Sign signs what the issuer itself would not, with its own key.
+// Sign signs any claims with the issuer's key.
 func (i *Issuer) Sign(claims map[string]any) string {
 	i.t.Helper()
 	return i.SignAs(i.key().id, claims)
 }
 
-// SignAs does so under another name of that key.
+// SignAs signs any claims with the issuer's key, but names the key kid. If kid is empty, the token
+// names no key.
 func (i *Issuer) SignAs(kid string, claims map[string]any) string {
 	i.t.Helper()
-	return Sign(i.t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key().private, KeyID: kid}}, claims)
+	named := jose.JSONWebKey{Key: i.key().private, KeyID: kid}
+	return Sign(i.t, jose.SigningKey{Algorithm: jose.ES256, Key: named}, claims)
 }
 
-// PublicKey is that of the key which signs, and its id.
+// PublicKey returns the public half of the key that signs, and its id.
 func (i *Issuer) PublicKey() (crypto.PublicKey, string) {
 	k := i.key()
 	return k.private.Public(), k.id
 }
 
-// Sign signs claims with any key.
+// Sign signs any claims with any key.
 func Sign(t testing.TB, with jose.SigningKey, claims map[string]any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(with, (&jose.SignerOptions{}).WithType("JWT"))
@@ -187,7 +193,7 @@ func Sign(t testing.TB, with jose.SigningKey, claims map[string]any) string {
 	return token
 }
 
-// store is the example's, with keys that rotate and a client for every user.
+// store is the storage of zitadel/oidc's example, with keys that rotate and a client for each user.
 type store struct {
 	*storage.Storage
 	issuer *Issuer
@@ -200,7 +206,7 @@ func (s *store) SignatureAlgorithms(context.Context) ([]jose.SignatureAlgorithm,
 }
 
 func (s *store) KeySet(context.Context) ([]op.Key, error) {
-	return []op.Key{shown{s.issuer.key()}}, nil
+	return []op.Key{publicKey{s.issuer.key()}}, nil
 }
 
 func (s *store) ClientCredentials(_ context.Context, user, secret string) (op.Client, error) {
@@ -210,7 +216,9 @@ func (s *store) ClientCredentials(_ context.Context, user, secret string) (op.Cl
 	return client{storage.WebClient(user, secret)}, nil
 }
 
-func (s *store) ClientCredentialsTokenRequest(_ context.Context, user string, scopes []string) (op.TokenRequest, error) {
+func (s *store) ClientCredentialsTokenRequest(
+	_ context.Context, user string, scopes []string,
+) (op.TokenRequest, error) {
 	return &oidc.JWTTokenRequest{Subject: user, Audience: []string{"another", Audience}, Scopes: scopes}, nil
 }
 
@@ -236,9 +244,9 @@ func (k key) ID() string                                  { return k.id }
 func (k key) Key() any                                    { return k.private }
 func (k key) SignatureAlgorithm() jose.SignatureAlgorithm { return jose.ES256 }
 
-// shown is the public half.
-type shown struct{ key }
+// publicKey is the public half of a key.
+type publicKey struct{ key }
 
-func (k shown) Algorithm() jose.SignatureAlgorithm { return jose.ES256 }
-func (k shown) Use() string                        { return "sig" }
-func (k shown) Key() any                           { return k.private.Public() }
+func (k publicKey) Algorithm() jose.SignatureAlgorithm { return jose.ES256 }
+func (k publicKey) Use() string                        { return "sig" }
+func (k publicKey) Key() any                           { return k.private.Public() }
