@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/api"
 	"latchkey/internal/redact"
 )
 
@@ -106,12 +107,13 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 
 // explain reads the error envelope of an answer.
 func explain(response *http.Response, answer []byte) *Error {
-	var envelope struct {
-		Error struct{ Message, Param, Code string }
-	}
 	e := &Error{Status: response.StatusCode}
+	var envelope api.Envelope
 	if json.Unmarshal(answer, &envelope) == nil {
-		e.Code, e.Message, e.Param = envelope.Error.Code, envelope.Error.Message, envelope.Error.Param
+		e.Code, e.Message = string(envelope.Detail.Code), envelope.Detail.Message
+		if envelope.Detail.Param != nil {
+			e.Param = *envelope.Detail.Param
+		}
 	}
 	if e.Message == "" {
 		e.Message = fmt.Sprintf("the answer is not from latchkey: %s", response.Status)

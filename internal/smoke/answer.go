@@ -1,6 +1,7 @@
 package smoke
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,24 +25,33 @@ type answer struct {
 const maxBody = 1 << 20 // in bytes; the rest of a body is dropped
 
 func (r *run) get(name, path string, headers ...string) answer {
-	return r.send(name, http.MethodGet, path, "", headers...)
+	return r.send(name, http.MethodGet, path, nil, headers...)
 }
 
-// send makes one request until the run ends. Each header is "Name: value". An empty body sends none.
-func (r *run) send(name, method, path, body string, headers ...string) answer {
+// send makes one request until the run ends. body is sent as JSON unless it is nil. Each header is
+// "Name: value".
+func (r *run) send(name, method, path string, body any, headers ...string) answer {
 	return r.ask(r.ctx, name, method, path, body, headers...)
 }
 
 // ask is send with another context.
-func (r *run) ask(ctx context.Context, name, method, path, body string, headers ...string) answer {
+func (r *run) ask(ctx context.Context, name, method, path string, body any, headers ...string) answer {
 	a := answer{name: name, header: make(http.Header)}
-	request, err := http.NewRequestWithContext(ctx, method, r.URL.String()+path, strings.NewReader(body))
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			panic(err) // cannot happen: the types of the API are JSON
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, r.URL.String()+path, content)
 	if err != nil {
 		a.err = err
 		return a
 	}
 	a.url = request.URL
-	if body != "" {
+	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	for _, h := range headers {

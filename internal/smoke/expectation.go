@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"latchkey/internal/api"
 )
 
 // expectation is one property that an answer must have.
@@ -87,33 +89,24 @@ func whole(pattern string) *regexp.Regexp { return regexp.MustCompile("^(?:" + p
 
 // envelope wants the body to be exactly the error envelope with these values. N in the message stands
 // for a number. An empty param stands for null.
-func envelope(message, kind, param, code string) expectation {
-	var wanted any // null
+func envelope(message string, kind api.ErrorType, param string, code api.ErrorCode) expectation {
+	want := api.Envelope{Detail: api.Detail{Message: message, Type: kind, Code: code}}
+	var wantParam any // null
 	if param != "" {
-		wanted = param
+		want.Detail.Param, wantParam = &param, param
 	}
-	form := whole(strings.ReplaceAll(regexp.QuoteMeta(message), " N ", ` \d+ `))
-	return expectation{"body", errorText(message, kind, wanted, code), func(a answer) (string, bool) {
-		e, _ := a.json["error"].(map[string]any)
-		_, hasParam := e["param"]
-		hasOnlyIts := len(a.json) == 1 && len(e) == 4 && hasParam
-		hasValues := e["type"] == kind && e["param"] == wanted && e["code"] == code
-		return a.body, hasOnlyIts && hasValues && form.MatchString(a.text("error.message"))
-	}}
-}
-
-func errorText(message, kind string, param any, code string) string {
-	type detail struct {
-		Message string `json:"message"`
-		Type    string `json:"type"`
-		Param   any    `json:"param"`
-		Code    string `json:"code"`
-	}
-	text, err := json.Marshal(map[string]detail{"error": {message, kind, param, code}})
+	text, err := json.Marshal(want)
 	if err != nil {
 		panic(err) // cannot happen: all values are texts or nil
 	}
-	return string(text)
+	form := whole(strings.ReplaceAll(regexp.QuoteMeta(message), " N ", ` \d+ `))
+	return expectation{"body", string(text), func(a answer) (string, bool) {
+		e, _ := a.json["error"].(map[string]any)
+		_, hasParam := e["param"]
+		hasOnlyIts := len(a.json) == 1 && len(e) == 4 && hasParam
+		hasValues := e["type"] == string(kind) && e["param"] == wantParam && e["code"] == string(code)
+		return a.body, hasOnlyIts && hasValues && form.MatchString(a.text("error.message"))
+	}}
 }
 
 // inMessage wants a header to have the same number of seconds as the error message.

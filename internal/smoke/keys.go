@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"latchkey/internal/api"
 	"latchkey/internal/redact"
 )
 
@@ -32,8 +33,8 @@ func (r *run) keys() {
 	if ok {
 		r.spend(id, token)
 		r.remove("delete", id)
-		r.expect(r.get("a deleted key's record", keysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()),
-			status(404), isJSON, cors, envelope("No such API key", "invalid_request_error", "id", "not_found"))
+		r.expect(r.get("a deleted key's record", api.KeysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()),
+			status(404), isJSON, cors, envelope("No such API key", api.InvalidRequestError, "id", "not_found"))
 	}
 	if id, token, ok = r.create("a key to revoke", 1000); ok {
 		r.revoke(id, token)
@@ -41,10 +42,12 @@ func (r *run) keys() {
 }
 
 // create makes a key and checks the answer. ok is false if the answer has no usable key.
-func (r *run) create(name string, requests int) (id, token string, ok bool) {
-	body := fmt.Sprintf(`{"name":"latchkey smoke test","rateLimit":{"requests":%d,"window":%d},"expiresInDays":1}`,
-		requests, window)
-	a := r.send("create "+name, http.MethodPost, keysPath, body, "X-API-Key: "+r.Key.Reveal())
+func (r *run) create(name string, requests api.Integer) (id, token string, ok bool) {
+	keyName, days := "latchkey smoke test", api.Integer(1)
+	body := api.CreateRequest{Fields: api.Fields{
+		Name: &keyName, RateLimit: &api.LimitInput{Requests: requests, Window: window}, ExpiresInDays: &days,
+	}}
+	a := r.send("create "+name, http.MethodPost, api.KeysPath, body, "X-API-Key: "+r.Key.Reveal())
 	id, token = a.text("id"), a.text("key")
 	r.secrets = append(r.secrets, redact.New(token))
 	at := a.location()
@@ -60,7 +63,7 @@ func (r *run) create(name string, requests int) (id, token string, ok bool) {
 		r.skip("all checks that need " + name + ": none was created")
 		return "", "", false
 	}
-	record := keysPath + "/" + id
+	record := api.KeysPath + "/" + id
 	r.check(a.name+": header Location", at == r.URL.String()+record, r.URL.Path+record, a.header.Get("Location"))
 	r.expect(r.get("the record of "+name, record, "X-API-Key: "+r.Key.Reveal()),
 		status(200), isJSON, cors, field("id", id))
@@ -69,20 +72,20 @@ func (r *run) create(name string, requests int) (id, token string, ok bool) {
 
 // spend uses up the limit of a key. It sends the key in each place where a key may stand.
 func (r *run) spend(id, token string) {
-	r.expect(r.validate("validate", `{"apiKey":"`+token+`"}`),
+	r.expect(r.validate("validate", validation(token)),
 		status(200), isJSON, cors, field("valid", true), field("code", "valid"), field("keyId", id),
 		field("rateLimit.requests", limit), field("rateLimit.window", window), field("rateLimit.remaining", limit))
 
 	uses := []answer{
-		r.get("the key as X-API-Key", whoamiPath, "X-API-Key: "+token),
-		r.get("the key as Bearer", whoamiPath, "Authorization: Bearer "+token),
+		r.get("the key as X-API-Key", api.WhoamiPath, "X-API-Key: "+token),
+		r.get("the key as Bearer", api.WhoamiPath, "Authorization: Bearer "+token),
 	}
-	last := r.get("the key as ?api_key", whoamiPath+"?api_key="+token)
+	last := r.get("the key as ?api_key", api.WhoamiPath+"?api_key="+token)
 	if r.QueryAPIKey {
 		uses = append(uses, last)
 	} else {
 		r.expect(last, unauthorized()...)
-		uses = append(uses, r.get("the key once more", whoamiPath, "X-API-Key: "+token))
+		uses = append(uses, r.get("the key once more", api.WhoamiPath, "X-API-Key: "+token))
 	}
 	for i, a := range uses {
 		r.expect(a, status(200), isJSON, cors, exposes(limitHeaders[1:]...), field("keyId", id),
@@ -90,21 +93,27 @@ func (r *run) spend(id, token string) {
 			r.reset())
 	}
 
-	r.expect(r.get("the key over its limit", whoamiPath, "X-API-Key: "+token),
+	r.expect(r.get("the key over its limit", api.WhoamiPath, "X-API-Key: "+token),
 		status(r.DenyStatus), isJSON, cors, exposes(limitHeaders...),
-		envelope("Rate limit exceeded. Try again in N seconds.", "rate_limit_error", "", "rate_limit_exceeded"),
+		envelope("Rate limit exceeded. Try again in N seconds.", api.RateLimitError, "", "rate_limit_exceeded"),
 		number("Retry-After", 1, window+slack), inMessage("Retry-After"),
 		header("X-RateLimit-Limit", strconv.Itoa(limit)), header("X-RateLimit-Remaining", "0"), r.reset())
-	r.expect(r.validate("validate with a cost, over the limit", `{"apiKey":"`+token+`","cost":1}`),
+	cost, one := validation(token), api.Integer(1)
+	cost.Cost = &one
+	r.expect(r.validate("validate with a cost, over the limit", cost),
 		status(200), isJSON, cors, field("valid", false), field("code", "rate_limited"))
 }
 
+func validation(token string) api.ValidateRequest {
+	return api.ValidateRequest{APIKey: api.NewToken(token)}
+}
+
 // validate calls the route of that name, with the admin key if the stack protects it.
-func (r *run) validate(name, body string) answer {
+func (r *run) validate(name string, body api.ValidateRequest) answer {
 	if r.ProtectValidate {
-		return r.send(name, http.MethodPost, validatePath, body, "X-API-Key: "+r.Key.Reveal())
+		return r.send(name, http.MethodPost, api.ValidatePath, body, "X-API-Key: "+r.Key.Reveal())
 	}
-	return r.send(name, http.MethodPost, validatePath, body)
+	return r.send(name, http.MethodPost, api.ValidatePath, body)
 }
 
 // reset wants X-RateLimit-Reset to be an epoch second between now and the end of the window.
@@ -128,9 +137,9 @@ func (r *run) reset() expectation {
 // revoke revokes a key that several instances have in memory, and checks that all of them refuse it
 // after Freshness.
 func (r *run) revoke(id, token string) {
-	whoami := func(name string) answer { return r.get(name, whoamiPath, "X-API-Key: "+token) }
+	whoami := func(name string) answer { return r.get(name, api.WhoamiPath, "X-API-Key: "+token) }
 	r.crowd(func() answer { return whoami("many at once") }, status(200))
-	r.expect(r.send("revoke", http.MethodPost, keysPath+"/"+id+"/revoke", "", "X-API-Key: "+r.Key.Reveal()),
+	r.expect(r.send("revoke", http.MethodPost, api.KeysPath+"/"+id+"/revoke", nil, "X-API-Key: "+r.Key.Reveal()),
 		status(200), isJSON, cors, field("status", "revoked"))
 	pause := time.NewTimer(r.Freshness)
 	select {
@@ -141,7 +150,7 @@ func (r *run) revoke(id, token string) {
 	later := fmt.Sprintf("many at once, %v after the revocation", r.Freshness)
 	r.crowd(func() answer { return whoami(later) }, status(401))
 	r.expect(whoami("a revoked key"), unauthorized()...)
-	a := r.validate("validate a revoked key", `{"apiKey":"`+token+`"}`)
+	a := r.validate("validate a revoked key", validation(token))
 	r.expect(a, status(200), isJSON, cors, field("valid", false), field("code", "revoked_key"))
 	r.remove("delete a revoked key", id)
 }
@@ -165,7 +174,7 @@ func (r *run) crowd(ask func() answer, e expectation) {
 
 // remove deletes one of the run's keys.
 func (r *run) remove(name, id string) {
-	a := r.send(name, http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key.Reveal())
+	a := r.send(name, http.MethodDelete, api.KeysPath+"/"+id, nil, "X-API-Key: "+r.Key.Reveal())
 	r.expect(a, status(204), cors)
 	if a.status == http.StatusNoContent {
 		r.made = slices.DeleteFunc(r.made, func(made string) bool { return made == id })
@@ -178,7 +187,7 @@ func (r *run) clean() error {
 	defer cancel()
 	var left []string
 	for _, id := range r.made {
-		a := r.ask(ctx, "clean up", http.MethodDelete, keysPath+"/"+id, "", "X-API-Key: "+r.Key.Reveal())
+		a := r.ask(ctx, "clean up", http.MethodDelete, api.KeysPath+"/"+id, nil, "X-API-Key: "+r.Key.Reveal())
 		if a.status != http.StatusNoContent && a.status != http.StatusNotFound {
 			left = append(left, id)
 		}

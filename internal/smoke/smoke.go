@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/redact"
 )
@@ -107,34 +108,30 @@ type run struct {
 	made   []string // ids of the keys that are not deleted yet
 }
 
-const (
-	whoamiPath   = "/api/v1/whoami"
-	keysPath     = "/api/v1/api-keys"
-	validatePath = keysPath + "/validate"
-)
-
 // limitHeaders are the headers of a limit. A browser may read them only if the answer exposes them.
 var limitHeaders = []string{"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 func (r *run) service() {
-	r.expect(r.get("health", "/health"), status(200), isJSON, cors, field("status", "ok"))
-	r.expect(r.get("the OpenAPI document", "/openapi.json"), status(200), cors, fieldMatches("openapi", whole(`3\.1\.\d`)))
-	r.expect(r.get("the admin key", whoamiPath, "X-API-Key: "+r.Key.Reveal()),
+	r.expect(r.get("health", api.HealthPath), status(200), isJSON, cors, field("status", "ok"))
+	r.expect(r.get("the OpenAPI document", api.DocumentPath),
+		status(200), cors, fieldMatches("openapi", whole(`3\.1\.\d`)))
+	r.expect(r.get("the admin key", api.WhoamiPath, "X-API-Key: "+r.Key.Reveal()),
 		status(200), isJSON, cors, exposes(limitHeaders[1:]...))
 }
 
 func (r *run) refusals() {
 	unknown := "smoke-" + rand.Text()
-	r.expect(r.get("no key", whoamiPath), unauthorized()...)
-	r.expect(r.get("a malformed key", whoamiPath, "X-API-Key: x"), unauthorized()...)
-	r.expect(r.get("an unknown key", whoamiPath, "Authorization: Bearer "+unknown), unauthorized()...)
+	r.expect(r.get("no key", api.WhoamiPath), unauthorized()...)
+	r.expect(r.get("a malformed key", api.WhoamiPath, "X-API-Key: x"), unauthorized()...)
+	r.expect(r.get("an unknown key", api.WhoamiPath, "Authorization: Bearer "+unknown), unauthorized()...)
 	// The authorizer must see the names of all headers, to refuse those that claim an identity.
-	claims := r.get("a header that says who the caller is", whoamiPath, "X-API-Key: "+r.Key.Reveal(), "X-User-Id: smoke")
-	r.expect(claims, unauthorized()...)
+	r.expect(r.get("a header that says who the caller is", api.WhoamiPath,
+		"X-API-Key: "+r.Key.Reveal(), "X-User-Id: smoke"), unauthorized()...)
 	if r.ProtectValidate {
-		r.expect(r.send("no key for validate", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`), unauthorized()...)
+		r.expect(r.send("no key for validate", http.MethodPost, api.ValidatePath, validation(unknown)),
+			unauthorized()...)
 	}
-	r.expect(r.send("no key for a change", http.MethodPost, keysPath, `{"name":"smoke"}`), unauthorized()...)
+	r.expect(r.send("no key for a change", http.MethodPost, api.KeysPath, api.CreateRequest{}), unauthorized()...)
 }
 
 // unauthorized returns the expectations for the gateway's answer when the authorizer refuses a key.
@@ -142,7 +139,7 @@ func unauthorized() []expectation {
 	return []expectation{
 		status(401), isJSON, cors, exposes("WWW-Authenticate"),
 		header("WWW-Authenticate", `Bearer realm="latchkey"`),
-		envelope(apikey.Refused, "invalid_request_error", "authorization", "invalid_api_key"),
+		envelope(apikey.Refused, api.InvalidRequestError, "authorization", "invalid_api_key"),
 	}
 }
 
@@ -151,7 +148,7 @@ func unauthorized() []expectation {
 // an error about an AWS signature.
 func (r *run) routes() {
 	unknown := []expectation{
-		status(404), isJSON, cors, envelope("No such route", "invalid_request_error", "", "not_found"),
+		status(404), isJSON, cors, envelope("No such route", api.InvalidRequestError, "", "not_found"),
 	}
 	if r.Backend {
 		unknown = unauthorized()
@@ -164,16 +161,16 @@ func (r *run) routes() {
 	r.expect(r.get("an unknown route with Authorization", "/no-such-route", "Authorization: Bearer "+random),
 		unknown...)
 	if !r.Backend {
-		r.expect(r.send("an unknown method", http.MethodPut, "/health", ""), unknown...)
+		r.expect(r.send("an unknown method", http.MethodPut, api.HealthPath, nil), unknown...)
 	}
 }
 
 func (r *run) preflight() {
 	for _, at := range []struct{ path, method string }{
-		{whoamiPath, http.MethodGet}, {keysPath, http.MethodPost},
-		{keysPath + "/abc", http.MethodPatch}, {validatePath, http.MethodPost},
+		{api.WhoamiPath, http.MethodGet}, {api.KeysPath, http.MethodPost},
+		{api.KeysPath + "/abc", http.MethodPatch}, {api.ValidatePath, http.MethodPost},
 	} {
-		a := r.send("preflight of "+at.method+" "+at.path, http.MethodOptions, at.path, "", "Origin: https://example.com",
+		a := r.send("preflight of "+at.method+" "+at.path, http.MethodOptions, at.path, nil, "Origin: https://example.com",
 			"Access-Control-Request-Method: "+at.method, "Access-Control-Request-Headers: authorization,content-type,x-api-key")
 		r.expect(a, status(200), cors, lists("Access-Control-Allow-Methods", at.method),
 			lists("Access-Control-Allow-Headers", "Authorization", "Content-Type", "X-API-Key"))
@@ -188,14 +185,14 @@ func (r *run) outage() {
 	undecided := func(message string) []expectation {
 		return []expectation{
 			status(503), isJSON, cors, exposes("Retry-After"), header("Retry-After", "1"),
-			envelope(message, "api_error", "", "unavailable"),
+			envelope(message, api.APIError, "", "unavailable"),
 		}
 	}
 	const own = "The request could not be decided. Try again."
 	const gateways = "The API key could not be checked. Try again."
-	r.expect(r.get("a key, without the table", whoamiPath, "X-API-Key: "+unknown), undecided(gateways)...)
-	r.expect(r.send("validate, without the table", http.MethodPost, validatePath, `{"apiKey":"`+unknown+`"}`),
+	r.expect(r.get("a key, without the table", api.WhoamiPath, "X-API-Key: "+unknown), undecided(gateways)...)
+	r.expect(r.send("validate, without the table", http.MethodPost, api.ValidatePath, validation(unknown)),
 		undecided(own)...)
-	r.expect(r.get("health, without the table", "/health"), undecided(own)...)
-	r.expect(r.get("no key, without the table", whoamiPath), unauthorized()...)
+	r.expect(r.get("health, without the table", api.HealthPath), undecided(own)...)
+	r.expect(r.get("no key, without the table", api.WhoamiPath), unauthorized()...)
 }

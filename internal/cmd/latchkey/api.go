@@ -27,8 +27,6 @@ const apiHelp = `
 LATCHKEY_URL is the URL of the service (default http://127.0.0.1:3000).
 LATCHKEY_KEY is the key that calls it.`
 
-const keysPath = "/api/v1/api-keys"
-
 // callAPI makes one request with the URL and the key of [apiConfig] and returns the body of the
 // answer. Its error is a usageError for a wrong variable, errInterrupted if ctx ended, and
 // otherwise says what to do next.
@@ -109,6 +107,23 @@ func expiry(token string) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(int64(claims.Exp), 0)
+}
+
+// decode reads the body of an answer.
+func decode[T any](answer json.RawMessage) (value T, err error) {
+	if err := json.Unmarshal(answer, &value); err != nil {
+		return value, fmt.Errorf("read the answer: %w", err)
+	}
+	return value, nil
+}
+
+// nonZero returns a pointer to a value, or nil for a zero value.
+func nonZero[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
 }
 
 // nonEmpty returns a query of the values that are not empty.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
@@ -40,28 +40,22 @@ if the key is valid, 3 if it is not, and 1 if that could not be decided.` + apiH
 			if err != nil {
 				return err
 			}
-			body := map[string]any{"apiKey": token}
-			for name, value := range map[string]string{"scope": scope, "sourceIp": source, "publicKey": public} {
-				if value != "" {
-					body[name] = value
-				}
+			body := api.ValidateRequest{
+				APIKey: api.NewToken(token), Scope: nonZero(scope), SourceIP: nonZero(source), PublicKey: nonZero(public),
 			}
 			if c.Flags().Changed("cost") {
-				body["cost"] = cost
+				body.Cost = (*api.Integer)(&cost)
 			}
-			answer, err := callAPI(c.Context(), http.MethodPost, keysPath+"/validate", nil, body)
+			answer, err := callAPI(c.Context(), http.MethodPost, api.ValidatePath, nil, body)
 			if err != nil {
 				return err
 			}
 			if err := printAnswer(c.OutOrStdout(), answer, asJSON); err != nil {
 				return err
 			}
-			var verdict struct {
-				Valid bool
-				Error string
-			}
-			if err := json.Unmarshal(answer, &verdict); err != nil {
-				return fmt.Errorf("read the answer: %w", err)
+			verdict, err := decode[api.Verdict](answer)
+			if err != nil {
+				return err
 			}
 			if !verdict.Valid {
 				return verdictNo{errors.New("not valid: " + oneLine(verdict.Error))}
@@ -88,7 +82,7 @@ request of that key.` + apiHelp,
   LATCHKEY_KEY=$(cat .latchkey/root-key) latchkey whoami --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := callAPI(c.Context(), http.MethodGet, "/api/v1/whoami", nil, nil)
+			answer, err := callAPI(c.Context(), http.MethodGet, api.WhoamiPath, nil, nil)
 			if err != nil {
 				return err
 			}
@@ -108,7 +102,7 @@ func openapiCommand() *cobra.Command {
   LATCHKEY_URL=https://keys.example.com latchkey openapi`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := callAPI(c.Context(), http.MethodGet, "/openapi.json", nil, nil)
+			answer, err := callAPI(c.Context(), http.MethodGet, api.DocumentPath, nil, nil)
 			if err != nil {
 				return err
 			}

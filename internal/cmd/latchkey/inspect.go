@@ -26,28 +26,19 @@ func explainCommand() *cobra.Command {
 		example: `  latchkey keys explain fbvIj5lD1wYRMsd9
   latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			body := map[string]any{"method": strings.ToUpper(method), "path": path}
-			if source != "" {
-				body["sourceIp"] = source
-			}
+			body := api.ExplainRequest{Method: strings.ToUpper(method), Path: path, SourceIP: nonZero(source)}
 			if moment, ok := migrate.ParseTime(at); ok {
-				body["at"] = moment.Format(time.RFC3339Nano)
+				body.At = nonZero(moment.Format(time.RFC3339Nano))
 			}
 			if c.Flags().Changed("cost") {
-				body["cost"] = cost
+				body.Cost = (*api.Integer)(&cost)
 			}
-			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/explain", nil, body)
+			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/explain", nil, body)
 		},
 		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-			var explained struct {
-				Code   string
-				Checks []struct {
-					Check, Detail string
-					Pass          bool
-				}
-			}
-			if err := json.Unmarshal(answer, &explained); err != nil {
-				return fmt.Errorf("read the answer: %w", err)
+			explained, err := decode[api.ExplainResponse](answer)
+			if err != nil {
+				return err
 			}
 			var rows [][]string
 			for _, check := range explained.Checks {
@@ -55,9 +46,8 @@ func explainCommand() *cobra.Command {
 				if !check.Pass {
 					result = "FAIL"
 				}
-				rows = append(rows, []string{check.Check, result, check.Detail})
+				rows = append(rows, []string{string(check.Check), result, check.Detail})
 			}
-			var err error
 			if asJSON {
 				err = printJSON(c.OutOrStdout(), answer)
 			} else {
@@ -67,7 +57,7 @@ func explainCommand() *cobra.Command {
 				return err
 			}
 			if explained.Code != "valid" {
-				return verdictNo{errors.New("refused: " + oneLine(explained.Code))}
+				return verdictNo{errors.New("refused: " + oneLine(string(explained.Code)))}
 			}
 			return nil
 		},
@@ -88,7 +78,7 @@ func usageCommand() *cobra.Command {
   latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			query := nonEmpty(map[string]string{"from": from, "to": to})
-			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/usage", query, nil)
+			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/usage", query, nil)
 		},
 		print: printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
 			return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
@@ -107,7 +97,7 @@ func trailCommand() *cobra.Command {
 		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			query := nonEmpty(map[string]string{"cursor": cursor, "limit": strconv.FormatInt(limit, 10)})
-			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id+"/audit", query, nil)
+			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/audit", query, nil)
 		},
 		print: printPage("No audit entries are stored.", []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, trailRow),
 	})

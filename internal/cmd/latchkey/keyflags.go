@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"latchkey/internal/api"
 )
 
 // keyFlags are the flags that set properties of a key, as people write them.
@@ -29,42 +31,57 @@ func (f *keyFlags) add(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "`LIST` of NAME=VALUE")
 }
 
-// body returns the flags that were given, under the names of the API's fields. The API decides about
-// the others. Times are relative to now.
-func (f *keyFlags) body(flags *pflag.FlagSet, now time.Time) (map[string]any, error) {
-	body := make(map[string]any)
-	for _, field := range []struct {
-		flag, name string
-		value      func() (any, error)
-	}{
-		{"description", "description", plain(f.description)},
-		{"scopes", "scopes", plain(append([]string{}, f.scopes...))},
-		{"limit", "rateLimit", func() (any, error) {
-			l, err := parseLimit(f.limit)
-			return map[string]any{"requests": l.Requests, "window": int64(l.Window / time.Second)}, err
-		}},
-		{"quota", "quota", func() (any, error) { return parseQuota(f.quota) }},
-		{"unlimited", "unlimited", plain(f.unlimited)},
-		{"expires", "expiresAt", func() (any, error) { return parseMoment(f.expires, now) }},
-		{"not-before", "notBefore", func() (any, error) { return parseMoment(f.notBefore, now) }},
-		{"cidr", "allowedCidrs", plain(append([]string{}, f.cidrs...))},
-		{"metadata", "metadata", func() (any, error) {
-			if _, nameless := f.metadata[""]; nameless {
-				return nil, errors.New(mustBe["stringToString"])
-			}
-			return f.metadata, nil
-		}},
-	} {
-		if !flags.Changed(field.flag) {
-			continue
-		}
-		value, err := field.value()
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--%s %w", field.flag, err)}
-		}
-		body[field.name] = value
+// fields returns the flags that were given, as fields of a request. The API decides about the
+// others. Times are relative to now.
+//
+// A merge patch that sets nothing to null has the same form, so a change of a key uses it as well.
+func (f *keyFlags) fields(flags *pflag.FlagSet, now time.Time) (api.Fields, error) {
+	g := givenFlags{flags: flags}
+	fields := api.Fields{
+		Description:  given(&g, "description", as(f.description)),
+		Scopes:       given(&g, "scopes", as(append([]string{}, f.scopes...))),
+		RateLimit:    given(&g, "limit", f.rateLimit),
+		Quota:        given(&g, "quota", func() (api.QuotaInput, error) { return parseQuota(f.quota) }),
+		Unlimited:    given(&g, "unlimited", as(f.unlimited)),
+		ExpiresAt:    given(&g, "expires", func() (string, error) { return parseMoment(f.expires, now) }),
+		NotBefore:    given(&g, "not-before", func() (string, error) { return parseMoment(f.notBefore, now) }),
+		AllowedCIDRs: given(&g, "cidr", as(append([]string{}, f.cidrs...))),
+		Metadata:     given(&g, "metadata", f.named),
 	}
-	return body, nil
+	return fields, g.err
 }
 
-func plain(v any) func() (any, error) { return func() (any, error) { return v, nil } }
+func (f *keyFlags) rateLimit() (api.LimitInput, error) {
+	l, err := parseLimit(f.limit)
+	return api.LimitInput{Requests: api.Integer(l.Requests), Window: api.Integer(l.Window / time.Second)}, err
+}
+
+// named returns the metadata, in which every value must have a name.
+func (f *keyFlags) named() (map[string]string, error) {
+	if _, nameless := f.metadata[""]; nameless {
+		return nil, errors.New(mustBe["stringToString"])
+	}
+	return f.metadata, nil
+}
+
+// givenFlags reads flags until one is wrong.
+type givenFlags struct {
+	flags *pflag.FlagSet
+	err   error // of the first flag that is wrong
+}
+
+// given returns the value of a flag, or nil if the flag was not given.
+func given[T any](g *givenFlags, flag string, read func() (T, error)) *T {
+	if g.err != nil || !g.flags.Changed(flag) {
+		return nil
+	}
+	value, err := read()
+	if err != nil {
+		g.err = usageError{fmt.Errorf("--%s %w", flag, err)}
+		return nil
+	}
+	return &value
+}
+
+// as returns a value that needs no parsing.
+func as[T any](value T) func() (T, error) { return func() (T, error) { return value, nil } }

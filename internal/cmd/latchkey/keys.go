@@ -40,20 +40,21 @@ never more than the key that creates it.` + apiHelp,
   latchkey keys create --user u1 --quota 10000/month --json`,
 		Args: upTo(1, "at most one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			body, err := f.body(c.Flags(), time.Now())
+			fields, err := f.fields(c.Flags(), time.Now())
 			if err != nil {
 				return err
 			}
 			if len(args) > 0 {
-				body["name"] = args[0]
+				fields.Name = &args[0]
 			}
+			body := api.CreateRequest{Fields: fields}
 			if c.Flags().Changed("user") {
-				body["userId"] = user
+				body.UserID = &user
 			}
 			if c.Flags().Changed("env") {
-				body["environment"] = environment
+				body.Environment = (*api.Environment)(&environment)
 			}
-			answer, err := callAPI(c.Context(), http.MethodPost, keysPath, nil, body)
+			answer, err := callAPI(c.Context(), http.MethodPost, api.KeysPath, nil, body)
 			if err != nil {
 				return err
 			}
@@ -72,13 +73,9 @@ never more than the key that creates it.` + apiHelp,
 // printIssued prints a new token. Standard output has nothing else, so that it can be piped into
 // another program.
 func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-	var made struct {
-		api.Record
-		Key string `json:"key"`
-	}
-	err := json.Unmarshal(answer, &made)
+	made, err := decode[api.CreateResponse](answer) // a rotation has an answer of the same form
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return err
 	}
 	if asJSON {
 		err = printJSON(c.OutOrStdout(), answer)
@@ -91,7 +88,7 @@ func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 			fmt.Fprintf(c.ErrOrStderr(), "%s %s.\n", older, made.PreviousKeyValidUntil)
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "Key %s of user %s. It is never shown again:\n", made.ID, oneLine(made.UserID))
-		_, err = fmt.Fprintln(c.OutOrStdout(), made.Key)
+		_, err = fmt.Fprintln(c.OutOrStdout(), made.Key.Reveal())
 	}
 	if err != nil {
 		return fmt.Errorf("the key was made, but could not be printed: rotate or revoke %s: %w", made.ID, err)
@@ -114,7 +111,7 @@ func listCommand() *cobra.Command {
 			query := nonEmpty(map[string]string{
 				"limit": strconv.FormatInt(limit, 10), "userId": user, "status": status, "cursor": cursor,
 			})
-			answer, err := callAPI(c.Context(), http.MethodGet, keysPath, query, nil)
+			answer, err := callAPI(c.Context(), http.MethodGet, api.KeysPath, query, nil)
 			if err != nil {
 				return err
 			}
@@ -140,7 +137,7 @@ func getCommand() *cobra.Command {
 		use: "get", short: "Show a key and the remaining requests of its limit",
 		example: "  latchkey keys get fbvIj5lD1wYRMsd9\n  latchkey keys get fbvIj5lD1wYRMsd9 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, keysPath+"/"+id, nil, nil)
+			return callAPI(c.Context(), http.MethodGet, keyPath(id), nil, nil)
 		},
 	})
 }
@@ -153,17 +150,17 @@ func updateCommand() *cobra.Command {
 		example: `  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never
   latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			body, err := f.body(c.Flags(), time.Now())
+			fields, err := f.fields(c.Flags(), time.Now())
 			if err != nil {
 				return nil, err
 			}
 			if c.Flags().Changed("name") {
-				body["name"] = name
+				fields.Name = &name
 			}
-			if len(body) == 0 {
+			if fields == (api.Fields{}) {
 				return nil, usageError{errors.New("needs at least one property to change; see latchkey keys update --help")}
 			}
-			return patch(c.Context(), id, body)
+			return patch(c.Context(), id, fields)
 		},
 	})
 	f.add(c.Flags())
@@ -177,13 +174,15 @@ func switchCommand(use, short string, enabled bool) *cobra.Command {
 		use: use, short: short,
 		example: fmt.Sprintf("  latchkey keys %[1]s fbvIj5lD1wYRMsd9\n  latchkey keys %[1]s fbvIj5lD1wYRMsd9 --json", use),
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return patch(c.Context(), id, map[string]any{"enabled": enabled})
+			return patch(c.Context(), id, api.Fields{Enabled: &enabled})
 		},
 	})
 }
 
-func patch(ctx context.Context, id string, body map[string]any) (json.RawMessage, error) {
-	return callAPI(ctx, http.MethodPatch, keysPath+"/"+id, nil, body)
+func keyPath(id string) string { return api.KeysPath + "/" + id }
+
+func patch(ctx context.Context, id string, fields api.Fields) (json.RawMessage, error) {
+	return callAPI(ctx, http.MethodPatch, keyPath(id), nil, fields)
 }
 
 func rotateCommand() *cobra.Command {
@@ -197,8 +196,9 @@ func rotateCommand() *cobra.Command {
 			if err != nil {
 				return nil, usageError{fmt.Errorf("--grace %w", err)}
 			}
-			body := map[string]any{"gracePeriod": int64(span / time.Second)}
-			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/rotate", nil, body)
+			seconds := api.Integer(span / time.Second)
+			body := api.RotateRequest{GracePeriod: &seconds}
+			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/rotate", nil, body)
 		},
 		print: printIssued,
 	})
@@ -214,7 +214,7 @@ func endGraceCommand() *cobra.Command {
 		example: `  latchkey keys end-grace fbvIj5lD1wYRMsd9
   latchkey keys end-grace fbvIj5lD1wYRMsd9 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/end-grace", nil, nil)
+			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/end-grace", nil, nil)
 		},
 	})
 }
@@ -224,7 +224,7 @@ func revokeCommand() *cobra.Command {
 		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
 		example: "  latchkey keys revoke fbvIj5lD1wYRMsd9\n  latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodPost, keysPath+"/"+id+"/revoke", nil, nil)
+			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/revoke", nil, nil)
 		},
 	})
 }
@@ -234,7 +234,7 @@ func deleteCommand() *cobra.Command {
 		use: "delete", short: "Delete a key and its record", final: "Delete",
 		example: "  latchkey keys delete fbvIj5lD1wYRMsd9\n  latchkey keys delete fbvIj5lD1wYRMsd9 --yes",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodDelete, keysPath+"/"+id, nil, nil)
+			return callAPI(c.Context(), http.MethodDelete, keyPath(id), nil, nil)
 		},
 	})
 }

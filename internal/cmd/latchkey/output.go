@@ -78,6 +78,12 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 	return err
 }
 
+// page is the form that all lists of the API have. The last page has no cursor.
+type page[T any] struct {
+	Data       []T
+	NextCursor string
+}
+
 // printPage returns a function that prints one page of a list, one row for each entry. If the page
 // is empty, it prints none on standard error.
 func printPage[T any](
@@ -87,12 +93,9 @@ func printPage[T any](
 		if asJSON {
 			return printJSON(c.OutOrStdout(), answer)
 		}
-		var page struct {
-			Data       []T
-			NextCursor string
-		}
-		if err := json.Unmarshal(answer, &page); err != nil {
-			return fmt.Errorf("read the answer: %w", err)
+		page, err := decode[page[T]](answer)
+		if err != nil {
+			return err
 		}
 		var rows [][]string
 		for _, one := range page.Data {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/migrate"
 	"latchkey/internal/ratelimit"
@@ -83,16 +84,17 @@ func parseGrace(text string) (time.Duration, error) {
 }
 
 // parseQuota reads "10000/month".
-func parseQuota(text string) (map[string]any, error) {
+func parseQuota(text string) (api.QuotaInput, error) {
 	count, period, _ := strings.Cut(text, "/")
 	requests, err := strconv.ParseInt(count, 10, 64)
 	if err != nil || period != string(ratelimit.Day) && period != string(ratelimit.Month) {
-		return nil, errors.New("must be requests per day or month, such as 10000/month")
+		return api.QuotaInput{}, errors.New("must be requests per day or month, such as 10000/month")
 	}
 	if requests < 1 || requests > apikey.MaxQuota {
-		return nil, fmt.Errorf("must be 1 to %d requests per day or month, such as 10000/month", apikey.MaxQuota)
+		return api.QuotaInput{}, fmt.Errorf("must be 1 to %d requests per day or month, such as 10000/month",
+			apikey.MaxQuota)
 	}
-	return map[string]any{"requests": requests, "period": period}, nil
+	return api.QuotaInput{Requests: api.Integer(requests), Period: api.Period(period)}, nil
 }
 
 // parseMoment reads a time, a time from now such as "90d", or "never". It returns the form that the
