@@ -6,157 +6,99 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
 )
 
-// refusal says with which gateway response a request ends at the authorizer, and for the log why.
-type refusal struct {
-	response, message string
-	cause             error // nil when the authorizer did what it is for
-}
-
-func (r *refusal) Error() string { return r.response }
-
-// maxResource is the length of a resource that API Gateway takes in a policy.
+// maxResource is the longest resource, in characters, that API Gateway accepts in a policy.
 const maxResource = 512
 
-// policy is the part of an IAM policy that is honoured; a statement with anything else is malformed.
-type policy struct {
-	Statement []struct {
-		Sid      string
-		Effect   string
-		Action   oneOrMore
-		Resource oneOrMore
-	}
-}
-
-// oneOrMore is IAM's text or list of texts.
-type oneOrMore []string
-
-func (o *oneOrMore) UnmarshalJSON(text []byte) error {
-	if len(text) > 0 && text[0] == '[' {
-		return json.Unmarshal(text, (*[]string)(o))
-	}
-	*o = make([]string, 1)
-	return json.Unmarshal(text, &(*o)[0])
-}
-
-// authorize asks the authorizer. The context it returns is for the integration or, beside a *refusal, for the response;
-// there is no other error.
-func (g *Gateway) authorize(ctx context.Context, function string, r request) (map[string]string, error) {
-	arn := fmt.Sprintf("arn:aws:execute-api:us-east-1:%s:%s/%s/%s%s", accountID, apiID, r.RequestContext.Stage, r.HTTPMethod, r.Path)
-	payload, err := g.invoke(ctx, function, authorizerEvent{"REQUEST", arn, r})
+// authorize asks the authorizer about the request of an event. It returns the authorizer's context,
+// which the integration or the gateway response uses. refusal is the type of that response, and empty
+// if the request may go on. cause is nil unless the authorizer failed.
+func (g *Gateway) authorize(ctx context.Context, function string, event events.APIGatewayProxyRequest) (
+	values map[string]string, refusal string, cause error) {
+	arn := fmt.Sprintf("arn:aws:execute-api:us-east-1:%s:%s/%s/%s%s",
+		accountID, apiID, event.RequestContext.Stage, event.HTTPMethod, event.Path)
+	payload, err := g.invoke(ctx, function, authorizerEvent{"REQUEST", arn, event})
 	if err != nil && err.Error() == "Unauthorized" {
-		return nil, &refusal{"UNAUTHORIZED", "Unauthorized", nil}
+		return nil, unauthorized, nil
 	}
 	if err != nil {
-		return nil, &refusal{"AUTHORIZER_FAILURE", "", err}
+		return nil, authorizerFailed, err
 	}
 	values, allowed, err := judge(payload, arn)
 	if err != nil {
-		return nil, &refusal{"AUTHORIZER_CONFIGURATION_ERROR", "", fmt.Errorf("malformed authorizer answer: %w", err)}
+		return nil, malformedAnswer, fmt.Errorf("malformed authorizer answer: %w", err)
 	}
 	if !allowed {
-		return values, &refusal{"ACCESS_DENIED", "User is not authorized to access this resource", nil}
+		return values, accessDenied, nil
 	}
-	return values, nil
+	return values, "", nil
 }
 
-// judge reads an authorizer's answer: its context with principalId, and whether its policy allows the method.
-func judge(payload []byte, arn string) (map[string]string, bool, error) {
-	var answer struct {
-		PrincipalID    string                     `json:"principalId"`
-		PolicyDocument json.RawMessage            `json:"policyDocument"`
-		Context        map[string]json.RawMessage `json:"context"`
+// authorizerAnswer has only what latchkey's authorizer answers. Anything else is an error.
+type authorizerAnswer struct {
+	PrincipalID    string
+	PolicyDocument struct {
+		Version   string
+		Statement []statement
 	}
-	if err := json.Unmarshal(payload, &answer); err != nil {
+	Context map[string]any
+}
+
+// statement is the part of an IAM policy. API Gateway also accepts lists and conditions.
+type statement struct{ Effect, Action, Resource string }
+
+// judge reads an authorizer's answer. It returns its context, to which it adds principalId, and
+// whether its policy allows execute-api:Invoke on arn.
+func judge(payload []byte, arn string) (map[string]string, bool, error) {
+	var answer authorizerAnswer
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.DisallowUnknownFields()
+	decoder.UseNumber()
+	if err := decoder.Decode(&answer); err != nil {
 		return nil, false, err
 	}
 	if answer.PrincipalID == "" {
 		return nil, false, errors.New("no principalId")
 	}
+	if n := len(answer.PolicyDocument.Statement); n != 1 {
+		return nil, false, fmt.Errorf("the policy has %d statements and not one", n)
+	}
+	allowed, err := answer.PolicyDocument.Statement[0].allows(arn)
+	if err != nil {
+		return nil, false, fmt.Errorf("the policy: %w", err)
+	}
 	values := make(map[string]string)
-	for name, raw := range answer.Context {
-		switch raw[0] {
-		case '{', '[':
-			return nil, false, fmt.Errorf("context %s is not a text, number or boolean", name)
-		case 'n': // null is no value
-		case '"':
-			var text string
-			if err := json.Unmarshal(raw, &text); err != nil {
-				return nil, false, fmt.Errorf("context %s: %w", name, err)
-			}
-			values[name] = text
+	for name, value := range answer.Context {
+		switch value := value.(type) {
+		case nil:
+		case string, bool, json.Number:
+			values[name] = fmt.Sprint(value)
 		default:
-			values[name] = string(raw)
+			return nil, false, fmt.Errorf("context %s is not a text, number or boolean", name)
 		}
 	}
 	values["principalId"] = answer.PrincipalID
-
-	var document struct {
-		Version string
-		Id      string
-		policy
-	}
-	decoder := json.NewDecoder(bytes.NewReader(answer.PolicyDocument))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&document); err != nil {
-		return nil, false, fmt.Errorf("policy: %w", err)
-	}
-	allowed, err := document.allows(arn)
-	return values, allowed, err
+	return values, allowed, nil
 }
 
-// allows says whether the policy lets execute-api:Invoke through to arn. A Deny that matches wins over every Allow.
-func (p policy) allows(arn string) (bool, error) {
-	if len(p.Statement) == 0 {
-		return false, errors.New("policy without a statement")
+// allows reports whether the statement allows execute-api:Invoke on arn. The resource may end in *,
+// and must have no other wildcard.
+func (s statement) allows(arn string) (bool, error) {
+	prefix, open := strings.CutSuffix(s.Resource, "*")
+	switch {
+	case s.Effect != "Allow" && s.Effect != "Deny":
+		return false, fmt.Errorf("the effect %q must be Allow or Deny", s.Effect)
+	case s.Action != "execute-api:Invoke":
+		return false, fmt.Errorf("the action %q must be execute-api:Invoke", s.Action)
+	case s.Resource == "" || len(s.Resource) > maxResource:
+		return false, fmt.Errorf("the resource has %d characters and must have 1 to %d", len(s.Resource), maxResource)
+	case strings.ContainsAny(prefix, "*?"):
+		return false, fmt.Errorf("the resource %q has a wildcard before its end", s.Resource)
 	}
-	allowed, denied := false, false
-	for _, s := range p.Statement {
-		if len(s.Action) == 0 || len(s.Resource) == 0 {
-			return false, errors.New("policy statement without Action or Resource")
-		}
-		for _, resource := range s.Resource {
-			if len(resource) > maxResource {
-				return false, fmt.Errorf("policy resource of %d characters, which API Gateway does not take", len(resource))
-			}
-		}
-		matches := s.Action.match("execute-api:Invoke", strings.EqualFold) && s.Resource.match(arn, func(a, b string) bool { return a == b })
-		switch s.Effect {
-		case "Allow":
-			allowed = allowed || matches
-		case "Deny":
-			denied = denied || matches
-		default:
-			return false, fmt.Errorf("policy effect %q", s.Effect)
-		}
-	}
-	return allowed && !denied, nil
-}
-
-// match says whether one of the patterns covers text; * stands for any characters and ? for one.
-func (o oneOrMore) match(text string, equal func(a, b string) bool) bool {
-	return slices.ContainsFunc(o, func(pattern string) bool { return covers(pattern, text, equal) })
-}
-
-func covers(pattern, text string, equal func(a, b string) bool) bool {
-	wild := strings.IndexAny(pattern, "*?")
-	if wild < 0 {
-		return equal(pattern, text)
-	}
-	if len(text) < wild || !equal(pattern[:wild], text[:wild]) {
-		return false
-	}
-	rest, text := pattern[wild+1:], text[wild:]
-	if pattern[wild] == '?' {
-		return text != "" && covers(rest, text[1:], equal)
-	}
-	for i := range len(text) + 1 {
-		if covers(rest, text[i:], equal) {
-			return true
-		}
-	}
-	return false
+	covers := s.Resource == arn || open && strings.HasPrefix(arn, prefix)
+	return s.Effect == "Allow" && covers, nil
 }

@@ -15,11 +15,11 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// target is where a request goes. Path parameters stay escaped as they came.
+// target returns the URL that a request is passed on to. Path parameters stay escaped.
 func target(b *sam.Backend, parameters map[string]string, query string) (*url.URL, error) {
 	text := b.URL
-	for name, parameter := range b.Path {
-		text = strings.ReplaceAll(text, "{"+name+"}", parameters[parameter])
+	for name, value := range parameters {
+		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}
 	target, err := url.Parse(text)
 	if err != nil {
@@ -29,33 +29,32 @@ func target(b *sam.Backend, parameters map[string]string, query string) (*url.UR
 	return target, nil
 }
 
-// forward passes a request on, and the answer back. A client's own headers of the
-// names that are set here go no further, whatever there is to put in their place.
-func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *sam.Backend, body []byte, release func(), parameters, variables map[string]string) {
-	// An answer may be streamed for long after the body was sent, and its memory given back.
+// forward passes a request on to b, and passes the response back as it arrives. The headers of b
+// replace the client's own, and remove them if they have no value. forward calls release when the
+// body has been sent, which may be long before the end of the response.
+func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func(), parameters map[string]string) {
 	content := &content{release: sync.OnceFunc(release)}
 	content.rest.Reset(body)
 	defer content.Close()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-	target, err := target(b, parameters, r.URL.RawQuery)
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // fails where there are no deadlines
+	target, err := target(b, parameters, x.r.URL.RawQuery)
 	if err != nil {
-		g.respond(w, "DEFAULT_4XX", "Bad Request", variables)
+		g.respond(x, badRequest)
 		return
 	}
-	// The time is for the beginning of an answer; one that is streamed may go on.
-	ctx, cancel := context.WithCancelCause(r.Context())
+	// The timeout is for the beginning of a response. A stream may then last as long as it likes.
+	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
-	limit := time.AfterFunc(b.Timeout, func() { cancel(context.DeadlineExceeded) })
-	defer limit.Stop()
-	r = r.WithContext(ctx)
-	// The body is here already, as a whole: no trailers follow it, which could be
-	// taken for headers, and nobody waits to be told to send it.
+	timeout := time.AfterFunc(b.Timeout, func() { cancel(context.DeadlineExceeded) })
+	defer timeout.Stop()
+	r := x.r.WithContext(ctx)
+	// The whole body is here. No trailers follow it, which a backend could take for headers.
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, int64(len(body)), nil, nil
 	if len(body) > 0 {
 		r.Body = content
 	}
 	proxy := httputil.ReverseProxy{
-		FlushInterval: b.Flush,
+		FlushInterval: -1,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = target, ""
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
@@ -65,37 +64,34 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, b *sam.Backend
 			}
 			for name, value := range b.Headers {
 				p.Out.Header.Del(name)
-				text, static := sam.Unquote(value)
-				if !static {
-					text = variables[strings.TrimPrefix(value, "context.")]
-				}
-				if text != "" {
+				if text := value.In(x.variables); text != "" {
 					p.Out.Header.Set(name, text)
 				}
 			}
 		},
 		ModifyResponse: func(response *http.Response) error {
-			limit.Stop()
+			timeout.Stop()
 			length := response.Header["Content-Length"]
 			response.Header = remapped(response.Header)
 			if len(length) > 0 {
-				response.Header["Content-Length"] = length // of an answer to HEAD nothing else tells
+				response.Header["Content-Length"] = length // a response to HEAD has its length only here
 			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			kind := "INTEGRATION_FAILURE"
+			kind := backendUnreachable
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-				kind = "INTEGRATION_TIMEOUT"
+				kind = backendTooSlow
 			}
-			g.logger.Error("the backend did not answer", "requestId", variables["requestId"], "method", r.Method, "error", httperr.Unquoted(err))
-			g.respond(w, kind, "Internal server error", variables)
+			g.logger.Error("the backend did not answer", "requestId", x.id, "method", r.Method, "error", httperr.Unquoted(err))
+			g.respond(x, kind)
 		},
 	}
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(x.w, r)
 }
 
-// content is a body that gives its memory back when it is closed.
+// content is a body that calls release when it is closed. It is safe for concurrent use, because a
+// transport may close a body that it still reads.
 type content struct {
 	mu      sync.Mutex
 	rest    bytes.Reader

@@ -1,7 +1,7 @@
 // Package local is API Gateway and Lambda on a laptop: it serves the routes of template.yaml by running the same
 // handlers with the same JSON events in one process, before a DynamoDB-compatible engine that it starts as a child.
 //
-// Call LoadTemplate first; it reads routes, authorizers, CORS and gateway responses from the template and refuses what
+// Call sam.Load first; it reads routes, authorizers, CORS and gateway responses from the template and refuses what
 // it would not honour. StartEngine brings the table's engine. Make one Pool per function and give them to NewGateway,
 // which is an http.Handler. Linux and macOS; on Windows through WSL.
 //
@@ -28,7 +28,10 @@
 //   - An API behind it (http_proxy) is sent User-Agent AmazonAPIGateway_<id>, bodies of at most 10 MB, as text unless their
 //     type is a binary media type, and has 15 minutes to answer, 5 of which may be idle; here bodies are passed on as they
 //     are and a stream may be idle for as long as it likes. Neither switches protocols: no WebSockets.
-//   - A policy may have conditions, NotAction and NotResource; here they are an AUTHORIZER_CONFIGURATION_ERROR.
+//   - A policy may have several statements, conditions and wildcards. Here only a policy of the form that latchkey's
+//     authorizer makes is accepted, and any other is an AUTHORIZER_CONFIGURATION_ERROR.
+//   - In events it sends null for what it does not know, such as requestContext.identity.user or an empty body; here
+//     that is an empty text.
 //
 // Lambda:
 //   - It refuses payloads over 6 MB.

@@ -9,134 +9,79 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
 )
 
-// What an ARN has that only AWS could know.
+// Parts of an ARN that only AWS could know.
 const (
 	accountID = "123456789012"
 	apiID     = "local"
 )
 
-// request is what authorizer events and proxy events have in common.
-type request struct {
-	Resource              string              `json:"resource"`
-	Path                  string              `json:"path"`
-	HTTPMethod            string              `json:"httpMethod"`
-	Headers               map[string]string   `json:"headers"`
-	MultiValueHeaders     map[string][]string `json:"multiValueHeaders"`
-	QueryStringParameters map[string]string   `json:"queryStringParameters"`
-	MultiValueQuery       map[string][]string `json:"multiValueQueryStringParameters"`
-	PathParameters        map[string]string   `json:"pathParameters"`
-	StageVariables        map[string]string   `json:"stageVariables"`
-	RequestContext        requestContext      `json:"requestContext"`
-}
-
-type requestContext struct {
-	ResourceID        string            `json:"resourceId"`
-	Authorizer        map[string]string `json:"authorizer,omitempty"`
-	ResourcePath      string            `json:"resourcePath"`
-	HTTPMethod        string            `json:"httpMethod"`
-	ExtendedRequestID string            `json:"extendedRequestId"`
-	RequestTime       string            `json:"requestTime"`
-	Path              string            `json:"path"`
-	AccountID         string            `json:"accountId"`
-	Protocol          string            `json:"protocol"`
-	Stage             string            `json:"stage"`
-	DomainPrefix      string            `json:"domainPrefix"`
-	RequestTimeEpoch  int64             `json:"requestTimeEpoch"`
-	RequestID         string            `json:"requestId"`
-	Identity          identity          `json:"identity"`
-	DomainName        string            `json:"domainName"`
-	DeploymentID      string            `json:"deploymentId"`
-	APIID             string            `json:"apiId"`
-}
-
-// identity is what API Gateway knows of the peer; what this one never knows is
-// null, as there.
-type identity struct {
-	SourceIP                      string  `json:"sourceIp"`
-	UserAgent                     *string `json:"userAgent"`
-	AccessKey                     *string `json:"accessKey"`
-	AccountID                     *string `json:"accountId"`
-	Caller                        *string `json:"caller"`
-	CognitoAuthenticationProvider *string `json:"cognitoAuthenticationProvider"`
-	CognitoAuthenticationType     *string `json:"cognitoAuthenticationType"`
-	CognitoIdentityID             *string `json:"cognitoIdentityId"`
-	CognitoIdentityPoolID         *string `json:"cognitoIdentityPoolId"`
-	PrincipalOrgID                *string `json:"principalOrgId"`
-	User                          *string `json:"user"`
-	UserARN                       *string `json:"userArn"`
-}
-
+// authorizerEvent is the event of a REQUEST authorizer.
 type authorizerEvent struct {
 	Type      string `json:"type"`
 	MethodArn string `json:"methodArn"`
-	request
+	events.APIGatewayProxyRequest
 }
 
-type proxyEvent struct {
-	request
-	Body            *string `json:"body"`
-	IsBase64Encoded bool    `json:"isBase64Encoded"`
-}
-
-func (g *Gateway) newRequest(r *http.Request, id, resource string, parameters map[string]string) request {
+// newEvent returns the event for a request, without body and without the authorizer's context.
+func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]string) events.APIGatewayProxyRequest {
+	r, now := x.r, g.now().UTC()
 	peer, port := r.RemoteAddr, ""
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		peer = host
 	}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		_, port, _ = net.SplitHostPort(local.String()) // a listener without ports has none
+	if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		_, port, _ = net.SplitHostPort(address.String()) // fails for a listener without ports
 	}
 	headers := maps.Clone(map[string][]string(r.Header))
 	headers["Host"] = []string{r.Host}
 	headers["X-Forwarded-For"] = []string{strings.Join(append(slices.Clone(r.Header["X-Forwarded-For"]), peer), ", ")}
 	headers["X-Forwarded-Port"] = []string{port}
 	headers["X-Forwarded-Proto"] = []string{"http"}
-
-	now := g.now().UTC()
-	path := r.URL.EscapedPath()
 	query := queryOf(r.URL.RawQuery)
-	return request{
-		Resource:              resource,
-		Path:                  path,
-		HTTPMethod:            r.Method,
-		Headers:               lastValues(headers),
-		MultiValueHeaders:     headers,
-		QueryStringParameters: lastValues(query),
-		MultiValueQuery:       nullIfEmpty(query),
-		PathParameters:        parameters,
-		StageVariables:        g.template.Variables,
-		RequestContext: requestContext{
+	return events.APIGatewayProxyRequest{
+		Resource:                        resource,
+		Path:                            r.URL.EscapedPath(),
+		HTTPMethod:                      r.Method,
+		Headers:                         lastValues(headers),
+		MultiValueHeaders:               headers,
+		QueryStringParameters:           lastValues(query),
+		MultiValueQueryStringParameters: query,
+		PathParameters:                  parameters,
+		StageVariables:                  g.template.Variables,
+		RequestContext: events.APIGatewayProxyRequestContext{
+			AccountID:         accountID,
+			APIID:             apiID,
 			ResourceID:        "000000",
+			DomainName:        r.Host,
+			DomainPrefix:      apiID,
+			Stage:             g.template.Stage,
 			ResourcePath:      resource,
+			Path:              r.URL.EscapedPath(),
 			HTTPMethod:        r.Method,
+			Protocol:          r.Proto,
+			RequestID:         x.id,
 			ExtendedRequestID: newExtendedID(),
 			RequestTime:       now.Format("02/Jan/2006:15:04:05 -0700"),
-			Path:              path,
-			AccountID:         accountID,
-			Protocol:          r.Proto,
-			Stage:             g.template.Stage,
-			DomainPrefix:      apiID,
 			RequestTimeEpoch:  now.UnixMilli(),
-			RequestID:         id,
-			DomainName:        r.Host,
-			DeploymentID:      "000000",
-			APIID:             apiID,
-			Identity:          identity{SourceIP: peer, UserAgent: textOrNull(r.UserAgent())},
+			Identity:          events.APIGatewayRequestIdentity{SourceIP: peer, UserAgent: r.UserAgent()},
 		},
 	}
 }
 
-// newExtendedID returns an ID that only the gateway can have chosen. A client can choose requestId on AWS.
+// newExtendedID returns an ID that a client cannot choose. On AWS a client can choose requestId.
 func newExtendedID() string {
 	var b [11]byte
 	rand.Read(b[:]) // never fails
 	return base64.URLEncoding.EncodeToString(b[:])
 }
 
-// queryOf returns the parameters of a query. None of them is left out, as net/url does with one that has a semicolon or
-// a wrong escape: a backend is sent the query as it came, and the authorizer must have seen all of it.
+// queryOf returns all parameters of a query, and nil if there are none. Unlike net/url it keeps a
+// parameter that has a semicolon or a wrong escape. A backend receives the query unchanged, and the
+// authorizer must see all of it.
 func queryOf(raw string) map[string][]string {
 	plain := func(text string) string {
 		if unescaped, err := url.QueryUnescape(text); err == nil {
@@ -144,10 +89,13 @@ func queryOf(raw string) map[string][]string {
 		}
 		return text
 	}
-	all := make(map[string][]string)
+	var all map[string][]string
 	for part := range strings.SplitSeq(raw, "&") {
 		if part == "" {
 			continue
+		}
+		if all == nil {
+			all = make(map[string][]string)
 		}
 		name, value, _ := strings.Cut(part, "=")
 		all[plain(name)] = append(all[plain(name)], plain(value))
@@ -156,26 +104,12 @@ func queryOf(raw string) map[string][]string {
 }
 
 func lastValues(values map[string][]string) map[string]string {
-	var last map[string]string
+	if values == nil {
+		return nil
+	}
+	last := make(map[string]string, len(values))
 	for name, all := range values {
-		if last == nil {
-			last = make(map[string]string)
-		}
 		last[name] = all[len(all)-1]
 	}
 	return last
-}
-
-func nullIfEmpty(values map[string][]string) map[string][]string {
-	if len(values) == 0 {
-		return nil
-	}
-	return values
-}
-
-func textOrNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

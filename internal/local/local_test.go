@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -22,101 +21,6 @@ import (
 	"latchkey/internal/local"
 	"latchkey/internal/local/sam"
 )
-
-func load(t testing.TB, change ...string) (*sam.Template, error) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := strings.NewReplacer(change...).Replace(string(text))
-	if len(change) > 0 && changed == string(text) {
-		t.Fatalf("the template has no %q", change[0])
-	}
-	path := filepath.Join(t.TempDir(), "template.yaml")
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return sam.Load(path, nil)
-}
-
-func TestWhatTheLocalStackWouldNotHonourIsRefused(t *testing.T) {
-	for _, c := range []struct{ old, new, names string }{
-		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSecs: 0", "authorizerResultTtlInSecs"},
-		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSeconds: 300", "authorizerResultTtlInSeconds"},
-		{"                authorizerResultTtlInSeconds: 0\n", "", "authorizerResultTtlInSeconds"},
-		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSeconds: 0\n                identitySource: method.request.header.X", "identitySource"},
-		{"                type: request", "                typ: request", "typ"},
-		{"                type: request", "                type: token", "request"},
-		{"authtype: custom", "authtype: oauth2", "custom"},
-		{"security: [{latchkey: []}]", "security: [{another: []}]", "another"},
-		{"security: [{latchkey: []}]", "security: [{latchkey: []}, {latchkey: []}]", "security"},
-		{"security: [{latchkey: []}]", "securty: [{latchkey: []}]", "securty"},
-		{"        paths:\n", "        security: [{latchkey: []}]\n        paths:\n", "security"},
-		{"            patch:\n", "            ptch:\n", "ptch"},
-		{"type: aws_proxy", "type: aws", "aws_proxy"},
-		{"httpMethod: POST", "httpMethod: GET", "POST"},
-		{"${ValidateFunction.Arn}/invocations", "${Table.Arn}/invocations", "Table"},
-		{"${ValidateFunction.Arn}/invocations", "${ValidateFunction.Arn}", "ValidateFunction"},
-		{"            statusCode: !Ref DenyStatus", "            statusCod: 429", "statusCod"},
-		{"      StageName: !Ref StageName", "      StageName: !Ref StageName\n      CacheClusterEnabled: true", "CacheClusterEnabled"},
-		{"      BillingMode: PAY_PER_REQUEST", "      BilingMode: PAY_PER_REQUEST", "BilingMode"},
-		{"      CodeUri: functions/keys", "      CodeUri: functions/keys\n      Events: {A: {Type: Api}}", "Events"},
-		{"StageName: !Ref StageName", "StageName: !If [Nothing, a, b]", "Nothing"},
-		{"    Type: AWS::DynamoDB::Table", "    Type: AWS::DynamoDB::Table\n    Condition: X", "Condition"},
-	} {
-		if _, err := load(t, c.old, c.new); err == nil || !strings.Contains(err.Error(), c.names) {
-			t.Errorf("%s: %v; want an error that names %s", c.new, err, c.names)
-		}
-	}
-}
-
-func TestConditionsAreTakenAsTheDefaultsSay(t *testing.T) {
-	const conditions = "\nConditions:\n" +
-		"  Denies429: !Equals [!Ref DenyStatus, \"429\"]\n" +
-		"  Denies403: !Not [!Condition Denies429]\n" +
-		"  Both: !And [!Condition Denies429, !Condition Denies403]\n" +
-		"  Either: !Or [!Condition Denies403, !Condition Denies429]\n"
-	for condition, holds := range map[string]bool{"Denies429": true, "Denies403": false, "Both": false, "Either": true} {
-		template, err := load(t, "\nConditions:\n", conditions,
-			"StageName: !Ref StageName", "StageName: !If ["+condition+", yes, !Ref StageName]",
-			"        MaxAge: \"'600'\"", "        MaxAge: !If ["+condition+", \"'1'\", !Ref AWS::NoValue]")
-		if err != nil {
-			t.Errorf("%s: %v", condition, err)
-			continue
-		}
-		if taken := template.Stage == "yes"; taken != holds || (template.Cors.MaxAge == "'1'") != holds {
-			t.Errorf("%s: stage %s, MaxAge %q", condition, template.Stage, template.Cors.MaxAge)
-		}
-	}
-	if _, err := load(t, "\nConditions:\n", "\nConditions:\n  Here: !Equals [!Ref AWS::Region, x]\n",
-		"StageName: !Ref StageName", "StageName: !If [Here, a, b]"); err == nil || !strings.Contains(err.Error(), "AWS::Region") {
-		t.Errorf("a condition of the region: %v", err)
-	}
-}
-
-func TestTheTemplateSaysWhatStandsBehindTheAuthorizer(t *testing.T) {
-	template, err := load(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	open := map[string]bool{"POST /api/v1/api-keys/validate": true, "POST /api/v1/api-keys/revoke-by-token": true, "GET /health": true, "HEAD /health": true, "GET /openapi.json": true, "HEAD /openapi.json": true}
-	for _, r := range template.Routes {
-		if name := r.Method + " " + r.Path; (r.Authorizer == "") != open[name] {
-			t.Errorf("%s has authorizer %q", name, r.Authorizer)
-		}
-	}
-	if len(template.Routes) < 10 {
-		t.Errorf("%d routes", len(template.Routes))
-	}
-	for _, i := range template.Table.GlobalSecondaryIndexes {
-		for _, a := range i.Projection.NonKeyAttributes {
-			if a == "secrets" || a == "aliases" {
-				t.Errorf("the index shows %s", a)
-			}
-		}
-	}
-}
 
 // stack is a gateway before functions that answer as a test wants.
 type stack struct {
@@ -190,6 +94,12 @@ func get(t testing.TB, method, url string, headers ...string) (int, http.Header,
 }
 
 func TestAnAuthorizersAnswerDecidesWhichResponse(t *testing.T) {
+	const api = "arn:aws:execute-api:us-east-1:123456789012:local/prod/"
+	allowing := func(resource string) func(map[string]any) (any, error) {
+		return func(map[string]any) (any, error) {
+			return policy("Allow", map[string]any{"methodArn": resource}, nil), nil
+		}
+	}
 	limited := map[string]any{"code": "rate_limit_exceeded", "message": "Slow down.", "limit": 5, "remaining": 0, "reset": 1795521661, "retryAfter": 7}
 	for _, c := range []struct {
 		name   string
@@ -207,12 +117,20 @@ func TestAnAuthorizersAnswerDecidesWhichResponse(t *testing.T) {
 		}, 503, "Retry-After", "unavailable"},
 		{"Deny for a limit", func(e map[string]any) (any, error) { return policy("Deny", e, limited), nil }, 429, "X-Ratelimit-Reset", "rate_limit_exceeded"},
 		{"Deny without context stays JSON", func(e map[string]any) (any, error) { return policy("Deny", e, nil), nil }, 429, "Content-Type", ""},
-		{"Allow of a name that is too long", func(e map[string]any) (any, error) {
-			return policy("Allow", map[string]any{"methodArn": "*" + strings.Repeat("*", 512)}, nil), nil
+		{"Allow of a resource that is too long", allowing(api + "GET/" + strings.Repeat("x", 512)), 503, "Retry-After", "unavailable"},
+		{"Allow of another method", allowing(api + "GET/other"), 429, "Content-Type", ""},
+		{"Allow of all paths of another method", allowing(api + "PUT/*"), 429, "Content-Type", ""},
+		{"a wildcard before the end", allowing(api + "*/api/v1/whoami"), 503, "Retry-After", "unavailable"},
+		{"no resource", allowing(""), 503, "Retry-After", "unavailable"},
+		{"another effect", func(e map[string]any) (any, error) { return policy("allow", e, nil), nil }, 503, "Retry-After", "unavailable"},
+		{"no statement", func(e map[string]any) (any, error) {
+			return map[string]any{"principalId": "k", "policyDocument": map[string]any{}}, nil
 		}, 503, "Retry-After", "unavailable"},
-		{"Allow of another method", func(e map[string]any) (any, error) {
-			return policy("Allow", map[string]any{"methodArn": "arn:aws:execute-api:us-east-1:1:x/prod/GET/other"}, nil), nil
-		}, 429, "Content-Type", ""},
+		{"a condition", func(e map[string]any) (any, error) {
+			return map[string]any{"principalId": "k", "policyDocument": map[string]any{"Statement": []any{
+				map[string]any{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": e["methodArn"], "Condition": map[string]any{}},
+			}}}, nil
+		}, 503, "Retry-After", "unavailable"},
 	} {
 		s := &stack{authorize: c.answer, serve: func(events.APIGatewayProxyRequest) (any, error) {
 			t.Errorf("%s: the function ran", c.name)
@@ -226,6 +144,19 @@ func TestAnAuthorizersAnswerDecidesWhichResponse(t *testing.T) {
 			status != c.status || header.Get(c.header) == "" || header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: %d %s %v %v", c.name, status, body, header, err)
 		}
+	}
+}
+
+// The authorizer allows all paths of a method if API Gateway does not accept the name of one.
+func TestAPolicyMayAllowAllPathsOfAMethod(t *testing.T) {
+	s := &stack{
+		authorize: func(map[string]any) (any, error) {
+			return policy("Allow", map[string]any{"methodArn": "arn:aws:execute-api:us-east-1:123456789012:local/prod/GET/*"}, nil), nil
+		},
+		serve: func(events.APIGatewayProxyRequest) (any, error) { return map[string]any{"statusCode": 200}, nil },
+	}
+	if status, _, body := get(t, "GET", s.start(t)+"/api/v1/whoami"); status != 200 {
+		t.Errorf("%d %s", status, body)
 	}
 }
 
@@ -301,11 +232,11 @@ func TestATooLargeBodyIsAnsweredAsByAPIGateway(t *testing.T) {
 	if err != nil || response.StatusCode != 413 || string(body) != `{"message":"Request Too Long"}` || response.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("%d %s %v %v", response.StatusCode, body, response.Header, err)
 	}
-	template, err := load(t)
+	template, err := sam.Load(filepath.Join("..", "..", "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.Responses["REQUEST_TOO_LARGE"] = sam.GatewayResponse{StatusCode: "413"}
+	template.Responses["REQUEST_TOO_LARGE"] = sam.Response{Status: 413}
 	if _, err := local.NewGateway(template, nil, time.Now, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "REQUEST_TOO_LARGE") {
 		t.Errorf("a response that API Gateway does not take: %v", err)
 	}

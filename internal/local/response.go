@@ -4,146 +4,114 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"latchkey/internal/local/sam"
 )
 
-// contextVariable finds what a gateway response's template asks for; any other use of $ is refused when it is read.
-var contextVariable = regexp.MustCompile(`\$context\.([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)`)
+// The response types that the gateway uses.
+const (
+	badRequest         = "DEFAULT_4XX"
+	unauthorized       = "UNAUTHORIZED"
+	accessDenied       = "ACCESS_DENIED"
+	unknownRoute       = "MISSING_AUTHENTICATION_TOKEN"
+	requestTooLarge    = "REQUEST_TOO_LARGE" // a template cannot change it
+	throttled          = "THROTTLED"
+	authorizerFailed   = "AUTHORIZER_FAILURE"
+	malformedAnswer    = "AUTHORIZER_CONFIGURATION_ERROR"
+	functionFailed     = "DEFAULT_5XX"
+	backendUnreachable = "INTEGRATION_FAILURE"
+	backendTooSlow     = "INTEGRATION_TIMEOUT"
+)
 
-// cannedResponse is a gateway response, checked.
-type cannedResponse struct {
-	status  int
-	headers map[string]string // 'static' or context.name
-	body    string
+// response is a gateway response with the message that API Gateway has for its type.
+type response struct {
+	sam.Response
+	message string
 }
 
-// newCannedResponses checks every gateway response and adds the ones that the gateway needs and the template lacks.
-func newCannedResponses(declared map[string]sam.GatewayResponse) (map[string]cannedResponse, error) {
-	responses := map[string]cannedResponse{
-		"DEFAULT_4XX": {body: `{"message":$context.error.messageString}`},
-		"DEFAULT_5XX": {body: `{"message":$context.error.messageString}`},
+// defaults returns the response types that a template may have, each with the status and the message
+// that API Gateway has for it. INVALID_SIGNATURE never occurs on the local stack.
+func defaults() map[string]response {
+	own := func(status int, message string) response { return response{sam.Response{Status: status}, message} }
+	return map[string]response{
+		badRequest:          own(http.StatusBadRequest, "Bad Request"),
+		unauthorized:        own(http.StatusUnauthorized, "Unauthorized"),
+		accessDenied:        own(http.StatusForbidden, "User is not authorized to access this resource"),
+		"INVALID_SIGNATURE": own(http.StatusForbidden, ""),
+		unknownRoute:        own(http.StatusForbidden, "Missing Authentication Token"),
+		requestTooLarge:     own(http.StatusRequestEntityTooLarge, "Request Too Long"),
+		throttled:           own(http.StatusTooManyRequests, "Too Many Requests"),
+		authorizerFailed:    own(http.StatusInternalServerError, ""),
+		malformedAnswer:     own(http.StatusInternalServerError, ""),
+		functionFailed:      own(http.StatusBadGateway, "Internal server error"),
+		backendUnreachable:  own(http.StatusGatewayTimeout, "Internal server error"),
+		backendTooSlow:      own(http.StatusGatewayTimeout, "Internal server error"),
 	}
-	for kind, d := range declared {
-		if ownStatus(kind) == 0 {
-			return nil, fmt.Errorf("gateway response %s: there is no such type", kind)
+}
+
+// newResponses returns the response of each type. A type that is not declared has the headers and
+// the body of DEFAULT_4XX or DEFAULT_5XX. A response without a status has the status of its type.
+func newResponses(declared map[string]sam.Response) (map[string]response, error) {
+	responses := defaults()
+	for kind := range declared {
+		if _, known := responses[kind]; !known || kind == requestTooLarge {
+			return nil, fmt.Errorf("gateway response %s: API Gateway or the local stack does not support the type", kind)
 		}
-		if kind == requestTooLarge {
-			return nil, fmt.Errorf("gateway response %s: API Gateway does not allow a change of it", kind)
-		}
-		headers := make(map[string]string)
-		for parameter, value := range d.Parameters {
-			name, ok := strings.CutPrefix(parameter, "gatewayresponse.header.")
-			if !ok {
-				return nil, fmt.Errorf("gateway response %s: the parameter %s is not honoured by the local stack", kind, parameter)
+	}
+	plain := sam.Response{Body: []sam.Value{{Text: `{"message":`}, {Variable: sam.MessageString}, {Text: "}"}}}
+	for kind, own := range responses {
+		response, found := declared[kind]
+		if !found && kind != requestTooLarge {
+			fallback := badRequest
+			if own.Status >= 500 {
+				fallback = functionFailed
 			}
-			variable, isContext := strings.CutPrefix(value, "context.")
-			if _, quoted := sam.Unquote(value); !quoted && !(isContext && sam.IsContextVariable(variable)) {
-				return nil, fmt.Errorf("gateway response %s: header %s: %q is neither in single quotes nor a known context variable", kind, name, value)
-			}
-			headers[name] = value
+			response, found = declared[fallback]
 		}
-		status := 0
-		if d.StatusCode != "" {
-			var err error
-			if status, err = strconv.Atoi(d.StatusCode); err != nil || status < 100 || status > 599 {
-				return nil, fmt.Errorf("gateway response %s: %q is no status", kind, d.StatusCode)
-			}
+		if !found {
+			response = plain
 		}
-		body := d.Templates.JSON
-		for _, match := range contextVariable.FindAllStringSubmatch(body, -1) {
-			if !sam.IsContextVariable(match[1]) {
-				return nil, fmt.Errorf("gateway response %s: %s is not honoured by the local stack", kind, match[0])
-			}
+		if response.Status == 0 {
+			response.Status = own.Status
 		}
-		if strings.Contains(contextVariable.ReplaceAllString(body, ""), "$") {
-			return nil, fmt.Errorf("gateway response %s: the template has a $ that is not a $context variable", kind)
-		}
-		responses[kind] = cannedResponse{status, headers, body}
+		own.Response = response
+		responses[kind] = own
 	}
 	return responses, nil
 }
 
-// ownStatus is the status of a response type whose gateway response does not say another one, 0 for an unknown type.
-// API Gateway says 502 for the only use that DEFAULT_5XX itself has here: a function that failed.
-func ownStatus(kind string) int {
-	switch kind {
-	case "DEFAULT_4XX", "BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS":
-		return http.StatusBadRequest
-	case "UNAUTHORIZED":
-		return http.StatusUnauthorized
-	case "ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_API_KEY", "INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN", "WAF_FILTERED":
-		return http.StatusForbidden
-	case "RESOURCE_NOT_FOUND":
-		return http.StatusNotFound
-	case requestTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case "UNSUPPORTED_MEDIA_TYPE":
-		return http.StatusUnsupportedMediaType
-	case "QUOTA_EXCEEDED", "THROTTLED":
-		return http.StatusTooManyRequests
-	case "API_CONFIGURATION_ERROR", "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE":
-		return http.StatusInternalServerError
-	case "DEFAULT_5XX":
-		return http.StatusBadGateway
-	case "INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT":
-		return http.StatusGatewayTimeout
-	}
-	return 0
-}
-
-// requestTooLarge is the gateway response that a template cannot change.
-const requestTooLarge = "REQUEST_TOO_LARGE"
-
-// respond answers with the gateway response of the given type. variables are those of its context without "context.";
-// one that is absent is empty in the body, as on AWS nothing is escaped, and its header is left out.
-func (g *Gateway) respond(w http.ResponseWriter, kind, message string, variables map[string]string) {
-	status := ownStatus(kind)
-	canned, ok := g.responses[kind]
-	if kind == requestTooLarge {
-		canned.body = `{"message":$context.error.messageString}`
-	} else if !ok && status < 500 {
-		canned = g.responses["DEFAULT_4XX"]
-	} else if !ok {
-		canned = g.responses["DEFAULT_5XX"]
-	}
-	if canned.status != 0 {
-		status = canned.status
-	}
-	quoted, err := json.Marshal(message)
+// respond answers with the gateway response of the given type. A header whose variable is absent or
+// empty is left out.
+func (g *Gateway) respond(x *exchange, kind string) {
+	response := g.responses[kind]
+	message, err := json.Marshal(response.message)
 	if err != nil {
-		quoted = []byte(`""`)
+		message = []byte(`""`)
 	}
-	variable := func(name string) string {
-		switch name {
-		case "error.message":
-			return message
-		case "error.messageString":
-			return string(quoted)
-		case "error.responseType":
-			return kind
-		}
-		return variables[name]
-	}
-	header := w.Header()
-	for name, value := range canned.headers {
-		text, static := sam.Unquote(value)
-		if !static {
-			text = variable(strings.TrimPrefix(value, "context."))
-		}
-		if text != "" {
+	x.variables[sam.MessageString] = string(message)
+	header := x.w.Header()
+	for name, value := range response.Headers {
+		if text := value.In(x.variables); text != "" {
 			header.Set(name, text)
 		}
 	}
-	body := contextVariable.ReplaceAllStringFunc(canned.body, func(match string) string {
-		return variable(strings.TrimPrefix(match, "$context."))
-	})
+	var body strings.Builder
+	for _, part := range response.Body {
+		body.WriteString(part.In(x.variables))
+	}
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	// A caller that has gone does not read it, and nobody else could be told.
-	_, _ = w.Write([]byte(body))
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	x.w.WriteHeader(response.Status)
+	_, _ = x.w.Write([]byte(body.String())) // fails if the caller has gone
+}
+
+// respondUnread answers a request whose body is not read. net/http would first read much of the body
+// to reuse the connection, which is worthwhile only for a small one.
+func (g *Gateway) respondUnread(x *exchange, kind string) {
+	if x.r.ContentLength < 0 || x.r.ContentLength > smallBody {
+		x.w.Header().Set("Connection", "close")
+	}
+	g.respond(x, kind)
 }

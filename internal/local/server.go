@@ -72,14 +72,6 @@ func (c *counted) Close() error {
 // errNoRoom says that too many large bodies are being read.
 var errNoRoom = errors.New("no room for the body")
 
-// unread prepares an answer to a request whose body is not read. net/http would first read much of
-// the body to reuse the connection, which is only worth it for a small one.
-func unread(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength < 0 || r.ContentLength > smallBody {
-		w.Header().Set("Connection", "close")
-	}
-}
-
 // read returns the body of a request. The caller must call release, once, when it needs the body no
 // longer. An error is an *[http.MaxBytesError], errNoRoom, or about the connection.
 func (g *Gateway) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {

@@ -138,7 +138,6 @@ var openFields = map[string]string{
 	"internal/dynamo.secret.Pepper":             "the name of a pepper",
 	"internal/dynamo.storedReply.Pepper":        "the name of a pepper",
 	"internal/dynamo.record.CreatedKey":         "a position in the index of a user's keys",
-	"internal/local.identity.AccessKey":         "always null",
 	"internal/cmd/latchkey.verification.key":    "the id of a key",
 	"internal/pepper.pepper.key":                "reached through Hasher's Secret alone",
 	"internal/registry.reply.Token":             "exists to be sealed, between two calls",

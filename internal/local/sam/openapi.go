@@ -1,15 +1,16 @@
 package sam
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
-// The following types are what is honoured of an OpenAPI document with API Gateway's extensions; what is not listed is an
-// error.
+// The following types list the properties that the local stack knows of an OpenAPI document with
+// API Gateway's extensions; see strict.
 
 type openAPI struct {
 	OpenAPI    noEffect `yaml:"openapi"`
@@ -17,8 +18,8 @@ type openAPI struct {
 	Components struct {
 		SecuritySchemes map[string]securityScheme `yaml:"securitySchemes"`
 	} `yaml:"components"`
-	Paths            map[string]map[string]operation `yaml:"paths"` // by method
-	GatewayResponses map[string]GatewayResponse      `yaml:"x-amazon-apigateway-gateway-responses"`
+	Paths            map[string]map[string]operation `yaml:"paths"` // by path, then by method
+	GatewayResponses map[string]gatewayResponse      `yaml:"x-amazon-apigateway-gateway-responses"`
 	BinaryMediaTypes noEffect                        `yaml:"x-amazon-apigateway-binary-media-types"`
 }
 
@@ -38,19 +39,30 @@ type operation struct {
 	Security    []map[string][]string `yaml:"security"`
 	Responses   noEffect              `yaml:"responses"`
 	Parameters  noEffect              `yaml:"parameters"`
-	Integration struct {
-		Type         string            `yaml:"type"`
-		HTTPMethod   string            `yaml:"httpMethod"`
-		URI          string            `yaml:"uri"`
-		Parameters   map[string]string `yaml:"requestParameters"`
-		TransferMode string            `yaml:"responseTransferMode"`
-		Timeout      int               `yaml:"timeoutInMillis"`
-		Templates    noEffect          `yaml:"requestTemplates"` // of a mock
-		Responses    noEffect          `yaml:"responses"`        // of a mock
-	} `yaml:"x-amazon-apigateway-integration"`
+	Integration integration           `yaml:"x-amazon-apigateway-integration"`
 }
 
-func (o openAPI) routes() ([]Route, error) {
+type integration struct {
+	Type         string            `yaml:"type"`
+	HTTPMethod   string            `yaml:"httpMethod"`
+	URI          string            `yaml:"uri"`
+	Parameters   map[string]string `yaml:"requestParameters"`
+	TransferMode string            `yaml:"responseTransferMode"`
+	Timeout      int               `yaml:"timeoutInMillis"`
+	Templates    noEffect          `yaml:"requestTemplates"` // of a mock
+	Responses    noEffect          `yaml:"responses"`        // of a mock
+}
+
+// Backend is an HTTP API that receives requests. Its response is passed on as it arrives.
+type Backend struct {
+	URL     string           // may contain {name}, which stands for a path parameter
+	Headers map[string]Value // replace the client's own headers of these names
+	Timeout time.Duration    // for the beginning of the response
+}
+
+// routes returns all routes, sorted by path, then by method. functions must hold the logical IDs of
+// the functions that exist.
+func (o openAPI) routes(functions map[string]time.Duration) ([]Route, error) {
 	authorizers := make(map[string]string)
 	for name, s := range o.Components.SecuritySchemes {
 		function, err := s.function()
@@ -61,141 +73,129 @@ func (o openAPI) routes() ([]Route, error) {
 	}
 	var routes []Route
 	for path, methods := range o.Paths {
+		if !strings.HasPrefix(path, "/") {
+			return nil, fmt.Errorf("paths.%s: a path must begin with /", path)
+		}
 		for method, operation := range methods {
-			// A preflight is answered as Cors says, which SAM makes a mock of.
+			// SAM makes such a mock from the property Cors, which Template.Preflight serves.
 			if method == "options" && operation.Integration.Type == "mock" {
 				continue
 			}
-			route, err := operation.route(authorizers)
+			route, err := operation.route(method, authorizers)
 			if err != nil {
 				return nil, fmt.Errorf("paths.%s.%s: %w", path, method, err)
 			}
-			switch method {
-			case "get", "head", "post", "put", "patch", "delete", "options":
-				route.Method = strings.ToUpper(method)
-			case "x-amazon-apigateway-any-method":
-				route.Method = "ANY"
-			default:
-				return nil, fmt.Errorf("paths.%s: there is no method %s", path, method)
+			for _, id := range []string{route.Function, route.Authorizer} {
+				if id != "" && functions[id] == 0 {
+					return nil, fmt.Errorf("paths.%s.%s: there is no function %s", path, method, id)
+				}
 			}
 			route.Path = path
 			routes = append(routes, route)
 		}
 	}
+	slices.SortFunc(routes, func(a, b Route) int {
+		return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
+	})
 	return routes, nil
 }
 
-func (o operation) route(authorizers map[string]string) (Route, error) {
-	var route Route
+func (o operation) route(method string, authorizers map[string]string) (Route, error) {
+	route := Route{Method: strings.ToUpper(method)}
+	if method == "x-amazon-apigateway-any-method" {
+		route.Method = "ANY"
+	} else if !slices.Contains([]string{"get", "head", "post", "put", "patch", "delete", "options"}, method) {
+		return Route{}, fmt.Errorf("there is no method %s", method)
+	}
 	var err error
-	i := o.Integration
-	switch {
-	// The invocation of a function is a POST whatever the method of the route.
-	case i.Type == "aws_proxy" && i.HTTPMethod == "POST" && i.Parameters == nil && i.TransferMode == "" && i.Timeout == 0:
-		route.Function, err = invoked(i.URI)
-	case i.Type == "http_proxy" && i.HTTPMethod == "ANY":
-		route.Backend, err = newBackend(i.URI, i.Parameters, i.TransferMode == "STREAM", time.Duration(i.Timeout)*time.Millisecond)
+	switch o.Integration.Type {
+	case "aws_proxy":
+		route.Function, err = o.Integration.function()
+	case "http_proxy":
+		route.Backend, err = o.Integration.backend()
 	default:
-		err = fmt.Errorf("%s by %s is not honoured, only plain aws_proxy by POST and http_proxy by ANY", i.Type, i.HTTPMethod)
+		err = fmt.Errorf("the type is %q, which must be aws_proxy or http_proxy", o.Integration.Type)
 	}
 	if err != nil {
-		return Route{}, fmt.Errorf("the integration: %w", err)
+		return Route{}, fmt.Errorf("x-amazon-apigateway-integration: %w", err)
 	}
-	if len(o.Security) > 1 {
-		return Route{}, fmt.Errorf("security: %d alternatives, only one is honoured", len(o.Security))
+	route.Authorizer, err = o.authorizer(authorizers)
+	return route, err
+}
+
+// authorizer returns the function of the route's authorizer. It is empty for an open route.
+func (o operation) authorizer(authorizers map[string]string) (string, error) {
+	if len(o.Security) == 0 {
+		return "", nil
 	}
-	for _, requirement := range o.Security {
-		for name := range requirement {
-			if route.Authorizer != "" || authorizers[name] == "" {
-				return Route{}, fmt.Errorf("security: there is no authorizer %q, or more than one", name)
-			}
-			route.Authorizer = authorizers[name]
+	if len(o.Security) > 1 || len(o.Security[0]) != 1 {
+		return "", errors.New("security: must name one authorizer")
+	}
+	for name := range o.Security[0] {
+		if authorizers[name] == "" {
+			return "", fmt.Errorf("security: there is no authorizer %q", name)
 		}
+		return authorizers[name], nil
 	}
-	return route, nil
+	return "", nil
 }
 
-// function is the logical ID of the authorizer's function.
-func (s securityScheme) function() (string, error) {
-	a := s.Authorizer
-	switch {
-	case s.AuthType != "custom" || a.Type != "request":
-		return "", fmt.Errorf("the authorizer is of type %q (%q), only request (custom) is honoured", a.Type, s.AuthType)
-	// Left out, API Gateway would remember an answer for five minutes.
-	case a.TTL == nil || *a.TTL != 0:
-		return "", fmt.Errorf("authorizerResultTtlInSeconds is not 0")
+// function returns the function that the integration invokes. An invocation is a POST, whatever the
+// method of the route.
+func (i integration) function() (string, error) {
+	if i.HTTPMethod != "POST" || i.Parameters != nil || i.TransferMode != "" || i.Timeout != 0 {
+		return "", errors.New("aws_proxy: the local stack supports only the httpMethod POST and the uri of a function")
 	}
-	function, err := invoked(a.URI)
-	if err != nil {
-		return "", fmt.Errorf("authorizerUri: %w", err)
-	}
-	return function, nil
+	return invoked(i.URI)
 }
 
-var invocation = regexp.MustCompile(`^!Sub arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}:lambda:path/2015-03-31/functions/\$\{([A-Za-z0-9]+)\.Arn\}/invocations$`)
-
-// invoked is the logical ID of the function that a URI invokes.
-func invoked(uri string) (string, error) {
-	match := invocation.FindStringSubmatch(uri)
-	if match == nil {
-		return "", fmt.Errorf("%q does not invoke a function of the template", uri)
+func (i integration) backend() (*Backend, error) {
+	if i.HTTPMethod != "ANY" || i.TransferMode != "STREAM" || i.Timeout <= 0 {
+		return nil, errors.New("http_proxy: the local stack supports only the httpMethod ANY, " +
+			"the responseTransferMode STREAM and a timeoutInMillis above 0")
 	}
-	return match[1], nil
-}
-
-// Backend is an HTTP API that requests are passed on to.
-type Backend struct {
-	URL     string            // may hold {name} of the path's parameters
-	Path    map[string]string // {name} in url, to the name of the path's parameter
-	Headers map[string]string // to a 'static' value or context.authorizer.name
-	Flush   time.Duration
-	Timeout time.Duration
-}
-
-// API Gateway's own time for an integration that is not streamed.
-const integrationTimeout = 29 * time.Second
-
-func newBackend(uri string, parameters map[string]string, stream bool, timeout time.Duration) (*Backend, error) {
-	b := &Backend{URL: uri, Path: make(map[string]string), Headers: make(map[string]string), Timeout: integrationTimeout}
-	if stream {
-		b.Flush = -1
-	}
-	if timeout > 0 {
-		b.Timeout = timeout
-	}
-	if u, err := url.Parse(strings.NewReplacer("{", "", "}", "").Replace(uri)); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("its uri %q is not that of an HTTP API", uri)
-	}
-	for to, from := range parameters {
-		variable, isContext := strings.CutPrefix(from, "context.")
-		_, static := Unquote(from)
-		if header, ok := strings.CutPrefix(to, "integration.request.header."); ok && (static || isContext && IsContextVariable(variable)) {
-			b.Headers[header] = from
-			continue
-		}
+	b := &Backend{URL: i.URI, Headers: make(map[string]Value), Timeout: time.Duration(i.Timeout) * time.Millisecond}
+	plain := i.URI
+	for to, from := range i.Parameters {
+		header, toHeader := strings.CutPrefix(to, "integration.request.header.")
 		name, toPath := strings.CutPrefix(to, "integration.request.path.")
-		parameter, fromPath := strings.CutPrefix(from, "method.request.path.")
-		if !toPath || !fromPath {
-			return nil, fmt.Errorf("its request parameter %s: %s is not honoured by the local stack", to, from)
+		value, err := parseValue(from)
+		switch {
+		case toHeader && err == nil:
+			b.Headers[header] = value
+		case toPath && from == "method.request.path."+name:
+			plain = strings.ReplaceAll(plain, "{"+name+"}", "")
+		default:
+			return nil, fmt.Errorf("the local stack does not support the request parameter %s: %s", to, from)
 		}
-		b.Path[name] = parameter
+	}
+	u, err := url.Parse(plain)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Contains(plain, "{") {
+		return nil, fmt.Errorf("the uri %q is not that of an HTTP API, with a request parameter for each {name}", i.URI)
 	}
 	return b, nil
 }
 
-// IsContextVariable reports whether a gateway response may show the variable.
-func IsContextVariable(name string) bool {
-	switch name {
-	case "error.message", "error.messageString", "error.responseType", "requestId", "httpMethod", "path", "stage":
-		return true
+// function returns the logical ID of the authorizer's function.
+func (s securityScheme) function() (string, error) {
+	a := s.Authorizer
+	if s.AuthType != "custom" || a.Type != "request" {
+		return "", fmt.Errorf("the authorizer is of type %q (%q), and must be request (custom)", a.Type, s.AuthType)
 	}
-	return strings.HasPrefix(name, "authorizer.")
+	// Without the property, API Gateway reuses an answer for five minutes.
+	if a.TTL == nil || *a.TTL != 0 {
+		return "", errors.New("authorizerResultTtlInSeconds must be 0")
+	}
+	return invoked(a.URI)
 }
 
-// Unquote takes the single quotes off that API Gateway wants around a static value.
-func Unquote(value string) (string, bool) {
-	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
-		return "", false
+// invoked returns the logical ID of the function that a URI invokes.
+func invoked(uri string) (string, error) {
+	const before = "!Sub arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${"
+	name, begins := strings.CutPrefix(uri, before)
+	name, ends := strings.CutSuffix(name, ".Arn}/invocations")
+	if !begins || !ends {
+		return "", fmt.Errorf("%q does not invoke a function of the template", uri)
 	}
-	return value[1 : len(value)-1], true
+	return name, nil
 }

@@ -1,0 +1,86 @@
+package local
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/textproto"
+	"slices"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// invoke runs a function with its own timeout. As on Lambda, the function runs to its end when the
+// caller hangs up.
+func (g *Gateway) invoke(ctx context.Context, function string, event any) ([]byte, error) {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.template.Timeouts[function])
+	defer cancel()
+	return g.functions[function].Invoke(ctx, payload)
+}
+
+// integrate runs a route's function and passes its answer on. If it returns an error, it has
+// written nothing.
+func (g *Gateway) integrate(x *exchange, function string, event events.APIGatewayProxyRequest) error {
+	payload, err := g.invoke(x.r.Context(), function, event)
+	if err != nil {
+		return err
+	}
+	var answer events.APIGatewayProxyResponse
+	if err := json.Unmarshal(payload, &answer); err != nil {
+		return fmt.Errorf("malformed proxy response: %w", err)
+	}
+	if answer.StatusCode < 200 || answer.StatusCode > 599 {
+		return fmt.Errorf("malformed proxy response: status %d", answer.StatusCode)
+	}
+	body := []byte(answer.Body)
+	if answer.IsBase64Encoded {
+		if body, err = base64.StdEncoding.DecodeString(answer.Body); err != nil {
+			return fmt.Errorf("malformed proxy response: body: %w", err)
+		}
+	}
+	header := x.w.Header()
+	header.Set("Content-Type", "application/json")
+	for name, values := range remapped(merged(answer)) {
+		header[name] = values
+	}
+	x.w.WriteHeader(answer.StatusCode)
+	_, _ = x.w.Write(body) // fails if the caller has gone
+	return nil
+}
+
+// merged returns the headers of Headers and MultiValueHeaders.
+func merged(answer events.APIGatewayProxyResponse) map[string][]string {
+	headers := make(map[string][]string)
+	for name, values := range answer.MultiValueHeaders {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		headers[name] = append(headers[name], values...)
+	}
+	for name, value := range answer.Headers {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if !slices.Contains(headers[name], value) {
+			headers[name] = append(headers[name], value)
+		}
+	}
+	return headers
+}
+
+// remapped returns the headers of an integration as API Gateway passes them on. It renames those
+// that only API Gateway may set, so that tests find out who relies on them.
+func remapped(headers map[string][]string) map[string][]string {
+	passed := make(map[string][]string, len(headers))
+	for name, values := range headers {
+		switch name {
+		case "Connection", "Content-Length", "Transfer-Encoding":
+			continue
+		case "Date", "Server", "Www-Authenticate":
+			name = "X-Amzn-Remapped-" + name
+		}
+		passed[name] = values
+	}
+	return passed
+}
