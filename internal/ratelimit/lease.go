@@ -2,25 +2,26 @@ package ratelimit
 
 import "time"
 
-// lease is tokens that were handed out and are not used yet.
+// lease is the tokens that were handed out to an instance and are not used yet. The zero lease has
+// none.
 type lease struct {
 	tokens int64
-	terms  Terms     // that they were handed out under
-	day    Date      // that they were handed out on
-	end    time.Time // they may be used before
+	terms  Terms     // the terms that they were handed out under
+	day    Date      // the day that they were handed out on
+	end    time.Time // they may be used before this
 }
 
-// usable is how many tokens of a lease may be used: none after its end, and none
-// under other terms than they were handed out for.
-func (l lease) usable(terms Terms, now time.Time) int64 {
-	if l.tokens == 0 || !now.Before(l.end) || l.terms != terms {
+// usable returns how many tokens of the lease may be used: none after its end, and none under other
+// terms.
+func (l *lease) usable(terms *Terms, now time.Time) int64 {
+	if l.tokens == 0 || !now.Before(l.end) || l.terms != *terms {
 		return 0
 	}
 	return l.tokens
 }
 
-// leaseEnd is until when what s hands out may be used. A token counts for the day
-// it was handed out on, so it is not used on the next.
+// leaseEnd returns the end of the lease that s begins. A token counts for the day on which it was
+// handed out, so it must not be used on the next.
 func (r *rules) leaseEnd(s Spend) time.Time {
 	end := s.Day.end(Day)
 	if f := r.frame(s.Window); f.grace > 0 && f.end(s.Slice).Before(end) {
@@ -29,38 +30,40 @@ func (r *rules) leaseEnd(s Spend) time.Time {
 	return end
 }
 
-// leaseFor is how far ahead a lease reaches at most, and leaseShare the part of
-// what is left that one environment may take at once.
 const (
-	leaseFor   = time.Second
+	// leaseFor is how far ahead a lease reaches at most.
+	leaseFor = time.Second
+	// leaseShare bounds a lease to one part in so many of the room, so that one instance cannot
+	// take all of it.
 	leaseShare = 8
 )
 
-// size is how many tokens to ask for when need are needed at once: as many more
-// as half of the requests to come, at the rate of perSecond and in the life left
-// to the lease, would cost. Taking only half is what keeps the tokens few that
-// nobody comes for.
-func size(need, cost, perSecond int64, life time.Duration, room int64) int64 {
+// size returns how many tokens to ask for when needed are needed now. It adds what half of the
+// expected requests will cost. It expects perSecond requests per second, each at the given cost, for
+// the life of the lease. It adds only half, so that few tokens stay unused.
+func size(needed, cost, perSecond int64, life time.Duration, room int64) int64 {
 	if life <= 0 {
-		return need
+		return needed
 	}
 	ahead := perSecond * int64(min(life, leaseFor)) / int64(2*time.Second)
-	return max(need, min(need+cost*ahead, room/leaseShare))
+	return max(needed, min(needed+cost*ahead, room/leaseShare))
 }
 
-// demand measures requests per second over about the last second: those that
-// were admitted. Whoever knocks at a limit that is spent would else make each
-// environment take what then lies idle in it.
+// demand measures the admitted requests per second, over about the last second. Denied requests do
+// not count. If they did, every instance that denies many would lease much as soon as there is room
+// again, and would not use it.
 type demand struct {
-	second    int64
-	in, prior int64 // admitted in that second, and in the one before
+	second    int64 // Unix time
+	in, prior int64 // requests admitted in that second, and in the one before
 }
 
+// note counts a request that was admitted at now.
 func (d *demand) note(now time.Time) {
 	d.roll(now)
 	d.in++
 }
 
+// roll moves on to the second of now.
 func (d *demand) roll(now time.Time) {
 	switch second := now.Unix(); second - d.second {
 	case 0:
@@ -71,6 +74,8 @@ func (d *demand) roll(now time.Time) {
 	}
 }
 
+// perSecond returns the requests of this second, plus the part of the second before that is less
+// than a second ago.
 func (d *demand) perSecond(now time.Time) int64 {
 	d.roll(now)
 	left := int64(time.Second) - int64(now.Nanosecond())

@@ -75,12 +75,12 @@ const unbounded = math.MaxInt64 / 4
 //
 // Seen late, a meter shows at least as much room as there is: Used and Net only grow, and no mark
 // is ever put before an existing one.
-func (r *rules) view(m *Meter, terms Terms, now time.Time) view {
+func (r *rules) view(m *Meter, terms *Terms, now time.Time) (v view) {
 	window := m.Window
 	if window == 0 {
 		window = terms.Limit.Window
 	}
-	v := view{now: now, old: r.frame(window), quota: unbounded, moved: window != terms.Limit.Window}
+	v.now, v.old, v.quota, v.moved = now, r.frame(window), unbounded, window != terms.Limit.Window
 	v.slice = max(v.old.at(now), m.Newest)
 	if v.moved {
 		v.span = r.frame(terms.Limit.Window).span()

@@ -50,33 +50,43 @@ func (u Usage) Quota() QuotaUsage {
 // UsageOf reads a meter without spending from it.
 func UsageOf(m Meter, terms Terms, now time.Time) Usage {
 	r := standard()
-	v := r.view(&m, terms, now)
-	return v.usage(&m, terms, 0)
+	v := r.view(&m, &terms, now)
+	return v.usage(&m, &terms, 0)
 }
 
-// usage counts what is held in a lease as not spent.
-func (v *view) usage(m *Meter, terms Terms, held int64) Usage {
-	rate := Bound{Limit: terms.Limit.Requests, Remaining: min(held+max(v.room, 0), terms.Limit.Requests), Reset: v.now}
-	switch {
-	case v.inWindow == 0:
-	case v.moved:
-		rate.Reset = m.LastUsed.Add(v.span)
-	default:
-		rate.Reset = v.old.start(m.Newest + v.old.lookback + 1)
+// usage returns the status that v shows. The leased tokens count as unused.
+func (v *view) usage(m *Meter, terms *Terms, leased int64) (u Usage) {
+	limit := terms.Limit.Requests
+	u.Used = v.inWindow - leased
+	u.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
+	u.show(u.Rate)
+	q := &terms.Quota
+	if *q == (Quota{}) {
+		return u
 	}
-	rate.Reset = ceilSecond(rate.Reset)
-	u := Usage{Limit: rate.Limit, Remaining: rate.Remaining, Reset: rate.Reset, Used: v.inWindow - held, Rate: rate}
-	if q := terms.Quota; q != (Quota{}) {
-		u.quota, u.left, u.today = q, min(held+v.quota, q.Requests), m.today(v.now)
-		if u.left > rate.Remaining {
-			return u // the quota's reset need not be known
-		}
-		if quota := u.quotaBound(); quota.tighter(rate) {
-			u.Limit, u.Remaining, u.Reset = quota.Limit, quota.Remaining, quota.Reset
-		}
+	u.quota, u.left, u.today = *q, min(leased+v.quota, q.Requests), m.today(v.now)
+	if u.left > u.Rate.Remaining {
+		return u // the limit is tighter, and the quota's reset need not be computed
+	}
+	if quota := u.quotaBound(); quota.tighter(u.Rate) {
+		u.show(quota)
 	}
 	return u
 }
+
+// emptyAt returns when all tokens that are in the window now have left it.
+func (v *view) emptyAt(m *Meter) time.Time {
+	switch {
+	case v.inWindow == 0:
+		return v.now
+	case v.moved:
+		return m.LastUsed.Add(v.span)
+	}
+	return v.old.start(m.Newest + v.old.lookback + 1)
+}
+
+// show makes b the bound that the status is about.
+func (u *Usage) show(b Bound) { u.Limit, u.Remaining, u.Reset = b.Limit, b.Remaining, b.Reset }
 
 // refuse gives u the numbers of the bound that refuses, and reports whether that is
 // the quota. Of two that refuse it is the one with the later reset, because
@@ -89,7 +99,7 @@ func (u *Usage) refuse(overLimit, overQuota bool) bool {
 			b = quota
 		}
 	}
-	u.Limit, u.Remaining, u.Reset = b.Limit, b.Remaining, b.Reset
+	u.show(b)
 	return overQuota
 }
 

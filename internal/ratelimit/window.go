@@ -33,10 +33,12 @@ func (l Limit) NoFaster(outer Limit) bool {
 	return l.Requests*outer.Window.Milliseconds() <= outer.Requests*l.Window.Milliseconds()
 }
 
+// windowSlices is how many slices a window is cut into.
+const windowSlices = 60
+
 // rules are the constants of the promise. They are a value so that a test can
 // show that each of them is needed.
 type rules struct {
-	slices   int64         // slices that a window is cut into
 	lookback int64         // slices before the present one that still count
 	skew     time.Duration // how far any clock may be from the true time
 	grace    time.Duration // how long after its slice a token may still be used
@@ -51,7 +53,7 @@ type rules struct {
 // grace + 2*skew was added to it before cutting.
 func standard() rules {
 	return rules{
-		slices: 60, lookback: 60, skew: 50 * time.Millisecond, grace: 400 * time.Millisecond,
+		lookback: windowSlices, skew: 50 * time.Millisecond, grace: 400 * time.Millisecond,
 		exact: 10 * time.Second, sameDay: true,
 	}
 }
@@ -69,7 +71,7 @@ func (r *rules) frame(window time.Duration) frame {
 	if window < r.exact {
 		f.grace, guard = 0, 0
 	}
-	f.slice = (window + guard + time.Duration(r.slices) - 1) / time.Duration(r.slices)
+	f.slice = (window + guard + windowSlices - 1) / windowSlices
 	return f
 }
 

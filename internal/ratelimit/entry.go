@@ -1,0 +1,69 @@
+package ratelimit
+
+import "time"
+
+// entry is what a limiter remembers of one id. The limiter's lock guards it.
+type entry struct {
+	meter   Meter // as it was last seen
+	lease   lease
+	demand  demand
+	touched time.Time // when the last use was stored, of an id without a limit
+
+	recorded Date      // the newest day whose usage is recorded
+	tried    time.Time // when recording usage was last tried
+
+	// unused is the number of tokens handed out on unusedDay that will not be used. They are given
+	// back to the quota with the next write of that day.
+	unused    int64
+	unusedDay Date
+}
+
+// back returns how many unused tokens a write may give back today.
+func (r *rules) back(e *entry, today Date) int64 {
+	if r.sameDay && e.unusedDay != today {
+		return 0
+	}
+	return e.unused
+}
+
+// giveUp adds what is left of a lease to the unused tokens.
+func (e *entry) giveUp(old lease) {
+	if old.tokens > 0 {
+		e.putBack(old.tokens, old.day)
+	}
+}
+
+// putBack adds n tokens to the unused ones. Only those of the newest day are remembered.
+func (e *entry) putBack(n int64, day Date) {
+	switch {
+	case n == 0 || day < e.unusedDay:
+	case day == e.unusedDay:
+		e.unused += n
+	default:
+		e.unused, e.unusedDay = n, day
+	}
+}
+
+// add joins a lease with the entry's lease. Two leases that end at different times cannot be
+// joined: the later one stays, and the other is given up.
+func (e *entry) add(l lease, now time.Time) {
+	old := e.lease
+	switch {
+	case l.tokens == 0:
+	case l.usable(&l.terms, now) == 0:
+		e.giveUp(l)
+	case old.usable(&l.terms, now) > 0 && old.end.Equal(l.end):
+		e.lease.tokens += l.tokens
+	case old.usable(&old.terms, now) > 0 && old.end.After(l.end):
+		e.giveUp(l)
+	default:
+		e.giveUp(old)
+		e.lease = l
+	}
+}
+
+// restore puts back what a write took out of the entry.
+func (e *entry) restore(w *write, now time.Time) {
+	e.add(w.lease, now)
+	e.putBack(w.back, w.spend.Day)
+}

@@ -1,0 +1,243 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// This file has the steps of [Limiter.Take]. A step that reads or changes an entry holds the lock
+// from its first line to its last. fromStore holds no lock, and waits for the store between steps.
+
+// request is one call of Take, with its decision once there is one.
+type request struct {
+	id       string
+	terms    Terms
+	tokens   int64
+	decision Decision
+}
+
+// fromMemory decides without the store if it can: it admits from the lease, or denies. It reports
+// whether it has decided.
+func (l *Limiter) fromMemory(r *request, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.decide(l.entry(r.id), r, now)
+}
+
+// decide is fromMemory for a caller that holds the lock.
+func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
+	leased := e.lease.usable(&r.terms, now)
+	v := l.rules.view(&e.meter, &r.terms, now)
+	if leased >= r.tokens {
+		e.lease.tokens -= r.tokens
+		e.demand.note(now)
+		l.hits++
+		r.decision.Admitted = true
+		r.decision.Usage = v.usage(&e.meter, &r.terms, leased-r.tokens)
+		return true
+	}
+	if leased == 0 && e.lease.tokens != 0 {
+		e.giveUp(e.lease)
+		e.lease = lease{}
+	}
+	// A denial is final, however old the view: it shows at least as much room as there is.
+	return l.deny(e, &v, r, leased)
+}
+
+// deny denies r if there is too little room. leased of its tokens are already leased.
+func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
+	m, n, needed := &e.meter, r.tokens, r.tokens-leased
+	overQuota := v.quota < needed && (v.quota < 0 || v.quota+l.rules.back(e, m.today(v.now)) < needed)
+	overLimit := v.room < needed
+	if !overQuota && !overLimit {
+		return false
+	}
+	d := &r.decision
+	d.Usage = v.usage(m, &r.terms, leased)
+	d.OverQuota = d.Usage.refuse(overLimit, overQuota)
+	switch {
+	case overQuota: // the limit may be spent for longer than the quota
+		d.RetryAfter = max(wait(v.now, v.freeAt(m, r.terms.Limit, n)), wait(v.now, d.Usage.Quota().Reset))
+	default:
+		d.RetryAfter = wait(v.now, v.freeAt(m, r.terms.Limit, needed))
+		if leased > 0 && !v.now.Add(d.RetryAfter).Before(e.lease.end) { // the lease will have ended
+			d.RetryAfter = wait(v.now, v.freeAt(m, r.terms.Limit, n))
+		}
+	}
+	return true
+}
+
+// attempts is how many writes one request may lose to other instances before it fails. Each loss
+// brings a newer view of the meter. Losing twice takes a table so slow that slices end while a
+// write is on its way.
+const attempts = 16
+
+// fromStore spends with a write, after fromMemory could not decide at now.
+func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Time) error {
+	l.forgetExpired(r.id, now)
+	for range attempts {
+		l.recordUsage(ctx, r.id, now)
+		if l.isOutdated(r) {
+			return fmt.Errorf("spend: %w", ErrOldTerms)
+		}
+		w, decided := l.reserve(r, now)
+		if decided {
+			return nil
+		}
+		seen, err := l.store.Spend(ctx, r.id, w.spend)
+		now = l.time(floor)
+		switch {
+		case err == nil:
+			decided = l.admit(r, &w, seen, now)
+		case errors.Is(err, ErrStale):
+			decided = l.lose(r, &w, seen, now)
+		default:
+			l.restore(r.id, &w, now)
+			return fmt.Errorf("spend: %w", err)
+		}
+		if decided {
+			return nil
+		}
+	}
+	return fmt.Errorf("spend: lost to others %d times", attempts)
+}
+
+// forgetExpired forgets a meter that the store may have deleted. The store may have begun another
+// meter since, whose odometer could stand where this one stood. If the store still has the meter,
+// the next write fails and brings it back.
+func (l *Limiter) forgetExpired(id string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(id)
+	if m := &e.meter; m.Window != 0 && now.After(expiry(m.LastUsed, m.Window, m.Day)) {
+		e.meter = Meter{}
+	}
+}
+
+// recordAgain is the least time between two attempts of an instance to record the usage of an id.
+const recordAgain = time.Minute
+
+// recordUsage stores the usage of days that are over, before a spend removes their marks. Any
+// instance may do it, and more than once, because marks do not change. The marks stay until it has
+// succeeded, so that a failure is ignored.
+func (l *Limiter) recordUsage(ctx context.Context, id string, now time.Time) {
+	days := l.unrecorded(id, now)
+	if len(days) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, minorWrite)
+	defer cancel()
+	if err := l.store.Record(ctx, id, days); err != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(id)
+	e.recorded = max(e.recorded, days[len(days)-1].Day)
+}
+
+// unrecorded returns the usage of the days that are over, if some of it must be recorded now, and
+// marks it as tried.
+func (l *Limiter) unrecorded(id string, now time.Time) []DayUse {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(id)
+	past := e.meter.Past
+	if len(past) == 0 || past[len(past)-1].Day <= e.recorded || now.Sub(e.tried) < recordAgain {
+		return nil
+	}
+	e.tried = now
+	return e.meter.daysOver()
+}
+
+// isOutdated reports whether the terms of r would change the window of the meter, and are older
+// than those that it is of.
+func (l *Limiter) isOutdated(r *request) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := &l.entry(r.id).meter
+	return m.Window != r.terms.Limit.Window && m.Rev > r.terms.Rev
+}
+
+// write is a spend on its way to the store. What it took out of the entry belongs to it alone until
+// admit, lose or restore puts it back.
+type write struct {
+	spend  Spend
+	now    time.Time // when the spend was planned
+	lease  lease     // the lease that the entry had
+	leased int64     // tokens of it that were usable
+	back   int64     // unused tokens that the entry could give back on spend.Day
+}
+
+// reserve plans the write that spends the tokens of r and leases some more. It decides instead, if
+// another request of this instance has made that possible meanwhile.
+func (l *Limiter) reserve(r *request, now time.Time) (w write, decided bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(r.id)
+	if l.decide(e, r, now) {
+		return write{}, true
+	}
+	v := l.rules.view(&e.meter, &r.terms, now)
+	w = write{now: now, lease: e.lease, leased: e.lease.usable(&r.terms, now)}
+	w.back = l.rules.back(e, e.meter.today(now))
+	e.lease, e.unused = lease{}, e.unused-w.back
+
+	ask := r.tokens - w.leased
+	if f := l.rules.frame(r.terms.Limit.Window); f.grace > 0 {
+		slice := v.slice
+		if v.moved {
+			slice = f.at(now)
+		}
+		room := min(v.room, v.quota+w.back)
+		ask = size(ask, r.tokens, e.demand.perSecond(now), f.end(slice).Sub(now), room)
+	}
+	w.spend = l.rules.plan(&e.meter, r.terms, &v, ask, w.back, e.recorded)
+	return w, false
+}
+
+// admit takes in a write that the store has applied. It does not admit r if the reply came too late
+// to use the tokens: they count as spent, and the next attempt must ask for others.
+func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(r.id)
+	e.meter = seen
+	e.putBack(w.back-(w.spend.Tokens-w.spend.Net), w.spend.Day)
+	fresh := lease{tokens: w.spend.Tokens, terms: r.terms, day: w.spend.Day, end: l.rules.leaseEnd(w.spend)}
+	if !now.Before(fresh.end) || w.leased > 0 && !now.Before(w.lease.end) {
+		e.add(w.lease, now)
+		e.add(fresh, now)
+		return false
+	}
+	fresh.tokens -= r.tokens - w.leased
+	e.add(fresh, now)
+	e.demand.note(now)
+	v := l.rules.view(&e.meter, &r.terms, now)
+	r.decision.Admitted = true
+	r.decision.Usage = v.usage(&e.meter, &r.terms, e.lease.usable(&r.terms, now))
+	return true
+}
+
+// lose takes in a write that the store has refused, because other instances have spent. If they
+// left too little, it denies r as of the write, although there may be room again by now. Otherwise
+// many requests for the last tokens of each slice would keep losing to one another.
+func (l *Limiter) lose(r *request, w *write, seen Meter, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(r.id)
+	e.restore(w, now)
+	e.meter = seen
+	v := l.rules.view(&e.meter, &r.terms, w.now)
+	return l.deny(e, &v, r, e.lease.usable(&r.terms, now))
+}
+
+// restore takes in a write with an unknown outcome. If the store has applied it, then the tokens
+// that it handed out, which no one will use, outweigh those that it gave back.
+func (l *Limiter) restore(id string, w *write, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entry(id).restore(w, now)
+}
