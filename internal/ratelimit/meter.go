@@ -90,7 +90,7 @@ func (r *rules) view(m *Meter, terms *Terms, now time.Time) (v view) {
 	}
 	v.room = terms.Limit.Requests - v.inWindow
 	if q := terms.Quota; q != (Quota{}) {
-		v.quota = q.Requests - (m.Net - m.since(q.Period, m.today(now)))
+		v.quota = q.Requests - (m.Net - m.netBefore(q.Period, m.today(now)))
 	}
 	return v
 }

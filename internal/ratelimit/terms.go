@@ -5,9 +5,38 @@ import (
 	"time"
 )
 
-// Until returns a time from which on no token counts that was spent by these terms before last:
-// its window and its quota period have ended. The end of a window is rounded up, by a sixteenth
-// of its length at most, so that many ends are few times.
+// Terms are what an id may spend. They are not stored with the meter, so changed terms apply to the
+// next request.
+type Terms struct {
+	Limit Limit
+	Quota Quota // the zero Quota allows everything
+	// Rev must grow with every change of the terms. A limiter that still has older terms never
+	// changes the window of a meter back: the meter would forget what lies beyond a shorter window.
+	Rev int64
+}
+
+// Limit is how many tokens may be spent in any interval of length Window. Requests must be at least
+// 1, and Window must be whole seconds, at least one and at most a day.
+type Limit struct {
+	Requests int64
+	Window   time.Duration
+}
+
+// Within reports whether a caller who keeps to l also keeps to outer. In the window of outer, l
+// admits at most as much as all its own windows that overlap with it.
+func (l Limit) Within(outer Limit) bool {
+	windows := int64((outer.Window + l.Window - 1) / l.Window)
+	return l.Requests <= outer.Requests/windows
+}
+
+// NoFaster reports whether l admits no more than outer on average. It may admit more at once.
+func (l Limit) NoFaster(outer Limit) bool {
+	return l.Requests*outer.Window.Milliseconds() <= outer.Requests*l.Window.Milliseconds()
+}
+
+// Until returns a time from which on no token counts that was spent under t before last: its window
+// and its quota period have ended. The end of the window is rounded up by at most a sixteenth of
+// its length, so that the ends of many meters are few different times.
 func (t Terms) Until(last time.Time) time.Time {
 	r := standard()
 	span := r.frame(t.Limit.Window).span()
