@@ -1,35 +1,50 @@
-// Package ratelimit decides whether a key may spend now. It knows nothing of
-// keys: an id names a meter, [Terms] say how much.
+// Package ratelimit decides whether an id may spend tokens now. Call [New] with a [Store], and
+// [Limiter.Take] for each request. The package knows nothing of keys: an id names a meter, and
+// [Terms] say how much may be spent from it.
 //
-// The promise: no more than Limit.Requests tokens are admitted in any interval
-// of Limit.Window, wherever it starts and however many environments admit,
-// while their clocks are within 50 ms of the true time. For windows under 10 s the
-// interval is shorter by 100 ms and the time one write takes. Lost requests,
-// lost replies and retries can only make it count too much, never too little.
+// # The promise
 //
-// The meter is an odometer: [Meter.Used] only grows. Time is cut into slices
-// that are the same for everyone, and for each slice in which something was
-// spent the meter keeps a [Mark]: where the odometer stood just before. What was
-// spent in a window is therefore one subtraction, and a meter seen a while ago
-// can only make the past look emptier than it was by as much as the odometer
-// has moved since, which the conditional write in [Store] rules out.
+// No more than Limit.Requests tokens are admitted in any interval of Limit.Window, wherever it
+// starts and however many instances admit. The clocks of the instances must be within 50 ms of the
+// true time. For windows under 10 s, the interval is shorter by 100 ms and the time of one write.
+// Lost requests, lost replies and retries can only make a meter count too much, never too little.
 //
-// A busy id is not worth a write for each request: what is handed out may be
-// more than is needed at once, and is then used from memory, as a lease, until a
-// little after its slice. A lease ends by the wall clock, so that an environment
-// that was frozen does not use what everybody else has forgotten. What is left
-// of it stays counted against the limit, and is given back to the quota.
+// # The meter
 //
-// The quota is the same subtraction on a second odometer, [Meter.Net], whose
-// marks are made at the turn of a day and of a month (UTC).
+// The meter is an odometer: [Meter.Used] only grows. Time is cut into slices that are the same for
+// every instance. For each slice in which tokens were spent, the meter has a [Mark]: where the
+// odometer stood just before. The spend in a window is therefore one subtraction.
 //
-// Terms may change at any time. Two laws hold then. Safety: never more than the new
-// limit is handed out in any new window, counted back to before the change as far as
-// the windows that were in force during the last day reached. Liveness: an id that
-// has room by this count is admitted within one new window, and is told so. Slices
-// of two windows do not fit each other, so the meter is read by moments until the
-// first spend under the new window, which stores a few of them; see [Point].
+// A meter that was read a while ago may show more room than there is, by as much as the odometer
+// has moved since. The conditional write in [Store] then fails, so nothing is admitted by mistake.
 //
-// The arithmetic (window.go, change.go, period.go, meter.go, usage.go, lease.go) is pure;
-// [Limiter] adds memory and the loop around the write.
+// # Leases
+//
+// A busy id needs fewer writes than requests. One write may hand out more tokens than are needed at
+// once. The instance uses the others from memory, as a lease, until a little after their slice. A
+// lease ends by the wall clock, so that an instance that was frozen does not use tokens that no
+// longer count for the others. Unused tokens still count against the limit, and are given back to
+// the quota.
+//
+// # Quotas
+//
+// The quota is the same subtraction on a second odometer, [Meter.Net]. Its marks are made at the
+// beginning of a day and of a month, by UTC. They also give the usage of each day.
+//
+// # Changed terms
+//
+// Terms may change at any time. Two laws hold then:
+//
+//   - Safety: never more than the new limit is handed out in any new window. Tokens that were
+//     spent before the change count, as far back as the windows of the last day reached.
+//   - Liveness: an id that has room by this count is admitted within one new window, and RetryAfter
+//     says so.
+//
+// Slices of two windows do not fit each other. The meter is therefore read by moments until the
+// first spend under the new window, which stores a few of them: see [Point].
+//
+// # Files
+//
+// The arithmetic is pure: rules.go, view.go, change.go, spend.go, quota.go, date.go, status.go and
+// lease.go. [Limiter] adds memory (entry.go) and the steps around a write (take.go).
 package ratelimit

@@ -74,17 +74,6 @@ func (v *view) usage(m *Meter, terms *Terms, leased int64) (u Usage) {
 	return u
 }
 
-// emptyAt returns when all tokens that are in the window now have left it.
-func (v *view) emptyAt(m *Meter) time.Time {
-	switch {
-	case v.inWindow == 0:
-		return v.now
-	case v.moved:
-		return m.LastUsed.Add(v.span)
-	}
-	return v.old.start(m.Newest + v.old.lookback + 1)
-}
-
 // show makes b the bound that the status is about.
 func (u *Usage) show(b Bound) { u.Limit, u.Remaining, u.Reset = b.Limit, b.Remaining, b.Reset }
 

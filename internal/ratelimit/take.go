@@ -194,7 +194,7 @@ func (l *Limiter) reserve(r *request, now time.Time) (w write, decided bool) {
 		room := min(v.room, v.quota+w.back)
 		ask = size(ask, r.tokens, e.demand.perSecond(now), f.end(slice).Sub(now), room)
 	}
-	w.spend = l.rules.plan(&e.meter, r.terms, &v, ask, w.back, e.recorded)
+	w.spend = l.rules.plan(&e.meter, &r.terms, &v, ask, w.back, e.recorded)
 	return w, false
 }
 
