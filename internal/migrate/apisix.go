@@ -164,7 +164,8 @@ func apisixFields(node *yaml.Node, username string, f fields) error {
 }
 
 // authPlugins identify a consumer of APISIX, and do not restrict it.
-var authPlugins = set(`key-auth basic-auth jwt-auth hmac-auth jwe-decrypt ldap-auth wolf-rbac multi-auth openid-connect`)
+var authPlugins = set(`key-auth basic-auth jwt-auth hmac-auth jwe-decrypt ldap-auth wolf-rbac multi-auth
+	openid-connect`)
 
 // apisixRestrictions translates the restrictions of a consumer.
 func (r *Reader) apisixRestrictions(c apisixConsumer, f fields) error {

@@ -1,5 +1,9 @@
-// Package migrate brings the keys of other services in, from files of any size:
-// a [Reader] makes entries of lines, and a [Job] stores them, many at once. What
-// either says of a line names the line and the field, and never repeats what
-// stands there.
+// Package migrate imports the keys of other services from files of any size.
+//
+// Call [Open] first. It judges the whole file, and refuses one that is no key file before anything is
+// written. It returns a [Reader], from which [Job.Run] imports each key into the table of a registry.
+// To find out what an import would do, run the job with the registry that [Rehearse] returns.
+//
+// A problem of one key is reported with the number of its line and does not end the import. No error
+// repeats a token or other text that may be one.
 package migrate

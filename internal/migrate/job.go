@@ -15,73 +15,79 @@ import (
 )
 
 const (
+	// workers is the number of goroutines that write at once.
 	workers = 8
-	// waiting bounds what a worker has before it: so much is done after an
-	// interruption, too.
-	waiting = 2 * registry.MaxTogether
 
-	// tries and the pauses between them are some twenty seconds, in which a table
-	// that is asked too much at first has grown.
-	tries       = 9
-	firstPause  = 100 * time.Millisecond
-	longestWait = 5 * time.Second
+	// queueLength is the number of lines that wait for a worker. After an interruption, they are
+	// still imported.
+	queueLength = 2 * registry.MaxTogether
 
-	// farewell is how long what is under way may take after an interruption.
-	farewell = 5 * time.Second
+	// tries is the number of times that lines are written. The pauses between them, each about twice
+	// as long as the one before, are some twenty seconds together. A table that throttles requests at
+	// first has grown by then.
+	tries        = 9
+	firstPause   = 100 * time.Millisecond
+	longestPause = 5 * time.Second
+
+	// finishTime is the time for the lines that are being imported at an interruption.
+	finishTime = 5 * time.Second
 )
 
-// Tally counts lines.
+// Tally counts lines by the result of their import.
 type Tally struct {
-	Created   int `json:"created"`
-	Added     int `json:"added"`
-	Unchanged int `json:"unchanged"`
-	Failed    int `json:"failed"`
-	// Last is the last line that was begun. Unless the job was given up, all
-	// before it are done.
+	Created   int `json:"created"`   // new keys
+	Added     int `json:"added"`     // tokens that were added to a key
+	Unchanged int `json:"unchanged"` // tokens that the table had before
+	Failed    int `json:"failed"`    // lines that were not imported
+	// Last is the number of the last line that was begun. All lines before it are done, unless the
+	// job gave up.
 	Last int `json:"lastLine"`
 }
 
-func (t Tally) done() int { return t.Created + t.Added + t.Unchanged }
+// imported returns the number of lines whose token is in the table.
+func (t Tally) imported() int { return t.Created + t.Added + t.Unchanged }
 
-// Job stores what a [Reader] reads. It may be run once.
+// Job imports the lines of a [Reader]. Registry and Report are required. A Job may be run once.
 type Job struct {
 	Registry *registry.Registry
-	// Report is told of each line that is not imported, by one caller at a time, in
-	// no particular order.
+	// Report is called for each line that is not imported, in no particular order. Calls do not
+	// overlap, also with those of Done.
 	Report func(line int, err error)
-	// Done is called for each imported line, likewise. It may be nil.
+	// Done is called for each imported line, in no particular order. It may be nil.
 	Done func(line Line, did registry.Imported)
-	// Sleep waits before another try, or until the context ends; nil: it does.
+	// Sleep waits before another try, or until the context ends. If nil, a timer is used.
 	Sleep func(context.Context, time.Duration)
 
 	mu    sync.Mutex
 	tally Tally
 }
 
-// Tally is how far it is.
+// Tally returns the results so far. It may be called while Run runs.
 func (j *Job) Tally() Tally {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.tally
 }
 
-// Run imports the lines of r, many at a time, and those of one user in order, since they would
-// conflict in transactions otherwise. Lines that fail are reported and leave nothing behind. When
-// Run returns, each imported token works on every instance, even if it was refused before. An error
-// says why the import ended before the end of the file. Running it again is always safe, and
-// continues the import.
+// Run imports the lines of r, many at a time. It imports those of one user in order, since they
+// would conflict in transactions otherwise. A line that fails is reported and writes nothing.
+//
+// When Run returns nil, each imported token works on every instance, even if it was refused before.
+// An error says why the import ended before the end of the file. It is the cause of ctx after an
+// interruption. Importing the file again is always safe, and continues the import.
 func (j *Job) Run(ctx context.Context, r *Reader) error {
+	// work ends some time after ctx, so that lines are imported whole.
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer giveUp(nil)
 	defer context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(farewell, func() { giveUp(context.Cause(ctx)) })
+		timer := time.AfterFunc(finishTime, func() { giveUp(context.Cause(ctx)) })
 		context.AfterFunc(work, func() { timer.Stop() })
 	})()
 
 	var wg sync.WaitGroup
 	queues := make([]chan Line, workers)
 	for i := range queues {
-		queue := make(chan Line, waiting)
+		queue := make(chan Line, queueLength)
 		queues[i] = queue
 		wg.Go(func() { j.work(work, giveUp, queue) })
 	}
@@ -93,32 +99,21 @@ func (j *Job) Run(ctx context.Context, r *Reader) error {
 	if cause := context.Cause(work); cause != nil {
 		return cause
 	}
-	if did := j.Tally(); err == nil && did.Created+did.Added > 0 {
+	if t := j.Tally(); err == nil && t.Created+t.Added > 0 {
 		err = j.Registry.Settle(ctx)
 	}
 	return err
 }
 
-// feed gives each worker its users' lines, until there are no more.
+// next is a line, or the error of [Reader.Next].
+type next struct {
+	line Line
+	err  error
+}
+
+// feed gives each line to the worker of its user, until the file or a context ends.
 func (j *Job) feed(ctx, work context.Context, r *Reader, queues []chan Line) error {
-	type next struct {
-		line Line
-		err  error
-	}
-	lines := make(chan next, waiting) // a file may be a terminal, and never answer
-	go func() {
-		for {
-			line, err := r.Next()
-			select {
-			case lines <- next{line, err}:
-			case <-work.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
+	lines := readAhead(work, r)
 	seed := maphash.MakeSeed()
 	for {
 		var n next
@@ -149,7 +144,27 @@ func (j *Job) feed(ctx, work context.Context, r *Reader, queues []chan Line) err
 	}
 }
 
-// work imports a queue's lines, as many at once as are there.
+// readAhead reads lines in a goroutine of its own, since a terminal may never answer. The last value
+// is an error.
+func readAhead(work context.Context, r *Reader) <-chan next {
+	lines := make(chan next, queueLength)
+	go func() {
+		for {
+			line, err := r.Next()
+			select {
+			case lines <- next{line, err}:
+			case <-work.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+// work imports the lines of a queue. It takes as many at once as are waiting.
 func (j *Job) work(ctx context.Context, giveUp context.CancelCauseFunc, queue <-chan Line) {
 	for line := range queue {
 		lines := []Line{line}
@@ -164,46 +179,51 @@ func (j *Job) work(ctx context.Context, giveUp context.CancelCauseFunc, queue <-
 			}
 		}
 		if ctx.Err() == nil {
-			j.do(ctx, giveUp, lines)
+			j.importLines(ctx, giveUp, lines)
 		}
 	}
 }
 
-// do imports lines, again where it is not known how it went: a table that is asked
-// too much, or loses an answer, is no reason to skip one. Where nothing at all
-// succeeds any more, it gives the whole job up.
-func (j *Job) do(ctx context.Context, giveUp context.CancelCauseFunc, lines []Line) {
+// importLines imports lines. It tries those again whose result is not known, because the table
+// throttled them or an answer was lost. If the last try fails and no line of the file was imported
+// meanwhile, it gives up the whole job.
+func (j *Job) importLines(ctx context.Context, giveUp context.CancelCauseFunc, lines []Line) {
 	before, pause := j.Tally(), firstPause
-	for n := 1; len(lines) > 0; n++ {
-		entries := make([]registry.Import, len(lines))
-		for i, line := range lines {
-			entries[i] = line.Import
-		}
-		var undecided []Line
-		var err error
-		for i, result := range j.Registry.ImportAll(ctx, entries) {
-			var mistake *apikey.FieldError
-			if result.Err == nil || errors.As(result.Err, &mistake) {
-				j.count(lines[i], result.Did, result.Err)
-				continue
-			}
-			undecided, err = append(undecided, lines[i]), result.Err
-			if n == tries && ctx.Err() == nil {
-				j.count(lines[i], "", result.Err)
-			}
-		}
-		switch {
-		case len(undecided) == 0 || ctx.Err() != nil:
+	for try := 1; ; try++ {
+		if lines = j.try(ctx, lines); len(lines) == 0 || ctx.Err() != nil {
 			return
-		case n == tries:
-			if j.Tally().done() == before.done() {
-				giveUp(fmt.Errorf("given up, as nothing succeeds any more: %w", err))
+		}
+		if try == tries {
+			for _, line := range lines {
+				j.count(line, "", line.Err)
+			}
+			if j.Tally().imported() == before.imported() {
+				giveUp(fmt.Errorf("given up, as nothing succeeds any more: %w", lines[len(lines)-1].Err))
 			}
 			return
 		}
 		j.sleep(ctx, pause/2+rand.N(pause/2))
-		lines, pause = undecided, min(2*pause, longestWait)
+		pause = min(2*pause, longestPause)
 	}
+}
+
+// try imports lines once. It returns those whose result is not known, each with its error.
+func (j *Job) try(ctx context.Context, lines []Line) (unknown []Line) {
+	entries := make([]registry.Import, len(lines))
+	for i, line := range lines {
+		entries[i] = line.Import
+	}
+	for i, result := range j.Registry.ImportAll(ctx, entries) {
+		var mistake *apikey.FieldError
+		if result.Err == nil || errors.As(result.Err, &mistake) {
+			j.count(lines[i], result.Did, result.Err)
+		} else {
+			line := lines[i]
+			line.Err = result.Err
+			unknown = append(unknown, line)
+		}
+	}
+	return unknown
 }
 
 func (j *Job) sleep(ctx context.Context, d time.Duration) {
@@ -219,6 +239,7 @@ func (j *Job) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
+// count adds the result of a line, and reports it.
 func (j *Job) count(line Line, did registry.Imported, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

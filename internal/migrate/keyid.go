@@ -32,8 +32,8 @@ var (
 
 	// scheme has the schemes of URLs. It is matched with a text in lower case, as are setting,
 	// algorithm and file.
-	scheme = newPattern(`^(?:https?|wss?|s?ftps?|ssh|git|file|jdbc|rediss?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|` +
-		`amqps?|kafka|nats|ldaps?|smtps?|imaps?|s3|gs|oci|docker|tcp|udp|grpcs?|unix)$`)
+	scheme = newPattern(`^(?:https?|wss?|s?ftps?|ssh|git|file|jdbc|rediss?|postgres(?:ql)?|` +
+		`mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|imaps?|s3|gs|oci|docker|tcp|udp|grpcs?|unix)$`)
 
 	// setting has the names that stand before secrets in configuration files and messages, and
 	// before digests in lists of them.

@@ -140,7 +140,10 @@ var writtenNames = map[Form]map[string]string{
 	KeyFile: {"id": "key_id", "userId": "key_id", "name": "key_id"},
 	Kong:    {"userId": "consumer", "id": "consumer"},
 	APISIX:  {"userId": "username", "id": "username"},
-	LiteLLM: {"sha256": "token", "userId": "user_id", "expiresAt": "expires", "rateLimit.requests": "rpm_limit", "name": "key_alias"},
+	LiteLLM: {
+		"sha256": "token", "userId": "user_id", "expiresAt": "expires", "name": "key_alias",
+		"rateLimit.requests": "rpm_limit",
+	},
 	Unkey: {
 		"sha256": "hash", "userId": "externalId", "expiresAt": "expires", "metadata": "meta",
 		"rateLimit.requests": "ratelimit", "rateLimit.window": "ratelimit",

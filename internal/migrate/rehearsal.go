@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -12,9 +13,8 @@ import (
 	"latchkey/internal/registry"
 )
 
-// Rehearse returns r over a store whose writes stay in memory: what it does is
-// what r would do, and nothing is written. It keeps every key that it would have
-// written, about a kilobyte each.
+// Rehearse returns a registry that imports as r does, but writes nothing to the table. Its writes
+// stay in memory, about a kilobyte for each key. It can do nothing but import, and panics otherwise.
 func Rehearse(r *registry.Registry) *registry.Registry {
 	rehearsal := *r
 	rehearsal.Store = &rehearsalStore{table: r.Store, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
@@ -22,7 +22,7 @@ func Rehearse(r *registry.Registry) *registry.Registry {
 }
 
 type rehearsalStore struct {
-	registry.Store // nil: what an import does not need is not there to be written by
+	registry.Store // nil, so that a call that no import makes cannot write
 	table          registry.Store
 
 	mu      sync.Mutex
@@ -51,14 +51,15 @@ func (s *rehearsalStore) Resolve(ctx context.Context, alias string) (string, err
 	return s.table.Resolve(ctx, alias)
 }
 
-// Text, Stored, Trail and Witness read the table, because a change is sealed by them.
+// Text, Stored, Trail and Witness read the table. A registry needs them to seal a change.
 func (s *rehearsalStore) Text(k *apikey.Key, rev int64) ([]byte, error) { return s.table.Text(k, rev) }
 
 func (s *rehearsalStore) Stored(ctx context.Context, id string) (*apikey.Key, []byte, error) {
 	return s.table.Stored(ctx, id)
 }
 
-func (s *rehearsalStore) Trail(ctx context.Context, id string, since time.Time, from string, limit int) ([]audit.Sealed, string, error) {
+func (s *rehearsalStore) Trail(ctx context.Context, id string, since time.Time, from string, limit int) (
+	[]audit.Sealed, string, error) {
 	return s.table.Trail(ctx, id, since, from, limit)
 }
 
@@ -66,8 +67,8 @@ func (s *rehearsalStore) Witness(ctx context.Context, id string) (audit.Witness,
 	return s.table.Witness(ctx, id)
 }
 
-// Write leaves several at once to one after the other, which tells of each what
-// would come of it.
+// Write keeps one change. It refuses several with a conflict, so that the registry writes them one
+// after another.
 func (s *rehearsalStore) Write(ctx context.Context, changes ...registry.Write) error {
 	if len(changes) != 1 {
 		return apikey.ErrConflict
@@ -80,21 +81,21 @@ func (s *rehearsalStore) Write(ctx context.Context, changes ...registry.Write) e
 	}
 	switch {
 	case from == nil && !errors.Is(err, apikey.ErrNotFound):
-		return conflictUnless(err)
+		return cmp.Or(err, apikey.ErrConflict)
 	case from != nil && (err != nil || record.Key.Rev != from.Rev):
-		return conflictUnless(err)
+		return cmp.Or(err, apikey.ErrConflict)
 	case from != nil:
 		to.Rev = from.Rev + 1
 	}
 	return s.put(ctx, to, at)
 }
 
-// put keeps a key unless one of its aliases is another's.
+// put keeps a key, unless one of its aliases belongs to another key.
 func (s *rehearsalStore) put(ctx context.Context, k *apikey.Key, at time.Time) error {
 	aliases := k.Aliases()
 	for _, alias := range aliases {
 		if taken, err := s.taken(ctx, alias.Name, k.ID, at); taken || err != nil {
-			return conflictUnless(err)
+			return cmp.Or(err, apikey.ErrConflict)
 		}
 	}
 	s.mu.Lock()
@@ -121,11 +122,4 @@ func (s *rehearsalStore) taken(ctx context.Context, alias, id string, at time.Ti
 		err = nil
 	}
 	return false, err
-}
-
-func conflictUnless(err error) error {
-	if err != nil {
-		return err
-	}
-	return apikey.ErrConflict
 }

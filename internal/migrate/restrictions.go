@@ -9,16 +9,19 @@ import (
 // known and may restrict it. what is "field" or "plugin".
 func lost(what, name string) error {
 	if restricting[name] {
-		return fmt.Errorf("the %s %s restricts the key in a way that cannot be kept; --ignore %s imports the key without it",
-			what, name, name)
+		return fmt.Errorf("the %s %s restricts the key in a way that cannot be kept; "+
+			"--ignore %s imports the key without it", what, name, name)
 	}
-	isIdentifier := len(name) <= 40 && identifier.MatchString(name) && !likeSK.MatchString(name) && !likeKey.MatchString(name)
-	if nameable(name) || isIdentifier {
-		return fmt.Errorf("the %s %s is not known and may restrict the key; --ignore %s imports the key without it",
-			what, name, name)
+	if nameable(name) || isIdentifier(name) {
+		return fmt.Errorf("the %s %s is not known and may restrict the key; "+
+			"--ignore %s imports the key without it", what, name, name)
 	}
-	return fmt.Errorf("the key has a %s that is not known and may restrict it; --ignore with its name imports the key without it",
-		what)
+	return fmt.Errorf("the key has a %s that is not known and may restrict it; "+
+		"--ignore with its name imports the key without it", what)
+}
+
+func isIdentifier(name string) bool {
+	return len(name) <= 40 && identifier.MatchString(name) && !likeSK.MatchString(name) && !likeKey.MatchString(name)
 }
 
 // identifier is made of words, as names of fields and plugins are. A longer run of letters may

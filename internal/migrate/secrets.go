@@ -46,7 +46,8 @@ func tokenProblem(text string) string {
 	case samePerPart(text):
 		return "is a repeated pattern; write the token itself"
 	case !hasTokenCharacters(text):
-		return "has characters other than letters, digits and - . _ ~ + / | : with = at its end; import such a token by its SHA-256"
+		return "has characters other than letters, digits and - . _ ~ + / | : with = at its end; " +
+			"import such a token by its SHA-256"
 	case isPlace(text) || isMoment(text):
 		return "is a path, a host, a media type, a time or a telephone number"
 	}

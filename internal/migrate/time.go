@@ -19,7 +19,9 @@ func ParseTime(text string) (time.Time, bool) {
 			clock = "T" + clock[1:]
 		}
 	}
-	for _, layout := range []string{"", "T15:04:05", "T15:04:05Z07:00", "T15:04:05Z0700", "T15:04:05Z07", "T15:04", "T15:04Z07:00"} {
+	for _, layout := range []string{
+		"", "T15:04:05", "T15:04:05Z07:00", "T15:04:05Z0700", "T15:04:05Z07", "T15:04", "T15:04Z07:00",
+	} {
 		at, err := time.Parse(time.DateOnly+layout, date+clock)
 		if err == nil && at.UTC().Year() >= 1970 && at.UTC().Year() <= 9999 {
 			return at.UTC().Truncate(time.Millisecond), true
