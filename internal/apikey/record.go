@@ -14,10 +14,10 @@ type Record struct {
 
 // formerUse returns the usage of a deleted key on its last day if that is today, or nil if it was
 // not used. Earlier days belong to a former life by their date.
-func (r Record) FormerUse(now time.Time) *ratelimit.DayUse {
+func (r Record) FormerUse(now time.Time) *ratelimit.DayUsage {
 	m := &r.Meter
 	if used := m.Net - m.DayNet; used > 0 && m.Day >= ratelimit.DateOf(now) {
-		return &ratelimit.DayUse{Day: m.Day, Former: used}
+		return &ratelimit.DayUsage{Day: m.Day, Former: used}
 	}
 	return nil
 }

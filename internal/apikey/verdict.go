@@ -46,7 +46,7 @@ type Verdict struct {
 	Scope string
 	// Usage is the window status from the limiter. It is meaningful if Key is set and not
 	// unlimited.
-	Usage ratelimit.Usage
+	Status ratelimit.Status
 	// Replaced reports whether the token that was presented is in its grace: a rotation has
 	// replaced it by another of the same key.
 	Replaced bool
@@ -100,7 +100,7 @@ func (v Verdict) Message() string {
 
 // Spent adds the numbers of the limiter's decision. If the limiter has refused, the code says so.
 func (v *Verdict) Spent(d *ratelimit.Decision) {
-	v.Usage, v.RetryAfter = d.Usage, d.RetryAfter
+	v.Status, v.RetryAfter = d.Status, d.RetryAfter
 	switch {
 	case d.Admitted:
 	case d.OverQuota:

@@ -77,12 +77,12 @@ func verdict(code apikey.Code) apikey.Verdict {
 		ID: "0123456789abcdef", UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts", "stt"},
 		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second}, CreatedAt: time.UnixMilli(1795521600000),
 	}}
-	v.Usage = ratelimit.Usage{Limit: 5, Remaining: 4, Reset: reset}
+	v.Status = ratelimit.Status{Limit: 5, Remaining: 4, Reset: reset}
 	switch code {
 	case apikey.CodeRateLimited:
-		v.Usage.Remaining, v.RetryAfter = 0, 7*time.Second
+		v.Status.Remaining, v.RetryAfter = 0, 7*time.Second
 	case apikey.CodeQuotaExceeded:
-		v.Usage.Limit, v.Usage.Remaining, v.RetryAfter = 1000, 0, 3600*time.Second
+		v.Status.Limit, v.Status.Remaining, v.RetryAfter = 1000, 0, 3600*time.Second
 	}
 	return v
 }

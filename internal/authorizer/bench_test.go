@@ -30,10 +30,10 @@ func (m memory) Resolve(context.Context, string) (string, error) { return "", ap
 func (m memory) Meter(context.Context, string) (ratelimit.Meter, error) {
 	return ratelimit.Meter{}, nil
 }
-func (m memory) Rehash(context.Context, *apikey.Key, *apikey.Key, int) error { return nil }
-func (m memory) Text(*apikey.Key, int64) ([]byte, error)                     { return nil, nil }
-func (m memory) Record(context.Context, string, []ratelimit.DayUse) error    { return nil }
-func (m memory) Touch(context.Context, string, time.Time) error              { return nil }
+func (m memory) Rehash(context.Context, *apikey.Key, *apikey.Key, int) error     { return nil }
+func (m memory) Text(*apikey.Key, int64) ([]byte, error)                         { return nil, nil }
+func (m memory) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
+func (m memory) Touch(context.Context, string, time.Time) error                  { return nil }
 func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	return ratelimit.Meter{
 		Window: s.Window, Used: s.Tokens, Net: s.Net, Newest: s.Slice, Marks: []ratelimit.Mark{{Slice: s.Slice}},

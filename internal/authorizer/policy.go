@@ -133,5 +133,5 @@ func statusOf(v apikey.Verdict) *windowStatus {
 	if v.Key.Unlimited {
 		return nil
 	}
-	return &windowStatus{Limit: v.Usage.Limit, Remaining: v.Usage.Remaining, Reset: v.Usage.Reset.Unix()}
+	return &windowStatus{Limit: v.Status.Limit, Remaining: v.Status.Remaining, Reset: v.Status.Reset.Unix()}
 }

@@ -187,7 +187,7 @@ func newWorld(t *testing.T) *world {
 	if _, err := limiter.Take(t.Context(), w.key, record.Key.Terms(), 1, w.now); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.Record(t.Context(), w.key, []ratelimit.DayUse{{Day: 20261123, Used: 7}}); err != nil {
+	if err := table.RecordUsage(t.Context(), w.key, []ratelimit.DayUsage{{Day: 20261123, Used: 7}}); err != nil {
 		t.Fatal(err)
 	}
 	timed := w.o

@@ -217,7 +217,7 @@ func TestTheMeterOutlivesItsKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left := ratelimit.UsageOf(got.Meter, k.Terms(), morning).Remaining; left != 2 {
+	if left := ratelimit.StatusOf(got.Meter, k.Terms(), morning).Remaining; left != 2 {
 		t.Errorf("a key made anew has %d left, want the 2 that were left", left)
 	}
 }
@@ -319,7 +319,7 @@ func TestUsageAndRepliesAreForgottenInTime(t *testing.T) {
 	o := dynamotest.Options(t)
 	o.UsageKept = 30 * 24 * time.Hour
 	table := dynamo.Open(o)
-	if err := table.Record(t.Context(), "0000000000000001", []ratelimit.DayUse{{Day: 20261130, Used: 1}, {Day: 20261201, Used: 2}}); err != nil {
+	if err := table.RecordUsage(t.Context(), "0000000000000001", []ratelimit.DayUsage{{Day: 20261130, Used: 1}, {Day: 20261201, Used: 2}}); err != nil {
 		t.Fatal(err)
 	}
 	k := newKey(2, "u1")

@@ -188,8 +188,8 @@ func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
 	if err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)
 	}
-	if d.Usage.Remaining != 8 && d.Usage.Remaining != 9 {
-		t.Errorf("%d of 10 remain after one", d.Usage.Remaining)
+	if d.Status.Remaining != 8 && d.Status.Remaining != 9 {
+		t.Errorf("%d of 10 remain after one", d.Status.Remaining)
 	}
 }
 

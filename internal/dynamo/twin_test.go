@@ -68,8 +68,8 @@ func (w *twins) count(s ratelimit.Spend, err error) {
 	}
 }
 
-func (w *twins) Record(context.Context, string, []ratelimit.DayUse) error { return nil }
-func (w *twins) Touch(context.Context, string, time.Time) error           { return nil }
+func (w *twins) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
+func (w *twins) Touch(context.Context, string, time.Time) error                  { return nil }
 
 // history is a random life of one meter. Up to three instances spend from it, with clocks up to
 // 50 ms from the true time. Its terms change, and an instance may learn of a change late.

@@ -26,7 +26,7 @@ func usageDay(day ratelimit.Date) string { return fmt.Sprintf("d%02d", int64(day
 func formerDay(day ratelimit.Date) string { return fmt.Sprintf("f%02d", int64(day)%100) }
 
 // writeFormer stores the usage of a deleted key on its last day.
-func (t *Table) writeFormer(id string, d ratelimit.DayUse) step {
+func (t *Table) writeFormer(id string, d ratelimit.DayUsage) step {
 	return step{types.TransactWriteItem{Update: &types.Update{
 		TableName: &t.name, Key: primaryKey(keyPartition(id), usageMonth(d.Day.Month())),
 		UpdateExpression:          aws.String("SET #former = :former, #ttl = :ttl"),
@@ -41,9 +41,9 @@ func (t *Table) usageEnds(month int64) int64 {
 	return end.Add(t.usageKept).Unix()
 }
 
-// Record notes what was used on days, one write for each month that they lie in:
+// RecordUsage stores the usage of days, one write for each month that they lie in:
 // as a rule one day is over, and it is one write.
-func (t *Table) Record(ctx context.Context, id string, days []ratelimit.DayUse) error {
+func (t *Table) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
 	for len(days) > 0 {
 		month := days[0].Day.Month()
 		update, names, values := "SET #ttl = :ttl", map[string]string{"#ttl": "ttl"}, item{}
@@ -66,7 +66,7 @@ func (t *Table) Record(ctx context.Context, id string, days []ratelimit.DayUse) 
 }
 
 // Usage reads what was recorded of the days from one to another, in their order.
-func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error) {
+func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error) {
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
@@ -81,7 +81,7 @@ func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) (
 	if len(out.LastEvaluatedKey) > 0 {
 		return nil, errors.New("query usage: more than a page") // a month is 300 bytes
 	}
-	var days []ratelimit.DayUse
+	var days []ratelimit.DayUsage
 	for _, i := range out.Items {
 		sk, _ := i["sk"].(*types.AttributeValueMemberS)
 		month, err := strconv.ParseInt(sk.Value[len(usageSort):], 10, 64)
@@ -93,7 +93,7 @@ func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) (
 			if day < from || day > to {
 				continue
 			}
-			use := ratelimit.DayUse{Day: day}
+			use := ratelimit.DayUsage{Day: day}
 			for name, n := range map[string]*int64{usageDay(day): &use.Used, formerDay(day): &use.Former} {
 				value, ok := i[name]
 				if !ok {

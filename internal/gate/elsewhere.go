@@ -30,7 +30,7 @@ func (g *Gate) checkStatic(ctx context.Context, k *apikey.Key, r Request) (apike
 	defer io.end()
 	v := apikey.Verdict{Code: g.judge(k, &r, g.time(r.Time)), Key: k, Scope: r.Scope}
 	if !v.Valid() || k.Unlimited {
-		v.Usage = g.look(k, r.Time)
+		v.Status = g.look(k, r.Time)
 		return v, nil
 	}
 	if now := g.instant(r.Time); !g.memory.isAlone(now) {
@@ -46,7 +46,7 @@ func (g *Gate) checkStatic(ctx context.Context, k *apikey.Key, r Request) (apike
 		g.memory.setAlone(now)
 	}
 	if r.Cost == 0 {
-		v.Usage = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
+		v.Status = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
 		return v, nil
 	}
 	if err := k.Affords(r.Cost); err != nil {
@@ -74,7 +74,7 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (apikey.Verdict, er
 			return v, nil
 		}
 		if v.Code = g.judge(v.Key, &r, g.time(r.Time)); !v.Valid() {
-			v.Usage = g.look(v.Key, r.Time)
+			v.Status = g.look(v.Key, r.Time)
 			return v, nil
 		}
 		io := patience{parent: ctx, limit: g.options.Patience}

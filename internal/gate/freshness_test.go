@@ -142,8 +142,8 @@ func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 			for n := range int64(3) {
 				l.set(latency, nil)
 				v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
-				if err != nil || !v.Valid() || v.Usage.Remaining != 9-n {
-					t.Errorf("freshness %v, latency %v: %s, %d left, %v; want %d left", freshness, latency, v.Code, v.Usage.Remaining, err, 9-n)
+				if err != nil || !v.Valid() || v.Status.Remaining != 9-n {
+					t.Errorf("freshness %v, latency %v: %s, %d left, %v; want %d left", freshness, latency, v.Code, v.Status.Remaining, err, 9-n)
 				}
 				if calls := l.count(); calls > 3 {
 					t.Errorf("freshness %v, latency %v: %d calls", freshness, latency, calls)

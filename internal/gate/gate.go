@@ -50,7 +50,7 @@ type Finder interface {
 // [ratelimit.Limiter].
 type Limiter interface {
 	Take(ctx context.Context, id string, terms ratelimit.Terms, n int64, floor time.Time) (ratelimit.Decision, error)
-	Peek(id string, terms ratelimit.Terms, floor time.Time) ratelimit.Usage
+	Peek(id string, terms ratelimit.Terms, floor time.Time) ratelimit.Status
 	Observe(id string, m ratelimit.Meter)
 	Touch(ctx context.Context, id string, floor time.Time) error
 }
@@ -195,7 +195,7 @@ func (g *Gate) checkTable(ctx context.Context, io *patience, hasher pepper.Hashe
 		case !l.verdict.Valid():
 			return l.verdict, nil
 		case p.spent != nil:
-			l.verdict.Usage = p.spent.Usage
+			l.verdict.Status = p.spent.Status
 			return l.verdict, nil
 		}
 		asked := io.asked.Load()
@@ -271,7 +271,7 @@ func (g *Gate) judged(io *patience, h *pepper.Hasher, r *Request, l *look) error
 		l.verdict.Code, l.verdict.Replaced = g.judge(l.key, r, l.now), !s.NotAfter.IsZero()
 	}
 	if !l.verdict.Valid() {
-		l.verdict.Usage = g.look(l.key, r.Time)
+		l.verdict.Status = g.look(l.key, r.Time)
 	}
 	return nil
 }
@@ -312,7 +312,7 @@ func (g *Gate) rehash(io *patience, hasher pepper.Hasher, f found, n int, s apik
 
 func (g *Gate) spend(io *patience, k *apikey.Key, r *Request) (ratelimit.Decision, error) {
 	if r.Cost == 0 {
-		return ratelimit.Decision{Admitted: true, Usage: g.look(k, r.Time)}, nil
+		return ratelimit.Decision{Admitted: true, Status: g.look(k, r.Time)}, nil
 	}
 	if k.Unlimited {
 		// Only a note of when it was last used: not worth refusing a request for.
@@ -325,9 +325,9 @@ func (g *Gate) spend(io *patience, k *apikey.Key, r *Request) (ratelimit.Decisio
 	return g.limiter.Take(io, k.ID, k.Terms(), r.Cost, r.Time)
 }
 
-func (g *Gate) look(k *apikey.Key, floor time.Time) ratelimit.Usage {
+func (g *Gate) look(k *apikey.Key, floor time.Time) ratelimit.Status {
 	if k.Unlimited {
-		return ratelimit.Usage{}
+		return ratelimit.Status{}
 	}
 	return g.limiter.Peek(k.ID, k.Terms(), floor)
 }

@@ -259,8 +259,8 @@ func TestLimitsAndCosts(t *testing.T) {
 		{other, 2, apikey.CodeRateLimited, 1}, {other, 1, apikey.CodeValid, 0}, {g, 1, apikey.CodeRateLimited, 0}, {g, 0, apikey.CodeValid, 0},
 	} {
 		v, err := check(c.g, c.cost)
-		if err != nil || v.Code != c.want || v.Usage.Remaining != c.remaining {
-			t.Errorf("step %d: %s with %d left, %v; want %s with %d", i, v.Code, v.Usage.Remaining, err, c.want, c.remaining)
+		if err != nil || v.Code != c.want || v.Status.Remaining != c.remaining {
+			t.Errorf("step %d: %s with %d left, %v; want %s with %d", i, v.Code, v.Status.Remaining, err, c.want, c.remaining)
 		}
 		if v.Code == apikey.CodeRateLimited && (v.RetryAfter < time.Second || v.RetryAfter > 12*time.Second) {
 			t.Errorf("step %d: retry after %v", i, v.RetryAfter)
@@ -311,8 +311,8 @@ func TestAWindowChangesForAllAtOnce(t *testing.T) {
 	fresh := b.Gate(time.Minute)
 	for i, gate := range []*gate.Gate{fresh, g} {
 		v, err := gate.Check(t.Context(), request)
-		if err != nil || v.Code != apikey.CodeValid || v.Usage.Limit != 4 || v.Usage.Remaining != int64(1-i) {
-			t.Errorf("gate %d: %s, %+v, %v; want the new limit", i, v.Code, v.Usage, err)
+		if err != nil || v.Code != apikey.CodeValid || v.Status.Limit != 4 || v.Status.Remaining != int64(1-i) {
+			t.Errorf("gate %d: %s, %+v, %v; want the new limit", i, v.Code, v.Status, err)
 		}
 	}
 	if v, err := other.Check(t.Context(), request); err != nil || v.Code != apikey.CodeRateLimited {
@@ -389,8 +389,8 @@ func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
 	} {
 		b.Clock.Pass(c.pass)
 		v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
-		if err != nil || v.Code != c.want || v.Usage.Remaining != c.left || v.Usage.Limit != c.limit || v.RetryAfter != c.retry {
-			t.Errorf("step %d: %s, %+v, retry after %v, %v", i, v.Code, v.Usage, v.RetryAfter, err)
+		if err != nil || v.Code != c.want || v.Status.Remaining != c.left || v.Status.Limit != c.limit || v.RetryAfter != c.retry {
+			t.Errorf("step %d: %s, %+v, retry after %v, %v", i, v.Code, v.Status, v.RetryAfter, err)
 		}
 	}
 }

@@ -127,12 +127,12 @@ func (g *Gate) Explain(record apikey.Record, r Request) (apikey.Code, []Step, er
 	}
 	terms := k.Terms()
 	if terms.Quota != (ratelimit.Quota{}) {
-		used := ratelimit.QuotaUsageOf(record.Meter, terms.Quota, q.now)
+		used := ratelimit.QuotaStatusOf(record.Meter, terms.Quota, q.now)
 		add(checkQuota, apikey.CodeQuotaExceeded, used.Remaining >= r.Cost, fmt.Sprintf("%d of %d used in this %s, which ends at %s; asked for: %d",
 			used.Used, terms.Quota.Requests, terms.Quota.Period, used.Reset.UTC().Format(time.RFC3339), r.Cost))
 		terms.Quota = ratelimit.Quota{}
 	}
-	usage := ratelimit.UsageOf(record.Meter, terms, q.now)
+	usage := ratelimit.StatusOf(record.Meter, terms, q.now)
 	add(checkLimit, apikey.CodeRateLimited, usage.Remaining >= r.Cost, fmt.Sprintf("%d of %d left in %d seconds, all again at %s; asked for: %d",
 		usage.Remaining, terms.Limit.Requests, int64(terms.Limit.Window/time.Second), usage.Reset.UTC().Format(time.RFC3339), r.Cost))
 	return code, steps, nil

@@ -63,8 +63,8 @@ func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 		}
 	}
 	// A look sees what others have spent.
-	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil || v.Usage.Remaining != 0 {
-		t.Errorf("a look: %d left, %v", v.Usage.Remaining, err)
+	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil || v.Status.Remaining != 0 {
+		t.Errorf("a look: %d left, %v", v.Status.Remaining, err)
 	}
 }
 
@@ -87,8 +87,8 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	if down.Tries != 1 {
 		t.Errorf("the table was tried %d times, want 1 in five seconds", down.Tries)
 	}
-	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil || v.Usage.Remaining != 0 {
-		t.Errorf("a look: %+v, %v", v.Usage, err)
+	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil || v.Status.Remaining != 0 {
+		t.Errorf("a look: %+v, %v", v.Status, err)
 	}
 	if v := b.Check(t, g, "the-internal-key"); !v.Valid() {
 		t.Errorf("internal: %s", v.Code)
@@ -98,8 +98,8 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	}
 	down.Err, b.Table.Err, b.Table.FailMeter = nil, nil, nil
 	b.Clock.Pass(6 * time.Second)
-	if v := b.Check(t, g, "the-static-key-k1"); !v.Valid() || v.Usage.Remaining != 2 {
-		t.Errorf("when it is back: %s, %d left", v.Code, v.Usage.Remaining)
+	if v := b.Check(t, g, "the-static-key-k1"); !v.Valid() || v.Status.Remaining != 2 {
+		t.Errorf("when it is back: %s, %d left", v.Code, v.Status.Remaining)
 	}
 }
 
@@ -284,8 +284,8 @@ func TestARefusedKeyOfElsewhereSaysWhatIsLeft(t *testing.T) {
 	g := b.Gate(time.Second)
 	for _, token := range []string{"the-static-key-k1", "a-token-of-elsewhere"} {
 		v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token), Scope: "keys:read"})
-		if err != nil || v.Code != apikey.CodeInsufficientScope || v.Usage.Remaining != 3 || v.Usage.Reset.IsZero() {
-			t.Errorf("%s: %s, %+v, %v", token, v.Code, v.Usage, err)
+		if err != nil || v.Code != apikey.CodeInsufficientScope || v.Status.Remaining != 3 || v.Status.Reset.IsZero() {
+			t.Errorf("%s: %s, %+v, %v", token, v.Code, v.Status, err)
 		}
 	}
 }

@@ -175,7 +175,7 @@ func remaining(t testing.TB, b *bench, token apikey.Token) int64 {
 	if err != nil || !v.Valid() {
 		t.Fatal(v.Code, err)
 	}
-	return v.Usage.Remaining
+	return v.Status.Remaining
 }
 
 // A pair of two keys in validate's two fields is no pair.

@@ -100,8 +100,8 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 			return out // what became of the key is for whoever has its new secret
 		}
 		out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
-		limit := a.usedLimitOf(k, v.Usage)
-		out.RateLimit, out.Quota, out.WindowStatus = &limit, usedQuotaOf(k, v.Usage), windowStatusOf(k, v.Usage)
+		limit := a.usedLimitOf(k, v.Status)
+		out.RateLimit, out.Quota, out.WindowStatus = &limit, usedQuotaOf(k, v.Status), windowStatusOf(k, v.Status)
 		out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
 	}
 	return out

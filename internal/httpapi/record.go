@@ -11,7 +11,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-func windowStatusOf(k *apikey.Key, u ratelimit.Usage) api.WindowStatus {
+func windowStatusOf(k *apikey.Key, u ratelimit.Status) api.WindowStatus {
 	if k.Unlimited {
 		return api.WindowStatus{}
 	}
@@ -65,7 +65,7 @@ func (a *server) limitOf(k *apikey.Key) api.Nullable[api.RateLimit] {
 }
 
 // usedLimitOf returns the limit with its window status.
-func (a *server) usedLimitOf(k *apikey.Key, u ratelimit.Usage) api.Nullable[api.RateLimit] {
+func (a *server) usedLimitOf(k *apikey.Key, u ratelimit.Status) api.Nullable[api.RateLimit] {
 	l := a.limitOf(k)
 	if l.Value != nil {
 		remaining, reset := u.Rate.Remaining, u.Rate.Reset.Unix()
@@ -86,7 +86,7 @@ func quotaOf(k *apikey.Key) *api.Quota {
 }
 
 // usedQuotaOf returns the quota with its window status.
-func usedQuotaOf(k *apikey.Key, u ratelimit.Usage) *api.Quota {
+func usedQuotaOf(k *apikey.Key, u ratelimit.Status) *api.Quota {
 	q := quotaOf(k)
 	if q != nil {
 		used := u.Quota()
@@ -99,7 +99,7 @@ func usedQuotaOf(k *apikey.Key, u ratelimit.Usage) *api.Quota {
 // meteredRecord is a record with what was spent of it.
 func (a *server) meteredRecord(r apikey.Record) api.Record {
 	rec := a.recordOf(r.Key, a.Now())
-	u := a.Registry.UsageOf(r)
+	u := a.Registry.StatusOf(r)
 	rec.RateLimit, rec.Quota, rec.WindowStatus = a.usedLimitOf(r.Key, u), usedQuotaOf(r.Key, u), windowStatusOf(r.Key, u)
 	used := usedAtOf(r)
 	rec.LastUsedAt = &used

@@ -50,7 +50,7 @@ func (a *server) statsOf(r apikey.Record) api.Stats {
 		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal, Unlimited: k.Unlimited,
 		LastUsedAt: usedAtOf(r),
 	}
-	used := a.Registry.UsageOf(r)
+	used := a.Registry.StatusOf(r)
 	if l := a.usedLimitOf(k, used).Value; l != nil {
 		requests := used.Used
 		if k.Unlimited {

@@ -44,18 +44,18 @@ func (a *server) registerUsage(h huma.API) {
 }
 
 func (a *server) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
-	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUse, error) {
+	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUsage, error) {
 		return a.Registry.Usage(ctx, c, in.ID, days)
 	})
 }
 
 func (a *server) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
-	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUse, error) {
+	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUsage, error) {
 		return a.Registry.UserUsage(ctx, c, in.UserID, days)
 	})
 }
 
-func (a *server) usage(ctx context.Context, in DaysInput, read func(registry.Caller, registry.Days) ([]ratelimit.DayUse, error)) (*usageOutput, error) {
+func (a *server) usage(ctx context.Context, in DaysInput, read func(registry.Caller, registry.Days) ([]ratelimit.DayUsage, error)) (*usageOutput, error) {
 	p, err := a.caller(ctx)
 	if err != nil {
 		return nil, err

@@ -60,8 +60,8 @@ func TestUsageIsOfTheDaysThatAreAskedFor(t *testing.T) {
 	me, too := s.caller("u1", "keys:read"), s.caller("u1")
 	s.now = noon
 	for who, used := range map[string]int64{me["keyId"].(string): 10, too["keyId"].(string): 100} {
-		days := []ratelimit.DayUse{{Day: 20261119, Used: used}, {Day: 20261120, Used: 2 * used}, {Day: 20261122, Used: 3 * used}, {Day: 20261123, Used: 4 * used}}
-		if err := s.table.Record(t.Context(), who, days); err != nil {
+		days := []ratelimit.DayUsage{{Day: 20261119, Used: used}, {Day: 20261120, Used: 2 * used}, {Day: 20261122, Used: 3 * used}, {Day: 20261123, Used: 4 * used}}
+		if err := s.table.RecordUsage(t.Context(), who, days); err != nil {
 			t.Fatal(err)
 		}
 	}

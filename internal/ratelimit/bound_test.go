@@ -59,7 +59,7 @@ func TestTheNumbersAreOfTheTighterBound(t *testing.T) {
 		case !d.Admitted:
 			denied = "limit"
 		}
-		u := d.Usage
+		u := d.Status
 		if denied != c.denied || u.Limit != c.after.limit || u.Remaining != c.after.remaining || !c.after.reset.IsZero() && !u.Reset.Equal(c.after.reset) {
 			t.Errorf("%s: denied by %q, %+v; want %+v", c.name, denied, u, c.after)
 		}
@@ -73,7 +73,7 @@ func TestTheNumbersAreOfTheTighterBound(t *testing.T) {
 		if u.Rate.Limit != c.limit.Requests || u.Rate.Remaining != c.limit.Requests-spent || u.Used != spent {
 			t.Errorf("%s: the limit's own numbers are %+v", c.name, u.Rate)
 		}
-		if q := u.Quota(); c.quota != (ratelimit.Quota{}) && (q.Remaining != c.quota.Requests-spent || q.Used != spent || q.Reset.IsZero()) || c.quota == (ratelimit.Quota{}) && q != (ratelimit.QuotaUsage{}) {
+		if q := u.Quota(); c.quota != (ratelimit.Quota{}) && (q.Remaining != c.quota.Requests-spent || q.Used != spent || q.Reset.IsZero()) || c.quota == (ratelimit.Quota{}) && q != (ratelimit.QuotaStatus{}) {
 			t.Errorf("%s: the quota's own numbers are %+v", c.name, q)
 		}
 		if !d.Admitted && d.RetryAfter < u.Reset.Sub(h.now)-time.Second && c.cost == 1 && denied == "quota" {
@@ -82,7 +82,7 @@ func TestTheNumbersAreOfTheTighterBound(t *testing.T) {
 		if peek := limiter.Peek("k", terms, time.Time{}); peek != u && c.cost == 1 {
 			t.Errorf("%s: a look says %+v, the decision %+v", c.name, peek, u)
 		}
-		if read := ratelimit.UsageOf(store.meter, terms, h.now); c.cost == 1 && (read.Limit != u.Limit || read.Remaining > u.Remaining || !read.Reset.Equal(u.Reset)) {
+		if read := ratelimit.StatusOf(store.meter, terms, h.now); c.cost == 1 && (read.Limit != u.Limit || read.Remaining > u.Remaining || !read.Reset.Equal(u.Reset)) {
 			t.Errorf("%s: the meter says %+v, the decision %+v", c.name, read, u)
 		}
 	}

@@ -51,7 +51,7 @@ func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 		if d.Admitted != (c.want == 0) || d.RetryAfter != c.want {
 			t.Errorf("%s: admitted %v, retry after %v; want %v", c.name, d.Admitted, d.RetryAfter, c.want)
 		}
-		if reset := d.Usage.Reset.Sub(h.now); reset > span(c.new.Window)+time.Second {
+		if reset := d.Status.Reset.Sub(h.now); reset > span(c.new.Window)+time.Second {
 			t.Errorf("%s: it is said to be empty in %v", c.name, reset)
 		}
 		if h.now = h.now.Add(d.RetryAfter); !d.Admitted && !take(c.new, 2, 1).Admitted {

@@ -32,8 +32,8 @@ func (d Date) end(p Period) time.Time {
 	return time.Date(year, month+1, 1, 0, 0, 0, 0, time.UTC)
 }
 
-// DayUse is the usage of one day: how many tokens of an id were used.
-type DayUse struct {
+// DayUsage is the usage of one day: how many tokens of an id were used.
+type DayUsage struct {
 	Day  Date
 	Used int64
 	// Former is how many more were used by a former key of the same id, which was deleted on that
@@ -44,22 +44,22 @@ type DayUse struct {
 // Daily returns the usage that the meter's marks show, by day, oldest first. Past days are exact,
 // except that tokens leased by an instance that died count as used. On the newest day, all leased
 // tokens count as used.
-func (m *Meter) Daily() []DayUse {
+func (m *Meter) Usage() []DayUsage {
 	if m.Day == 0 {
 		return nil
 	}
-	return append(m.daysOver(), DayUse{Day: m.Day, Used: m.Net - m.DayNet})
+	return append(m.daysOver(), DayUsage{Day: m.Day, Used: m.Net - m.DayNet})
 }
 
 // daysOver returns the usage of the days in Past.
-func (m *Meter) daysOver() []DayUse {
-	var days []DayUse
+func (m *Meter) daysOver() []DayUsage {
+	var days []DayUsage
 	for i, past := range m.Past {
 		until := m.DayNet
 		if i+1 < len(m.Past) {
 			until = m.Past[i+1].Net
 		}
-		days = append(days, DayUse{Day: past.Day, Used: until - past.Net})
+		days = append(days, DayUsage{Day: past.Day, Used: until - past.Net})
 	}
 	return days
 }

@@ -116,7 +116,7 @@ func TestALeaseEndsWithItsDay(t *testing.T) {
 	h.hold(t, limiter, terms, 10)
 	h.now = h.now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	takes(t, limiter, terms, 1)
-	if used := ratelimit.QuotaUsageOf(store.meter, terms.Quota, h.now).Used; used == 0 {
+	if used := ratelimit.QuotaStatusOf(store.meter, terms.Quota, h.now).Used; used == 0 {
 		t.Error("nothing was counted on the new day")
 	}
 }

@@ -18,7 +18,7 @@ type Decision struct {
 	Admitted bool
 	// OverQuota reports that the quota denies. If a denial has it false, the limit denies.
 	OverQuota bool
-	Usage     Usage
+	Status    Status
 	// RetryAfter is how long to wait after a denial, in whole seconds and at least one. It is zero
 	// if the request is admitted.
 	RetryAfter time.Duration
@@ -69,7 +69,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 
 // Peek returns the status of an id by what the limiter remembers, without I/O and without spending.
 // It shows at least as much room as there is.
-func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Usage {
+func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Status {
 	now := l.time(floor)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Usage {
 		e = &entry{}
 	}
 	v := l.rules.view(&e.meter, &terms, now)
-	return v.usage(&e.meter, &terms, e.lease.usable(&terms, now))
+	return v.status(&e.meter, &terms, e.lease.usable(&terms, now))
 }
 
 // Observe gives the limiter a meter that the caller has read, which saves it a failed write. An

@@ -58,11 +58,11 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 					list = append(list, at(h.now))
 				}
 			}
-			if d.Usage.Remaining != room || d.Usage.Used != inWindow() {
-				rt.Fatalf("%d used and %d remain, want %d of %d", d.Usage.Used, d.Usage.Remaining, room, limit.Requests)
+			if d.Status.Remaining != room || d.Status.Used != inWindow() {
+				rt.Fatalf("%d used and %d remain, want %d of %d", d.Status.Used, d.Status.Remaining, room, limit.Requests)
 			}
-			if peek := limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}); peek != d.Usage {
-				rt.Fatalf("peek %+v, take %+v", peek, d.Usage)
+			if peek := limiter.Peek("k", ratelimit.Terms{Limit: limit}, time.Time{}); peek != d.Status {
+				rt.Fatalf("peek %+v, take %+v", peek, d.Status)
 			}
 			if marks := store.meter.Marks; d.Admitted && marks[0].Slice < at(h.now)-60 {
 				rt.Fatalf("a mark is kept that counts no more: %+v", marks)
@@ -78,7 +78,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 				}
 				h.now = denied
 			}
-			if reset := d.Usage.Reset; reset.Before(h.now) {
+			if reset := d.Status.Reset; reset.Before(h.now) {
 				rt.Fatalf("reset %v has passed", reset)
 			}
 		}
@@ -137,8 +137,8 @@ func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
 	} {
 		h.now = h.now.Add(c.pass)
 		d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: c.limit}, c.n, time.Time{})
-		if err != nil || d.Admitted != c.want || d.Usage.Remaining != c.left {
-			t.Errorf("step %d: admitted %v, %d left, %v; want %v, %d", i, d.Admitted, d.Usage.Remaining, err, c.want, c.left)
+		if err != nil || d.Admitted != c.want || d.Status.Remaining != c.left {
+			t.Errorf("step %d: admitted %v, %d left, %v; want %v, %d", i, d.Admitted, d.Status.Remaining, err, c.want, c.left)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 		}
 	}
 	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}}, 1, time.Time{})
-	if err != nil || !d.Admitted || store.meter.Used != 2 || d.Usage.Remaining != 8 {
+	if err != nil || !d.Admitted || store.meter.Used != 2 || d.Status.Remaining != 8 {
 		t.Errorf("%+v, %v, %d counted; want admitted with 2 counted", d, err, store.meter.Used)
 	}
 }
@@ -265,7 +265,7 @@ func TestEachDaysUseIsRecordedOnce(t *testing.T) {
 		}
 		h.now = h.now.Truncate(24 * time.Hour).Add(36 * time.Hour)
 	}
-	daily := store.meter.Daily()
+	daily := store.meter.Usage()
 	last := daily[len(daily)-1]
 	store.recorded[last.Day] = last.Used
 	if diff := cmp.Diff(used, store.recorded); diff != "" {
@@ -351,11 +351,11 @@ func TestAQuotaEndsWithItsPeriod(t *testing.T) {
 	} {
 		h.now = h.now.Add(c.pass)
 		d, err := limiter.Take(t.Context(), "k", c.terms, c.n, time.Time{})
-		if err != nil || d.Admitted != c.want || d.OverQuota == c.want || d.Usage.Remaining != c.left || d.RetryAfter != c.wait {
+		if err != nil || d.Admitted != c.want || d.OverQuota == c.want || d.Status.Remaining != c.left || d.RetryAfter != c.wait {
 			t.Errorf("step %d: %+v, %v; want admitted %v, %d left, wait %v", i, d, err, c.want, c.left, c.wait)
 		}
-		if d.OverQuota && (d.Usage.Limit != c.terms.Quota.Requests || !d.Usage.Reset.Equal(h.now.Add(c.wait))) {
-			t.Errorf("step %d: %+v is not about the quota", i, d.Usage)
+		if d.OverQuota && (d.Status.Limit != c.terms.Quota.Requests || !d.Status.Reset.Equal(h.now.Add(c.wait))) {
+			t.Errorf("step %d: %+v is not about the quota", i, d.Status)
 		}
 	}
 }
@@ -365,14 +365,14 @@ func TestALimitWithLittleLeftIsToldBeforeAQuotaWithMore(t *testing.T) {
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 8, Period: ratelimit.Day}}
 	d, err := limiter.Take(t.Context(), "k", terms, 5, time.Time{})
-	if err != nil || d.Usage.Remaining != 0 {
+	if err != nil || d.Status.Remaining != 0 {
 		t.Errorf("%+v, %v: 0 are left of 5", d, err)
 	}
 	if d, err = limiter.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || d.OverQuota || d.RetryAfter > 62*time.Second {
 		t.Errorf("%+v, %v: it is the limit that denies", d, err)
 	}
 	h.now = h.now.Add(62 * time.Second)
-	if d, err = limiter.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || d.Usage.Remaining != 2 {
+	if d, err = limiter.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || d.Status.Remaining != 2 {
 		t.Errorf("%+v, %v: 2 are left of the quota", d, err)
 	}
 }
@@ -410,8 +410,8 @@ func (c *contested) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratel
 	return ratelimit.Meter{Window: s.Window, Used: int64(c.tries), Newest: s.Slice, Marks: []ratelimit.Mark{{Slice: s.Slice}}}, ratelimit.ErrStale
 }
 
-func (c *contested) Record(context.Context, string, []ratelimit.DayUse) error { return nil }
-func (c *contested) Touch(context.Context, string, time.Time) error           { return nil }
+func (c *contested) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
+func (c *contested) Touch(context.Context, string, time.Time) error                  { return nil }
 
 func TestAStoreThatFailsIsNoDenial(t *testing.T) {
 	broken := errors.New("broken")
@@ -437,8 +437,8 @@ func TestALeaseSavesWrites(t *testing.T) {
 		if hits := limiter.LeaseHits(); hits != admitted-int64(store.spends) {
 			t.Fatalf("%d lease hits of %d admitted with %d writes", hits, admitted, store.spends)
 		}
-		if d.Usage.Used != admitted {
-			t.Fatalf("%d are used of %d admitted", d.Usage.Used, admitted)
+		if d.Status.Used != admitted {
+			t.Fatalf("%d are used of %d admitted", d.Status.Used, admitted)
 		}
 		h.now = h.now.Add(time.Millisecond)
 	}

@@ -39,7 +39,7 @@ func (s *Memory) Spend(_ context.Context, id string, spend Spend) (Meter, error)
 }
 
 // Record does nothing, because no one could read the usage.
-func (s *Memory) Record(context.Context, string, []DayUse) error { return nil }
+func (s *Memory) RecordUsage(context.Context, string, []DayUsage) error { return nil }
 
 // Touch does nothing, because no one could read the time.
 func (s *Memory) Touch(context.Context, string, time.Time) error { return nil }

@@ -37,22 +37,22 @@ func (q Quota) Within(outer Quota) bool {
 	return q.Requests <= outer.Requests
 }
 
-// QuotaUsage is the status of a quota at one moment. The zero value means that there is no quota.
-type QuotaUsage struct {
+// QuotaStatus is the status of a quota at one moment. The zero value means that there is no quota.
+type QuotaStatus struct {
 	Used      int64
 	Remaining int64
 	Reset     time.Time // the end of the period
 }
 
-// QuotaUsageOf returns the status of a quota by its meter, without spending. Leased tokens count as
+// QuotaStatusOf returns the status of a quota by its meter, without spending. Leased tokens count as
 // used.
-func QuotaUsageOf(m Meter, q Quota, now time.Time) QuotaUsage {
+func QuotaStatusOf(m Meter, q Quota, now time.Time) QuotaStatus {
 	if q == (Quota{}) {
-		return QuotaUsage{}
+		return QuotaStatus{}
 	}
 	today := m.today(now)
 	used := m.Net - m.netBefore(q.Period, today)
-	return QuotaUsage{Used: used, Remaining: max(q.Requests-used, 0), Reset: today.end(q.Period)}
+	return QuotaStatus{Used: used, Remaining: max(q.Requests-used, 0), Reset: today.end(q.Period)}
 }
 
 // today returns the day that counts: never a day before one that was spent on.

@@ -4,27 +4,29 @@ import "time"
 
 // Bound is the status of a limit or a quota at one moment.
 type Bound struct {
-	Limit     int64     // requests that it allows
-	Remaining int64     // never more than the truth at the last look at the meter
-	Reset     time.Time // in whole seconds; see [Usage] and [QuotaUsage]
+	Limit     int64 // the tokens that it allows
+	Remaining int64 // at least 0
+	// Reset is when the bound will be empty of what is spent now, in whole seconds.
+	Reset time.Time
 }
 
-// tighter reports whether a bounds a caller more than b: it has fewer requests
-// remaining or, of as many, the later reset.
+// tighter reports whether a leaves a caller less than b: it has fewer tokens remaining, or as many
+// and the later reset.
 func (a Bound) tighter(b Bound) bool {
 	return a.Remaining < b.Remaining || a.Remaining == b.Remaining && a.Reset.After(b.Reset)
 }
 
-// Usage is the window status of a meter for the caller who spends from it. Limit, Remaining and
-// Reset belong to the tighter one of limit and quota.
-type Usage struct {
+// Status is the window status of a meter: what a caller may still spend at this moment. Limit,
+// Remaining and Reset are those of the limit or of the quota, whichever is tighter. The zero Status
+// is that of an id without a limit.
+type Status struct {
 	Limit     int64
 	Remaining int64
 	Reset     time.Time
-	// Used is how many tokens are in the window, without those that are held in a
-	// lease. What other environments hold counts as used.
+	// Used is how many tokens are spent in the window. Tokens that this instance has leased count
+	// as unused, and those that other instances have leased count as used.
 	Used int64
-	// Rate is the status of the limit, whichever bound is tighter. At its reset, all tokens that
+	// Rate is the status of the limit, even if the quota is tighter. At its reset, all tokens that
 	// are in the window now have left it.
 	Rate Bound
 
@@ -33,65 +35,67 @@ type Usage struct {
 	today Date
 }
 
-func (u *Usage) quotaBound() Bound {
-	return Bound{Limit: u.quota.Requests, Remaining: max(u.left, 0), Reset: u.today.end(u.quota.Period)}
-}
-
-// Quota returns the status of the quota, whichever bound is tighter, or the zero value if there is
-// no quota. Leased tokens count as unused.
-func (u Usage) Quota() QuotaUsage {
-	if u.quota == (Quota{}) {
-		return QuotaUsage{}
-	}
-	b := u.quotaBound()
-	return QuotaUsage{Used: u.quota.Requests - u.left, Remaining: b.Remaining, Reset: b.Reset}
-}
-
-// UsageOf reads a meter without spending from it.
-func UsageOf(m Meter, terms Terms, now time.Time) Usage {
+// StatusOf returns the window status by a stored meter, without spending. Leased tokens count as
+// used.
+func StatusOf(m Meter, terms Terms, now time.Time) Status {
 	r := standard()
 	v := r.view(&m, &terms, now)
-	return v.usage(&m, &terms, 0)
+	return v.status(&m, &terms, 0)
 }
 
-// usage returns the status that v shows. The leased tokens count as unused.
-func (v *view) usage(m *Meter, terms *Terms, leased int64) (u Usage) {
+// Quota returns the status of the quota, even if the limit is tighter. It returns the zero value if
+// there is no quota. Tokens that this instance has leased count as unused.
+func (s Status) Quota() QuotaStatus {
+	if s.quota == (Quota{}) {
+		return QuotaStatus{}
+	}
+	b := s.quotaBound()
+	return QuotaStatus{Used: s.quota.Requests - s.left, Remaining: b.Remaining, Reset: b.Reset}
+}
+
+// quotaBound returns the quota as a bound. Computing its reset takes longer than the rest.
+func (s *Status) quotaBound() Bound {
+	return Bound{Limit: s.quota.Requests, Remaining: max(s.left, 0), Reset: s.today.end(s.quota.Period)}
+}
+
+// status returns the window status that v shows. The leased tokens count as unused.
+func (v *view) status(m *Meter, terms *Terms, leased int64) (s Status) {
 	limit := terms.Limit.Requests
-	u.Used = v.inWindow - leased
-	u.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
-	u.show(u.Rate)
+	s.Used = v.inWindow - leased
+	s.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
+	s.show(s.Rate)
 	q := &terms.Quota
 	if *q == (Quota{}) {
-		return u
+		return s
 	}
-	u.quota, u.left, u.today = *q, min(leased+v.quota, q.Requests), m.today(v.now)
-	if u.left > u.Rate.Remaining {
-		return u // the limit is tighter, and the quota's reset need not be computed
+	s.quota, s.left, s.today = *q, min(leased+v.quota, q.Requests), m.today(v.now)
+	if s.left > s.Rate.Remaining {
+		return s // the limit is tighter
 	}
-	if quota := u.quotaBound(); quota.tighter(u.Rate) {
-		u.show(quota)
+	if quota := s.quotaBound(); quota.tighter(s.Rate) {
+		s.show(quota)
 	}
-	return u
+	return s
 }
 
-// show makes b the bound that the status is about.
-func (u *Usage) show(b Bound) { u.Limit, u.Remaining, u.Reset = b.Limit, b.Remaining, b.Reset }
+// show makes b the bound that Limit, Remaining and Reset are of.
+func (s *Status) show(b Bound) { s.Limit, s.Remaining, s.Reset = b.Limit, b.Remaining, b.Reset }
 
-// refuse gives u the numbers of the bound that refuses, and reports whether that is
-// the quota. Of two that refuse it is the one with the later reset, because
-// for this request neither has enough remaining.
-func (u *Usage) refuse(overLimit, overQuota bool) bool {
-	b := u.Rate
+// refuse shows the bound that refuses, and reports whether that is the quota. If both refuse, it is
+// the one with the later reset, because neither has enough tokens remaining for this request.
+func (s *Status) refuse(overLimit, overQuota bool) bool {
+	b := s.Rate
 	if overQuota {
-		quota := u.quotaBound()
+		quota := s.quotaBound()
 		if overQuota = !overLimit || quota.Reset.After(b.Reset); overQuota {
 			b = quota
 		}
 	}
-	u.show(b)
+	s.show(b)
 	return overQuota
 }
 
+// ceilSecond rounds t up to whole seconds.
 func ceilSecond(t time.Time) time.Time {
 	s := t.Unix()
 	if t.Nanosecond() > 0 {
@@ -100,7 +104,7 @@ func ceilSecond(t time.Time) time.Time {
 	return time.Unix(s, 0)
 }
 
-// wait is how long to wait until t, in whole seconds and at least one.
+// wait returns how long it is until t, in whole seconds and at least one.
 func wait(now, t time.Time) time.Duration {
 	return max(time.Second, (t.Sub(now) + time.Second - 1).Truncate(time.Second))
 }

@@ -14,7 +14,7 @@ type Store interface {
 	// unknown. The transport may repeat a spend whose reply was lost, so that it is applied twice.
 	Spend(ctx context.Context, id string, s Spend) (Meter, error)
 	// Record stores the usage of days that are over. The same days may be recorded again.
-	Record(ctx context.Context, id string, days []DayUse) error
+	RecordUsage(ctx context.Context, id string, days []DayUsage) error
 	// Touch stores the time of the last use of an id without spending.
 	Touch(ctx context.Context, id string, at time.Time) error
 }

@@ -119,7 +119,7 @@ func (i *item) snapshot() ratelimit.Meter {
 	return m
 }
 
-func (i *item) Record(_ context.Context, _ string, days []ratelimit.DayUse) error {
+func (i *item) RecordUsage(_ context.Context, _ string, days []ratelimit.DayUsage) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.records++

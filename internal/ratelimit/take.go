@@ -35,7 +35,7 @@ func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
 		e.demand.note(now)
 		l.hits++
 		r.decision.Admitted = true
-		r.decision.Usage = v.usage(&e.meter, &r.terms, leased-r.tokens)
+		r.decision.Status = v.status(&e.meter, &r.terms, leased-r.tokens)
 		return true
 	}
 	if leased == 0 && e.lease.tokens != 0 {
@@ -55,11 +55,11 @@ func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
 		return false
 	}
 	d := &r.decision
-	d.Usage = v.usage(m, &r.terms, leased)
-	d.OverQuota = d.Usage.refuse(overLimit, overQuota)
+	d.Status = v.status(m, &r.terms, leased)
+	d.OverQuota = d.Status.refuse(overLimit, overQuota)
 	switch {
 	case overQuota: // the limit may be spent for longer than the quota
-		d.RetryAfter = max(wait(v.now, v.freeAt(m, r.terms.Limit, n)), wait(v.now, d.Usage.Quota().Reset))
+		d.RetryAfter = max(wait(v.now, v.freeAt(m, r.terms.Limit, n)), wait(v.now, d.Status.Quota().Reset))
 	default:
 		d.RetryAfter = wait(v.now, v.freeAt(m, r.terms.Limit, needed))
 		if leased > 0 && !v.now.Add(d.RetryAfter).Before(e.lease.end) { // the lease will have ended
@@ -129,7 +129,7 @@ func (l *Limiter) recordUsage(ctx context.Context, id string, now time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, minorWrite)
 	defer cancel()
-	if err := l.store.Record(ctx, id, days); err != nil {
+	if err := l.store.RecordUsage(ctx, id, days); err != nil {
 		return
 	}
 	l.mu.Lock()
@@ -140,7 +140,7 @@ func (l *Limiter) recordUsage(ctx context.Context, id string, now time.Time) {
 
 // unrecorded returns the usage of the days that are over, if some of it must be recorded now, and
 // marks it as tried.
-func (l *Limiter) unrecorded(id string, now time.Time) []DayUse {
+func (l *Limiter) unrecorded(id string, now time.Time) []DayUsage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(id)
@@ -217,7 +217,7 @@ func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
 	e.demand.note(now)
 	v := l.rules.view(&e.meter, &r.terms, now)
 	r.decision.Admitted = true
-	r.decision.Usage = v.usage(&e.meter, &r.terms, e.lease.usable(&r.terms, now))
+	r.decision.Status = v.status(&e.meter, &r.terms, e.lease.usable(&r.terms, now))
 	return true
 }
 

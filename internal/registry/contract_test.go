@@ -136,7 +136,7 @@ func (t *trap) Meters(ctx context.Context, ids []string) (map[string]ratelimit.M
 	return t.Store.Meters(ctx, ids)
 }
 
-func (t *trap) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error) {
+func (t *trap) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error) {
 	if err := t.spring(ctx, "Usage"); err != nil {
 		return nil, err
 	}
@@ -157,11 +157,11 @@ func (t *trap) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelim
 	return t.meters.Spend(ctx, id, s)
 }
 
-func (t *trap) Record(ctx context.Context, id string, days []ratelimit.DayUse) error {
+func (t *trap) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
 	if err := t.spring(ctx, "Record"); err != nil {
 		return err
 	}
-	return t.meters.Record(ctx, id, days)
+	return t.meters.RecordUsage(ctx, id, days)
 }
 
 func (t *trap) Touch(ctx context.Context, id string, at time.Time) error {

@@ -59,7 +59,7 @@ type Store interface {
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
 	// Usage returns the recorded usage of a key for the days from one to another, in their order,
 	// and the usage of former lives that Write was given.
-	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUse, error)
+	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error)
 	// Recount counts a user's places again. It leaves out places whose end has come, and keys that
 	// DynamoDB has deleted after they expired.
 	Recount(ctx context.Context, userID string, now time.Time) (Places, error)
@@ -93,7 +93,7 @@ type Write struct {
 	Standing audit.Standing
 	Checked  bool
 	// Former is the usage of a deleted key on its last day, or nil if it was not used.
-	Former *ratelimit.DayUse
+	Former *ratelimit.DayUsage
 	// Released is a key that once had aliases of To and owns none of them any more, or "".
 	Released string
 	// At is the time of the change. Items whose end has come by then count as deleted.
@@ -502,13 +502,13 @@ func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey
 	return record, own, err
 }
 
-// UsageOf returns the usage that the meter of a record shows. An unlimited key has no meter, and
+// StatusOf returns the window status that the meter of a record shows. An unlimited key has no meter, and
 // the zero Usage.
-func (r *Registry) UsageOf(record apikey.Record) ratelimit.Usage {
+func (r *Registry) StatusOf(record apikey.Record) ratelimit.Status {
 	if record.Key.Unlimited {
-		return ratelimit.Usage{}
+		return ratelimit.Status{}
 	}
-	return ratelimit.UsageOf(record.Meter, record.Key.Terms(), r.now())
+	return ratelimit.StatusOf(record.Meter, record.Key.Terms(), r.now())
 }
 
 // now has the resolution that is stored.

@@ -33,7 +33,7 @@ func (d Days) check() error {
 // Usage returns what was used of a key on each of some days, those without use
 // left out: of days that are over exactly, but for what environments held that
 // died; of today what was used so far, with what environments hold ready.
-func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) ([]ratelimit.DayUse, error) {
+func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) ([]ratelimit.DayUsage, error) {
 	if err := days.check(); err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Day
 
 // usage returns the usage of one life of a key. If a key was deleted and created again, it leaves
 // out the earlier usage. The meter goes on, so recreating a key does not reset its limit.
-func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) ([]ratelimit.DayUse, error) {
+func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) ([]ratelimit.DayUsage, error) {
 	begun := ratelimit.DateOf(record.Key.CreatedAt)
 	from, to := max(ratelimit.DateOf(days.From), begun), ratelimit.DateOf(days.To)
 	if from > to {
@@ -65,7 +65,7 @@ func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) (
 		}
 	}
 	// A mark of the meter that is not recorded yet gives the same count as the record.
-	for _, d := range record.Meter.Daily() {
+	for _, d := range record.Meter.Usage() {
 		if d.Day >= from && d.Day <= to {
 			by[d.Day] = d.Used
 		}
@@ -74,11 +74,11 @@ func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) (
 	return inOrder(by), nil
 }
 
-func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUse {
-	var all []ratelimit.DayUse
+func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUsage {
+	var all []ratelimit.DayUsage
 	for _, day := range slices.Sorted(maps.Keys(by)) {
 		if by[day] > 0 {
-			all = append(all, ratelimit.DayUse{Day: day, Used: by[day]})
+			all = append(all, ratelimit.DayUsage{Day: day, Used: by[day]})
 		}
 	}
 	return all
@@ -92,7 +92,7 @@ const (
 
 // UserUsage is that of all of a user's keys together, also of those that were
 // revoked, but not of those that were deleted.
-func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) ([]ratelimit.DayUse, error) {
+func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) ([]ratelimit.DayUsage, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return nil, err
 	}

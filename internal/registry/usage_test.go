@@ -39,13 +39,13 @@ func TestUsageByDay(t *testing.T) {
 		}
 	}
 	days := registry.Days{From: apikeytest.Noon.Truncate(24 * time.Hour), To: apikeytest.Noon.Truncate(24*time.Hour).AddDate(0, 0, 9)}
-	use := func(pairs ...int64) (all []ratelimit.DayUse) {
+	use := func(pairs ...int64) (all []ratelimit.DayUsage) {
 		for i := 0; i < len(pairs); i += 2 {
-			all = append(all, ratelimit.DayUse{Day: ratelimit.Date(pairs[i]), Used: pairs[i+1]})
+			all = append(all, ratelimit.DayUsage{Day: ratelimit.Date(pairs[i]), Used: pairs[i+1]})
 		}
 		return all
 	}
-	expect := func(what string, got []ratelimit.DayUse, err error, want []ratelimit.DayUse) {
+	expect := func(what string, got []ratelimit.DayUsage, err error, want []ratelimit.DayUsage) {
 		t.Helper()
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s (-want +got): %v\n%s", what, err, diff)
@@ -123,7 +123,7 @@ func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 		}
 		return v
 	}
-	shows := func(step, user string, want ...ratelimit.DayUse) {
+	shows := func(step, user string, want ...ratelimit.DayUsage) {
 		t.Helper()
 		one, err := b.Registry.Usage(t.Context(), root, id, days)
 		if diff := cmp.Diff(want, one); err != nil || diff != "" {
@@ -138,11 +138,11 @@ func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 			t.Errorf("%s: last used at %s, %v", step, record.LastUsed(), err)
 		}
 	}
-	today := func(n int64) ratelimit.DayUse {
-		return ratelimit.DayUse{Day: ratelimit.DateOf(apikeytest.Noon), Used: n}
+	today := func(n int64) ratelimit.DayUsage {
+		return ratelimit.DayUsage{Day: ratelimit.DateOf(apikeytest.Noon), Used: n}
 	}
-	tomorrow := func(n int64) ratelimit.DayUse {
-		return ratelimit.DayUse{Day: ratelimit.DateOf(apikeytest.Noon.AddDate(0, 0, 1)), Used: n}
+	tomorrow := func(n int64) ratelimit.DayUsage {
+		return ratelimit.DayUsage{Day: ratelimit.DateOf(apikeytest.Noon.AddDate(0, 0, 1)), Used: n}
 	}
 
 	begin("u1")
@@ -152,7 +152,7 @@ func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 	end()
 	begin("u2")
 	shows("another's", "u2")
-	if left := use(2).Usage.Remaining; left > 15 {
+	if left := use(2).Status.Remaining; left > 15 {
 		t.Errorf("%d remain of 20 after 5: deleting a key gives a fresh limit", left)
 	}
 	shows("another's, used", "u2", today(2))

@@ -296,7 +296,7 @@ type limited struct{}
 func (limited) Check(context.Context, gate.Request) (apikey.Verdict, error) {
 	return apikey.Verdict{
 		Code: apikey.CodeRateLimited, Key: &apikey.Key{ID: "k"}, RetryAfter: time.Second,
-		Usage: ratelimit.Usage{Limit: 5, Reset: time.Unix(1, 0)},
+		Status: ratelimit.Status{Limit: 5, Reset: time.Unix(1, 0)},
 	}, nil
 }
 

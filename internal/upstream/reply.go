@@ -180,18 +180,18 @@ func (r *reply) limited(code apikey.Code, asked time.Time) apikey.Verdict {
 	}
 	k.Unlimited = false // or there would be no limit to refuse
 	v := apikey.Verdict{Code: code, Key: k, RetryAfter: min(max(time.Duration(r.RetryAfter)*time.Second, 0), longestWait)}
-	v.Usage.Limit = k.Limit.Requests
+	v.Status.Limit = k.Limit.Requests
 	if l := r.RateLimit; l != nil {
-		v.Usage.Remaining = min(int64(l.Remaining), v.Usage.Limit)
-		v.Usage.Reset = time.Unix(int64(l.Reset), 0)
+		v.Status.Remaining = min(int64(l.Remaining), v.Status.Limit)
+		v.Status.Reset = time.Unix(int64(l.Reset), 0)
 	}
-	if until := v.Usage.Reset.Sub(asked); until <= 0 || until > longestWait {
-		v.Usage.Reset = time.Unix(asked.Add(max(v.RetryAfter, time.Second)+time.Second-1).Unix(), 0)
+	if until := v.Status.Reset.Sub(asked); until <= 0 || until > longestWait {
+		v.Status.Reset = time.Unix(asked.Add(max(v.RetryAfter, time.Second)+time.Second-1).Unix(), 0)
 	}
 	if v.RetryAfter == 0 {
-		v.RetryAfter = (v.Usage.Reset.Sub(asked) + time.Second - 1).Truncate(time.Second)
+		v.RetryAfter = (v.Status.Reset.Sub(asked) + time.Second - 1).Truncate(time.Second)
 	}
-	v.Usage.Rate = ratelimit.Bound{Limit: v.Usage.Limit, Remaining: v.Usage.Remaining, Reset: v.Usage.Reset}
+	v.Status.Rate = ratelimit.Bound{Limit: v.Status.Limit, Remaining: v.Status.Remaining, Reset: v.Status.Reset}
 	return v
 }
 

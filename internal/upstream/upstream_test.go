@@ -334,9 +334,9 @@ func TestALimitThereIsALimitHere(t *testing.T) {
 			t.Errorf("%s: %s, %+v, %v; want %s of %s", c.name, v.Code, v.Key, err, c.code, c.id)
 			continue
 		}
-		reset := time.Duration(v.Usage.Reset.Unix() - now.Unix())
-		if v.Usage.Limit != c.limit || v.Usage.Remaining != c.left || reset != c.reset || v.RetryAfter != c.after*time.Second {
-			t.Errorf("%s: %d of %d left until %d, retry after %v; want %d of %d, %d, %d s", c.name, v.Usage.Remaining, v.Usage.Limit, reset, v.RetryAfter, c.left, c.limit, c.reset, c.after)
+		reset := time.Duration(v.Status.Reset.Unix() - now.Unix())
+		if v.Status.Limit != c.limit || v.Status.Remaining != c.left || reset != c.reset || v.RetryAfter != c.after*time.Second {
+			t.Errorf("%s: %d of %d left until %d, retry after %v; want %d of %d, %d, %d s", c.name, v.Status.Remaining, v.Status.Limit, reset, v.RetryAfter, c.left, c.limit, c.reset, c.after)
 		}
 		if strings.ContainsAny(v.Message(), "\"\\") || !strings.Contains(v.Message(), "Try again in") {
 			t.Errorf("%s: %q would not stay JSON", c.name, v.Message())
