@@ -93,6 +93,24 @@ func TestTheREADMEFitsOnThreeScreens(t *testing.T) {
 	}
 }
 
+// The README names the targets that make lists.
+func TestTheREADMENamesEveryTarget(t *testing.T) {
+	_, list, ok := strings.Cut(string(read(t, "README.md")), "`make` lists what there is: ")
+	if !ok {
+		t.Fatal("the README has no list of targets")
+	}
+	list, _, _ = strings.Cut(list, ".")
+	var want []string
+	for _, m := range regexp.MustCompile(`(?m)^([a-z-]+):.*## `).FindAllStringSubmatch(string(read(t, "Makefile")), -1) {
+		if m[1] != "help" {
+			want = append(want, m[1])
+		}
+	}
+	if got := strings.Fields(strings.ReplaceAll(list, ",", "")); !slices.Equal(got, want) {
+		t.Errorf("the README names %q, and make lists %q", got, want)
+	}
+}
+
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`^#+ (.*)`)

@@ -99,3 +99,12 @@ func TestThePictureIsTheOneThatIsDrawn(t *testing.T) {
 		t.Errorf("the picture is no XML: %v", err)
 	}
 }
+
+// The packages of the picture exist.
+func TestThePictureShowsRoomsThatExist(t *testing.T) {
+	for _, name := range docs.Rooms() {
+		if _, err := os.Stat(filepath.Join(root, "internal", name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
