@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +19,8 @@ const (
 	requestTime = 30 * time.Second
 	answerTime  = 75 * time.Second
 	idleTime    = time.Minute
+	// shutdownTime is for requests that run when the server is told to end.
+	shutdownTime = 3 * time.Second
 	// maxHeaders is above API Gateway's bound of 10,240 bytes, since its answer to more is not
 	// known here.
 	maxHeaders     = 64 << 10
@@ -38,6 +41,24 @@ func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaders,
 	}
+}
+
+// Serve serves h on l until ctx ends. Requests that run then have three seconds to end.
+func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := NewServer(h)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(Limit(l)) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		return server.Close()
+	}
+	return nil
 }
 
 // Limit returns l with at most 1,024 connections open at a time. Others wait to be accepted.

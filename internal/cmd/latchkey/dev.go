@@ -21,6 +21,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
+	"latchkey/internal/environment"
 	"latchkey/internal/local"
 	"latchkey/internal/local/engine"
 	"latchkey/internal/local/sam"
@@ -28,7 +29,7 @@ import (
 
 const defaultState = ".latchkey"
 
-// devConfig is what the local stack is told beside the functions' own variables.
+// devConfig is the configuration of the local stack, beside the functions' own variables.
 type devConfig struct {
 	Port     int              `env:"PORT" envDefault:"3000"`
 	State    string           `env:"STATE" envDefault:".latchkey"`
@@ -84,15 +85,18 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 	}
 }
 
-// unthrottled is a rate and a burst that no machine reaches.
-const unthrottled = "1000000000"
+// parameters returns the template's parameters. Only requests to revoke-by-token are throttled,
+// because they cost the table most.
+func (d devConfig) parameters() map[string]string {
+	const unthrottled = "1000000000" // a rate and a burst that no machine reaches
+	return map[string]string{
+		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
+		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
+	}
+}
 
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
-	template, err := sam.Load(d.Template, map[string]string{
-		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
-		// Requests are not throttled here, except those to revoke-by-token, which cost the table most.
-		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
-	})
+	template, err := sam.Load(d.Template, d.parameters())
 	if err != nil {
 		return err
 	}
@@ -106,7 +110,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err != nil {
 		return err
 	}
-	// Before anything is started: a port in use is the likeliest mistake.
+	// A port in use is the likeliest mistake, so it shows before an engine is started.
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -115,40 +119,20 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 
 	endpoint := d.Endpoint
 	if endpoint == "" {
-		e, err := d.startEngine(ctx, s, 0)
+		options := engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data()}
+		keeper, err := engine.Keep(ctx, options, logger)
 		if err != nil {
 			return err
 		}
-		k := keeper{config: d, state: s, logger: logger}
-		// It outlives the requests that run at a Ctrl-C. Whatever went wrong meanwhile is told once it has stopped.
-		kept, stop := context.WithCancel(context.WithoutCancel(ctx))
-		stopped := k.watch(kept, e)
-		defer func() { stop(); <-stopped }()
-		endpoint = e.Endpoint()
+		defer keeper.Stop() // after all requests have ended
+		endpoint = keeper.Endpoint()
 	}
-	// Everything from here on ends before the engine does.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	c, err := s.config(endpoint, config.Process())
+	l := localStack{state: s, endpoint: endpoint, template: template, logger: logger}
+	token, err := l.prepare(ctx, d, made)
 	if err != nil {
-		return err
-	}
-	e, err := newEnvironment(ctx, c, logger)
-	if err != nil {
-		return err
-	}
-	if err := createTable(ctx, e.Table, template.Table); err != nil {
-		return err
-	}
-	if err := checkSecret(ctx, e); err != nil {
-		return s.explain(err, made, c, d.Endpoint)
-	}
-	token, err := d.rootKey(s, e.Format, c.Environments[0])
-	if err != nil {
-		return err
-	}
-	if err := makeAdmin(ctx, e, "dev", token, c.Environments[0], apikey.OwnUser, "root"); err != nil {
 		return err
 	}
 	withdraw, err := s.publish(endpoint)
@@ -156,44 +140,76 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 		return err
 	}
 	defer withdraw()
-
-	gateway := &reloaded{build: func() (http.Handler, error) {
-		c, err := s.config(endpoint, config.Process())
-		if err != nil {
-			return nil, err
-		}
-		e, err := newEnvironment(ctx, c, logger)
-		if err != nil {
-			return nil, err
-		}
-		// The functions read it for themselves, when they need it. A wrong one would then
-		// have taken the place of one that works.
-		if err := checkSecret(ctx, e); err != nil {
-			return nil, err
-		}
-		return newGateway(ctx, template, c, logger)
-	}}
-	if err := gateway.load(); err != nil {
+	gateway, err := local.NewReloader(func() (http.Handler, error) { return l.gateway(ctx) })
+	if err != nil {
 		return err
 	}
-	go gateway.onHangup(ctx, logger)
+	go gateway.ReloadOnHangup(ctx, logger)
 	var served http.Handler = gateway
 	if d.Access {
 		served = local.AccessLog(gateway, access, time.Now)
 	}
-	// A laptop has memory to spare, and a check lives too shortly to need collecting
-	// at once. Large bodies do not.
+	// Collecting the garbage of each check would cost more time than memory is worth on a laptop. The
+	// limit is for large bodies.
 	debug.SetGCPercent(800)
 	debug.SetMemoryLimit(256 << 20)
 	greet(out, listener.Addr().String(), token.Reveal(), s)
-	return serve(ctx, listener, served)
+	return local.Serve(ctx, listener, served)
 }
 
-func (d devConfig) startEngine(ctx context.Context, s state, port int) (*engine.Engine, error) {
-	return engine.Start(ctx, engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data(), Port: port})
+// localStack is a stack on a folder whose engine runs.
+type localStack struct {
+	state    state
+	endpoint string
+	template *sam.Template
+	logger   *slog.Logger
 }
 
-// createTable waits for an engine that somebody else is about to start.
+// open reads the configuration and the secret, and returns an environment with them.
+func (l localStack) open(ctx context.Context) (config.Config, *environment.Environment, error) {
+	c, err := l.state.config(l.endpoint, config.Process())
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	e, err := newEnvironment(ctx, c, l.logger)
+	return c, e, err
+}
+
+// prepare makes the table and the admin key, unless they exist, and returns the admin key's token.
+// made says that the stack's secret was just made.
+func (l localStack) prepare(ctx context.Context, d devConfig, made bool) (apikey.Token, error) {
+	c, e, err := l.open(ctx)
+	if err != nil {
+		return apikey.Token{}, err
+	}
+	if err := createTable(ctx, e.Table, l.template.Table); err != nil {
+		return apikey.Token{}, err
+	}
+	if err := checkSecret(ctx, e); err != nil {
+		return apikey.Token{}, l.state.explain(err, made, c, d.Endpoint)
+	}
+	token, err := d.rootKey(l.state, e.Format, c.Environments[0])
+	if err != nil {
+		return apikey.Token{}, err
+	}
+	return token, makeAdmin(ctx, e, "dev", token, c.Environments[0], apikey.OwnUser, "root")
+}
+
+// gateway returns a gateway with functions that have just read configuration and secret.
+func (l localStack) gateway(ctx context.Context) (http.Handler, error) {
+	c, e, err := l.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The functions read the secret when they first need it. A wrong secret must show before a new
+	// gateway replaces one that works.
+	if err := checkSecret(ctx, e); err != nil {
+		return nil, err
+	}
+	return newGateway(ctx, l.template, c, l.logger)
+}
+
+// createTable waits up to 30 seconds for an engine that another process is about to start.
 func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -210,8 +226,8 @@ func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema)
 	}
 }
 
-// rootKey is the token of the admin key: the one that was given, else the one
-// that is kept, else a new one.
+// rootKey returns the token of the admin key. It comes from ROOT_KEY, or else from the state folder,
+// or else is new.
 func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment) (apikey.Token, error) {
 	if d.RootKey.Reveal() != "" {
 		if problem := apikey.CheckConfigured(d.RootKey.Reveal()); problem != "" {
@@ -237,25 +253,8 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 	if err != nil {
 		return apikey.Token{}, err
 	}
-	// Kept before it is made: a crash in between leaves nothing that nobody knows.
+	// The token is stored before the key is. A crash in between leaves no key whose token is lost.
 	return token, keep(s.rootKey(), token.Reveal())
-}
-
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := local.NewServer(handler)
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(local.Limit(listener)) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if err := server.Shutdown(last); err != nil {
-		return server.Close()
-	}
-	return nil
 }
 
 func greet(out io.Writer, address, key string, s state) {

@@ -344,7 +344,7 @@ func TestAStoppedEngineIsA503AndItRecovers(t *testing.T) {
 		}
 	}
 	s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+token+`"}`).isError(t, "validate", 503, "unavailable")
-	o.Port = portOf(t, e.Endpoint())
+	o.Port = e.Port()
 	if e, err = engine.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -392,15 +392,6 @@ func TestAKillLosesNoKey(t *testing.T) {
 	if _, err := http.Get(strings.TrimSpace(string(endpoint))); err == nil {
 		t.Error("its engine outlived it")
 	}
-}
-
-func portOf(t testing.TB, endpoint string) int {
-	t.Helper()
-	port, err := portFrom(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // What is wrong is told at once, and by its name, not once somebody ends the stack.

@@ -39,10 +39,10 @@ type Options struct {
 
 // Engine is an engine that runs as a child of this process, and ends with it even when that is killed (on Linux).
 type Engine struct {
-	endpoint string
-	child    *exec.Cmd
-	done     chan struct{}
-	failure  error // why the child ended; to be read after done
+	port    int
+	child   *exec.Cmd
+	done    chan struct{}
+	failure error // why the child ended; set before done is closed
 }
 
 const (
@@ -102,11 +102,7 @@ func start(ctx context.Context, o Options, port int, lock *os.File) (*Engine, er
 	if lock != nil {
 		child.ExtraFiles = []*os.File{lock}
 	}
-	e := &Engine{
-		endpoint: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		child:    child,
-		done:     make(chan struct{}),
-	}
+	e := &Engine{port: port, child: child, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// Linux ends the child when the thread ends that made it, so the thread waits with it.
@@ -177,7 +173,12 @@ func (o Options) command(port int) (*exec.Cmd, error) {
 }
 
 // Endpoint is the engine's URL.
-func (e *Engine) Endpoint() string { return e.endpoint }
+func (e *Engine) Endpoint() string {
+	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port))
+}
+
+// Port is the port of Endpoint.
+func (e *Engine) Port() int { return e.port }
 
 // Done is closed when the engine has ended, for whatever reason.
 func (e *Engine) Done() <-chan struct{} { return e.done }
@@ -202,7 +203,7 @@ func (e *Engine) waitReady(ctx context.Context) error {
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy between us
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.endpoint, strings.NewReader("{}"))
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Endpoint(), strings.NewReader("{}"))
 		if err != nil {
 			return err
 		}

@@ -19,8 +19,8 @@ func options(t *testing.T, kind engine.Kind) engine.Options {
 	return engine.Options{Kind: kind, Dir: filepath.Join("..", "..", "..", ".latchkey", "engine"), Data: t.TempDir()}
 }
 
-func answers(e *engine.Engine) bool {
-	response, err := http.Post(e.Endpoint(), "application/json", strings.NewReader("{}"))
+func answers(endpoint string) bool {
+	response, err := http.Post(endpoint, "application/json", strings.NewReader("{}"))
 	if err != nil {
 		return false
 	}
@@ -36,7 +36,7 @@ func TestAnEngineHasItsFilesForItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = first.Stop() }()
-	if !answers(first) {
+	if !answers(first.Endpoint()) {
 		t.Error("started, but it does not answer")
 	}
 	soon, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -49,7 +49,7 @@ func TestAnEngineHasItsFilesForItself(t *testing.T) {
 		t.Error(err)
 	}
 	<-first.Done()
-	if answers(first) {
+	if answers(first.Endpoint()) {
 		t.Error("stopped, but it answers")
 	}
 	again, err := engine.Start(t.Context(), o)
