@@ -1,75 +1,187 @@
 package functions_test
 
 import (
+	"go/parser"
+	"go/token"
+	"maps"
 	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"latchkey/internal/dynamo/dynamotest"
 )
 
-// sdkLoader brings in all that credentials could come from on other machines; see
-// [latchkey/internal/amazon.Lambda].
-const sdkLoader = "github.com/aws/aws-sdk-go-v2/config"
+// The packages of the domain, each with the packages below it. A package reaches only those, the
+// standard library without the network, and domainModules.
+var domain = map[string]string{
+	"ratelimit": "",
+	"redact":    "",
+	"audit":     "redact",
+	"apikey":    "audit ratelimit redact",
+	"pepper":    "apikey audit ratelimit redact",
+	"gate":      "apikey audit pepper ratelimit redact", // judges keys, and cannot manage them
+	"registry":  "apikey audit gate pepper ratelimit redact",
+	"api":       "redact", // the types of the HTTP API, without a handler
+}
 
-// The way of one request is transport -> gate -> limiter -> table, and imports
-// run along it only.
-func TestImportsRunOneWay(t *testing.T) {
-	for _, rule := range []struct {
-		pkg       string
-		forbidden []string
-	}{
-		{"latchkey/internal/ratelimit", []string{"github.com/aws/", "latchkey/internal/apikey", "latchkey/internal/metrics", "net/http"}},
-		{"latchkey/internal/apikey", []string{"github.com/aws/", "latchkey/internal/pepper", "latchkey/internal/gate", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
-		{"latchkey/internal/pepper", []string{"github.com/aws/", "latchkey/internal/gate", "latchkey/internal/dynamo", "net/http"}},
-		// The gate cannot manage keys.
-		{"latchkey/internal/gate", []string{"github.com/aws/", "latchkey/internal/registry", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
-		{"latchkey/internal/registry", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/metrics", "net/http"}},
-		{"latchkey/internal/metrics", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/authorizer", "latchkey/internal/httpapi", "net/http"}},
-		{"latchkey/internal/dynamo", []string{"latchkey/internal/authorizer", "latchkey/internal/httpapi", "go.yaml.in/"}},
-		{"latchkey/internal/authorizer", []string{"latchkey/internal/dynamo", "latchkey/internal/httpapi"}},
-		{"latchkey/internal/httpapi", []string{"latchkey/internal/dynamo", "latchkey/internal/authorizer"}},
-		{"latchkey/internal/oidc", []string{"github.com/aws/", "latchkey/internal/dynamo", "latchkey/internal/authorizer", "latchkey/internal/httpapi", "github.com/zitadel/"}},
-		// No router, and nothing of the laptop's, in what runs on every request.
-		{"latchkey/functions/authorizer", []string{
-			"github.com/danielgtaylor/huma", "github.com/awslabs/", "github.com/spf13/", "go.yaml.in/", "github.com/zitadel/",
-			"latchkey/internal/httpapi", "latchkey/internal/local", sdkLoader,
-		}},
-		{"latchkey/functions/validate", []string{"latchkey/internal/local", "latchkey/internal/oidc", "go.yaml.in/", "github.com/spf13/", sdkLoader}},
-		{"latchkey/functions/keys", []string{"latchkey/internal/local", "latchkey/internal/oidc", "go.yaml.in/", "github.com/spf13/", sdkLoader}},
-	} {
-		out, err := exec.Command("go", "list", "-deps", rule.pkg).Output()
-		if err != nil {
-			t.Fatalf("go list -deps %s: %v", rule.pkg, err)
-		}
-		deps := strings.Fields(string(out))
-		if len(deps) < 10 {
-			t.Fatalf("%s has only %d dependencies: the test sees nothing", rule.pkg, len(deps))
-		}
-		for _, dep := range deps {
-			for _, f := range rule.forbidden {
-				if strings.HasPrefix(dep, f) {
-					t.Errorf("%s depends on %s", rule.pkg, dep)
-				}
+// domainModules are the modules of others that the domain uses. None is AWS's.
+var domainModules = []string{"github.com/hashicorp/golang-lru/", "golang.org/x/sync/"}
+
+const (
+	huma = "github.com/danielgtaylor/huma"
+	// sdkLoader contains every source of credentials, also those that Lambda does not have; see
+	// [latchkey/internal/amazon.Lambda].
+	sdkLoader = "github.com/aws/aws-sdk-go-v2/config"
+)
+
+// Packages that must not be reached from another package, through any chain of imports.
+var forbidden = map[string][]string{
+	"internal/metrics":    {"github.com/aws/", "internal/dynamo", "internal/httpapi", "net/http"},
+	"internal/routes":     {"github.com/aws/", "internal/dynamo", "internal/gate", "internal/httpapi"},
+	"internal/dynamo":     {"internal/authorizer", "internal/httpapi", "go.yaml.in/"},
+	"internal/authorizer": {"internal/dynamo", "internal/httpapi", "internal/registry"},
+	"internal/httpapi":    {"internal/dynamo", "internal/authorizer"},
+	"internal/oidc":       {"github.com/aws/", "github.com/zitadel/", "internal/dynamo", "internal/authorizer", "internal/httpapi"},
+	"internal/upstream":   {"github.com/aws/", "internal/dynamo", "internal/registry"},
+	// A client sees the API as any user does, by its types.
+	"internal/client": {"github.com/aws/", huma, "internal/httpapi", "internal/apikey"},
+	"internal/smoke":  {"github.com/aws/", huma, "internal/httpapi", "internal/gate", "internal/dynamo"},
+	// The authorizer runs on every request, so it has no router.
+	"functions/authorizer": slices.Concat(notOnAWS, []string{huma, "github.com/awslabs/", "github.com/zitadel/", "internal/httpapi"}),
+	"functions/validate":   slices.Concat(notOnAWS, []string{"internal/oidc"}),
+	"functions/keys":       slices.Concat(notOnAWS, []string{"internal/oidc"}),
+}
+
+// notOnAWS is used on the machine of a developer or an operator, and never in a function.
+var notOnAWS = []string{
+	sdkLoader, "go.yaml.in/", "github.com/spf13/",
+	"internal/client", "internal/cmd", "internal/docs", "internal/local", "internal/migrate", "internal/smoke",
+}
+
+func TestTheDomainReachesOnlyThePackagesBelow(t *testing.T) {
+	deps := dependencies(t)
+	for name, below := range domain {
+		for _, dep := range deps["latchkey/internal/"+name] {
+			own, isOwn := strings.CutPrefix(dep, "latchkey/internal/")
+			switch {
+			case isOwn && !slices.Contains(strings.Fields(below), own):
+				t.Errorf("%s reaches %s, which is not below it", name, own)
+			case dep == "net", dep == "net/http":
+				t.Errorf("%s reaches the network by %s", name, dep)
+			case !isOwn && isModule(dep) && !isOf(dep, domainModules...):
+				t.Errorf("%s reaches %s", name, dep)
 			}
 		}
 	}
 }
 
-func TestOnlyDynamoSpeaksToDynamoDB(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Imports " "}}`, "latchkey/...").Output()
-	if err != nil {
-		t.Fatal(err)
+func TestImportsRunOneWay(t *testing.T) {
+	deps := dependencies(t)
+	exists := func(name string) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(deps)), func(pkg string) bool { return isOf(pkg, "latchkey/"+name) })
 	}
-	found := false
-	for line := range strings.Lines(string(out)) {
-		pkg, imports, _ := strings.Cut(line, ": ")
-		if strings.Contains(imports, "aws-sdk-go-v2/service/dynamodb") {
-			found = true
-			if pkg != "latchkey/internal/dynamo" {
-				t.Errorf("%s imports the SDK's dynamodb", pkg)
+	for name, never := range forbidden {
+		for _, pkg := range never {
+			if strings.HasPrefix(pkg, "internal/") && !exists(pkg) {
+				t.Errorf("there is no package %s, which %s must not reach", pkg, name)
+			}
+		}
+		for _, dep := range deps["latchkey/"+name] {
+			if isOf(strings.TrimPrefix(dep, "latchkey/"), never...) {
+				t.Errorf("%s reaches %s", name, dep)
 			}
 		}
 	}
-	if !found {
-		t.Error("nobody imports the SDK's dynamodb: the test sees nothing")
+}
+
+func TestOnlyDynamoImportsTheSDKOfDynamoDB(t *testing.T) {
+	var importers []string
+	for line := range strings.Lines(list(t, `{{.ImportPath}}: {{join .Imports " "}}`)) {
+		pkg, imports, _ := strings.Cut(line, ": ")
+		if strings.Contains(imports, "aws-sdk-go-v2/service/dynamodb") {
+			importers = append(importers, pkg)
+		}
 	}
+	if !slices.Equal(importers, []string{"latchkey/internal/dynamo"}) {
+		t.Errorf("the SDK of DynamoDB is imported by %v", importers)
+	}
+}
+
+// latchkey dev runs the handlers of the functions in its own process, so the program contains them
+// and huma. One file imports the handlers for that. The other commands know the HTTP API only by
+// the types of package api, and no command knows huma.
+func TestOneFileOfTheCommandLineImportsTheHandlers(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(dynamotest.Root(), "internal", "cmd", "latchkey", "*.go"))
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || filepath.Base(file) == "functions.go" {
+			continue
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range syntax.Imports {
+			imported, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if isOf(imported, huma, "latchkey/internal/httpapi", "latchkey/internal/authorizer") {
+				t.Errorf("%s imports %s", filepath.Base(file), imported)
+			}
+		}
+	}
+}
+
+// dependencies returns all packages that each package of the module reaches, without itself.
+func dependencies(t *testing.T) map[string][]string {
+	t.Helper()
+	deps := make(map[string][]string)
+	for line := range strings.Lines(list(t, `{{.ImportPath}} {{join .Deps " "}}`)) {
+		fields := strings.Fields(line)
+		deps[fields[0]] = fields[1:]
+	}
+	for _, name := range slices.Concat(prefixed("latchkey/internal/", domain), prefixed("latchkey/", forbidden)) {
+		if len(deps[name]) < 10 {
+			t.Fatalf("%s has %d dependencies: the test sees nothing", name, len(deps[name]))
+		}
+	}
+	return deps
+}
+
+func prefixed[T any](prefix string, names map[string]T) []string {
+	var all []string
+	for name := range names {
+		all = append(all, prefix+name)
+	}
+	return all
+}
+
+func list(t *testing.T, format string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", format, "latchkey/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return string(out)
+}
+
+// isOf reports whether a package is one of those named, or below one that ends in a slash or has
+// packages of its own.
+func isOf(pkg string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return pkg == name || strings.HasPrefix(pkg, strings.TrimSuffix(name, "/")+"/")
+	})
+}
+
+// isModule reports whether a package belongs to a module of others: its first element has a dot.
+func isModule(pkg string) bool {
+	first, _, _ := strings.Cut(pkg, "/")
+	return path.Ext(first) != ""
 }
