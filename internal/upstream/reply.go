@@ -179,7 +179,7 @@ func (r *reply) limited(code apikey.Code, asked time.Time) apikey.Verdict {
 		k = &apikey.Key{ID: unnamed, Enabled: true, Limit: apikey.DefaultLimit()}
 	}
 	k.Unlimited = false // or there would be no limit to refuse
-	v := apikey.Verdict{Code: code, Key: k, RetryAfter: min(max(time.Duration(r.RetryAfter)*time.Second, 0), longestWait)}
+	v := apikey.Verdict{Code: code, Key: k, RetryAfter: time.Duration(min(int64(r.RetryAfter), int64(longestWait/time.Second))) * time.Second}
 	v.Status.Limit = k.Limit.Requests
 	if l := r.RateLimit; l != nil {
 		v.Status.Remaining = min(int64(l.Remaining), v.Status.Limit)

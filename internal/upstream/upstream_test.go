@@ -323,6 +323,7 @@ func TestALimitThereIsALimitHere(t *testing.T) {
 		{"a quota", `{"valid":false,"code":"quota_exceeded","userId":"u1","retryAfter":864000}`, apikey.CodeQuotaExceeded, "upstream-u1", 60, 0, 864001, 864000},
 		{"a quota by its public name", `{"valid":false,"code":"insufficient_quota","retryAfter":1}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2, 1},
 		{"for ever", `{"valid":false,"code":"quota_exceeded","retryAfter":1e11,"rateLimit":{"requests":1,"window":1,"reset":1e12}}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
+		{"longer than a duration can be", `{"valid":false,"code":"quota_exceeded","retryAfter":1e10}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
 		{"a time that is over", `{"valid":false,"code":"rate_limited","retryAfter":-5,"userId":"u1","rateLimit":{"requests":7,"window":1,"remaining":99,"reset":1}}`, apikey.CodeRateLimited, "upstream-u1", 7, 7, 2, 2},
 		{"texts", `{"valid":false,"code":"rate_limited","retryAfter":"soon","rateLimit":{"requests":7,"window":1,"reset":"2031-01-31T12:00:00Z"}}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
 		{"an unlimited one", `{"valid":false,"code":"rate_limited","userId":"u1","unlimited":true}`, apikey.CodeRateLimited, "upstream-u1", 60, 0, 2, 2},
