@@ -1,16 +1,16 @@
-// Package upstream asks another key service about tokens that are unknown here. The other service
-// speaks latchkey's validate route, so it may be another latchkey.
+// Package upstream asks another key service about tokens that are unknown here. That service must
+// answer latchkey's validate route, so it may be another latchkey. Make a [Service] with [New], and
+// give it to the gate.
 //
-// A key that the service knows is remembered for a while. If it is revoked there, it goes on
-// working here for that time: the promise about revocations does not cover it. A refusal is
-// remembered for at most a second, in a memory of its own, so that invalid tokens do not push out
-// valid keys. Concurrent questions about one token are asked once.
+// A key that the service knows is remembered for a while. If the service revokes it, it works here
+// until that time is over: latchkey's promise about revocations does not cover it. A refusal is
+// remembered for at most a second. Several callers who ask about one token at the same time share
+// one request.
 package upstream
 
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,10 +18,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
 
 	"latchkey/internal/apikey"
@@ -29,20 +27,24 @@ import (
 	"latchkey/internal/httperr"
 )
 
-// Options say where the other service is. All are required but where noted.
+// Options are the settings of a [Service]. URL, Timeout, Size and Now are required.
 type Options struct {
-	// URL is the service's own, to which the path of the validate route is added
-	// unless it ends in /validate.
+	// URL is the URL of the service. The path of the validate route is added to it, unless it ends in
+	// /validate.
 	URL string
-	// Prefix is how the tokens begin that are worth asking about. Empty: all.
+	// Prefix is how a token must begin for the service to be asked. If empty, the service is asked
+	// about all tokens.
 	Prefix string
-	// Remember is how long a key is remembered, and the most that a refusal is; 0 asks
-	// every time.
+	// Remember is how long a valid key is remembered. A refusal is remembered for this time, but at
+	// most for a second. If zero, the service is asked every time.
 	Remember time.Duration
-	Timeout  time.Duration
-	Size     int // how many keys are remembered, and how many refusals
-	Now      func() time.Time
-	// Transport carries the questions; nil: the standard one.
+	// Timeout bounds one request to the service.
+	Timeout time.Duration
+	// Size is the number of keys that are remembered, and also the number of refusals.
+	Size int
+	// Now is the clock. It must be safe for concurrent use.
+	Now func() time.Time
+	// Transport sends the requests. If nil, it is [http.DefaultTransport].
 	Transport http.RoundTripper
 }
 
@@ -51,66 +53,56 @@ type Service struct {
 	options  Options
 	endpoint string
 	client   *http.Client
-	asking   singleflight.Group
-
-	mu       sync.Mutex
-	keys     *simplelru.LRU[question, answer]
-	refusals *simplelru.LRU[question, answer]
+	memory   *memory
+	asking   singleflight.Group // by question
 }
 
 var _ gate.Upstream = (*Service)(nil)
 
-// question is the hash of a token and the public key that came with it, so that
-// no token stays in memory.
-type question [sha256.Size]byte
+// validatePath is the path of the validate route.
+const validatePath = "/api/v1/api-keys/validate"
 
-type answer struct {
-	verdict apikey.Verdict
-	asked   time.Time
-	until   time.Time
-}
+// maxAnswer is the number of bytes that are read of an answer.
+const maxAnswer = 64 << 10
 
-// Path is where the validate route is.
-const Path = "/api/v1/api-keys/validate"
-
-// New returns a service without speaking to it.
+// New returns a service. It sends no request. It returns an error if the URL cannot be parsed or Size
+// is not positive.
 func New(o Options) (*Service, error) {
 	endpoint := strings.TrimRight(o.URL, "/")
 	if !strings.HasSuffix(endpoint, "/validate") {
-		endpoint += Path
+		endpoint += validatePath
 	}
 	if _, err := url.Parse(endpoint); err != nil {
-		return nil, errors.New("the URL of the upstream cannot be read")
+		return nil, errors.New("the URL of the upstream cannot be parsed") // err quotes the URL
 	}
-	keys, err := simplelru.NewLRU[question, answer](o.Size, nil)
+	memory, err := newMemory(o.Size, o.Remember)
 	if err != nil {
-		return nil, fmt.Errorf("remember upstream's answers: %w", err)
+		return nil, err
 	}
-	refusals, _ := simplelru.NewLRU[question, answer](o.Size, nil)
-	return &Service{
-		options: o, endpoint: endpoint, keys: keys, refusals: refusals,
-		client: &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // a token goes where it was sent, and nowhere else
-		}},
-	}, nil
+	client := &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a redirect must not get the token
+	}}
+	return &Service{options: o, endpoint: endpoint, client: client, memory: memory}, nil
 }
 
-// Ask see [gate.Upstream].
+// Ask returns the service's verdict on a token; see [gate.Upstream]. public is the public key that
+// came with the token, or empty. If fresh is true, it never answers from memory. An error means that
+// the service gave no usable answer. It quotes nothing that the service sent.
 func (s *Service) Ask(ctx context.Context, token apikey.Token, public string, fresh bool) (apikey.Verdict, error) {
 	if !strings.HasPrefix(token.Reveal(), s.options.Prefix) {
 		return apikey.Verdict{Code: apikey.CodeUnknown}, nil
 	}
-	q := question(sha256.Sum256([]byte(public + "\x00" + token.Reveal())))
+	q := newQuestion(token, public)
 	if !fresh {
-		if v, ok := s.recall(q); ok {
+		if v, ok := s.memory.recall(q, s.now()); ok {
 			return v, nil
 		}
 	}
-	// Whoever asked first may hang up; the others still want to know.
+	// The request goes on if its first caller goes away, because others may wait for it.
 	done := s.asking.DoChan(string(q[:]), func() (v any, err error) {
 		defer func() {
 			if recover() != nil { // singleflight would end the process
-				v, err = apikey.Verdict{}, errors.New("asking it has panicked")
+				v, err = apikey.Verdict{}, errors.New("the request panicked")
 			}
 		}()
 		return s.ask(context.WithoutCancel(ctx), q, token, public)
@@ -124,68 +116,35 @@ func (s *Service) Ask(ctx context.Context, token apikey.Token, public string, fr
 	}
 }
 
+// ask sends one request, and remembers the verdict.
 func (s *Service) ask(ctx context.Context, q question, token apikey.Token, public string) (apikey.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	begun := s.now()
+	asked := s.now()
 	r, err := s.send(ctx, token, public)
 	if err != nil {
 		return apikey.Verdict{}, err
 	}
-	v, err := r.verdict(begun)
+	v, err := r.verdict(asked)
 	if err != nil {
 		return apikey.Verdict{}, err
 	}
-	s.remember(q, v, begun)
+	s.memory.remember(q, v, asked)
 	return v, nil
 }
 
-// refusedFor is how long a refusal is remembered at most: a key may have been made
-// there meanwhile, and a limit may be over.
-const refusedFor = time.Second
-
-// recall returns the remembered answer to a question. Setting back the clock does not make it last
-// longer.
-func (s *Service) recall(q question) (apikey.Verdict, bool) {
-	now := s.now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, ok := s.keys.Get(q)
-	if !ok {
-		a, ok = s.refusals.Get(q)
-	}
-	if !ok || now.Before(a.asked) || !now.Before(a.until) {
-		return apikey.Verdict{}, false
-	}
-	return a.verdict, true
-}
-
-// remember keeps the newest answer to a question, and no other one.
-func (s *Service) remember(q question, v apikey.Verdict, asked time.Time) {
-	now, other, last := s.keys, s.refusals, s.options.Remember
-	if !v.Valid() {
-		now, other, last = s.refusals, s.keys, min(last, refusedFor)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	other.Remove(q)
-	now.Add(q, answer{v, asked, asked.Add(last)})
-}
-
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 10
-
+// send sends one request, and returns the service's reply.
 func (s *Service) send(ctx context.Context, token apikey.Token, public string) (*reply, error) {
 	body, err := json.Marshal(struct {
 		APIKey    string `json:"apiKey"`
 		PublicKey string `json:"publicKey,omitempty"`
 	}{token.Reveal(), public})
 	if err != nil {
-		return nil, errors.New("encode the question")
+		return nil, errors.New("encode the request") // err could quote the token
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("make the request")
+		return nil, errors.New("make the request") // err could quote the URL
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
@@ -195,13 +154,15 @@ func (s *Service) send(ctx context.Context, token apikey.Token, public string) (
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answered with status %d", response.StatusCode)
+		return nil, fmt.Errorf("the service answered with status %d, not 200", response.StatusCode)
 	}
 	var r reply
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&r); err != nil || r.Valid == nil {
-		return nil, errors.New("it did not answer with a verdict") // what it sent may be anything
+	err = json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&r)
+	if err != nil || r.Valid == nil {
+		return nil, errors.New("the answer is not JSON with a boolean member valid") // err could quote it
 	}
 	return &r, nil
 }
 
+// now returns wall-clock time: the monotonic clock may stop while an instance is frozen.
 func (s *Service) now() time.Time { return s.options.Now().Round(0) }

@@ -14,18 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"latchkey/internal/apikey"
 	"latchkey/internal/upstream"
 )
 
-// other is a key service of somebody else's.
+// other is another key service, which gives the same answer to every request.
 type other struct {
 	url    string
-	asked  atomic.Int64
-	answer atomic.Value // of string: the body; a status before it where it is not 200
-	last   atomic.Value // of string: what was asked
-	path   atomic.Value
-	hold   chan struct{}
+	asked  atomic.Int64  // the number of requests
+	answer atomic.Value  // string: the body, or a status, "!" and the body
+	last   atomic.Value  // string: the body of the last request
+	path   atomic.Value  // string: the method and path of the last request
+	hold   chan struct{} // if not nil, answers wait until it is closed
 }
 
 func newOther(t *testing.T) *other {
@@ -82,75 +84,90 @@ func token(t *testing.T, text string) apikey.Token {
 
 const text = "a-token-of-the-other-service"
 
-func TestWhatTheOtherServiceSays(t *testing.T) {
+func TestAnswersAllowOrDeny(t *testing.T) {
+	const long = 300
 	o := newOther(t)
 	for _, c := range []struct {
-		name, answer string
-		want         string // code, id, user, scopes, limit; or "error"
+		answer string
+		want   string // "allow" with id, user, scopes and limit, or "deny" with code and message, or "error"
 	}{
-		{"all there is", `{"valid":true,"code":"valid","keyId":"k7","userId":"u1","name":"n","scopes":["tts","keys:admin","keys:read","BAD SCOPE"],"rateLimit":{"requests":5,"window":10,"remaining":4}}`,
-			"valid upstream-k7 u1 [tts] 5/10s"},
-		{"the least", `{"valid":true,"userId":42}`, "valid upstream-42 42 [] 60/1m0s"},
-		{"nulls", `{"valid":true,"keyId":null,"name":"n","scopes":null,"rateLimit":null,"expiresAt":null}`, "valid upstream-n n [] 60/1m0s"},
-		{"unlimited", `{"valid":true,"keyId":"k","rateLimit":{"requests":999999,"window":60},"unlimited":true}`, "valid upstream-k k [] unlimited"},
-		{"refused", `{"valid":false,"code":"expired_key","error":"Your key ended\nyesterday"}`, "expired_key Your key endedyesterday"},
-		{"refused in words of its own", `{"valid":false,"code":"nope","error":"Nope"}`, "unknown_key Nope"},
-		{"refused for a scope", `{"valid":false,"code":"insufficient_scope","error":"Not yours"}`, "insufficient_scope Not yours"},
-		{"refused in capitals", `{"valid":false,"code":"DISABLED_KEY"}`, "disabled_key Invalid or revoked API key"},
-		{"refused without a key", `{"valid":false,"code":"missing_key"}`, "unknown_key Invalid or revoked API key"},
-		{"refused, with text that runs backwards", `{"valid":false,"error":"No\u202e\u2028\u200b."}`, "unknown_key No."},
-		{"not decided", `{"valid":false,"code":"unavailable"}`, "error"},
-		{"a contradiction", `{"valid":true,"code":"revoked_key","userId":"u1"}`, "error"},
-		{"the other contradiction", `{"valid":false,"code":"valid","userId":"u1"}`, "error"},
-		{"valid in capitals", `{"valid":true,"code":"VALID","userId":"u1"}`, "valid upstream-u1 u1 [] 60/1m0s"},
-		{"an id that would forge a log", `{"valid":true,"keyId":"k | GET /admin | 200 \"x\"\\","userId":"u1"}`,
-			"valid upstream-k%20%7C%20GET%20/admin%20%7C%20200%20%22x%22%5C u1 [] 60/1m0s"},
-		{"an id of other letters", `{"valid":true,"name":"Zoë 100%"}`, "valid upstream-Zo%C3%AB%20100%25 Zoë 100% [] 60/1m0s"},
-		{"an id with a new line", `{"valid":true,"keyId":"k\nx","userId":"u1"}`, "error"},
-		{"a name that hides", `{"valid":true,"userId":"u1","name":"a\u200bb"}`, "error"},
-		{"numbers that are texts", `{"valid":true,"userId":"u1","rateLimit":{"requests":5,"window":10,"remaining":"many","reset":"2031-01-31T12:00:00Z"},"retryAfter":"soon"}`,
-			"valid upstream-u1 u1 [] 5/10s"},
-		{"refused without a word", `{"valid":false}`, "unknown_key Invalid or revoked API key"},
-		{"a long sentence", `{"valid":false,"error":"` + strings.Repeat("ä", 300) + `"}`, "unknown_key " + strings.Repeat("ä", 200)},
-		{"another status", `500!{"valid":true,"userId":"u1"}`, "error"},
-		{"a redirect", `307!`, "error"},
-		{"no JSON", `<html>`, "error"},
-		{"no verdict", `{"userId":"u1"}`, "error"},
-		{"nobody's", `{"valid":true}`, "error"},
-		{"a limit of nothing", `{"valid":true,"userId":"u1","rateLimit":{"requests":0,"window":60}}`, "error"},
-		{"a window of years", `{"valid":true,"userId":"u1","rateLimit":{"requests":1,"window":99999999999999}}`, "error"},
-		{"a control character", `{"valid":true,"userId":"u\u00001"}`, "error"},
-		{"a user that reads backwards", `{"valid":true,"userId":"u\u202e1"}`, "error"},
-		{"a user who needs no key", `{"valid":true,"userId":"Anonymous"}`, "error"},
-		{"another deployment's own user", `{"valid":true,"userId":"latchkey:admin"}`, "valid upstream-latchkey:admin latchkey:admin [] 60/1m0s"},
-		{"as many scopes as a key may have", `{"valid":true,"userId":"u1","scopes":["keys:read","` + strings.Repeat(`s","`, 49) + `s"]}`,
-			"valid upstream-u1 u1 [" + strings.TrimSpace(strings.Repeat("s ", 50)) + "] 60/1m0s"},
-		{"more scopes than a key may have", `{"valid":true,"userId":"u1","scopes":["` + strings.Repeat(`s","`, 50) + `s"]}`, "error"},
-		{"a name without end", `{"valid":true,"userId":"` + strings.Repeat("u", 300) + `"}`, "error"},
-		{"an expiry that is none", `{"valid":true,"userId":"u1","expiresAt":"soon"}`, "error"},
+		// Keys. Scopes for managing keys never come from an upstream.
+		{`{"valid":true,"code":"valid","keyId":"k7","userId":"u1","name":"n",
+			"scopes":["tts","keys:admin","keys:read","BAD SCOPE"],
+			"rateLimit":{"requests":5,"window":10,"remaining":4}}`, "allow upstream-k7 u1 [tts] 5/10s"},
+		{`{"valid":true,"userId":42}`, "allow upstream-42 42 [] 60/1m0s"},
+		{`{"valid":true,"code":"VALID","userId":"u1"}`, "allow upstream-u1 u1 [] 60/1m0s"},
+		{`{"valid":true,"keyId":null,"name":"n","scopes":null,"rateLimit":null,"expiresAt":null}`,
+			"allow upstream-n n [] 60/1m0s"},
+		{`{"valid":true,"keyId":"k","rateLimit":{"requests":999999,"window":60},"unlimited":true}`,
+			"allow upstream-k k [] unlimited"},
+		{`{"valid":true,"keyId":"k","rateLimit":{"unlimited":true}}`, "allow upstream-k k [] unlimited"},
+		{`{"valid":true,"userId":"u1","retryAfter":"soon",
+			"rateLimit":{"requests":5,"window":10,"remaining":"many","reset":"2031-01-31T12:00:00Z"}}`,
+			"allow upstream-u1 u1 [] 5/10s"},
+		{`{"valid":true,"userId":"latchkey:admin"}`, "allow upstream-latchkey:admin latchkey:admin [] 60/1m0s"},
+		{`{"valid":true,"userId":"u1","scopes":["keys:read","` + strings.Repeat(`s","`, 49) + `s"]}`,
+			"allow upstream-u1 u1 [" + strings.TrimSpace(strings.Repeat("s ", 50)) + "] 60/1m0s"},
+		// An access log has ids as they are, so an id must not forge a line of it.
+		{`{"valid":true,"keyId":"k | GET /admin | 200 \"x\"\\","userId":"u1"}`,
+			"allow upstream-k%20%7C%20GET%20/admin%20%7C%20200%20%22x%22%5C u1 [] 60/1m0s"},
+		{`{"valid":true,"name":"Zoë 100%"}`, "allow upstream-Zo%C3%AB%20100%25 Zoë 100% [] 60/1m0s"},
+
+		// Refusals. Their text loses what cannot be displayed.
+		{`{"valid":false}`, "deny unknown_key Invalid or revoked API key"},
+		{`{"valid":false,"code":"DISABLED_KEY"}`, "deny disabled_key Invalid or revoked API key"},
+		{`{"valid":false,"code":"missing_key"}`, "deny unknown_key Invalid or revoked API key"},
+		{`{"valid":false,"code":"nope","error":"Nope"}`, "deny unknown_key Nope"},
+		{`{"valid":false,"code":"insufficient_scope","error":"Not yours"}`, "deny insufficient_scope Not yours"},
+		{`{"valid":false,"code":"expired_key","error":"Your key ended\nyesterday"}`,
+			"deny expired_key Your key endedyesterday"},
+		{`{"valid":false,"error":"No\u202e\u2028\u200b."}`, "deny unknown_key No."},
+		{`{"valid":false,"error":"` + strings.Repeat("ä", long) + `"}`, "deny unknown_key " + strings.Repeat("ä", 200)},
+
+		// Answers that decide nothing.
+		{`500!{"valid":true,"userId":"u1"}`, "error"},
+		{`307!`, "error"},
+		{`<html>`, "error"},
+		{`{"userId":"u1"}`, "error"},
+		{`{"valid":false,"code":"unavailable"}`, "error"},
+		{`{"valid":true,"code":"revoked_key","userId":"u1"}`, "error"},
+		{`{"valid":false,"code":"valid","userId":"u1"}`, "error"},
+
+		// Keys with a value out of bounds.
+		{`{"valid":true}`, "error"},
+		{`{"valid":true,"userId":"Anonymous"}`, "error"},
+		{`{"valid":true,"userId":"u\u00001"}`, "error"},
+		{`{"valid":true,"userId":"u\u202e1"}`, "error"},
+		{`{"valid":true,"userId":"` + strings.Repeat("u", long) + `"}`, "error"},
+		{`{"valid":true,"userId":"u1","keyId":"k\nx"}`, "error"},
+		{`{"valid":true,"userId":"u1","name":"a\u200bb"}`, "error"},
+		{`{"valid":true,"userId":"u1","rateLimit":{"requests":0,"window":60}}`, "error"},
+		{`{"valid":true,"userId":"u1","rateLimit":{"requests":1,"window":99999999999999}}`, "error"},
+		{`{"valid":true,"userId":"u1","scopes":["` + strings.Repeat(`s","`, 50) + `s"]}`, "error"},
+		{`{"valid":true,"userId":"u1","expiresAt":"soon"}`, "error"},
 	} {
 		o.answer.Store(c.answer)
 		v, err := open(t, o, nil).Ask(t.Context(), token(t, text), "", false)
-		got := string(v.Code) + " " + v.Message()
+		got := "deny " + string(v.Code) + " " + v.Message()
 		if err != nil {
 			got = "error"
 			if strings.Contains(err.Error(), text) {
-				t.Errorf("%s: the error tells the token: %v", c.name, err)
+				t.Errorf("%s: the error has the token: %v", c.answer, err)
 			}
 		} else if k := v.Key; k != nil {
 			limit := fmt.Sprintf("%d/%v", k.Limit.Requests, k.Limit.Window)
 			if k.Unlimited {
 				limit = "unlimited"
 			}
-			got = fmt.Sprintf("%s %s %s %v %s", v.Code, k.ID, k.UserID, k.Scopes, limit)
+			got = fmt.Sprintf("allow %s %s %v %s", k.ID, k.UserID, k.Scopes, limit)
 		}
-		if got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		if got != c.want || strings.HasPrefix(c.want, "allow") != (err == nil && v.Valid()) {
+			t.Errorf("%s: %s, want %s", c.answer, got, c.want)
 		}
 	}
 }
 
-func TestATimeWithoutAZoneIsUTC(t *testing.T) {
+func TestTimeWithoutZoneIsUTC(t *testing.T) {
 	o := newOther(t)
 	for _, text := range []string{"2031-01-31T12:00:00.250", "2031-01-31T12:00:00.25Z", "2031-01-31T14:00:00.25+02:00"} {
 		o.answer.Store(`{"valid":true,"userId":"u1","expiresAt":"` + text + `"}`)
@@ -161,7 +178,7 @@ func TestATimeWithoutAZoneIsUTC(t *testing.T) {
 	}
 }
 
-func TestItIsAskedOnTheValidateRoute(t *testing.T) {
+func TestRequestsGoToTheValidateRoute(t *testing.T) {
 	o := newOther(t)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
 	for path, want := range map[string]string{
@@ -177,12 +194,15 @@ func TestItIsAskedOnTheValidateRoute(t *testing.T) {
 		}
 	}
 	var asked map[string]any
-	if err := json.Unmarshal([]byte(o.last.Load().(string)), &asked); err != nil || len(asked) != 2 || asked["apiKey"] != text || asked["publicKey"] != "pk_x" {
-		t.Errorf("asked %v, %v", asked, err)
+	if err := json.Unmarshal([]byte(o.last.Load().(string)), &asked); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]any{"apiKey": text, "publicKey": "pk_x"}, asked); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
-func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
+func TestAnswersAreRememberedAndRequestsAreShared(t *testing.T) {
 	o := newOther(t)
 	now := time.Unix(1_800_000_000, 0)
 	s := open(t, o, func(options *upstream.Options) {
@@ -207,7 +227,7 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 		}
 	}
 
-	// A refusal is remembered for a second, whatever it is about.
+	// Every refusal is remembered for a second.
 	before := o.asked.Load()
 	for i, c := range []struct {
 		pass   time.Duration
@@ -225,12 +245,13 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 	} {
 		o.answer.Store(c.answer)
 		now = now.Add(c.pass)
-		if v, err := s.Ask(t.Context(), token(t, text+"3"), "", false); err != nil || v.Code != c.want || o.asked.Load()-before != c.asked {
+		v, err := s.Ask(t.Context(), token(t, text+"3"), "", false)
+		if err != nil || v.Code != c.want || o.asked.Load()-before != c.asked {
 			t.Errorf("step %d: %s, %v, asked %d times; want %s, %d", i, v.Code, err, o.asked.Load()-before, c.want, c.asked)
 		}
 	}
 
-	// Nor is one remembered for longer because the clock is set back.
+	// A clock that is set back does not prolong the memory.
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
 	before = o.asked.Load()
 	for _, pass := range []time.Duration{0, -time.Hour, 0} {
@@ -243,11 +264,11 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 		t.Errorf("asked %d times while the clock was set back, want 2", got)
 	}
 
-	// No answer is not remembered.
+	// An error is not remembered.
 	o.answer.Store("503!")
 	for range 2 {
 		if _, err := s.Ask(t.Context(), token(t, text+"4"), "", false); err == nil {
-			t.Error("503 is an answer")
+			t.Error("status 503 is no error")
 		}
 	}
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
@@ -268,7 +289,7 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 	for o.asked.Load() == before {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(50 * time.Millisecond) // for the others to come
+	time.Sleep(50 * time.Millisecond) // until the others wait
 	close(o.hold)
 	wg.Wait()
 	if got := o.asked.Load() - before; got != 1 {
@@ -276,8 +297,8 @@ func TestAnswersAreRememberedAndQuestionsAskedOnce(t *testing.T) {
 	}
 }
 
-// Refusals do not push out keys, and a key that is refused is not remembered as one.
-func TestGarbagePushesOutNoKey(t *testing.T) {
+// A key that is refused later is no longer remembered as valid.
+func TestRefusalsPushOutNoKeys(t *testing.T) {
 	o := newOther(t)
 	s := open(t, o, nil)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
@@ -290,7 +311,7 @@ func TestGarbagePushesOutNoKey(t *testing.T) {
 	}
 	ask(text, false)
 	o.answer.Store(`{"valid":false}`)
-	for i := range 300 { // three times as many as are remembered
+	for i := range 300 { // the memory holds 100
 		ask(fmt.Sprintf("garbage-%08d", i), false)
 	}
 	before := o.asked.Load()
@@ -304,54 +325,68 @@ func TestGarbagePushesOutNoKey(t *testing.T) {
 	}
 }
 
-func TestALimitThereIsALimitHere(t *testing.T) {
+func TestLimitsOfTheServiceArePassedOn(t *testing.T) {
 	o := newOther(t)
 	now := time.Unix(1_800_000_000, 5e8)
 	for _, c := range []struct {
-		name, answer string
-		code         apikey.Code
-		id           string
-		limit, left  int64
-		reset, after time.Duration // from the second in which it is asked
+		answer      string // the members after valid
+		code        apikey.Code
+		id          string
+		limit, left int64
+		// reset and after are in seconds. reset counts from the second of the request.
+		reset, after int64
 	}{
-		{"all there is", `{"valid":false,"code":"rate_limited","keyId":"k7","userId":"u1","error":"Wait \"a\" while","rateLimit":{"requests":5,"window":10,"remaining":0,"reset":1800000009},"retryAfter":4}`,
+		{`"code":"rate_limited","keyId":"k7","userId":"u1","error":"Wait \"a\" while","retryAfter":4,
+			"rateLimit":{"requests":5,"window":10,"remaining":0,"reset":1800000009}`,
 			apikey.CodeRateLimited, "upstream-k7", 5, 0, 9, 4},
-		{"nothing else", `{"valid":false,"code":"rate_limited"}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
-		{"when to come back", `{"valid":false,"code":"rate_limit_exceeded","retryAfter":30}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 31, 30},
-		{"when it ends", `{"valid":false,"code":"rate_limited","userId":"u1","rateLimit":{"requests":5,"window":10,"reset":1800000009}}`, apikey.CodeRateLimited, "upstream-u1", 5, 0, 9, 9},
-		{"a part of a second", `{"valid":false,"code":"rate_limited","retryAfter":0.2}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 1},
-		{"a quota", `{"valid":false,"code":"quota_exceeded","userId":"u1","retryAfter":864000}`, apikey.CodeQuotaExceeded, "upstream-u1", 60, 0, 864001, 864000},
-		{"a quota by its public name", `{"valid":false,"code":"insufficient_quota","retryAfter":1}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2, 1},
-		{"for ever", `{"valid":false,"code":"quota_exceeded","retryAfter":1e11,"rateLimit":{"requests":1,"window":1,"reset":1e12}}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
-		{"longer than a duration can be", `{"valid":false,"code":"quota_exceeded","retryAfter":1e10}`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
-		{"a time that is over", `{"valid":false,"code":"rate_limited","retryAfter":-5,"userId":"u1","rateLimit":{"requests":7,"window":1,"remaining":99,"reset":1}}`, apikey.CodeRateLimited, "upstream-u1", 7, 7, 2, 2},
-		{"texts", `{"valid":false,"code":"rate_limited","retryAfter":"soon","rateLimit":{"requests":7,"window":1,"reset":"2031-01-31T12:00:00Z"}}`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
-		{"an unlimited one", `{"valid":false,"code":"rate_limited","userId":"u1","unlimited":true}`, apikey.CodeRateLimited, "upstream-u1", 60, 0, 2, 2},
+		{`"code":"rate_limited","userId":"u1","rateLimit":{"requests":5,"window":10,"reset":1800000009}`,
+			apikey.CodeRateLimited, "upstream-u1", 5, 0, 9, 9},
+		{`"code":"rate_limited","userId":"u1","unlimited":true`, apikey.CodeRateLimited, "upstream-u1", 60, 0, 2, 2},
+		{`"code":"rate_limited"`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
+		{`"code":"rate_limited","retryAfter":0.2`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 1},
+		{`"code":"rate_limit_exceeded","retryAfter":30`, apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 31, 30},
+		{`"code":"quota_exceeded","userId":"u1","retryAfter":864000`,
+			apikey.CodeQuotaExceeded, "upstream-u1", 60, 0, 864001, 864000},
+		{`"code":"insufficient_quota","retryAfter":1`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2, 1},
+		// A wait is at most 31 days, also if it is longer than a time.Duration can be.
+		{`"code":"quota_exceeded","retryAfter":1e10`, apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
+		{`"code":"quota_exceeded","retryAfter":1e11,"rateLimit":{"requests":1,"window":1,"reset":1e12}`,
+			apikey.CodeQuotaExceeded, "upstream-unnamed", 60, 0, 2678401, 2678400},
+		// Values that cannot be used count as missing.
+		{`"code":"rate_limited","retryAfter":-5,"userId":"u1",
+			"rateLimit":{"requests":7,"window":1,"remaining":99,"reset":1}`,
+			apikey.CodeRateLimited, "upstream-u1", 7, 7, 2, 2},
+		{`"code":"rate_limited","retryAfter":"soon",
+			"rateLimit":{"requests":7,"window":1,"reset":"2031-01-31T12:00:00Z"}`,
+			apikey.CodeRateLimited, "upstream-unnamed", 60, 0, 2, 2},
 	} {
-		o.answer.Store(c.answer)
+		o.answer.Store(`{"valid":false,` + c.answer + `}`)
 		s := open(t, o, func(options *upstream.Options) { options.Now = func() time.Time { return now } })
 		v, err := s.Ask(t.Context(), token(t, text), "", false)
 		if err != nil || v.Code != c.code || v.Key == nil || v.Key.ID != c.id || v.Key.Unlimited {
-			t.Errorf("%s: %s, %+v, %v; want %s of %s", c.name, v.Code, v.Key, err, c.code, c.id)
+			t.Errorf("%s: %s, %+v, %v; want %s of %s", c.answer, v.Code, v.Key, err, c.code, c.id)
 			continue
 		}
-		reset := time.Duration(v.Status.Reset.Unix() - now.Unix())
-		if v.Status.Limit != c.limit || v.Status.Remaining != c.left || reset != c.reset || v.RetryAfter != c.after*time.Second {
-			t.Errorf("%s: %d of %d left until %d, retry after %v; want %d of %d, %d, %d s", c.name, v.Status.Remaining, v.Status.Limit, reset, v.RetryAfter, c.left, c.limit, c.reset, c.after)
+		limit, left, reset := v.Status.Limit, v.Status.Remaining, v.Status.Reset.Unix()-now.Unix()
+		after := time.Duration(c.after) * time.Second
+		if limit != c.limit || left != c.left || reset != c.reset || v.RetryAfter != after {
+			t.Errorf("%s: %d of %d left, reset after %d s, retry after %v; want %d of %d, %d s, %v",
+				c.answer, left, limit, reset, v.RetryAfter, c.left, c.limit, c.reset, after)
 		}
+		// API Gateway writes the message into JSON unescaped.
 		if strings.ContainsAny(v.Message(), "\"\\") || !strings.Contains(v.Message(), "Try again in") {
-			t.Errorf("%s: %q would not stay JSON", c.name, v.Message())
+			t.Errorf("%s: message %q", c.answer, v.Message())
 		}
 	}
 }
 
-// panicking is a network that panics.
+// panicking is a transport that panics.
 type panicking struct{}
 
 func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("a bug") }
 
-// The process goes on, and so does the service.
-func TestAPanicIsNoAnswer(t *testing.T) {
+// The process must survive, and later callers must not wait for the panicked request.
+func TestPanicIsAnError(t *testing.T) {
 	o := newOther(t)
 	s := open(t, o, func(options *upstream.Options) { options.Transport = panicking{} })
 	for range 2 {
@@ -361,13 +396,18 @@ func TestAPanicIsNoAnswer(t *testing.T) {
 	}
 }
 
-// A pair is one question, and whichever half was asked about alone is another.
-func TestAnAnswerIsAboutThePairThatWasAskedAbout(t *testing.T) {
+// A token with a public key, with another public key and without one are three questions.
+func TestAnswersAreForATokenAndItsPublicKey(t *testing.T) {
 	o := newOther(t)
 	s := open(t, o, nil)
 	for _, c := range []struct{ public, answer, want string }{
-		{"pk_theirs", `{"valid":true,"userId":"u1"}`, "valid"}, {"pk_another", `{"valid":false}`, "unknown_key"}, {"", `{"valid":false,"code":"revoked_key"}`, "revoked_key"},
-		{"pk_theirs", "", "valid"}, {"pk_another", "", "unknown_key"}, {"", "", "revoked_key"}, // from memory
+		{"pk_theirs", `{"valid":true,"userId":"u1"}`, "valid"},
+		{"pk_another", `{"valid":false}`, "unknown_key"},
+		{"", `{"valid":false,"code":"revoked_key"}`, "revoked_key"},
+		// From memory:
+		{"pk_theirs", "", "valid"},
+		{"pk_another", "", "unknown_key"},
+		{"", "", "revoked_key"},
 	} {
 		o.answer.Store(c.answer)
 		if v, err := s.Ask(t.Context(), token(t, text), c.public, false); err != nil || string(v.Code) != c.want {
@@ -376,7 +416,7 @@ func TestAnAnswerIsAboutThePairThatWasAskedAbout(t *testing.T) {
 	}
 }
 
-func TestWhoeverAskedFirstMayHangUp(t *testing.T) {
+func TestFirstCallerMayGoAway(t *testing.T) {
 	o := newOther(t)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
 	o.hold = make(chan struct{})
@@ -392,19 +432,19 @@ func TestWhoeverAskedFirstMayHangUp(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	go ask(t.Context())
-	time.Sleep(50 * time.Millisecond) // for the other to come
+	time.Sleep(50 * time.Millisecond) // until the second caller waits
 	hangUp()
 	if err := <-answers; !errors.Is(err, context.Canceled) {
-		t.Errorf("who hung up: %v", err)
+		t.Errorf("the caller who went away: %v", err)
 	}
 	close(o.hold)
 	if err := <-answers; err != nil || o.asked.Load() != 1 {
-		t.Errorf("who waited: %v, asked %d times", err, o.asked.Load())
+		t.Errorf("the caller who waited: %v, asked %d times", err, o.asked.Load())
 	}
 }
 
-// Environments remember answers of different age. A meter goes by the newest.
-func TestTermsThatWereHeardOfLaterCount(t *testing.T) {
+// Instances remember answers of different age. A meter takes the limit of the newest one.
+func TestNewerAnswersHaveHigherRevisions(t *testing.T) {
 	o := newOther(t)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
 	now := time.Unix(1_800_000_000, 0)
@@ -419,11 +459,14 @@ func TestTermsThatWereHeardOfLaterCount(t *testing.T) {
 	}
 }
 
-// What an answer that is not HTTP holds is quoted by Go's own errors.
-func TestWhatIsNoAnswerAtAllIsNotQuoted(t *testing.T) {
+// Errors of net/http quote malformed answers. Such an answer could repeat the token.
+func TestErrorsQuoteNoAnswer(t *testing.T) {
 	for _, answer := range []string{
-		"HTTP/1.1 " + text + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + text + "\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: " + text + "\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + text + "\r\n\r\n", text + "\r\n\r\n",
+		text + "\r\n\r\n",
+		"HTTP/1.1 " + text + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n" + text + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: " + text + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + text + "\r\n\r\n",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			connection, _, err := w.(http.Hijacker).Hijack()
@@ -442,7 +485,7 @@ func TestWhatIsNoAnswerAtAllIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestNoAnswerInTimeIsNoVerdict(t *testing.T) {
+func TestTimeoutIsAnError(t *testing.T) {
 	o := newOther(t)
 	o.answer.Store(`{"valid":true,"userId":"u1"}`)
 	o.hold = make(chan struct{})
