@@ -166,6 +166,55 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// The architecture names code, which moves.
+func TestTheArchitectureNamesCodeThatExists(t *testing.T) {
+	text := string(read(t, "internal", "docs", "architecture.md"))
+	found := 0
+	for _, m := range regexp.MustCompile("`([a-z]+)((?:\\.[A-Z][A-Za-z]+)+)`").FindAllStringSubmatch(text, -1) {
+		found++
+		names := strings.Split(m[2][1:], ".")
+		code := packageSource(t, m[1])
+		for i, name := range names {
+			pattern := `(?m)^(func|type) ` + name + `\b`
+			if i > 0 {
+				pattern = `(?m)^func \(\w+ \*?` + names[i-1] + `\) ` + name + `\b`
+			}
+			if !regexp.MustCompile(pattern).MatchString(code) {
+				t.Errorf("there is no %s%s", m[1], m[2])
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile("`((?:internal|functions)/[a-z/]+)`").FindAllStringSubmatch(text, -1) {
+		found++
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Errorf("the room %s: %v", m[1], err)
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d names were found", found)
+	}
+}
+
+// packageSource is the text of a package's Go files, without its tests.
+func packageSource(t *testing.T, name string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "internal", name, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there is no package %s (%v)", name, err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	return all.String()
+}
+
 // Each language of a block has a check of its syntax. Blocks of Python and JavaScript are recipes: they are run.
 func TestBlocksAreWellFormed(t *testing.T) {
 	seen := map[string]int{}
