@@ -44,7 +44,7 @@ type Verdict struct {
 	Key *Key
 	// Scope is the one that was asked for.
 	Scope string
-	// Usage is the window status from the limiter. It is meaningful if Key is set and not
+	// Status is the window status from the limiter. It is meaningful if Key is set and not
 	// unlimited.
 	Status ratelimit.Status
 	// Replaced reports whether the token that was presented is in its grace: a rotation has

@@ -164,22 +164,23 @@ func (h *history) repeat() error {
 	return err
 }
 
-// probe sends the last spend with a condition that holds for the stored meter, except for one part
-// of it that just holds or just fails.
+// probe sends the last spend again with a condition that holds for the stored meter, except for one
+// part of it that just holds or just fails. A spend that is in the slices of another window than the
+// meter is not sent, because no limiter would plan it.
 func (h *history) probe() error {
 	if len(h.twins.sent) == 0 {
 		return nil
 	}
 	m, s := h.twins.meter, h.twins.sent[len(h.twins.sent)-1]
+	if !s.Restart && s.Window != m.Window {
+		return nil
+	}
 	s.Fresh = false
 	s.Day = max(s.Day, m.Day)
-	if !s.Restart {
-		s.Window = m.Window // only a restart changes it
-	}
 	s.SeenWindow, s.Rev = m.Window, cmp.Or(m.Rev, s.Rev)
 	s.MaxNewest, s.MinUsed, s.MaxUsed, s.MaxNet = m.Newest, m.Used, m.Used, m.Net
 	off := rapid.Int64Range(-1, 1).Draw(h.T, "off")
-	switch rapid.IntRange(0, 6).Draw(h.T, "part") {
+	switch rapid.IntRange(0, 7).Draw(h.T, "part") {
 	case 0:
 		s.MaxNewest += off
 	case 1:
@@ -195,11 +196,18 @@ func (h *history) probe() error {
 	case 5:
 		s.Rev += off
 	case 6:
-		s.Fresh = true
-		s.Base = 0
+		s.Fresh, s.Base = true, 0
+	case 7: // by a clock that is behind, just after midnight
+		s.Day, s.ForgetDays = before(m.Day), nil
 	}
 	_, err := h.twins.Spend(h.Context(), h.id, s)
 	return err
+}
+
+// before returns the day before d.
+func before(d ratelimit.Date) ratelimit.Date {
+	t := time.Date(int(d/10000), time.Month(d/100%100), int(d%100)-1, 0, 0, 0, 0, time.UTC)
+	return ratelimit.DateOf(t)
 }
 
 // Every simulation of the limiter spends from a meter in memory. What a simulation shows holds for

@@ -502,8 +502,8 @@ func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey
 	return record, own, err
 }
 
-// StatusOf returns the window status that the meter of a record shows. An unlimited key has no meter, and
-// the zero Usage.
+// StatusOf returns the window status that the meter of a record shows. An unlimited key has no
+// meter, and the zero Status.
 func (r *Registry) StatusOf(record apikey.Record) ratelimit.Status {
 	if record.Key.Unlimited {
 		return ratelimit.Status{}
