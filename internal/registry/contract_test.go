@@ -158,7 +158,7 @@ func (t *trap) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelim
 }
 
 func (t *trap) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
-	if err := t.spring(ctx, "Record"); err != nil {
+	if err := t.spring(ctx, "RecordUsage"); err != nil {
 		return err
 	}
 	return t.meters.RecordUsage(ctx, id, days)
@@ -200,7 +200,7 @@ var deeds = []deed{
 			b.Clock.Pass(24 * time.Hour)
 		}
 		return pass(b, b.Gate(0), token.Reveal(), 1)
-	}, []string{"Record"}}, // the marks stay until the day is recorded
+	}, []string{"RecordUsage"}}, // the marks stay until the day is recorded
 	{"a foreign token is checked, of which only the plain hash is stored", func(t *testing.T, b *bench, _ registry.Caller) func(context.Context) error {
 		token := b.Foreign()
 		b.Issue(t, token, func(k *apikey.Key) {
