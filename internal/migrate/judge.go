@@ -45,7 +45,7 @@ func (r *Reader) judge(e entry) (registry.Import, error) {
 func swappedField(in registry.Import) string {
 	token := in.Token.Reveal()
 	switch {
-	case !wordy.MatchString(token):
+	case !isWordy(token):
 		return ""
 	case apikey.LooksLikeKey(in.UserID):
 		return "userId"

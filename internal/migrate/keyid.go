@@ -17,7 +17,7 @@ func keyIDProblem(id string, format apikey.Format) string {
 	}
 	lower := strings.ToLower(id)
 	switch {
-	case setting.MatchString(lower) || headerOrLevel.MatchString(id) || variable.MatchString(id):
+	case isSetting(lower) || headerOrLevel.MatchString(id) || variable.MatchString(id):
 		return "is the name of a setting rather than of a key's owner"
 	case strings.Contains(id, ".") && file.MatchString(lower):
 		return "is the name of a file rather than of a key's owner"
@@ -31,7 +31,7 @@ var (
 	keyID = newPattern(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 
 	// scheme has the schemes of URLs. It is matched with a text in lower case, as are setting,
-	// algorithm and file.
+	// settingEnd, algorithm and file.
 	scheme = newPattern(`^(?:https?|wss?|s?ftps?|ssh|git|file|jdbc|rediss?|postgres(?:ql)?|` +
 		`mysql|mariadb|mongodb(?:\+srv)?|amqps?|kafka|nats|ldaps?|smtps?|imaps?|s3|gs|oci|docker|tcp|udp|grpcs?|unix)$`)
 
@@ -40,12 +40,15 @@ var (
 	setting = newPattern(`^(?:` +
 		`(?:x-)?(?:(?:api|access|auth|secret|client|private|public|master|signing|encryption|bearer)[-_.]?)?` +
 		`(?:keys?|tokens?|secrets?|passwords?|credentials?)|` +
-		`passwd|pwd|pass|userpassword|.+[-_.](?:password|passwd|pwd|secret)|.+@sha(?:256|512)|` +
+		`passwd|pwd|pass|userpassword|` +
 		`authorization|bearer|cookie|set-cookie|content-type|accept|user-agent|etag|` +
 		`url|uri|urn|arn|tel|sha-?(?:1|224|256|384|512)|md5|digest|checksum|fingerprint|` +
 		`(?:refresh|id|session|csrf|xsrf)[-_.]?token|` +
 		`(?:client|tenant|trace|span|session|request|correlation|build)[-_.]?id|` +
 		`phpsessid|jsessionid|dsn|secret[-_.]key[-_.]base)$`)
+
+	// settingEnd has the ends of such names.
+	settingEnd = newPattern(`.[-_.](?:password|passwd|pwd|secret)$|.@sha(?:256|512)$`)
 
 	// headerOrLevel has the names of other headers, and the levels of logs.
 	headerOrLevel = newPattern(`^X-[A-Z][A-Za-z0-9]*(?:-[A-Z][A-Za-z0-9]*)+$|` +
@@ -74,18 +77,44 @@ var (
 		`xml|csv|sql|ipynb|tf|tfvars|properties|pem|crt|tar|t?gz|bz2|xz|zst|zip|deb|rpm|jar|whl|exe|dmg|iso|img)$`)
 )
 
+// isSetting reports whether an id in lower case is the name of a setting.
+func isSetting(id string) bool {
+	return setting.MatchString(id) || containsAny(id, "pass", "pwd", "secret", "@sha") && settingEnd.MatchString(id)
+}
+
 // swapped reports whether key is made of words or is a number, and id is not.
 func swapped(id, key string) bool {
-	return wordy.MatchString(key) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
+	return isWordy(key) && (apikey.LooksLikeKey(id) || hexadecimal.MatchString(id))
 }
+
+// isWordy reports whether a token is a number, or at least two words and numbers with a separator
+// between. One in ten thousand random tokens has this form.
+func isWordy(token string) bool {
+	if strings.Trim(token, digits) == "" {
+		return token != ""
+	}
+	const longestWord = 1 + 15 + 3
+	for part := range strings.FieldsFuncSeq(token, func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
+		if len(part) > longestWord {
+			return false
+		}
+	}
+	return wordy.MatchString(token)
+}
+
+// isOnlyWords reports whether a token is made of words without numbers.
+func isOnlyWords(token string) bool {
+	return !strings.ContainsAny(token, digits) && onlyWords.MatchString(token)
+}
+
+const digits = "0123456789"
 
 var (
 	onlyWords = newPattern(`^[A-Za-z]{1,15}(?:[-_.][A-Za-z]{1,15})+$|^(?:[A-Z][a-z]{2,}){2,}$`)
 
-	// wordy are numbers and words of one case, or with a capital first: at least two with a
-	// separator between. One in ten thousand random tokens has this form.
+	// wordy has words of one case, or with a capital first.
 	wordy = newPattern(`^[A-Z]?[a-z]{1,15}\d{0,3}(?:[-_.](?:[A-Z]?[a-z]{1,15}\d{0,3}|\d{1,10}))+$|` +
-		`^[A-Z]{1,15}\d{0,3}(?:[-_.](?:[A-Z]{1,15}\d{0,3}|\d{1,10}))+$|^\d+$`)
+		`^[A-Z]{1,15}\d{0,3}(?:[-_.](?:[A-Z]{1,15}\d{0,3}|\d{1,10}))+$`)
 
 	hexadecimal = newPattern(`^[0-9a-f]{16,}$|^[0-9A-F]{16,}$|^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 )

@@ -109,7 +109,7 @@ func (r *Reader) judgeAll(ctx context.Context, keep bool) (j judgement, err erro
 			if len(j.first) < reportedLines {
 				j.first = append(j.first, line)
 			}
-		case r.o.Form == "" && r.form == KeyFile && onlyWords.MatchString(line.Import.Token.Reveal()):
+		case r.o.Form == "" && r.form == KeyFile && isOnlyWords(line.Import.Token.Reveal()):
 			j.worded++
 		}
 	}
