@@ -145,7 +145,7 @@ func apisixFields(node *yaml.Node, username string, f fields) error {
 		} `yaml:"_meta"`
 	}
 	if decodeNode(node, &key) != nil {
-		return errors.New("the plugin key-auth has another form than APISIX's")
+		return errors.New("the plugin key-auth is no object with a field key, as APISIX exports it")
 	}
 	token, err := tokenOf(&key.Key)
 	if err != nil {

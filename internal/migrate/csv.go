@@ -128,7 +128,7 @@ func (r *Reader) csvHeader() (header, error) {
 		case column == "":
 			return header{}, unknownColumn(i+1, name)
 		case seen[column]:
-			return header{}, &NotKeysError{Problem: "the header has a column twice: " + column}
+			return header{}, &NotKeysError{Problem: "the header has a column twice: " + column + "; remove one of them"}
 		}
 		seen[column] = true
 	}
@@ -156,7 +156,8 @@ func (h header) fields(line []byte) (fields, error) {
 		return nil, errors.New("the quotes of the line do not match; a value may not have a line break in it")
 	}
 	if len(cells) != len(h.columns) {
-		return nil, fmt.Errorf("the line has %d values, and the header %d columns", len(cells), len(h.columns))
+		return nil, fmt.Errorf("the line has %d values, and the header %d columns; quote a value that has a separator in it",
+			len(cells), len(h.columns))
 	}
 	f := make(fields)
 	for i, cell := range cells {

@@ -47,13 +47,14 @@ func (f firsts) agree(token, id string, stated map[string]string, line int) erro
 		for _, name := range slices.Sorted(maps.Keys(stated)) {
 			settled, ok := f.stated[f.hash(owner, name)]
 			if !ok || settled.value != f.hash(stated[name]) {
-				return wrong(name, fmt.Sprintf("differs from that of line %d, which is the first of this key", first.line))
+				return wrong(name, fmt.Sprintf("differs from that of line %d, which is the first of this key; "+
+					"write the same, or leave it out", first.line))
 			}
 		}
 	}
 	place, value := f.hash("token", token), statement{f.hash(owner), line}
 	if other, ok := f.stated[place]; ok && other.value != value.value {
-		return wrong("key", fmt.Sprintf("belongs to the key of line %d already", other.line))
+		return wrong("key", fmt.Sprintf("belongs to the key of line %d already; remove one of the two lines", other.line))
 	} else if !ok {
 		f.stated[place] = value
 	}

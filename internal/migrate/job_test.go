@@ -86,7 +86,7 @@ func opens(t testing.TB, r *registry.Registry, tokens ...string) (keys []*apikey
 func TestAFileIsImportedOnce(t *testing.T) {
 	r := newRegistry(t, dynamotest.NewTable(t))
 	file := "a:" + k1 + ":50\nb:" + k2 + "\na:" + k3 + "\nbad\n"
-	want := imported{Tally: migrate.Tally{Created: 2, Added: 1, Failed: 1, Last: 4}, Complaints: map[int]string{4: "key is missing"}}
+	want := imported{Tally: migrate.Tally{Created: 2, Added: 1, Failed: 1, Last: 4}, Complaints: map[int]string{4: "key is missing; write key_id:api_key"}}
 
 	// A rehearsal says what will be, and writes nothing.
 	for range 2 {

@@ -140,7 +140,7 @@ func (r *Reader) decode(written fields) (v *values, given fields, err error) {
 			return nil, nil, unknown(as)
 		}
 		if given[name] != nil {
-			return nil, nil, errTwice
+			return nil, nil, twice(name)
 		}
 		given[name] = value
 		if json.Unmarshal(value, f.to) != nil {
@@ -192,7 +192,7 @@ func (r *Reader) checkNames(in *registry.Import, given fields) error {
 		return wrong("environment", "must be live or test")
 	}
 	if name := in.Change.Name; name != nil && isKey(*name, r.o.Format) {
-		return wrong("name", "looks like a key; names are shown in lists and logs")
+		return wrong("name", nameLikeKey)
 	}
 	return nil
 }
@@ -223,7 +223,7 @@ func (r *Reader) limit(v *values, given fields) (*ratelimit.Limit, error) {
 	case given["rateLimit"] == nil:
 		return r.o.Limit, nil
 	case unlimited:
-		return nil, wrong("unlimited", "must not be given with rateLimit")
+		return nil, wrong("unlimited", "must not be given with rateLimit; give one of them")
 	}
 	// A window that is out of bounds must stay so, and not overflow.
 	seconds := min(max(v.rateLimit.Window, 0), int64(2*apikey.MaxWindow/time.Second))
@@ -232,12 +232,15 @@ func (r *Reader) limit(v *values, given fields) (*ratelimit.Limit, error) {
 
 // secret reads a token, or the hash of one.
 func (r *Reader) secret(key, hash string) (apikey.Token, *[sha256.Size]byte, error) {
+	if key == "" && hash == "" {
+		return apikey.Token{}, nil, wrong("key", "is missing; give key or sha256")
+	}
 	if hash == "" {
 		token, err := r.token(key)
 		return token, nil, err
 	}
 	if key != "" {
-		return apikey.Token{}, nil, wrong("sha256", "must not be given with key")
+		return apikey.Token{}, nil, wrong("sha256", "must not be given with key; give one of them")
 	}
 	if isPasswordHash(hash) || isEncrypted(hash) {
 		const problem = "is a password hash or encrypted; only a SHA-256 without salt can be imported"

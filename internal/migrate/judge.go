@@ -18,7 +18,7 @@ func (r *Reader) judge(e entry) (registry.Import, error) {
 		in.UserID = r.o.UserID
 	}
 	if in.UserID == "" {
-		return registry.Import{}, wrong("userId", "is missing; --user gives all keys one owner")
+		return registry.Import{}, wrong("userId", "is missing; add it, or give all keys one owner with --user")
 	}
 	if in.UserID != in.ID { // the parsers judge the id
 		if problem := nameProblem(in.UserID, r.o.Format); problem != "" {
@@ -26,10 +26,10 @@ func (r *Reader) judge(e entry) (registry.Import, error) {
 		}
 	}
 	if field := fieldWithToken(in); field != "" {
-		return registry.Import{}, wrong(field, "holds the key itself; it is shown in lists and logs")
+		return registry.Import{}, wrong(field, "holds the key itself, and is shown in lists and logs; remove the key from it")
 	}
 	if field := swappedField(in); field != "" {
-		return registry.Import{}, wrong(field, "looks like a key, and key like a name")
+		return registry.Import{}, wrong(field, "looks like a key, and key like a name; exchange the two")
 	}
 	if in.Environment == "" {
 		in.Environment = apikey.Live
@@ -97,13 +97,10 @@ func identity(in registry.Import) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// token reads a token. Its errors never repeat text.
+// token reads a token that is not empty. Its errors never repeat text.
 func (r *Reader) token(text string) (apikey.Token, error) {
-	if text == "" {
-		return apikey.Token{}, wrong("key", "is missing")
-	}
 	if apikey.IsJWT(text) {
-		return apikey.Token{}, wrong("key", "has the form of a JSON Web Token, which is never taken for a key")
+		return apikey.Token{}, wrong("key", "has the form of a JSON Web Token, which latchkey never accepts as a key")
 	}
 	if strings.ContainsAny(text, bullets) {
 		return apikey.Token{}, wrong("key", "is masked; the file needs the whole token")

@@ -16,12 +16,15 @@ func (r *Reader) keyFileLine(text []byte) (entry, error) {
 	if err := r.checkKeyID(id); err != nil {
 		return entry{}, err
 	}
+	if key == "" {
+		return entry{}, wrong("key", "is missing; write key_id:api_key")
+	}
 	token, err := r.token(key)
 	if err != nil {
 		return entry{}, err
 	}
 	if strings.HasPrefix(key, "//") && scheme.MatchString(strings.ToLower(id)) {
-		return entry{}, wrong("key", "is part of a URL")
+		return entry{}, wrong("key", "is part of a URL; write key_id:api_key")
 	}
 	if swapped(id, key) {
 		return entry{}, wrong("key_id", "looks like a key, and key like a name; write the name first")

@@ -18,11 +18,11 @@ func keyIDProblem(id string, format apikey.Format) string {
 	lower := strings.ToLower(id)
 	switch {
 	case isSetting(lower) || headerOrLevel.MatchString(id) || variable.MatchString(id):
-		return "is the name of a setting rather than of a key's owner"
+		return "is the name of a setting; write the name of the key's owner"
 	case strings.Contains(id, ".") && file.MatchString(lower):
-		return "is the name of a file rather than of a key's owner"
+		return "is the name of a file; write the name of the key's owner"
 	case algorithm.MatchString(lower):
-		return "is a type of key, a scheme or an algorithm rather than the name of a key's owner"
+		return "is a type of key, a scheme or an algorithm; write the name of the key's owner"
 	}
 	return ""
 }

@@ -175,7 +175,7 @@ func (r *Reader) kongRecord(node *yaml.Node, c *kongConsumer) record {
 func kongFields(node *yaml.Node, c *kongConsumer, f fields) error {
 	var key kongKey
 	if decodeNode(node, &key) != nil {
-		return errors.New("the key has another form than Kong's")
+		return errors.New("the key is no object with a field key, as Kong exports it")
 	}
 	token, err := tokenOf(&key.Key)
 	if err != nil {
@@ -191,7 +191,7 @@ func kongFields(node *yaml.Node, c *kongConsumer, f fields) error {
 	}
 	if key.TTL != nil {
 		if key.CreatedAt == nil {
-			return wrong("ttl", "counts from created_at, which is missing")
+			return wrong("ttl", "counts from created_at, which is missing; add created_at, or remove ttl")
 		}
 		f.put("expiresAt", time.Unix(int64(*key.CreatedAt)+*key.TTL, 0).UTC())
 	}
@@ -221,7 +221,8 @@ func (r *Reader) kongRestrictions(c *kongConsumer, f fields) error {
 func kongLimit(node yaml.Node, f fields) error {
 	var c struct{ Second, Minute, Hour, Day, Month, Year *int64 }
 	if decodeNode(&node, &c) != nil {
-		return errors.New("the plugin rate-limiting has another form than Kong's")
+		return errors.New("the plugin rate-limiting has another form than Kong's; " +
+			"--ignore rate-limiting imports the key with the default limit")
 	}
 	limits, quotas := 0, 0
 	for _, bound := range []struct {

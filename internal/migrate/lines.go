@@ -13,8 +13,8 @@ import (
 const longestLine = 64 << 10
 
 var (
-	errTooLong = errors.New("the line is longer than 64 KB")
-	errNotUTF8 = errors.New("the line is not UTF-8")
+	errTooLong = errors.New("the line is longer than 64 KB; write one key a line")
+	errNotUTF8 = errors.New("the line is not UTF-8; convert the file")
 )
 
 // lines reads a file line by line, and keeps only one in memory.

@@ -45,7 +45,7 @@ func (r *Reader) liteLLM(raw fields) (fields, error) {
 		case name == "rpm_limit":
 			n, err := strconv.ParseInt(string(value), 10, 64)
 			if err != nil {
-				return nil, wrong("rpm_limit", "must be a whole number")
+				return nil, wrong("rpm_limit", "must be a whole number; --ignore rpm_limit imports the key without it")
 			}
 			out.put("rateLimit", map[string]int64{"requests": n, "window": 60})
 		default:

@@ -4,13 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 )
 
-var (
-	errNotObject = errors.New("the line is not a JSON object")
-	errTwice     = errors.New("the line has a field twice")
-)
+var errNotObject = errors.New("the line is not a JSON object; write one object for each key")
+
+// twice returns an error that names the field, unless the name may be a token in a wrong place.
+func twice(name string) error {
+	if nameable(name) {
+		return fmt.Errorf("the line has a field twice: %s; remove one of them", name)
+	}
+	return errors.New("the line has a field twice; remove one of them")
+}
 
 // object reads a JSON object that has no field twice, and nothing after it.
 func object(text []byte) (fields, error) {
@@ -28,8 +34,8 @@ func object(text []byte) (fields, error) {
 		if err := d.Decode(&value); err != nil {
 			return nil, errNotObject
 		}
-		if _, twice := all[name.(string)]; twice {
-			return nil, errTwice
+		if _, ok := all[name.(string)]; ok {
+			return nil, twice(name.(string))
 		}
 		all[name.(string)] = value
 	}
@@ -42,9 +48,10 @@ func object(text []byte) (fields, error) {
 // unknown returns an error that names the field, unless the name may be a token in a wrong place.
 func unknown(name string) error {
 	if nameable(name) {
-		return errors.New("the line has a field that is not known: " + name)
+		return fmt.Errorf("the line has a field that is not known: %s; correct its name, or leave it out with --ignore %s",
+			name, name)
 	}
-	return errors.New("the line has a field that is not known")
+	return errors.New("the line has a field that is not known; correct its name, or leave it out with --ignore")
 }
 
 // nameable reports whether name may stand in an error, because it is certainly no token.

@@ -49,7 +49,7 @@ func tokenProblem(text string) string {
 		return "has characters other than letters, digits and - . _ ~ + / | : with = at its end; " +
 			"import such a token by its SHA-256"
 	case isPlace(text) || isMoment(text):
-		return "is a path, a host, a media type, a time or a telephone number"
+		return "is a path, a host, a media type, a time or a telephone number; write the token itself"
 	}
 	return ""
 }
@@ -60,9 +60,9 @@ func tokenProblem(text string) string {
 func nameProblem(text string, format apikey.Format) string {
 	switch {
 	case isKey(text, format):
-		return "looks like a key; names are shown in lists and logs"
+		return nameLikeKey
 	case isPasswordHash(text), isEncrypted(text):
-		return "is a password hash, which is no name"
+		return "is a password hash; write the name itself"
 	case isQuoted(text):
 		return "stands in quotes; remove them"
 	case hasGap(text), secretStore.MatchString(text), namePlaceholder.MatchString(words(text)), isMasked(text):
@@ -70,6 +70,8 @@ func nameProblem(text string, format apikey.Format) string {
 	}
 	return ""
 }
+
+const nameLikeKey = "looks like a key, and names are shown in lists and logs; write a name"
 
 // isKey reports whether text is one of latchkey's tokens, or begins as those of known services do.
 func isKey(text string, format apikey.Format) bool {

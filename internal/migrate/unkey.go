@@ -86,7 +86,7 @@ func unkeyField(out fields, written, name string, value json.RawMessage) (err er
 		out.put("rateLimit", limit)
 		return nil
 	case "deletedAt", "deletedAtM":
-		return errors.New("the key has been deleted")
+		return errors.New("the key has been deleted; remove it from the file")
 	}
 	if keptUnkey[name] {
 		return nil

@@ -75,11 +75,11 @@ func tokenOf(node *yaml.Node) (string, error) {
 	}
 	switch {
 	case node.Kind == 0 || node.Tag == "!!null":
-		return "", wrong("key", "is missing")
+		return "", wrong("key", "is missing; the file needs the whole token")
 	case strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!"):
 		return "", wrong("key", "is a reference to a secret in another place; write the secret itself")
 	case node.Tag != "!!str":
-		return "", wrong("key", "must be a text; a number stands in quotes")
+		return "", wrong("key", "must be a text; put a number in quotes")
 	}
 	return node.Value, nil
 }

@@ -47,7 +47,7 @@ func TestAKeyFileIsImportedIntoTheRunningStack(t *testing.T) {
 		{nil, "0 created, 0 added to a key, 3 unchanged, 1 failed\n"},
 	} {
 		code, out, talk := cli(t, "", nil, append([]string{"import", file, "--state", s.state}, c.more...)...)
-		if code != 1 || out != c.want || !strings.HasPrefix(talk, "line 6: key belongs to the key of line 3 already\n") || strings.Contains(talk, one) {
+		if code != 1 || out != c.want || !strings.HasPrefix(talk, "line 6: key belongs to the key of line 3 already; remove one of the two lines\n") || strings.Contains(talk, one) {
 			t.Errorf("%v: exit code %d\n%s%s", c.more, code, out, talk)
 		}
 	}
@@ -96,7 +96,7 @@ func TestADryRunListsTheKeys(t *testing.T) {
 		"2\tadded\tcustomer-7\tcustomer-7\t\t\t\n" +
 		"4\tcreated\tcustomer-8\tcustomer-8\ttts,stt\t100/1m\t\n" +
 		"2 created, 1 added to a key, 0 unchanged, 1 failed (dry run: nothing was written)\n"
-	if code != 1 || out != want || !strings.HasPrefix(talk, "line 3: key is missing\n") {
+	if code != 1 || out != want || !strings.HasPrefix(talk, "line 3: key is missing; write key_id:api_key\n") {
 		t.Errorf("exit code %d\n%s%s", code, out, talk)
 	}
 	code, out, _ = cli(t, text, nil, "import", "-", "--state", s.state, "--dry-run", "--json")
