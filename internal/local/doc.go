@@ -1,42 +1,57 @@
-// Package local is API Gateway and Lambda on a laptop: it serves the routes of template.yaml by running the same
-// handlers with the same JSON events in one process, before a DynamoDB-compatible engine that it starts as a child.
+// Package local is API Gateway and Lambda on one machine. It serves the routes of template.yaml by
+// running the same handlers with the same JSON events, in one process.
 //
-// Call sam.Load first; it reads routes, authorizers, CORS and gateway responses from the template and refuses what
-// it would not honour. StartEngine brings the table's engine. Make one Pool per function and give them to NewGateway,
-// which is an http.Handler. Linux and macOS; on Windows through WSL.
+//   - [sam.Load] reads the template, and refuses what the local stack would serve otherwise than AWS.
+//   - [engine.Keep] runs a DynamoDB-compatible engine for the table.
+//   - [NewPool] runs a function, one for each function of the template.
+//   - [NewGateway] makes an http.Handler of the template and the pools. [Serve] serves it.
 //
-// # What the real ones do otherwise
+// The package runs on Linux and macOS, and on Windows through WSL.
 //
-// API Gateway:
-//   - The stage stands in the URL before the path (/prod/health). Here there is none, and in requestContext.path, as
-//     with a custom domain; only methodArn names it.
-//   - It throttles per account as well, and by a token bucket whose state lags. Here MethodSettings alone count, at once.
-//   - A client can choose requestId; here none can, and extendedRequestId is another one as there.
-//   - It keeps the client's spelling of header names in events; Go's server has made them canonical.
-//   - It refuses more than 10,240 bytes of request line and headers; here the bound is 64 KB.
-//   - It takes many large bodies at a time. Here 32 MB of bodies larger than 64 KB are held at once: others wait for ten
-//     seconds, and are then THROTTLED. A request takes at most 30 s to be sent, and 75 s until a function's answer is read.
-//   - It adds CloudFront-* and X-Amzn-Trace-Id to the request, x-amzn-RequestId, x-amz-apigw-id and x-amzn-ErrorType to
-//     the response, and integrationLatency to requestContext.authorizer.
-//   - It gives up on an authorizer or integration after 29 s; here only the function's own timeout counts.
-//   - It chooses a gateway response's template by the Accept header; here it is always the one of application/json.
-//   - An unknown path with an Authorization header may be answered as INVALID_SIGNATURE; here every unknown path is
-//     MISSING_AUTHENTICATION_TOKEN.
-//   - It caches authorizer answers, checks identity sources, and knows TOKEN authorizers, usage plans, models and
-//     mappings. A template that asks for one of these is refused. Stage variables may stand in URIs; here they only reach
-//     the functions.
-//   - An API behind it (http_proxy) is sent User-Agent AmazonAPIGateway_<id>, bodies of at most 10 MB, as text unless their
-//     type is a binary media type, and has 15 minutes to answer, 5 of which may be idle; here bodies are passed on as they
-//     are and a stream may be idle for as long as it likes. Neither switches protocols: no WebSockets.
-//   - A policy may have several statements, conditions and wildcards. Here only a policy of the form that latchkey's
-//     authorizer makes is accepted, and any other is an AUTHORIZER_CONFIGURATION_ERROR.
-//   - In events it sends null for what it does not know, such as requestContext.identity.user or an empty body; here
-//     that is an empty text.
+// # Differences between the local stack and AWS
+//
+// Requests to API Gateway:
+//   - API Gateway has the stage before the path (/prod/health), in the URL and in requestContext.path.
+//     The local stack has it in neither, as with a custom domain. Only methodArn names the stage.
+//   - API Gateway also throttles each account, and its count of requests lags behind. The local stack
+//     applies only MethodSettings, at once.
+//   - API Gateway accepts at most 10,240 bytes of request line and headers, the local stack 64 KB.
+//   - API Gateway handles many large bodies at a time. The local stack holds at most 32 MB of bodies
+//     that are larger than 64 KB. Further ones wait for ten seconds and are then THROTTLED. A request
+//     may take 30 s to arrive, and 75 s until a function's answer is read.
+//   - An unknown path with an Authorization header may be INVALID_SIGNATURE on API Gateway. On the local
+//     stack every unknown path is MISSING_AUTHENTICATION_TOKEN.
+//
+// Events and answers of API Gateway:
+//   - A client of API Gateway can choose requestId. On the local stack no client can.
+//     extendedRequestId is another ID on both.
+//   - Events of API Gateway have header names as the client spelled them. Go's server has changed them
+//     to their canonical form.
+//   - API Gateway sends null for a value that it does not have, such as requestContext.identity.user or
+//     the body of a request without one. The local stack sends an empty text.
+//   - API Gateway adds CloudFront-* and X-Amzn-Trace-Id to the request. It adds x-amzn-RequestId,
+//     x-amz-apigw-id and x-amzn-ErrorType to the response, and integrationLatency to
+//     requestContext.authorizer.
+//   - API Gateway waits 29 s for an authorizer or a function. The local stack waits for the timeout of
+//     the function.
+//   - API Gateway chooses the template of a gateway response by the Accept header. The local stack
+//     always uses the one of application/json.
+//   - A policy may have several statements, conditions and wildcards. The local stack accepts only the
+//     form that latchkey's authorizer makes. Any other is an AUTHORIZER_CONFIGURATION_ERROR.
+//   - API Gateway can cache authorizer answers, check identity sources, and use TOKEN authorizers, usage
+//     plans, models and mappings. The local stack refuses a template with one of these. Stage variables
+//     may occur in URIs of API Gateway; the local stack only passes them to the functions.
+//   - An API behind API Gateway (http_proxy) receives User-Agent AmazonAPIGateway_<id> and bodies of at
+//     most 10 MB, as text unless their type is a binary media type. It has 15 minutes to answer, 5 of
+//     which may be idle. The local stack passes bodies on unchanged, and a stream may be idle for any
+//     time. Neither supports WebSockets.
 //
 // Lambda:
-//   - It refuses payloads over 6 MB.
-//   - An environment is frozen between requests and ended after some idle minutes; here it lives on with its goroutines
-//     running, so a goroutine left behind by one request makes progress here and may not there.
-//   - A timeout ends the environment at once. Here the goroutine cannot be ended: it is given up, and its answer ignored.
-//   - Memory, CPU share and IAM permissions are not limited; all functions see one process environment.
+//   - Lambda refuses payloads over 6 MB.
+//   - Lambda freezes an instance between requests and ends it after some idle minutes. On the local
+//     stack an instance keeps running, so a goroutine that a request leaves behind makes progress.
+//   - A timeout ends an instance of Lambda at once. The local stack abandons its goroutine, which cannot
+//     be ended, and ignores its answer.
+//   - The local stack limits neither memory, CPU share nor IAM permissions, and all functions share the
+//     variables of one process.
 package local

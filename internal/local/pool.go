@@ -16,22 +16,22 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Pool runs one function as Lambda does: in environments that handle one request at a time. The most recently used one
-// that is free comes first, another is started when none is, and one that nobody has needed for a while ends. It is safe
-// for concurrent use.
+// Pool runs one function as Lambda does: in instances that handle one request at a time. A request
+// goes to the free instance that was used last. If none is free, the pool starts one. An instance
+// ends after ten minutes without a request. A Pool is safe for concurrent use.
 type Pool struct {
-	newEnvironment func() lambda.Handler
-	slots          chan struct{} // one for each request that runs
+	newHandler func() lambda.Handler
+	slots      chan struct{} // holds one element for each request that runs
 
 	mu   sync.Mutex
-	idle []environment // the most recently used one is last
+	idle []instance // the one that was used last is last
 }
 
-// environment is where a goroutine takes its requests from. It has one of its own, and not each request, since the
-// stack that a handler needs takes long to grow.
-type environment chan call
+// instance delivers requests to the goroutine of an instance. Each instance has one goroutine, and
+// not one for each request, because the stack that a handler needs takes long to grow.
+type instance chan call
 
-// call is a request for an environment.
+// call is a request to an instance.
 type call struct {
 	ctx     context.Context
 	payload []byte
@@ -43,23 +43,25 @@ type outcome struct {
 	err    error
 }
 
-// unused is how long an environment waits for its next request.
-const unused = 10 * time.Minute
+// idleLimit is how long an instance waits for its next request before it ends.
+const idleLimit = 10 * time.Minute
 
-// NewPool returns a pool of at most max environments. newEnvironment is called on demand, as part of the request that
-// needs one, possibly by several requests at once; each handler it returns is an environment with a memory of its own.
-func NewPool(newEnvironment func() lambda.Handler, max int) *Pool {
-	return &Pool{newEnvironment: newEnvironment, slots: make(chan struct{}, max)}
+// NewPool returns a pool of at most max instances. newHandler is called when a request needs a new
+// instance, as part of that request, and possibly by several requests at once. Each call must return
+// a handler with a memory of its own.
+func NewPool(newHandler func() lambda.Handler, max int) *Pool {
+	return &Pool{newHandler: newHandler, slots: make(chan struct{}, max)}
 }
 
-// Invoke hands payload to an environment and waits for its answer. While all are busy, it waits for one. An environment
-// that panics, or has not answered when ctx ends, is thrown away; the panic comes back as an error with its stack.
+// Invoke passes payload to an instance and waits for its answer. While all instances are busy, it
+// waits for one. An instance that panics, or has not answered when ctx ends, is abandoned. A panic
+// becomes an error with its stack.
 func (p *Pool) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a free environment: %w", ctx.Err())
+		return nil, fmt.Errorf("wait for a free instance: %w", ctx.Err())
 	}
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: newUUID()})
 	done := make(chan outcome, 1)
@@ -72,11 +74,11 @@ func (p *Pool) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
-// live is an environment's life.
-func (p *Pool) live(e environment) {
+// run is the goroutine of an instance.
+func (p *Pool) run(i instance) {
 	var handler lambda.Handler
 	handle := func(c call) (again bool) {
-		// This is what remains when the handler ends its goroutine.
+		// This outcome stays if the handler ends its goroutine.
 		o := outcome{err: errors.New("the function exited without an answer")}
 		defer func() {
 			if cause := recover(); cause != nil {
@@ -85,65 +87,65 @@ func (p *Pool) live(e environment) {
 			c.done <- o
 		}()
 		if handler == nil {
-			handler = p.newEnvironment()
+			handler = p.newHandler()
 		}
 		answer, err := handler.Invoke(c.ctx, c.payload)
-		// The handler may keep the answer's memory for its next one.
+		// The handler may reuse the answer's memory for its next answer.
 		o = outcome{bytes.Clone(answer), err}
 		if c.ctx.Err() != nil {
 			return false
 		}
-		p.giveBack(e)
+		p.giveBack(i)
 		return true
 	}
-	idle := time.NewTimer(unused)
+	idle := time.NewTimer(idleLimit)
 	for {
 		select {
-		case c := <-e:
+		case c := <-i:
 			if !handle(c) {
 				return
 			}
-			idle.Reset(unused)
+			idle.Reset(idleLimit)
 		case <-idle.C:
-			if p.remove(e) {
+			if p.remove(i) {
 				return
 			}
 		}
 	}
 }
 
-func (p *Pool) take() environment {
+func (p *Pool) take() instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.idle) == 0 {
-		e := make(environment, 1)
-		go p.live(e)
-		return e
+		i := make(instance, 1)
+		go p.run(i)
+		return i
 	}
 	last := len(p.idle) - 1
-	e := p.idle[last]
+	i := p.idle[last]
 	p.idle = p.idle[:last]
-	return e
+	return i
 }
 
-func (p *Pool) giveBack(e environment) {
+func (p *Pool) giveBack(i instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.idle = append(p.idle, e)
+	p.idle = append(p.idle, i)
 }
 
-// remove reports false if somebody has just taken it.
-func (p *Pool) remove(e environment) bool {
+// remove reports false if a request has just taken the instance.
+func (p *Pool) remove(i instance) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.Index(p.idle, e)
-	if i >= 0 {
-		p.idle = slices.Delete(p.idle, i, i+1)
+	at := slices.Index(p.idle, i)
+	if at >= 0 {
+		p.idle = slices.Delete(p.idle, at, at+1)
 	}
-	return i >= 0
+	return at >= 0
 }
 
-// newUUID returns a random UUID, the form of API Gateway's and Lambda's request IDs.
+// newUUID returns a random UUID. The request IDs of API Gateway and Lambda have this form.
 func newUUID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails

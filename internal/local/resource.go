@@ -50,7 +50,8 @@ func vagueness(segment string) int {
 // anyMethod reports whether ANY stands for the method.
 func anyMethod(method string) bool {
 	return slices.Contains([]string{
-		http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost, http.MethodPut,
+		http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
+		http.MethodPatch, http.MethodPost, http.MethodPut,
 	}, method)
 }
 

@@ -11,35 +11,35 @@ import (
 	"time"
 )
 
-// Bounds for clients that send slowly, send much, or open many connections.
+// Limits for clients that send slowly, send much, or open many connections. Sizes are in bytes.
 const (
-	headerTime = 10 * time.Second
-	// requestTime is for headers and body, and answerTime for these and the answer. API Gateway
-	// waits 29 s for a function.
-	requestTime = 30 * time.Second
-	answerTime  = 75 * time.Second
-	idleTime    = time.Minute
-	// shutdownTime is for requests that run when the server is told to end.
-	shutdownTime = 3 * time.Second
-	// maxHeaders is above API Gateway's bound of 10,240 bytes, since its answer to more is not
-	// known here.
+	headerTime   = 10 * time.Second
+	requestTime  = 30 * time.Second // for headers and body
+	answerTime   = 75 * time.Second // for headers, body and answer; API Gateway waits 29 s for a function
+	idleTime     = time.Minute      // between two requests of a connection
+	shutdownTime = 3 * time.Second  // for requests that run when the server ends
+
+	// maxHeaders is above API Gateway's limit of 10,240 bytes, because its answer beyond that limit
+	// is unknown.
 	maxHeaders     = 64 << 10
 	maxConnections = 1024
 
-	maxBody = 10 << 20 // API Gateway's own bound
-	// smallBody is the body size in bytes that needs no room. roomForBodies bounds the sum of all larger bodies, since
-	// each is in memory several times while a function reads it. It must be at least maxBody.
+	maxBody = 10 << 20 // API Gateway's own limit
+	// A body of at most smallBody bytes is read at once. roomForBodies limits the sum of all larger
+	// bodies, because each is in memory several times while a function reads it. It must be at least
+	// maxBody.
 	smallBody     = 64 << 10
 	roomForBodies = 32 << 20
-	// roomTime is how long a large body waits for others to end.
+	// roomTime is how long a large body waits for room.
 	roomTime = 10 * time.Second
 )
 
 // NewServer returns a server for h, usually a [Gateway]. It ends connections whose client sends or
-// reads too slowly, but gives a backend's answer all the time that it needs.
+// reads too slowly. A backend's answer may take any time.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaders,
+		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHeaders,
 	}
 }
 
@@ -70,7 +70,7 @@ type limited struct {
 }
 
 func (l limited) Accept() (net.Conn, error) {
-	// Accept first: a listener that is closed must not wait for a connection to end.
+	// Accept comes first, because a closed listener must not wait for a connection to end.
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -90,11 +90,11 @@ func (c *counted) Close() error {
 	return c.Conn.Close()
 }
 
-// errNoRoom says that too many large bodies are being read.
+// errNoRoom means that too many large bodies are in memory.
 var errNoRoom = errors.New("no room for the body")
 
-// read returns the body of a request. The caller must call release, once, when it needs the body no
-// longer. An error is an *[http.MaxBytesError], errNoRoom, or about the connection.
+// read returns the body of a request. The caller must call release once, when it no longer needs the
+// body. An error is an *[http.MaxBytesError], errNoRoom, or an error of the connection.
 func (g *Gateway) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
 	defer func() {
@@ -109,7 +109,7 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		if err != nil || len(body) <= smallBody {
 			return body, release, err
 		}
-		// Without a length, the size is only known at the end of the body.
+		// Without Content-Length, the size is known only at the end of the body.
 		if size < 0 {
 			size = maxBody
 		}

@@ -39,7 +39,7 @@ type devConfig struct {
 	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
 	Template string           `env:"TEMPLATE" envDefault:"template.yaml"`
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
-	// BackendURL is the API behind every path that is not latchkey's own.
+	// BackendURL is the API behind every path that is not latchkey's own. If empty, there is none.
 	BackendURL string `env:"BACKEND_URL"`
 	// ProtectValidate makes validate require a key of the calling service.
 	ProtectValidate bool `env:"PROTECT_VALIDATE"`
@@ -51,23 +51,24 @@ func devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "Run the whole service on this machine",
 		Long: `Runs API Gateway, the three functions and a table on this machine, from
-template.yaml and with the same handlers, events and answers as on AWS. Ready
-when /health answers 200. All that it is told stands in the environment:
+template.yaml and with the same handlers, events and answers as on AWS. It is
+ready when /health answers 200. These variables configure it:
 
-  PORT               where it listens on 127.0.0.1 (3000; 0 for any)
+  PORT               port on 127.0.0.1 (3000; 0 for any free port)
   STATE              folder of its files (.latchkey)
-  ROOT_KEY           the admin key: a secret of 16 to 128 characters;
-                     else one is made and kept in $STATE/root-key
-  DYNAMODB_ENDPOINT  an engine that runs already, instead of one of its own
+  ROOT_KEY           token of the admin key, of 16 to 128 characters; without
+                     it, latchkey makes one and stores it in $STATE/root-key
+  DYNAMODB_ENDPOINT  URL of an engine that already runs; without it, latchkey
+                     starts one
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
-  BACKEND_URL        the API that gets all other paths
-  PROTECT_VALIDATE   whether validate also takes a key of the calling service
+  BACKEND_URL        URL of the API that receives all other paths
+  PROTECT_VALIDATE   whether a caller of validate must send a key of its own
                      (false)
-  ACCESS_LOG         a line on standard error for each request (true):
+  ACCESS_LOG         whether each request is a line on standard error (true):
                      time | key ID, or - | METHOD /path | status
 
-and the functions' own variables, such as FRESHNESS; see the README.`,
+The functions' own variables, such as FRESHNESS, are in the README.`,
 		Example: `  latchkey dev
   PORT=8080 ROOT_KEY=an-admin-key-of-mine latchkey dev`,
 		Args: noArguments,
@@ -77,7 +78,8 @@ and the functions' own variables, such as FRESHNESS; see the README.`,
 				return usageError{err}
 			}
 			if at := d.BackendURL; at != "" && (!config.ServiceURL(at) || strings.HasSuffix(at, "/")) {
-				return usageError{errors.New("BACKEND_URL must be an http or https URL without user, query, fragment and / at its end")}
+				return usageError{errors.New("BACKEND_URL must be an http or https URL without user, query, fragment " +
+					"and / at its end")}
 			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
 			return d.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), logger)
@@ -235,7 +237,7 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 		}
 		token, err := format.Parse(d.RootKey.Reveal())
 		if err != nil {
-			return apikey.Token{}, usageError{errors.New("ROOT_KEY is no key of latchkey's, although it looks like one")}
+			return apikey.Token{}, usageError{errors.New("ROOT_KEY looks like a token of latchkey, but is not one")}
 		}
 		return token, nil
 	}

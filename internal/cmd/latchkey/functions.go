@@ -20,16 +20,19 @@ import (
 	"latchkey/internal/oidc"
 )
 
-// environments is how many of one function run at once at most.
-const environments = 64
+// maxInstances is the highest number of instances of one function.
+const maxInstances = 64
 
-// newGateway puts the functions behind API Gateway's rules, as their mains do.
+// newGateway returns a gateway with the three functions, which it builds as their mains do. An error
+// in the configuration shows here, and not at the first request.
 func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
 	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
 		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
 			return authorizer.New(authorizer.Options{
 				Gate: e.Gate, Format: e.Format, Routes: e.Routes, Public: e.Public, Anonymous: !c.RequireAuth,
-				Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now}),
+				Users: oidc.New(oidc.Options{
+					Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now,
+				}),
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 			}), nil
 		},
@@ -52,18 +55,17 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 			}
 			return handler(e, logger)
 		}
-		// What is wrong with the configuration shows now, not at the first request.
 		if _, err := start(); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
 		pools[id] = local.NewPool(func() lambda.Handler {
 			h, err := start()
 			if err != nil {
-				panic(err) // it has worked before, and takes no I/O that could fail
+				panic(err) // the same call succeeded before, and makes no request that could fail
 			}
-			logger.Debug("environment started")
+			logger.Debug("instance started")
 			return h
-		}, environments)
+		}, maxInstances)
 	}
 	return local.NewGateway(t, pools, time.Now, logger)
 }
@@ -71,6 +73,7 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 func serveHTTP(e *environment.Environment, c config.Config, logger *slog.Logger) (lambda.Handler, error) {
 	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
-		Explain: e.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
+		Explain: e.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
+		QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
 	}), logger)), nil
 }

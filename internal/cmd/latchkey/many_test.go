@@ -115,7 +115,7 @@ func TestManyEnvironmentsKeepTheLimitAndTheRevocation(t *testing.T) {
 	if err := s.end(syscall.SIGTERM); err != nil {
 		t.Errorf("SIGTERM: %v", err)
 	}
-	started := strings.Count(s.log.String(), `msg="environment started" function=AuthorizerFunction`)
+	started := strings.Count(s.log.String(), `msg="instance started" function=AuthorizerFunction`)
 	t.Logf("%d environments of the authorizer, %d calls admitted in 3 windows of %d, refused %v", started, len(calls), limit, refused)
 	if started < 8 {
 		t.Errorf("only %d environments", started)

@@ -19,7 +19,7 @@ import (
 	"latchkey/internal/environment"
 )
 
-// state is the folder in which a local stack keeps what must survive it.
+// state is the folder with the files of a local stack. They outlive the stack.
 type state string
 
 // localTable is the name of a local stack's table.
@@ -31,11 +31,11 @@ func (s state) endpoint() string { return filepath.Join(string(s), "endpoint") }
 func (s state) secret() string   { return filepath.Join(string(s), "secret.json") }
 func (s state) lock() string     { return filepath.Join(string(s), "lock") }
 
-// lockTime is how long a stack that was killed may take to end.
+// lockTime is how long open waits for a killed stack to end.
 const lockTime = time.Second
 
-// open makes the folder, unless it is there, and keeps other stacks from using it until the file
-// that it returns is closed.
+// open makes the folder if it does not exist. Other stacks cannot use the folder until the returned
+// file is closed.
 func (s state) open() (*os.File, error) {
 	if err := os.MkdirAll(string(s), 0o700); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
@@ -54,12 +54,14 @@ func (s state) open() (*os.File, error) {
 			if !held {
 				return nil, fmt.Errorf("lock the state folder: %w", err)
 			}
-			return nil, fmt.Errorf("another latchkey dev%s runs on %s: end it, or set STATE to another folder", s.runner(), string(s))
+			return nil, fmt.Errorf("another latchkey dev%s runs on %s: end it, or set STATE to another folder",
+				s.runner(), string(s))
 		}
 	}
 }
 
-// runner names the process whose stack runs on the folder. It is empty if there is none.
+// runner names the process whose stack runs on the folder, as in " (process 12)". It is empty if
+// there is none.
 func (s state) runner() string {
 	lock, err := os.OpenFile(s.lock(), os.O_RDWR, 0)
 	if err != nil {
@@ -73,7 +75,7 @@ func (s state) runner() string {
 	return fmt.Sprintf(" (process %d)", held.Pid)
 }
 
-// makeSecret makes the stack's secret, unless it is there, and reports whether it did.
+// makeSecret makes the stack's secret if it does not exist, and reports whether it did.
 func (s state) makeSecret() (made bool, err error) {
 	_, err = os.Stat(s.secret())
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -86,8 +88,8 @@ func (s state) makeSecret() (made bool, err error) {
 	return true, keep(s.secret(), string(content))
 }
 
-// checkSecret returns an error if the secret opens none of the keys in the table. Otherwise the stack would answer
-// every request as if the table were down.
+// checkSecret returns an error if the secret has no pepper of the table's keys. Such a stack would
+// answer 503 to every key.
 func checkSecret(ctx context.Context, e *environment.Environment) error {
 	hasher, err := e.Registry.Hasher(ctx)
 	if err != nil {
@@ -108,8 +110,8 @@ var (
 	errDamagedSecret = errors.New("load the secret")
 )
 
-// explain turns an error about a secret that opens no key into advice. It deletes the secret again if it was just
-// created.
+// explain turns an error of checkSecret into advice. It deletes the secret again if makeSecret just
+// made it. endpoint is the engine's if the stack did not start its own, and empty otherwise.
 func (s state) explain(err error, made bool, c config.Config, endpoint string) error {
 	switch {
 	case errors.Is(err, errDamagedSecret) && c.Secret.Reveal() != "":
@@ -134,28 +136,29 @@ func (s state) explain(err error, made bool, c config.Config, endpoint string) e
 	return fmt.Errorf("%s %s: restore it from a backup, or %s to begin without these keys", which, problem, table)
 }
 
-// damaged says what to do about a secret that cannot be used.
+// damaged returns an error that says what to do about a secret that cannot be read.
 func (s state) damaged(err error) error {
-	return fmt.Errorf("%s is damaged: restore it from a backup, or remove it and the folder %s to begin without keys: %w", s.secret(), s.data(), err)
+	return fmt.Errorf("%s is damaged: restore it from a backup, or remove it and the folder %s to begin without keys: %w",
+		s.secret(), s.data(), err)
 }
 
-// publish stores the engine's address for the other commands, until withdraw is called.
+// publish stores the engine's address for the other commands. withdraw removes it again.
 func (s state) publish(endpoint string) (withdraw func(), err error) {
 	if err := keep(s.endpoint(), endpoint); err != nil {
 		return nil, err
 	}
 	own, err := os.Stat(s.endpoint())
 	return func() {
-		// The folder may be another stack's by now.
+		// Another stack may use the folder by now.
 		if now, err := os.Stat(s.endpoint()); err == nil && os.SameFile(own, now) {
-			_ = os.Remove(s.endpoint()) // a leftover is no stack, and is replaced
+			_ = os.Remove(s.endpoint()) // a file that stays is harmless, because it has no runner
 		}
 	}, err
 }
 
-// config is the configuration of functions before the engine at endpoint: the
-// variables are those that deployed functions have. The secret is the stack's
-// own, unless they name one.
+// config returns the configuration of the functions. Their table is on the engine at endpoint.
+// variables are the variables of deployed functions, and config adds to them. The secret is the
+// stack's own unless the variables name one.
 func (s state) config(endpoint string, variables map[string]string) (config.Config, error) {
 	variables["TABLE_NAME"] = localTable
 	variables["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
@@ -174,13 +177,13 @@ func (s state) config(endpoint string, variables map[string]string) (config.Conf
 	return c, err
 }
 
-// keep writes a secret so that it is whole or not there, for its owner alone.
+// keep writes a file that only its owner can read. A crash leaves either all of it or nothing.
 func keep(path, content string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
+	defer os.Remove(f.Name()) // fails if the file was renamed
 	_, err = f.WriteString(content + "\n")
 	if err == nil {
 		err = f.Sync()
@@ -194,6 +197,7 @@ func keep(path, content string) error {
 	return nil
 }
 
+// read returns the text of a file without the space around it.
 func read(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	return strings.TrimSpace(string(content)), err

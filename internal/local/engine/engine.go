@@ -1,5 +1,6 @@
-// Package engine runs a DynamoDB-compatible engine as a child process: Start returns when it answers at its Endpoint,
-// Stop ends it. make engine brings the engines. Linux and macOS; on Windows through WSL.
+// Package engine runs a DynamoDB-compatible engine as a child process. Call [Keep] for an engine that
+// is started again when it ends, and [Start] for one that is not. The command make engine installs the
+// engines. The package runs on Linux and macOS, and on Windows through WSL.
 package engine
 
 import (
@@ -22,22 +23,23 @@ import (
 // Kind names a DynamoDB-compatible engine.
 type Kind string
 
-// The engines that make brings.
+// The engines that make engine installs.
 const (
-	Dynoxide      Kind = "dynoxide"       // no more than a binary, for the platforms it has a package for
-	DynamoDBLocal Kind = "dynamodb-local" // Amazon's own, needs Java 17
+	Dynoxide      Kind = "dynoxide"       // one binary, on the platforms that have a package
+	DynamoDBLocal Kind = "dynamodb-local" // by Amazon; needs Java 17
 )
 
-// Options says which engine to start and where its files are.
+// Options chooses an engine and its files.
 type Options struct {
 	Kind Kind
-	Dir  string    // where make installed it; empty: .latchkey/engine
-	Data string    // folder of its files, which one engine at a time may use; empty: in memory
-	Port int       // 0: a free one
-	Logs io.Writer // what the engine prints; nil: nowhere
+	Dir  string    // folder in which make installed the engine; .latchkey/engine if empty
+	Data string    // folder of the engine's files, for one engine at a time; in memory if empty
+	Port int       // a free port if 0
+	Logs io.Writer // receives what the engine prints; may be nil
 }
 
-// Engine is an engine that runs as a child of this process, and ends with it even when that is killed (on Linux).
+// Engine is an engine that runs as a child of this process. On Linux it ends with this process, even
+// if this process is killed. It is safe for concurrent use.
 type Engine struct {
 	port    int
 	child   *exec.Cmd
@@ -46,12 +48,12 @@ type Engine struct {
 }
 
 const (
-	startTime = 30 * time.Second // a JVM on a busy laptop
+	startTime = 30 * time.Second // for a JVM on a busy laptop
 	stopTime  = 3 * time.Second
-	lockTime  = 10 * time.Second // an engine whose stack was killed may take a moment to end
+	lockTime  = 10 * time.Second // for an engine to end whose stack was killed
 )
 
-// Start returns when the engine answers. ctx bounds the start only; Stop ends the engine.
+// Start starts an engine and returns when it answers. ctx bounds the start only. Stop ends the engine.
 func Start(ctx context.Context, o Options) (*Engine, error) {
 	if o.Dir == "" {
 		o.Dir = filepath.Join(".latchkey", "engine")
@@ -61,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 	}
 	var lock *os.File
 	if o.Data != "" {
-		// DynamoDB Local runs in a folder of its own and wants an absolute path.
+		// DynamoDB Local runs in another folder, so the path must be absolute.
 		data, err := filepath.Abs(o.Data)
 		if err != nil {
 			return nil, fmt.Errorf("engine data: %w", err)
@@ -70,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 		if lock, err = lockData(ctx, data); err != nil {
 			return nil, err
 		}
-		defer lock.Close() // the child has a copy, which holds the lock for as long as it lives
+		defer lock.Close() // the child has a copy, which holds the lock until the child ends
 	}
 	for attempt := 1; ; attempt++ {
 		port, err := freePort(o.Port)
@@ -81,7 +83,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 		if err == nil {
 			return e, nil
 		}
-		// Between freePort and the child somebody else may have taken the port.
+		// Another process may have taken the port before the child did.
 		_, clash := freePort(port)
 		if attempt == 3 || o.Port != 0 || clash == nil {
 			return nil, fmt.Errorf("start %s: %w", o.Kind, err)
@@ -105,7 +107,7 @@ func start(ctx context.Context, o Options, port int, lock *os.File) (*Engine, er
 	e := &Engine{port: port, child: child, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// Linux ends the child when the thread ends that made it, so the thread waits with it.
+		// Linux ends the child when the thread that started it ends, so the thread waits for the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := child.Start()
@@ -119,25 +121,25 @@ func start(ctx context.Context, o Options, port int, lock *os.File) (*Engine, er
 		return nil, err
 	}
 	if err := e.waitReady(ctx); err != nil {
-		stopErr := e.Stop() // after it, last is no longer written
+		stopErr := e.Stop() // afterwards nothing writes to last
 		return nil, fmt.Errorf("%w\n%s", errors.Join(err, stopErr), last)
 	}
 	return e, nil
 }
 
-// command is the engine's command line.
+// command returns the engine's command line.
 func (o Options) command(port int) (*exec.Cmd, error) {
 	modules, err := filepath.Abs(filepath.Join(o.Dir, "node_modules"))
 	if err != nil {
 		return nil, err
 	}
 	missing := func(what string) error {
-		return fmt.Errorf("%s is not there; `make engine ENGINE=%s` brings it", what, o.Kind)
+		return fmt.Errorf("%s does not exist; `make engine ENGINE=%s` installs it", what, o.Kind)
 	}
 	p := strconv.Itoa(port)
 	switch o.Kind {
 	case Dynoxide:
-		// The package is named as Node names platforms.
+		// Node's name of the platform is part of the package's name.
 		platform := runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
 		binary := filepath.Join(modules, "@dynoxide", platform, "dynoxide")
 		if _, err := os.Stat(binary); err != nil {
@@ -155,8 +157,10 @@ func (o Options) command(port int) (*exec.Cmd, error) {
 			return nil, missing(pattern)
 		}
 		dir := filepath.Dir(jars[0])
-		arguments := []string{"-Djava.library.path=" + filepath.Join(dir, "DynamoDBLocal_lib"), "-jar", "DynamoDBLocal.jar",
-			"-sharedDb", "-disableTelemetry", "-port", p}
+		arguments := []string{
+			"-Djava.library.path=" + filepath.Join(dir, "DynamoDBLocal_lib"), "-jar", "DynamoDBLocal.jar",
+			"-sharedDb", "-disableTelemetry", "-port", p,
+		}
 		if o.Data == "" {
 			arguments = append(arguments, "-inMemory")
 		} else {
@@ -180,12 +184,13 @@ func (e *Engine) Endpoint() string {
 // Port is the port of Endpoint.
 func (e *Engine) Port() int { return e.port }
 
-// Done is closed when the engine has ended, for whatever reason.
+// Done is closed when the engine has ended, for any reason.
 func (e *Engine) Done() <-chan struct{} { return e.done }
 
-// Stop asks the engine to end, makes it end after three seconds, and waits until it has. It may be called again.
+// Stop asks the engine to end, kills it after three seconds, and returns when it has ended. It may be
+// called again.
 func (e *Engine) Stop() error {
-	// Both signals fail only on a child that has ended.
+	// A signal fails only if the child has ended.
 	_ = e.child.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-e.done:
@@ -197,11 +202,11 @@ func (e *Engine) Stop() error {
 	return errors.New("the engine did not end when asked and was killed")
 }
 
-// waitReady returns when the engine gives any answer to a request of the right form.
+// waitReady returns when the engine answers a well-formed request, whatever the answer is.
 func (e *Engine) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy between us
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // without a proxy
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Endpoint(), strings.NewReader("{}"))
 		if err != nil {
@@ -217,7 +222,7 @@ func (e *Engine) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-e.done:
-			return fmt.Errorf("the engine ended: %v", e.failure) // nil when it ended without an error
+			return fmt.Errorf("the engine ended: %v", e.failure) // failure may be nil
 		case <-ctx.Done():
 			return fmt.Errorf("the engine did not answer: %w", ctx.Err())
 		case <-time.After(20 * time.Millisecond):
@@ -225,7 +230,7 @@ func (e *Engine) waitReady(ctx context.Context) error {
 	}
 }
 
-// freePort returns a port of the loopback interface that nobody listens on: the wanted one, or any for 0.
+// freePort returns a free port of the loopback interface. If wanted is 0, any port will do.
 func freePort(wanted int) (int, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(wanted)))
 	if err != nil {
@@ -235,7 +240,8 @@ func freePort(wanted int) (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// lockData keeps two engines from using the same files.
+// lockData prevents a second engine from using the same files, until the returned file and all its
+// copies are closed.
 func lockData(ctx context.Context, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("engine data: %w", err)
@@ -260,7 +266,7 @@ func lockData(ctx context.Context, dir string) (*os.File, error) {
 	}
 }
 
-// tail keeps the end of what an engine prints, which tells why it did not start.
+// tail holds the last 1,024 bytes that an engine printed, which say why it did not start.
 type tail []byte
 
 func (t *tail) Write(text []byte) (int, error) {

@@ -2,8 +2,9 @@ package engine
 
 import "syscall"
 
-// childAttributes gives the engine a process group, so that Ctrl-C reaches us alone and we end it in order, and has the
-// kernel end it when we are killed: in order, since DynamoDB Local acknowledges writes that are not in its files yet.
+// childAttributes gives the engine a process group of its own. Ctrl-C then reaches only this process,
+// which ends the engine in order. If this process is killed, the kernel sends SIGTERM to the engine.
+// It must not be SIGKILL, because DynamoDB Local acknowledges writes before they are in its files.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

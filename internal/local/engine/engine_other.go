@@ -4,8 +4,9 @@ package engine
 
 import "syscall"
 
-// childAttributes gives the engine a process group, so that Ctrl-C reaches us alone and we end it in order. When we are
-// killed the engine stays, and its lock tells the next stack so.
+// childAttributes gives the engine a process group of its own. Ctrl-C then reaches only this process,
+// which ends the engine in order. If this process is killed, the engine keeps running, and its lock
+// stops the next stack from using the same files.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
