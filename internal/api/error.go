@@ -1,5 +1,7 @@
 package api
 
+import "net/http"
+
 // Envelope is the body of each response that is an error.
 type Envelope struct {
 	Detail Detail `json:"error"`
@@ -24,4 +26,17 @@ const (
 // ErrorTypes returns all types of errors.
 func ErrorTypes() []ErrorType {
 	return []ErrorType{InvalidRequestError, PermissionError, RateLimitError, APIError}
+}
+
+// ErrorTypeOf returns the type of errors with an HTTP status.
+func ErrorTypeOf(status int) ErrorType {
+	switch {
+	case status == http.StatusForbidden:
+		return PermissionError
+	case status == http.StatusTooManyRequests:
+		return RateLimitError
+	case status >= http.StatusInternalServerError:
+		return APIError
+	}
+	return InvalidRequestError
 }

@@ -13,6 +13,9 @@ import (
 // Nullable is a value that is null in JSON if Value is nil.
 type Nullable[T any] struct{ Value *T }
 
+// NotNull returns the Nullable with a value.
+func NotNull[T any](value T) Nullable[T] { return Nullable[T]{&value} }
+
 // MarshalJSON implements [json.Marshaler].
 func (n Nullable[T]) MarshalJSON() ([]byte, error) { return json.Marshal(n.Value) }
 

@@ -197,13 +197,30 @@ func (c Code) Info() CodeInfo {
 	return CodeInfo{}
 }
 
-// text returns the row's Text with a verdict's values in it.
-func (i CodeInfo) text(v *Verdict) string {
-	switch {
-	case strings.Contains(i.Text, "{seconds}"):
-		return strings.Replace(i.Text, "{seconds}", strconv.FormatInt(int64(v.RetryAfter/time.Second), 10), 1)
-	case strings.Contains(i.Text, "{scope}"):
-		return strings.Replace(i.Text, "{scope}", v.Scope, 1)
+// Sentence returns the Text of a code's row. A scope and a time to wait, in whole seconds, stand in
+// the places that the Text has for them.
+func (c Code) Sentence(scope string, wait time.Duration) string {
+	text := c.Info().Text
+	before, after, ok := strings.Cut(text, "{seconds}")
+	if ok {
+		return before + strconv.FormatInt(int64(wait/time.Second), 10) + after
 	}
-	return i.Text
+	if before, after, ok = strings.Cut(text, "{scope}"); ok {
+		return before + scope + after
+	}
+	return text
+}
+
+// CodeOf returns the general code of errors with an HTTP status, such as not_found of 404. Every
+// other status from 500 has internal_error, and any other status has invalid_request.
+func CodeOf(status int) Code {
+	for i := range table {
+		if row := &table[i]; row.Status == status && status >= 400 && !row.Verdict {
+			return row.Code
+		}
+	}
+	if status >= 500 {
+		return CodeInternalError
+	}
+	return CodeInvalidRequest
 }

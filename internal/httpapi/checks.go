@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -12,9 +11,12 @@ import (
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
+	"latchkey/internal/registry"
 )
 
-type validateInput struct{ Body api.ValidateRequest }
+type validateInput struct {
+	Content jsonBody[api.ValidateRequest]
+}
 
 type validateOutput struct{ Body api.Verdict }
 
@@ -25,111 +27,115 @@ type whoamiOutput struct {
 	Body      api.WhoamiResponse
 }
 
-// number is a whole number in a header that is left out where it is empty.
+// number is a whole number in a header. An empty number omits the header.
 type number string
 
-// Schema describes the type to huma.
+// Schema implements [huma.SchemaProvider].
 func (number) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 }
 
-func (a *server) registerChecks(h huma.API) {
-	huma.Register(h, operation(huma.Operation{
+func (a *server) registerChecks() {
+	handleOpen(a, huma.Operation{
 		OperationID: "validate-key", Method: http.MethodPost, Path: api.ValidatePath, Tags: []string{"checks"}, Security: append(open(), protected()...),
 		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. If the deployment protects the route, the calling service must send a key of its own.",
-	}, 400, 401, 413, 415, 429, 503), a.validate)
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "whoami", Method: http.MethodGet, Path: api.WhoamiPath, Tags: []string{"checks"}, Security: protected(),
+		Errors: []int{400, 401, 413, 415, 429, 503},
+	}, a.validate)
+	handle(a, huma.Operation{
+		OperationID: "whoami", Method: http.MethodGet, Path: api.WhoamiPath, Tags: []string{"checks"},
 		Summary: "Who the caller is", Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: then keyId is empty.",
-	}, 400, 401, 429, 503), a.whoami)
+		Errors: []int{400, 401, 429, 503},
+	}, a.whoami)
 }
 
 func (a *server) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
-	b := in.Body
+	body := in.Content.Value
 	request := gate.Request{Time: arrival(ctx)}
-	public := ""
-	if b.PublicKey != nil {
-		public = *b.PublicKey
+	token, public := apikey.Bare(body.APIKey.Reveal()), ""
+	if body.PublicKey != nil {
+		public = *body.PublicKey
 	}
-	request.Credential = a.Format.Pair(apikey.Bare(public), apikey.Bare(b.APIKey.Reveal()))
-	if b.Scope != nil {
-		if request.Scope = *b.Scope; !apikey.ValidScope(request.Scope) {
-			return nil, a.failure(ctx, wrong("scope", "must be 1 to 128 characters of a-z 0-9 : . _ * -"))
+	request.Credential = a.Format.Pair(apikey.Bare(public), token)
+	if body.Scope != nil {
+		if request.Scope = *body.Scope; !apikey.ValidScope(request.Scope) {
+			return nil, invalid("scope", "must be 1 to 128 characters of a-z 0-9 : . _ * -")
 		}
 	}
-	if b.Cost != nil {
-		request.Cost = int64(*b.Cost)
+	if body.Cost != nil {
+		request.Cost = int64(*body.Cost)
 	}
-	if b.SourceIP != nil {
-		address, err := netip.ParseAddr(*b.SourceIP)
-		if err != nil {
-			return nil, a.failure(ctx, wrong("sourceIp", "must be an IP address"))
-		}
-		request.Source = address.Unmap().WithZone("")
+	var err error
+	if request.Source, err = source(body.SourceIP); err != nil {
+		return nil, err
 	}
-	// The gate's own patience counts, which is longer for what an upstream must be asked.
+	// The gate has a limit of its own for the time, which is longer if it has to ask an upstream.
 	v, err := a.Gate.Check(context.WithoutCancel(ctx), request)
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, err
 	}
 	o := outcomeOf(ctx)
 	o.code = string(v.Code)
 	if v.Key != nil {
 		o.keyID = v.Key.ID
 	}
-	out := &validateOutput{Body: a.verdictOf(v)}
+	out := &validateOutput{a.verdictOf(v)}
 	if v.Code == apikey.CodeMissing {
-		out.Body.Error = noKey(apikey.Bare(b.APIKey.Reveal()))
+		out.Body.Error = missingKey(token)
 	}
 	return out, nil
 }
 
-// noKey explains why a text has no key. It may be specific, because no secret was judged.
-func noKey(text string) string {
+// missingKey explains why a text holds no key. It may be specific, because no secret was judged.
+func missingKey(text string) string {
 	if apikey.IsJWT(text) {
-		return "Missing API key: apiKey holds a JSON Web Token, which is no API key. Only the routes that manage keys take one, as Authorization: Bearer"
+		return "Missing API key: apiKey holds a JSON Web Token, which is no API key. " +
+			"Only the routes that manage keys take one, as Authorization: Bearer"
 	}
 	return "Missing API key: apiKey is empty"
 }
 
+// verdictOf returns a verdict as the API writes it. If the token was replaced for good, it tells
+// nothing of the key but its id: the rest is for the holder of the new token.
 func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
-	out := api.Verdict{Valid: v.Valid(), Code: api.VerdictCode(v.Code), Error: v.Message(), RetryAfter: int64(v.RetryAfter / time.Second)}
-	if k := v.Key; k != nil {
-		scopes := append([]string{}, k.Scopes...)
-		if out.KeyID = k.ID; !v.Ended.IsZero() {
-			return out // what became of the key is for whoever has its new secret
-		}
-		out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
-		limit := a.usedLimitOf(k, v.Status)
-		out.RateLimit, out.Quota, out.WindowStatus = &limit, usedQuotaOf(k, v.Status), windowStatusOf(k, v.Status)
-		out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
+	out := api.Verdict{
+		Valid: v.Valid(), Code: api.VerdictCode(v.Code), Error: v.Message(),
+		RetryAfter: int64(v.RetryAfter / time.Second),
 	}
+	k := v.Key
+	if k == nil {
+		return out
+	}
+	if out.KeyID = k.ID; !v.Ended.IsZero() {
+		return out
+	}
+	scopes := append([]string{}, k.Scopes...)
+	out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
+	limit := a.usedLimitOf(k, v.Status)
+	out.RateLimit, out.Quota, out.WindowStatus = &limit, usedQuotaOf(k, v.Status), windowStatusOf(k, v.Status)
+	out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
 	return out
 }
 
-func (a *server) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
-	p, err := a.caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := &whoamiOutput{}
-	b := &out.Body
+func (a *server) whoami(ctx context.Context, _ registry.Caller, _ *struct{}) (*whoamiOutput, error) {
+	p := principalOf(ctx)
+	out := &whoamiOutput{Body: api.WhoamiResponse{
+		KeyID: p.text("keyId"), UserID: p.text("userId"), Name: p.text("name"), Scopes: p.scopes(),
+		Environment: api.CallerEnvironment(p.text("environment")),
+		Internal:    p.flag("internal"), Unlimited: p.flag("unlimited"),
+	}}
 	var l *api.WhoamiLimit
 	if limit, ok := p.number("limit"); ok {
 		l = &api.WhoamiLimit{Requests: limit}
 		l.Remaining, _ = p.number("remaining")
 		l.Reset, _ = p.number("reset")
-		b.WindowStatus = api.WindowStatus{Limit: &l.Requests, Remaining: &l.Remaining, Reset: &l.Reset}
+		out.Body.WindowStatus = api.WindowStatus{Limit: &l.Requests, Remaining: &l.Remaining, Reset: &l.Reset}
 	} else if a.UnlimitedNumbers {
 		l = &api.WhoamiLimit{Requests: unlimitedRequests, Remaining: unlimitedRequests, Reset: a.Now().Unix()}
 	}
 	if l != nil {
 		out.Limit, out.Remaining, out.Reset = numberOf(l.Requests), numberOf(l.Remaining), numberOf(l.Reset)
 	}
-	b.RateLimit.Value = l
-	b.KeyID, b.UserID, b.Name, b.Scopes, b.Environment = p.text("keyId"), p.text("userId"), p.text("name"), p.scopes(), api.CallerEnvironment(p.text("environment"))
-	b.Internal, _ = strconv.ParseBool(p.text("internal"))
-	b.Unlimited, _ = strconv.ParseBool(p.text("unlimited"))
+	out.Body.RateLimit.Value = l
 	return out, nil
 }
 

@@ -2,17 +2,14 @@ package httpapi
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/validation"
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
@@ -30,247 +27,162 @@ func (e *apiError) GetStatus() int              { return e.status }
 func (e *apiError) GetHeaders() http.Header     { return e.headers }
 func (e *apiError) ContentType(_ string) string { return "application/json" }
 
-// Codes of errors that differ from the code of their status. API Gateway answers the last three, for requests that the
-// authorizer refuses.
-const (
-	codeScope    api.ErrorCode = "insufficient_scope"
-	codeReplaced api.ErrorCode = "replaced_key"
-	codeTooMany  api.ErrorCode = "too_many_keys"
-
-	codeInvalidKey api.ErrorCode = "invalid_api_key"
-	codeLimit      api.ErrorCode = "rate_limit_exceeded"
-	codeQuota      api.ErrorCode = "insufficient_quota"
-)
-
-var otherCodes = [...]api.ErrorCode{codeScope, codeReplaced, codeTooMany, codeInvalidKey, codeLimit, codeQuota}
-
-// row is how a status is spelled out.
-type row struct {
-	status  int
-	kind    api.ErrorType
-	code    api.ErrorCode
-	message string
-}
-
-var rows = [...]row{
-	{400, api.InvalidRequestError, "invalid_request", "The request is not valid"},
-	{401, api.InvalidRequestError, "missing_key", "Missing API key: " + apikey.HowToSend},
-	{403, api.PermissionError, "forbidden", "Not allowed"},
-	{404, api.InvalidRequestError, "not_found", "No such route"},
-	{405, api.InvalidRequestError, "method_not_allowed", "The route does not have this method"},
-	{406, api.InvalidRequestError, "not_acceptable", "Only application/json can be answered"},
-	{408, api.InvalidRequestError, "timeout", "The body did not arrive in time"},
-	{409, api.InvalidRequestError, "conflict", "The API key was changed at the same time. Try again."},
-	{412, api.InvalidRequestError, "precondition_failed", "The API key has another revision than If-Match asks for"},
-	{413, api.InvalidRequestError, "request_too_large", "The body must be at most 64 KB"},
-	{415, api.InvalidRequestError, "unsupported_media_type", "The request needs the header Content-Type: application/json"},
-	{422, api.InvalidRequestError, "idempotency_key_reused", "The Idempotency-Key was used for another request"},
-	{500, api.APIError, "internal_error", "Internal error"},
-	{503, api.APIError, "unavailable", "The request could not be decided. Try again."},
-}
-
-func rowOf(status int) row {
-	for _, r := range rows {
-		if r.status == status {
-			return r
-		}
-	}
-	if status < 500 {
-		return rows[0]
-	}
-	return rowOf(http.StatusInternalServerError)
-}
-
-func envelope(kind api.ErrorType, code api.ErrorCode, message string) api.Envelope {
-	return api.Envelope{Detail: api.Detail{Message: message, Type: kind, Code: code}}
-}
-
-// newError spells a status out. An empty message is the status's own.
-func newError(status int, param, message string) *apiError {
-	r := rowOf(status)
-	e := &apiError{status: r.status, Envelope: envelope(r.kind, r.code, r.message)}
-	if message != "" && status < 500 {
+// newError returns the error with a code. If param is empty, the error is about no field. If
+// message is empty, or the status is 500 or more, the message is the code's own.
+func newError(code apikey.Code, param, message string) *apiError {
+	row := code.Info()
+	e := &apiError{status: row.Status}
+	e.Detail = api.Detail{Message: row.Text, Type: api.ErrorTypeOf(row.Status), Code: api.ErrorCode(code)}
+	if message != "" && row.Status < 500 {
 		e.Detail.Message = message
 	}
 	if param != "" {
 		e.Detail.Param = &param
 	}
-	if status == http.StatusServiceUnavailable {
-		e.headers = http.Header{"Retry-After": {"1"}}
+	if row.Status == http.StatusServiceUnavailable {
+		e.retryAfter(1)
 	}
 	return e
 }
 
-// failure is the table from what the domain says to what a client reads. Internal
-// errors reach the log alone.
-func (a *server) failure(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	e := a.errorOf(err)
-	o := outcomeOf(ctx)
-	o.code = string(e.Detail.Code)
-	if e.status >= 500 {
-		o.err = err
-	}
-	return e
+// retryAfter asks the caller to try again after some seconds.
+func (e *apiError) retryAfter(seconds int64) {
+	e.headers = http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}}
 }
 
+// answers has the response to each mistake of a caller. The first row whose error matches counts.
+// An empty text is the code's own.
+var answers = [...]struct {
+	err         error
+	code        apikey.Code
+	param, text string
+	retry       bool // after a second
+}{
+	{err: apikey.ErrReplaced, code: apikey.CodeReplacedKey},
+	{err: apikey.ErrForbidden, code: apikey.CodeForbidden},
+	{err: apikey.ErrNotFound, code: apikey.CodeNotFound, param: "id", text: noSuchKey},
+	{err: apikey.ErrPrecondition, code: apikey.CodePreconditionFailed},
+	{err: apikey.ErrReused, code: apikey.CodeIdempotencyReused, param: "Idempotency-Key"},
+	{err: apikey.ErrUnreadableReply, code: apikey.CodeConflict, param: "Idempotency-Key",
+		text: "The answer that is stored for this Idempotency-Key cannot be opened. " +
+			"See whether the request was done, and use another Idempotency-Key"},
+	{err: apikey.ErrEnded, code: apikey.CodeConflict, text: "The API key is revoked or has expired"},
+	{err: apikey.ErrTwoSecrets, code: apikey.CodeConflict,
+		text: "An older key of this record still works, until previousKeyValidUntil. " +
+			"End it with POST /api/v1/api-keys/{id}/end-grace first, or rotate with gracePeriod 0, which ends every older key now"},
+	{err: apikey.ErrConflict, code: apikey.CodeConflict, retry: true},
+}
+
+const noSuchKey = "No such API key"
+
+// errorOf returns the response to an error. An error that is no mistake of the caller becomes 503,
+// whose text tells nothing of the error.
 func (a *server) errorOf(err error) *apiError {
+	var ready *apiError
 	var field *apikey.FieldError
+	var full *apikey.TooManyKeysError
 	switch {
-	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden) && field.Field == "scope":
-		e := newError(http.StatusForbidden, "", "API key does not have scope: "+strings.TrimSuffix(field.Problem, " is needed"))
-		e.Detail.Code = codeScope
-		return e
-	case errors.As(err, &field) && errors.Is(err, apikey.ErrForbidden):
-		return newError(http.StatusForbidden, field.Field, field.Error())
+	case errors.As(err, &ready):
+		return ready
 	case errors.As(err, &field):
-		return newError(http.StatusBadRequest, field.Field, field.Error())
-	case errors.Is(err, apikey.ErrReplaced):
-		e := newError(http.StatusForbidden, "", "This key was replaced by a rotation. Until its grace period ends it may be used, but it must not change keys: use the new key")
-		e.Detail.Code = codeReplaced
-		return e
-	case errors.Is(err, apikey.ErrForbidden):
-		return newError(http.StatusForbidden, "", "")
-	case errors.Is(err, apikey.ErrNotFound):
-		return newError(http.StatusNotFound, "id", "No such API key")
-	case errors.Is(err, apikey.ErrPrecondition):
-		return newError(http.StatusPreconditionFailed, "", "")
-	case errors.Is(err, apikey.ErrReused):
-		return newError(http.StatusUnprocessableEntity, "Idempotency-Key", "")
-	case errors.Is(err, apikey.ErrUnreadableReply):
-		return newError(http.StatusConflict, "Idempotency-Key", "The answer that is stored for this Idempotency-Key cannot be opened. See whether the request was done, and use another Idempotency-Key")
-	case errors.Is(err, apikey.ErrEnded):
-		return newError(http.StatusConflict, "", "The API key is revoked or has expired")
-	case errors.Is(err, apikey.ErrTwoSecrets):
-		return newError(http.StatusConflict, "", "An older key of this record still works, until previousKeyValidUntil. End it with POST /api/v1/api-keys/{id}/end-grace first, or rotate with gracePeriod 0, which ends every older key now")
-	case errors.Is(err, apikey.ErrConflict):
-		e := newError(http.StatusConflict, "", "")
-		e.headers = http.Header{"Retry-After": {"1"}}
-		return e
+		return fieldError(field)
+	case errors.As(err, &full):
+		return tooManyKeys(full.Until, a.Now())
 	case errors.Is(err, apikey.ErrTooManyKeys):
-		const full = "The user has as many API keys as a user may have, with those that were revoked or deleted but whose window or quota period has not ended. "
-		e := newError(http.StatusConflict, "", full+"Revoke or delete one: its place is free when these have ended")
-		var many *apikey.TooManyKeysError
-		if errors.As(err, &many) && !many.Until.IsZero() {
-			seconds := max(1, int64((many.Until.Sub(a.Now())+time.Second-1)/time.Second))
-			e = newError(http.StatusConflict, "", full+fmt.Sprintf("There is room again in %d seconds", seconds))
-			e.headers = http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}}
-		}
-		e.Detail.Code = codeTooMany
-		return e
+		return tooManyKeys(time.Time{}, a.Now())
 	}
-	return newError(http.StatusServiceUnavailable, "", "")
+	for _, answer := range answers {
+		if errors.Is(err, answer.err) {
+			e := newError(answer.code, answer.param, answer.text)
+			if answer.retry {
+				e.retryAfter(1)
+			}
+			return e
+		}
+	}
+	return newError(apikey.CodeUnavailable, "", "")
 }
 
-// huma has no other way than a package variable to say what its own errors look
-// like, nor that names must match in case: the one exception to having no
-// package-level state. Both are set once, before anything runs.
+func fieldError(f *apikey.FieldError) *apiError {
+	switch {
+	case !errors.Is(f, apikey.ErrForbidden):
+		return newError(apikey.CodeInvalidRequest, f.Field, f.Error())
+	case f.Field == "scope":
+		scope := strings.TrimSuffix(f.Problem, " is needed")
+		return newError(apikey.CodeInsufficientScope, "", apikey.CodeInsufficientScope.Sentence(scope, 0))
+	}
+	return newError(apikey.CodeForbidden, f.Field, f.Error())
+}
+
+// tooManyKeys returns the error for a user who has no room for another key until a time. A zero
+// time means that there is no room before a key ends.
+func tooManyKeys(until, now time.Time) *apiError {
+	full := apikey.CodeTooManyKeys.Info().Text
+	if until.IsZero() {
+		return newError(apikey.CodeTooManyKeys, "", full+" Revoke or delete one: its place is free when these have ended")
+	}
+	seconds := max(1, int64((until.Sub(now)+time.Second-1)/time.Second))
+	e := newError(apikey.CodeTooManyKeys, "", full+fmt.Sprintf(" There is room again in %d seconds", seconds))
+	e.retryAfter(seconds)
+	return e
+}
+
+// huma has no other way than package variables to say how its own errors look, and that names must
+// match in case. They are the one exception to the rule that packages have no state. They are set
+// once, before anything runs.
 func init() {
 	huma.ValidateStrictCasing = true
-	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return inputError(nil, status, message, errs)
+	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
+		return inputError(status, errs)
 	}
-	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
-		return inputError(c, status, message, errs)
+	huma.NewErrorWithContext = func(c huma.Context, status int, _ string, errs ...error) huma.StatusError {
+		e := inputError(status, errs)
+		outcomeOf(c.Context()).code = string(e.Detail.Code)
+		return e
 	}
 }
 
-// inputError returns the error for a request that huma refuses. c is nil if huma has no context.
-func inputError(c huma.Context, status int, message string, errs []error) *apiError {
+// inputError returns the error for a request that huma refuses: the first error that it found in a
+// parameter, or else the error in the body.
+func inputError(status int, errs []error) *apiError {
 	if status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
-		return newError(status, "", "")
+		return newError(apikey.CodeOf(status), "", "")
 	}
-	var details, unknown []*huma.ErrorDetail
 	for _, err := range errs {
-		var d *huma.ErrorDetail
-		if !errors.As(err, &d) {
-			continue
-		}
-		if details = append(details, d); d.Message == validation.MsgUnexpectedProperty {
-			unknown = append(unknown, d)
-		}
-	}
-	switch {
-	case c != nil && len(unknown) > 0:
-		// A field that is misspelt is also a field that is missing. Maps have no order.
-		first := slices.MinFunc(unknown, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location, b.Location) })
-		return explainUnknown(c, first)
-	case len(details) > 0:
-		return explain(details[0])
-	case message == "request body is required":
-		return newError(http.StatusBadRequest, "", "The body is required")
-	}
-	return newError(http.StatusBadRequest, "", "")
-}
-
-// explainUnknown names a field that the request does not have. It only reads the names of the fields, never their
-// values.
-func explainUnknown(c huma.Context, d *huma.ErrorDetail) *apiError {
-	_, location, _ := strings.Cut(d.Location, ".") // body
-	name := ""
-	object, _ := d.Value.(map[string]any)
-	for field := range object { // a field may have a dot in its name
-		if len(field) > len(name) && strings.HasSuffix("."+location, "."+field) {
-			name = field
+		var ofBody *apiError
+		var ofParameter *huma.ErrorDetail
+		switch {
+		case errors.As(err, &ofBody):
+			return ofBody
+		case errors.As(err, &ofParameter):
+			return explain(ofParameter)
 		}
 	}
-	parent := known(strings.TrimSuffix(strings.TrimSuffix(location, name), "."))
-	fields := fieldsAt(outcomeOf(c.Context()).schemas, c.Operation(), parent)
-	param, message := unknownName(parent, name, fields, "The body", "field")
-	return newError(http.StatusBadRequest, param, message)
+	return newError(apikey.CodeInvalidRequest, "", "")
 }
 
-// names are the only words of a location that are ever repeated: any other was
-// made up by the caller, and could be a token.
-var names = []string{
-	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period", "unlimited",
-	"allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
-	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path", "at",
-	"gracePeriod", "key", "If-Match", "Idempotency-Key",
-}
-
-// known is what a location begins with that is a name of ours.
-func known(location string) string {
-	var all []string
-	for part := range strings.SplitSeq(location, ".") {
-		part, _, _ = strings.Cut(part, "[")
-		if !slices.Contains(names, part) {
-			break
-		}
-		all = append(all, part)
-	}
-	return strings.Join(all, ".")
-}
-
-// explain turns what huma found into a sentence. Its value, which is what the
-// caller sent, is never looked at; its message is made of the schema alone, but
-// for what our own JSON reader says, which is fixed texts and names of ours.
+// explain returns the error for a value that does not fit its schema. It never shows the value.
+// huma makes its message of the schema alone.
 func explain(d *huma.ErrorDetail) *apiError {
-	_, location, _ := strings.Cut(d.Location, ".") // body, query or path
+	_, location, _ := strings.Cut(d.Location, ".") // without body, query, header or path
 	param := known(location)
-	about := func(param, problem string) *apiError {
-		return newError(http.StatusBadRequest, param, cmp.Or(param, "The body")+" "+problem)
-	}
 	message := d.Message
-	switch missing, found := strings.CutPrefix(message, "expected required property "); {
-	case found:
+	if missing, found := strings.CutPrefix(message, "expected required property "); found {
 		missing, _, _ = strings.Cut(missing, " ")
-		if param != "" {
-			param += "."
-		}
-		return about(param+missing, "is required")
-	case strings.HasPrefix(message, "expected "):
-		return about(param, "is not valid: "+inFull(message))
-	case strings.HasPrefix(message, jsonProblem):
-		param, text, _ := strings.Cut(strings.TrimPrefix(message, jsonProblem), ": ")
-		return about(param, text)
+		return invalid(join(param, missing), "is required")
 	}
-	return about(param, "is not valid")
+	if strings.HasPrefix(message, "expected ") {
+		return invalid(param, "is not valid: "+inFull(message))
+	}
+	return invalid(param, "is not valid")
 }
 
-// inFull writes out the bound that a message of huma's ends with, such as 1e+06.
+// invalid returns the error for a field, or for the whole body if param is empty.
+func invalid(param, problem string) *apiError {
+	return newError(apikey.CodeInvalidRequest, param, cmp.Or(param, "The body")+" "+problem)
+}
+
+// inFull writes out the bound at the end of a message of huma's, such as 1e+06.
 func inFull(message string) string {
 	at := strings.LastIndexByte(message, ' ') + 1
 	n, err := strconv.ParseFloat(message[at:], 64)

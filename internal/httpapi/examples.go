@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -11,16 +13,29 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// example is a request of an operation, nil if it has no body, and the answer of its success, nil if that has none.
+// example has the body of a request and that of its successful response. A body that does not exist is
+// nil.
 type example struct{ request, answer any }
 
 const (
-	exampleID    = "3fGq8ZpLw1xKc0Ty"
-	exampleToken = "sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"
+	exampleID     = "3fGq8ZpLw1xKc0Ty"
+	exampleToken  = "sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"
+	examplePublic = "pk_live_" + exampleID
+	examplePrefix = "sk_live_3fGq"
+	exampleUser   = "u1"
+	exampleName   = "ci"
+	exampleSource = "203.0.113.7"
+	exampleNow    = "2026-11-24T12:00:00.000Z"
+	exampleEnd    = "2027-02-22T12:00:00.000Z"
+
+	exampleLimit int64 = 100
+	exampleLeft  int64 = 99
+	exampleReset int64 = 1795521661
 )
 
-// addExamples adds an example of each body to the document. A deployment with a key of the id and the token above
-// answers each request as it is here. The values are of the types that the handlers use, so no field can be misspelt.
+// addExamples adds an example of each body to the document. A deployment with a key of the id and the
+// token above answers each request as the examples show. The values are of the types that the handlers
+// use, so no field can be misspelt.
 func addExamples(document *huma.OpenAPI) {
 	all := examples()
 	for _, item := range document.Paths {
@@ -29,7 +44,7 @@ func addExamples(document *huma.OpenAPI) {
 				continue
 			}
 			if !slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" }) {
-				delete(o.Responses, "422") // huma adds it to all; here it is for a name that was used before
+				delete(o.Responses, "422") // huma adds it to all; here only a used Idempotency-Key has it
 			}
 			e := all[o.OperationID]
 			if o.RequestBody != nil {
@@ -50,106 +65,136 @@ func addExamples(document *huma.OpenAPI) {
 	}
 }
 
-// errorExample returns an error for a status. API Gateway answers the requests that the authorizer refuses.
+// errorExample returns an error with a status. API Gateway answers the requests that the authorizer
+// refuses.
 func errorExample(status int) *apiError {
-	param := "authorization"
 	switch status {
 	case http.StatusUnauthorized:
-		e := &apiError{Envelope: envelope(api.InvalidRequestError, codeInvalidKey, apikey.Refused)}
-		e.Detail.Param = &param
-		return e
+		return newError(apikey.CodeInvalidKey, "authorization", "")
 	case http.StatusTooManyRequests:
-		return &apiError{Envelope: envelope(api.RateLimitError, codeLimit, "Rate limit exceeded. Try again in 12 seconds.")}
+		return newError(apikey.CodeRateLimitExceeded, "", apikey.CodeRateLimitExceeded.Sentence("", 12*time.Second))
 	case http.StatusBadRequest:
-		return newError(status, "ratelimit", "ratelimit is unknown: did you mean rateLimit?")
+		return newError(apikey.CodeInvalidRequest, "ratelimit", "ratelimit is unknown: did you mean rateLimit?")
 	}
-	return newError(status, "", "")
+	return newError(apikey.CodeOf(status), "", "")
 }
 
+// examples returns the examples of each operation by its id.
 func examples() map[string]example {
-	name, user, seconds := "ci", "u1", api.Integer(3600)
-	scope, source, public := "tts", "203.0.113.7", "pk_live_"+exampleID
-	metadata, scopes := map[string]string{"team": "builds"}, []string{"tts"}
-	days, cost := api.Integer(90), api.Integer(1)
-	now, end, limit, left, reset := "2026-11-24T12:00:00.000Z", "2027-02-22T12:00:00.000Z", int64(100), int64(99), int64(1795521661)
+	all := map[string]example{
+		"whoami": {nil, api.WhoamiResponse{
+			KeyID: exampleID, UserID: exampleUser, Name: exampleName, Scopes: exampleScopes(), Environment: "live",
+			RateLimit:    api.NotNull(api.WhoamiLimit{Requests: exampleLimit, Remaining: exampleLeft, Reset: exampleReset}),
+			WindowStatus: exampleWindow(),
+		}},
+		"health": {nil, api.HealthResponse{Status: "ok"}},
+	}
+	for _, part := range []map[string]example{keyExamples(), checkExamples(), reportExamples()} {
+		maps.Copy(all, part)
+	}
+	return all
+}
+
+func exampleScopes() []string { return []string{"tts"} }
+
+func exampleWindow() api.WindowStatus {
+	limit, left, reset := exampleLimit, exampleLeft, exampleReset
+	return api.WindowStatus{Limit: &limit, Remaining: &left, Reset: &reset}
+}
+
+func exampleUsedLimit() api.Nullable[api.RateLimit] {
+	w := exampleWindow()
+	return api.NotNull(api.RateLimit{Requests: exampleLimit, Window: 60, Remaining: w.Remaining, Reset: w.Reset})
+}
+
+// exampleRecord returns the record of the key that a create has issued.
+func exampleRecord() api.Record {
+	return api.Record{
+		ID: exampleID, UserID: exampleUser, Name: exampleName, Environment: "live", Status: "active",
+		KeyPrefix: examplePrefix, PublicKey: examplePublic, Scopes: exampleScopes(),
+		RateLimit: api.NotNull(api.RateLimit{Requests: exampleLimit, Window: 60}), AllowedCIDRs: []string{},
+		Metadata: map[string]string{"team": "builds"}, Enabled: true, ExpiresAt: exampleEnd, CreatedAt: exampleNow,
+	}
+}
+
+func keyExamples() map[string]example {
 	token := api.NewToken(exampleToken)
-	usedLimit := api.Nullable[api.RateLimit]{Value: &api.RateLimit{Requests: limit, Window: 60, Remaining: &left, Reset: &reset}}
-	numbers := api.WindowStatus{Limit: &limit, Remaining: &left, Reset: &reset}
-
-	issued := api.Record{
-		ID: exampleID, UserID: user, Name: name, Environment: "live", Status: "active", KeyPrefix: "sk_live_3fGq", PublicKey: public,
-		Scopes: scopes, RateLimit: api.Nullable[api.RateLimit]{Value: &api.RateLimit{Requests: limit, Window: 60}}, AllowedCIDRs: []string{}, Metadata: metadata,
-		Enabled: true, ExpiresAt: end, CreatedAt: now,
-	}
+	issued := exampleRecord()
+	lastUsed := api.NotNull(exampleNow)
 	record := issued
-	record.RateLimit, record.LastUsedAt, record.WindowStatus = usedLimit, &api.Nullable[string]{Value: &now}, numbers
+	record.RateLimit, record.LastUsedAt, record.WindowStatus = exampleUsedLimit(), &lastUsed, exampleWindow()
 	revoked := record
-	revoked.Status, revoked.RevokedAt = "revoked", now
+	revoked.Status, revoked.RevokedAt = "revoked", exampleNow
+	rotated := issued
+	rotated.PreviousKeyValidUntil = "2026-11-24T13:00:00.000Z"
 
-	var create createInput
-	create.Body.UserID = &user
-	create.Body.Fields = api.Fields{
-		Name: &name, Scopes: &scopes, RateLimit: &api.LimitInput{Requests: 100, Window: 60}, Metadata: &metadata, ExpiresInDays: &days,
-	}
-	team := metadata["team"]
-	patched := api.Patch{
+	name, user, scopes, team := exampleName, exampleUser, exampleScopes(), "builds"
+	days, seconds := api.Integer(90), api.Integer(3600)
+	create := api.CreateRequest{UserID: &user, Fields: api.Fields{
+		Name: &name, Scopes: &scopes, RateLimit: &api.LimitInput{Requests: 100, Window: 60},
+		Metadata: &issued.Metadata, ExpiresInDays: &days,
+	}}
+	patch := api.Patch{
 		Name:      api.Set(name),
 		RateLimit: api.Set(api.LimitPatch{Requests: api.Set(api.Integer(200)), Window: api.Set(api.Integer(60))}),
 		Metadata:  api.Set(map[string]*string{"team": &team}),
 	}
-	var created createOutput
-	created.Body.Record, created.Body.Key = issued, token
-	var list listOutput
-	list.Body.Data = []api.Record{record}
-	var rotated rotateOutput
-	rotated.Body.Record, rotated.Body.Key, rotated.Body.PreviousKeyValidUntil = issued, token, "2026-11-24T13:00:00.000Z"
-	var one tokenInput
-	one.Body.Key = token
-	var many revokedOutput
-	many.Body.Revoked = 3
-	var trail trailOutput
-	trail.Body.Data = []api.TrailEntry{{
-		At: now, Actor: api.TrailActor{Type: "key", ID: exampleID}, Action: "update", KeyID: exampleID,
-		Changes: map[string]api.TrailChange{"name": {Before: "staging", After: name}}, RequestID: "UK1abcDEFghiJKL=", SourceIP: source,
-	}}
-	var usage usageOutput
-	usage.Body.Data, usage.Body.Total = []api.DayUsage{{Date: "2026-11-01", Requests: 1200}, {Date: "2026-11-02", Requests: 34}}, 1234
-	var stats statsOutput
-	used, window := int64(1), int64(60)
-	stats.Body.Data = []api.Stats{{
-		KeyID: exampleID, Name: name, KeyPrefix: "sk_live_3fGq", UserID: user, Requests: &used, Window: &window, Limit: &limit, Remaining: &left,
-		LastUsedAt: api.Nullable[string]{Value: &now},
-	}}
-	var explain explainInput
-	explain.Body.Method, explain.Body.Path, explain.Body.SourceIP, explain.Body.Cost = "POST", "/tts/speak", &source, &cost
-	var explained explainOutput
-	explained.Body.Code = api.ExplainCode(apikey.CodeInsufficientScope)
-	explained.Body.Checks = []api.CheckStep{
-		{Check: checkRoute, Pass: true, Detail: "a rule asks for the scope tts"},
-		{Check: "scope", Detail: `asked for is tts; the key has "stt"`},
-	}
-	var validate validateInput
-	validate.Body.APIKey, validate.Body.PublicKey, validate.Body.Scope = token, &public, &scope
-	validate.Body.Cost, validate.Body.SourceIP = &cost, &source
-	var whoami whoamiOutput
-	whoami.Body.KeyID, whoami.Body.UserID, whoami.Body.Name, whoami.Body.Scopes, whoami.Body.Environment = exampleID, user, name, scopes, "live"
-	whoami.Body.RateLimit, whoami.Body.WindowStatus = api.Nullable[api.WhoamiLimit]{Value: &api.WhoamiLimit{Requests: limit, Remaining: left, Reset: reset}}, numbers
-	var health healthOutput
-	health.Body.Status = "ok"
-
 	return map[string]example{
-		"create-key": {create.Body, created.Body}, "list-keys": {nil, list.Body}, "get-key": {nil, record},
-		"update-key": {patched, record},
-		"revoke-key": {nil, revoked}, "delete-key": {},
-		"rotate-key": {api.RotateRequest{GracePeriod: &seconds}, rotated.Body}, "end-grace": {nil, record}, "revoke-user-keys": {nil, many.Body},
-		"lookup-key": {one.Body, record}, "revoke-by-token": {one.Body, nil},
-		"key-audit": {nil, trail.Body}, "user-audit": {nil, trail.Body},
-		"key-usage": {nil, usage.Body}, "user-usage": {nil, usage.Body}, "key-stats": {nil, stats.Body},
-		"explain-key": {explain.Body, explained.Body},
-		"validate-key": {validate.Body, api.Verdict{
-			Valid: true, Code: api.VerdictCode(apikey.CodeValid), KeyID: exampleID, UserID: user, Name: name, Scopes: &scopes,
-			RateLimit: &usedLimit, ExpiresAt: end, WindowStatus: numbers,
-		}},
-		"whoami": {nil, whoami.Body}, "health": {nil, health.Body},
+		"create-key":       {create, api.CreateResponse{Record: issued, Key: token}},
+		"list-keys":        {nil, api.ListResponse{Data: []api.Record{record}}},
+		"get-key":          {nil, record},
+		"update-key":       {patch, record},
+		"revoke-key":       {nil, revoked},
+		"delete-key":       {},
+		"rotate-key":       {api.RotateRequest{GracePeriod: &seconds}, api.RotateResponse{Record: rotated, Key: token}},
+		"end-grace":        {nil, record},
+		"revoke-user-keys": {nil, api.RevokedResponse{Revoked: 3}},
+		"lookup-key":       {api.TokenRequest{Key: token}, record},
+		"revoke-by-token":  {api.TokenRequest{Key: token}, nil},
+	}
+}
+
+func checkExamples() map[string]example {
+	scope, source, public, cost := "tts", exampleSource, examplePublic, api.Integer(1)
+	scopes, limit := exampleScopes(), exampleUsedLimit()
+	return map[string]example{
+		"explain-key": {
+			api.ExplainRequest{Method: "POST", Path: "/tts/speak", SourceIP: &source, Cost: &cost},
+			api.ExplainResponse{Code: api.ExplainCode(apikey.CodeInsufficientScope), Checks: []api.CheckStep{
+				{Check: checkOf(apikey.CodeNoRouteRule), Pass: true, Detail: "a rule asks for the scope tts"},
+				{Check: checkOf(apikey.CodeInsufficientScope), Detail: `asked for is tts; the key has "stt"`},
+			}},
+		},
+		"validate-key": {
+			api.ValidateRequest{
+				APIKey: api.NewToken(exampleToken), PublicKey: &public, Scope: &scope, Cost: &cost, SourceIP: &source,
+			},
+			api.Verdict{
+				Valid: true, Code: api.VerdictCode(apikey.CodeValid), KeyID: exampleID, UserID: exampleUser, Name: exampleName,
+				Scopes: &scopes, RateLimit: &limit, ExpiresAt: exampleEnd, WindowStatus: exampleWindow(),
+			},
+		},
+	}
+}
+
+func reportExamples() map[string]example {
+	trail := api.TrailResponse{Data: []api.TrailEntry{{
+		At: exampleNow, Actor: api.TrailActor{Type: "key", ID: exampleID}, Action: "update", KeyID: exampleID,
+		Changes:   map[string]api.TrailChange{"name": {Before: "staging", After: exampleName}},
+		RequestID: "UK1abcDEFghiJKL=", SourceIP: exampleSource,
+	}}}
+	usage := api.UsageResponse{Total: 1234, Data: []api.DayUsage{
+		{Date: "2026-11-01", Requests: 1200}, {Date: "2026-11-02", Requests: 34},
+	}}
+	requests, window, w := int64(1), int64(60), exampleWindow()
+	stats := api.StatsResponse{Data: []api.Stats{{
+		KeyID: exampleID, Name: exampleName, KeyPrefix: examplePrefix, UserID: exampleUser,
+		Requests: &requests, Window: &window, Limit: w.Limit, Remaining: w.Remaining,
+		LastUsedAt: api.NotNull(exampleNow),
+	}}}
+	return map[string]example{
+		"key-audit": {nil, trail}, "user-audit": {nil, trail},
+		"key-usage": {nil, usage}, "user-usage": {nil, usage},
+		"key-stats": {nil, stats},
 	}
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,96 +10,108 @@ import (
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
+	"latchkey/internal/registry"
 	"latchkey/internal/routes"
 )
 
 type explainInput struct {
 	IDInput
-	Body api.ExplainRequest
+	Content jsonBody[api.ExplainRequest]
 }
 
 type explainOutput struct{ Body api.ExplainResponse }
 
-func (a *server) registerExplain(h huma.API) {
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "explain-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/explain", Tags: []string{"checks"}, Security: protected(),
+func (a *server) registerExplain() {
+	handle(a, huma.Operation{
+		OperationID: "explain-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/explain", Tags: []string{"checks"},
 		Summary: "Why a key would be let through or refused",
 		Description: "Needs keys:read. Goes through the checks of a request with this key, in their order and to the end. It spends nothing. " +
 			"The secret itself is not among them: a wrong one is an unknown key.",
-	}, 400, 401, 403, 404, 413, 415, 429, 503), a.explain)
+		Errors: []int{400, 401, 403, 404, 413, 415, 429, 503},
+	}, a.explain)
 }
 
-func (a *server) explain(ctx context.Context, in *explainInput) (*explainOutput, error) {
-	p, err := a.caller(ctx)
+func (a *server) explain(ctx context.Context, c registry.Caller, in *explainInput) (*explainOutput, error) {
+	body := in.Content.Value
+	request, err := explained(body)
 	if err != nil {
 		return nil, err
 	}
-	r := gate.Request{Cost: 1}
-	b := in.Body
-	if !strings.HasPrefix(b.Path, "/") {
-		return nil, a.failure(ctx, wrong("path", "must begin with /"))
-	}
-	if b.Cost != nil {
-		r.Cost = int64(*b.Cost)
-	}
-	if b.SourceIP != nil {
-		address, err := netip.ParseAddr(*b.SourceIP)
-		if err != nil {
-			return nil, a.failure(ctx, wrong("sourceIp", "must be an IP address"))
-		}
-		r.Source = address.Unmap().WithZone("")
-	}
-	at, err := moment("at", b.At)
+	record, err := a.Registry.Find(ctx, c, in.ID)
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, err
 	}
-	if at != nil {
-		r.Time = *at
-	}
-	record, err := a.Registry.Find(ctx, p.caller(), in.ID)
-	if err != nil {
-		return nil, a.failure(ctx, err)
-	}
-	out := &explainOutput{}
-	route := api.CheckStep{Check: checkRoute, Pass: true}
-	switch {
-	case a.Public.Cover(b.Method, b.Path):
-		route.Detail = "the path is public: it asks for no key"
-		out.Body.Code, out.Body.Checks = api.ExplainCode(apikey.CodeValid), []api.CheckStep{route}
+	route, public := a.explainRoute(body.Method, body.Path, &request)
+	out := &explainOutput{api.ExplainResponse{Code: api.ExplainCode(apikey.CodeValid), Checks: []api.CheckStep{route}}}
+	if public {
 		return out, nil
-	case a.managesKeys(b.Method, b.Path):
-		route.Detail = "latchkey's own, which asks for a scope itself"
-	default:
-		if r.Scope, err = a.Routes.Scope(b.Method, b.Path); err != nil {
-			route.Pass, route.Detail = false, "there are rules for routes, and none for this one: no rule names it, or a server could read the path in two ways"
-		} else if route.Detail = "no rule asks for a scope"; r.Scope != "" {
-			route.Detail = "a rule asks for the scope " + r.Scope
-		}
 	}
-	code, steps, err := a.Explain(record, r)
+	code, steps, err := a.Explain(record, request)
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, err
 	}
-	out.Body.Code, out.Body.Checks = api.ExplainCode(code), []api.CheckStep{route}
+	out.Body.Code = api.ExplainCode(code)
 	if !route.Pass {
-		out.Body.Code = noRouteRule
+		out.Body.Code = api.ExplainCode(apikey.CodeNoRouteRule)
 	}
 	for _, s := range steps {
-		out.Body.Checks = append(out.Body.Checks, api.CheckStep{Check: api.CheckName(s.Check), Pass: s.Pass, Detail: s.Detail})
+		step := api.CheckStep{Check: api.CheckName(s.Check), Pass: s.Pass, Detail: s.Detail}
+		out.Body.Checks = append(out.Body.Checks, step)
 	}
 	return out, nil
 }
 
-// noRouteRule is what the authorizer's log calls a refusal of the route, which it
-// makes before it looks at the key.
-const noRouteRule = "no_route_rule"
+// explained returns the request of the gate that a body describes, without its scope.
+func explained(body api.ExplainRequest) (gate.Request, error) {
+	r := gate.Request{Cost: 1}
+	if !strings.HasPrefix(body.Path, "/") {
+		return r, invalid("path", "must begin with /")
+	}
+	if body.Cost != nil {
+		r.Cost = int64(*body.Cost)
+	}
+	var err error
+	if r.Source, err = source(body.SourceIP); err != nil {
+		return r, err
+	}
+	at, err := moment("at", body.At)
+	if at != nil {
+		r.Time = *at
+	}
+	return r, err
+}
 
-// checkRoute is the check that comes before the gate's.
-const checkRoute = "route"
+// explainRoute explains the check of the route, which comes before the checks of the gate. It sets
+// the scope that the route needs. A public route needs no key, so it has no other checks.
+func (a *server) explainRoute(method, path string, r *gate.Request) (step api.CheckStep, public bool) {
+	step = api.CheckStep{Check: checkOf(apikey.CodeNoRouteRule), Pass: true}
+	if a.Public.Cover(method, path) {
+		step.Detail = "the path is public: it asks for no key"
+		return step, true
+	}
+	if a.managesKeys(method, path) {
+		step.Detail = "latchkey's own, which asks for a scope itself"
+		return step, false
+	}
+	scope, err := a.Routes.Scope(method, path)
+	switch r.Scope = scope; {
+	case err != nil:
+		step.Pass = false
+		step.Detail = "there are rules for routes, and none for this one: " +
+			"no rule names it, or a server could read the path in two ways"
+	case scope != "":
+		step.Detail = "a rule asks for the scope " + scope
+	default:
+		step.Detail = "no rule asks for a scope"
+	}
+	return step, false
+}
 
-// managesKeys reports whether a request would get to one of the routes here that
-// manage keys, whose paths API Gateway has as its resources. What only looks like
-// one of them is a backend's.
+// checkOf returns the name of the check that refuses with a code.
+func checkOf(code apikey.Code) api.CheckName { return api.CheckName(code.Info().Check) }
+
+// managesKeys reports whether API Gateway would pass a request to one of the routes here that manage
+// keys. A path that only resembles one of theirs belongs to a backend.
 func (a *server) managesKeys(method, at string) bool {
 	r, err := http.NewRequest(method, at, nil)
 	if err != nil || !clean(r.URL) {

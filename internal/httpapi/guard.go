@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -14,14 +13,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
+	"latchkey/internal/apikey"
 )
 
 // outcome is what a handler tells the log about its request, and what it must know
 // of it that huma does not hand on.
 type outcome struct {
 	forwarded []string // X-Forwarded-For
-	schemas   huma.Registry
 	code      string
 	keyID     string
 	err       error
@@ -45,7 +43,7 @@ func outcomeOf(ctx context.Context) *outcome {
 // succeed.
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		o := outcome{forwarded: r.Header.Values("X-Forwarded-For"), schemas: a.schemas}
+		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -59,12 +57,12 @@ func (a *server) guard() http.Handler {
 			if cause := recover(); cause != nil {
 				o.err = fmt.Errorf("panic: %s\n%s", describe(cause), debug.Stack())
 				if !rec.written {
-					write(rec, newError(http.StatusInternalServerError, "", ""))
+					write(rec, newError(apikey.CodeInternalError, "", ""))
 				}
 			}
 			a.log(r.Context(), rec.status, o)
 		}()
-		normalise(r)
+		joinIfMatch(r.Header)
 		if problem := a.route(r); problem != nil {
 			write(rec, problem)
 			return
@@ -73,32 +71,24 @@ func (a *server) guard() http.Handler {
 	})
 }
 
-// normalise makes one of the ways in which a header may be written of them all.
-// The body of a PATCH is a merge patch, and no other is, whichever JSON it says.
-func normalise(r *http.Request) {
-	if all := r.Header.Values("If-Match"); len(all) > 0 {
-		r.Header.Set("If-Match", strings.Join(all, ",")+",") // an empty one is not none
-	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media == "" && r.Header.Get("Content-Type") != "" || media != "" && media != "application/json" && !strings.HasSuffix(media, "+json") {
-		return
-	}
-	r.Header.Set("Content-Type", "application/json")
-	if r.Method == http.MethodPatch {
-		r.Header.Set("Content-Type", "application/merge-patch+json")
+// joinIfMatch makes one line of all lines of If-Match, since huma reads the first line alone. It ends
+// with a comma, so that an empty header is not the same as none.
+func joinIfMatch(h http.Header) {
+	if all := h.Values("If-Match"); len(all) > 0 {
+		h.Set("If-Match", strings.Join(all, ",")+",")
 	}
 }
 
 // route reports why the mux would not lead to a handler.
 func (a *server) route(r *http.Request) *apiError {
 	if !clean(r.URL) {
-		return newError(http.StatusNotFound, "", "") // the mux would redirect
+		return newError(apikey.CodeNotFound, "", "") // the mux would redirect
 	}
 	h, pattern := a.mux.Handler(r)
 	if pattern == "" {
 		probe := &recorder{ResponseWriter: make(discard), status: http.StatusOK}
 		h.ServeHTTP(probe, r)
-		e := newError(probe.status, "", "")
+		e := newError(apikey.CodeOf(probe.status), "", "")
 		if allow := probe.Header().Get("Allow"); allow != "" {
 			e.headers = http.Header{"Allow": {allow}}
 		}
@@ -106,18 +96,18 @@ func (a *server) route(r *http.Request) *apiError {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return newError(http.StatusBadRequest, "", "The query cannot be read")
+		return newError(apikey.CodeInvalidRequest, "", "The query cannot be read")
 	}
 	if problem := a.unknownParameter(query, a.operations[pattern]); problem != nil {
 		return problem
 	}
 	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to"} {
 		if values, ok := query[name]; ok && (len(values) > 1 || values[0] == "") {
-			return newError(http.StatusBadRequest, name, name+" must be given once and not be empty")
+			return newError(apikey.CodeInvalidRequest, name, name+" must be given once and not be empty")
 		}
 	}
 	if values, ok := r.Header["Idempotency-Key"]; ok && r.Method == http.MethodPost && (len(values) > 1 || values[0] == "") {
-		return newError(http.StatusBadRequest, "Idempotency-Key", "Idempotency-Key must be given once and not be empty")
+		return newError(apikey.CodeInvalidRequest, "Idempotency-Key", "Idempotency-Key must be given once and not be empty")
 	}
 	return nil
 }
@@ -143,7 +133,7 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	}
 	attrs := []slog.Attr{slog.Int("status", status)}
 	if o.code == "" && status >= 400 {
-		o.code = string(rowOf(status).code)
+		o.code = string(apikey.CodeOf(status))
 	}
 	if o.code != "" {
 		attrs = append(attrs, slog.String("code", o.code))

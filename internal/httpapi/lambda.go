@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+
+	"latchkey/internal/apikey"
 )
 
 // Lambda makes a handler of API Gateway's proxy events. It answers every event
@@ -20,7 +22,7 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		event.Path = routed(event)
 		if event.HTTPMethod == "" || event.Path == "" {
-			logger.LogAttrs(ctx, slog.LevelError, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", "malformed_event"),
+			logger.LogAttrs(ctx, slog.LevelError, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)),
 				slog.String("event", "not a request of a REST API"), slog.String("set", setAsProxy))
 			return malformed()
 		}
@@ -30,7 +32,7 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 			response, err = adapter.ProxyWithContext(ctx, event)
 		}
 		if err != nil {
-			logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", "malformed_event"))
+			logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)))
 			return malformed()
 		}
 		if event.HTTPMethod == http.MethodHead {
@@ -89,7 +91,7 @@ func readable(event events.APIGatewayProxyRequest) error {
 // malformed is for an event that cannot be made a request of. Why is not said:
 // the reason could repeat what was sent.
 func malformed() (events.APIGatewayProxyResponse, error) {
-	body, err := json.Marshal(newError(http.StatusBadRequest, "", "The request cannot be read"))
+	body, err := json.Marshal(newError(apikey.CodeInvalidRequest, "", "The request cannot be read"))
 	if err != nil {
 		return events.APIGatewayProxyResponse{}, err
 	}

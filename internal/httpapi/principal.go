@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -16,24 +15,19 @@ import (
 	"latchkey/internal/registry"
 )
 
-// principal is what the authorizer says of the caller. API Gateway makes every
-// value text; sam local leaves numbers as they are.
+// principal is the context that the authorizer made for the caller. API Gateway turns every value
+// into text, and sam local leaves numbers as they are.
 type principal map[string]any
 
-// caller takes the principal out of API Gateway's own context: a key, or a user
-// without one. The adapter also has a header for it, which any client could send:
-// it is never read.
-func (a *server) caller(ctx context.Context) (principal, error) {
+// principalOf takes the principal from API Gateway's own request context. The adapter also has a
+// header for it, which any client could send, so it is never read.
+func principalOf(ctx context.Context) principal {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	p := principal(c.Authorizer)
-	if p.text("keyId") == "" && p.text("userId") == "" {
-		e := newError(http.StatusUnauthorized, "authorization", "")
-		outcomeOf(ctx).code = string(apikey.CodeMissing)
-		return nil, e
-	}
-	outcomeOf(ctx).keyID = p.text("keyId")
-	return p, nil
+	return principal(c.Authorizer)
 }
+
+// isNobody reports whether the authorizer named neither a key nor a user.
+func (p principal) isNobody() bool { return p.text("keyId") == "" && p.text("userId") == "" }
 
 func (p principal) text(name string) string {
 	switch value := p[name].(type) {
@@ -52,6 +46,12 @@ func (p principal) number(name string) (int64, bool) {
 	return n, err == nil
 }
 
+// flag reports whether a value is true.
+func (p principal) flag(name string) bool {
+	set, _ := strconv.ParseBool(p.text(name))
+	return set
+}
+
 func (p principal) scopes() apikey.Scopes {
 	return append(apikey.Scopes{}, strings.Fields(p.text("scopes"))...)
 }
@@ -65,9 +65,9 @@ func (p principal) caller() registry.Caller {
 	return c
 }
 
-// place is the path that the caller asked for. Only API Gateway knows of the
-// stage, or of what a custom domain has in its place.
-func place(ctx context.Context) string {
+// requestPath returns the path of the request as the caller wrote it, with the stage or the base path
+// of a custom domain. Only API Gateway knows these.
+func requestPath(ctx context.Context) string {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	return cmp.Or(strings.TrimSuffix(c.Path, "/"), api.KeysPath)
 }
@@ -83,7 +83,7 @@ func (a *server) origin(ctx context.Context) registry.Origin {
 	return o
 }
 
-// arrival is when API Gateway got the request.
+// arrival returns the time at which API Gateway received the request, or the zero time.
 func arrival(ctx context.Context) time.Time {
 	c, ok := core.GetAPIGatewayContextFromContext(ctx)
 	if !ok || c.RequestTimeEpoch <= 0 {

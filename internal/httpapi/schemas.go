@@ -132,16 +132,23 @@ func (callerEnvironments) list() []string { return append(environments{}.list(),
 func (statuses) list() []string           { return texts(apikey.Statuses()) }
 func (periods) list() []string            { return texts(ratelimit.Periods()) }
 func (verdictCodes) list() []string       { return texts(apikey.Codes()) }
-func (explainCodes) list() []string       { return append(verdictCodes{}.list(), noRouteRule) }
-func (checkNames) list() []string         { return append([]string{checkRoute}, gate.Checks()...) }
-func (actions) list() []string            { return registry.Actions() }
-func (actorTypes) list() []string         { return registry.Actors() }
-func (errorTypes) list() []string         { return texts(api.ErrorTypes()) }
+func (explainCodes) list() []string {
+	return append(verdictCodes{}.list(), string(apikey.CodeNoRouteRule))
+}
+func (checkNames) list() []string {
+	return append([]string{apikey.CodeNoRouteRule.Info().Check}, gate.Checks()...)
+}
+func (actions) list() []string    { return registry.Actions() }
+func (actorTypes) list() []string { return registry.Actors() }
+func (errorTypes) list() []string { return texts(api.ErrorTypes()) }
 
+// The document lists the codes of latchkey's own routes, so not the code of a backend behind the gateway.
 func (errorCodes) list() []string {
-	codes := texts(otherCodes[:])
-	for _, r := range rows {
-		codes = append(codes, string(r.code))
+	var codes []string
+	for _, row := range apikey.Table() {
+		if row.Status >= 400 && row.Code != apikey.CodeBackendUnavailable {
+			codes = append(codes, string(row.Code))
+		}
 	}
 	slices.Sort(codes)
 	return codes

@@ -11,7 +11,7 @@ import (
 	"latchkey/internal/api"
 )
 
-// health is the last answer of the table, so that asking often costs nothing.
+// health is the last answer of the table, so that frequent requests cost nothing.
 type health struct {
 	mu    sync.Mutex
 	err   error
@@ -26,11 +26,12 @@ const (
 
 type healthOutput struct{ Body api.HealthResponse }
 
-func (a *server) registerService(h huma.API) {
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "health", Method: http.MethodGet, Path: api.HealthPath, Tags: []string{"service"}, Security: open(),
+func (a *server) registerService() {
+	handleOpen(a, huma.Operation{
+		OperationID: "health", Method: http.MethodGet, Path: api.HealthPath, Tags: []string{"service"},
 		Summary: "Whether the service can decide", Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, or when one has failed. What was found is remembered for 5 seconds.",
-	}, 400, 503), a.healthy)
+		Errors: []int{400, 503},
+	}, a.healthy)
 }
 
 func (a *server) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error) {
@@ -46,7 +47,7 @@ func (a *server) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error
 		}
 	}
 	if a.health.err != nil {
-		return nil, a.failure(ctx, a.health.err)
+		return nil, a.health.err
 	}
 	out := &healthOutput{}
 	out.Body.Status = "ok"

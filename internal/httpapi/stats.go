@@ -19,22 +19,19 @@ type statsInput struct {
 
 type statsOutput struct{ Body api.StatsResponse }
 
-func (a *server) registerStats(h huma.API) {
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "key-stats", Method: http.MethodGet, Path: api.KeysPath + "/stats", Tags: []string{"keys"}, Security: protected(),
+func (a *server) registerStats() {
+	handle(a, huma.Operation{
+		OperationID: "key-stats", Method: http.MethodGet, Path: api.KeysPath + "/stats", Tags: []string{"keys"},
 		Summary:     "What a user's keys spend",
 		Description: "Needs keys:admin. Newest first; a key made in the last moments may be missing. What is said of each is exact.",
-	}, 400, 401, 403, 429, 503), a.stats)
+		Errors:      []int{400, 401, 403, 429, 503},
+	}, a.stats)
 }
 
-func (a *server) stats(ctx context.Context, in *statsInput) (*statsOutput, error) {
-	p, err := a.caller(ctx)
+func (a *server) stats(ctx context.Context, c registry.Caller, in *statsInput) (*statsOutput, error) {
+	records, next, err := a.Registry.Stats(ctx, c, registry.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit})
 	if err != nil {
 		return nil, err
-	}
-	records, next, err := a.Registry.Stats(ctx, p.caller(), registry.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit})
-	if err != nil {
-		return nil, a.failure(ctx, err)
 	}
 	out := &statsOutput{}
 	out.Body.Data, out.Body.NextCursor = []api.Stats{}, next

@@ -28,38 +28,31 @@ type userTrailInput struct {
 
 type trailOutput struct{ Body api.TrailResponse }
 
-func (a *server) registerTrails(h huma.API) {
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "key-audit", Method: http.MethodGet, Path: api.KeysPath + "/{id}/audit", Tags: []string{"keys"}, Security: protected(),
+func (a *server) registerTrails() {
+	handle(a, huma.Operation{
+		OperationID: "key-audit", Method: http.MethodGet, Path: api.KeysPath + "/{id}/audit", Tags: []string{"keys"},
 		Summary: "What was done to a key", Description: "Needs keys:read. Newest first. What was done to a deleted key is for admins.",
-	}, 400, 401, 403, 404, 429, 503), a.keyTrail)
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"}, Security: protected(),
+		Errors: []int{400, 401, 403, 404, 429, 503},
+	}, a.keyTrail)
+	handle(a, huma.Operation{
+		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"},
 		Summary: "What was done to a user's keys", Description: "Needs keys:admin. Newest first, deleted keys included; what was done in the last moments may be missing.",
-	}, 400, 401, 403, 429, 503), a.userTrail)
+		Errors: []int{400, 401, 403, 429, 503},
+	}, a.userTrail)
 }
 
-func (a *server) keyTrail(ctx context.Context, in *keyTrailInput) (*trailOutput, error) {
-	p, err := a.caller(ctx)
+func (a *server) keyTrail(ctx context.Context, c registry.Caller, in *keyTrailInput) (*trailOutput, error) {
+	return trailOf(a.Registry.Trail(ctx, c, in.ID, in.Cursor, in.Limit))
+}
+
+func (a *server) userTrail(ctx context.Context, c registry.Caller, in *userTrailInput) (*trailOutput, error) {
+	return trailOf(a.Registry.UserTrail(ctx, c, in.UserID, in.Cursor, in.Limit))
+}
+
+// trailOf returns the response with a page of audit entries, or the error.
+func trailOf(page registry.TrailPage, err error) (*trailOutput, error) {
 	if err != nil {
 		return nil, err
-	}
-	page, err := a.Registry.Trail(ctx, p.caller(), in.ID, in.Cursor, in.Limit)
-	return a.trail(ctx, page, err)
-}
-
-func (a *server) userTrail(ctx context.Context, in *userTrailInput) (*trailOutput, error) {
-	p, err := a.caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	page, err := a.Registry.UserTrail(ctx, p.caller(), in.UserID, in.Cursor, in.Limit)
-	return a.trail(ctx, page, err)
-}
-
-func (a *server) trail(ctx context.Context, page registry.TrailPage, err error) (*trailOutput, error) {
-	if err != nil {
-		return nil, a.failure(ctx, err)
 	}
 	out := &trailOutput{}
 	out.Body.Data, out.Body.NextCursor = []api.TrailEntry{}, page.Next

@@ -12,7 +12,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// DaysInput is also that of a key.
+// DaysInput names the first and the last day of a span.
 type DaysInput struct {
 	From string `query:"from" maxLength:"10" doc:"The first day, such as 2026-11-01, by UTC; 29 days before the last where it is left out" example:"2026-11-01"`
 	To   string `query:"to" maxLength:"10" doc:"The last day; today where it is left out" example:"2026-11-24"`
@@ -32,41 +32,41 @@ type usageOutput struct{ Body api.UsageResponse }
 
 const usageNote = " A day ends at midnight UTC. Days that are over are exact; today's number has in it what the functions hold ready. Unlimited keys are not counted."
 
-func (a *server) registerUsage(h huma.API) {
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "key-usage", Method: http.MethodGet, Path: api.KeysPath + "/{id}/usage", Tags: []string{"keys"}, Security: protected(),
+func (a *server) registerUsage() {
+	handle(a, huma.Operation{
+		OperationID: "key-usage", Method: http.MethodGet, Path: api.KeysPath + "/{id}/usage", Tags: []string{"keys"},
 		Summary: "What a key used each day", Description: "Needs keys:read." + usageNote,
-	}, 400, 401, 403, 404, 429, 503), a.keyUsage)
-	huma.Register(h, operation(huma.Operation{
-		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"}, Security: protected(),
+		Errors: []int{400, 401, 403, 404, 429, 503},
+	}, a.keyUsage)
+	handle(a, huma.Operation{
+		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"},
 		Summary: "What a user's keys used each day", Description: "Needs keys:read. Deleted keys are left out." + usageNote,
-	}, 400, 401, 403, 429, 503), a.userUsage)
+		Errors: []int{400, 401, 403, 429, 503},
+	}, a.userUsage)
 }
 
-func (a *server) keyUsage(ctx context.Context, in *keyUsageInput) (*usageOutput, error) {
-	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUsage, error) {
-		return a.Registry.Usage(ctx, c, in.ID, days)
-	})
-}
-
-func (a *server) userUsage(ctx context.Context, in *userUsageInput) (*usageOutput, error) {
-	return a.usage(ctx, in.DaysInput, func(c registry.Caller, days registry.Days) ([]ratelimit.DayUsage, error) {
-		return a.Registry.UserUsage(ctx, c, in.UserID, days)
-	})
-}
-
-func (a *server) usage(ctx context.Context, in DaysInput, read func(registry.Caller, registry.Days) ([]ratelimit.DayUsage, error)) (*usageOutput, error) {
-	p, err := a.caller(ctx)
+func (a *server) keyUsage(ctx context.Context, c registry.Caller, in *keyUsageInput) (*usageOutput, error) {
+	days, err := in.days(a.Now())
 	if err != nil {
 		return nil, err
 	}
+	used, err := a.Registry.Usage(ctx, c, in.ID, days)
+	return usageOf(days, used, err)
+}
+
+func (a *server) userUsage(ctx context.Context, c registry.Caller, in *userUsageInput) (*usageOutput, error) {
 	days, err := in.days(a.Now())
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, err
 	}
-	used, err := read(p.caller(), days)
+	used, err := a.Registry.UserUsage(ctx, c, in.UserID, days)
+	return usageOf(days, used, err)
+}
+
+// usageOf returns the response with every one of the days, or the error.
+func usageOf(days registry.Days, used []ratelimit.DayUsage, err error) (*usageOutput, error) {
 	if err != nil {
-		return nil, a.failure(ctx, err)
+		return nil, err
 	}
 	by := make(map[string]int64)
 	out := &usageOutput{}
@@ -82,9 +82,10 @@ func (a *server) usage(ctx context.Context, in DaysInput, read func(registry.Cal
 	return out, nil
 }
 
-// defaultDays is how many days are told of when no first one is given.
+// defaultDays is the length of a span without a first day.
 const defaultDays = 30
 
+// days returns the span, which ends today if it has no last day.
 func (in DaysInput) days(now time.Time) (registry.Days, error) {
 	d := registry.Days{To: now.UTC().Truncate(24 * time.Hour)}
 	var err error
@@ -103,7 +104,7 @@ func (in DaysInput) days(now time.Time) (registry.Days, error) {
 func date(field, text string) (time.Time, error) {
 	day, err := time.Parse(time.DateOnly, text)
 	if err != nil || day.Year() < 1970 {
-		return time.Time{}, wrong(field, "must be a date such as 2026-11-24")
+		return time.Time{}, invalid(field, "must be a date such as 2026-11-24")
 	}
 	return day, nil
 }

@@ -8,6 +8,8 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -57,18 +59,16 @@ type server struct {
 	Options
 	mux        *http.ServeMux
 	schemas    huma.Registry
+	huma       huma.API
 	operations map[string]*huma.Operation // by the mux's pattern
 	health     health
 }
-
-// maxBody bounds a request's body: the largest honest one is a few kilobytes.
-const maxBody = 64 << 10
 
 // New returns the whole API. API Gateway and the functions' roles decide which
 // routes a function serves.
 func New(o Options) http.Handler {
 	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
-	h := humago.New(a.mux, huma.Config{
+	a.huma = humago.New(a.mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -91,36 +91,27 @@ func New(o Options) http.Handler {
 				},
 			},
 		},
-		Formats:       map[string]huma.Format{"application/json": strictJSON, "json": patchJSON}, // see normalise
-		DefaultFormat: "application/json",
+		Formats:       map[string]huma.Format{mediaJSON: {Marshal: writeJSON}},
+		DefaultFormat: mediaJSON,
 	})
-	a.schemas = h.OpenAPI().Components.Schemas
+	a.schemas = a.huma.OpenAPI().Components.Schemas
 	if o.Registry != nil {
-		a.registerKeys(h)
-		a.registerLifecycle(h)
-		a.registerTrails(h)
-		a.registerExplain(h)
-		a.registerStats(h)
-		a.registerUsage(h)
+		a.registerKeys()
+		a.registerLifecycle()
+		a.registerTrails()
+		a.registerExplain()
+		a.registerStats()
+		a.registerUsage()
 	}
-	a.registerChecks(h)
-	a.registerService(h)
-	a.mux.Handle("GET "+api.DocumentPath, document(h.OpenAPI()))
+	a.registerChecks()
+	a.registerService()
+	a.mux.Handle("GET "+api.DocumentPath, document(a.huma.OpenAPI()))
 	return a.guard()
 }
 
-// protected marks operations that the authorizer stands before.
-func protected() []map[string][]string {
-	return []map[string][]string{{"bearer": {}}, {"header": {}}, {"query": {}}}
-}
-
-// open marks operations that ask for no key. The document has to say so.
-func open() []map[string][]string { return []map[string][]string{{}} }
-
-// operation fills in what all operations share.
-func operation(o huma.Operation, errors ...int) huma.Operation {
-	o.MaxBodyBytes = maxBody
-	o.BodyReadTimeout = -1 // Lambda has read it already
-	o.Errors = append(errors, http.StatusInternalServerError)
-	return o
+// writeJSON leaves <, > and & as they are: people read the responses, and none is HTML.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }

@@ -3,19 +3,59 @@ package httpapi
 import (
 	"cmp"
 	"maps"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"latchkey/internal/apikey"
 )
 
-// queryKey is the parameter that a key may stand in.
+// names are the only words of a location that an error repeats. Any other word is the caller's own,
+// and could be a token.
+var names = []string{
+	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period",
+	"unlimited", "allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
+	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path",
+	"at", "gracePeriod", "key", "If-Match", "Idempotency-Key",
+}
+
+// known returns the beginning of a location that consists of names.
+func known(location string) string {
+	var all []string
+	for part := range strings.SplitSeq(location, ".") {
+		part, _, _ = strings.Cut(part, "[")
+		if !slices.Contains(names, part) {
+			break
+		}
+		all = append(all, part)
+	}
+	return strings.Join(all, ".")
+}
+
+// explainUnknown returns the error for a field that the body of an operation does not have. It reads
+// only the names of the fields, never their values.
+func explainUnknown(d *huma.ErrorDetail, schemas huma.Registry, o *huma.Operation) *apiError {
+	_, location, _ := strings.Cut(d.Location, ".") // without body
+	name := ""
+	object, _ := d.Value.(map[string]any)
+	for field := range object { // a field may have a dot in its name
+		if len(field) > len(name) && strings.HasSuffix("."+location, "."+field) {
+			name = field
+		}
+	}
+	parent := known(strings.TrimSuffix(strings.TrimSuffix(location, name), "."))
+	param, message := unknownName(parent, name, fieldsAt(schemas, o, parent), "The body", "field")
+	return newError(apikey.CodeInvalidRequest, param, message)
+}
+
+// queryKey is the query parameter that may hold a token.
 const queryKey = "api_key"
 
-// unknownParameter refuses a query with a parameter that its operation does not have. o is nil for a route without any.
+// unknownParameter returns an error for a query with a parameter that the operation does not have. If
+// o is nil, the route has no parameters.
 func (a *server) unknownParameter(query url.Values, o *huma.Operation) *apiError {
 	var known []string
 	if a.QueryAPIKey {
@@ -33,17 +73,18 @@ func (a *server) unknownParameter(query url.Values, o *huma.Operation) *apiError
 		switch {
 		case slices.Contains(known, name):
 		case name == queryKey:
-			return newError(http.StatusBadRequest, name, "api_key is not accepted here: send the key as X-API-Key or as Authorization: Bearer")
+			return newError(apikey.CodeInvalidRequest, name,
+				"api_key is not accepted here: send the key as X-API-Key or as Authorization: Bearer")
 		default:
 			param, message := unknownName("", name, known, "The query", "parameter")
-			return newError(http.StatusBadRequest, param, message)
+			return newError(apikey.CodeInvalidRequest, param, message)
 		}
 	}
 	return nil
 }
 
-// unknownName returns the param and the sentence of an error about name, which the caller has sent under parent, and
-// which is none of the known names there.
+// unknownName returns the param and the message of an error about a name that the caller sent in
+// parent, and that is not one of the known names there.
 func unknownName(parent, name string, known []string, whole, noun string) (param, message string) {
 	near := nearest(name, known)
 	if !tellable(name, near) {
@@ -84,14 +125,16 @@ var (
 // shortestToken is the length of the shortest token that a caller may have.
 const shortestToken = 16
 
-// tellable reports whether an error may repeat a name that the caller made up: a short identifier that is too short
-// for a token, or that is like the known name near. Anything else could be a secret in the wrong place.
+// tellable reports whether an error may repeat a name of the caller's own. It may if the name is an
+// identifier that is too short for a token, or that resembles the known name near. Anything else
+// could be a secret in the wrong place.
 func tellable(name, near string) bool {
 	return identifier.MatchString(name) && !tokenStart.MatchString(name) &&
 		(len(name) < shortestToken || near != "" && !strings.ContainsAny(name, "0123456789"))
 }
 
-// nearest returns the known name that was probably meant, or "". Case, underscores and hyphens do not count.
+// nearest returns the known name that the caller probably meant, or "". It ignores case,
+// underscores and hyphens.
 func nearest(name string, known []string) string {
 	best, least := "", 1000
 	folded := fold(name)
@@ -102,7 +145,7 @@ func nearest(name string, known []string) string {
 		switch {
 		case f == folded:
 			d = 0
-		case short >= 4 && short*5 >= long*2 && (strings.HasPrefix(f, folded) || strings.HasSuffix(f, folded) || strings.HasPrefix(folded, f)):
+		case short >= 4 && short*5 >= long*2 && overlaps(f, folded):
 			d = 100 + long - short
 		}
 		if long < 40 { // a longer name is no slip of any
@@ -117,11 +160,18 @@ func nearest(name string, known []string) string {
 	return best
 }
 
+// overlaps reports whether the known name begins or ends with the given one, or the given one begins
+// with the known one.
+func overlaps(known, given string) bool {
+	return strings.HasPrefix(known, given) || strings.HasSuffix(known, given) || strings.HasPrefix(given, known)
+}
+
 var separators = strings.NewReplacer("_", "", "-", "")
 
 func fold(name string) string { return separators.Replace(strings.ToLower(name)) }
 
-// distance is how many bytes must be inserted, removed, replaced or swapped with the next to make b of a.
+// distance returns how many edits make b of a. An edit inserts, removes or replaces a byte, or swaps
+// two neighbours.
 func distance(a, b string) int {
 	var before, prior []int
 	row := make([]int, len(b)+1)
@@ -145,28 +195,20 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// fieldsAt returns the names that a request of an operation may have in its body at parent, in alphabetical order.
+// fieldsAt returns the names that the body of an operation may have in parent, in alphabetical order.
 func fieldsAt(schemas huma.Registry, o *huma.Operation, parent string) []string {
 	if o == nil || o.RequestBody == nil {
 		return nil
 	}
-	var at *huma.Schema
-	for _, content := range o.RequestBody.Content { // each media type has the same
-		at = content.Schema
-	}
+	at := o.RequestBody.Content[mediaJSON].Schema
 	for name := range strings.SplitSeq(parent, ".") {
-		for at != nil && at.Ref != "" {
-			at = schemas.SchemaFromRef(at.Ref)
-		}
+		at = resolved(schemas, at)
 		if at == nil || name == "" {
 			break
 		}
 		at = at.Properties[name]
 	}
-	for at != nil && at.Ref != "" {
-		at = schemas.SchemaFromRef(at.Ref)
-	}
-	if at == nil {
+	if at = resolved(schemas, at); at == nil {
 		return nil
 	}
 	var fields []string
@@ -175,4 +217,12 @@ func fieldsAt(schemas huma.Registry, o *huma.Operation, parent string) []string 
 	}
 	slices.Sort(fields)
 	return fields
+}
+
+// resolved follows the references of a schema, which may be nil.
+func resolved(schemas huma.Registry, s *huma.Schema) *huma.Schema {
+	for s != nil && s.Ref != "" {
+		s = schemas.SchemaFromRef(s.Ref)
+	}
+	return s
 }
