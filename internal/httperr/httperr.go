@@ -1,5 +1,5 @@
-// Package httperr says what may be logged of a request to another service that
-// failed.
+// Package httperr says which errors of a request to another service may be logged. Call [Unquoted]
+// before logging one.
 package httperr
 
 import (
@@ -10,8 +10,8 @@ import (
 	"net"
 )
 
-// Unquoted is err, unless it could quote what the service sent: that may be
-// anything, and a key that it was sent with it.
+// Unquoted returns err, or an error without details if err could quote the service's response. That
+// response may hold anything, even the token that the request was sent with.
 func Unquoted(err error) error {
 	var network *net.OpError
 	var certificate *tls.CertificateVerificationError
