@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/gate"
@@ -23,12 +21,12 @@ import (
 	"latchkey/internal/routes"
 )
 
-// judge is a gate with a fixed mind, which remembers what it was asked.
+// judge is a gate that always gives the same answer. It records the last request.
 type judge struct {
 	verdict apikey.Verdict
 	err     error
+	panics  any // if not nil, Check panics with it
 	asked   gate.Request
-	panics  any
 }
 
 func (j *judge) Check(_ context.Context, r gate.Request) (apikey.Verdict, error) {
@@ -39,18 +37,125 @@ func (j *judge) Check(_ context.Context, r gate.Request) (apikey.Verdict, error)
 	return j.verdict, j.err
 }
 
-func newAuthorizer(t testing.TB, gate authorizer.Checker, log *bytes.Buffer, edit func(*authorizer.Options)) *authorizer.Authorizer {
+// wasAsked reports whether the authorizer had a credential judged.
+func (j *judge) wasAsked() bool { return j.asked.Cost != 0 }
+
+// says returns a judge who gives a verdict with this code.
+func says(code apikey.Code) *judge { return &judge{verdict: verdict(code)} }
+
+// verdict returns a verdict on a key with a limit of 5 requests. Only a missing token has no key.
+func verdict(code apikey.Code) apikey.Verdict {
+	v := apikey.Verdict{Code: code}
+	if code == apikey.CodeMissing {
+		return v
+	}
+	v.Key = &apikey.Key{
+		ID: "0123456789abcdef", UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts", "stt"},
+		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second}, CreatedAt: time.UnixMilli(1795521600000),
+	}
+	v.Status = ratelimit.Status{Limit: 5, Remaining: 4, Reset: time.Unix(1795521661, 0)}
+	switch code {
+	case apikey.CodeRateLimited:
+		v.Status.Remaining, v.RetryAfter = 0, 7*time.Second
+	case apikey.CodeQuotaExceeded:
+		v.Status.Limit, v.Status.Remaining, v.RetryAfter = 1000, 0, 3600*time.Second
+	}
+	return v
+}
+
+// settings changes the options of an authorizer. It may be nil.
+type settings func(*authorizer.Options)
+
+func newAuthorizer(t testing.TB, j *judge, log *bytes.Buffer, set settings) *authorizer.Authorizer {
+	t.Helper()
+	o := authorizer.Options{
+		Gate: j, Format: newFormat(t), QueryAPIKey: true, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+	}
+	if set != nil {
+		set(&o)
+	}
+	return authorizer.New(o)
+}
+
+func newFormat(t testing.TB) apikey.Format {
 	t.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := authorizer.Options{Gate: gate, Format: format, QueryAPIKey: true, Logger: slog.New(slog.NewJSONHandler(log, nil))}
-	if edit != nil {
-		edit(&o)
-	}
-	return authorizer.New(o)
+	return format
 }
+
+// decision returns how an authorizer answers an event: "allow" and the principal, "deny" and the
+// public code, "refuse" and the code in the log, or "fail" and the message in the log. A text
+// "canary" in the event must not come back in an error or in the log.
+func decision(t testing.TB, j *judge, event string, set settings) string {
+	t.Helper()
+	var log bytes.Buffer
+	a := newAuthorizer(t, j, &log, set)
+	log.Reset() // it may warn when it starts
+	answer, err := a.Invoke(t.Context(), []byte(event))
+	if err != nil && answer != nil {
+		t.Errorf("%s: both an answer and an error: %s, %v", event, answer, err)
+	}
+	var line struct{ Msg, Code string }
+	if log.Len() > 0 {
+		unmarshal(t, log.Bytes(), &line)
+	}
+	if strings.Contains(log.String(), "canary") || err != nil && strings.Contains(err.Error(), "canary") {
+		t.Errorf("%s: the event is repeated in the log or the error: %s, %v", event, log.String(), err)
+	}
+	switch {
+	case errors.Is(err, authorizer.ErrUnauthorized):
+		return "refuse " + line.Code
+	case err != nil:
+		return "fail " + line.Msg
+	}
+	var r struct {
+		PrincipalID    string
+		PolicyDocument struct{ Statement []struct{ Effect string } }
+		Context        struct{ Code string }
+	}
+	unmarshal(t, answer, &r)
+	switch effect := r.PolicyDocument.Statement[0].Effect; {
+	case len(r.PolicyDocument.Statement) == 1 && effect == "Allow":
+		return "allow " + r.PrincipalID
+	case len(r.PolicyDocument.Statement) == 1 && effect == "Deny":
+		return "deny " + r.Context.Code
+	}
+	t.Fatalf("%s: not one statement that allows or denies: %s", event, answer)
+	return ""
+}
+
+func unmarshal(t testing.TB, text []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+}
+
+func decode(t testing.TB, text []byte) (v any) {
+	t.Helper()
+	unmarshal(t, text, &v)
+	return v
+}
+
+// methodArn begins the methodArn of a request, without the method and the path.
+const methodArn = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/"
+
+// request returns an event for a method and path, such as "GET/tts", with more members.
+func request(route, members string) string {
+	if members != "" {
+		members = "," + members
+	}
+	return `{"methodArn":"` + methodArn + route + `"` + members + `}`
+}
+
+const (
+	token      = "a-foreign-token-of-ours"
+	withToken  = `"headers":{"X-API-Key":"` + token + `"}`
+	validKeyID = "0123456789abcdef"
+)
 
 func rules(t testing.TB, text string) routes.Rules {
 	t.Helper()
@@ -70,23 +175,6 @@ func paths(t testing.TB, text string) routes.Rules {
 	return all
 }
 
-var reset = time.Unix(1795521661, 0)
-
-func verdict(code apikey.Code) apikey.Verdict {
-	v := apikey.Verdict{Code: code, Key: &apikey.Key{
-		ID: "0123456789abcdef", UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts", "stt"},
-		Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second}, CreatedAt: time.UnixMilli(1795521600000),
-	}}
-	v.Status = ratelimit.Status{Limit: 5, Remaining: 4, Reset: reset}
-	switch code {
-	case apikey.CodeRateLimited:
-		v.Status.Remaining, v.RetryAfter = 0, 7*time.Second
-	case apikey.CodeQuotaExceeded:
-		v.Status.Limit, v.Status.Remaining, v.RetryAfter = 1000, 0, 3600*time.Second
-	}
-	return v
-}
-
 func read(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "events", name))
@@ -96,362 +184,213 @@ func read(t testing.TB, name string) []byte {
 	return text
 }
 
-func TestTheEventsAreAnswered(t *testing.T) {
-	const arn = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/GET/api/v1/whoami"
-	unlimited := verdict(apikey.CodeValid)
-	unlimited.Key.Unlimited = true
-	replaced := verdict(apikey.CodeValid)
-	replaced.Key.PresentSince, replaced.Replaced = time.UnixMilli(1795525200000), true
-	for _, c := range []struct {
-		event   string
-		verdict apikey.Verdict
-		want    string // empty: Unauthorized
-	}{
-		{"authorizer-allow.json", verdict(apikey.CodeValid), `{"principalId":"0123456789abcdef",
-			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","environment":"live","internal":false,
-			"generation":"1795521600000","limit":5,"remaining":4,"reset":1795521661}}`},
-		{"authorizer-allow.json", replaced, `{"principalId":"0123456789abcdef",
-			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","environment":"live","internal":false,
-			"generation":"1795525200000","replaced":true,"limit":5,"remaining":4,"reset":1795521661}}`},
-		{"authorizer-allow.json", unlimited, `{"principalId":"0123456789abcdef",
-			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-			"context":{"keyId":"0123456789abcdef","userId":"u1","name":"demo","scopes":"tts stt","userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","environment":"live","internal":false,"unlimited":true,"generation":"1795521600000"}}`},
-		{"authorizer-deny.json", verdict(apikey.CodeRateLimited), `{"principalId":"0123456789abcdef",
-			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
-			"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.","limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}}`},
-		{"authorizer-deny.json", verdict(apikey.CodeQuotaExceeded), `{"principalId":"0123456789abcdef",
-			"policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"` + arn + `"}]},
-			"context":{"code":"insufficient_quota","message":"Quota exceeded. Try again in 3600 seconds.","limit":1000,"remaining":0,"reset":1795521661,"retryAfter":3600}}`},
-		{"authorizer-unauthorized.json", apikey.Verdict{Code: apikey.CodeMissing}, ""},
-		{"authorizer-allow.json", verdict(apikey.CodeRevoked), ""},
-		{"authorizer-allow.json", verdict(apikey.CodeInsufficientScope), ""},
-		{"authorizer-allow.json", verdict(apikey.CodeAddressNotAllowed), ""},
-	} {
+// API Gateway recognises a refusal by this text alone.
+func TestARefusalIsTheErrorUnauthorized(t *testing.T) {
+	a := newAuthorizer(t, says(apikey.CodeMissing), &bytes.Buffer{}, nil)
+	answer, err := a.Invoke(t.Context(), read(t, "authorizer-unauthorized.json"))
+	if err == nil || err.Error() != "Unauthorized" || answer != nil {
+		t.Errorf("%s, %v; want exactly Unauthorized", answer, err)
+	}
+}
+
+func TestEachVerdictHasItsDecision(t *testing.T) {
+	want := map[apikey.Code]string{
+		apikey.CodeValid:         "allow " + validKeyID,
+		apikey.CodeRateLimited:   "deny rate_limit_exceeded",
+		apikey.CodeQuotaExceeded: "deny insufficient_quota",
+	}
+	for _, code := range apikey.Codes() {
+		decided := want[code]
+		if decided == "" {
+			decided = "refuse " + string(code)
+		}
+		if got := decision(t, says(code), string(read(t, "authorizer-allow.json")), nil); got != decided {
+			t.Errorf("%s: %s, want %s", code, got, decided)
+		}
+	}
+}
+
+func TestTheGateIsAskedWhatTheEventSays(t *testing.T) {
+	j := says(apikey.CodeValid)
+	decision(t, j, string(read(t, "authorizer-allow.json")), nil)
+	source, at := netip.MustParseAddr("203.0.113.7"), time.UnixMilli(1795521600000)
+	if j.asked.Cost != 1 || j.asked.Source != source || !j.asked.Time.Equal(at) {
+		t.Errorf("asked %+v; want cost 1, source %v, time %v", j.asked, source, at)
+	}
+}
+
+func TestOnlyRefusalsAndErrorsAreLogged(t *testing.T) {
+	for _, code := range apikey.Codes() {
 		var log bytes.Buffer
-		j := &judge{verdict: c.verdict}
-		answer, err := newAuthorizer(t, j, &log, nil).Invoke(t.Context(), read(t, c.event))
-		if c.want == "" {
-			if err == nil || err.Error() != "Unauthorized" || answer != nil {
-				t.Errorf("%s, %s: %s, %v; want exactly Unauthorized", c.event, c.verdict.Code, answer, err)
-			}
-			if !strings.Contains(log.String(), `"code":"`+string(c.verdict.Code)+`"`) {
-				t.Errorf("%s: the refusal is not in the log: %s", c.verdict.Code, log.String())
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", c.event, err)
-			continue
-		}
-		if diff := cmp.Diff(decode(t, []byte(c.want)), decode(t, answer)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.event, diff)
-		}
-		if c.verdict.Valid() && log.Len() != 0 {
-			t.Errorf("a request that passes is logged: %s", log.String())
-		}
-		if j.asked.Cost != 1 || j.asked.Source != netip.MustParseAddr("203.0.113.7") || j.asked.Time.UnixMilli() != 1795521600000 {
-			t.Errorf("%s asked %+v", c.event, j.asked)
+		a := newAuthorizer(t, says(code), &log, nil)
+		_, _ = a.Invoke(t.Context(), read(t, "authorizer-allow.json"))
+		if logged := log.Len() > 0; logged != (code != apikey.CodeValid) {
+			t.Errorf("%s: log %q", code, log.String())
 		}
 	}
 }
 
-func decode(t testing.TB, text []byte) (v any) {
-	t.Helper()
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	return v
-}
-
-func TestWhatCannotBeDecidedIsNotUnauthorized(t *testing.T) {
-	const secret = "sk_live_canary-canary-canary"
-	event := `{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","multiValueHeaders":{"X-API-Key":["` + secret + `"]}}`
+func TestAnErrorOfTheGateIsNoRefusal(t *testing.T) {
+	event := request("GET/", `"multiValueHeaders":{"X-API-Key":["canary-canary-canary"]}`)
 	for name, c := range map[string]struct {
-		gate  *judge
-		event string
+		gate *judge
+		want string
 	}{
-		"no table":     {&judge{err: errors.New("dial tcp")}, event},
-		"a panic":      {&judge{panics: "with " + secret}, event},
-		"an index":     {&judge{panics: errors.New(secret)}, event},
-		"not JSON":     {&judge{}, `{"methodArn":`},
-		"no event":     {&judge{}, `{}`},
-		"wrong types":  {&judge{}, `{"methodArn":"arn:x/s/GET/","multiValueHeaders":{"X-API-Key":[{"a":"` + secret + `"}]}}`},
-		"null payload": {&judge{}, `null`},
+		"the gate could not decide":    {&judge{err: errors.New("dial tcp")}, "fail could not decide"},
+		"a panic with a text":          {&judge{panics: "with canary"}, "fail panic"},
+		"a panic with an error":        {&judge{panics: errors.New("canary")}, "fail panic"},
+		"a panic with an event's text": {&judge{panics: []string{event}}, "fail panic"},
 	} {
-		var log bytes.Buffer
-		answer, err := newAuthorizer(t, c.gate, &log, nil).Invoke(t.Context(), []byte(c.event))
-		if err == nil || err.Error() == "Unauthorized" || answer != nil {
-			t.Errorf("%s: %s, %v", name, answer, err)
-		}
-		if strings.Contains(err.Error()+log.String(), "canary") || log.Len() == 0 {
-			t.Errorf("%s: error %q, log %q", name, err, log.String())
+		if got := decision(t, c.gate, event, nil); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }
 
-// An event that is no REQUEST authorizer event is never judged, even if no key is required. The log names its kind and
-// the setting to correct.
-func TestAnEventOfAnotherKindIsNamed(t *testing.T) {
-	for _, c := range []struct{ event, kind, set string }{
-		{`{"type":"TOKEN","authorizationToken":"canary","methodArn":"arn:aws:execute-api:r:1:a/s/GET/"}`, "TOKEN authorizer", "REQUEST"},
-		{`{"version":"2.0","type":"REQUEST","routeArn":"arn:aws:execute-api:r:1:a/s/GET/","identitySource":["canary"],"routeKey":"GET /","headers":{"x-api-key":"canary"},
-			"requestContext":{"http":{"method":"GET"},"timeEpoch":1}}`, "payload format 2.0", "authorizerPayloadFormatVersion"},
-		{`{"version":"2.0","routeKey":"$default","rawPath":"/canary","headers":{"x-api-key":"canary"},"requestContext":{"http":{"method":"GET"}}}`, "HTTP API", "not as the function"},
-		{`{"resource":"/x","path":"/canary","httpMethod":"GET","headers":{"X-API-Key":"canary"},"requestContext":{"resourcePath":"/x"}}`, "REST API", "not as the function"},
-		{`{"requestContext":{"elb":{"targetGroupArn":"canary"}},"httpMethod":"GET","path":"/"}`, "load balancer", "not as the function"},
-		{`{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{"canary":1}}`, "scheduled", "schedule"},
-		{`{"source":"serverless-plugin-warmup"}`, "warm-up", "warming"},
-		{`{"warmer":true,"concurrency":3}`, "warm-up", "warming"},
-		{`{"Records":[{"body":"canary"}]}`, "queue", "trigger"},
-		{`{"key1":"canary"}`, "unknown", "events/"}, {`{}`, "unknown", "events/"}, {`null`, "unknown", "events/"}, {`"canary"`, "not a JSON object", "events/"}, {`{"canary`, "not a JSON object", "events/"},
-		{`{"methodArn":"canary"}`, "methodArn", "API/STAGE/METHOD"}, {`{"methodArn":7}`, "methodArn", "API/STAGE/METHOD"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","headers":["canary"]}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","queryStringParameters":"canary"}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","headers":{"X-API-Key":[["canary"]]}}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","resource":7}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","stageVariables":{"LATCHKEY_MANAGEMENT":true}}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","requestContext":{"requestTimeEpoch":1.5}}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","requestContext":{"requestTimeEpoch":"1"}}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","requestContext":{"identity":[]}}`, "of another type", "API Gateway"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/"} {}`, "not a JSON object", "events/"},
-		{`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/","path":canary}`, "not a JSON object", "events/"},
-		{`{"METHODARN":"arn:aws:execute-api:r:1:a/s/GET/"}`, "unknown", "events/"},
-	} {
-		for name, edit := range map[string]func(*authorizer.Options){
-			"judged": nil, "anonymous": func(o *authorizer.Options) { o.Anonymous = true }, "public": func(o *authorizer.Options) { o.Public = paths(t, "/,/*") },
-		} {
-			var log bytes.Buffer
-			j := &judge{verdict: verdict(apikey.CodeValid)}
-			a := newAuthorizer(t, j, &log, edit)
-			log.Reset()
-			answer, err := a.Invoke(t.Context(), []byte(c.event))
-			var line struct{ Msg, Event, Set string }
-			if err == nil || err.Error() == "Unauthorized" || answer != nil || j.asked.Cost != 0 {
-				t.Errorf("%s, %s: %s, %v", c.event, name, answer, err)
-			}
-			if json.Unmarshal(log.Bytes(), &line) != nil || line.Msg != "malformed event" || !strings.Contains(line.Event, c.kind) || !strings.Contains(line.Set, c.set) ||
-				strings.Contains(log.String(), "canary") {
-				t.Errorf("%s, %s: the log says %s", c.event, name, log.String())
-			}
-		}
-	}
-}
-
-func TestWhereAKeyMayStand(t *testing.T) {
-	const good, other = "a-foreign-token-of-ours", "another-foreign-token-1"
-	format, err := apikey.NewFormat("sk")
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestRoutesNeedScopes(t *testing.T) {
+	const (
+		some = "POST /tts/*=tts; POST /tts/admin=tts:admin;GET /v1/models=;* /files/*=files;GET /files/*=files:read"
+		part = "GET /open/*=;GET /*=closed"
+		none = ""
+	)
 	for _, c := range []struct {
-		name, fields string
-		want         apikey.Credential
+		rules, route, want string // "scope" with the scope, or "refuse"
 	}{
-		{"X-API-Key", `"multiValueHeaders":{"X-API-Key":["` + good + `"]}`, format.Credential(good)},
-		{"any case", `"multiValueHeaders":{"x-aPi-kEy":["` + good + `"]}`, format.Credential(good)},
-		{"Bearer", `"multiValueHeaders":{"authorization":["bEaReR ` + good + `"]}`, format.Credential(good)},
-		{"bare", `"multiValueHeaders":{"Authorization":["` + good + `"]}`, format.Credential(good)},
-		{"query", `"multiValueQueryStringParameters":{"api_key":["` + good + `"]}`, format.Credential(good)},
-		{"single headers only", `"headers":{"x-api-key":"` + good + `"},"multiValueHeaders":null`, format.Credential(good)},
-		{"single query only", `"queryStringParameters":{"api_key":"` + good + `"}`, format.Credential(good)},
-		{"the same everywhere", `"headers":{"X-API-Key":"` + good + `"},"multiValueHeaders":{"X-API-Key":["` + good + `"],"Authorization":["Bearer ` + good + `"]}`, format.Credential(good)},
-		{"two values", `"multiValueHeaders":{"X-API-Key":["` + good + `","` + other + `"]}`, format.Credential(good, other)},
-		{"two spellings", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"x-api-key":["` + other + `"]}`, format.Credential(good, other)},
-		{"one name twice", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"X-API-Key":["` + other + `"]}`, format.Credential(good, other)},
-		{"two places", `"multiValueHeaders":{"X-API-Key":["` + good + `"]},"multiValueQueryStringParameters":{"api_key":["` + other + `"]}`, format.Credential(good, other)},
-		{"an empty value is none", `"multiValueHeaders":{"X-API-Key":["",""],"Authorization":["Bearer ` + good + `"]}`, format.Credential(good)},
-		{"Basic is somebody else's", `"multiValueHeaders":{"Authorization":["Basic dXNlcjpwYXNzd29yZA=="]}`, format.Credential()},
-		{"a JWT beside a key", `"multiValueHeaders":{"X-API-Key":["` + good + `"],"Authorization":["Bearer eyJh.eyJi.c"]}`, format.Credential(good)},
+		{none, "GET/any/thing", "scope "},
+		{some, "POST/tts/x", "scope tts"},
+		{some, "POST/tts/admin", "scope tts:admin"},
+		{some, "PUT/files/a", "scope files"},
+		{some, "GET/files/a", "scope files:read"},
+		{some, "GET/v1/models", "scope "},
+		{some, "GET/v1/models/", "refuse"},
+		{some, "GET/tts/x", "refuse"},
+		{some, "GET/other", "refuse"},
+		{some + ";*=", "GET/other", "scope "},
+		{some + ";*=base", "GET/other", "scope base"},
+		{part, "GET/closed", "scope closed"},
+		// Servers read these paths in different ways.
+		{part, "GET/open/../closed", "refuse"},
+		{part, "GET/open/%2e%2e/closed", "refuse"},
+		{part, "GET/open%2fx", "refuse"},
+		{part, "GET/open//x", "refuse"},
 	} {
-		j := &judge{verdict: verdict(apikey.CodeValid)}
-		_, err := newAuthorizer(t, j, &bytes.Buffer{}, nil).Invoke(t.Context(), []byte(`{"methodArn":"arn:x/s/GET/",`+c.fields+`}`))
-		if err != nil || !j.asked.Credential.Equal(c.want) {
-			t.Errorf("%s: %v, another credential than wanted", c.name, err)
+		j := says(apikey.CodeValid)
+		decided := decision(t, j, request(c.route, withToken), func(o *authorizer.Options) { o.Routes = rules(t, c.rules) })
+		got := "refuse"
+		if decided == "allow "+validKeyID {
+			got = "scope " + j.asked.Scope
+		} else if decided != "refuse no_route_rule" || j.wasAsked() {
+			t.Errorf("%s with %q: %s", c.route, c.rules, decided)
 		}
-	}
-	j := &judge{verdict: apikey.Verdict{Code: apikey.CodeMissing}}
-	off := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.QueryAPIKey = false })
-	_, _ = off.Invoke(t.Context(), []byte(`{"methodArn":"arn:x/s/GET/","queryStringParameters":{"api_key":"`+good+`"}}`))
-	if !j.asked.Credential.Equal(format.Credential()) {
-		t.Error("a key in the query counts though that is switched off")
-	}
-}
-
-// place is where a key may stand, as the README lists it.
-type place struct {
-	name                   string
-	header, before, behind string // header: empty for the query
-}
-
-var places = []place{
-	{"X-API-Key", "X-API-Key", "", ""}, {"x-api-key, twice in one line", "x-api-key", "$, ", ""}, {"X-API-Key with Bearer", "X-API-Key", "Bearer ", ""},
-	{"api-key", "api-key", "", ""}, {"Api-Key with Bearer", "Api-Key", "bearer ", ""},
-	{"Bearer", "Authorization", "Bearer ", ""}, {"Bearer twice", "authorization", "Bearer Bearer ", ""}, {"bare", "Authorization", "", ""},
-	{"Bearer after Basic", "AUTHORIZATION", "Basic dXNlcjpwYXNz, Bearer ", ""}, {"two lines in one", "Authorization", "Bearer $, Bearer ", ""},
-	{"query", "", "", ""}, {"query with Bearer", "", "Bearer ", ""},
-}
-
-func (p place) value(token string) string {
-	return strings.ReplaceAll(p.before, "$", token) + token + p.behind
-}
-
-// The same key in any two places is one key. A text that cannot be a token is ignored in each of them. The gate decides
-// which of two texts is a token.
-func TestAKeyMayStandInEachPlaceBesideEachOther(t *testing.T) {
-	format, err := apikey.NewFormat("sk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const good, other, cloud = "a-foreign-token-of-ours", "another-foreign-token-1", "eyJhbGciOiJub25lIn0.e30.c2ln"
-	long := strings.Repeat("ya29.", 30)
-	for _, one := range places {
-		for _, two := range places {
-			for _, c := range []struct {
-				beside string
-				want   apikey.Credential
-			}{
-				{good, format.Credential(good)}, {"", format.Credential(good)}, {"dummy", format.Credential(good)}, {"undefined", format.Credential(good)},
-				{cloud, format.Credential(good)}, {long, format.Credential(good)}, {other, format.Credential(good, other)},
-			} {
-				several, single := map[string][]string{}, map[string]string{}
-				query := []string{}
-				for i, p := range []place{one, two} {
-					value := p.value([]string{good, c.beside}[i])
-					if p.header == "" {
-						query = append(query, value)
-						continue
-					}
-					several[p.header] = append(several[p.header], value)
-					single[p.header] = value
-				}
-				event, err := json.Marshal(map[string]any{
-					"methodArn": "arn:aws:execute-api:r:1:a/s/GET/", "headers": single, "multiValueHeaders": several,
-					"multiValueQueryStringParameters": map[string][]string{"api_key": query},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				j := &judge{verdict: verdict(apikey.CodeValid)}
-				_, err = newAuthorizer(t, j, &bytes.Buffer{}, nil).Invoke(t.Context(), event)
-				reversed := c.beside == other && j.asked.Credential.Equal(format.Credential(other, good))
-				if err != nil || !j.asked.Credential.Equal(c.want) && !reversed {
-					t.Errorf("%q as %s beside %q as %s: %v, another credential than wanted", good, one.name, c.beside, two.name, err)
-				}
-			}
+		if got != c.want {
+			t.Errorf("%s with %q: %s, want %s", c.route, c.rules, got, c.want)
 		}
 	}
 }
 
-func TestRoutesAskForScopes(t *testing.T) {
-	const some = "POST /tts/*=tts; POST /tts/admin=tts:admin;GET /v1/models=;* /files/*=files;GET /files/*=files:read"
-	for _, c := range []struct {
-		rules, route, want string // "refused"
-	}{
-		{"", "GET/any/thing", ""},
-		{some, "POST/tts/x", "tts"},
-		{some, "POST/tts/admin", "tts:admin"},
-		{some, "GET/v1/models", ""},
-		{some, "GET/v1/models/", "refused"},
-		{some, "GET/tts/x", "refused"},
-		{some, "PUT/files/a", "files"},
-		{some, "GET/files/a", "files:read"},
-		{some, "GET/other", "refused"},
-		{some + ";*=", "GET/other", ""},
-		{some + ";*=base", "GET/other", "base"},
-		{"GET /open/*=;GET /*=closed", "GET/open/../closed", "refused"},
-		{"GET /open/*=;GET /*=closed", "GET/open/%2e%2e/closed", "refused"},
-		{"GET /open/*=;GET /*=closed", "GET/open%2fx", "refused"},
-		{"GET /open/*=;GET /*=closed", "GET/open//x", "refused"},
-		{"GET /open/*=;GET /*=closed", "GET/closed", "closed"},
+// Routes that manage keys check scopes themselves. Only the resource of latchkey's own stage makes a
+// route one of them.
+func TestRulesDoNotConcernRoutesThatManageKeys(t *testing.T) {
+	const allow, refuse = "allow " + validKeyID, "refuse no_route_rule"
+	for _, c := range []struct{ resource, stage, want string }{
+		{"/api/v1/api-keys", ownStage, allow},
+		{"/api/v1/api-keys/{id}/rotate", ownStage, allow},
+		{"/api/v1/usage", ownStage, allow},
+		{"/api/v1/whoami", ownStage, refuse},
+		{"/{proxy+}", ownStage, refuse},
+		{"/api/v1/api-keys", `"stageVariables":{}`, refuse},
 	} {
-		j := &judge{verdict: verdict(apikey.CodeValid)}
-		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.Routes = rules(t, c.rules) })
-		_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/`+c.route+`","headers":{"X-API-Key":"a-foreign-token-of-ours"}}`))
-		got := j.asked.Scope
-		if err != nil {
-			got = "refused"
-		}
-		if got != c.want || err != nil && err.Error() != "Unauthorized" {
-			t.Errorf("%s with %q asks for %q, %v; want %q", c.route, c.rules, got, err, c.want)
+		j := says(apikey.CodeValid)
+		event := request("GET/api/v1/api-keys", `"resource":"`+c.resource+`",`+c.stage+`,`+withToken)
+		got := decision(t, j, event, func(o *authorizer.Options) { o.Routes = rules(t, "POST /tts=tts") })
+		if got != c.want || j.asked.Scope != "" {
+			t.Errorf("%s, %s: %s, scope %q; want %s", c.resource, c.stage, got, j.asked.Scope, c.want)
 		}
 	}
 }
 
-// The routes that manage keys ask for their scopes themselves. Only the resource
-// of our own stage says that a route is one.
-func TestRulesAreNotForTheRoutesThatManageKeys(t *testing.T) {
-	for _, c := range []struct {
-		resource, stage string
-		refused         bool
-	}{
-		{"/api/v1/api-keys", own, false}, {"/api/v1/api-keys/{id}/rotate", own, false}, {"/api/v1/usage", own, false},
-		{"/api/v1/whoami", own, true}, {"/{proxy+}", own, true}, {"/api/v1/api-keys", "", true},
+func TestPublicRoutesNeedNoKey(t *testing.T) {
+	const allow, refuse = "allow anonymous", "refuse no_route_rule"
+	for _, c := range []struct{ public, route, want string }{
+		{"/health,/docs", "GET/health", allow},
+		{"/health,/docs", "POST/docs", allow},
+		{" /docs/* ,,", "GET/docs/x/y", allow},
+		{"/*", "GET/", allow},
+		{"/", "GET/", allow},
+		{"/health,/docs", "GET/docs/x", refuse},
+		{"/docs/*", "GET/docs", refuse},
+		{"/docs/*", "GET/docs/../keys", refuse},
+		{"/docs/*", "GET/docs/%2e%2e/keys", refuse},
+		{"", "GET/health", refuse},
 	} {
-		j := &judge{verdict: verdict(apikey.CodeValid)}
-		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.Routes = rules(t, "POST /tts=tts") })
-		_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/GET/api/v1/api-keys","resource":"`+c.resource+`",`+
-			c.stage+`"headers":{"X-API-Key":"a-foreign-token-of-ours"}}`))
-		if (err != nil) != c.refused || j.asked.Scope != "" {
-			t.Errorf("%s %s: %v, scope %q", c.resource, c.stage, err, j.asked.Scope)
+		got := decision(t, says(apikey.CodeMissing), request(c.route, ""), func(o *authorizer.Options) {
+			o.Public, o.Routes = paths(t, c.public), rules(t, "GET /x=y")
+		})
+		if got != c.want {
+			t.Errorf("%s with %q public: %s, want %s", c.route, c.public, got, c.want)
 		}
 	}
 }
 
-func TestPublicPathsNeedNoKey(t *testing.T) {
-	for _, c := range []struct {
-		paths, route string
-		public       bool
-	}{
-		{"/health,/docs", "GET/health", true}, {"/health,/docs", "POST/docs", true}, {"/health,/docs", "GET/docs/x", false},
-		{" /docs/* ,,", "GET/docs/x/y", true}, {"/docs/*", "GET/docs", false}, {"/*", "GET/", true}, {"/", "GET/", true},
-		{"/docs/*", "GET/docs/../keys", false}, {"/docs/*", "GET/docs/%2e%2e/keys", false}, {"", "GET/health", false},
-	} {
-		j := &judge{verdict: apikey.Verdict{Code: apikey.CodeMissing}}
-		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.Public, o.Routes = paths(t, c.paths), rules(t, "GET /x=y") })
-		answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/`+c.route+`"}`))
-		if c.public {
-			const want = `{"principalId":"anonymous","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"arn"}]},
-				"context":{"keyId":"anonymous","userId":"anonymous","name":"anonymous","scopes":"","userIdHeader":"anonymous","keyIdHeader":"anonymous","scopeHeader":"-","environment":"","internal":false}}`
-			if err != nil || cmp.Diff(decode(t, []byte(want)), decode(t, bytes.Replace(answer, []byte("arn:aws:execute-api:r:1:a/stage/"+c.route), []byte("arn"), 1))) != "" {
-				t.Errorf("%s with %q public: %s, %v", c.route, c.paths, answer, err)
-			}
-		} else if err == nil || err.Error() != "Unauthorized" {
-			t.Errorf("%s with %q public: %s, %v", c.route, c.paths, answer, err)
-		}
-	}
-}
-
-func TestAnybodyIsLetInOnlyIfTheConfigurationSaysSo(t *testing.T) {
+func TestAnonymousAllowsEveryRequestAndWarns(t *testing.T) {
+	anonymous := func(o *authorizer.Options) { o.Anonymous = true }
 	var log bytes.Buffer
-	j := &judge{verdict: verdict(apikey.CodeValid)}
-	a := newAuthorizer(t, j, &log, func(o *authorizer.Options) { o.Anonymous = true })
+	newAuthorizer(t, &judge{}, &log, anonymous)
 	if !strings.Contains(log.String(), "REQUIRE_AUTH") {
-		t.Errorf("it starts without a word: %s", log.String())
+		t.Errorf("it starts without a warning: %s", log.String())
 	}
-	answer, err := a.Invoke(t.Context(), read(t, "authorizer-allow.json"))
-	if err != nil || !bytes.Contains(answer, []byte(`"keyId":"anonymous"`)) || !bytes.Contains(answer, []byte(`"Allow"`)) {
-		t.Errorf("%s, %v", answer, err)
+	j := says(apikey.CodeRevoked)
+	got := decision(t, j, string(read(t, "authorizer-allow.json")), anonymous)
+	if got != "allow anonymous" || j.wasAsked() {
+		t.Errorf("%s, the gate was asked: %v", got, j.wasAsked())
 	}
 }
 
-func TestTheAddressIsCountedFromTheRight(t *testing.T) {
+// A custom domain's base path stays in an event's path. Rules, public routes and latchkey's own routes
+// go by methodArn and resource, which do not have it.
+func TestBasePathOfACustomDomainChangesNothing(t *testing.T) {
+	for _, base := range []string{"", "/auth", "/docs", "/tts"} {
+		for _, c := range []struct{ path, resource, members, scope, want string }{
+			{"/tts/x", "/{proxy+}", withToken, "tts", "allow " + validKeyID},
+			{"/other", "/{proxy+}", withToken, "", "refuse no_route_rule"},
+			{"/docs/x", "/{proxy+}", withToken, "", "allow anonymous"},
+			{"/api/v1/api-keys", "/api/v1/api-keys", ownStage, "", "allow " + validKeyID},
+			{"/api/v1/api-keys", "/api/v1/api-keys", ownStage + "," + withJWT, "", "allow user"},
+			{"/api/v1/whoami", "/api/v1/whoami", ownStage + "," + withJWT, "", "allow user"},
+		} {
+			j := says(apikey.CodeValid)
+			event := request("GET"+c.path, `"resource":"`+c.resource+`",`+c.members+
+				`,"path":"`+base+c.path+`","requestContext":{"path":"`+base+c.path+`"}`)
+			got := decision(t, j, event, func(o *authorizer.Options) {
+				o.Routes, o.Public = rules(t, "/tts/*=tts"), paths(t, "/docs/*")
+				o.Users = &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}
+			})
+			if got != c.want || j.asked.Scope != c.scope {
+				t.Errorf("%s below %q: %s, scope %q; want %s, %q", c.path, base, got, j.asked.Scope, c.want, c.scope)
+			}
+		}
+	}
+}
+
+func TestQuietWriterDropsOnlyRepeatedErrors(t *testing.T) {
 	for _, c := range []struct {
-		hops      int
-		forwarded string
-		want      string
+		line string
+		want string // "" if the line is dropped
 	}{
-		{0, `["9.9.9.9, 10.0.0.1"]`, "203.0.113.7"}, {1, `["9.9.9.9, 198.51.100.1, 203.0.113.7"]`, "198.51.100.1"},
-		{1, `["9.9.9.9, 198.51.100.1","203.0.113.7"]`, "198.51.100.1"}, {2, `["203.0.113.7"]`, ""}, {1, `["junk, 203.0.113.7"]`, ""},
+		{`2026/11/30 12:00:00 {"errorMessage":"Unauthorized","errorType":"errorString"}`, ""},
+		{`{"errorMessage":"unavailable: the key could not be checked","errorType":"errorString"}`, ""},
+		{`{"errorMessage":"not a REQUEST authorizer event","errorType":"errorString"}`, ""},
+		{`{"errorMessage":"runtime error","errorType":"Error","stackTrace":[]}`, "the line"},
+		{`failed to get the next invoke: Unauthorized`, "the line"},
 	} {
-		j := &judge{verdict: verdict(apikey.CodeValid)}
-		a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.TrustedProxyHops = c.hops })
-		_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:x/s/GET/","multiValueHeaders":{"X-Forwarded-For":`+c.forwarded+`},
-			"requestContext":{"identity":{"sourceIp":"203.0.113.7"}}}`))
-		want, _ := netip.ParseAddr(c.want)
-		if err != nil || j.asked.Source != want {
-			t.Errorf("%d hops, %s: %v, %v; want %q", c.hops, c.forwarded, j.asked.Source, err, c.want)
+		want := c.want
+		if want != "" {
+			want = c.line
+		}
+		var out bytes.Buffer
+		n, err := authorizer.QuietWriter{Writer: &out}.Write([]byte(c.line))
+		if n != len(c.line) || err != nil || out.String() != want {
+			t.Errorf("%s: wrote %q, %d, %v", c.line, out.String(), n, err)
 		}
 	}
 }
@@ -460,15 +399,17 @@ func FuzzInvoke(f *testing.F) {
 	for _, name := range []string{"authorizer-allow.json", "authorizer-deny.json", "authorizer-unauthorized.json"} {
 		f.Add(read(f, name))
 	}
-	f.Add([]byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/api/v1/whoami","resource":"/api/v1/whoami",` + own + bearer + `}`))
-	a := newAuthorizer(f, &judge{verdict: verdict(apikey.CodeValid)}, &bytes.Buffer{}, func(o *authorizer.Options) {
+	f.Add([]byte(request("GET/api/v1/whoami", `"resource":"/api/v1/whoami",`+ownStage+","+withJWT)))
+	j := says(apikey.CodeValid)
+	a := newAuthorizer(f, j, &bytes.Buffer{}, func(o *authorizer.Options) {
 		o.Routes, o.TrustedProxyHops = rules(f, "GET /api/*=tts;*="), 1
 		o.Users = oidc.New(oidc.Options{Issuers: []string{"http://127.0.0.1:0"}, Now: time.Now})
 		o.Logger = slog.New(slog.DiscardHandler)
 	})
 	f.Fuzz(func(t *testing.T, event []byte) {
+		j.asked = gate.Request{}
 		answer, err := a.Invoke(t.Context(), event)
-		if !json.Valid(event) && (err == nil || errors.Is(err, authorizer.ErrUnauthorized)) {
+		if !json.Valid(event) && (err == nil || errors.Is(err, authorizer.ErrUnauthorized) || j.wasAsked()) {
 			t.Errorf("%q is not JSON and was judged: %s, %v", event, answer, err)
 		}
 		if err == nil && !json.Valid(answer) || err != nil && answer != nil {

@@ -28,8 +28,8 @@ func (a *Authorizer) undecided(ctx context.Context, err error) error {
 // malformed logs the kind of a payload that is no REQUEST authorizer event, and returns the error for
 // it.
 func (a *Authorizer) malformed(ctx context.Context, payload []byte) error {
-	s := strangeness(payload)
-	a.Logger.LogAttrs(ctx, slog.LevelError, "malformed event", slog.String("event", s.kind), slog.String("set", s.set))
+	m := classify(payload)
+	a.Logger.LogAttrs(ctx, slog.LevelError, "malformed event", slog.String("event", m.kind), slog.String("set", m.set))
 	return errEvent
 }
 

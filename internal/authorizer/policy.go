@@ -42,7 +42,7 @@ type allowed struct {
 	Internal     bool               `json:"internal"`
 	Unlimited    bool               `json:"unlimited,omitempty"`
 	// Generation and Replaced say which of the key's tokens was presented; see
-	// [registry.Presented]. Generation is a string, because API Gateway might format a number.
+	// Presented in package registry. Generation is a string, because API Gateway might format a number.
 	Generation string `json:"generation,omitempty"`
 	Replaced   bool   `json:"replaced,omitempty"`
 	*windowStatus

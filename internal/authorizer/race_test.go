@@ -2,5 +2,5 @@
 
 package authorizer_test
 
-// The race detector makes pools forget what they hold, on purpose.
+// The race detector makes a sync.Pool lose items on purpose.
 func init() { poolsForget = true }

@@ -1,21 +1,16 @@
 package authorizer_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/oidc"
 )
 
-// registrar has a fixed mind on whose every token is, and remembers what it was
-// asked.
+// registrar gives the same answer to every JSON Web Token. It records the last one.
 type registrar struct {
 	verdict oidc.Verdict
 	err     error
@@ -28,103 +23,95 @@ func (r *registrar) Verify(_ context.Context, token string) (oidc.Verdict, error
 }
 
 const (
-	jwt    = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.canary"
-	own    = `"stageVariables":{"LATCHKEY_MANAGEMENT":"true"},`
-	bearer = `"headers":{"Authorization":"Bearer ` + jwt + `"},"multiValueHeaders":{"authorization":["Bearer ` + jwt + `"]}`
+	ownStage = `"stageVariables":{"LATCHKEY_MANAGEMENT":"true"}`
+	withJWT  = `"headers":{"Authorization":"Bearer ` + jwt + `"},` +
+		`"multiValueHeaders":{"authorization":["Bearer ` + jwt + `"]}`
 )
 
-func TestAUserComesWithoutAKeyOnlyToManageKeys(t *testing.T) {
-	const key = `"X-API-Key":"a-foreign-token-of-ours"`
-	for _, c := range []struct {
-		name, resource, fields string
-		user                   bool // the token is asked about, not the gate
-	}{
-		{"create and list", "/api/v1/api-keys", own + bearer, true},
-		{"one", "/api/v1/api-keys/{id}", own + bearer, true},
-		{"below one", "/api/v1/api-keys/{id}/revoke", own + bearer, true},
-		{"whoami", "/api/v1/whoami", own + bearer, true},
-		{"audit", "/api/v1/audit", own + bearer, true},
-		{"usage", "/api/v1/usage", own + bearer, true},
-		{"a user's keys", "/api/v1/users/{userId}/revoke-keys", own + bearer, true},
-		{"bare", "/api/v1/whoami", own + `"headers":{"authorization":"` + jwt + `"}`, true},
+func TestUsersMayComeWithoutAKey(t *testing.T) {
+	const (
+		user   = "allow user"
+		key    = "refuse missing_key" // the gate was asked, and there was no token
+		own    = ownStage + ","
+		whoami = "/api/v1/whoami"
+	)
+	for _, c := range []struct{ resource, members, want string }{
+		// On latchkey's own routes.
+		{"/api/v1/api-keys", own + withJWT, user},
+		{"/api/v1/api-keys/{id}", own + withJWT, user},
+		{"/api/v1/api-keys/{id}/revoke", own + withJWT, user},
+		{"/api/v1/audit", own + withJWT, user},
+		{"/api/v1/usage", own + withJWT, user},
+		{"/api/v1/users/{userId}/revoke-keys", own + withJWT, user},
+		{whoami, own + withJWT, user},
+		{whoami, own + `"headers":{"authorization":"` + jwt + `"}`, user},
+		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `"]}`, user},
 
-		{"another API with the same route", "/api/v1/api-keys", bearer, false},
-		{"one that says otherwise", "/api/v1/api-keys", `"stageVariables":{"LATCHKEY_MANAGEMENT":"false"},` + bearer, false},
-		{"one without variables", "/api/v1/api-keys", `"stageVariables":null,` + bearer, false},
-		{"a backend's route beside ours", "/tts", own + bearer, false},
-		{"any route of a backend", "/{proxy+}", own + bearer, false},
-		{"any route of a backend below ours", "/api/v1/api-keys/{proxy+}", own + bearer, false},
-		{"a backend's users", "/api/v1/users/{userId}", own + bearer, false},
-		{"below a route that has nothing below", "/api/v1/whoami/x", own + bearer, false},
-		{"the same beginning", "/api/v1/api-keys-of-another", own + bearer, false},
-		{"another base", "/v1/api-keys", own + bearer, false},
-		{"the root", "/", own + bearer, false},
-		{"none that is known", "", own + bearer, false},
+		// Not on routes of a backend, nor on another API's routes with the same names.
+		{"/tts", own + withJWT, key},
+		{"/{proxy+}", own + withJWT, key},
+		{"/api/v1/api-keys/{proxy+}", own + withJWT, key},
+		{"/api/v1/users/{userId}", own + withJWT, key},
+		{"/api/v1/whoami/x", own + withJWT, key},
+		{"/api/v1/api-keys-of-another", own + withJWT, key},
+		{"/v1/api-keys", own + withJWT, key},
+		{"/", own + withJWT, key},
+		{"", own + withJWT, key},
+		{"/api/v1/api-keys", withJWT, key},
+		{"/api/v1/api-keys", `"stageVariables":null,` + withJWT, key},
+		{"/api/v1/api-keys", `"stageVariables":{"LATCHKEY_MANAGEMENT":"false"},` + withJWT, key},
 
-		{"beside a key", "/api/v1/whoami", own + `"headers":{"Authorization":"Bearer ` + jwt + `",` + key + `}`, false},
-		{"beside a malformed key", "/api/v1/whoami", own + `"headers":{"Authorization":"Bearer ` + jwt + `","X-API-Key":"x y"}`, false},
-		{"beside a key in the query", "/api/v1/whoami", own + `"queryStringParameters":{"api_key":"a-foreign-token-of-ours"},` + bearer, false},
-		{"where a key stands", "/api/v1/whoami", own + `"headers":{"X-API-Key":"` + jwt + `"}`, false},
-		{"in the query", "/api/v1/whoami", own + `"queryStringParameters":{"api_key":"` + jwt + `"}`, false},
-		{"by another scheme", "/api/v1/whoami", own + `"headers":{"Authorization":"DPoP ` + jwt + `"}`, false},
-		{"two of them", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Bearer ` + jwt + `2"]}`, false},
-		{"twice in one line", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `"]}`, true},
-		{"two in one line", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `2"]}`, false},
-		{"one and something else in one line", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Basic YTpi"]}`, false},
-		{"beside a key of Azure's", "/api/v1/whoami", own + `"headers":{"Authorization":"Bearer ` + jwt + `","api-key":"a-foreign-token-of-ours"}`, false},
-		{"one and something else", "/api/v1/whoami", own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Basic YTpi"]}`, false},
-		{"none", "/api/v1/whoami", own + `"headers":{}`, false},
+		// Not beside a token, nor beside a text that could be one.
+		{whoami, own + `"headers":{"Authorization":"Bearer ` + jwt + `","X-API-Key":"` + token + `"}`, key},
+		{whoami, own + `"headers":{"Authorization":"Bearer ` + jwt + `","api-key":"` + token + `"}`, key},
+		{whoami, own + `"headers":{"Authorization":"Bearer ` + jwt + `","X-API-Key":"x y"}`, key},
+		{whoami, own + `"queryStringParameters":{"api_key":"` + token + `"},` + withJWT, key},
+
+		// Not in another place, by another scheme, or beside anything else.
+		{whoami, own + `"headers":{}`, key},
+		{whoami, own + `"headers":{"X-API-Key":"` + jwt + `"}`, key},
+		{whoami, own + `"queryStringParameters":{"api_key":"` + jwt + `"}`, key},
+		{whoami, own + `"headers":{"Authorization":"DPoP ` + jwt + `"}`, key},
+		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Bearer ` + jwt + `2"]}`, key},
+		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `2"]}`, key},
+		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Basic YTpi"]}`, key},
+		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Basic YTpi"]}`, key},
 	} {
-		// Rules on routes are for keys on routes of backends.
-		for _, scopes := range []string{"", "GET /tts=tts"} {
-			j := &judge{verdict: apikey.Verdict{Code: apikey.CodeMissing}}
-			r := &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}
-			a := newAuthorizer(t, j, &bytes.Buffer{}, func(o *authorizer.Options) { o.Users, o.Routes = r, rules(t, scopes) })
-			// The path leads where the resource says, whatever it looks like.
-			_, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/stage/GET/api/v1/whoami","resource":"`+c.resource+`",`+c.fields+`}`))
-			if c.user && (err != nil || r.asked != jwt) || !c.user && (r.asked != "" || err == nil || err.Error() != "Unauthorized") {
-				t.Errorf("%s, scopes %q: %v, asked about %q", c.name, scopes, err, r.asked)
-			}
+		r := &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}
+		// The path looks like one of latchkey's own routes in every row. The resource alone counts.
+		event := request("GET/api/v1/whoami", `"resource":"`+c.resource+`",`+c.members)
+		got := decision(t, says(apikey.CodeMissing), event, func(o *authorizer.Options) { o.Users = r })
+		if got != c.want || (r.asked == jwt) != (c.want == user) {
+			t.Errorf("%s, %s: %s, asked about %q; want %s", c.resource, c.members, got, r.asked, c.want)
+		}
+		// Rules for routes concern keys only.
+		got = decision(t, says(apikey.CodeMissing), event, func(o *authorizer.Options) {
+			o.Users, o.Routes = r, rules(t, "GET /tts=tts")
+		})
+		if (got == user) != (c.want == user) {
+			t.Errorf("%s, %s with rules: %s, want %s", c.resource, c.members, got, c.want)
 		}
 	}
 }
 
-func TestAUserIsAllowedWithoutAKeyID(t *testing.T) {
-	const arn = "arn:aws:execute-api:r:1:a/s/GET/api/v1/whoami"
-	event := `{"methodArn":"` + arn + `","resource":"/api/v1/whoami",` + own + bearer + `}`
-	var log bytes.Buffer
-	r := &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice", Name: "Alice", Scopes: apikey.Scopes{"keys:read", "keys:write"}}}}
-	answer, err := newAuthorizer(t, &judge{}, &log, func(o *authorizer.Options) { o.Users = r }).Invoke(t.Context(), []byte(event))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `{"principalId":"user","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"` + arn + `"}]},
-		"context":{"userId":"alice","name":"Alice","scopes":"keys:read keys:write","userIdHeader":"alice","scopeHeader":"keys:read keys:write","environment":"","internal":false,"unlimited":true}}`
-	if diff := cmp.Diff(decode(t, []byte(want)), decode(t, answer)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+func TestEachVerdictOnAUserHasItsDecision(t *testing.T) {
+	event := request("GET/api/v1/whoami", `"resource":"/api/v1/whoami",`+ownStage+","+withJWT)
 	for _, c := range []struct {
-		name string
-		r    *registrar
-		want string
-		code string
+		users *registrar
+		want  string
 	}{
-		{"a refusal", &registrar{verdict: oidc.Verdict{Refused: oidc.Expired}}, "Unauthorized", "expired_token"},
-		{"an outage", &registrar{err: errors.New("dial tcp")}, "unavailable: the key could not be checked", "unavailable"},
+		{&registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}, "allow user"},
+		{&registrar{verdict: oidc.Verdict{Refused: oidc.Expired}}, "refuse expired_token"},
+		{&registrar{err: errors.New("dial tcp")}, "fail could not decide"},
 	} {
-		var log bytes.Buffer
-		j := &judge{verdict: verdict(apikey.CodeValid)}
-		a := newAuthorizer(t, j, &log, func(o *authorizer.Options) { o.Users = c.r })
-		answer, err := a.Invoke(t.Context(), []byte(event))
-		if answer != nil || err == nil || err.Error() != c.want {
-			t.Errorf("%s: %s, %v; want %s", c.name, answer, err, c.want)
+		users := func(o *authorizer.Options) { o.Users = c.users }
+		if got := decision(t, says(apikey.CodeValid), event, users); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.users, got, c.want)
 		}
-		if !strings.Contains(log.String(), `"code":"`+c.code+`"`) || strings.Contains(log.String(), "canary") {
-			t.Errorf("%s: log %s", c.name, log.String())
-		}
-		// Keys are judged as ever.
-		if _, err := a.Invoke(t.Context(), read(t, "authorizer-allow.json")); err != nil {
-			t.Errorf("a key after %s: %v", c.name, err)
+		// Keys do not depend on issuers.
+		key := string(read(t, "authorizer-allow.json"))
+		if got := decision(t, says(apikey.CodeValid), key, users); got != "allow "+validKeyID {
+			t.Errorf("a key beside %+v: %s", c.users, got)
 		}
 	}
 }
