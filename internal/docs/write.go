@@ -52,12 +52,16 @@ func (w *writer) wrapped(first, rest, text string) {
 func (w *writer) block(language, text string) {
 	w.printf("\n```%s\n", language)
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		if utf8.RuneCountInString(line) <= columns {
-			w.printf("%s\n", line)
-			continue
-		}
 		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
-		w.wrapped(indent, indent, line)
+		for utf8.RuneCountInString(line) > columns {
+			at := strings.LastIndex(string([]rune(line)[:columns+1]), " ")
+			if at <= len(indent) {
+				break // it is one word
+			}
+			w.printf("%s\n", line[:at])
+			line = indent + "  " + line[at+1:]
+		}
+		w.printf("%s\n", line)
 	}
 	w.printf("```\n")
 }

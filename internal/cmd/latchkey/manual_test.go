@@ -70,15 +70,14 @@ func bash(t *testing.T, s *stack, folder, script string) (string, error) {
 // Each block of bash in the manual runs word for word on a local stack, unless it has a reason not to. A block of text
 // after it is what it prints, where … stands for anything.
 func TestTheManualsCommandsRun(t *testing.T) {
-	ran := 0
+	ran, folder := 0, t.TempDir()
+	s := start(t, filepath.Join(folder, ".latchkey")) // one for all pages: DynamoDB Local takes long to start
 	for _, p := range manual(t) {
 		runs := func(b docs.Block) bool { return b.Language == "bash" && b.NotRun == "" }
 		if !slices.ContainsFunc(p.Blocks, runs) {
 			continue
 		}
 		t.Run(p.File, func(t *testing.T) {
-			folder := t.TempDir()
-			s := start(t, filepath.Join(folder, ".latchkey"))
 			const mark = "@@ block "
 			var script strings.Builder
 			want := map[int]string{}
@@ -269,7 +268,7 @@ func protects(t *testing.T, name string, program ...string) {
 	s := start(t, t.TempDir(), "FRESHNESS=0")
 	folder := recipe(t, name)
 	service := s.serve(t, folder, s.url, program...)
-	id, good := s.create(t, `{"userId":"u1","scopes":["tts"],"rateLimit":{"requests":2,"window":10}}`)
+	id, good := s.create(t, `{"userId":"u1","scopes":["tts"],"rateLimit":{"requests":2,"window":60}}`)
 	_, other := s.create(t, `{"userId":"u2","scopes":["stt"]}`)
 	for _, c := range []struct {
 		what, header string
