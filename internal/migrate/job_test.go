@@ -34,7 +34,7 @@ func newRegistry(t testing.TB, table *dynamo.Table) *registry.Registry {
 	}
 }
 
-// imported is what came of a file.
+// imported is the result of importing a file.
 type imported struct {
 	migrate.Tally
 	Complaints map[int]string
@@ -53,7 +53,7 @@ func run(t testing.TB, ctx context.Context, r *registry.Registry, file io.Reader
 	return out
 }
 
-// opens returns the keys that tokens open, as the gate finds them.
+// opens returns the key that each token opens, found as the gate finds it, or nil.
 func opens(t testing.TB, r *registry.Registry, tokens ...string) (keys []*apikey.Key) {
 	t.Helper()
 	hasher, err := r.Hasher(t.Context())
@@ -88,7 +88,7 @@ func TestAFileIsImportedOnce(t *testing.T) {
 	file := "a:" + k1 + ":50\nb:" + k2 + "\na:" + k3 + "\nbad\n"
 	want := imported{Tally: migrate.Tally{Created: 2, Added: 1, Failed: 1, Last: 4}, Complaints: map[int]string{4: "key is missing; write key_id:api_key"}}
 
-	// A rehearsal says what will be, and writes nothing.
+	// A rehearsal has the result of the import, and writes nothing.
 	for range 2 {
 		if got := run(t, t.Context(), migrate.Rehearse(r), strings.NewReader(file)); !cmp.Equal(got, want) {
 			t.Errorf("rehearsed: %s", cmp.Diff(want, got))
@@ -106,7 +106,7 @@ func TestAFileIsImportedOnce(t *testing.T) {
 		t.Fatalf("%+v", keys)
 	}
 
-	// Again changes nothing, however the key was changed meanwhile.
+	// The same import again changes nothing, also after a change of the key.
 	changed := *keys[0]
 	changed.Limit.Requests, changed.Enabled = 7, false
 	if err := r.Store.Write(t.Context(), registry.Write{From: keys[0], To: &changed}); err != nil {
@@ -123,8 +123,8 @@ func TestAFileIsImportedOnce(t *testing.T) {
 	}
 }
 
-// A rehearsal finds what only the table can tell, too.
-func TestWhatTheTableRefusesIsReported(t *testing.T) {
+// A rehearsal reports the problems that only the table shows, too.
+func TestProblemsInTheTableAreReported(t *testing.T) {
 	r := newRegistry(t, dynamotest.NewTable(t))
 	run(t, t.Context(), r, strings.NewReader("a:"+k1))
 	var file strings.Builder
@@ -162,9 +162,9 @@ func manyKeys(keys int) string {
 	return b.String()
 }
 
-// A network and a table that let a tenth of all requests down, and lose answers:
-// every line is imported in the end, whole, and no more than once.
-func TestFaultsHalfImportNothing(t *testing.T) {
+// The network and the table fail a tenth of all requests, and lose answers. In the end, every line is
+// imported whole and once.
+func TestEveryLineIsImportedDespiteFaults(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
 	r := newRegistry(t, dynamo.Open(options))
 	faults.Set(0.05, append([]dynamotest.Fault{dynamotest.LostRequest, dynamotest.Throttled, dynamotest.Limited, dynamotest.Internal, dynamotest.Unavailable}, dynamotest.After()...)...)
@@ -186,9 +186,9 @@ func TestFaultsHalfImportNothing(t *testing.T) {
 	}
 }
 
-// An import that is interrupted ends in order: all before the last line is done.
-// The same again finishes it.
-func TestAnInterruptedImportGoesOn(t *testing.T) {
+// When an interrupted import ends, all lines before the last are done. The same import again finishes
+// the file.
+func TestAnInterruptedImportIsContinued(t *testing.T) {
 	r := newRegistry(t, dynamotest.NewTable(t))
 	file := manyKeys(300)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -212,7 +212,7 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 	}
 }
 
-// Where the table is gone there is no use in a hundred thousand complaints.
+// If the table is gone, the import does not report every line.
 func TestAnOutageEndsTheImport(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
 	r := newRegistry(t, dynamo.Open(options))

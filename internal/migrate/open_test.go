@@ -37,7 +37,7 @@ func keyLines(good, wrong int) string {
 	return b.String()
 }
 
-func TestAFileOfWhichMostIsWrongIsRefusedWhole(t *testing.T) {
+func TestAFileIsRefusedIfMostLinesAreWrong(t *testing.T) {
 	for _, c := range []struct {
 		good, wrong int
 		refused     bool
@@ -79,7 +79,8 @@ func TestARefusedFileWritesNothing(t *testing.T) {
 	}
 }
 
-func TestOnlySaidToBeAKeyFile(t *testing.T) {
+// A file that may be something else is read as a key file if its form is named.
+func TestANamedFormDecides(t *testing.T) {
 	const text = "alice: 0f8a7c61d2e34b95a6f7081929304a5b\nbob: 1f8a7c61d2e34b95a6f7081929304a5b:5\n"
 	if _, _, err := open(t, text, migrate.Options{}); err == nil || !strings.Contains(err.Error(), "--format keyfile") {
 		t.Error(err)
@@ -96,13 +97,13 @@ func TestOnlySaidToBeAKeyFile(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// Nor is a key file that says where it is from.
+	// A comment that names another service changes nothing.
 	if _, _, err := open(t, "# from Kong: consumers: keyauth_credentials: plugins:\nalice:0f8a7c61d2e34b95a6f7081929304a5b\n", migrate.Options{}); err != nil {
 		t.Error(err)
 	}
 }
 
-// Words can be keys, though hardly all of a file's.
+// A token may be made of words, but hardly most tokens of a file.
 func TestPairsOfNamesAreNoKeyFile(t *testing.T) {
 	const text = "web:feature-branch-of-alice\napi:release-candidate-two\ndb:0f8a7c61d2e34b95a6f7081929304a5b\n"
 	if _, _, err := open(t, text, migrate.Options{}); err == nil || !strings.Contains(err.Error(), "--format keyfile") {
@@ -139,7 +140,7 @@ func TestConsumersOfTwoServicesAreTwoKeys(t *testing.T) {
 }
 
 // A restriction that cannot be kept is an error, unless --ignore names it.
-func TestARestrictionIsNotLostUnsaid(t *testing.T) {
+func TestARestrictionIsNotLostSilently(t *testing.T) {
 	for _, c := range []struct{ name, form, text string }{
 		{"max_budget", "litellm", `{"token":"` + h1 + `","user_id":"u1","max_budget":5}`},
 		{"models", "litellm", `{"token":"` + h1 + `","user_id":"u1","models":["gpt-4o"]}`},
@@ -161,6 +162,60 @@ func TestARestrictionIsNotLostUnsaid(t *testing.T) {
 			}
 			if _, _, err := open(t, c.text, migrate.Options{Form: migrate.Form(c.form), Ignore: []string{c.name}}); err != nil {
 				t.Errorf("ignored: %v", err)
+			}
+		})
+	}
+}
+
+// countedFile counts the bytes that are read from it.
+type countedFile struct {
+	*strings.Reader
+	read int
+}
+
+func (f *countedFile) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	f.read += n
+	return n, err
+}
+
+// A short file is judged once and its lines are kept. A long one is read and judged again.
+func TestALongFileIsReadTwice(t *testing.T) {
+	const comment = 1 << 16
+	for name, c := range map[string]struct{ comments, times int }{"short": {0, 1}, "4 MB": {64, 1}, "longer": {65, 2}} {
+		t.Run(name, func(t *testing.T) {
+			text := keyLines(50, 10) + strings.Repeat("#"+strings.Repeat(" ", comment-2)+"\n", c.comments)
+			if c.comments == 64 {
+				text = text[:4<<20]
+			}
+			file := &countedFile{Reader: strings.NewReader(text)}
+			r, err := migrate.Open(t.Context(), file, migrate.Options{Format: newFormat(t)}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			good, wrong := 0, 0
+			for {
+				line, err := r.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case line.Number != good+wrong+1:
+					t.Fatalf("line %d after %d", line.Number, good+wrong)
+				case line.Err != nil:
+					wrong++
+				default:
+					good++
+				}
+				if want := 100 * (good + wrong) / 60; r.Percent() != want {
+					t.Fatalf("line %d is at %d %%, want %d", line.Number, r.Percent(), want)
+				}
+			}
+			head := min(len(text), 64<<10) // read first, to find the form
+			if read := file.read - head; good != 50 || wrong != 10 || read != c.times*len(text) {
+				t.Errorf("%d good, %d wrong, %d bytes read of %d", good, wrong, read, len(text))
 			}
 		})
 	}
@@ -244,8 +299,8 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// BenchmarkOpen reads a file of 3,000 keys as an import does: Open, and then each line. The floor only splits the
-// lines and parses and hashes the tokens.
+// BenchmarkOpen reads a file of 3,000 keys as an import does: Open, and then each line. The floor
+// only splits the lines, and parses and hashes the tokens.
 func BenchmarkOpen(b *testing.B) {
 	const lines = 3000
 	var file strings.Builder

@@ -49,7 +49,7 @@ func readAll(t testing.TB, file string, o migrate.Options) (all []migrate.Line) 
 
 func perMinute(n int64) ratelimit.Limit { return ratelimit.Limit{Requests: n, Window: time.Minute} }
 
-func TestWhatAKeyFileLineSays(t *testing.T) {
+func TestAKeyFileLineGivesLimitAndExpiry(t *testing.T) {
 	at := func(text string) time.Time {
 		t.Helper()
 		at, err := time.Parse(time.RFC3339, text)
@@ -102,7 +102,7 @@ func TestWhatAKeyFileLineSays(t *testing.T) {
 	}
 }
 
-func TestOptionsFillInWhatLinesLeaveOpen(t *testing.T) {
+func TestOptionsApplyToLinesWithoutValues(t *testing.T) {
 	limit, scopes := ratelimit.Limit{Requests: 7, Window: time.Hour}, apikey.Scopes{"tts"}
 	o := migrate.Options{UserID: "owner", Limit: &limit, Scopes: &scopes}
 	file := "a:" + k1 + "\nb:" + k2 + ":9\n"
@@ -123,7 +123,7 @@ func TestOptionsFillInWhatLinesLeaveOpen(t *testing.T) {
 	}
 }
 
-// complaint is what a line is told, without its number.
+// complaint is the error of a line.
 type complaint struct {
 	line int
 	says string
@@ -229,7 +229,7 @@ func TestEveryWrongObjectIsReportedByItsNumber(t *testing.T) {
 	})
 }
 
-func TestAJSONLineSaysAllThatTheAPIDoes(t *testing.T) {
+func TestAJSONLineHasTheFieldsOfTheAPI(t *testing.T) {
 	all := readAll(t, "\n# from a database\n"+`{"sha256":"`+h1+`","userId":"u1","id":"i1","name":"n","description":"d","publicKey":"pk_0123456789abcdef","environment":"test",`+
 		`"scopes":["tts","stt:*"],"rateLimit":{"requests":5,"window":10},"quota":{"requests":100,"period":"day"},"allowedCidrs":["192.0.2.7","2001:db8::/32"],`+
 		`"metadata":{"plan":"pro"},"enabled":false,"notBefore":"2026-01-31","expiresAt":"2027-01-31T12:00:00Z"}`, migrate.Options{})
@@ -247,7 +247,7 @@ func TestAJSONLineSaysAllThatTheAPIDoes(t *testing.T) {
 	}
 }
 
-// The first line of a key settles it; others may leave out what it has said.
+// The first line of a key decides its settings. Others may omit them.
 func TestLinesOfOneKeyMustAgree(t *testing.T) {
 	check(t, strings.Join([]string{
 		"a:" + k1 + ":50:2027-01-31",
@@ -279,7 +279,7 @@ func TestLinesOfOneKeyMustAgree(t *testing.T) {
 	})
 }
 
-// endless is a file of one byte, over and over.
+// endless is a file that repeats one byte.
 type endless struct{ left int }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -325,7 +325,7 @@ type readerOf func([]byte) (int, error)
 
 func (r readerOf) Read(p []byte) (int, error) { return r(p) }
 
-// Whatever stands in a file, no complaint repeats it.
+// No error repeats the text of a file.
 func FuzzComplaintsRepeatNothing(f *testing.F) {
 	f.Add("a:sk_live_zzzzzz", "")
 	f.Add(`{"key":"`, `","zzzzzz":1}`)

@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write what samples give into their golden files")
 
-// formOf is how the samples of a folder are read.
+// formOf is the form of the samples in a folder.
 var formOf = map[string]migrate.Form{
 	"refused": "", "keyfile": "", "jsonl": "", "csv": migrate.CSV, "kong": migrate.Kong, "apisix": migrate.APISIX, "litellm": migrate.LiteLLM, "unkey": migrate.Unkey,
 }
@@ -130,8 +130,8 @@ func described(in registry.Import) string {
 	return text
 }
 
-// neverAKey fails if any line becomes a key, also when the file is said to be JSON
-// Lines or, unless the refusal offers just that, a key file.
+// neverAKey fails if any line becomes a key. It also reads the file as JSON Lines, and as a key file
+// unless the refusal advises that.
 func neverAKey(t *testing.T, text []byte) {
 	t.Helper()
 	offered := false

@@ -24,7 +24,7 @@ const (
 	base62 = number + upper + lower
 )
 
-// Every shape in which services make keys can be imported, however the dice fall.
+// Tokens in all shapes that services use can be imported.
 func TestNoRandomTokenIsRefused(t *testing.T) {
 	raw := func(r *rand.Rand, n int) []byte {
 		b := make([]byte, n)
@@ -96,7 +96,7 @@ func TestNoRandomTokenIsRefused(t *testing.T) {
 	}
 }
 
-func BenchmarkNotKey(b *testing.B) {
+func BenchmarkTokenProblem(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	tokens := make([]string, 1000)
 	for i := range tokens {
@@ -107,8 +107,8 @@ func BenchmarkNotKey(b *testing.B) {
 	}
 }
 
-// A random token beside a random owner is in its place.
-func TestNoRandomPairIsExchanged(t *testing.T) {
+// A random token beside a random owner is not taken for a name.
+func TestNoRandomPairIsTakenForSwapped(t *testing.T) {
 	const owner, tries = "f327b42dffc4df5e935ab777", 20_000
 	r := rand.New(rand.NewPCG(5, 6))
 	for name, alphabet := range map[string]string{"base62": base62, "base36": lower + number, "letters": lower + upper, "base64url": base62 + "-_"} {

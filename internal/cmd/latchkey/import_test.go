@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// cli runs one command to its end and returns what a script sees of it.
+// cli runs one command to its end, and returns its exit code and output.
 func cli(t testing.TB, stdin string, environment []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	c := command(t, environment, args...)
@@ -60,7 +60,7 @@ func TestAKeyFileIsImportedIntoTheRunningStack(t *testing.T) {
 		}
 	}
 
-	// By its hash alone, from standard input.
+	// A JSON line with a hash, from standard input.
 	line := `{"sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","userId":"u1","scopes":["tts"]}`
 	code, out, talk := cli(t, line, nil, "import", "-", "--json", "--state", s.state)
 	var summary map[string]any
@@ -69,7 +69,7 @@ func TestAKeyFileIsImportedIntoTheRunningStack(t *testing.T) {
 	}
 }
 
-func TestAnImportThatIsNotUnderstoodBeginsNothing(t *testing.T) {
+func TestAnImportWithAWrongCommandLineDoesNotStart(t *testing.T) {
 	folder := t.TempDir()
 	for _, c := range []struct {
 		code int
@@ -115,8 +115,8 @@ func TestADryRunListsTheKeys(t *testing.T) {
 	}
 }
 
-// A file that is no key file writes nothing, however it is passed, and the error names the form that it seems to have.
-func TestWhatIsNoKeyFileWritesNothing(t *testing.T) {
+// The error names the form that the file seems to have.
+func TestAFileThatIsNoKeyFileWritesNothing(t *testing.T) {
 	s := start(t, t.TempDir())
 	const token = "0f8a7c61d2e34b95a6f7081929304a5b"
 	for _, c := range []struct{ text, says string }{
@@ -134,14 +134,14 @@ func TestWhatIsNoKeyFileWritesNothing(t *testing.T) {
 		t.Errorf("it became a key: %d %s", a.status, a.text)
 	}
 	code, out, talk := cli(t, "consumers:\n- username: alice\n  keyauth_credentials:\n  - key: "+token+"\n", nil, "import", "-", "--state", s.state, "--format", "kong")
-	time.Sleep(1200 * time.Millisecond) // in which it may be remembered that there was no such key
+	time.Sleep(1200 * time.Millisecond) // an instance may remember for a second that there was no such key
 	if a := s.whoami(t, token); code != 0 || a.status != 200 || a.json["userId"] != "alice" {
 		t.Errorf("as Kong's: exit code %d\n%s%s%s", code, out, talk, a.text)
 	}
 }
 
-// An interrupted import says how far it came, and the same again goes on.
-func TestAnInterruptedImportIsToldApart(t *testing.T) {
+// An interrupted import says how far it came. The same import again continues it.
+func TestAnInterruptedImportHasItsOwnExitCode(t *testing.T) {
 	s := start(t, t.TempDir())
 	const token = "the-first-key-of-many"
 	var text strings.Builder
@@ -173,7 +173,7 @@ func TestAnInterruptedImportIsToldApart(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), talk.String())
 	}
 
-	// Standard input that does not end is no reason to hang.
+	// An import from standard input that does not end can be interrupted, too.
 	c = command(t, nil, "import", "-", "--state", s.state)
 	stdin, err := c.StdinPipe()
 	if err != nil {
