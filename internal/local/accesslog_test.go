@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// lines are the calls of Write.
+// lines receives the text of each Write.
 type lines chan string
 
 func (l lines) Write(b []byte) (int, error) {
@@ -18,13 +18,13 @@ func (l lines) Write(b []byte) (int, error) {
 
 const canary = "sk_live_0123456789abcdef0123456789ABCDEF0123456789abcdef012345"
 
-func TestEachRequestHasItsAccessLine(t *testing.T) {
+func TestEachRequestIsOneLineOfTheAccessLog(t *testing.T) {
 	s := &stack{access: make(lines, 1)}
 	url := s.start(t)
 	for _, c := range []struct {
 		method, path, keyID string
-		effect              string // empty: Unauthorized
-		status              int
+		effect              string // Unauthorized if empty
+		status              int    // the function's
 		want                string
 	}{
 		{"GET", "/api/v1/whoami", "k1", "Allow", 200, "k1 | GET /api/v1/whoami | 200"},
@@ -34,12 +34,15 @@ func TestEachRequestHasItsAccessLine(t *testing.T) {
 		{"GET", "/api/v1/whoami?api_key=canary", "k1", "Allow", 200, "k1 | GET /api/v1/whoami | 200"},
 		{"GET", "/api/v1/api-keys/a%0a%20%7C%20b", "k1", "Allow", 404, "k1 | GET /api/v1/api-keys/a%0a%20%7C%20b | 404"},
 		{"GET", "/api/v1/whoami", "a\nb", "Allow", 200, `a%0Ab | GET /api/v1/whoami | 200`},
-		{"GET", "/api/v1/whoami", "a | GET / | 200", "Allow", 200, `a%20%7C%20GET%20/%20%7C%20200 | GET /api/v1/whoami | 200`},
+		{"GET", "/api/v1/whoami", "a | GET / | 200", "Allow", 200,
+			`a%20%7C%20GET%20/%20%7C%20200 | GET /api/v1/whoami | 200`},
 		{"GET", "/api/v1/whoami", "\u2028é%\"", "Allow", 200, `%E2%80%A8%C3%A9%25%22 | GET /api/v1/whoami | 200`},
 		{"G|T", "/|%7c%0a", "", "", 0, `- | G%7CT /%7C%7C%0A | 404`},
 		{canary, "/nothing", "", "", 0, "- | sk_live_0123... /nothing | 404"},
-		{"DELETE", "/api/v1/api-keys/" + canary, "k1", "Allow", 404, "k1 | DELETE /api/v1/api-keys/sk_live_0123... | 404"},
-		{"GET", "/nothing/pk_live_0123456789abcdef:" + canary + "/x", "", "", 0, "- | GET /nothing/pk_live_0123456789abcdef:sk_live_0123.../x | 404"},
+		{"DELETE", "/api/v1/api-keys/" + canary, "k1", "Allow", 404,
+			"k1 | DELETE /api/v1/api-keys/sk_live_0123... | 404"},
+		{"GET", "/nothing/pk_live_0123456789abcdef:" + canary + "/x", "", "", 0,
+			"- | GET /nothing/pk_live_0123456789abcdef:sk_live_0123.../x | 404"},
 		{"GET", "/nothing/" + strings.ReplaceAll(canary, "_", "%5f"), "", "", 0, "- | GET /nothing/sk_live_0123... | 404"},
 		{"GET", "/health", "", "", 200, "- | GET /health | 200"},
 		{"GET", "/health", "", "", 9000, "- | GET /health | 502"},

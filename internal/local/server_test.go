@@ -19,26 +19,30 @@ import (
 	"latchkey/internal/local"
 )
 
-// Whoever has no key cannot make the gateway hold a body, or wait for one.
-func TestARefusedRequestIsNotRead(t *testing.T) {
+// A caller without a key cannot make the gateway store a body, or wait for one.
+func TestTheBodyOfARefusedRequestIsNotRead(t *testing.T) {
 	s := &stack{authorize: func(map[string]any) (any, error) { return nil, errors.New("Unauthorized") }}
 	address := strings.TrimPrefix(s.start(t), "http://")
-	for _, length := range []string{"Content-Length: 70000", "Content-Length: 10485760", "Content-Length: 10\r\nExpect: 100-continue", "Transfer-Encoding: chunked"} {
+	for _, length := range []string{
+		"Content-Length: 70000", "Content-Length: 10485760", "Content-Length: 10\r\nExpect: 100-continue",
+		"Transfer-Encoding: chunked",
+	} {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "POST /api/v1/api-keys HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n", length)
-		// Nothing of the body comes.
+		// The body is never sent.
+		fmt.Fprintf(conn, "POST /api/v1/api-keys HTTP/1.1\r\nHost: localhost\r\n"+
+			"Content-Type: application/json\r\n%s\r\n\r\n", length)
 		if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 401 {
 			t.Errorf("%s: %v, %v", length, answer, err)
 		}
 	}
 }
 
-func TestATooLargeBodyIsNotReadEither(t *testing.T) {
-	s := &stack{authorize: func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil }}
+func TestATooLargeBodyIsNotRead(t *testing.T) {
+	s := &stack{authorize: admitted}
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.start(t), "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,9 +54,9 @@ func TestATooLargeBodyIsNotReadEither(t *testing.T) {
 	}
 }
 
-// Three bodies of 10 MB have room, whether or not they say how large they are. Others wait, and
-// small ones pass them.
-func TestFewLargeBodiesAreHeldAtOnce(t *testing.T) {
+// The gateway has room for three bodies of 10 MB, with or without Content-Length. Further ones wait,
+// and small ones pass them.
+func TestThreeLargeBodiesAreHeldAtOnce(t *testing.T) {
 	var held, most atomic.Int64
 	gate := make(chan struct{})
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +72,7 @@ func TestFewLargeBodiesAreHeldAtOnce(t *testing.T) {
 	}))
 	defer backend.Close()
 	s := &stack{
-		authorize:  func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		authorize:  admitted,
 		parameters: map[string]string{"BackendUrl": backend.URL},
 	}
 	url := s.start(t) + "/v1/audio"
@@ -111,7 +115,7 @@ func TestFewLargeBodiesAreHeldAtOnce(t *testing.T) {
 	}
 }
 
-// pipes is a listener in memory, whose connections keep to the clock of a test.
+// pipes is a listener in memory. Its deadlines use the clock of synctest.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -130,18 +134,19 @@ func (p pipes) dial() net.Conn {
 	return client
 }
 
-func TestASlowClientIsNotWaitedForLong(t *testing.T) {
+func TestASlowClientIsDisconnected(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n"
 	for name, c := range map[string]struct {
 		begin, drip string
-		read        bool // the handler wants the body
+		read        bool // whether the handler reads the body
 		within      time.Duration
 	}{
-		"headers":                  {"POST / HTTP/1.1\r\n", "A", true, 10 * time.Second},
-		"a body":                   {head + "\r\n", "x", true, 30 * time.Second},
-		"a body that nobody reads": {head + "\r\n", "x", false, 30 * time.Second},
-		"chunks":                   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", true, 30 * time.Second},
-		"nothing at all":           {"", "", true, 60 * time.Second},
+		"headers":                 {"POST / HTTP/1.1\r\n", "A", true, 10 * time.Second},
+		"a body":                  {head + "\r\n", "x", true, 30 * time.Second},
+		"a body that is not read": {head + "\r\n", "x", false, 30 * time.Second},
+		"chunks": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n",
+			true, 30 * time.Second},
+		"nothing at all": {"", "", true, 60 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server := local.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -172,19 +177,18 @@ func TestASlowClientIsNotWaitedForLong(t *testing.T) {
 	}
 }
 
-// Each body returns its room, whichever handler reads it.
-func TestBodiesForABackendHaveRoomOneAfterTheOther(t *testing.T) {
+func TestABodyForABackendGivesItsRoomBack(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%d bytes, %v\n", len(body), err)
 	}))
 	defer backend.Close()
 	s := &stack{
-		authorize:  func(e map[string]any) (any, error) { return policy("Allow", e, nil), nil },
+		authorize:  admitted,
 		parameters: map[string]string{"BackendUrl": backend.URL},
 	}
 	url := s.start(t)
-	// More than there is room for at once, one after the other: each gives its room back.
+	// All bodies together are larger than the room, so each must give its room back.
 	for range 8 {
 		response, err := http.Post(url+"/v1/audio", "audio/mpeg", strings.NewReader(strings.Repeat("x", 8<<20)))
 		if err != nil {
@@ -226,11 +230,11 @@ func TestConnectionsAreBounded(t *testing.T) {
 		for range 100 {
 			conn := <-conns
 			conn.Close()
-			conn.Close() // once more gives no more room
+			conn.Close() // closing again must not admit one more
 		}
 		synctest.Wait()
 		if accepted.Load() != 1124 {
-			t.Errorf("%d connections, 100 of which are closed", accepted.Load())
+			t.Errorf("%d connections, want 1,124 when 100 are closed", accepted.Load())
 		}
 		for range 1024 {
 			(<-conns).Close()

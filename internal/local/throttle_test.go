@@ -7,13 +7,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// The clock of the test's stack stands still: a burst is all that a method may be called.
+// The clock of the test's stack stands still, so a method may be called only as often as its burst.
 func TestAMethodIsThrottledAsTheTemplateSays(t *testing.T) {
-	asked := 0
+	calls := 0
 	s := &stack{
 		parameters: map[string]string{"RevokeRate": "1", "RevokeBurst": "3", "ValidateRate": "1", "ValidateBurst": "5"},
 		serve: func(events.APIGatewayProxyRequest) (any, error) {
-			asked++
+			calls++
 			return events.APIGatewayProxyResponse{StatusCode: 200, Body: "{}"}, nil
 		},
 	}
@@ -24,9 +24,9 @@ func TestAMethodIsThrottledAsTheTemplateSays(t *testing.T) {
 	}{
 		{"POST", "/api/v1/api-keys/revoke-by-token", 3},
 		{"POST", "/api/v1/api-keys/validate", 5},
-		{"GET", "/health", 9}, // of the bound of all others, no more is asked for
+		{"GET", "/health", 9}, // far below the throttle of all other methods
 	} {
-		asked = 0
+		calls = 0
 		for n := range 9 {
 			status, header, body := get(t, c.method, url+c.path)
 			switch {
@@ -36,8 +36,8 @@ func TestAMethodIsThrottledAsTheTemplateSays(t *testing.T) {
 				t.Errorf("%s, call %d: %d %s, want 429", c.path, n+1, status, body)
 			}
 		}
-		if asked != c.burst {
-			t.Errorf("%s: the function was asked %d times, want %d", c.path, asked, c.burst)
+		if calls != c.burst {
+			t.Errorf("%s: the function ran %d times, want %d", c.path, calls, c.burst)
 		}
 	}
 }
@@ -53,10 +53,10 @@ func TestAThrottledMethodRecovers(t *testing.T) {
 	}
 	url := s.start(t) + "/api/v1/api-keys/revoke-by-token"
 	for i, c := range []struct {
-		later  time.Duration
+		wait   time.Duration
 		status int
 	}{{0, 200}, {499 * time.Millisecond, 429}, {time.Millisecond, 200}, {0, 429}} {
-		now = now.Add(c.later)
+		now = now.Add(c.wait)
 		if status, _, body := get(t, "POST", url); status != c.status {
 			t.Errorf("call %d: %d %s, want %d", i+1, status, body, c.status)
 		}

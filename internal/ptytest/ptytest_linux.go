@@ -1,4 +1,4 @@
-// Package ptytest gives tests a terminal, for programs that ask questions.
+// Package ptytest gives tests a terminal, for programs that ask questions. Call [Open].
 package ptytest
 
 import (
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open returns the two ends of a new terminal: screen for the program, and keyboard for the test.
-// Both are closed with the test.
+// Open returns the two ends of a new terminal. The program under test uses screen, and the test reads
+// and types at keyboard. Both ends are closed when the test ends.
 func Open(t testing.TB) (screen, keyboard *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)

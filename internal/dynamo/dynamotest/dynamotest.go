@@ -1,8 +1,7 @@
-// Package dynamotest gives tests a real table: one engine for a test binary, a
-// fresh table for each test. Call [Main] from TestMain first.
+// Package dynamotest gives tests a real table. A test binary has one engine, and each test has a new
+// table on it. Call [Main] from TestMain first, and [NewTable] from a test.
 //
-// ENGINE says which engine, as it does for make. One that is not installed
-// fails the tests.
+// The variable ENGINE names the engine, as for make. Tests fail if it is not installed.
 package dynamotest
 
 import (
@@ -21,15 +20,15 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// running is the engine of this test binary. TestMain has no other way to hand
-// something to tests.
+// running is the engine of this test binary. It is a variable of the package because TestMain cannot
+// pass values to tests.
 var running struct {
 	root   string
 	engine *engine.Engine
 	tables atomic.Int64
 }
 
-// Main runs the tests with an engine behind them.
+// Main runs the tests with an engine and ends the process.
 func Main(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -63,22 +62,22 @@ func Engine() engine.Options {
 // Root is the module's folder.
 func Root() string { return running.root }
 
-// Options are those of a new table, defined by template.yaml. The network before
-// it is as bad as one can be without a caller seeing more of it than time; in
-// benchmarks it is perfect.
+// Options makes a new table, which template.yaml defines, and returns its options. The network in
+// front of it fails requests, but only in ways that the SDK hides by retrying. In benchmarks it
+// fails none.
 func Options(t testing.TB) dynamo.Options {
 	t.Helper()
 	o, faults := Faulty(t)
 	faults.Set(0.02, Before()...)
-	faults.Merciful()
+	faults.spareLastAttempt = true
 	if _, ok := t.(*testing.B); ok {
 		o.Transport = nil
 	}
 	return o
 }
 
-// Faulty returns the options of a new table, and the network before it to do
-// worse to.
+// Faulty makes a new table and returns its options with the network in front of it. The network
+// fails no requests until the test tells it to.
 func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 	t.Helper()
 	o := dynamo.Options{

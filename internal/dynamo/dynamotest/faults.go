@@ -14,48 +14,47 @@ import (
 	"time"
 )
 
-// Fault is one way in which a network or a table lets a request down.
+// Fault is one way in which a network or a table fails a request.
 type Fault string
 
 const (
-	LostRequest Fault = "lost request" // never reached the engine
-	LostReply   Fault = "lost reply"   // the engine did what was asked
-	Delay       Fault = "delay"
-	Reset       Fault = "reset"            // of the connection, in the middle of the reply
+	LostRequest Fault = "lost request"     // the request does not reach the engine
+	LostReply   Fault = "lost reply"       // the engine carries out the request
+	Delay       Fault = "delay"            // the request arrives up to 100 ms later
+	Reset       Fault = "reset"            // the connection ends in the middle of the reply
 	Throttled   Fault = "throttled"        // 400 ProvisionedThroughputExceededException
 	Limited     Fault = "request limit"    // 400 RequestLimitExceeded
-	Internal    Fault = "internal error"   // 500
-	Unavailable Fault = "unavailable"      // 503
-	Committed   Fault = "500 after commit" // as LostReply, but said so
-	Silence     Fault = "silence"          // nothing at all, until the client gives up
+	Internal    Fault = "internal error"   // 500; the engine does not see the request
+	Unavailable Fault = "unavailable"      // 503; the engine does not see the request
+	Committed   Fault = "500 after commit" // 500; the engine carries out the request
+	Silence     Fault = "silence"          // no reply until the client gives up
 )
 
-// Before are the faults that leave the table as it was; After those that do not
-// tell whether it was changed.
+// Before returns the faults that happen before the table carries out a request.
 func Before() []Fault {
 	return []Fault{LostRequest, Delay, Throttled, Limited, Internal, Unavailable}
 }
 
-// After see [Before].
+// After returns the faults that happen after the table has carried out a request. The client cannot
+// tell whether it has.
 func After() []Fault { return []Fault{LostReply, Reset, Committed} }
 
-// Faults is a transport for the SDK that lets requests down now and then. It is
-// safe for concurrent use. Its seed comes from the test's name, and what it did
-// is logged when the test ends.
+// Faults is a transport for the SDK that fails some requests. It is safe for concurrent use. The name
+// of the test is the seed of its choices. When the test ends, it logs how many faults it made.
 type Faults struct {
 	next http.RoundTripper
 
-	mu      sync.Mutex
-	random  *rand.Rand
-	share   map[Fault]float64
-	planned []Fault
-	all     Fault
-	mercy   bool
-	done    map[Fault]int
-	total   int
+	mu               sync.Mutex
+	random           *rand.Rand
+	share            map[Fault]float64
+	planned          []Fault
+	all              Fault
+	spareLastAttempt bool // see lastAttempt
+	done             map[Fault]int
+	total            int
 }
 
-// NewFaults returns a transport without faults yet.
+// NewFaults returns a transport that makes no faults until Set, Next or All is called.
 func NewFaults(t testing.TB) *Faults {
 	t.Helper()
 	h := fnv.New64a()
@@ -73,7 +72,8 @@ func NewFaults(t testing.TB) *Faults {
 	return f
 }
 
-// Set lets share of all requests down in each of these ways.
+// Set makes each of the faults in the given share of all requests, from 0 to 1. It replaces the shares
+// of an earlier call.
 func (f *Faults) Set(share float64, faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -83,26 +83,21 @@ func (f *Faults) Set(share float64, faults ...Fault) {
 	}
 }
 
-// Merciful never lets the SDK's last attempt down, so that callers see nothing
-// of faults that left the table as it was.
-func (f *Faults) Merciful() { f.mercy = true }
-
-// Next plans the faults of the next requests; an empty one is none.
+// Next makes one fault in each of the next requests, in this order. An empty fault is none.
 func (f *Faults) Next(faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.planned = append(f.planned, faults...)
 }
 
-// Clear forgets what was planned.
+// Clear removes the faults that Next has planned.
 func (f *Faults) Clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.planned = nil
 }
 
-// All lets every request down in this way, until it is called again with an
-// empty one.
+// All makes the fault in every request, until All is called again with an empty fault.
 func (f *Faults) All(fault Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,11 +123,11 @@ func (f *Faults) choose(r *http.Request) Fault {
 		next := f.planned[0]
 		f.planned = f.planned[1:]
 		return next
-	case f.mercy && lastAttempt(r):
+	case f.spareLastAttempt && lastAttempt(r):
 		return ""
 	}
 	p := f.random.Float64()
-	for _, fault := range append(Before(), After()...) { // in one order, for the seed's sake
+	for _, fault := range append(Before(), After()...) { // always in the same order, so that a seed repeats
 		if p -= f.share[fault]; p < 0 {
 			return fault
 		}
@@ -140,16 +135,17 @@ func (f *Faults) choose(r *http.Request) Fault {
 	return ""
 }
 
-// lastAttempt reads what the SDK says of its retries: "attempt=3; max=3".
+// lastAttempt reports whether the SDK will not retry the request. The SDK's header says so, as in
+// "attempt=3; max=3".
 func lastAttempt(r *http.Request) bool {
 	var attempt, most int
 	_, err := fmt.Sscanf(r.Header.Get("Amz-Sdk-Request"), "attempt=%d; max=%d", &attempt, &most)
 	return err == nil && attempt >= most
 }
 
-var errLost = errors.New("the network has lost it")
+var errLost = errors.New("the network has lost the request or its reply")
 
-// RoundTrip see [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper].
 func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
 	fault, delay := f.draw(r)
 	switch fault {
@@ -186,7 +182,7 @@ func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// resetBody breaks off after a few bytes.
+// resetBody ends with an error after at most seven bytes.
 type resetBody struct{ io.ReadCloser }
 
 func (b *resetBody) Read(p []byte) (int, error) {

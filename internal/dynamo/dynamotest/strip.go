@@ -9,17 +9,17 @@ import (
 	"sync/atomic"
 )
 
-// Stripped is a transport that takes the condition off some of the writes, for
-// tests that are to show what it is for.
+// Stripped is a transport that removes a condition from writes. Tests use it to show that something
+// goes wrong without the condition.
 type Stripped struct {
 	Next http.RoundTripper
-	// Condition is how the conditions begin that are taken off.
+	// Condition is the beginning of the conditions to remove.
 	Condition string
-	// Count is how many were.
+	// Count is the number of conditions that were removed.
 	Count atomic.Int64
 }
 
-// RoundTrip see [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper].
 func (s *Stripped) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *Stripped) RoundTrip(r *http.Request) (*http.Response, error) {
 	if items, ok := request["TransactItems"].([]any); ok {
 		for _, item := range items {
 			for kind, write := range item.(map[string]any) {
-				if kind != "ConditionCheck" { // which DynamoDB refuses without a condition
+				if kind != "ConditionCheck" { // DynamoDB refuses one without a condition
 					s.strip(write.(map[string]any))
 				}
 			}
@@ -48,7 +48,8 @@ func (s *Stripped) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.Next.RoundTrip(r)
 }
 
-// strip leaves no name and no value that nothing uses, which DynamoDB refuses.
+// strip removes the condition of a write. It also removes the names and values that nothing else uses,
+// because DynamoDB refuses them.
 func (s *Stripped) strip(write map[string]any) {
 	condition, _ := write["ConditionExpression"].(string)
 	if condition == "" || !strings.HasPrefix(condition, s.Condition) {

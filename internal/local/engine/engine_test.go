@@ -29,7 +29,7 @@ func answers(endpoint string) bool {
 	return err == nil
 }
 
-func TestAnEngineHasItsFilesForItself(t *testing.T) {
+func TestTwoEnginesCannotShareFiles(t *testing.T) {
 	o := options(t, engine.Kind(cmp.Or(os.Getenv("ENGINE"), string(engine.Dynoxide))))
 	first, err := engine.Start(t.Context(), o)
 	if err != nil {
@@ -37,7 +37,7 @@ func TestAnEngineHasItsFilesForItself(t *testing.T) {
 	}
 	defer func() { _ = first.Stop() }()
 	if !answers(first.Endpoint()) {
-		t.Error("started, but it does not answer")
+		t.Error("a started engine does not answer")
 	}
 	soon, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -50,26 +50,27 @@ func TestAnEngineHasItsFilesForItself(t *testing.T) {
 	}
 	<-first.Done()
 	if answers(first.Endpoint()) {
-		t.Error("stopped, but it answers")
+		t.Error("a stopped engine answers")
 	}
 	again, err := engine.Start(t.Context(), o)
 	if err != nil {
-		t.Fatalf("after it was stopped: %v", err)
+		t.Fatalf("start again: %v", err)
 	}
 	if err := again.Stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAMissingEngineSaysHowToGetIt(t *testing.T) {
+func TestTheErrorForAMissingEngineNamesTheCommand(t *testing.T) {
 	for _, kind := range []engine.Kind{engine.Dynoxide, engine.DynamoDBLocal} {
 		o := options(t, kind)
 		o.Dir = t.TempDir()
-		if _, err := engine.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "make engine ENGINE="+string(kind)) {
-			t.Errorf("%s: %v", kind, err)
+		command := "make engine ENGINE=" + string(kind)
+		if _, err := engine.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), command) {
+			t.Errorf("%s: %v, want an error that names %s", kind, err, command)
 		}
 	}
 	if _, err := engine.Start(t.Context(), options(t, "another")); err == nil {
-		t.Error("an engine that there is not started")
+		t.Error("an unknown engine started")
 	}
 }

@@ -30,19 +30,19 @@ func load(t *testing.T, parameters map[string]string, change ...string) (*sam.Te
 	return sam.Load(path, parameters)
 }
 
-// Each change of the template is something that the local stack would serve otherwise than AWS.
+// With each of these changes AWS would serve something that the local stack does not.
 func TestUnsupportedTemplateIsRefused(t *testing.T) {
 	const noAuthorizerTTL = "                authorizerResultTtlInSeconds: 0\n"
 	for _, c := range []struct{ old, new, names string }{
 		// Unknown properties.
 		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSecs: 0", "authorizerResultTtlInSecs"},
-		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSeconds: 0\n                identitySource: x", "identitySource"},
+		{"                type: request\n", "                type: request\n                validation: x\n", "validation"},
 		{"                type: request", "                typ: request", "typ"},
 		{"security: [{latchkey: []}]", "securty: [{latchkey: []}]", "securty"},
 		{"        paths:\n", "        security: [{latchkey: []}]\n        paths:\n", "security"},
 		{"            patch:\n", "            ptch:\n", "ptch"},
 		{"            statusCode: !Ref DenyStatus", "            statusCod: 429", "statusCod"},
-		{"      StageName: !Ref StageName", "      StageName: !Ref StageName\n      CacheClusterEnabled: true", "CacheClusterEnabled"},
+		{"      AlwaysDeploy: true", "      CacheClusterEnabled: true", "CacheClusterEnabled"},
 		{"      BillingMode: PAY_PER_REQUEST", "      BilingMode: PAY_PER_REQUEST", "BilingMode"},
 		{"    OpenApiVersion: 3.0.1", "    OpenApiVersion: 3.0.1\n    Auth: {}", "Auth"},
 		{"          ThrottlingRateLimit: !Ref ApiRate", "          ThrottlingRateLimits: 5", "ThrottlingRateLimits"},
