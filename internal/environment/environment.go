@@ -109,7 +109,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Remember:     remembered,
 	})
 	recorder := metrics.New(metrics.Options{
-		Now: now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Odometers: []metrics.Odometer{
+		Now: now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Counters: []metrics.Counter{
 			{Metric: metrics.Reads, Read: table.Reads},
 			{Metric: metrics.Writes, Read: table.Writes},
 			{Metric: metrics.LeaseHits, Read: limiter.LeaseHits},

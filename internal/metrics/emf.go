@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// document is one line of CloudWatch's embedded metric format: values and
-// dimensions stand at its root, by name, and "_aws" says which is what.
+// document is one line of CloudWatch's embedded metric format. Values and dimensions are members of
+// its root, and "_aws" says which member is which.
 type document map[string]any
 
 type metadata struct {
@@ -23,20 +23,21 @@ type directive struct {
 
 type definition struct{ Name, Unit string }
 
-// count adds a metric, unless it is 0.
+// count adds a count, unless it is 0.
 func (d document) count(metric string, n int64, dimensions ...[]string) {
 	if n != 0 {
 		d.add(metric, n, "Count", dimensions)
 	}
 }
 
-// values adds a metric of milliseconds, unless there are none.
+// values adds a metric with values in milliseconds, unless there are none.
 func (d document) values(metric string, values []float64, dimensions ...[]string) {
 	if len(values) > 0 {
 		d.add(metric, values, "Milliseconds", dimensions)
 	}
 }
 
+// add adds a metric under the dimensions. Metrics with the same dimensions share a directive.
 func (d document) add(metric string, value any, unit string, dimensions [][]string) {
 	d[metric] = value
 	m, _ := d["_aws"].(metadata)
@@ -50,7 +51,7 @@ func (d document) add(metric string, value any, unit string, dimensions [][]stri
 	d["_aws"] = m
 }
 
-// append writes a document to the end of lines, unless it has no metrics.
+// append returns lines with a document at the end, unless the document has no metrics.
 func (r *Recorder) append(lines []byte, d document, now time.Time) []byte {
 	m, ok := d["_aws"].(metadata)
 	if !ok {
@@ -61,7 +62,7 @@ func (r *Recorder) append(lines []byte, d document, now time.Time) []byte {
 	d["level"], d["timestamp"] = r.options.Level, now.UTC().Format(time.RFC3339Nano)
 	line, err := json.Marshal(d)
 	if err != nil {
-		panic(err) // it has only texts and numbers
+		panic(err) // a document has only texts and numbers, which can be encoded
 	}
 	return append(append(lines, line...), '\n')
 }

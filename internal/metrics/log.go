@@ -5,14 +5,16 @@ import (
 	"log/slog"
 )
 
+// coldStart is the key of a context's value that is true in an instance's first invocation.
 type coldStart struct{}
 
-// Log returns a logger whose lines name the service, and say whether they are of
-// an environment's first invocation.
+// Log returns a logger whose lines name the service, and say whether they belong to an instance's
+// first invocation.
 func Log(h slog.Handler, service string) *slog.Logger {
 	return slog.New(starting{h}).With("service", service)
 }
 
+// starting adds cold_start to each line.
 type starting struct{ slog.Handler }
 
 func (s starting) Handle(ctx context.Context, r slog.Record) error {

@@ -61,7 +61,7 @@ func start(t *testing.T) *environment {
 	e := &environment{t: t, now: noon, took: time.Millisecond, verdict: apikey.Verdict{Code: apikey.CodeValid}}
 	e.recorder = metrics.New(metrics.Options{
 		Now: func() time.Time { return e.now }, Function: "stack-AuthorizerFunction-1", Level: "WARN",
-		Odometers: []metrics.Odometer{{Metric: metrics.Reads, Read: func() int64 { return e.odometer }}},
+		Counters: []metrics.Counter{{Metric: metrics.Reads, Read: func() int64 { return e.odometer }}},
 	})
 	e.gate = metrics.Gate{Checker: e, Recorder: e.recorder}
 	e.handler = e.recorder.Watch("authorizer", e, &e.out, authorizer.ErrUnauthorized)

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Namespace is where CloudWatch keeps the metrics.
+// Namespace is the CloudWatch namespace of the metrics.
 const Namespace = "Latchkey"
 
-// What is counted. The alarms and the dashboard in template.yaml use these names.
+// The metrics. The alarms and the dashboard in template.yaml use these names.
 const (
 	Verdicts   = "Verdicts"
 	Latency    = "Latency"
@@ -26,48 +26,49 @@ const (
 	ColdStart  = "ColdStart"
 )
 
-// every is how old the last line must be before another is written.
+// every is the least time between two lines, apart from the line of the cold start.
 const every = 10 * time.Second
 
-// Odometer is a count that is kept where it arises, and only grows.
-type Odometer struct {
+// Counter is a count that another package keeps. It must only grow.
+type Counter struct {
 	Metric string
-	Read   func() int64
+	// Read returns the count. It must be safe for concurrent use.
+	Read func() int64
 }
 
-// Options say what a recorder writes of itself. All but Service are required.
+// Options are the options of a recorder. All except Service are required.
 type Options struct {
 	Now func() time.Time
-	// Service is what it is called; empty: what [Recorder.Watch] is told.
+	// Service is the name of the service. If empty, it is the name that [Recorder.Watch] gets.
 	Service string
 	// Function is the Lambda function's name.
 	Function string
-	// Level is the least that Lambda lets pass of what the function writes. A line
-	// without a level would be dropped above INFO.
+	// Level is the lowest level of lines that Lambda is set to keep. The recorder's lines have this
+	// level, because Lambda drops lines without one if it is set above INFO.
 	Level string
-	// Odometers are read for each line.
-	Odometers []Odometer
+	// Counters are read for each line, which reports by how much they have grown.
+	Counters []Counter
 }
 
-// Recorder adds up what one environment does. It is safe for concurrent use.
+// Recorder adds up what one instance does. It is safe for concurrent use.
 type Recorder struct {
 	options Options
 
 	mu       sync.Mutex
 	invoked  bool
-	written  time.Time // the last line
+	written  time.Time // when the last line was written
 	verdicts map[string]int64
 	latency  spread
 	failures int64
-	read     []int64 // of the odometers, at the last line
+	read     []int64 // the counters at the last line
 }
 
 // New returns a recorder that has counted nothing.
 func New(o Options) *Recorder {
-	return &Recorder{options: o, verdicts: make(map[string]int64), read: make([]int64, len(o.Odometers))}
+	return &Recorder{options: o, verdicts: make(map[string]int64), read: make([]int64, len(o.Counters))}
 }
 
-// Handler is Lambda's.
+// Handler is a Lambda function's handler; see package lambda of aws-lambda-go.
 type Handler interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
@@ -88,10 +89,7 @@ type watched struct {
 
 func (w *watched) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	r := w.recorder
-	r.mu.Lock()
-	cold := !r.invoked
-	r.invoked = true
-	r.mu.Unlock()
+	cold := r.begin()
 	if cold {
 		ctx = context.WithValue(ctx, coldStart{}, true)
 	}
@@ -103,7 +101,16 @@ func (w *watched) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return answer, err
 }
 
-// finish notes how an invocation ended, and returns what is to be written.
+// begin notes an invocation, and reports whether it is the instance's first.
+func (r *Recorder) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	cold := !r.invoked
+	r.invoked = true
+	return cold
+}
+
+// finish notes how an invocation ended, and returns the lines to write.
 func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 	now := r.options.Now().Round(0)
 	r.mu.Lock()
@@ -123,14 +130,14 @@ func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 	d := document{"service": service}
 	by := []string{"service"}
 	d.count(Failures, r.failures, by)
-	for i, o := range r.options.Odometers {
-		n := o.Read()
-		d.count(o.Metric, n-r.read[i], by)
+	for i, c := range r.options.Counters {
+		n := c.Read()
+		d.count(c.Metric, n-r.read[i], by)
 		r.read[i] = n
 	}
 	d.values(Latency, r.latency.sample(), by)
-	// A document has one code. The first takes the rest along: as a rule there is
-	// no other.
+	// A document has one code. The first document also has the other metrics, because there is
+	// rarely a second one.
 	for _, code := range slices.Sorted(maps.Keys(r.verdicts)) {
 		d["code"] = code
 		d.count(Verdicts, r.verdicts[code], by, []string{"service", "code"})

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// spread counts durations by size, in steps of an eighth: from a microsecond to
-// more than any invocation may take.
+// spread counts durations by size, from a microsecond to more than any invocation may take. Each
+// step is an eighth of a power of two.
 type spread [8 * 30]int64
 
+// add counts a duration.
 func (s *spread) add(d time.Duration) {
 	us := uint64(max(d.Microseconds(), 1))
 	step := int(us)
@@ -18,7 +19,7 @@ func (s *spread) add(d time.Duration) {
 	s[min(step, len(s)-1)]++
 }
 
-// middle of a step, in milliseconds.
+// middle returns the middle of a step, in milliseconds.
 func middle(step int) float64 {
 	if step < 16 {
 		return float64(step) / 1000
@@ -27,17 +28,17 @@ func middle(step int) float64 {
 	return float64((16+2*(step%8)+1)<<shift) / 2 / 1000
 }
 
-// most is how many values the format allows for a metric.
-const most = 100
+// maxValues is how many values the format allows for a metric.
+const maxValues = 100
 
-// sample returns all durations in milliseconds, smallest first, or if there are
-// too many, those that split them evenly.
+// sample returns all durations in milliseconds, smallest first. If there are too many, it returns
+// those that divide them into equal parts.
 func (s *spread) sample() (values []float64) {
 	var total int64
 	for _, n := range s {
 		total += n
 	}
-	size := min(total, most)
+	size := min(total, maxValues)
 	var passed int64
 	for step, n := range s {
 		passed += n
