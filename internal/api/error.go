@@ -1,7 +1,5 @@
 package api
 
-import "net/http"
-
 // Envelope is the body of each response that is an error.
 type Envelope struct {
 	Detail Detail `json:"error"`
@@ -31,11 +29,11 @@ func ErrorTypes() []ErrorType {
 // ErrorTypeOf returns the type of errors with an HTTP status.
 func ErrorTypeOf(status int) ErrorType {
 	switch {
-	case status == http.StatusForbidden:
+	case status == 403:
 		return PermissionError
-	case status == http.StatusTooManyRequests:
+	case status == 429:
 		return RateLimitError
-	case status >= http.StatusInternalServerError:
+	case status >= 500:
 		return APIError
 	}
 	return InvalidRequestError

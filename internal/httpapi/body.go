@@ -39,9 +39,23 @@ type jsonBody[B any] struct {
 	Value B
 }
 
+// schemasOfBody names the metadata of an operation that holds the registry of its schemas.
+const schemasOfBody = "schemas"
+
+// Resolve implements [huma.Resolver].
+func (b *jsonBody[B]) Resolve(c huma.Context) []error {
+	if problem := readInto(&b.Value, c); problem != nil {
+		return []error{problem}
+	}
+	return nil
+}
+
 // document adds the body to the operation's part of the OpenAPI document.
 func (*jsonBody[B]) document(o *huma.Operation, schemas huma.Registry) {
-	t := reflect.TypeFor[B]()
+	documentBody(reflect.TypeFor[B](), o, schemas)
+}
+
+func documentBody(t reflect.Type, o *huma.Operation, schemas huma.Registry) {
 	media := &huma.MediaType{Schema: schemas.Schema(t, true, "")}
 	o.RequestBody = &huma.RequestBody{
 		Required: t.Kind() != reflect.Pointer,
@@ -56,18 +70,8 @@ func (*jsonBody[B]) document(o *huma.Operation, schemas huma.Registry) {
 	o.Metadata[schemasOfBody] = schemas
 }
 
-// schemasOfBody names the metadata of an operation that holds the registry of its schemas.
-const schemasOfBody = "schemas"
-
-// Resolve implements [huma.Resolver].
-func (b *jsonBody[B]) Resolve(c huma.Context) []error {
-	if problem := b.read(c); problem != nil {
-		return []error{problem}
-	}
-	return nil
-}
-
-func (b *jsonBody[B]) read(c huma.Context) *apiError {
+// readInto reads the body of a request into a pointer.
+func readInto(to any, c huma.Context) *apiError {
 	text, problem := readBody(c.BodyReader())
 	if problem != nil {
 		return problem
@@ -75,14 +79,14 @@ func (b *jsonBody[B]) read(c huma.Context) *apiError {
 	o := c.Operation()
 	if len(text) == 0 {
 		if o.RequestBody.Required {
-			return newError(apikey.CodeInvalidRequest, "", "The body is required")
+			return bodyError("", "is required")
 		}
 		return nil
 	}
 	if !isJSON(c.Header("Content-Type")) {
 		return newError(apikey.CodeUnsupportedMedia, "", "")
 	}
-	_, isPatch := any(b.Value).(api.Patch)
+	_, isPatch := to.(*api.Patch)
 	value, problem := parse(text, isPatch)
 	if problem != nil {
 		return problem
@@ -90,7 +94,7 @@ func (b *jsonBody[B]) read(c huma.Context) *apiError {
 	if problem := validate(value, o); problem != nil {
 		return problem
 	}
-	if err := json.Unmarshal(text, &b.Value); err != nil {
+	if err := json.Unmarshal(text, to); err != nil {
 		return bodyError("", "does not have the right form")
 	}
 	return nil
@@ -257,10 +261,20 @@ func (p *parser) malformed(err error, location string) *apiError {
 	if errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &at) {
 		return twice(location, at.JSONPointer.LastToken())
 	}
-	if jsontext.Value(p.text).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) {
+	if p.isJSONButForSurrogates() {
 		return bodyError("", "has half of a character in it: a surrogate that stands alone")
 	}
 	return bodyError("", "is not JSON")
+}
+
+// isJSONButForSurrogates reports whether the text would be JSON if surrogates could stand alone.
+func (p *parser) isJSONButForSurrogates() bool {
+	d := jsontext.NewDecoder(bytes.NewBuffer(p.text), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	for {
+		if _, err := d.ReadToken(); err != nil {
+			return err == io.EOF
+		}
+	}
 }
 
 // twice returns the error for a second field of the same name. The error shows the name only if it

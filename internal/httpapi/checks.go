@@ -21,10 +21,15 @@ type validateInput struct {
 type validateOutput struct{ Body api.Verdict }
 
 type whoamiOutput struct {
+	WindowHeaders
+	Body api.WhoamiResponse
+}
+
+// WindowHeaders have the window status of the caller.
+type WindowHeaders struct {
 	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are of the tighter one of limit and quota. A key without a limit has none of them."`
 	Remaining number `header:"X-RateLimit-Remaining"`
 	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second"`
-	Body      api.WhoamiResponse
 }
 
 // number is a whole number in a header. An empty number omits the header.

@@ -19,14 +19,24 @@ type createInput struct {
 func (in *createInput) once() (registry.Once, error) { return in.onceOf(in.Content.Value) }
 
 type createOutput struct {
+	CreatedHeaders
+	Body api.CreateResponse
+}
+
+// CreatedHeaders are the headers of a response with a new key.
+type CreatedHeaders struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
-	Body     api.CreateResponse
 }
 
 type keyOutput struct {
-	ETag string `header:"ETag" doc:"Changes with every change of the key, not with its use"`
+	KeyHeaders
 	Body api.Record
+}
+
+// KeyHeaders are the headers of a response with a key.
+type KeyHeaders struct {
+	ETag string `header:"ETag" doc:"Changes with every change of the key, not with its use"`
 }
 
 // IDInput names a key.
@@ -40,9 +50,19 @@ type ChangeInput struct {
 	MatchInput
 }
 
+// PageInput names a page of a list.
+type PageInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+}
+
 type listInput struct {
-	Limit  int        `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string     `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	PageInput
+	ListFilter
+}
+
+// ListFilter selects keys.
+type ListFilter struct {
 	Status api.Status `query:"status"`
 	UserID string     `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
 }
@@ -111,8 +131,8 @@ func (a *server) create(ctx context.Context, c registry.Caller, in *createInput)
 		return nil, err
 	}
 	return &createOutput{
-		Location: requestPath(ctx) + "/" + k.ID, ETag: etag(k),
-		Body: api.CreateResponse{Record: a.recordOf(k, k.CreatedAt), Key: api.NewToken(token.Reveal())},
+		CreatedHeaders{Location: requestPath(ctx) + "/" + k.ID, ETag: etag(k)},
+		api.CreateResponse{Record: a.recordOf(k, k.CreatedAt), Key: api.NewToken(token.Reveal())},
 	}, nil
 }
 
@@ -161,5 +181,5 @@ func (a *server) keyOf(r apikey.Record, err error) (*keyOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keyOutput{ETag: etag(r.Key), Body: a.meteredRecord(r)}, nil
+	return &keyOutput{KeyHeaders{etag(r.Key)}, a.meteredRecord(r)}, nil
 }

@@ -22,15 +22,23 @@ type rotateInput struct {
 func (in *rotateInput) once() (registry.Once, error) { return in.onceOf(in.Content.Value) }
 
 type rotateOutput struct {
-	ETag string `header:"ETag"`
+	RotatedHeaders
 	Body api.RotateResponse
+}
+
+// RotatedHeaders are the headers of a response with a new token of a key.
+type RotatedHeaders struct {
+	ETag string `header:"ETag"`
 }
 
 type tokenInput struct {
 	Content jsonBody[api.TokenRequest]
 }
 
-type userInput struct {
+type userInput struct{ UserInput }
+
+// UserInput names a user and a place in the user's keys.
+type UserInput struct {
 	UserID string `path:"userId" maxLength:"384" example:"u1"`
 	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the call before"`
 }
@@ -83,7 +91,7 @@ func (a *server) rotate(ctx context.Context, c registry.Caller, in *rotateInput)
 	if err != nil {
 		return nil, err
 	}
-	out := &rotateOutput{ETag: etag(issued.Key)}
+	out := &rotateOutput{RotatedHeaders: RotatedHeaders{etag(issued.Key)}}
 	out.Body = api.RotateResponse{Record: a.recordOf(issued.Key, issued.At), Key: api.NewToken(issued.Token.Reveal())}
 	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, when they ended
 	return out, nil

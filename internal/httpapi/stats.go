@@ -12,8 +12,12 @@ import (
 )
 
 type statsInput struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	PageInput
+	StatsFilter
+}
+
+// StatsFilter selects keys.
+type StatsFilter struct {
 	UserID string `query:"userId" maxLength:"128" doc:"Another user's keys"`
 }
 

@@ -10,20 +10,19 @@ import (
 	"latchkey/internal/registry"
 )
 
-// TrailInput is also that of a key.
-type TrailInput struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
-}
-
 type keyTrailInput struct {
 	IDInput
-	TrailInput
+	PageInput
 }
 
 type userTrailInput struct {
+	TrailFilter
+	PageInput
+}
+
+// TrailFilter selects the keys of a user.
+type TrailFilter struct {
 	UserID string `query:"userId" maxLength:"128" doc:"Whose keys; the caller's where it is left out" example:"u1"`
-	TrailInput
 }
 
 type trailOutput struct{ Body api.TrailResponse }

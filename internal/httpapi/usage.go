@@ -24,8 +24,13 @@ type keyUsageInput struct {
 }
 
 type userUsageInput struct {
-	UserID string `query:"userId" maxLength:"128" doc:"Another user's, for admins"`
+	UsageFilter
 	DaysInput
+}
+
+// UsageFilter selects the keys of a user.
+type UsageFilter struct {
+	UserID string `query:"userId" maxLength:"128" doc:"Another user's, for admins"`
 }
 
 type usageOutput struct{ Body api.UsageResponse }
