@@ -1,6 +1,6 @@
-// Package amazon is how a function reaches the services of AWS: one configuration
-// of the SDK for all of them, which is patient with a lost packet and with
-// nothing else, and which is ready soon after the process has started.
+// Package amazon configures the AWS SDK: call [Lambda] in a function, and [Local] for an engine on
+// this machine. One configuration is for all services. It repeats a request whose packet was lost,
+// but does not wait for a slow service. It is ready soon after the process has started.
 package amazon
 
 import (
@@ -14,23 +14,24 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// A check must not take longer than a caller will wait: three seconds. One lost
-// packet costs an attempt, not the request, and three attempts with two pauses
-// take 2.6 s at most, a little more than a gate waits for all that it asks. An
-// answer takes under 10 ms as a rule and 100 ms at the worst of days, so that
-// 800 ms cut off what is lost, not what is slow.
+// A check must not take longer than a caller will wait, which is three seconds. Three attempts with
+// two pauses take at most 2.6 s, a little more than a gate waits for all its requests. A lost packet
+// therefore costs an attempt, and not the request.
 const (
-	attempts       = 3
+	attempts   = 3
+	maxBackoff = 100 * time.Millisecond
+	// AttemptTimeout is how long one attempt may take. A response usually takes under 10 ms, and
+	// 100 ms at the worst times, so this ends requests that were lost, and not those that are slow.
 	AttemptTimeout = 800 * time.Millisecond
-	maxBackoff     = 100 * time.Millisecond
 )
 
-// Lambda is the configuration of a function: by the variables that Lambda sets,
-// and those of the SDK's that an operator may, which are AWS_CA_BUNDLE,
-// AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>, AWS_USE_FIPS_ENDPOINT and
-// AWS_USE_DUALSTACK_ENDPOINT. The SDK's own loader knows of ten other places to
-// look in, none of which a function has, and links all that they could lead to:
-// a tenth of a cold start and a fifth of a bootstrap.
+// Lambda returns the configuration of a function, from the variables that Lambda sets and these
+// variables of the SDK, which an operator may set: AWS_CA_BUNDLE, AWS_ENDPOINT_URL,
+// AWS_ENDPOINT_URL_<SERVICE>, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. An error names
+// the variable that is wrong.
+//
+// The SDK's own loader looks in ten other places, none of which a function has. The code for them
+// would take a tenth of a cold start and a fifth of a bootstrap.
 func Lambda(variables map[string]string) (aws.Config, error) {
 	s, err := newSources(variables)
 	if err != nil {
@@ -51,7 +52,7 @@ func Lambda(variables map[string]string) (aws.Config, error) {
 	return c, nil
 }
 
-// Local is for an engine on this machine, which takes any region and any
+// Local returns the configuration for an engine on this machine, which accepts any region and any
 // credentials.
 func Local() aws.Config {
 	c := Patient(aws.Config{})
@@ -59,20 +60,21 @@ func Local() aws.Config {
 	return c
 }
 
-// Patient makes the attempts of a configuration short and repeats them.
+// Patient returns c with short attempts, which are repeated. It sets the timeout, the retryer and the
+// logger.
 func Patient(c aws.Config) aws.Config {
 	client, ok := c.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
 		client = awshttp.NewBuildableClient()
 	}
 	c.HTTPClient = client.WithTimeout(AttemptTimeout)
-	c.Logger = logging.Nop{} // what matters comes back as an error
+	c.Logger = logging.Nop{} // the SDK returns everything important as an error
 	c.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts, s.MaxBackoff = attempts, maxBackoff
-			// The SDK's quota of retries is refilled by successes, and takes a failed
-			// condition for none: at a contended meter it would run dry, and the next
-			// lost packet would be a lost request.
+			// The SDK has a quota of retries, which successes refill. It does not count a failed
+			// condition as a success. At a contended meter the quota would run out, and then a lost
+			// packet would fail its request.
 			s.RateLimiter = ratelimit.None
 		})
 	}

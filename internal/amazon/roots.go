@@ -13,14 +13,14 @@ import (
 	"sync"
 )
 
-// What Amazon's services stand on; see https://www.amazontrust.com/repository/.
-// They are in every system's store as well.
+// roots are the certificate authorities of Amazon's services, which every system's store has as
+// well. See https://www.amazontrust.com/repository/.
 //
 //go:embed roots.pem
 var roots []byte
 
-// trust makes a transport know a bundle's authorities and no others, or Amazon's
-// before the system's.
+// trust returns a function that sets the authorities of a transport. They are those of the file
+// bundle and no others. If bundle is empty, they are Amazon's, and then the system's.
 func trust(bundle string) (func(*http.Transport), error) {
 	if bundle != "" {
 		text, err := os.ReadFile(bundle)
@@ -41,15 +41,14 @@ func trust(bundle string) (func(*http.Transport), error) {
 			c.RootCAs.AppendCertsFromPEM(roots)
 			return c
 		})
-		go d.amazon() // beside what else there is to do before a connection is opened
+		go d.amazon() // while the function does other work, before it opens a connection
 		t.DialTLSContext = d.dial
 	}, nil
 }
 
-// dialer opens TLS connections. It reads the system's roots, which takes as long
-// as a third of all that a function does before its first answer, only when it
-// meets a server that Amazon's do not vouch for: another endpoint, another
-// partition, a proxy that looks inside.
+// dialer opens TLS connections. It reads the system's roots only if Amazon's roots do not vouch for a
+// server: another endpoint, another partition, or a proxy that decrypts. Reading them takes a third
+// of the time before a function's first response.
 type dialer struct {
 	amazon func() *tls.Config
 	system *tls.Config

@@ -1,4 +1,5 @@
-// Package redact keeps secrets out of logs, errors and JSON.
+// Package redact keeps secrets out of logs, errors and JSON. Call [New] to put a secret into a
+// [Secret], and [Secret.Reveal] where it is used.
 package redact
 
 import (
@@ -7,8 +8,8 @@ import (
 	"log/slog"
 )
 
-// Secret holds a T that nothing prints by accident. Every fmt verb, slog and encoding/json show it
-// redacted, and only [Secret.Reveal] gives the value away. The zero Secret holds the zero T.
+// Secret holds a T that nothing prints by accident. Every fmt verb, slog and encoding/json print it
+// redacted, and only [Secret.Reveal] returns the value. The zero Secret holds the zero T.
 //
 // The value is behind a func because fmt does not call the methods of unexported fields: it would
 // print the value inside another struct, and for some verbs even behind a pointer. A Secret there
@@ -27,10 +28,10 @@ func (s Secret[T]) Reveal() T {
 	return s.reveal()
 }
 
-// Redacted is the text that a Secret prints.
+// Redacted is the text that a Secret prints as.
 const Redacted = "[redacted]"
 
-// Format, String, GoString, LogValue and MarshalText redact.
+// Format, String, GoString, LogValue and MarshalText print Redacted.
 func (Secret[T]) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, Redacted) }
 func (Secret[T]) String() string               { return Redacted }
 func (Secret[T]) GoString() string             { return Redacted }
