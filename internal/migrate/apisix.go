@@ -147,11 +147,9 @@ func apisixFields(node *yaml.Node, username string, f fields) error {
 	if decodeNode(node, &key) != nil {
 		return errors.New("the plugin key-auth is no object with a field key, as APISIX exports it")
 	}
-	token, err := tokenOf(&key.Key)
-	if err != nil {
+	if err := putToken(f, &key.Key); err != nil {
 		return err
 	}
-	f.put("key", token)
 	if key.Meta.Disable {
 		f.put("enabled", false)
 	}

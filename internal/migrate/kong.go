@@ -177,11 +177,9 @@ func kongFields(node *yaml.Node, c *kongConsumer, f fields) error {
 	if decodeNode(node, &key) != nil {
 		return errors.New("the key is no object with a field key, as Kong exports it")
 	}
-	token, err := tokenOf(&key.Key)
-	if err != nil {
+	if err := putToken(f, &key.Key); err != nil {
 		return err
 	}
-	f.put("key", token)
 	if name := c.name(); name != "" {
 		f.put("userId", name)
 		f.put("name", name)

@@ -52,7 +52,7 @@ type Options struct {
 // KeyFileLimit returns the limit of a key file's lines that give none: 100 requests a minute.
 func KeyFileLimit() ratelimit.Limit { return ratelimit.Limit{Requests: 100, Window: time.Minute} }
 
-// Line is one key of a file, or the problem with it. The Import is empty if Err is not nil.
+// Line is one key of a file. If Err is not nil, the line is wrong and Import must not be used.
 type Line struct {
 	Number int // from 1; of a key in a document, the line where it begins
 	Import registry.Import

@@ -67,19 +67,20 @@ func decodeNodes[T any](nodes []yaml.Node) ([]T, error) {
 	return all, nil
 }
 
-// tokenOf reads the text of a key. A node with a tag such as !vault refers to a secret in another
-// place.
-func tokenOf(node *yaml.Node) (string, error) {
+// putToken sets the field key to the text of a node. A node with a tag such as !vault refers to a
+// secret in another place.
+func putToken(f fields, node *yaml.Node) error {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
 	switch {
 	case node.Kind == 0 || node.Tag == "!!null":
-		return "", wrong("key", "is missing; the file needs the whole token")
+		return wrong("key", "is missing; the file needs the whole token")
 	case strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!"):
-		return "", wrong("key", "is a reference to a secret in another place; write the secret itself")
+		return wrong("key", "is a reference to a secret in another place; write the secret itself")
 	case node.Tag != "!!str":
-		return "", wrong("key", "must be a text; put a number in quotes")
+		return wrong("key", "must be a text; put a number in quotes")
 	}
-	return node.Value, nil
+	f.put("key", node.Value)
+	return nil
 }
