@@ -227,6 +227,10 @@ func TestOnlyRefusalsAndErrorsAreLogged(t *testing.T) {
 		if logged := log.Len() > 0; logged != (code != apikey.CodeValid) {
 			t.Errorf("%s: log %q", code, log.String())
 		}
+		named := strings.Contains(log.String(), `"keyId":"`+validKeyID+`"`)
+		if named != (code != apikey.CodeValid && code != apikey.CodeMissing) {
+			t.Errorf("%s: log %q; want the key's id if the verdict has a key", code, log.String())
+		}
 	}
 }
 

@@ -58,6 +58,7 @@ func TestUsersMayComeWithoutAKey(t *testing.T) {
 		{"/", own + withJWT, key},
 		{"", own + withJWT, key},
 		{"/api/v1/api-keys", withJWT, key},
+		{whoami, withJWT, key},
 		{"/api/v1/api-keys", `"stageVariables":null,` + withJWT, key},
 		{"/api/v1/api-keys", `"stageVariables":{"LATCHKEY_MANAGEMENT":"false"},` + withJWT, key},
 
@@ -75,6 +76,7 @@ func TestUsersMayComeWithoutAKey(t *testing.T) {
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Bearer ` + jwt + `2"]}`, key},
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `2"]}`, key},
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `","Basic YTpi"]}`, key},
+		{whoami, own + `"multiValueHeaders":{"Authorization":["Basic YTpi","Bearer ` + jwt + `"]}`, key},
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Basic YTpi"]}`, key},
 	} {
 		r := &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}

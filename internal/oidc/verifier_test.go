@@ -325,6 +325,21 @@ func TestKeysAreUsedForFifteenMinutes(t *testing.T) {
 	}
 }
 
+// A clock that is set back must not prolong the lifetime of keys.
+func TestKeysFromTheFutureAreFetchedAgain(t *testing.T) {
+	i := oidctest.Start(t)
+	v, clock := newVerifier(i.URL)
+	clock.pass(time.Minute)
+	claims := i.Claims("alice")
+	claims["exp"] = time.Now().Add(time.Hour).Unix()
+	token := i.Sign(claims)
+	judge(t, v, token)
+	clock.pass(-time.Minute)
+	if judge(t, v, token); i.Asked(oidctest.KeysPath) != 2 {
+		t.Errorf("the keys were fetched %d times, want 2", i.Asked(oidctest.KeysPath))
+	}
+}
+
 func TestOutageIsAnErrorAndNoVerdict(t *testing.T) {
 	i := oidctest.Start(t)
 	token, stranger := i.Token("alice"), oidctest.Start(t).Token("alice")

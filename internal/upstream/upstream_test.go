@@ -202,6 +202,15 @@ func TestRequestsGoToTheValidateRoute(t *testing.T) {
 	}
 }
 
+// A redirect must not get the token.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	o := newOther(t)
+	o.answer.Store("307!")
+	if _, err := open(t, o, nil).Ask(t.Context(), token(t, text), "", false); err == nil || o.asked.Load() != 1 {
+		t.Errorf("%v, asked %d times, want once", err, o.asked.Load())
+	}
+}
+
 func TestAnswersAreRememberedAndRequestsAreShared(t *testing.T) {
 	o := newOther(t)
 	now := time.Unix(1_800_000_000, 0)
