@@ -38,7 +38,7 @@ func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
 	defer e.Ready() // it opens its connections while the rest is built
 	handler := lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
-		Explain: e.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
+		Explain: e.Gate.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
 	}), logger))
 	return e.Metrics.Watch(service, handler, os.Stdout), nil
 }

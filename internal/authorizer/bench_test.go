@@ -41,8 +41,8 @@ func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit
 	}, nil
 }
 
-// warm returns a gate that has one key in memory, and the key's token.
-func warm(b testing.TB) (*gate.Gate, apikey.Format, string) {
+// warm returns a gate that has one key in memory, and the key's token. observe may be nil.
+func warm(b testing.TB, observe func(apikey.Verdict, error, time.Duration)) (*gate.Gate, apikey.Format, string) {
 	b.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
@@ -64,7 +64,7 @@ func warm(b testing.TB) (*gate.Gate, apikey.Format, string) {
 	now := time.Unix(1795521600, 0)
 	g := gate.New(table, ratelimit.New(table, func() time.Time { return now }, 10), gate.Options{
 		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
-		Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
+		Freshness: time.Second, Patience: time.Second, Observe: observe, Environments: []apikey.Environment{apikey.Live},
 		Clock: func() gate.Instant { return gate.Instant{Wall: now} }, Now: func() time.Time { return now }, Remember: 10,
 	})
 	return g, format, token.Reveal()
@@ -90,12 +90,11 @@ type floorEvent struct {
 }
 
 func BenchmarkEventToPolicy(b *testing.B) {
-	g, format, token := warm(b)
-	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
 	recorder := metrics.New(metrics.Options{Now: time.Now})
+	g, format, token := warm(b, recorder.Observe)
+	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
 	a := authorizer.New(authorizer.Options{
-		Gate: metrics.Gate{Checker: g, Recorder: recorder}, Format: format, QueryAPIKey: true,
-		Logger: slog.New(slog.DiscardHandler),
+		Gate: g, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	watched := recorder.Watch("authorizer", a, io.Discard)
 	b.Run("authorizer", func(b *testing.B) {
@@ -118,7 +117,7 @@ func BenchmarkEventToPolicy(b *testing.B) {
 }
 
 func BenchmarkGate(b *testing.B) {
-	g, format, token := warm(b)
+	g, format, token := warm(b, nil)
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	b.Run("check", func(b *testing.B) {
 		b.ReportAllocs()
@@ -129,7 +128,7 @@ func BenchmarkGate(b *testing.B) {
 		}
 	})
 	b.Run("counted", func(b *testing.B) {
-		counted := metrics.Gate{Checker: g, Recorder: metrics.New(metrics.Options{Now: time.Now})}
+		counted, _, _ := warm(b, metrics.New(metrics.Options{Now: time.Now}).Observe)
 		b.ReportAllocs()
 		for b.Loop() {
 			if v, err := counted.Check(b.Context(), r); err != nil || !v.Valid() {
@@ -159,7 +158,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 	if poolsForget {
 		t.Skip("a sync.Pool allocates at random")
 	}
-	g, format, token := warm(t)
+	g, format, token := warm(t, nil)
 	a := authorizer.New(authorizer.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)})
 	event := []byte(strings.ReplaceAll(string(read(t, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}

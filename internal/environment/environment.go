@@ -28,11 +28,9 @@ import (
 type Environment struct {
 	Table    *dynamo.Table
 	Format   apikey.Format
-	Gate     metrics.Gate
+	Gate     *gate.Gate
 	Registry *registry.Registry
 	Metrics  *metrics.Recorder
-	// Explain see [gate.Gate.Explain].
-	Explain func(apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
 	// Routes and Public say what routes ask for, and which need no key.
 	Routes, Public routes.Rules
 
@@ -43,9 +41,6 @@ const (
 	// remembered is how many keys, and as many meters, aliases and unknown ids,
 	// an environment keeps in mind: some 20 MB at most.
 	remembered = 10_000
-	// patience leaves a caller time to be told within three seconds that a check
-	// could not be made.
-	patience = 2500 * time.Millisecond
 	// warmth is how long to wait for table and secret before the first request,
 	// whose three seconds it is taken from.
 	warmth = 400 * time.Millisecond
@@ -94,6 +89,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	})
 	secret := config.NewSecret(c, account, now, logger)
 	limiter := ratelimit.New(table, table.Now, remembered)
+	var recorder *metrics.Recorder
 	g := gate.New(table, limiter, gate.Options{
 		Keyring:      secret.Keyring,
 		Reread:       secret.Reread,
@@ -102,13 +98,14 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 		Local:        ratelimit.New(ratelimit.NewMemory(remembered), table.Now, remembered),
 		Logger:       logger,
 		Freshness:    time.Duration(c.Freshness),
-		Patience:     patience,
+		Patience:     gate.Patience,
+		Observe:      func(v apikey.Verdict, err error, took time.Duration) { recorder.Observe(v, err, took) },
 		Environments: c.Environments,
 		Clock:        gate.ClockOf(now),
 		Now:          table.Now,
 		Remember:     remembered,
 	})
-	recorder := metrics.New(metrics.Options{
+	recorder = metrics.New(metrics.Options{
 		Now: now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Counters: []metrics.Counter{
 			{Metric: metrics.Reads, Read: table.Reads},
 			{Metric: metrics.Writes, Read: table.Writes},
@@ -119,9 +116,8 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	e := &Environment{
 		Table:   table,
 		Format:  format,
-		Gate:    metrics.Gate{Checker: g, Recorder: recorder},
+		Gate:    g,
 		Metrics: recorder,
-		Explain: g.Explain,
 		Routes:  rules,
 		Public:  public,
 		Registry: &registry.Registry{

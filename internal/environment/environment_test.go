@@ -15,7 +15,6 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/environment"
 	"latchkey/internal/gate"
-	"latchkey/internal/metrics"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -24,7 +23,7 @@ func TestMain(m *testing.M) { dynamotest.Main(m) }
 
 // checks is a function that asks the gate many times.
 type checks struct {
-	gate    metrics.Gate
+	gate    *gate.Gate
 	request gate.Request
 	times   int
 }

@@ -1,232 +1,94 @@
 package gate
 
 import (
-	"errors"
-	"fmt"
-	"latchkey/internal/apikey"
-	"latchkey/internal/pepper"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"latchkey/internal/apikey"
 )
 
-// memory is what a gate remembers of the table. Unknown names have a place of
-// their own, so that garbage cannot push out good keys.
+// memory holds the reads of the table that a gate remembers.
 type memory struct {
-	mu      sync.Mutex
-	keys    *simplelru.LRU[string, *found] // never changed once stored
-	unknown *simplelru.LRU[string, Instant]
-	aliases *simplelru.LRU[string, lead]
-	meters  *simplelru.LRU[string, Instant] // when those were read whose keys are not in the table
-	alone   Instant                         // since when static keys are limited without the table
-	hits    int64
+	keys    *cache[remembered]
+	aliases *cache[string]          // the id of the key to which an alias leads
+	meters  *cache[bool]            // when meters were read whose keys are not in the table
+	hits    atomic.Int64            // reads of keys that were saved
+	alone   atomic.Pointer[Instant] // since when static keys are limited without the table
 }
 
-// found is a key that was read for a token, with the ages of the reads.
-type found struct {
-	key      *apikey.Key // nil: there is none
-	read     Instant
-	alias    Instant   // when its alias was read; zero: it was found without one
-	own      bool      // the key was read within this check
-	sure     bool      // so was the alias, if there is one
-	now      time.Time // when it is being looked at
-	opened   int       // the secret that the token belongs to, or -1
-	rehashed bool      // or tried to: once a read is enough
-}
-
-// age returns the age of the older of its reads.
-func (f *found) age(now Instant) time.Duration {
-	age := now.since(f.read)
-	if f.alias != (Instant{}) {
-		age = max(age, now.since(f.alias))
-	}
-	return age
-}
-
-// lead is where an alias was read to lead.
-type lead struct {
-	id   string
-	read Instant
+// remembered is a key in memory.
+type remembered struct {
+	key      *apikey.Key // it is never changed
+	rehashed bool
 }
 
 func newMemory(size int) *memory {
-	keys, err := simplelru.NewLRU[string, *found](size, nil)
-	if err != nil {
-		panic(err) // size is not positive: a caller's bug
-	}
-	unknown, _ := simplelru.NewLRU[string, Instant](size, nil)
-	aliases, _ := simplelru.NewLRU[string, lead](size, nil)
-	meters, _ := simplelru.NewLRU[string, Instant](size, nil)
-	return &memory{keys: keys, unknown: unknown, aliases: aliases, meters: meters}
-}
-
-// recall reports whether a read of a key that is younger than maxAge is known, and
-// leaves it in f.
-func (m *memory) recall(id string, maxAge time.Duration, now Instant, f *found) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if known, ok := m.keys.Get(id); ok {
-		if now.since(known.read) >= maxAge {
-			return false
-		}
-		*f = *known
-	} else if read, ok := m.unknown.Get(id); ok && now.since(read) < maxAge {
-		*f = found{read: read}
-	} else {
-		return false
-	}
-	m.hits++
-	return true
-}
-
-// remember stores a read of a key, unless a read that was begun later is stored already.
-func (m *memory) remember(id string, f found) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if newest, ok := m.keys.Peek(id); ok && f.read.before(newest.read) {
-		return
-	}
-	if newest, ok := m.unknown.Peek(id); ok && f.read.before(newest) {
-		return
-	}
-	f.own, f.sure = false, false
-	if f.key == nil {
-		m.keys.Remove(id)
-		m.unknown.Add(id, f.read)
-	} else {
-		m.unknown.Remove(id)
-		m.keys.Add(id, &f)
-	}
-}
-
-// replace keeps f in place of the read that it was made of.
-func (m *memory) replace(f found) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if newest, ok := m.keys.Peek(f.key.ID); ok && newest.read == f.read {
-		f.own, f.sure, f.alias = false, false, Instant{}
-		m.keys.Add(f.key.ID, &f)
-	}
-}
-
-// lead returns where an alias leads. An alias that leads nowhere has no id.
-func (m *memory) lead(alias string) (lead, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if l, ok := m.aliases.Get(alias); ok {
-		return l, true
-	}
-	read, ok := m.unknown.Get(alias)
-	return lead{read: read}, ok
-}
-
-// setLead keeps where an alias leads, unless a read that was begun later is
-// remembered already.
-func (m *memory) setLead(alias string, l lead) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if newest, ok := m.aliases.Peek(alias); ok && l.read.before(newest.read) {
-		return
-	}
-	if newest, ok := m.unknown.Peek(alias); ok && l.read.before(newest) {
-		return
-	}
-	if l.id == "" {
-		m.aliases.Remove(alias)
-		m.unknown.Add(alias, l.read)
-	} else {
-		m.unknown.Remove(alias)
-		m.aliases.Add(alias, l)
-	}
-}
-
-// meter returns the time of the last read of a meter whose key is not in the table.
-func (m *memory) meter(id string) (Instant, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.meters.Get(id)
-}
-
-func (m *memory) setMeter(id string, read Instant) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.meters.Add(id, read)
+	return &memory{keys: newCache[remembered](size), aliases: newCache[string](size), meters: newCache[bool](size)}
 }
 
 // isAlone reports whether static keys are limited without the table now.
 func (m *memory) isAlone(now Instant) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.alone != (Instant{}) && now.since(m.alone) < localFor
+	since := m.alone.Load()
+	return since != nil && now.since(*since) < localFor
 }
 
-func (m *memory) setAlone(since Instant) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.alone = since
+// MemoryHits returns how many reads of a key were saved because memory had it, or had that it does
+// not exist. It only grows.
+func (g *Gate) MemoryHits() int64 { return g.memory.hits.Load() }
+
+// cache remembers reads by name. The zero T stands for a name that does not exist. Such names have
+// a place of their own, so garbage cannot push out others. It is safe for concurrent use.
+type cache[T comparable] struct {
+	mu      sync.Mutex
+	known   *simplelru.LRU[string, entry[T]]
+	unknown *simplelru.LRU[string, Instant]
 }
 
-// MemoryHits is how many reads of a key were saved by remembering it, or that
-// there is none: it only grows.
-func (g *Gate) MemoryHits() int64 {
-	g.memory.mu.Lock()
-	defer g.memory.mu.Unlock()
-	return g.memory.hits
+type entry[T any] struct {
+	value T
+	read  Instant
 }
 
-// find stores the key behind a token in l, from memory if the read is younger than l.maxAge. The
-// key of a foreign token is remembered for longer, unless l.again is set. If the remembered key
-// does not fit the token, the token is refused, and a refusal takes a second look.
-func (g *Gate) find(io *patience, h pepper.Hasher, t apikey.Token, l *look, arrival time.Time) error {
-	if t.Native() {
-		return g.findID(io, t.ID(), l, arrival)
-	}
-	leads, own, err := g.resolve(io, h.Alias(t), l, arrival)
+// newCache returns a cache of size names that exist, and as many that do not. It panics if size is
+// not positive.
+func newCache[T comparable](size int) *cache[T] {
+	known, err := simplelru.NewLRU[string, entry[T]](size, nil)
 	if err != nil {
-		return err
+		panic(err) // a caller's bug
 	}
-	if leads.id == "" {
-		l.found = found{read: leads.read, own: own, sure: own, now: g.time(arrival)}
-		return nil
-	}
-	err = g.findID(io, leads.id, l, arrival)
-	l.alias, l.sure = leads.read, l.own && own
-	return err
+	unknown, _ := simplelru.NewLRU[string, Instant](size, nil)
+	return &cache[T]{known: known, unknown: unknown}
 }
 
-func (g *Gate) findID(io *patience, id string, l *look, arrival time.Time) error {
-	now := g.instant(arrival)
-	if !g.memory.recall(id, l.maxAge, now, &l.found) {
-		l.found = found{read: now, own: true, sure: true}
-		io.looked++
-		record, err := g.table.Find(io, id)
-		switch {
-		case err == nil && record.Key.Gone(g.time(arrival)):
-		case err == nil:
-			l.key = record.Key
-			g.limiter.Observe(id, record.Meter)
-		case !errors.Is(err, apikey.ErrNotFound):
-			return fmt.Errorf("find key: %w", err)
-		}
-		g.memory.remember(id, l.found)
+// get returns the value of a name and when its read began. ok is false if there was no read.
+func (c *cache[T]) get(name string) (value T, read Instant, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.known.Get(name); ok {
+		return e.value, e.read, true
 	}
-	l.now = g.time(arrival)
-	return nil
+	read, ok = c.unknown.Get(name)
+	return value, read, ok
 }
 
-// resolve returns where an alias leads, and whether that was read now.
-func (g *Gate) resolve(io *patience, alias string, l *look, arrival time.Time) (lead, bool, error) {
-	now := g.instant(arrival)
-	known, ok := g.memory.lead(alias)
-	if ok && (now.since(known.read) < l.maxAge || known.id != "" && !l.again) {
-		return known, false, nil
+// put remembers a read, unless memory has one that began later.
+func (c *cache[T]) put(name string, value T, read Instant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if newest, ok := c.known.Peek(name); ok && read.before(newest.read) {
+		return
 	}
-	id, err := g.table.Resolve(io, alias)
-	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
-		return lead{}, false, fmt.Errorf("find alias: %w", err)
+	if newest, ok := c.unknown.Peek(name); ok && read.before(newest) {
+		return
 	}
-	read := lead{id, now}
-	g.memory.setLead(alias, read)
-	return read, true, nil
+	var none T
+	if value == none {
+		c.known.Remove(name)
+		c.unknown.Add(name, read)
+		return
+	}
+	c.unknown.Remove(name)
+	c.known.Add(name, entry[T]{value, read})
 }

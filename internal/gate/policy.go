@@ -8,19 +8,17 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/ratelimit"
 )
 
-// rule is one line of the policy: by what name it is explained, how it refuses,
-// and what decided.
+// rule is one line of the policy.
 type rule struct {
-	name   string
-	code   apikey.Code
+	name   string      // of the step that [Gate.Explain] returns for it
+	code   apikey.Code // of the refusal
 	passes func(question) bool
-	detail func(question) string
+	detail func(question) string // what decided, for [Gate.Explain]
 }
 
-// question is what the policy is asked. It is handed around by value, which takes
+// question is a request with the key that it is judged by. It is passed by value, so that it takes
 // no memory.
 type question struct {
 	gate   *Gate
@@ -30,8 +28,8 @@ type question struct {
 	now    time.Time
 }
 
-// policy is in the order in which it is published: what is wrong with the key
-// comes before what is wrong with the request. Limits come after it.
+// policy has the rules in their published order: those about the key alone come before those about
+// the request. Limits come after all of them.
 var policy = [...]rule{
 	{"revoked", apikey.CodeRevoked,
 		func(q question) bool { return q.key.RevokedAt.IsZero() },
@@ -65,7 +63,7 @@ var policy = [...]rule{
 		}},
 }
 
-// judge is what every request goes through.
+// judge returns the code of the first rule that refuses a request, or CodeValid.
 func (g *Gate) judge(k *apikey.Key, r *Request, now time.Time) apikey.Code {
 	q := question{g, k, r.Scope, r.Source, now}
 	for i := range policy {
@@ -76,66 +74,19 @@ func (g *Gate) judge(k *apikey.Key, r *Request, now time.Time) apikey.Code {
 	return apikey.CodeValid
 }
 
-// The checks that come after the policy.
+// Names of the steps that come after the policy.
 const (
 	checkQuota = "quota"
 	checkLimit = "rateLimit"
 )
 
-// Checks returns the names of all checks that [Gate.Explain] explains, in their order.
+// Checks returns the names of all steps of [Gate.Explain], in their order.
 func Checks() []string {
 	var names []string
 	for _, p := range policy {
 		names = append(names, p.name)
 	}
 	return append(names, checkQuota, checkLimit)
-}
-
-// Step is one check of a request, and what decided it.
-type Step struct {
-	Check  string
-	Pass   bool
-	Detail string
-}
-
-// Explain judges as Check does a request with one of the key's own tokens, but
-// goes on after a refusal, and spends nothing. The time is the request's, whether
-// it has passed or is to come; without one it is now.
-func (g *Gate) Explain(record apikey.Record, r Request) (apikey.Code, []Step, error) {
-	k := record.Key
-	if err := k.Affords(r.Cost); err != nil {
-		return "", nil, err
-	}
-	q := question{g, k, r.Scope, r.Source, r.Time}
-	if q.now.IsZero() {
-		q.now = g.time(time.Time{})
-	}
-	code := apikey.CodeValid
-	var steps []Step
-	add := func(name string, refusal apikey.Code, pass bool, detail string) {
-		if !pass && code == apikey.CodeValid {
-			code = refusal
-		}
-		steps = append(steps, Step{name, pass, detail})
-	}
-	for _, p := range policy {
-		add(p.name, p.code, p.passes(q), p.detail(q))
-	}
-	if k.Unlimited {
-		add(checkLimit, apikey.CodeRateLimited, true, "unlimited")
-		return code, steps, nil
-	}
-	terms := k.Terms()
-	if terms.Quota != (ratelimit.Quota{}) {
-		used := ratelimit.QuotaStatusOf(record.Meter, terms.Quota, q.now)
-		add(checkQuota, apikey.CodeQuotaExceeded, used.Remaining >= r.Cost, fmt.Sprintf("%d of %d used in this %s, which ends at %s; asked for: %d",
-			used.Used, terms.Quota.Requests, terms.Quota.Period, used.Reset.UTC().Format(time.RFC3339), r.Cost))
-		terms.Quota = ratelimit.Quota{}
-	}
-	usage := ratelimit.StatusOf(record.Meter, terms, q.now)
-	add(checkLimit, apikey.CodeRateLimited, usage.Remaining >= r.Cost, fmt.Sprintf("%d of %d left in %d seconds, all again at %s; asked for: %d",
-		usage.Remaining, terms.Limit.Requests, int64(terms.Limit.Window/time.Second), usage.Reset.UTC().Format(time.RFC3339), r.Cost))
-	return code, steps, nil
 }
 
 func at(what string, t time.Time, otherwise string) string {

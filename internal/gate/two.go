@@ -14,13 +14,11 @@ import (
 // asks an upstream, because an unknown text may be the secret of another service. A caller learns
 // no more about a text than by presenting that text alone.
 func (g *Gate) checkTwo(ctx context.Context, r Request) (apikey.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, g.options.Patience)
-	defer cancel()
 	here := *g
 	here.options.Upstream = nil
 	known, meant := 0, r
 	for _, c := range r.Credential.Both() {
-		v, err := here.Check(ctx, Request{Credential: c.Alone(), Time: r.Time})
+		v, err := here.check(ctx, Request{Credential: c.Alone(), Time: r.Time})
 		if err != nil {
 			return apikey.Verdict{}, err
 		}
@@ -32,5 +30,5 @@ func (g *Gate) checkTwo(ctx context.Context, r Request) (apikey.Verdict, error) 
 	if known != 1 {
 		return apikey.Verdict{Code: apikey.CodeTwoKeys}, nil
 	}
-	return here.Check(ctx, meant)
+	return here.check(ctx, meant)
 }

@@ -11,9 +11,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 )
 
 // outcome is what a handler tells the log about its request, and what it must know
@@ -26,10 +26,6 @@ type outcome struct {
 }
 
 type outcomeKey struct{}
-
-// patience leaves a caller time to be told within three seconds that a request
-// could not be decided, however often it has to ask the table.
-const patience = 2500 * time.Millisecond
 
 func outcomeOf(ctx context.Context) *outcome {
 	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
@@ -44,7 +40,7 @@ func outcomeOf(ctx context.Context) *outcome {
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), patience)
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), gate.Patience)
 		defer cancel()
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}

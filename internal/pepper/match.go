@@ -45,15 +45,18 @@ func (h Hasher) Match(k *apikey.Key, c *apikey.Credential, now time.Time) (int, 
 	return -1, unjudged
 }
 
-// Judging calls do with h. If a pepper is missing, it rereads the deployment's secret and calls do
-// once more.
-func Judging(ctx context.Context, h Hasher, reread func(context.Context) (Hasher, error), do func(Hasher) error) error {
-	err := do(h)
+// MatchOrReread is Match. If a pepper is missing, it rereads the deployment's secret and tries once
+// more. It returns the hasher that decided.
+func (h Hasher) MatchOrReread(
+	ctx context.Context, reread func(context.Context) (Hasher, error), k *apikey.Key, c *apikey.Credential, now time.Time,
+) (int, Hasher, error) {
+	n, err := h.Match(k, c, now)
 	if !errors.Is(err, ErrCannotJudge) {
-		return err
+		return n, h, err
 	}
 	if h, err = reread(ctx); err != nil {
-		return fmt.Errorf("load the secret: %w", err)
+		return -1, h, fmt.Errorf("load the secret: %w", err)
 	}
-	return do(h)
+	n, err = h.Match(k, c, now)
+	return n, h, err
 }

@@ -16,6 +16,8 @@ var ErrOldTerms = errors.New("terms have changed")
 // Decision is the limiter's answer to one request. A denial is a decision, not an error.
 type Decision struct {
 	Admitted bool
+	// Asked reports that the decision took a request to the store, so that time has passed.
+	Asked bool
 	// OverQuota reports that the quota denies. If a denial has it false, the limit denies.
 	OverQuota bool
 	Status    Status
@@ -63,6 +65,7 @@ func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, flo
 		if err := l.fromStore(ctx, &r, floor, now); err != nil {
 			return Decision{}, err
 		}
+		r.decision.Asked = true
 	}
 	return r.decision, nil
 }
@@ -105,16 +108,17 @@ const touchEvery = 15 * time.Minute
 // table must not use up the time for the write that it does need.
 const minorWrite = 250 * time.Millisecond
 
-// Touch stores the use of an id that has no limit, at most once in 15 minutes. The time is for
-// information only: the caller should log an error, and must not refuse the request for it.
-func (l *Limiter) Touch(ctx context.Context, id string, floor time.Time) error {
+// Touch stores the use of an id that has no limit, at most once in 15 minutes. It reports whether it
+// asked the store. The time is for information only: the caller should log an error, and must not
+// refuse the request for it.
+func (l *Limiter) Touch(ctx context.Context, id string, floor time.Time) (asked bool, err error) {
 	now := l.time(floor)
 	if !l.touchIsDue(id, now) {
-		return nil
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, minorWrite)
 	defer cancel()
-	return l.store.Touch(ctx, id, now)
+	return true, l.store.Touch(ctx, id, now)
 }
 
 // touchIsDue reports whether a use at now must be stored, and marks it as stored.

@@ -531,7 +531,7 @@ func TestAUseIsNotedOnceInAWhile(t *testing.T) {
 	store := &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	for range 31 { // half an hour
-		if err := limiter.Touch(t.Context(), "k", time.Time{}); err != nil {
+		if _, err := limiter.Touch(t.Context(), "k", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		h.now = h.now.Add(time.Minute)

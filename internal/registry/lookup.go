@@ -7,7 +7,6 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
-	"latchkey/internal/pepper"
 )
 
 // Lookup finds the key that a token belongs to, also one that is over. ErrNotFound:
@@ -123,11 +122,7 @@ func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (apikey.Rec
 	if err != nil {
 		return apikey.Record{}, -1, err
 	}
-	opened := -1
-	err = pepper.Judging(ctx, hasher, r.Reread, func(h pepper.Hasher) (err error) {
-		opened, err = h.Match(record.Key, &c, r.now())
-		return err
-	})
+	opened, _, err := hasher.MatchOrReread(ctx, r.Reread, record.Key, &c, r.now())
 	if err == nil && opened < 0 {
 		err = apikey.ErrNotFound
 	}

@@ -115,11 +115,15 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 	if string(stored.Asked) != string(q.Asked) {
 		return Issued{}, apikey.ErrReused
 	}
-	var plain []byte
-	err = pepper.Judging(ctx, q.hasher, r.Reread, func(h pepper.Hasher) (err error) {
-		plain, err = h.Unseal(stored.Pepper, q.key, stored.Sealed, q.bound())
-		return err
-	})
+	open := func(h pepper.Hasher) ([]byte, error) { return h.Unseal(stored.Pepper, q.key, stored.Sealed, q.bound()) }
+	plain, err := open(q.hasher)
+	if errors.Is(err, pepper.ErrCannotJudge) {
+		newest, rereadErr := r.Reread(ctx)
+		if rereadErr != nil {
+			return Issued{}, fmt.Errorf("load the secret: %w", rereadErr)
+		}
+		plain, err = open(newest)
+	}
 	if err != nil {
 		return Issued{}, fmt.Errorf("open a reply: %w", err)
 	}

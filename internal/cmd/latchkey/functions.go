@@ -73,7 +73,7 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 func serveHTTP(e *environment.Environment, c config.Config, logger *slog.Logger) (lambda.Handler, error) {
 	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
-		Explain: e.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
+		Explain: e.Gate.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
 		QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
 	}), logger)), nil
 }
