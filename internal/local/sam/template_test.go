@@ -36,7 +36,7 @@ func TestUnsupportedTemplateIsRefused(t *testing.T) {
 	for _, c := range []struct{ old, new, names string }{
 		// Unknown properties.
 		{"authorizerResultTtlInSeconds: 0", "authorizerResultTtlInSecs: 0", "authorizerResultTtlInSecs"},
-		{"                type: request\n", "                type: request\n                validation: x\n", "validation"},
+		{"type: request\n", "type: request\n                identitySource: x\n", "identitySource"},
 		{"                type: request", "                typ: request", "typ"},
 		{"security: [{latchkey: []}]", "securty: [{latchkey: []}]", "securty"},
 		{"        paths:\n", "        security: [{latchkey: []}]\n        paths:\n", "security"},
