@@ -38,14 +38,14 @@ const (
 	secretText = `{"master":"` + canary + canary + canary + canary + `","peppers":[]}`
 )
 
-// authority signs the certificates of a test's servers.
+// authority is a certificate authority. It signs the certificates of a test's servers.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 	pem         []byte
 }
 
-// newKey stores an API key as an operator would.
+// newKey stores an API key as latchkey init does, and returns its token.
 func newKey(t testing.TB, table, endpoint string) string {
 	t.Helper()
 	c, err := config.Load(map[string]string{"TABLE_NAME": table, "AWS_ENDPOINT_URL_DYNAMODB": endpoint, "LATCHKEY_SECRET": secretText})
@@ -82,6 +82,7 @@ func newAuthority(t testing.TB) *authority {
 	return a
 }
 
+// certificate makes a key and a certificate for it. If by is nil, the certificate signs itself.
 func certificate(t testing.TB, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -114,7 +115,7 @@ func (a *authority) serve(t testing.TB, handler http.Handler) string {
 	}, a)
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{c.Raw}, PrivateKey: key}}}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some handshakes must fail
 	server.StartTLS()
 	t.Cleanup(func() {
 		server.CloseClientConnections()
@@ -123,8 +124,8 @@ func (a *authority) serve(t testing.TB, handler http.Handler) string {
 	return server.URL
 }
 
-// embed returns the flag of go build that puts the authority beside Amazon's in
-// the bootstrap.
+// embed returns the flag of go build that adds the authority to the roots that the bootstrap
+// contains.
 func (a *authority) embed(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(dynamotest.Root(), "internal", "amazon", "roots.pem")
@@ -154,7 +155,7 @@ func write(t testing.TB, text []byte) string {
 	return path
 }
 
-// engine leads to the engine behind the tests.
+// engine returns a proxy to the database engine of the tests.
 func engine(t testing.TB, endpoint string) http.Handler {
 	t.Helper()
 	target, err := url.Parse(endpoint)
@@ -168,7 +169,7 @@ func engine(t testing.TB, endpoint string) http.Handler {
 	return proxy
 }
 
-// secretsManager answers GetSecretValue.
+// secretsManager answers GetSecretValue for secretARN with text.
 func secretsManager(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ SecretId string }
@@ -182,7 +183,7 @@ func secretsManager(text string) http.Handler {
 	})
 }
 
-// refuse answers with an error in the form of AWS's JSON protocols.
+// refuse answers each request with an error in the form of AWS's JSON protocols.
 func refuse(status int, code, message string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")

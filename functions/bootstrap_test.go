@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { dynamotest.Main(m) }
 
-// makeBootstrap builds one as sam build does, in a folder of the module.
+// makeBootstrap builds a bootstrap as sam build does, from the module in root.
 func makeBootstrap(t *testing.T, root, function string, variables ...string) (path, output string, err error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -26,7 +26,7 @@ func makeBootstrap(t *testing.T, root, function string, variables ...string) (pa
 	return filepath.Join(dir, "bootstrap"), string(out), err
 }
 
-func TestABootstrapIsStaticStrippedAndOfItsArchitecture(t *testing.T) {
+func TestABootstrapIsStaticAndStrippedAndForItsArchitecture(t *testing.T) {
 	for _, c := range []struct {
 		function, variable string
 		machine            elf.Machine
@@ -46,7 +46,7 @@ func TestABootstrapIsStaticStrippedAndOfItsArchitecture(t *testing.T) {
 		}
 		defer f.Close()
 		if f.Machine != c.machine {
-			t.Errorf("%s %s: for %v, want %v", c.function, c.variable, f.Machine, c.machine)
+			t.Errorf("%s %s: built for %v, want %v", c.function, c.variable, f.Machine, c.machine)
 		}
 		for _, p := range f.Progs {
 			if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
@@ -72,7 +72,7 @@ func TestABootstrapIsStaticStrippedAndOfItsArchitecture(t *testing.T) {
 	}
 }
 
-func TestABootstrapForAnotherProcessorThanAskedForIsNotBuilt(t *testing.T) {
+func TestABootstrapForTheWrongProcessorIsDeleted(t *testing.T) {
 	path, out, err := makeBootstrap(t, dynamotest.Root(), "AuthorizerFunction", "GOARCH=amd64", "ARCHITECTURE=arm64")
 	if err == nil || !strings.Contains(out, "built for another processor") {
 		t.Errorf("%v\n%s", err, out)
@@ -82,8 +82,7 @@ func TestABootstrapForAnotherProcessorThanAskedForIsNotBuilt(t *testing.T) {
 	}
 }
 
-// The same bytes from another folder, with another history, and with a builder's
-// own flags.
+// The bytes do not depend on the folder, on the history of the repository, or on the user's flags.
 func TestABootstrapIsReproducible(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "elsewhere")
 	for _, dir := range []string{"functions", "internal"} {

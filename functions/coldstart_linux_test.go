@@ -8,9 +8,9 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// How long a process takes from its start until its first verdict is posted,
-// beside one that says hello. They take turns, so that a busy moment of the
-// machine meets all alike.
+// The time from the start of a process until it posts its first verdict. The floor is a function
+// that says hello. The functions take turns, so that a busy moment of the machine affects all
+// alike.
 func BenchmarkColdStart(b *testing.B) {
 	ca := newAuthority(b)
 	table := dynamotest.Options(b)
@@ -31,15 +31,15 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 	b.ResetTimer()
 	for b.Loop() {
-		for i := range competitors {
-			c := &competitors[i]
-			e := start(b, c.bootstrap, variables...)
-			a := e.invoke(b, c.event)
+		for n := range competitors {
+			c := &competitors[n]
+			i := start(b, c.bootstrap, variables...)
+			a := i.invoke(b, c.event)
 			if a.failed || !strings.Contains(a.text, c.want) {
-				b.Fatalf("%s: %+v\n%s", c.name, a, e.log(b))
+				b.Fatalf("%s: %+v\n%s", c.name, a, i.log(b))
 			}
-			c.times = append(c.times, float64(a.at.Sub(e.started)))
-			e.end()
+			c.times = append(c.times, float64(a.at.Sub(i.started)))
+			i.end()
 		}
 	}
 	for _, c := range competitors {

@@ -20,8 +20,8 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// build makes a bootstrap as sam build does, but for this machine, and returns
-// where it is. More flags of go build may be given.
+// build builds a bootstrap as sam build does, but for this machine, and returns its path. flags are
+// added to those of go build.
 func build(t testing.TB, function string, flags ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,36 +33,39 @@ func build(t testing.TB, function string, flags ...string) string {
 	return filepath.Join(dir, "bootstrap")
 }
 
-// environment is a bootstrap in a process of its own, before a Runtime API that
-// hands it one event after the other, as Lambda does.
-type environment struct {
+// instance is a bootstrap in its own process. As on Lambda, a Runtime API gives it one event after
+// the other.
+type instance struct {
 	started time.Time
 	events  chan []byte
 	answers chan answer
-	output  string // file of what it writes
-	exited  chan struct{}
-	status  error // how it exited, to be read after that
-	end     func()
+	output  string        // the path of the file with its output
+	exited  chan struct{} // closed when the process has exited
+	status  error         // the error of the process; valid after exited is closed
+	end     func()        // kills the process
 }
 
-// answer is what a function posts for an event: a response, or an error.
+// answer is the response or the error that a function posts for an event.
 type answer struct {
 	text   string
 	failed bool
 	at     time.Time
-	log    string // what it wrote about it
+	log    string // the output of the function between the event and the answer
 }
 
-// start starts a bootstrap with what Lambda sets, and these variables.
-func start(t testing.TB, bootstrap string, variables ...string) *environment {
+// start starts a bootstrap with the variables that Lambda sets, and with more variables.
+func start(t testing.TB, bootstrap string, variables ...string) *instance {
 	t.Helper()
-	e := &environment{events: make(chan []byte, 1), answers: make(chan answer, 1), output: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{})}
+	i := &instance{
+		events: make(chan []byte, 1), answers: make(chan answer, 1),
+		output: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{}),
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	sent := 0
 	api := http.NewServeMux()
 	api.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case event := <-e.events:
+		case event := <-i.events:
 			sent++
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", requestID(sent))
 			w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(10*time.Second).UnixMilli(), 10))
@@ -78,7 +81,7 @@ func start(t testing.TB, bootstrap string, variables ...string) *environment {
 			}
 			a := answer{text: string(text), failed: failed, at: time.Now()}
 			w.WriteHeader(http.StatusAccepted)
-			e.answers <- a
+			i.answers <- a
 		}
 	}
 	api.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", post(false))
@@ -93,73 +96,76 @@ func start(t testing.TB, bootstrap string, variables ...string) *environment {
 		"AWS_LAMBDA_FUNCTION_NAME=function", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_LAMBDA_LOG_LEVEL=INFO",
 		"LAMBDA_TASK_ROOT=/var/task", "_HANDLER=bootstrap", "TZ=:UTC", "LANG=en_US.UTF-8",
 	}, variables...)
-	// A file, and no pipe: what was written before an answer is there when it is.
-	output, err := os.Create(e.output)
+	// The output is a file and no pipe, so the output before an answer can be read once the answer
+	// has come.
+	output, err := os.Create(i.output)
 	if err != nil {
 		t.Fatal(err)
 	}
 	process.Stdout, process.Stderr = output, output
-	e.started = time.Now()
+	i.started = time.Now()
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		e.status = process.Wait()
-		close(e.exited)
+		i.status = process.Wait()
+		close(i.exited)
 	}()
-	e.end = sync.OnceFunc(func() {
+	i.end = sync.OnceFunc(func() {
 		cancel()
 		_ = process.Process.Kill()
-		<-e.exited
+		<-i.exited
 		_ = output.Close()
 		server.Close()
 	})
-	t.Cleanup(e.end)
-	return e
+	t.Cleanup(i.end)
+	return i
 }
 
-// canary stands in for what must never be seen in a log.
+// canary is a secret. It must never appear in a log.
 const canary = "cAnArY5ecret"
 
 func requestID(n int) string { return fmt.Sprintf("request-%d", n) }
 
 // invoke sends an event and waits for the answer.
-func (e *environment) invoke(t testing.TB, event []byte) answer {
+func (i *instance) invoke(t testing.TB, event []byte) answer {
 	t.Helper()
-	before := len(e.log(t))
-	e.events <- event
+	before := len(i.log(t))
+	i.events <- event
 	select {
-	case a := <-e.answers:
-		a.log = e.log(t)[before:]
+	case a := <-i.answers:
+		a.log = i.log(t)[before:]
 		return a
-	case <-e.exited:
-		t.Fatalf("the function ended: %v\n%s", e.status, e.log(t))
+	case <-i.exited:
+		t.Fatalf("the function ended: %v\n%s", i.status, i.log(t))
 	case <-time.After(20 * time.Second):
-		t.Fatalf("the function does not answer\n%s", e.log(t))
+		t.Fatalf("the function does not answer\n%s", i.log(t))
 	}
 	return answer{}
 }
 
-func (e *environment) log(t testing.TB) string {
+// log returns all output of the function so far.
+func (i *instance) log(t testing.TB) string {
 	t.Helper()
-	text, err := os.ReadFile(e.output)
+	text, err := os.ReadFile(i.output)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// event is one of the repository, with a key that works.
+// event returns an event of the folder events with a token in place of the placeholder.
 func event(t testing.TB, name, token string) []byte {
 	t.Helper()
 	text := read(t, name)
 	filled := bytes.ReplaceAll(text, []byte("sk_live_REPLACE_ME"), []byte(token))
 	if bytes.Equal(filled, text) {
-		t.Fatalf("%s has no key in it", name)
+		t.Fatalf("%s has no placeholder for a token", name)
 	}
 	return filled
 }
 
+// read returns a file of the folder events.
 func read(t testing.TB, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dynamotest.Root(), "events", name))

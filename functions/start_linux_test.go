@@ -11,7 +11,7 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// counted counts the operations that pass.
+// counted counts the operations of DynamoDB and Secrets Manager that it passes on.
 type counted struct {
 	http.Handler
 	mu         sync.Mutex
@@ -26,28 +26,27 @@ func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Handler.ServeHTTP(w, r)
 }
 
-// Whoever vouches for the servers, the first verdict takes one reading of the
-// secret, one read that opens the connection to the table, and what the check
-// itself needs.
-func TestTheFirstVerdictAsksForNothingTwice(t *testing.T) {
+// The first verdict needs one read of the secret, one read that opens the connection to the table,
+// and the operations of the check itself. That does not depend on the source of the trusted roots.
+func TestTheFirstVerdictMakesNoOperationTwice(t *testing.T) {
 	ca := newAuthority(t)
 	table := dynamotest.Options(t)
 	token := newKey(t, table.Name, table.Endpoint)
 	plain, embedded := build(t, "AuthorizerFunction"), build(t, "AuthorizerFunction", ca.embed(t))
 	for name, c := range map[string]struct{ bootstrap, variable string }{
-		"one of the roots that it brings": {embedded, ""},
-		"the system, when those do not":   {plain, "SSL_CERT_FILE=" + ca.bundle(t)},
-		"AWS_CA_BUNDLE":                   {plain, "AWS_CA_BUNDLE=" + ca.bundle(t)},
+		"a root that the bootstrap contains": {embedded, ""},
+		"a root of the system":               {plain, "SSL_CERT_FILE=" + ca.bundle(t)},
+		"AWS_CA_BUNDLE":                      {plain, "AWS_CA_BUNDLE=" + ca.bundle(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := make(map[string]int)
 			dynamo := &counted{Handler: engine(t, table.Endpoint), operations: seen}
 			secrets := &counted{Handler: secretsManager(secretText), operations: make(map[string]int)}
-			e := start(t, c.bootstrap, "TABLE_NAME="+table.Name, "SECRET_ARN="+secretARN, c.variable,
+			i := start(t, c.bootstrap, "TABLE_NAME="+table.Name, "SECRET_ARN="+secretARN, c.variable,
 				"AWS_ENDPOINT_URL_DYNAMODB="+ca.serve(t, dynamo), "AWS_ENDPOINT_URL_SECRETS_MANAGER="+ca.serve(t, secrets))
-			a := e.invoke(t, event(t, "authorizer-allow.json", token))
+			a := i.invoke(t, event(t, "authorizer-allow.json", token))
 			if a.failed || !strings.Contains(a.text, `"Effect":"Allow"`) {
-				t.Fatalf("%+v\n%s", a, e.log(t))
+				t.Fatalf("%+v\n%s", a, i.log(t))
 			}
 			for operation, n := range secrets.operations {
 				seen[operation] = n
@@ -60,7 +59,7 @@ func TestTheFirstVerdictAsksForNothingTwice(t *testing.T) {
 	}
 }
 
-// late refuses until it is told to work.
+// late refuses each request until begin is called.
 type late struct {
 	mu    sync.Mutex
 	now   http.Handler
@@ -80,14 +79,14 @@ func (l *late) begin() {
 	l.now = l.works
 }
 
-func TestAFunctionThatStartedWithoutSecretOrTableWorksOnceTheyAreThere(t *testing.T) {
+func TestAFunctionThatStartsWithoutSecretOrTableWorksOnceTheyExist(t *testing.T) {
 	ca := newAuthority(t)
 	table := dynamotest.Options(t)
 	token := newKey(t, table.Name, table.Endpoint)
 	down := refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "down")
 	dynamo := &late{now: down, works: engine(t, table.Endpoint)}
 	secrets := &late{now: down, works: secretsManager(secretText)}
-	e := start(t, build(t, "AuthorizerFunction"), "TABLE_NAME="+table.Name, "SECRET_ARN="+secretARN, "AWS_CA_BUNDLE="+ca.bundle(t),
+	i := start(t, build(t, "AuthorizerFunction"), "TABLE_NAME="+table.Name, "SECRET_ARN="+secretARN, "AWS_CA_BUNDLE="+ca.bundle(t),
 		"AWS_ENDPOINT_URL_DYNAMODB="+ca.serve(t, dynamo), "AWS_ENDPOINT_URL_SECRETS_MANAGER="+ca.serve(t, secrets))
 	for _, step := range []struct {
 		begin func()
@@ -96,7 +95,7 @@ func TestAFunctionThatStartedWithoutSecretOrTableWorksOnceTheyAreThere(t *testin
 		{func() {}, "GetSecretValue"}, {secrets.begin, "DynamoDB"}, {dynamo.begin, ""},
 	} {
 		step.begin()
-		a := e.invoke(t, event(t, "authorizer-allow.json", token))
+		a := i.invoke(t, event(t, "authorizer-allow.json", token))
 		if allowed := strings.Contains(a.text, `"Effect":"Allow"`); allowed != (step.want == "") || !strings.Contains(a.log, step.want) {
 			t.Errorf("answered %s\nlog: %s\nwant %q", a.text, a.log, step.want)
 		}

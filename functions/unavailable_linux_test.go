@@ -12,16 +12,15 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// silent takes a request in and never answers it.
+// silent reads each request and never answers.
 func silent(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // else it would not learn that the client has gone
+	_, _ = io.Copy(io.Discard, r.Body) // without this, the server does not notice that the client has gone
 	<-r.Context().Done()
 }
 
-// A function whose secret or table cannot be had starts all the same, and says of
-// every request that it could not decide: once to the caller, within three
-// seconds, and once to the log, without anything secret.
-func TestWhatCannotBeHadIsUnavailable(t *testing.T) {
+// A function starts even if it cannot read its secret or its table. It answers every request
+// "unavailable" within three seconds, and logs one line for it without a secret.
+func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
 	table := dynamotest.Options(t)
 	token := newKey(t, table.Name, table.Endpoint)
@@ -50,7 +49,7 @@ func TestWhatCannotBeHadIsUnavailable(t *testing.T) {
 	for name, c := range map[string]struct {
 		secrets, dynamo string
 		variables       []string
-		log             []string // words that it must have
+		log             []string // words that the log line must contain
 	}{
 		"no secret": {ca.serve(t, refuse(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")), works, nil,
 			[]string{"GetSecretValue", "ResourceNotFoundException"}},
@@ -58,32 +57,32 @@ func TestWhatCannotBeHadIsUnavailable(t *testing.T) {
 		"secret is no JSON":           {ca.serve(t, secretsManager(canary)), works, nil, []string{"secret is not JSON"}},
 		"secret is of another form":   {ca.serve(t, secretsManager(`{"master":["`+canary+`"]}`)), works, nil, []string{"secret is not JSON of the form"}},
 		"secret is too short":         {ca.serve(t, secretsManager(`{"master":"`+canary+`"}`)), works, nil, []string{"master"}},
-		"Secrets Manager is not up":   {closed, works, nil, []string{"GetSecretValue", "refused"}},
+		"Secrets Manager is down":     {closed, works, nil, []string{"GetSecretValue", "refused"}},
 		"Secrets Manager is silent":   {silence, works, nil, []string{"GetSecretValue"}},
 		"a late secret, then silence": {ca.serve(t, slow), silence, nil, []string{"DynamoDB"}},
 		"no table":                    {answers, works, []string{"TABLE_NAME=another"}, []string{"DynamoDB", "ResourceNotFoundException"}},
 		"table not allowed":           {answers, denied("dynamodb:Query"), nil, []string{"dynamodb:Query", "AccessDeniedException"}},
-		"DynamoDB is not up":          {answers, closed, nil, []string{"DynamoDB", "refused"}},
+		"DynamoDB is down":            {answers, closed, nil, []string{"DynamoDB", "refused"}},
 		"DynamoDB is silent":          {answers, silence, nil, []string{"DynamoDB"}},
 		"nothing answers":             {silence, silence, nil, []string{"operation error"}},
-		// The bundle is trusted alone: that the system would vouch does not count.
+		// If there is a bundle, only the bundle is trusted, and no root of the system.
 		"DynamoDB of unknown origin": {answers, stranger.serve(t, engine(t, table.Endpoint)), []string{"SSL_CERT_FILE=" + stranger.bundle(t)},
 			[]string{"DynamoDB", "certificate"}},
 	} {
 		for function, f := range functions {
 			t.Run(function+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				e := start(t, f.bootstrap, append([]string{
+				i := start(t, f.bootstrap, append([]string{
 					"TABLE_NAME=" + table.Name, "SECRET_ARN=" + secretARN, "AWS_CA_BUNDLE=" + ca.bundle(t),
 					"AWS_ENDPOINT_URL_DYNAMODB=" + c.dynamo, "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + c.secrets,
 				}, c.variables...)...)
 				requests := 2
 				if c.secrets == silence || c.dynamo == silence {
-					requests = 1 // each takes its time
+					requests = 1 // each of them runs into a timeout
 				}
 				for n := range requests {
 					begun := time.Now()
-					a := e.invoke(t, f.event)
+					a := i.invoke(t, f.event)
 					if !f.unavailable(a) {
 						t.Errorf("answered %s", a.text)
 					}
@@ -92,7 +91,7 @@ func TestWhatCannotBeHadIsUnavailable(t *testing.T) {
 					}
 					oneClearLine(t, a.log, requestID(n+1), c.log)
 				}
-				if log := e.log(t); strings.Contains(log, canary) || strings.Contains(log, token[len("sk_live_")+16:]) {
+				if log := i.log(t); strings.Contains(log, canary) || strings.Contains(log, token[len("sk_live_")+16:]) {
 					t.Errorf("a secret is in the log:\n%s", log)
 				}
 			})
@@ -104,9 +103,11 @@ func unavailable(a answer) bool {
 	return !a.failed && strings.Contains(a.text, `"statusCode":503`) && strings.Contains(a.text, `\"code\":\"unavailable\"`)
 }
 
+// oneClearLine checks that a function logged one error line for a request, which contains the
+// words.
 func oneClearLine(t *testing.T, log, request string, words []string) {
 	t.Helper()
-	// Metrics are lines of their own.
+	// The lines of metrics are not counted.
 	log = strings.Join(slices.DeleteFunc(strings.SplitAfter(log, "\n"), func(line string) bool { return strings.Contains(line, `"_aws":{`) }), "")
 	var line struct{ Level, RequestID, Code, Error string }
 	if strings.Count(log, "\n") != 1 || json.Unmarshal([]byte(log), &line) != nil {
@@ -122,22 +123,22 @@ func oneClearLine(t *testing.T, log, request string, words []string) {
 	}
 }
 
-// What is wrong with a variable is told by its name, in one line, and the
-// function does not start.
-func TestAWrongVariableIsNamedAtTheStart(t *testing.T) {
+// With a wrong variable, the function does not start. It logs one line with the name of the
+// variable.
+func TestAFunctionNamesAWrongVariableAndDoesNotStart(t *testing.T) {
 	bootstrap := build(t, "AuthorizerFunction")
 	for variable, value := range map[string]string{
 		"TABLE_NAME": "", "FRESHNESS": "soon", "ACCEPT_ENVIRONMENTS": "live,,test", "KEY_PREFIX": "sk_", "ROUTE_SCOPES": "GET /x",
 		"TRUSTED_PROXY_HOPS": "many", "QUERY_API_KEY": "maybe", "AWS_CA_BUNDLE": "/nowhere", "AWS_USE_FIPS_ENDPOINT": "perhaps",
 	} {
-		e := start(t, bootstrap, "TABLE_NAME=t", "SECRET_ARN="+secretARN, variable+"="+value)
+		i := start(t, bootstrap, "TABLE_NAME=t", "SECRET_ARN="+secretARN, variable+"="+value)
 		select {
-		case <-e.exited:
+		case <-i.exited:
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%s=%q: it runs", variable, value)
+			t.Fatalf("%s=%q: the function runs", variable, value)
 		}
-		if log := e.log(t); e.status == nil || strings.Count(log, "\n") != 1 || !strings.Contains(log, variable) {
-			t.Errorf("%s=%q: %v\n%s", variable, value, e.status, log)
+		if log := i.log(t); i.status == nil || strings.Count(log, "\n") != 1 || !strings.Contains(log, variable) {
+			t.Errorf("%s=%q: %v\n%s", variable, value, i.status, log)
 		}
 	}
 }

@@ -14,8 +14,7 @@ import (
 	"latchkey/internal/audit"
 )
 
-// What was done through the API and on the command line is there for whoever may
-// read it, and what was done to that is found.
+// Changes by the API and by the command line have audit entries. A deleted entry is found.
 func TestTrailsAreVerified(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, token := s.create(t, `{"userId":"u1"}`)
@@ -71,9 +70,9 @@ func TestTrailsAreVerified(t *testing.T) {
 	verify(0, "3 entries of 1 key, all as written\n", "--key", other)
 }
 
-// A run that finds nothing names every deed that it could not have found, and what an attacker gains
-// by that. A list to compare with leaves fewer of them.
-func TestWhatARunCannotFindIsPrinted(t *testing.T) {
+// A run that finds nothing names every deed that it cannot find, and what an attacker gains. With a
+// checkpoint there are fewer of them.
+func TestARunPrintsTheDeedsThatItCannotFind(t *testing.T) {
 	for _, compared := range []bool{false, true} {
 		text := unseen(compared)
 		for _, f := range audit.Findings() {
@@ -139,7 +138,7 @@ func TestACheckpointIsCompared(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, out)
 	}
 	if read() != second {
-		t.Error("the list was replaced though something is wrong")
+		t.Error("the list was replaced although something is wrong")
 	}
 	if err := os.WriteFile(file, []byte(strings.Replace(second, id, "0000000000000000", 1)), 0o600); err != nil {
 		t.Fatal(err)
@@ -177,7 +176,7 @@ func TestKeysWithoutATrailAreReported(t *testing.T) {
 	}
 }
 
-// table looks at a stack's table from outside.
+// table returns a client of the stack's database engine.
 func (s *stack) table(t *testing.T) *dynamodb.Client {
 	t.Helper()
 	endpoint, err := os.ReadFile(state(s.state).endpoint())
@@ -190,8 +189,9 @@ func (s *stack) table(t *testing.T) *dynamodb.Client {
 	})
 }
 
-// An altered key can be changed and, above all, revoked. The audit entry then states the flaw.
-func TestAChangeOfAnAlteredKeySaysSo(t *testing.T) {
+// A key that was altered in the table can still be changed and revoked. The audit entry of the
+// change states the flaw.
+func TestTheAuditEntryOfAnAlteredKeyStatesTheFlaw(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, _ := s.create(t, `{"userId":"u1"}`)
 	table := s.table(t)

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// bare is the floor of the stack: a server of the standard library that does
-// nothing, in a process of its own as well.
+// bare is a server of the standard library with a fixed answer, in its own process. It is the lower
+// bound for the stack.
 func bare() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,10 +30,10 @@ func bare() {
 	}))
 }
 
-// Requests a second through the whole local stack, with 16 connections and the
-// load generator on the same machine.
+// Requests a second through the whole local stack. There are 16 connections, and the load generator
+// runs on the same machine.
 func BenchmarkStack(b *testing.B) {
-	// Its access log would be read by the load generator, which has better things to do.
+	// Without an access log, because this process would have to read it.
 	s := start(b, b.TempDir(), "ACCESS_LOG=false")
 	_, token := s.create(b, `{"rateLimit":{"requests":1000000,"window":10}}`)
 	floor := start(b, b.TempDir(), "LATCHKEY_TEST_RUN_MAIN=bare")
@@ -51,8 +51,8 @@ func BenchmarkStack(b *testing.B) {
 	}
 }
 
-// load sends b.N requests over 16 connections, and reads answers with as little
-// work as can tell that they are right.
+// load sends b.N requests over 16 connections. It checks only the status of the answers, to use
+// little of the processor.
 func load(b *testing.B, address string, request []byte) {
 	const connections = 16
 	var wg sync.WaitGroup

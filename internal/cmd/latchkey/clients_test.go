@@ -17,7 +17,7 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// runClient runs one of the programs that make brings.
+// runClient runs a program that make clients has installed.
 func runClient(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(dynamotest.Root(), ".latchkey", "clients", "bin", program)
@@ -31,22 +31,22 @@ func runClient(t *testing.T, program string, args ...string) string {
 	return string(out)
 }
 
-// A client that makes requests of the OpenAPI document, good ones and bad, finds
-// no answer that the document does not have. Undeclared methods are API Gateway's
-// to answer, as routes that are not there; and the document does not say all that
-// makes an input wrong, such as two fields that exclude each other.
+// schemathesis makes valid and invalid requests from the OpenAPI document. It must find no answer
+// that the document does not describe. Two of its checks do not apply. API Gateway answers
+// undeclared methods as unknown routes. And the document does not contain all rules, for example
+// that two fields exclude each other.
 func TestClientThatReadsTheDocument(t *testing.T) {
 	s := start(t, t.TempDir(), "ROOT_KEY=root-key-that-tests-the-document", "ACCESS_LOG=false")
-	t.Chdir(t.TempDir()) // it leaves files behind
+	t.Chdir(t.TempDir()) // schemathesis leaves files behind
 	out := runClient(t, "schemathesis", "run", s.url+"/openapi.json", "--header", s.admin(), "--seed", "1", "--max-time", "60",
 		"--exclude-checks", "unsupported_method,positive_data_acceptance")
 	if !strings.Contains(out, "Test cases:") {
-		t.Errorf("it has tested nothing:\n%s", out)
+		t.Errorf("no test cases:\n%s", out)
 	}
 }
 
-// OpenAI's own client, before an API of its kind: what it raises is what it would
-// raise before OpenAI's.
+// OpenAI's own client calls an API like OpenAI's behind latchkey. It must raise the same exceptions
+// as with OpenAI.
 func TestClientOfOpenAI(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-User-Id") == "" {
@@ -79,6 +79,6 @@ func TestClientOfOpenAI(t *testing.T) {
 	_, good := s.create(t, `{"userId":"u1"}`)
 	_, limited := s.create(t, `{"userId":"u2","rateLimit":{"requests":1,"window":10}}`)
 	if out := runClient(t, "python", filepath.Join("testdata", "openai_client.py"), s.url, good, limited); !strings.HasSuffix(out, "done\n") {
-		t.Errorf("it did not come to its end:\n%s", out)
+		t.Errorf("the client stopped early:\n%s", out)
 	}
 }

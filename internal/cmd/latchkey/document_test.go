@@ -21,8 +21,8 @@ import (
 // exampleKey is the key of the document's examples.
 const exampleKey = "sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"
 
-// Each request of the document works as it stands there, with all of its parameters and headers, and its answer is of
-// the form that the document says.
+// Each example request of the document works, with all of its parameters and headers, and its
+// answer has the form that the document describes.
 func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 	text := start(t, t.TempDir()).send(t, "GET", "/openapi.json", "").text
 	document, err := openapi3.NewLoader().LoadFromData([]byte(text))
@@ -45,7 +45,7 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 			}
 			for kind, body := range kinds {
 				tried++
-				// Some of them revoke or delete the key that they come with.
+				// Each example gets a new stack, because some revoke or delete the calling key.
 				s := start(t, t.TempDir(), "ROOT_KEY="+exampleKey, "FRESHNESS=0")
 				r := exampleOf(t, s.url, method, path, o, kind, body)
 				r.Header.Set("Authorization", "Bearer "+exampleKey)
@@ -61,11 +61,11 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 				documented := o.Responses.Status(response.StatusCode)
 				switch {
 				case documented == nil || response.StatusCode > 299:
-					err = errors.New("it is no success that the document has")
+					err = errors.New("the document has no such success")
 				case len(documented.Value.Content) > 0:
 					err = schemas.Fits(got, "paths", path, strings.ToLower(method), "responses", strconv.Itoa(response.StatusCode), "content", "application/json", "schema")
 				case len(got) > 0:
-					err = errors.New("the document has no body")
+					err = errors.New("the document has no body for this answer")
 				}
 				if err != nil {
 					t.Errorf("%s %s %s: %d %s: %v", method, r.URL, kind, response.StatusCode, got, err)
@@ -81,7 +81,7 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 	}
 }
 
-// exampleOf is the request of an operation that its document shows.
+// exampleOf returns the example request of an operation.
 func exampleOf(t *testing.T, base, method, path string, o *openapi3.Operation, kind string, body any) *http.Request {
 	t.Helper()
 	query, header := url.Values{}, http.Header{}

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flagValues are values of a flag that are right, and wrong ones. The right ones are those that the error shows.
+// flagValues are right and wrong values of a flag. The error about a wrong value shows a right one.
 type flagValues struct {
 	right, wrong []string
-	free         bool // any text that is not empty is right
+	free         bool // every text is right, except those in wrong
 }
 
 var (
@@ -34,7 +34,7 @@ var (
 	texts  = flagValues{free: true}
 )
 
-// flagRules has every flag of every command, by its name or by "command flag".
+// flagRules has an entry for every flag of every command, by its name or by "command flag".
 var flagRules = map[string]flagValues{
 	"expires": moments, "not-before": moments,
 	"limit": {right: []string{"100/1m", "5/10s", "1000/h", "100/60"},
@@ -60,8 +60,8 @@ var flagRules = map[string]flagValues{
 	"default-limit": {right: []string{"60/1m", "100/1m"}, wrong: []string{"60", "x", ""}},
 }
 
-// Policy: every misuse of every flag of every command is a usage error, in our own words, that shows a value that is
-// right and does not repeat the wrong one.
+// Every misuse of every flag is a usage error in our own words. It shows a right value and does not
+// repeat the wrong one.
 func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
 	t.Setenv("LATCHKEY_URL", "http://127.0.0.1:1")
 	t.Setenv("LATCHKEY_KEY", "")
@@ -121,7 +121,7 @@ func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
 					}
 				}
 			}
-			if f.NoOptDefVal == "" { // nothing follows it
+			if f.NoOptDefVal == "" { // the flag needs a value
 				if code, err := misuse(t, path, "--"+f.Name); code != 2 || !strings.Contains(err.Error(), "--"+f.Name+" needs a value") {
 					t.Errorf("%s --%s: exit code %d, %v", c.CommandPath(), f.Name, code, err)
 				}
@@ -139,11 +139,11 @@ func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
 	}
 	walk(root())
 	if flags < 70 {
-		t.Errorf("only %d flags were looked at", flags)
+		t.Errorf("only %d flags were tested", flags)
 	}
 }
 
-// A token in the place of a command or an argument, such as one that was pasted into the wrong window, is not repeated.
+// An error does not repeat a token that was pasted in the place of a command or an argument.
 func TestATokenInTheWrongPlaceIsNotRepeated(t *testing.T) {
 	const token = "sk_live_Lu7py5Hr8hk6nR251eNjX5EdXPiV59ITARW01f3KzUU9iQBG2fG011"
 	var walk func(c *cobra.Command)
@@ -154,22 +154,23 @@ func TestATokenInTheWrongPlaceIsNotRepeated(t *testing.T) {
 			walk(sub)
 		}
 		if c.Name() == "create" || c.Name() == "completion" || c.Name() == "help" || c.HasParent() && c.Parent().Name() == "completion" {
-			return // a name may be any text; the others are cobra's own
+			return // a name may be any text, and the others are cobra's own
 		}
 		command := root()
-		var told bytes.Buffer
+		var output bytes.Buffer
 		command.SetIn(strings.NewReader(""))
-		command.SetOut(&told)
-		command.SetErr(&told)
+		command.SetOut(&output)
+		command.SetErr(&output)
 		command.SetArgs(append(path, token, "one more"))
-		if err := command.ExecuteContext(t.Context()); err == nil || strings.Contains(err.Error()+told.String(), token) {
-			t.Errorf("%s: %v %s", c.CommandPath(), err, told.String())
+		if err := command.ExecuteContext(t.Context()); err == nil || strings.Contains(err.Error()+output.String(), token) {
+			t.Errorf("%s: %v %s", c.CommandPath(), err, output.String())
 		}
 	}
 	walk(root())
 }
 
-// arguments are the arguments that commands need beside flags. No command gets so far as to use them.
+// arguments are the arguments that commands need beside flags. No command uses them, because a flag
+// is wrong.
 var arguments = map[string][]string{
 	"import": {"/nowhere"}, "smoke": {"http://127.0.0.1:1"},
 	"get": {"AAAAAAAAAAAAAAAA"}, "update": {"AAAAAAAAAAAAAAAA", "--description=x"}, "enable": {"AAAAAAAAAAAAAAAA"}, "disable": {"AAAAAAAAAAAAAAAA"},
@@ -177,6 +178,7 @@ var arguments = map[string][]string{
 	"usage": {"AAAAAAAAAAAAAAAA"}, "keys audit": {"AAAAAAAAAAAAAAAA"},
 }
 
+// misuse runs a command with a wrong flag and returns its exit code and its error.
 func misuse(t *testing.T, path []string, flag string) (int, error) {
 	t.Helper()
 	c := root()
@@ -195,7 +197,7 @@ func misuse(t *testing.T, path []string, flag string) (int, error) {
 	return exitCode(err), err
 }
 
-// readFlags has a command read its flags, and begins nothing.
+// readFlags parses and checks one flag of a command, and does not run the command.
 func readFlags(t *testing.T, path []string, flag string) error {
 	t.Helper()
 	all := root()

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// The stack before an API of somebody's, which tells what it was sent.
-func TestAGatewayBeforeAnAPI(t *testing.T) {
+// The stack is in front of a backend, which answers with the request that it has received.
+func TestAGatewayInFrontOfAnAPI(t *testing.T) {
 	more := make(chan struct{})
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -81,7 +81,7 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 		{"GET", "/open/x", "Accept: */*", 200, "/base/open/x", "anonymous", "anonymous", "-"},
 		{"GET", "/docs", "Accept: */*", 200, "/base/docs", "anonymous", "anonymous", "-"},
 		{"GET", "/closed", "Accept: */*", 401, "", "", "", ""},
-		{"POST", "/tts/speak", key, 401, "", "", "", ""}, // a scope it has not
+		{"POST", "/tts/speak", key, 401, "", "", "", ""}, // a scope that the key does not have
 		{"GET", "/api/v1/nothing-of-ours", key, 200, "/base/api/v1/nothing-of-ours", "u1", id, "stt"},
 	} {
 		for _, header := range forged {
@@ -119,17 +119,16 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	if a := s.send(t, "OPTIONS", "/v1/models", "", "Origin: https://x", "Access-Control-Request-Method: PUT"); a.status != 200 || !strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "PUT") {
 		t.Errorf("a preflight: %d %v", a.status, a.header)
 	}
-	s.send(t, "POST", "/api/v1/whoami", "", key).isError(t, "a method that our own route has not", 404, "not_found")
+	s.send(t, "POST", "/api/v1/whoami", "", key).isError(t, "a method that our own route does not have", 404, "not_found")
 	// The authorizer sees all of a query that the backend gets.
 	for _, query := range []string{"_method=DELETE;x", "_method=%zz", "a=b;c&_method=PUT", "%zz&_method=PUT", "X-HTTP-Method-Override=DELETE%", "_method;=PUT&_method"} {
 		s.send(t, "POST", "/v1/models?"+query, "", key).isError(t, query, 401, "invalid_api_key")
 	}
 	for _, method := range []string{"TRACE", "PROPFIND", "get", "GET_"} {
-		s.send(t, method, "/v1/models", "", key).isError(t, method+", which ANY does not stand for", 404, "not_found")
+		s.send(t, method, "/v1/models", "", key).isError(t, method+", which ANY does not include", 404, "not_found")
 	}
 
-	// What a connection is for ends at the stack, and nothing that a client sends later
-	// can be taken for a header.
+	// Hop-by-hop headers end at the stack, and a trailer of the client never becomes a header.
 	raw, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -151,10 +150,10 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	}
 	s.send(t, "GET", "/garbage", "", key).isError(t, "an answer that is not HTTP", 504, "backend_unavailable")
 	if strings.Contains(s.log.String(), token) {
-		t.Errorf("the log tells the key\n%s", s.log)
+		t.Errorf("the log contains the key\n%s", s.log)
 	}
 
-	// An answer arrives as it is made.
+	// An answer is streamed.
 	r, err := http.NewRequest("GET", s.url+"/stream", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -175,10 +174,11 @@ func TestAGatewayBeforeAnAPI(t *testing.T) {
 	response.Body.Close()
 
 	backend.Close()
-	s.send(t, "GET", "/v1/models", "", key).isError(t, "when the API is gone", 504, "backend_unavailable")
+	s.send(t, "GET", "/v1/models", "", key).isError(t, "when the backend is down", 504, "backend_unavailable")
 }
 
-func TestAnybodyMayComeIn(t *testing.T) {
+// With REQUIRE_AUTH=false, every caller is anonymous and nobody manages keys.
+func TestWithoutAuthEveryCallerIsAnonymous(t *testing.T) {
 	s := start(t, t.TempDir(), "REQUIRE_AUTH=false")
 	for _, header := range []string{"Accept: */*", "X-API-Key: wrong", s.admin()} {
 		if a := s.send(t, "GET", "/api/v1/whoami", "", header); a.status != 200 || a.json["userId"] != "anonymous" || len(a.json["scopes"].([]any)) != 0 {
@@ -189,20 +189,21 @@ func TestAnybodyMayComeIn(t *testing.T) {
 		}
 		s.send(t, "POST", "/api/v1/api-keys", `{}`, header).isError(t, "create", 403, "insufficient_scope")
 	}
-	if err := s.end(syscall.SIGTERM); err != nil { // now all of its log is here
+	if err := s.end(syscall.SIGTERM); err != nil { // the log is complete once the process has ended
 		t.Error(err)
 	}
 	if !strings.Contains(s.log.String(), "REQUIRE_AUTH IS FALSE") {
-		t.Errorf("it has not said so:\n%s", s.log)
+		t.Errorf("the log has no warning:\n%s", s.log)
 	}
 }
 
-// A backend that does not answer is no fault of latchkey or the key, and has an error of its own.
+// A backend that does not answer has its own error, because neither latchkey nor the key is the
+// cause.
 func TestADeadBackendIsItsOwnError(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	for what, url := range map[string]string{
-		"nobody listens": "http://127.0.0.1:1", "there is no such name": "http://nowhere.invalid",
+		"nothing listens": "http://127.0.0.1:1", "the name does not exist": "http://nowhere.invalid",
 		"it speaks no TLS": "https" + strings.TrimPrefix(plain.URL, "http"),
 	} {
 		s := start(t, t.TempDir(), "BACKEND_URL="+url)
@@ -214,7 +215,7 @@ func TestADeadBackendIsItsOwnError(t *testing.T) {
 				t.Errorf("%s: %s %v", what, a.text, a.header)
 			}
 		}
-		// The requests have counted, and routes of our own go on.
+		// These requests counted against the limit, and our own routes still work.
 		s.send(t, "GET", "/v1/models", "", "X-API-Key: "+token).isError(t, what+", over the limit", 429, "rate_limit_exceeded")
 		if a := s.send(t, "GET", "/health", ""); a.status != 200 {
 			t.Errorf("%s: health is %d %s", what, a.status, a.text)

@@ -17,8 +17,8 @@ import (
 	"latchkey/internal/smoke"
 )
 
-// gateway stands before a local stack as API Gateway does, with the stage in the
-// URL. A test has it do one thing otherwise.
+// gateway is a proxy in front of a local stack, with a stage in the URL as API Gateway has. A test
+// changes one thing in it. A nil function changes nothing.
 type gateway struct {
 	request func(*http.Request)
 	answer  func(*http.Response)
@@ -31,7 +31,7 @@ func (g gateway) start(t testing.TB, s *stack) *url.URL {
 		t.Fatal(err)
 	}
 	proxy := &httputil.ReverseProxy{
-		ErrorLog: log.New(io.Discard, "", 0), // whoever asks hears of it
+		ErrorLog: log.New(io.Discard, "", 0), // the client gets the error as well
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
 			p.Out.URL.Path = strings.TrimPrefix(p.In.URL.Path, "/prod")
@@ -58,12 +58,14 @@ func (g gateway) start(t testing.TB, s *stack) *url.URL {
 	return at
 }
 
-// gatewayChange makes a gateway for one run: some have a memory.
+// gatewayChange is a gateway that differs from API Gateway in one thing.
 type gatewayChange struct {
-	fails string // a pattern of names
-	make  func() gateway
+	fails string // a pattern of the names of the checks that must fail
+	// make returns a new gateway for each run, because some gateways have state.
+	make func() gateway
 }
 
+// gatewayChanges returns all changes by name. root is the token of the admin key.
 func gatewayChanges(root string) map[string]gatewayChange {
 	always := func(*http.Response) bool { return true }
 	with := func(status int) func(*http.Response) bool {
@@ -139,7 +141,7 @@ func gatewayChanges(root string) map[string]gatewayChange {
 		"no limit in verdicts":      replaces("validate: field rateLimit.*", to("POST", keys+"/validate"), `"rateLimit"`, `"rate"`),
 		"not revoked":               replaces("revoke: field status", to("POST", id+"/revoke"), `"status":"revoked"`, `"status":"active"`),
 
-		"an authorizer that lets everybody in": {"(no key|a malformed key|an unknown key|many at once, .*|the key over its limit|validate with a cost.*|the key as.*|a revoked key): .*", func() gateway {
+		"an authorizer that allows everything": {"(no key|a malformed key|an unknown key|many at once, .*|the key over its limit|validate with a cost.*|the key as.*|a revoked key): .*", func() gateway {
 			return gateway{request: func(r *http.Request) {
 				if r.URL.Path == "/api/v1/whoami" {
 					r.Header.Set("X-API-Key", root)
@@ -210,16 +212,16 @@ func appendTo(r *http.Response, header, text string) {
 	}
 }
 
-// remembering answers as an authorizer does whose results are cached: what it
-// said of a key, it says again.
+// remembering returns a gateway that caches the answers of its authorizer: it repeats its first
+// answer to each token.
 func remembering() gateway {
 	var mu sync.Mutex
-	type said struct {
+	type first struct {
 		status int
 		header http.Header
 		body   string
 	}
-	cached := make(map[string]said)
+	cached := make(map[string]first)
 	return gateway{answer: func(r *http.Response) {
 		token := r.Request.Header.Get("X-API-Key")
 		if r.Request.URL.Path != "/api/v1/whoami" || token == "" {
@@ -227,13 +229,13 @@ func remembering() gateway {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if first, ok := cached[token]; ok {
-			r.StatusCode, r.Header = first.status, first.header.Clone()
-			setBody(r, first.body)
+		if a, ok := cached[token]; ok {
+			r.StatusCode, r.Header = a.status, a.header.Clone()
+			setBody(r, a.body)
 			return
 		}
 		text, _ := io.ReadAll(r.Body)
 		setBody(r, string(text))
-		cached[token] = said{r.StatusCode, r.Header.Clone(), string(text)}
+		cached[token] = first{r.StatusCode, r.Header.Clone(), string(text)}
 	}}
 }

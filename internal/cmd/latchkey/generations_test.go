@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// The rights of each token of a rotated key, through the whole stack. The first was replaced without grace, the second
-// is in its grace, and the third is the present one. $id is the caller's key, $other another key of the same user, and
-// $token the token itself.
-func TestWhatTheTokensOfARotatedKeyMayDo(t *testing.T) {
+// The rights of each token of a rotated key, through the whole stack. The first token was replaced
+// without grace, the second is in its grace, and the third is the present one. $id is the caller's
+// key, $other another key of the same user, and $token the token itself.
+func TestEachTokenOfARotatedKeyHasItsRights(t *testing.T) {
 	const keys = "/api/v1/api-keys"
 	s := start(t, t.TempDir())
 	cells := []struct {
@@ -35,7 +35,7 @@ func TestWhatTheTokensOfARotatedKeyMayDo(t *testing.T) {
 		{"POST " + keys + "/$other/revoke", "", "401 invalid_api_key", "403 replaced_key", "200"},
 		{"DELETE " + keys + "/$id", "", "401 invalid_api_key", "403 replaced_key", "204"},
 		{"DELETE " + keys + "/$other", "", "401 invalid_api_key", "403 replaced_key", "204"},
-		// Having a token is enough to end it: one in its grace alone, the present one with its key.
+		// A token is enough to end itself. The present token also revokes its key.
 		{"POST " + keys + "/revoke-by-token", `{"key":"$token"}`, "202", "202", "202"},
 	}
 	type prepared struct {

@@ -10,8 +10,8 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// HEAD is GET without a body, on each route of our own: the same status, the same headers and the
-// same price. Rules for GET are rules for HEAD.
+// On each of our own routes, HEAD has the status, the headers and the cost of GET, and no body. A
+// rule for GET also applies to HEAD.
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	template, err := sam.Load(dynamotest.Root()+"/template.yaml", nil)
 	if err != nil {

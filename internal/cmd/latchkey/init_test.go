@@ -18,7 +18,7 @@ import (
 	"latchkey/internal/local/engine"
 )
 
-// cloudFormation knows one stack, of which it says what a test wants.
+// cloudFormation answers DescribeStacks for the stack "auth" with these outputs and parameters.
 type cloudFormation struct{ outputs, parameters map[string]string }
 
 func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +42,7 @@ func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		`</member></Stacks></DescribeStacksResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></DescribeStacksResponse>`)
 }
 
-// denied is how AWS answers whoever has no right.
+// denied answers as AWS does without a permission.
 func denied(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	if r.Header.Get("X-Amz-Target") == "" {
@@ -55,7 +55,7 @@ func denied(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"You may not"}`)
 }
 
-// written counts the requests that would change a table.
+// written counts the requests that write to a table.
 type written struct {
 	http.Handler
 	n atomic.Int64
@@ -69,7 +69,7 @@ func (w *written) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	w.Handler.ServeHTTP(to, r)
 }
 
-func TestTheFirstKeyOfADeployedStack(t *testing.T) {
+func TestInitMakesTheFirstKeyOfADeployedStack(t *testing.T) {
 	e, err := engine.Start(t.Context(), dynamotest.Engine())
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestTheFirstKeyOfADeployedStack(t *testing.T) {
 	}
 	a := functions.send(t, "GET", "/api/v1/audit", "", "X-API-Key: "+token)
 	if !strings.Contains(a.text, `"actor":{"type":"cli","id":"init"},"action":"create"`) {
-		t.Errorf("what was done: %d %s", a.status, a.text)
+		t.Errorf("audit entries: %d %s", a.status, a.text)
 	}
 
 	for _, c := range []struct {
@@ -152,9 +152,9 @@ func TestTheFirstKeyOfADeployedStack(t *testing.T) {
 		code      int
 		says      string
 	}{
-		{name: "a stack that there is not", stack: complete(), variables: []string{"--stack=nope"}, code: 1, says: "Stack with id nope does not exist"},
+		{name: "a stack that does not exist", stack: complete(), variables: []string{"--stack=nope"}, code: 1, says: "Stack with id nope does not exist"},
 		{name: "without outputs", stack: complete("TableName", "SecretArn", "ApiUrl"), code: 1, says: "is it latchkey's"},
-		{name: "without a table, which the operator has set", stack: complete("TableName"), variables: []string{"TABLE_NAME=" + localTable}, code: 1, says: "no TableName"},
+		{name: "without a table, although TABLE_NAME is set", stack: complete("TableName"), variables: []string{"TABLE_NAME=" + localTable}, code: 1, says: "no TableName"},
 		{name: "without a secret", stack: complete("SecretArn"), variables: []string{"SECRET_ARN=" + secretARN}, code: 1, says: "no SecretArn"},
 		{name: "without a prefix", stack: complete("KeyPrefix"), variables: []string{"KEY_PREFIX=acme"}, code: 1, says: "no KeyPrefix"},
 		{name: "another prefix here", stack: complete(), variables: []string{"KEY_PREFIX=sk"}, code: 2, says: `KEY_PREFIX is "sk" here, but stack auth has "acme"`},

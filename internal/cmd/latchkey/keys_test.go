@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// asked is a command line and what a script sees of it: in out and talk each
-// line is looked for.
+// asked is a command line and its expected result. Standard output must contain each line of out,
+// and standard error each line of talk.
 type asked struct {
 	args  string
 	stdin string
@@ -98,7 +98,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 	weak := strings.TrimSpace(asked{args: "keys create"}.run(t, admin...))
 	asked{args: "keys list", code: 4, talk: "keys:read\nlatchkey whoami"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY="+weak)
 
-	// --json is the API's own answer.
+	// --json prints the API's answer as it is.
 	for path, args := range map[string]string{"/api/v1/api-keys?limit=50": "keys list --json", "/openapi.json": "openapi"} {
 		if got, want := (asked{args: args}).run(t, admin...), s.send(t, "GET", path, "", s.admin()).text; got != strings.TrimRight(want, "\n")+"\n" {
 			t.Errorf("%s: %s; want %s", args, got, want)
@@ -111,7 +111,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 	}
 }
 
-func TestACommandLineThatIsNotUnderstood(t *testing.T) {
+func TestAWrongCommandLineExitsWith2(t *testing.T) {
 	const id, token = "AAAAAAAAAAAAAAAA", "sk_live_Lu7py5Hr8hk6nR251eNjX5EdXPiV59ITARW01f3KzUU9iQBG2fG011"
 	for _, a := range []asked{
 		{args: "keys", talk: "which command?"}, {args: "keys creat", talk: "did you mean create?"}, {args: "key", talk: "did you mean keys?"},
@@ -137,10 +137,10 @@ func TestACommandLineThatIsNotUnderstood(t *testing.T) {
 	asked{args: "version", out: "latchkey "}.run(t)
 }
 
-// The key goes to whom it is meant for, and not to where that one points.
+// An answer that is not from latchkey is an error, and the client follows no redirect with the key.
 func TestAnAnswerOfAnotherServiceIsAnError(t *testing.T) {
-	led := false
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { led = true }))
+	redirected := false
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { redirected = true }))
 	defer elsewhere.Close()
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer the-key-of-mine" {
@@ -156,12 +156,12 @@ func TestAnAnswerOfAnotherServiceIsAnError(t *testing.T) {
 	for path, status := range map[string]string{"": "404 Not Found", "/moved": "302 Found"} {
 		asked{args: "whoami", code: 1, talk: status + "\nLATCHKEY_URL"}.run(t, "LATCHKEY_URL="+pages.URL+path, "LATCHKEY_KEY=the-key-of-mine")
 	}
-	if led {
-		t.Error("the client was led elsewhere")
+	if redirected {
+		t.Error("the client followed a redirect")
 	}
 }
 
-func TestTimesAndLimitsAsPeopleWriteThem(t *testing.T) {
+func TestTimesAndLimitsAreReadAsPeopleWriteThem(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{
 		"90d": "2027-02-22T12:00:00Z", "12h": "2026-11-25T00:00:00Z", "1h30m": "2026-11-24T13:30:00Z", "60s": "2026-11-24T12:01:00Z", "never": "",
@@ -186,8 +186,7 @@ func TestTimesAndLimitsAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-// The advice for a 401 depends on the kind of LATCHKEY_KEY.
-func TestTheHintOfARefusalSaysWhatLATCHKEY_KEYHolds(t *testing.T) {
+func TestTheHintOfARefusalDependsOnTheKindOfKey(t *testing.T) {
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"error":{"message":"refused","type":"invalid_request_error","param":"authorization","code":"invalid_api_key"}}`))

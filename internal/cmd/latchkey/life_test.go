@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// A key's life through the whole stack, with many environments awake that have
-// seen each of its states.
-func TestAKeyIsRotatedChangedAndRevokedEverywhereAtOnce(t *testing.T) {
+// A key is rotated, changed and revoked. Many instances have it in memory, and all of them follow
+// each change within the published bound.
+func TestEachChangeOfAKeyReachesAllInstances(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, first := s.create(t, `{"userId":"u1","rateLimit":{"requests":1000000,"window":60}}`)
 	path := "/api/v1/api-keys/" + id
-	// crowd asks from many environments at once, and counts the answers.
+	// crowd makes many requests at once, so that many instances answer, and counts the statuses.
 	crowd := func(token string) map[int]int {
 		t.Helper()
 		var mu sync.Mutex
@@ -34,13 +34,13 @@ func TestAKeyIsRotatedChangedAndRevokedEverywhereAtOnce(t *testing.T) {
 	all := func(step, token string, status int) {
 		t.Helper()
 		if got := crowd(token); got[status] != 32 {
-			t.Errorf("%s: %v, want %d alone", step, got, status)
+			t.Errorf("%s: %v, want only %d", step, got, status)
 		}
 	}
 	all("made", first, 200)
 	tokens := []string{first}
 	for i := range 3 {
-		const name = "Idempotency-Key: a-rotation-by-the-name-of-"
+		const name = "Idempotency-Key: rotation-of-a-key-"
 		rotate := func() answer {
 			return s.send(t, "POST", path+"/rotate", `{"gracePeriod":0}`, s.admin(), name+string(rune('a'+i)))
 		}
@@ -51,7 +51,7 @@ func TestAKeyIsRotatedChangedAndRevokedEverywhereAtOnce(t *testing.T) {
 		}
 		all("rotated in", token, 200)
 		if again := rotate(); again.text != a.text {
-			t.Errorf("rotated by the same name: %d %s", again.status, again.text)
+			t.Errorf("the repeated rotation: %d %s", again.status, again.text)
 		}
 		tokens = append(tokens, token)
 	}
@@ -65,7 +65,7 @@ func TestAKeyIsRotatedChangedAndRevokedEverywhereAtOnce(t *testing.T) {
 	}
 	last := tokens[3]
 	if a := s.send(t, "PATCH", path, `{"enabled":false}`, s.admin(), `If-Match: "0"`); a.status != 412 {
-		t.Errorf("a change of what was: %d %s", a.status, a.text)
+		t.Errorf("a change with an old ETag: %d %s", a.status, a.text)
 	}
 	s.send(t, "PATCH", path, `{"enabled":false,"name":null}`, s.admin(), `If-Match: "3"`, "Content-Type: application/merge-patch+json")
 	time.Sleep(time.Second)
@@ -77,7 +77,7 @@ func TestAKeyIsRotatedChangedAndRevokedEverywhereAtOnce(t *testing.T) {
 	if a := s.send(t, "POST", "/api/v1/api-keys/lookup", `{"key":"`+last+`"}`, s.admin()); a.status != 200 || a.json["id"] != id {
 		t.Errorf("lookup: %d %s", a.status, a.text)
 	}
-	for _, token := range []string{"nobody's-token-at-all", tokens[0], last} { // the last alone ends it
+	for _, token := range []string{"nobody's-token-at-all", tokens[0], last} { // only the last one revokes the key
 		if a := s.send(t, "POST", "/api/v1/api-keys/revoke-by-token", `{"key":"`+token+`"}`); a.status != 202 || strings.TrimSpace(a.text) != "" {
 			t.Errorf("revoke by token: %d %q", a.status, a.text)
 		}
@@ -92,7 +92,7 @@ func TestAKeyIsRotatedChangedAndRevokedEverywhereAtOnce(t *testing.T) {
 		t.Errorf("revoke a user's keys: %d %s", a.status, a.text)
 	}
 	if v := s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+other+`"}`); v.json["code"] != "revoked_key" {
-		t.Errorf("a key of a user's: %s", v.text)
+		t.Errorf("a key of that user: %s", v.text)
 	}
 	if err := s.end(syscall.SIGTERM); err != nil {
 		t.Errorf("SIGTERM: %v", err)

@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// call is one request that was let through, by the caller's own clock: it was
-// admitted somewhere between the two.
+// call is an allowed request. It was admitted between these two times of the caller's clock.
 type call struct{ begun, ended time.Time }
 
-// Many callers before many environments of the authorizer: no interval of the
-// window holds more than the limit, and a revoked key is dead within FRESHNESS
-// of the answer that said so.
-func TestManyEnvironmentsKeepTheLimitAndTheRevocation(t *testing.T) {
+// Many callers use many instances of the authorizer. No interval of the window contains more
+// requests than the limit. A revoked key is refused within FRESHNESS after the answer to the
+// revocation.
+func TestManyInstancesKeepTheLimitAndTheRevocation(t *testing.T) {
 	const (
 		connections = 64
 		limit       = 200
@@ -28,7 +27,8 @@ func TestManyEnvironmentsKeepTheLimitAndTheRevocation(t *testing.T) {
 	_, limited := s.create(t, `{"rateLimit":{"requests":200,"window":10}}`)
 	id, revoked := s.create(t, `{"rateLimit":{"requests":1000000,"window":60}}`)
 
-	// An engine that has just started is slow until it has compiled its code: each of these calls is a write.
+	// An engine is slow until it has compiled its code. Each of these calls is a write that warms
+	// it up.
 	_, warm := s.create(t, `{"rateLimit":{"requests":1000000,"window":5}}`)
 	for range 500 {
 		if a := s.send(t, "GET", "/api/v1/whoami", "", "X-API-Key: "+warm); a.status != 200 {
@@ -116,15 +116,15 @@ func TestManyEnvironmentsKeepTheLimitAndTheRevocation(t *testing.T) {
 		t.Errorf("SIGTERM: %v", err)
 	}
 	started := strings.Count(s.log.String(), `msg="instance started" function=AuthorizerFunction`)
-	t.Logf("%d environments of the authorizer, %d calls admitted in 3 windows of %d, refused %v", started, len(calls), limit, refused)
+	t.Logf("%d instances of the authorizer, %d calls admitted in 3 windows of %d, refused %v", started, len(calls), limit, refused)
 	if started < 8 {
-		t.Errorf("only %d environments", started)
+		t.Errorf("only %d instances", started)
 	}
 	if len(calls) < 2*limit || refused[429] == 0 || refused[401] == 0 || before == 0 {
 		t.Error("nothing was tested")
 	}
 	for status, n := range refused {
-		// An engine that this crowd is too much for may leave a few undecided.
+		// A slow engine may leave a few requests undecided.
 		if status == 503 && n*100 < refused[429] {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Static keys from variables at once, from the secret after SIGHUP.
+// Static keys in variables work from the start, and static keys in the secret after SIGHUP.
 func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 	s := start(t, t.TempDir(), "API_KEYS=the-static-key-k1:alice,the-static-key-k2", "INTERNAL_API_KEY=the-internal-key", "RATE_LIMIT_REQUESTS=2", "RATE_LIMIT_WINDOW=30")
 	for i, c := range []struct {
@@ -82,11 +82,11 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 	reload(func(secret map[string]any) { delete(secret, "staticKeys") })
 	eventually("the-static-key-k3", 401)
 
-	// A secret that is wrong does not take the place of one that works.
+	// A wrong secret does not replace a secret that works.
 	reload(func(secret map[string]any) { secret["staticKeys"] = "can ary" })
 	for n := 0; !strings.Contains(s.log.String(), "stays as it was"); n++ {
 		if n == 100 {
-			t.Fatalf("a wrong secret is not told of\n%s", s.log)
+			t.Fatalf("the log does not name the wrong secret\n%s", s.log)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -94,20 +94,20 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 		t.Errorf("the admin key while the secret is wrong: %d %s", a.status, a.text)
 	}
 
-	// One that stands in the secret as well, on its way there, is one; another of a
-	// name that is taken is another.
+	// A static key that is in a variable and in the secret is one key. Another static key with the
+	// same name is another key.
 	reload(func(secret map[string]any) { secret["staticKeys"] = "the-static-key-k1:alice,the-static-key-k4" })
 	eventually("the-static-key-k4", 200)
 	if a := s.send(t, "GET", "/api/v1/api-keys/stats", "", s.admin()); a.status != 200 || len(a.json["data"].([]any)) != 5 || !strings.Contains(a.text, `"static-default#2"`) {
 		t.Errorf("stats of keys in both places: %d %s", a.status, a.text)
 	}
 	if a := s.whoami(t, s.root); a.status != 200 {
-		t.Errorf("the admin key after it all: %d %s", a.status, a.text)
+		t.Errorf("the admin key at the end: %d %s", a.status, a.text)
 	}
 }
 
-// One latchkey asks another about the keys that it does not know.
-func TestOneLatchkeyIsAnothersUpstream(t *testing.T) {
+// One latchkey asks another one about keys that it does not know.
+func TestOneLatchkeyIsTheUpstreamOfAnother(t *testing.T) {
 	far := start(t, t.TempDir())
 	near := start(t, t.TempDir(), "UPSTREAM_URL="+far.url)
 	_, token := far.create(t, `{"userId":"far","scopes":["tts"],"rateLimit":{"requests":3,"window":10}}`)
@@ -121,7 +121,7 @@ func TestOneLatchkeyIsAnothersUpstream(t *testing.T) {
 		t.Errorf("validate: %s", a.text)
 	}
 	if a := validate(`{"apiKey":"` + token + `","scope":"stt"}`); a.json["code"] != "insufficient_scope" {
-		t.Errorf("a scope it has not: %s", a.text)
+		t.Errorf("a scope that the key does not have: %s", a.text)
 	}
 	id, revoked := far.create(t, `{"userId":"far"}`)
 	if a := far.send(t, "POST", "/api/v1/api-keys/"+id+"/revoke", "", far.admin()); a.status != 200 {
@@ -130,7 +130,7 @@ func TestOneLatchkeyIsAnothersUpstream(t *testing.T) {
 	if a := validate(`{"apiKey":"` + revoked + `"}`); a.json["code"] != "revoked_key" || a.json["error"] != "Invalid or revoked API key" {
 		t.Errorf("revoked there: %s", a.text)
 	}
-	// Who manages keys there does not here.
+	// An admin of the upstream does not manage keys here.
 	if a := near.send(t, "GET", "/api/v1/api-keys", "", far.admin()); a.status != 403 {
 		t.Errorf("the other's admin: %d %s", a.status, a.text)
 	}
@@ -139,12 +139,12 @@ func TestOneLatchkeyIsAnothersUpstream(t *testing.T) {
 		t.Error(err)
 	}
 	if a := near.whoami(t, unasked); a.status != 503 {
-		t.Errorf("when it is gone: %d %s", a.status, a.text)
+		t.Errorf("when the upstream is down: %d %s", a.status, a.text)
 	}
 	if a := validate(`{"apiKey":"` + token + `"}`); a.json["code"] != "valid" {
-		t.Errorf("remembered: %s", a.text)
+		t.Errorf("a key in the cache: %s", a.text)
 	}
 	if a := near.whoami(t, near.root); a.status != 200 {
-		t.Errorf("a key of its own: %d %s", a.status, a.text)
+		t.Errorf("one of its own keys: %d %s", a.status, a.text)
 	}
 }

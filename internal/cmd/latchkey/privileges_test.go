@@ -25,17 +25,17 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// grant is one thing that a function may do, or did: an action of IAM's and what
-// it was done to, as the template names it.
+// grant is an IAM action of a function on a resource, by the resource's name in the template. The
+// function may perform it, or has performed it.
 type grant struct{ function, action, resource string }
 
 func (g grant) String() string { return g.function + " " + g.action + " on " + g.resource }
 
-// elsewhere are actions that no request of ours asks for: AWS makes them of a
-// request to the table or to the secret.
-var elsewhere = map[string]bool{"kms:Decrypt": true}
+// implied are actions without a request of ours. AWS performs them for a request to the table or to
+// the secret.
+var implied = map[string]bool{"kms:Decrypt": true}
 
-// excess lists what the roles lack and what they have for nothing.
+// excess lists the actions that the roles do not allow, and those that no function needs.
 func excess(allowed, performed map[grant]bool) []string {
 	var found []string
 	for g := range performed {
@@ -44,7 +44,7 @@ func excess(allowed, performed map[grant]bool) []string {
 		}
 	}
 	for g := range allowed {
-		if !performed[g] && !elsewhere[g.action] {
+		if !performed[g] && !implied[g.action] {
 			found = append(found, "never needed: "+g.String())
 		}
 	}
@@ -52,8 +52,8 @@ func excess(allowed, performed map[grant]bool) []string {
 	return found
 }
 
-// roles reads what each function's role allows beside logging. What it cannot
-// read is an error: a role that it does not understand could allow anything.
+// roles reads the actions that each function's role allows, without those for logs. Everything that
+// it does not understand is an error, because such a role could allow anything.
 func roles(template []byte) (map[grant]bool, error) {
 	var document struct {
 		Resources map[string]struct {
@@ -103,8 +103,8 @@ func readStatement(s *yaml.Node, id string, allowed map[grant]bool) error {
 	return nil
 }
 
-// many returns the items of a list, or the one that stands for itself. Of a
-// condition it returns both sides, since a role must be right in either case.
+// many returns the items of a list, or a single item. For a condition it returns the items of both
+// sides, because a role must be right in both cases.
 func many(n *yaml.Node) []*yaml.Node {
 	var all []*yaml.Node
 	switch {
@@ -132,7 +132,7 @@ func lookup(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// named is a resource's name in the template: Table, Table/index/by-user.
+// named returns the name of a resource in the template, such as Table or Table/index/by-user.
 func named(n *yaml.Node) string {
 	text := n.Value
 	for _, part := range n.Content {
@@ -148,8 +148,8 @@ func named(n *yaml.Node) string {
 	return text
 }
 
-// recorder stands before DynamoDB and Secrets Manager and notes who does what,
-// in the words of IAM.
+// recorder is a proxy in front of DynamoDB and Secrets Manager. It records the IAM actions of each
+// function.
 type recorder struct {
 	t         testing.TB
 	mu        sync.Mutex
@@ -168,7 +168,8 @@ func (r *recorder) before(to http.Handler) string {
 			r.t.Error(err)
 		}
 		request.Body = io.NopCloser(bytes.NewReader(body))
-		// Without a name it is the local stack itself, which makes table and admin key.
+		// Requests without a name are the local stack's own, which creates the table and the admin
+		// key.
 		if app := caller.FindStringSubmatch(request.UserAgent()); app != nil {
 			r.note(strings.ToUpper(app[1][:1])+app[1][1:]+"Function", request.Header.Get("X-Amz-Target"), body)
 		}
@@ -199,7 +200,7 @@ func (r *recorder) note(function, target string, body []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case len(in.TransactItems) > 0: // is authorised by the actions of its parts
+	case len(in.TransactItems) > 0: // needs the permission for the action of each part
 		for _, item := range in.TransactItems {
 			for part, of := range item {
 				note(map[string]string{
@@ -225,7 +226,7 @@ func proxyTo(t testing.TB, endpoint string) http.Handler {
 	return httputil.NewSingleHostReverseProxy(to)
 }
 
-// secretsManager knows one secret.
+// secretsManager answers GetSecretValue for secretARN.
 func secretsManager(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
@@ -238,9 +239,9 @@ func secretsManager(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Every route, with all that can become of a request to it, behind functions
-// whose every request to AWS is noted.
-func TestEachRoleAllowsWhatItsFunctionDoesAndNoMore(t *testing.T) {
+// The test calls every route for every kind of answer, and records all requests of the functions to
+// AWS. A role must allow exactly these.
+func TestEachRoleAllowsOnlyTheActionsOfItsFunction(t *testing.T) {
 	e, err := engine.Start(t.Context(), dynamotest.Engine())
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +264,7 @@ func TestEachRoleAllowsWhatItsFunctionDoesAndNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(r.performed) < 10 {
-		t.Errorf("only %d were noted: %v", len(r.performed), r.performed)
+		t.Errorf("only %d actions were recorded: %v", len(r.performed), r.performed)
 	}
 	for _, problem := range excess(allowed, r.performed) {
 		t.Error(problem)
@@ -271,7 +272,8 @@ func TestEachRoleAllowsWhatItsFunctionDoesAndNoMore(t *testing.T) {
 	eachChangeOfARoleIsFound(t, string(text), r.performed)
 }
 
-// eachChangeOfARoleIsFound takes every action out of every role, and puts some in.
+// eachChangeOfARoleIsFound removes each action from each role and adds others. excess must find
+// each change.
 func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant]bool) {
 	t.Helper()
 	lines := strings.SplitAfter(template, "\n")
@@ -282,7 +284,7 @@ func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant
 		}
 		for _, c := range []struct{ change, with, says string }{
 			{"without " + action, strings.Replace(line, action, "s3:GetObject", 1), "not allowed: "},
-			{"with an action more", strings.Replace(line, action, "["+action+", dynamodb:Scan]", 1), "never needed: "},
+			{"with one more action", strings.Replace(line, action, "["+action+", dynamodb:Scan]", 1), "never needed: "},
 			{"with all actions", strings.Replace(line, action, "dynamodb:*", 1), "never needed: "},
 		} {
 			changed := slices.Clone(lines)
@@ -315,8 +317,7 @@ func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant
 	}
 }
 
-// exercise asks every route for every kind of answer that makes a function do
-// something else.
+// exercise calls every route for each kind of answer that needs other actions of a function.
 func (s *stack) exercise(t testing.TB, path string) {
 	t.Helper()
 	template, err := sam.Load(path, nil)
@@ -365,7 +366,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 	}
 
 	owner, ownerToken := create(201, s.root, `{"userId":"u1","scopes":["keys:write","keys:read"],"quota":{"requests":1000,"period":"day"}}`)
-	create(409, ownerToken, `{}`) // as many as there may be: they are counted anew
+	create(409, ownerToken, `{}`) // the user has the largest number of keys, so they are counted again
 	send(200, "GET", keys, "", ownerToken)
 	send(200, "GET", keys+"/stats?userId=u1", "", s.root)
 	send(200, "GET", keys+"/"+owner+"/usage", "", s.root)
@@ -409,7 +410,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 
 	for _, r := range template.Routes {
 		if !asked[r.Method+" "+r.Path] {
-			t.Errorf("nothing asked for %s %s", r.Method, r.Path)
+			t.Errorf("no request for %s %s", r.Method, r.Path)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 func TestCtrlCEndsAQuestion(t *testing.T) {
 	for _, q := range []struct {
 		args, question string
-		hidden         bool // what is typed is not shown
+		hidden         bool // the terminal does not show the answer
 	}{
 		{"keys revoke AAAAAAAAAAAAAAAA", "[y/N] ", false},
 		{"validate", "API key: ", true},
@@ -40,7 +40,7 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		defer time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() }).Stop() // what hears no Ctrl-C
+		defer time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() }).Stop() // if it ignores Ctrl-C
 		var said []byte
 		for one := make([]byte, 1); !strings.HasSuffix(string(said), q.question); said = append(said, one...) {
 			if _, err := io.ReadFull(talk, one); err != nil {
@@ -61,12 +61,12 @@ func TestCtrlCEndsAQuestion(t *testing.T) {
 			t.Errorf("%s: %v: %q", q.args, err, rest)
 		}
 		if state() != before {
-			t.Errorf("%s: the terminal does not show what is typed", q.args)
+			t.Errorf("%s: the terminal still hides input", q.args)
 		}
 	}
 }
 
-// A key that is shown once must not be lost in silence.
+// A new token is shown only once, so the error names its key.
 func TestAKeyThatCannotBePrintedIsNamed(t *testing.T) {
 	s := start(t, t.TempDir())
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

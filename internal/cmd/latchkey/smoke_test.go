@@ -21,8 +21,7 @@ import (
 	"latchkey/internal/smoke"
 )
 
-// smokes runs the smoke test and returns each check by its name, and whether it
-// was as expected.
+// smokes runs the smoke test. It returns, for the name of each check, whether it was as expected.
 func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change func(*smoke.Options)) (map[string]bool, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -56,6 +55,7 @@ func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change fun
 	return checks, err
 }
 
+// differing returns the sorted names of the checks that differ.
 func differing(checks map[string]bool) []string {
 	var names []string
 	for name, ok := range checks {
@@ -67,8 +67,7 @@ func differing(checks map[string]bool) []string {
 	return names
 }
 
-// The changes that a gateway may have, each with the checks that it fails: these
-// and no other. Together they fail every check that there is.
+// Each change of a gateway fails exactly its checks. Together, the changes fail every check.
 func TestTheSmokeTestCatchesEachDifference(t *testing.T) {
 	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
 	clean, err := smokes(t.Context(), t, s, gateway{}.start(t, s), nil)
@@ -133,7 +132,7 @@ func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
 		t.Errorf("%v, differ: %q", err, differing(checks))
 	}
 	if checks, err := smokes(t.Context(), t, s, forbidding, nil); err != nil || len(differing(checks)) == 0 {
-		t.Errorf("%v, and what it was not told does not differ", err)
+		t.Errorf("%v, and a wrong parameter is not found", err)
 	}
 }
 
@@ -176,7 +175,7 @@ func TestTheSmokeTestOfAnOutage(t *testing.T) {
 	if err := e.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(5 * time.Second) // health remembers for as long
+	time.Sleep(5 * time.Second) // health caches its answer for this time
 	clean, err := smokes(t.Context(), t, s, gateway{}.start(t, s), outage)
 	if err != nil || len(differing(clean)) > 0 {
 		t.Errorf("%v, differ: %q", err, differing(clean))
@@ -211,11 +210,11 @@ func TestTheSmokeCommand(t *testing.T) {
 		says        string
 	}{
 		{"as expected", []string{"LATCHKEY_KEY=" + s.root}, []string{gateway{}.start(t, s).String()}, 0, "checks, all as expected"},
-		{"by the environment", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=" + s.url + "/"}, nil, 0, "checks, all as expected"},
-		{"an argument before the environment", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=https://nowhere.invalid"}, []string{s.url}, 0, "as expected"},
+		{"the URL in a variable", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=" + s.url + "/"}, nil, 0, "checks, all as expected"},
+		{"an argument replaces the variable", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=https://nowhere.invalid"}, []string{s.url}, 0, "as expected"},
 		{"a difference", []string{"LATCHKEY_KEY=" + s.root}, []string{forgery.String()}, 1, "DIFFERS  no key: header WWW-Authenticate: expected Bearer"},
 		{"another key", []string{"LATCHKEY_KEY=sk_live_another-one-than-that"}, []string{s.url}, 1, "skipped  all checks that need a key: none"},
-		{"nobody there", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://127.0.0.1:1"}, 1, "DIFFERS  health: status: expected 200, got no answer"},
+		{"nothing answers", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://127.0.0.1:1"}, 1, "DIFFERS  health: status: expected 200, got no answer"},
 		{"no URL", []string{"LATCHKEY_KEY=" + s.root}, nil, 2, "URL"},
 		{"no key", nil, []string{s.url}, 2, "LATCHKEY_KEY"},
 		{"a key in the clear", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://example.com/prod"}, 2, "https://"},

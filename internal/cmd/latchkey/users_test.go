@@ -54,7 +54,7 @@ func TestUsersManageTheirKeysWithAToken(t *testing.T) {
 		t.Errorf("an admin revokes: %d %s", a.status, a.text)
 	}
 
-	// Beside a key, a token belongs to somebody else.
+	// With a key in the same request, the token is not for latchkey.
 	if a := s.send(t, "GET", "/api/v1/whoami", "", alice, "X-API-Key: "+s.root); a.status != 200 || a.json["userId"] != "latchkey:admin" {
 		t.Errorf("beside a key: %d %s", a.status, a.text)
 	}
@@ -97,7 +97,7 @@ func TestUsersManageTheirKeysWithAToken(t *testing.T) {
 	}
 }
 
-func TestAUsersTokenOpensNoBackend(t *testing.T) {
+func TestAUsersTokenDoesNotReachTheBackend(t *testing.T) {
 	reached := make(chan string, 10)
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.Path }))
 	defer backend.Close()
@@ -112,7 +112,7 @@ func TestAUsersTokenOpensNoBackend(t *testing.T) {
 	}
 	select {
 	case path := <-reached:
-		t.Errorf("the backend was asked for %s", path)
+		t.Errorf("the backend got a request for %s", path)
 	default:
 	}
 	if a := s.send(t, "GET", "/other", "", "X-API-Key: "+s.root); a.status != 200 || <-reached != "/other" {
@@ -120,7 +120,7 @@ func TestAUsersTokenOpensNoBackend(t *testing.T) {
 	}
 }
 
-func TestAnIssuersOutageIsItsUsersOnly(t *testing.T) {
+func TestAnIssuersOutageOnlyAffectsItsUsers(t *testing.T) {
 	gone, slow, there := oidctest.Start(t), oidctest.Start(t), oidctest.Start(t)
 	s := start(t, t.TempDir(), "OIDC_ISSUER="+gone.URL+","+slow.URL+","+there.URL, "OIDC_AUDIENCE="+oidctest.Audience)
 	of := func(i *oidctest.Issuer) string { return "Authorization: Bearer " + i.Sign(i.Claims("alice")) }
@@ -143,15 +143,15 @@ func TestAnIssuersOutageIsItsUsersOnly(t *testing.T) {
 	}
 	err := command(t, []string{"PORT=0", "STATE=" + t.TempDir(), "DYNAMODB_ENDPOINT=http://127.0.0.1:1", "OIDC_ISSUER=" + there.URL}, "dev").Run()
 	if err == nil {
-		t.Error("it starts with an issuer and without an audience")
+		t.Error("the stack starts with an issuer and without an audience")
 	}
 }
 
-func TestWithoutAnIssuerAUserNeedsAKey(t *testing.T) {
+func TestAUserWithoutAnIssuerNeedsAKey(t *testing.T) {
 	i := oidctest.Start(t)
 	s := start(t, t.TempDir())
-	s.send(t, "GET", "/api/v1/api-keys", "", "Authorization: Bearer "+i.Token("alice")).isError(t, "a token of nobody's", 401, "invalid_api_key")
+	s.send(t, "GET", "/api/v1/api-keys", "", "Authorization: Bearer "+i.Token("alice")).isError(t, "a token of an unknown issuer", 401, "invalid_api_key")
 	if n := i.Asked(oidctest.KeysPath); n != 0 {
-		t.Errorf("an issuer that nobody named was asked %d times", n)
+		t.Errorf("an issuer that is not configured got %d requests", n)
 	}
 }
