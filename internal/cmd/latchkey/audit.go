@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -28,7 +27,8 @@ func auditCommand() *cobra.Command {
 
 func auditVerifyCommand() *cobra.Command {
 	v := verification{}
-	var stateDir, stack, user string
+	var where target
+	var user string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that keys and their audit entries are as the service wrote them",
@@ -55,11 +55,8 @@ the table alone cannot show.
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
-			where, err := configOf(ctx, state(stateDir), stack)
-			if err != nil {
-				return err
-			}
-			if v.Environment, err = newEnvironment(ctx, where, slog.New(slog.DiscardHandler)); err != nil {
+			var err error
+			if _, v.Environment, err = where.open(ctx); err != nil {
 				return err
 			}
 			v.out, v.talk, v.started = c.OutOrStdout(), c.ErrOrStderr(), time.Now()
@@ -84,10 +81,8 @@ the table alone cannot show.
 	c.Flags().StringVar(&v.checkpoint, "checkpoint", "",
 		"`FILE` with a list to compare with; the present list is then written there")
 	c.Flags().BoolVar(&v.strict, "strict", false, "also fail for keys that are not authenticated yet")
-	c.Flags().StringVar(&stateDir, "state", defaultState, "`DIR` of the running local stack")
-	c.Flags().StringVar(&stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
+	where.addFlags(c)
 	c.MarkFlagsMutuallyExclusive("key", "user", "checkpoint")
-	c.MarkFlagsMutuallyExclusive("state", "stack")
 	return c
 }
 

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/amazon"
+	"latchkey/internal/config"
+	"latchkey/internal/environment"
+)
+
+// target is the stack whose table a command opens: the local stack in a folder or, if stack is not
+// empty, a deployed CloudFormation stack.
+type target struct {
+	state state
+	stack string
+}
+
+// addFlags adds the flags --state and --stack, of which at most one may be given.
+func (t *target) addFlags(c *cobra.Command) {
+	c.Flags().StringVar((*string)(&t.state), "state", defaultState, "`DIR` of the running local stack")
+	c.Flags().StringVar(&t.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
+	c.MarkFlagsMutuallyExclusive("state", "stack")
+}
+
+// open returns the configuration of the stack, and an instance with it that logs nothing.
+func (t target) open(ctx context.Context) (config.Config, *environment.Environment, error) {
+	c, err := configOf(ctx, t.state, t.stack)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	e, err := newEnvironment(ctx, c, slog.New(slog.DiscardHandler))
+	return c, e, err
+}
+
+// newEnvironment wires an instance with the user's own AWS credentials, which the SDK finds. If
+// the configuration brings a secret, it needs no credentials, because everything is local.
+func newEnvironment(ctx context.Context, c config.Config, logger *slog.Logger) (*environment.Environment, error) {
+	account := amazon.Local()
+	if c.Secret.Reveal() == "" {
+		loaded, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("configure AWS: %w", err)
+		}
+		account = amazon.Patient(loaded)
+	}
+	return environment.New(ctx, c, account, time.Now, logger)
+}
+
+// configOf returns the configuration of a deployed stack's functions. If stack is empty, it returns
+// the configuration of the local stack that runs in folder s.
+func configOf(ctx context.Context, s state, stack string) (config.Config, error) {
+	if stack != "" {
+		return configOfStack(ctx, stack, config.Process())
+	}
+	endpoint, err := read(s.endpoint())
+	if err != nil || s.runner() == "" { // a stack that was killed leaves its endpoint file behind
+		return config.Config{}, fmt.Errorf("no local stack runs on %s: start one with latchkey dev", string(s))
+	}
+	return s.config(endpoint, config.Process())
+}
+
+// fromStack names the outputs and parameters of a stack that decide where a key is written and
+// what form it has, each with the variable that passes it to the functions.
+var fromStack = map[string]string{
+	"TableName": "TABLE_NAME", "SecretArn": "SECRET_ARN",
+	"KeyPrefix": "KEY_PREFIX", "AcceptEnvironments": "ACCEPT_ENVIRONMENTS",
+}
+
+// configOfStack reads the configuration from the outputs and parameters of a CloudFormation stack.
+// From process, which has this process's variables, it takes only the endpoint. Other variables
+// there may be meant for another stack, so a value that contradicts the stack is an error.
+func configOfStack(ctx context.Context, stack string, process map[string]string) (config.Config, error) {
+	loaded, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return config.Config{}, fmt.Errorf("configure AWS: %w", err)
+	}
+	input := &cloudformation.DescribeStacksInput{StackName: &stack}
+	out, err := cloudformation.NewFromConfig(loaded).DescribeStacks(ctx, input)
+	if err != nil {
+		return config.Config{}, fmt.Errorf("describe stack %s: %w", stack, err)
+	}
+	values := make(map[string]string)
+	for _, s := range out.Stacks {
+		for _, o := range s.Outputs {
+			values[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+		}
+		for _, p := range s.Parameters {
+			values[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+		}
+	}
+	variables := map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": process["AWS_ENDPOINT_URL_DYNAMODB"]}
+	for _, name := range slices.Sorted(maps.Keys(fromStack)) {
+		variable, value := fromStack[name], values[name]
+		if value == "" {
+			return config.Config{}, fmt.Errorf("stack %s has no %s: is it latchkey's, and is it complete?", stack, name)
+		}
+		if here := process[variable]; here != "" && here != value {
+			return config.Config{}, usageError{
+				fmt.Errorf("%s is %q here, but stack %s has %q: unset it", variable, here, stack, value)}
+		}
+		variables[variable] = value
+	}
+	if days := values["AuditDays"]; days != "" { // a stack of an earlier version has no such parameter
+		variables["AUDIT_DAYS"] = days
+	}
+	return config.Load(variables)
+}
