@@ -23,8 +23,7 @@ import (
 	"latchkey/internal/local/engine"
 )
 
-// The test binary is also the program: so it is a process of its own, which can
-// be ended and killed.
+// The test binary is also the program, so that tests can run it in its own process and kill it.
 func TestMain(m *testing.M) {
 	switch os.Getenv("LATCHKEY_TEST_RUN_MAIN") {
 	case "1":
@@ -37,6 +36,7 @@ func TestMain(m *testing.M) {
 	dynamotest.Main(m)
 }
 
+// command returns a command line of the program with more variables.
 func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()
@@ -50,7 +50,7 @@ func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 	return c
 }
 
-// stack is a running `latchkey dev`.
+// stack is a running latchkey dev.
 type stack struct {
 	url, root, state string
 	process          *exec.Cmd
@@ -76,6 +76,8 @@ func (s *safeBuffer) String() string {
 
 var ready = regexp.MustCompile(`ready at (http://\S+)\n\nadmin key   (\S+)\n`)
 
+// start starts a stack in a folder with more variables, and waits until it is ready. The stack is
+// killed at the end of the test.
 func start(t testing.TB, state string, environment ...string) *stack {
 	t.Helper()
 	s := &stack{state: state, log: &safeBuffer{}}
@@ -102,7 +104,7 @@ func start(t testing.TB, state string, environment ...string) *stack {
 	return nil
 }
 
-// end sends a signal and waits.
+// end sends a signal and waits until the process has ended. Then the log is complete.
 func (s *stack) end(signal syscall.Signal) error {
 	_ = s.process.Process.Signal(signal)
 	return s.process.Wait()
@@ -115,7 +117,7 @@ type answer struct {
 	json   map[string]any
 }
 
-// send makes one request; headers are "Name: value".
+// send makes one request. Each header is "Name: value".
 func (s *stack) send(t testing.TB, method, path, body string, headers ...string) answer {
 	t.Helper()
 	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
@@ -139,7 +141,7 @@ func (s *stack) send(t testing.TB, method, path, body string, headers ...string)
 		t.Fatal(err)
 	}
 	a := answer{status: response.StatusCode, header: response.Header, text: string(text)}
-	_ = json.Unmarshal(text, &a.json) // an answer without JSON has none
+	_ = json.Unmarshal(text, &a.json) // an error leaves json nil
 	return a
 }
 
@@ -160,7 +162,7 @@ func (s *stack) whoami(t testing.TB, token string) answer {
 	return s.send(t, "GET", "/api/v1/whoami", "", "X-API-Key: "+token)
 }
 
-// isError checks status and envelope.
+// isError checks that an answer has this status, and the error envelope with this code.
 func (a answer) isError(t testing.TB, what string, status int, code string) {
 	t.Helper()
 	e, _ := a.json["error"].(map[string]any)
@@ -170,7 +172,8 @@ func (a answer) isError(t testing.TB, what string, status int, code string) {
 	}
 }
 
-func TestTheStraightPath(t *testing.T) {
+// A key is created, checked, used up to its limit and revoked.
+func TestAKeyIsUsedUpToItsLimitAndRevoked(t *testing.T) {
 	s := start(t, t.TempDir())
 	id, token := s.create(t, `{"name":"demo","userId":"u1","scopes":["tts"],"rateLimit":{"requests":5,"window":10}}`)
 
@@ -213,7 +216,7 @@ func TestTheStraightPath(t *testing.T) {
 		t.Errorf("stats: %d %s", stats.status, stats.text)
 	}
 	s.send(t, "GET", "/api/v1/nothing", "", s.admin()).isError(t, "an unknown route", 404, "not_found")
-	if err := s.end(syscall.SIGTERM); err != nil { // now all of its log is here
+	if err := s.end(syscall.SIGTERM); err != nil { // the log is complete once the process has ended
 		t.Errorf("SIGTERM: %v", err)
 	}
 	for _, secret := range []string{token[8:], s.root[8:]} {
@@ -229,7 +232,8 @@ func TestTheStraightPath(t *testing.T) {
 	}
 }
 
-func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
+// The gateway answers every wrong key alike. The log and validate have the reason.
+func TestEveryWrongKeyGetsTheSameAnswer(t *testing.T) {
 	s := start(t, t.TempDir(), "FRESHNESS=0")
 	end := time.Now().Add(3 * time.Second)
 	stamp := func(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
@@ -253,7 +257,7 @@ func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
 		s.whoami(t, token).isError(t, code, 401, "invalid_api_key")
 		codes = append(codes, code)
 		if code == "address_not_allowed" {
-			continue // validate knows no address
+			continue // validate gets no address
 		}
 		v := s.send(t, "POST", "/api/v1/api-keys/validate", `{"apiKey":"`+token+`"}`)
 		if v.status != 200 || v.json["valid"] != false || v.json["code"] != code || v.json["error"] == "" {
@@ -270,9 +274,9 @@ func TestEveryWrongKeyIsRefusedAlike(t *testing.T) {
 	}
 }
 
-func TestWhatIsUnderWayAtACtrlCIsAnswered(t *testing.T) {
+func TestARequestThatRunsAtCtrlCIsAnswered(t *testing.T) {
 	s := start(t, t.TempDir())
-	kept, err := read(state(s.state).endpoint())
+	endpoint, err := read(state(s.state).endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,8 +295,8 @@ func TestWhatIsUnderWayAtACtrlCIsAnswered(t *testing.T) {
 	if err := s.process.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	for range 50 { // for as long as an engine needs to end
-		probe, err := net.Dial("tcp", strings.TrimPrefix(kept, "http://"))
+	for range 50 { // for the time in which an engine ends
+		probe, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
 		if err != nil {
 			t.Error("the engine has ended before the requests")
 			break
@@ -308,7 +312,7 @@ func TestWhatIsUnderWayAtACtrlCIsAnswered(t *testing.T) {
 	}
 }
 
-func TestARootKeyOnFileThatIsNoneIsNamedWithItsFile(t *testing.T) {
+func TestTheErrorAboutAWrongRootKeyNamesItsFile(t *testing.T) {
 	state := t.TempDir()
 	file := filepath.Join(state, "root-key")
 	if err := os.WriteFile(file, []byte("canary\n"), 0o600); err != nil {
@@ -320,7 +324,7 @@ func TestARootKeyOnFileThatIsNoneIsNamedWithItsFile(t *testing.T) {
 	}
 }
 
-func TestAStoppedEngineIsA503AndItRecovers(t *testing.T) {
+func TestWithoutItsEngineAStackAnswers503UntilTheEngineRuns(t *testing.T) {
 	o := dynamotest.Engine()
 	o.Data = t.TempDir()
 	e, err := engine.Start(t.Context(), o)
@@ -349,7 +353,7 @@ func TestAStoppedEngineIsA503AndItRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := s.whoami(t, token); a.status != 200 {
-		t.Errorf("when it is back: %d %s", a.status, a.text)
+		t.Errorf("when the engine runs again: %d %s", a.status, a.text)
 	}
 }
 
@@ -362,7 +366,7 @@ func TestAKillLosesNoKey(t *testing.T) {
 	}
 	again := start(t, state)
 	if again.root != s.root {
-		t.Error("the admin key is another one")
+		t.Error("the admin key has changed")
 	}
 	if a := again.whoami(t, token); a.status != 200 || a.json["unlimited"] != true {
 		t.Errorf("a key after a kill: %d %s", a.status, a.text)
@@ -372,7 +376,7 @@ func TestAKillLosesNoKey(t *testing.T) {
 		t.Errorf("root-key: %v, %v", key.Mode(), err)
 	}
 
-	// init reaches the running stack's table.
+	// init writes to the running stack's table.
 	out, err := command(t, nil, "init", "--state", state, "--user", "ops").Output()
 	if err != nil {
 		t.Fatalf("init: %v", err)
@@ -390,12 +394,12 @@ func TestAKillLosesNoKey(t *testing.T) {
 		t.Errorf("SIGTERM: %v", err)
 	}
 	if _, err := http.Get(strings.TrimSpace(string(endpoint))); err == nil {
-		t.Error("its engine outlived it")
+		t.Error("the engine still runs")
 	}
 }
 
-// What is wrong is told at once, and by its name, not once somebody ends the stack.
-func TestAWrongVariableEndsTheStack(t *testing.T) {
+// With a wrong variable, the stack does not start. The error names the variable and not its value.
+func TestAStackWithAWrongVariableDoesNotStart(t *testing.T) {
 	for _, wrong := range []string{
 		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", `API_KEYS="canary-of-a-static-key:alice"`, "INTERNAL_API_KEY=canary", "UPSTREAM_URL=canary", "ROOT_KEY=canary", `ROOT_KEY="canary-of-an-admin-key"`, "ROOT_KEY=${CANARY_ADMIN_KEY}", "ROOT_KEY=changeme-canary-changeme", "BACKEND_URL=canary",
 		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
@@ -416,7 +420,7 @@ func TestAWrongVariableEndsTheStack(t *testing.T) {
 			}
 		case <-time.After(30 * time.Second):
 			_ = c.Process.Kill()
-			t.Errorf("%s: it goes on\n%s", wrong, log)
+			t.Errorf("%s: the stack runs\n%s", wrong, log)
 		}
 	}
 }
