@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// recordingSAM stands in for the SAM CLI. It records its arguments in a file, and stores the answers
-// to its questions as SAM does. ANSWER is the answer about the architecture; if it is empty, the
-// answer is Enter.
+// recordingSAM stands in for the SAM CLI. It records its arguments in a file, and stores the
+// answers to its questions as SAM does. ANSWER is the answer about the architecture; if it is
+// empty, the answer is Enter.
 const recordingSAM = `#!/bin/sh
 echo "$@ # built for $ARCHITECTURE" >> calls
 case "$*" in *--guided*)

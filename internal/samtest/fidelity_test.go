@@ -14,18 +14,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Why start-api answers in another way than the local stack, which answers as
+// The reasons why start-api answers in another way than the local stack. The local stack answers as
 // API Gateway does.
 const (
-	noResponses = "SAM knows no gateway responses"
-	slashes     = "SAM ignores a slash at the end, and one of two"
+	noResponses = "SAM has no gateway responses"
+	slashes     = "SAM ignores a slash at the end, and the second of two slashes"
 	unescapes   = "SAM unescapes the path before it looks for a route"
 	preflights  = "SAM answers OPTIONS itself, without a body"
 )
 
-// Both stacks get the same requests, before the same table. $name is a key of
-// the stack's own, or its id; see newSide. Where why is empty, the answers are
-// the same to the byte, but for what changes each time.
+// Both stacks get these requests and use the same table. $name is a key of the stack, or its id;
+// see newSide. If why is empty, the answers must be the same to the byte, except for values that
+// change each time. Otherwise why is the reason for the difference.
 var requests = []struct {
 	what, request, body string
 	headers             []string
@@ -77,11 +77,11 @@ var requests = []struct {
 	{"HEAD of whoami", "HEAD /api/v1/whoami", "", []string{"X-API-Key: $plain"}, 200, 200, ""},
 	{"HEAD of a key's record", "HEAD /api/v1/api-keys/$plainID", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"HEAD of a list", "HEAD /api/v1/api-keys?limit=1", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
-	{"HEAD of what keys spend", "HEAD /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"HEAD of what a key used", "HEAD /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"HEAD of what a user used", "HEAD /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
-	{"HEAD of what was done to a key", "HEAD /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"HEAD of what was done to a user's keys", "HEAD /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of the statistics", "HEAD /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of a key's usage", "HEAD /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of a user's usage", "HEAD /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
+	{"HEAD of a key's trail", "HEAD /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of the trails of a user's keys", "HEAD /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"a slash at the end", "GET /health/", "", nil, 404, 200, slashes},
 	{"two slashes", "GET //health", "", nil, 404, 200, slashes},
 	{"a letter escaped", "GET /api/v1/%77hoami", "", []string{"X-API-Key: $plain"}, 404, 200, unescapes},
@@ -95,7 +95,7 @@ var requests = []struct {
 	{"create with characters that JSON escapes", "POST /api/v1/api-keys", `{"name":"\u003c\"\\\u00e9>\u2028","userId":"u1"}`, []string{"X-API-Key: $admin"}, 201, 201, ""},
 	{"create without the scope", "POST /api/v1/api-keys", `{"name":"new"}`, []string{"X-API-Key: $plain"}, 403, 403, ""},
 	{"create without a key", "POST /api/v1/api-keys", `{"name":"new"}`, nil, 401, samUnauthorized, noResponses},
-	{"create with nothing", "POST /api/v1/api-keys", "", []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"create without a body", "POST /api/v1/api-keys", "", []string{"X-API-Key: $admin"}, 400, 400, ""},
 	{"create with broken JSON", "POST /api/v1/api-keys", `{"name":`, []string{"X-API-Key: $admin"}, 400, 400, ""},
 	{"create with an unknown field", "POST /api/v1/api-keys", `{"nam":"new"}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
 	{"create with a field twice", "POST /api/v1/api-keys", `{"name":"a","name":"b"}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
@@ -110,30 +110,30 @@ var requests = []struct {
 	{"a list", "GET /api/v1/api-keys?limit=1", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
 	{"a list with a parameter twice", "GET /api/v1/api-keys?limit=1&limit=2", "", []string{"X-API-Key: $reader"}, 400, 400, ""},
 	{"a list with an empty parameter", "GET /api/v1/api-keys?limit=", "", []string{"X-API-Key: $reader"}, 400, 400, ""},
-	{"a list of nobody", "GET /api/v1/api-keys?userId=%C3%BC%20%26%2B", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"a list of an unknown user", "GET /api/v1/api-keys?userId=%C3%BC%20%26%2B", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"change", "PATCH /api/v1/api-keys/$doomedID", `{"description":"größer"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"change what has changed", "PATCH /api/v1/api-keys/$doomedID", `{"description":"late"}`, []string{"X-API-Key: $admin", `If-Match: "7"`}, 412, 412, ""},
+	{"change with an old ETag", "PATCH /api/v1/api-keys/$doomedID", `{"description":"late"}`, []string{"X-API-Key: $admin", `If-Match: "7"`}, 412, 412, ""},
 	{"rotate", "POST /api/v1/api-keys/$doomedID/rotate", `{"gracePeriod":60}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"end the grace of a rotation", "POST /api/v1/api-keys/$doomedID/end-grace", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"create, and say that it may be asked again", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
-	{"and ask again", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
+	{"create with an Idempotency-Key", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
+	{"create again with the same Idempotency-Key", "POST /api/v1/api-keys", `{"name":"new","userId":"u1"}`, []string{"X-API-Key: $admin", "Idempotency-Key: $plainID"}, 201, 201, ""},
 	{"change nothing", "PATCH /api/v1/api-keys/$doomedID", `{}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
 	{"revoke", "POST /api/v1/api-keys/$doomedID/revoke", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"delete", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 204, 204, ""},
 	{"delete again", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 404, 404, ""},
 
-	{"what keys spend", "GET /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"what keys spend, without the scope", "GET /api/v1/api-keys/stats", "", []string{"X-API-Key: $reader"}, 403, 403, ""},
-	{"what a key used", "GET /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"what a user used", "GET /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
-	{"what was done to a key", "GET /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"what was done to a user's keys", "GET /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"why", "POST /api/v1/api-keys/$plainID/explain", `{"method":"GET","path":"/tts/ü","sourceIp":"192.0.2.1","at":"2027-01-31T12:00:00Z"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"whose key", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"whose key, for whom that is not", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $reader"}, 403, 403, ""},
-	{"a key that was found", "POST /api/v1/api-keys/revoke-by-token", `{"key":"$revoked"}`, nil, 202, 202, ""},
-	{"all keys of a user", "POST /api/v1/users/u3/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"all keys of a user with an odd name", "POST /api/v1/users/a%40b/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the statistics", "GET /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the statistics, without the scope", "GET /api/v1/api-keys/stats", "", []string{"X-API-Key: $reader"}, 403, 403, ""},
+	{"a key's usage", "GET /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"a user's usage", "GET /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
+	{"a key's trail", "GET /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the trails of a user's keys", "GET /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"explain", "POST /api/v1/api-keys/$plainID/explain", `{"method":"GET","path":"/tts/ü","sourceIp":"192.0.2.1","at":"2027-01-31T12:00:00Z"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"lookup", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"lookup without the scope", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $reader"}, 403, 403, ""},
+	{"revoke by token", "POST /api/v1/api-keys/revoke-by-token", `{"key":"$revoked"}`, nil, 202, 202, ""},
+	{"revoke all keys of a user", "POST /api/v1/users/u3/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"revoke all keys of a user with an escaped name", "POST /api/v1/users/a%40b/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"the document", "GET /openapi.json", "", nil, 200, 200, ""},
 
 	{"validate", "POST /api/v1/api-keys/validate", `{"apiKey":"$plain","scope":"tts"}`, nil, 200, 200, ""},
@@ -143,11 +143,11 @@ var requests = []struct {
 	{"validate a revoked key", "POST /api/v1/api-keys/validate", `{"apiKey":"$revoked"}`, nil, 200, 200, ""},
 	{"validate an unknown key", "POST /api/v1/api-keys/validate", `{"apiKey":"0123456789abcdef0123456789abcdef"}`, nil, 200, 200, ""},
 	{"validate 60 KB", "POST /api/v1/api-keys/validate", `{"apiKey":"` + strings.Repeat("k", 60_000) + `"}`, nil, 200, 200, ""},
-	{"validate nothing", "POST /api/v1/api-keys/validate", `null`, nil, 400, 400, ""},
+	{"validate null", "POST /api/v1/api-keys/validate", `null`, nil, 400, 400, ""},
 	{"validate the key in a wrong field", "POST /api/v1/api-keys/validate", `{"$plain":"$plain"}`, nil, 400, 400, ""},
 }
 
-func TestEveryRouteIsInTheTable(t *testing.T) {
+func TestEveryRouteHasARequestInTheTable(t *testing.T) {
 	var asked strings.Builder
 	for _, r := range requests {
 		fmt.Fprintln(&asked, r.request)
@@ -156,7 +156,7 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 	for _, r := range routesOfTheAPI(false) {
 		form := `(?m)^` + r.Method + " " + parameter.ReplaceAllString(r.Path, `[^/?]+`) + `(\?.*)?$`
 		if !regexp.MustCompile(form).MatchString(asked.String()) {
-			t.Errorf("nobody asks for %s %s", r.Method, r.Path)
+			t.Errorf("no request for %s %s", r.Method, r.Path)
 		}
 	}
 }
@@ -176,21 +176,22 @@ func TestTheLocalStackAnswersAsStartAPIDoes(t *testing.T) {
 		case r.why == "" && diff != "":
 			t.Errorf("%s: the local stack (-) and start-api (+) differ:\n%s", r.what, diff)
 		case r.why != "" && diff == "":
-			t.Errorf("%s: no difference any more", r.what)
+			t.Errorf("%s: the answers do not differ any more", r.what)
 		case r.why != "":
 			t.Logf("%-40s %-42s %d | %d  %s", r.what, r.request, ours.Status, theirs.Status, r.why)
 		}
 	}
 }
 
-// side is one of two stacks with keys of its own. It has its own so that neither
-// spends what the other has.
+// side is one of the two stacks. Each side has its own keys, so that it does not use the limits of
+// the other side's keys.
 type side struct {
 	url   string
 	names map[string]string
 }
 
-// newSide makes the keys at maker, which has not to be the side itself.
+// newSide creates the keys of a side with requests to maker, which may be another stack of the same
+// table.
 func newSide(t *testing.T, maker, url string) side {
 	t.Helper()
 	admin := given(t, "ROOT_KEY")
@@ -213,20 +214,21 @@ func newSide(t *testing.T, maker, url string) side {
 	return s
 }
 
-// seen is what both sides must agree on.
+// seen is the part of an answer that must be equal on both sides.
 type seen struct {
 	Status int
 	Header map[string]string
 	Body   any
 }
 
-// compared are the headers that a client may build on. The others are the
-// server's own, and SAM adds those of a preflight to every answer.
+// compared are the headers that a client may depend on. Other headers depend on the server, and SAM
+// adds the headers of a preflight to every answer.
 var compared = []string{
 	"Content-Type", "Cache-Control", "Location", "Etag", "Allow", "Retry-After", "WWW-Authenticate", "X-Content-Type-Options",
 	"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
 }
 
+// ask makes one request of the table and returns the part of the answer that is compared.
 func (s side) ask(t *testing.T, request, body string, headers []string) seen {
 	t.Helper()
 	expand := func(text string) string {

@@ -16,11 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// sent says for each file of events/ which function gets it, and what key stands
-// in it: the body that creates it, and how often it has been used before. Where
-// the event says who the caller is, that is the admin.
+// sent has an entry for each file of the folder events: the function that gets it, the body that
+// creates its key, and the number of earlier requests with that key. If the event has a caller, it
+// is the admin.
 var sent = map[string]struct {
 	function, key string
 	used          int
@@ -34,7 +34,7 @@ var sent = map[string]struct {
 	"keys-whoami":             {"KeysFunction", "", 0},
 }
 
-func TestEachEventHasItsAnswer(t *testing.T) {
+func TestEachEventGetsItsGoldenAnswer(t *testing.T) {
 	t.Parallel()
 	stack := given(t, "LOCAL_STACK")
 	files, err := filepath.Glob(filepath.Join(module, "events", "*.json"))
@@ -47,7 +47,7 @@ func TestEachEventHasItsAnswer(t *testing.T) {
 			t.Parallel()
 			to, known := sent[name]
 			if !known {
-				t.Fatalf("nothing is said here of %s", file)
+				t.Fatalf("%s has no entry in this test", file)
 			}
 			event, err := os.ReadFile(file)
 			if err != nil {
@@ -79,7 +79,7 @@ func TestEachEventHasItsAnswer(t *testing.T) {
 	}
 }
 
-// asAdmin puts the admin's key into an event that says who the caller is.
+// asAdmin makes the admin's key the caller of an event, if the event has a caller.
 func asAdmin(t *testing.T, event []byte) []byte {
 	t.Helper()
 	a := send(t, "GET", given(t, "LOCAL_STACK")+"/api/v1/whoami", "", "X-API-Key: "+given(t, "ROOT_KEY"))
@@ -89,8 +89,8 @@ func asAdmin(t *testing.T, event []byte) []byte {
 	return bytes.ReplaceAll(event, []byte("0000000000000000"), []byte(a.json["keyId"].(string)))
 }
 
-// invoke returns what a function answers, with every value that is another one
-// each time replaced by its kind.
+// invoke returns the answer of a function. Each value that changes from run to run is replaced by
+// its kind.
 func invoke(t *testing.T, function string, event []byte) []byte {
 	t.Helper()
 	c := sam(t, "invoke", function, "--event", "-")
@@ -115,8 +115,8 @@ func invoke(t *testing.T, function string, event []byte) []byte {
 	return text.Bytes()
 }
 
-// kinds are the values that change from run to run, by the names that they have
-// in JSON and in headers. A value that does not look like its kind stays as it is.
+// kinds are the values that change from run to run, by their names in JSON and in headers. A value
+// that does not have the form of its kind stays as it is.
 var kinds = []struct {
 	names []string
 	form  *regexp.Regexp
@@ -135,8 +135,8 @@ var kinds = []struct {
 	{[]string{"message", "error"}, regexp.MustCompile(`\d+ seconds`), "<seconds>"},
 }
 
-// steady replaces what changes in value, whose name is name, and reads the JSON
-// in a body.
+// steady replaces the values that change from run to run by their kinds. name is the name of value.
+// The JSON text of a body becomes the value in it.
 func steady(name string, value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -156,7 +156,7 @@ func steady(name string, value any) any {
 	case float64:
 		text, err := json.Marshal(value)
 		if err != nil {
-			panic(err) // JSON has no such number
+			panic(err) // cannot happen: the number comes from JSON
 		}
 		return replace(name, string(text), value)
 	}

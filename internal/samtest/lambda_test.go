@@ -23,8 +23,8 @@ func (s *server) functions() functions {
 	})}
 }
 
-// result is what Lambda says: an answer, or that the function has failed. Of one
-// that ended before its answer SAM says nothing at all.
+// result is the answer of a function, or the error if it failed. If a function ends before its
+// answer, SAM's answer is empty.
 type result struct {
 	failed         bool
 	Message        string `json:"errorMessage"`
@@ -57,7 +57,7 @@ func (f functions) invoke(t *testing.T, function string, event any) result {
 	return r
 }
 
-// event is a file of events/ with other headers or another body.
+// event returns an event of the folder events, with the fields of change in place of its own.
 func event(t *testing.T, name string, change map[string]any) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(module, "events", name+".json"))
@@ -94,7 +94,7 @@ func TestTheSDKInvokesTheFunctions(t *testing.T) {
 	if r.failed || r.PolicyDocument.Statement[0].Effect != "Deny" || r.Context["code"] != "rate_limit_exceeded" {
 		t.Errorf("a key over its limit: %+v", r)
 	}
-	// API Gateway knows an answer of 401 by exactly this text.
+	// API Gateway answers 401 only for exactly this error text.
 	for name, change := range map[string]map[string]any{
 		"no key": nil, "an unknown key": withKey("0123456789abcdef0123456789abcdef"), "no key at all": withKey("Basic"),
 	} {

@@ -14,7 +14,7 @@ import (
 	"latchkey/internal/docs"
 )
 
-// manualTemplate is the stack in the manual that others copy.
+// manualTemplate returns the template in the manual that users copy.
 func manualTemplate(t testing.TB) string {
 	t.Helper()
 	page, err := docs.ReadPage(filepath.Join(module, "internal", "docs", "protect.md"))
@@ -28,15 +28,15 @@ func manualTemplate(t testing.TB) string {
 		}
 	}
 	if len(templates) != 1 {
-		t.Fatalf("protect.md has %d templates; this test knows one", len(templates))
+		t.Fatalf("protect.md has %d templates, want 1", len(templates))
 	}
 	return templates[0]
 }
 
 const theirAuthorizer = "arn:aws:lambda:us-east-1:123456789012:function:latchkey-AuthorizerFunction-x"
 
-// deployed are templates as CloudFormation deploys them, or nil for those that
-// SAM refuses, and latchkey's own.
+// deployed returns templates as CloudFormation deploys them, nil for those that SAM refuses, and
+// latchkey's own.
 func deployed(t testing.TB, templates ...string) (all []*stack, own *stack, findings []string) {
 	t.Helper()
 	var jobs []job
@@ -54,7 +54,7 @@ func deployed(t testing.TB, templates ...string) (all []*stack, own *stack, find
 	return all[:len(templates)], all[len(templates)], findings
 }
 
-func TestTheManualsStackAsksAsLatchkeysOwnDoes(t *testing.T) {
+func TestTheManualsStackUsesTheAuthorizerAsLatchkeysOwnDoes(t *testing.T) {
 	mistakes := []struct{ old, new string }{
 		{"ReauthorizeEvery: 0", "ReauthorizeEvry: 0"},
 		{"ReauthorizeEvery: 0", "Headers: [X-API-Key]"},
@@ -97,8 +97,7 @@ func TestTheManualsStackAsksAsLatchkeysOwnDoes(t *testing.T) {
 	}
 }
 
-// consumerFaults holds the stack of an API that asks latchkey against latchkey's
-// own.
+// consumerFaults compares the stack of an API that uses latchkey's authorizer with latchkey's own.
 func consumerFaults(s, own *stack) problems {
 	var p problems
 	theirs, ours := at(s.Resources["Api"].Properties, "Body"), at(own.Resources["Api"].Properties, "Body")
@@ -107,8 +106,8 @@ func consumerFaults(s, own *stack) problems {
 		"authorizerUri": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/" + theirAuthorizer + "/invocations",
 	})
 	role := s.Resources["AskLatchkey"].Properties
-	p.equal("who may take the role", at(role, "AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service"), "apigateway.amazonaws.com")
-	p.equal("what the role may do", at(role, "Policies", 0, "PolicyDocument", "Statement"), []any{
+	p.equal("principal of the role", at(role, "AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service"), "apigateway.amazonaws.com")
+	p.equal("statements of the role", at(role, "Policies", 0, "PolicyDocument", "Statement"), []any{
 		map[string]any{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": theirAuthorizer},
 	})
 	for id, r := range s.of("AWS::Lambda::Permission") {
@@ -121,7 +120,7 @@ func consumerFaults(s, own *stack) problems {
 	}
 	p.equal("security", at(theirs, "paths", "/hello", "get", "security"), []any{map[string]any{"Latchkey": []any{}}})
 	p.equal("security of the preflight", at(theirs, "paths", "/hello", "options", "security"), nil)
-	// What a key comes in. Latchkey's own API takes more, to change keys.
+	// The headers that may carry a key. Latchkey's own API allows more headers, to change keys.
 	p.equal("preflight", at(theirs, "paths", "/hello", "options", "x-amazon-apigateway-integration", "responses", "default", "responseParameters",
 		"method.response.header.Access-Control-Allow-Headers"), "'Authorization,X-API-Key,Api-Key,Content-Type'")
 	p.equal("openapi, without which SAM adds a stage", at(theirs, "openapi"), "3.0.1")

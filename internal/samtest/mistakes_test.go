@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// What a deployment can be without: every request is told that it could not be
-// decided, and the log why. Nothing is let through, and no function ends.
-func TestWhatIsMissingMakesEveryRequestUnavailable(t *testing.T) {
+// If the secret or the table is missing, every request is answered "unavailable", and the log has
+// the reason. No request is allowed, and no function ends.
+func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, missing := range map[string]struct {
 		variables map[string]string
@@ -24,11 +24,11 @@ func TestWhatIsMissingMakesEveryRequestUnavailable(t *testing.T) {
 		"a secret that is not JSON": {map[string]string{"LATCHKEY_SECRET": "canary"}, "the secret is not JSON"},
 		"no secret":                 {map[string]string{"LATCHKEY_SECRET": ""}, "get the secret's value"},
 		"no table":                  {map[string]string{"TABLE_NAME": "none"}, "ResourceNotFoundException"},
-		"nobody at the endpoint":    {map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "connection refused"},
+		"nothing at the endpoint":   {map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, "start-lambda", environment{"Parameters": missing.variables})
+			s := serve(t, "start-lambda", envVars{"Parameters": missing.variables})
 			f := s.functions()
 			_, token := create(t, given(t, "LOCAL_STACK"), `{"name":"demo"}`)
 			const times = 2
@@ -65,10 +65,10 @@ func TestWhatIsMissingMakesEveryRequestUnavailable(t *testing.T) {
 	}
 }
 
-func TestAWrongVariableIsNamedAndNothingStarts(t *testing.T) {
+func TestAFunctionNamesAWrongVariableAndDoesNotStart(t *testing.T) {
 	t.Parallel()
 	events := map[string]string{"AuthorizerFunction": "authorizer-allow", "ValidateFunction": "keys-validate", "KeysFunction": "health"}
-	for _, wrong := range []environment{
+	for _, wrong := range []envVars{
 		{"AuthorizerFunction": {"FRESHNESS": "soon"}, "ValidateFunction": {"ACCEPT_ENVIRONMENTS": "prod"}, "KeysFunction": {"MAX_KEYS_PER_USER": "none"}},
 		{"AuthorizerFunction": {"ROUTE_SCOPES": "tts"}, "ValidateFunction": {"KEY_PREFIX": "pk"}, "KeysFunction": {"TABLE_NAME": ""}},
 		{"AuthorizerFunction": {"TRUSTED_PROXY_HOPS": "-1"}, "ValidateFunction": {"SECRET_ARN": "", "LATCHKEY_SECRET": ""}},
@@ -98,7 +98,7 @@ func TestAWrongVariableIsNamedAndNothingStarts(t *testing.T) {
 	}
 }
 
-// line is one of a function's log. Metrics are lines, too, but have no message.
+// line is a line of a function's log. Lines of metrics have no message.
 type line map[string]any
 
 func (l line) text(name string) string {
@@ -108,7 +108,8 @@ func (l line) text(name string) string {
 
 var containers = regexp.MustCompile(`SAM_CONTAINER_ID: ([0-9a-f]+)`)
 
-// lines are what the functions have logged. SAM may have missed the first of it.
+// lines returns the lines that the functions have logged, except metrics. It reads the logs of the
+// containers, because SAM may miss the first lines.
 func (s *server) lines(t *testing.T) []line {
 	t.Helper()
 	var found []line

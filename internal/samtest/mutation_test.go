@@ -8,43 +8,42 @@ import (
 	"testing"
 )
 
-// mutant is one mistake in the template. The linter is asked about some of those that it does not see, so that it is
-// plain what the rules are for.
+// mutant is one mistake in the template. At least one rule must find it.
 type mutant struct {
 	name, old, new string
 	with           parameters
-	unseen         bool // by the linter
+	unseen         bool // the linter must not find the mistake, which shows that the rule is needed
 }
 
 var mutants = []mutant{
 	{name: "misspelt time to live of the authorizer", old: "authorizerResultTtlInSeconds: 0", new: "authorizerResultTtlInSecs: 0", unseen: true},
-	{name: "answers are remembered", old: "authorizerResultTtlInSeconds: 0", new: "authorizerResultTtlInSeconds: 300"},
+	{name: "answers are cached", old: "authorizerResultTtlInSeconds: 0", new: "authorizerResultTtlInSeconds: 300"},
 	{name: "misspelt type of the authorizer", old: "                type: request\n", new: "                typ: request\n", unseen: true},
-	{name: "an authorizer of tokens", old: "                type: request\n", new: "                type: token\n"},
+	{name: "an authorizer for a single token", old: "                type: request\n", new: "                type: token\n"},
 	{name: "an identity source", old: "                type: request\n", new: "                type: request\n                identitySource: method.request.header.X-API-Key\n", unseen: true},
-	{name: "another function judges", old: "${AuthorizerFunction.Arn}/invocations", new: "${KeysFunction.Arn}/invocations"},
+	{name: "another function is the authorizer", old: "${AuthorizerFunction.Arn}/invocations", new: "${KeysFunction.Arn}/invocations"},
 
 	{name: "a route without a key", old: "          /api/v1/whoami:\n            get:\n              security: [{latchkey: []}]\n", new: "          /api/v1/whoami:\n            get:\n", unseen: true},
 	{name: "misspelt security", old: "          /api/v1/whoami:\n            get:\n              security:", new: "          /api/v1/whoami:\n            get:\n              securty:", unseen: true},
-	{name: "an open route wants a key", old: "          /health:\n            get:\n", new: "          /health:\n            get:\n              security: [{latchkey: []}]\n"},
-	{name: "a path of another name", old: "          /api/v1/whoami:", new: "          /api/v1/who:"},
+	{name: "an open route requires a key", old: "          /health:\n            get:\n", new: "          /health:\n            get:\n              security: [{latchkey: []}]\n"},
+	{name: "a path with another name", old: "          /api/v1/whoami:", new: "          /api/v1/who:"},
 	{name: "another method", old: "            patch:\n", new: "            put:\n"},
-	{name: "the route's method for the invocation", old: "type: aws_proxy, httpMethod: POST, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction",
+	{name: "the method of the route for the invocation", old: "type: aws_proxy, httpMethod: POST, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction",
 		new: "type: aws_proxy, httpMethod: GET, uri: !Sub 'arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${ValidateFunction"},
-	{name: "validate takes a key", old: "[!If [ProtectsValidate, {latchkey: []}, !Ref AWS::NoValue]]", new: "[{latchkey: []}]"},
-	{name: "validate never takes a key", old: "[!If [ProtectsValidate, {latchkey: []}, !Ref AWS::NoValue]]", new: "[]", with: parameters{"ProtectValidate": "true"}},
+	{name: "validate always requires a key", old: "[!If [ProtectsValidate, {latchkey: []}, !Ref AWS::NoValue]]", new: "[{latchkey: []}]"},
+	{name: "validate never requires a key", old: "[!If [ProtectsValidate, {latchkey: []}, !Ref AWS::NoValue]]", new: "[]", with: parameters{"ProtectValidate": "true"}},
 	{name: "validate in the keys function", old: "${ValidateFunction.Arn}/invocations", new: "${KeysFunction.Arn}/invocations"},
 
-	{name: "a preflight wants a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +
+	{name: "a preflight requires a key", old: "          /api/v1/whoami:\n", new: "          /api/v1/whoami:\n            options:\n              security: [{latchkey: []}]\n" +
 		"              x-amazon-apigateway-integration: {type: mock, requestTemplates: {application/json: '{\"statusCode\":200}'}}\n", unseen: true},
 	{name: "no preflights", old: "      Cors:\n        AllowOrigin: \"'*'\"\n        AllowHeaders: \"'Authorization,X-API-Key,Api-Key,Content-Type,If-Match,Idempotency-Key'\"\n        AllowMethods: \"'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'\"\n        MaxAge: \"'600'\"\n", new: ""},
-	{name: "a preflight forgets a method", old: "'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
-	{name: "an API behind it has no preflight", old: "              options:\n                responses:\n", new: "              x-options:\n                responses:\n", with: parameters{"BackendUrl": backend}},
-	{name: "an API behind it is open", old: "            - x-amazon-apigateway-any-method:\n                security: [{latchkey: []}]\n", new: "            - x-amazon-apigateway-any-method:\n", with: parameters{"BackendUrl": backend}, unseen: true},
-	{name: "bytes of a name in a header", old: "context.authorizer.userIdHeader", new: "context.authorizer.userId", with: parameters{"BackendUrl": backend}, unseen: true},
-	{name: "a client says who it is", old: "context.authorizer.userIdHeader", new: "method.request.header.X-User-Id", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "a preflight without a method", old: "'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS'", new: "'GET,POST,PATCH,OPTIONS'"},
+	{name: "the backend has no preflight", old: "              options:\n                responses:\n", new: "              x-options:\n                responses:\n", with: parameters{"BackendUrl": backend}},
+	{name: "the backend needs no key", old: "            - x-amazon-apigateway-any-method:\n                security: [{latchkey: []}]\n", new: "            - x-amazon-apigateway-any-method:\n", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "a header with a name that is not encoded", old: "context.authorizer.userIdHeader", new: "context.authorizer.userId", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "a client chooses its own identity", old: "context.authorizer.userIdHeader", new: "method.request.header.X-User-Id", with: parameters{"BackendUrl": backend}, unseen: true},
 	{name: "scopes that may be empty", old: "context.authorizer.scopeHeader", new: "context.authorizer.scopes", with: parameters{"BackendUrl": backend}, unseen: true},
-	{name: "an answer that waits for its end", old: "                  responseTransferMode: STREAM\n", new: "", with: parameters{"BackendUrl": backend}},
+	{name: "an answer that is not streamed", old: "                  responseTransferMode: STREAM\n", new: "", with: parameters{"BackendUrl": backend}},
 
 	{name: "misspelt response type", old: "          ACCESS_DENIED:\n", new: "          ACCESS_DENID:\n", unseen: true},
 	{name: "misspelt status", old: "            statusCode: !Ref DenyStatus\n", new: "            statusCod: !Ref DenyStatus\n"},
@@ -52,17 +51,17 @@ var mutants = []mutant{
 	{name: "another status", old: "          UNAUTHORIZED:\n            statusCode: \"401\"", new: "          UNAUTHORIZED:\n            statusCode: \"403\""},
 	{name: "no status", old: "          MISSING_AUTHENTICATION_TOKEN:\n            statusCode: \"404\"\n", new: "          MISSING_AUTHENTICATION_TOKEN:\n"},
 	{name: "a header's value without quotes", old: `gatewayresponse.header.Retry-After: "'1'"`, new: `gatewayresponse.header.Retry-After: "1"`, unseen: true},
-	{name: "a header that is none", old: "gatewayresponse.header.X-RateLimit-Reset", new: "gatewayresponse.headr.X-RateLimit-Reset", unseen: true},
-	{name: "a header of nothing", old: "context.authorizer.retryAfter", new: "context.authorizer.retry_after"},
+	{name: "a misspelt header", old: "gatewayresponse.header.X-RateLimit-Reset", new: "gatewayresponse.headr.X-RateLimit-Reset", unseen: true},
+	{name: "a header from an unknown variable", old: "context.authorizer.retryAfter", new: "context.authorizer.retry_after"},
 	{name: "a response without CORS", old: "            responseParameters: {gatewayresponse.header.Access-Control-Allow-Origin: \"'*'\"}\n            responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal",
 		new: "            responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal"},
-	{name: "a header that a browser does not see", old: "'Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset'", new: "'Retry-After'"},
+	{name: "a header that a browser cannot read", old: "'Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset'", new: "'Retry-After'"},
 	{name: "a body's value without quotes", old: `"code":"$context.authorizer.code"`, new: `"code":$context.authorizer.code`, unseen: true},
-	{name: "a body that shows what was sent", old: "$context.authorizer.message", new: "$context.error.message"},
+	{name: "a body that repeats text of the caller", old: "$context.authorizer.message", new: "$context.error.message"},
 	{name: "a body that is no JSON", old: "responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal", new: "responseTemplates: {text/plain: '{\"error\":{\"message\":\"Internal"},
 	{name: "a body of another form", old: `{"error":{"message":"No such route",`, new: `{"error":{"msg":"No such route",`},
 
-	{name: "users without a key are turned away", old: "        LATCHKEY_MANAGEMENT: \"true\"\n", new: "        LATCHKEY_MANAGMENT: \"true\"\n", unseen: true},
+	{name: "users without a key are refused", old: "        LATCHKEY_MANAGEMENT: \"true\"\n", new: "        LATCHKEY_MANAGMENT: \"true\"\n", unseen: true},
 	{name: "a second stage", old: "    OpenApiVersion: 3.0.1\n", new: "    AlwaysDeploy: true\n", unseen: true},
 	{name: "parameters are not deployed", old: "      AlwaysDeploy: true\n", new: ""},
 	{name: "an edge endpoint", old: "Type: REGIONAL", new: "Type: EDGE"},
@@ -79,48 +78,48 @@ var mutants = []mutant{
 	{name: "a path in the access log", old: "$context.httpMethod $context.resourcePath |", new: "$context.httpMethod $context.path |", with: parameters{"AccessLog": "line"}},
 	{name: "a path in the access log as JSON", old: `"resource":"$context.resourcePath"`, new: `"resource":"$context.path"`, with: parameters{"AccessLog": "json"}},
 	{name: "an access log that API Gateway refuses", old: " | $context.requestId | $context.extendedRequestId", new: " | $context.extendedRequestId", with: parameters{"AccessLog": "line"}},
-	{name: "a log that is not there", old: "    Type: AWS::Logs::LogGroup\n    Condition: LogsAccess\n", new: "    Type: AWS::Logs::LogGroup\n    Condition: MakesAccountRole\n",
+	{name: "a missing log group", old: "    Type: AWS::Logs::LogGroup\n    Condition: LogsAccess\n", new: "    Type: AWS::Logs::LogGroup\n    Condition: MakesAccountRole\n",
 		with: parameters{"AccessLog": "json", "AccountLogRole": "exists"}},
-	{name: "the account's role comes too late", old: "!If [MakesAccountRole, !Ref Account, exists]", new: "exists", with: parameters{"AccessLog": "json", "AccountLogRole": "create"}},
-	{name: "the account's role comes before any API", old: "    DependsOn: Api\n", new: "", with: parameters{"AccessLog": "json", "AccountLogRole": "create"}, unseen: true},
-	{name: "an access log with a client's request ID alone", old: " | $context.extendedRequestId", new: "", with: parameters{"AccessLog": "line"}},
-	{name: "a response that API Gateway does not take", old: "          THROTTLED:\n", new: "          REQUEST_TOO_LARGE: {statusCode: \"413\"}\n          THROTTLED:\n", unseen: true},
+	{name: "the account's role is created after the log", old: "!If [MakesAccountRole, !Ref Account, exists]", new: "exists", with: parameters{"AccessLog": "json", "AccountLogRole": "create"}},
+	{name: "the account's role is created before the API", old: "    DependsOn: Api\n", new: "", with: parameters{"AccessLog": "json", "AccountLogRole": "create"}, unseen: true},
+	{name: "an access log with only the request ID that a client can choose", old: " | $context.extendedRequestId", new: "", with: parameters{"AccessLog": "line"}},
+	{name: "a response that API Gateway does not allow", old: "          THROTTLED:\n", new: "          REQUEST_TOO_LARGE: {statusCode: \"413\"}\n          THROTTLED:\n", unseen: true},
 	{name: "Lambda's own lines for each request", old: "      SystemLogLevel: WARN\n", new: "", unseen: true},
 
 	{name: "a wildcard action", old: "                - dynamodb:PutItem\n", new: "                - dynamodb:*\n"},
 	{name: "a wildcard resource", old: "              Resource: !Sub ${Table.Arn}/index/by-user\n", new: "              Resource: !Sub ${Table.Arn}/index/*\n"},
-	{name: "a right too many", old: "                - dynamodb:DeleteItem\n", new: "                - dynamodb:DeleteItem\n                - dynamodb:Scan\n"},
-	{name: "a right too few", old: "                - dynamodb:PutItem\n", new: "", unseen: true},
-	{name: "a policy of all secrets", old: "              Resource: !Ref Secret\n", new: "              Resource: \"*\"\n"},
-	{name: "no right to the key", old: "Action: kms:Decrypt", new: "Action: kms:DescribeKey", with: parameters{"KmsKeyArn": key}},
+	{name: "an action too many", old: "                - dynamodb:DeleteItem\n", new: "                - dynamodb:DeleteItem\n                - dynamodb:Scan\n"},
+	{name: "an action too few", old: "                - dynamodb:PutItem\n", new: "", unseen: true},
+	{name: "a policy for all secrets", old: "              Resource: !Ref Secret\n", new: "              Resource: \"*\"\n"},
+	{name: "no permission to use the KMS key", old: "Action: kms:Decrypt", new: "Action: kms:DescribeKey", with: parameters{"KmsKeyArn": key}},
 	{name: "a function without a timeout", old: "    Timeout: 10\n", new: ""},
 	{name: "reserved concurrency", old: "    MemorySize: 256\n", new: "    MemorySize: 256\n    ReservedConcurrentExecutions: 10\n"},
 	{name: "misspelt variable", old: "          TRUSTED_PROXY_HOPS:", new: "          TRUSTED_PROXY_HOP:", unseen: true},
-	{name: "a parameter without effect", old: "          FRESHNESS: !Ref Freshness\n", new: "          FRESHNESS: 9s\n"},
+	{name: "a parameter without an effect", old: "          FRESHNESS: !Ref Freshness\n", new: "          FRESHNESS: 9s\n"},
 	{name: "a value that config refuses", old: "          KEY_PREFIX: !Ref KeyPrefix\n", new: "          KEY_PREFIX: pk\n"},
 	{name: "logs that never end", old: "      RetentionInDays: !Ref LogRetentionDays\n", new: ""},
 
-	{name: "the table goes with the stack", old: "    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n    Properties:\n      BillingMode", new: "    Properties:\n      BillingMode"},
+	{name: "the table is deleted with the stack", old: "    DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain\n    Properties:\n      BillingMode", new: "    Properties:\n      BillingMode"},
 	{name: "no deletion protection", old: "DeletionProtectionEnabled: true", new: "DeletionProtectionEnabled: false"},
 	{name: "no recovery", old: "PointInTimeRecoveryEnabled: true", new: "PointInTimeRecoveryEnabled: false"},
-	{name: "the index is in no order", old: "            - AttributeName: createdKey\n              KeyType: RANGE", new: "            - AttributeName: pk\n              KeyType: RANGE"},
+	{name: "the index has no order", old: "            - AttributeName: createdKey\n              KeyType: RANGE", new: "            - AttributeName: pk\n              KeyType: RANGE"},
 	{name: "the index shows secrets", old: "              - metadata\n", new: "              - metadata\n              - secrets\n"},
-	{name: "a secret of a name", old: "        SecretStringTemplate:", new: "        ExcludeLowercase: true\n        SecretStringTemplate:"},
-	{name: "the table without its key", old: "KMSMasterKeyId: !Ref KmsKeyArn", new: "KMSMasterKeyId: alias/aws/dynamodb", with: parameters{"KmsKeyArn": key}},
+	{name: "a secret of another form", old: "        SecretStringTemplate:", new: "        ExcludeLowercase: true\n        SecretStringTemplate:"},
+	{name: "the table with another KMS key", old: "KMSMasterKeyId: !Ref KmsKeyArn", new: "KMSMasterKeyId: alias/aws/dynamodb", with: parameters{"KmsKeyArn": key}},
 
 	{name: "misspelt metric", old: "MetricName: Failures", new: "MetricName: Failure", unseen: true},
 	{name: "misspelt dimension", old: "{Name: code, Value: unavailable}", new: "{Name: code, Value: unavailble}"},
-	{name: "an alarm of nothing", old: "TreatMissingData: notBreaching", new: "TreatMissingData: breaching"},
-	{name: "an alarm that never comes", old: "      Threshold: 8000\n", new: "      Threshold: 12000\n"},
-	{name: "an alarm that comes too late", old: "      Threshold: 1\n", new: "      Threshold: 50\n", unseen: true},
-	{name: "an alarm of a rate above one", old: "Threshold: 0.01", new: "Threshold: 1"},
-	{name: "a percentage that is none", old: "100 * FILL(unavailable, 0) / verdicts", new: "FILL(unavailable, 0) / verdicts"},
-	{name: "the least of all failures", old: "SUM(FILL(METRICS(), 0))", new: "MIN(FILL(METRICS(), 0))"},
-	{name: "an operation that nobody watches", old: "{Name: Operation, Value: BatchGetItem}", new: "{Name: Operation, Value: GetItem}"},
-	{name: "nobody is told", old: "!If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref AWS::NoValue]", new: "[]", with: parameters{"AlarmTopicArn": topic}},
+	{name: "an alarm without data", old: "TreatMissingData: notBreaching", new: "TreatMissingData: breaching"},
+	{name: "an alarm that cannot start", old: "      Threshold: 8000\n", new: "      Threshold: 12000\n"},
+	{name: "an alarm that starts too late", old: "      Threshold: 1\n", new: "      Threshold: 50\n", unseen: true},
+	{name: "an alarm with a threshold that a rate cannot reach", old: "Threshold: 0.01", new: "Threshold: 1"},
+	{name: "a fraction in place of a percentage", old: "100 * FILL(unavailable, 0) / verdicts", new: "FILL(unavailable, 0) / verdicts"},
+	{name: "the minimum of all failures", old: "SUM(FILL(METRICS(), 0))", new: "MIN(FILL(METRICS(), 0))"},
+	{name: "an operation that no alarm watches", old: "{Name: Operation, Value: BatchGetItem}", new: "{Name: Operation, Value: GetItem}"},
+	{name: "an alarm that notifies nobody", old: "!If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref AWS::NoValue]", new: "[]", with: parameters{"AlarmTopicArn": topic}},
 	{name: "the dashboard is no JSON", old: `"${ApiErrorsAlarm.Arn}", `, new: `"${ApiErrorsAlarm.Arn}" `},
 	{name: "the dashboard shows nothing", old: `"Latchkey", "LeaseHits"`, new: `"Latchkey", "LeaseHit"`},
-	{name: "an output is gone", old: "  AuthorizerArn:\n    Description", new: "  Authorizer:\n    Description"},
+	{name: "a missing output", old: "  AuthorizerArn:\n    Description", new: "  Authorizer:\n    Description"},
 }
 
 func TestEveryMistakeBreaksARule(t *testing.T) {
@@ -137,11 +136,11 @@ func TestEveryMistakeBreaksARule(t *testing.T) {
 	for i, translation := range translate(t, jobs) {
 		m := mutants[i]
 		if len(translation.Findings) > 0 {
-			t.Errorf("%s: the linter does see it: %v", m.name, translation.Findings)
+			t.Errorf("%s: the linter finds it: %v", m.name, translation.Findings)
 		}
 		s, err := deploy(jobs[i], translation)
 		if err != nil {
-			t.Errorf("%s: no rule is needed to see it: %v", m.name, err)
+			t.Errorf("%s: it cannot be deployed, so no rule is needed: %v", m.name, err)
 			continue
 		}
 		broken := check(s)
@@ -153,6 +152,6 @@ func TestEveryMistakeBreaksARule(t *testing.T) {
 		}
 	}
 	for rule := range unbroken {
-		t.Errorf("no mistake breaks the rule that %s", rule)
+		t.Errorf("no mistake breaks the rule: %s", rule)
 	}
 }

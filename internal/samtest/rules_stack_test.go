@@ -15,7 +15,8 @@ import (
 	"latchkey/internal/config"
 )
 
-// variables are those that a function is told, with what the template says.
+// variables are the variables of the functions, each with the parameter of its value. It is empty
+// if the value does not come from a parameter.
 var variables = map[string]string{
 	"TABLE_NAME": "", "SECRET_ARN": "", "AWS_SDK_UA_APP_ID": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "ACCEPT_ENVIRONMENTS": "AcceptEnvironments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
@@ -27,7 +28,7 @@ var variables = map[string]string{
 	"UPSTREAM_URL": "UpstreamUrl", "UPSTREAM_PREFIX": "UpstreamPrefix", "UPSTREAM_CACHE_TTL": "UpstreamCacheTtl", "UPSTREAM_TIMEOUT": "UpstreamTimeout",
 }
 
-// known are the variables that the functions read.
+// known returns the names of the variables that the functions read.
 func known() []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
@@ -37,7 +38,7 @@ func known() []string {
 	return names
 }
 
-func functionsSayAllThatMatters(s *stack, p *problems) {
+func functionsHaveTheirSettings(s *stack, p *problems) {
 	all := s.of("AWS::Lambda::Function")
 	p.equal("functions", slices.Sorted(maps.Keys(all)), []string{authorizer, "KeysFunction", "ValidateFunction"})
 	for id, f := range all {
@@ -54,32 +55,34 @@ func functionsSayAllThatMatters(s *stack, p *problems) {
 		is("WARN", "LoggingConfig", "SystemLogLevel")
 		is("${"+strings.TrimSuffix(id, "Function")+"Logs}", "LoggingConfig", "LogGroup")
 		is(strings.TrimPrefix(s.Parameters["Tracing"], "Disabled"), "TracingConfig", "Mode")
-		// It would take concurrency from the rest of the account, and refuse callers at a number nobody has chosen.
+		// Reserved concurrency would take concurrency from the rest of the account, and refuse
+		// callers above a limit that no operator has chosen.
 		is("", "ReservedConcurrentExecutions")
 
-		told := make(map[string]string)
+		values := make(map[string]string)
 		declared, _ := at(f.Properties, "Environment", "Variables").(object)
 		for name, value := range declared {
-			told[name] = fmt.Sprint(value)
+			values[name] = fmt.Sprint(value)
 			if parameter, ok := variables[name]; !ok || !slices.Contains(known(), name) {
-				p.add("%s: %s is no variable that the function knows", id, name)
-			} else if parameter != "" && told[name] != s.Parameters[parameter] {
-				p.add("%s: %s is %s", id, name, told[name])
+				p.add("%s: the function does not know the variable %s", id, name)
+			} else if parameter != "" && values[name] != s.Parameters[parameter] {
+				p.add("%s: %s is %s", id, name, values[name])
 			}
 		}
-		p.equal(id+": what metrics call it", told["SERVICE"], "${AWS::StackName}-"+strings.ToLower(strings.TrimSuffix(id, "Function")))
-		p.equal(id+": table and secret", told["TABLE_NAME"]+told["SECRET_ARN"]+told["LATCHKEY_SECRET"], "${Table}${Secret}")
-		if _, ok := told["LATCHKEY_SECRET"]; !ok {
+		p.equal(id+": name in metrics", values["SERVICE"], "${AWS::StackName}-"+strings.ToLower(strings.TrimSuffix(id, "Function")))
+		p.equal(id+": table and secret", values["TABLE_NAME"]+values["SECRET_ARN"]+values["LATCHKEY_SECRET"], "${Table}${Secret}")
+		if _, ok := values["LATCHKEY_SECRET"]; !ok {
 			p.add("%s: sam local cannot be given a secret", id)
 		}
-		told["TABLE_NAME"] = "latchkey-Table-1ABCDEF" // as CloudFormation makes of the reference
-		if _, err := config.Load(told); err != nil {
+		values["TABLE_NAME"] = "latchkey-Table-1ABCDEF" // the form of a name that CloudFormation chooses
+		if _, err := config.Load(values); err != nil {
 			p.add("%s: would not start: %v", id, err)
 		}
 	}
 }
 
-// rights are the actions that each function's role allows, by resource.
+// rights returns the actions and resources that each function's role must allow. kms is the ARN of
+// the KMS key, or empty.
 func rights(kms string) map[string][]string {
 	judge := []string{
 		"dynamodb:GetItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}", "dynamodb:UpdateItem ${Table.Arn}",
@@ -95,7 +98,7 @@ func rights(kms string) map[string][]string {
 func rolesAreLeast(s *stack, p *problems) {
 	for function, want := range rights(s.Parameters["KmsKeyArn"]) {
 		role := s.Resources[function+"Role"].Properties
-		p.equal(function+": who takes the role", text(role, "AssumeRolePolicyDocument", "Statement"),
+		p.equal(function+": principal of the role", text(role, "AssumeRolePolicyDocument", "Statement"),
 			"[map[Action:[sts:AssumeRole] Effect:Allow Principal:map[Service:[lambda.amazonaws.com]]]]")
 		managed := "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 		if s.Parameters["Tracing"] == "Active" {
@@ -115,7 +118,7 @@ func rolesAreLeast(s *stack, p *problems) {
 							p.add("%s: %s on %s", function, action, resource)
 						}
 						if strings.HasPrefix(action, "kms:") {
-							p.equal(function+": through whom", text(statement, "Condition", "StringEquals", "kms:ViaService"),
+							p.equal(function+": services that use the key", text(statement, "Condition", "StringEquals", "kms:ViaService"),
 								"[dynamodb.${AWS::Region}.amazonaws.com secretsmanager.${AWS::Region}.amazonaws.com]")
 						}
 					}
@@ -176,7 +179,7 @@ func dataOutlivesTheStack(s *stack, p *problems) {
 	p.equal("secret's key", text(secret, "KmsKeyId"), kms)
 	p.equal("secret", text(secret, "GenerateSecretString"),
 		`map[ExcludePunctuation:true GenerateStringKey:master PasswordLength:64 SecretStringTemplate:{"peppers":[]}]`)
-	// It would keep the stack from being made again while the old secret waits for its deletion.
+	// With a name, a deleted stack could not be created again until its old secret is gone.
 	p.equal("secret's name", text(secret, "Name"), "")
 }
 
@@ -187,7 +190,8 @@ func logsEnd(s *stack, p *problems) {
 	}
 }
 
-// series are the metrics that there are, each with the dimensions that it has. Ours are those that the functions send.
+// series are the existing metrics, each with its sets of dimensions. The functions send those in
+// Latchkey.
 var series = map[string][]string{
 	"Latchkey/Verdicts":                       {"service", "service code"},
 	"Latchkey/Latency":                        {"service"},
@@ -210,10 +214,11 @@ var series = map[string][]string{
 	"Latchkey/" + backendMetric:               {""},
 }
 
-// operations are those that the functions ask the table for: it may refuse each of them.
+// operations are the operations of the functions on the table. DynamoDB may refuse each of them.
 var operations = []string{"BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"}
 
-// services are what the functions call themselves: two stacks in one account count apart.
+// services returns the names of the functions in metrics. They contain the name of the stack, which
+// separates two stacks in one account.
 func services() (all []string) {
 	for _, name := range []string{"authorizer", "validate", "keys"} {
 		all = append(all, "${AWS::StackName}-"+name)
@@ -221,7 +226,7 @@ func services() (all []string) {
 	return all
 }
 
-// metric checks that there is such a series. dimensions are names and values in turn.
+// metric checks that a series exists. dimensions has names and values in turn.
 func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	functions := slices.Sorted(maps.Keys(s.of("AWS::Lambda::Function")))
 	codes := []string{"unavailable"}
@@ -251,12 +256,11 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	}
 }
 
-// alarms are what each watches, with the statistic, how that is put together, and
-// above what it is too much.
+// alarms are the expected alarms.
 var alarms = map[string]struct {
-	watches   []string
-	together  string
-	threshold float64
+	watches    []string // metrics, each with its statistic
+	expression string   // empty for a single metric
+	threshold  float64
 }{
 	"UnavailableAlarm":     {[]string{"Latchkey/Verdicts Sum"}, "100 * FILL(unavailable, 0) / verdicts", 1},
 	"SlowAlarm":            {[]string{"AWS/Lambda/Duration p99"}, "", 8000}, // 80 % of the timeout, in milliseconds
@@ -269,7 +273,8 @@ var alarms = map[string]struct {
 	"RefusalsAlarm":        {[]string{"Latchkey/Verdicts Sum"}, "IF(verdicts >= 100, 100 * (verdicts - FILL(valid, 0)) / verdicts, 0)", 50},
 }
 
-// The backend's alarm exists if there is a backend, and an access log in which its failures are counted.
+// The backend's alarm exists if there is a backend, and an access log in which its failures are
+// counted.
 const (
 	backendAlarm  = "BackendAlarm"
 	backendMetric = "${AWS::StackName}-BackendUnavailable"
@@ -339,14 +344,14 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 			watch(at(m, "MetricStat", "Metric"), text(m, "MetricStat", "Stat"), text(m, "MetricStat", "Period"))
 			p.equal(id+": ReturnData", text(m, "ReturnData"), "false")
 			if name := text(m, "Id"); !strings.Contains(expression, "METRICS()") && !strings.Contains(expression, name) {
-				p.add("%s: %q says nothing of %s", id, expression, name)
+				p.add("%s: %q does not use %s", id, expression, name)
 			}
 		}
 		if len(asked) > 0 {
 			p.equal(id+": operations", slices.Sorted(maps.Keys(asked)), operations)
 		}
 		p.equal(id+": watches", slices.Sorted(maps.Keys(watched)), alarms[id].watches)
-		p.equal(id+": expression", expression, alarms[id].together)
+		p.equal(id+": expression", expression, alarms[id].expression)
 		p.equal(id+": threshold", at(a.Properties, "Threshold"), any(alarms[id].threshold))
 	}
 	timeout, _ := at(s.Resources[authorizer].Properties, "Timeout").(float64) // in seconds; the threshold is 80 % in milliseconds
@@ -355,7 +360,7 @@ func alarmsSayWhatToDo(s *stack, p *problems) {
 
 var searched = regexp.MustCompile(`^SEARCH\('\{Latchkey,service,code\} MetricName="(\w+)" service="([^"]+)"', 'Sum', 60\)$`)
 
-func dashboardShowsWhatThereIs(s *stack, p *problems) {
+func dashboardShowsAll(s *stack, p *problems) {
 	var board struct {
 		Widgets []struct {
 			Type          string
@@ -368,7 +373,7 @@ func dashboardShowsWhatThereIs(s *stack, p *problems) {
 		}
 	}
 	if err := json.Unmarshal([]byte(text(s.Resources["Dashboard"].Properties, "DashboardBody")), &board); err != nil {
-		p.add("the dashboard is no JSON: %v", err)
+		p.add("the dashboard is not JSON: %v", err)
 		return
 	}
 	if n := len(board.Widgets); n == 0 || n > 12 {
@@ -418,7 +423,7 @@ func dashboardShowsWhatThereIs(s *stack, p *problems) {
 	}
 }
 
-func outputsAreThere(s *stack, p *problems) {
+func outputsExist(s *stack, p *problems) {
 	got := map[string]string{}
 	for name, o := range s.Outputs {
 		got[name] = o.Value

@@ -19,25 +19,25 @@ import (
 	"latchkey/internal/registry"
 )
 
-// rules are what a deployed stack must keep. They are functions and not tests, so that mutants of the template can be held
-// against them.
+// rules are the rules that a deployed stack must keep. They are functions and not tests, so that
+// they can also check mutants of the template.
 var rules = map[string]func(*stack, *problems){
-	"the authorizer is asked for each request":   authorizerIsAskedEachTime,
+	"the authorizer runs for each request":       authorizerRunsEachTime,
 	"every route of the HTTP API has its method": routesAreThoseOfTheAPI,
 	"preflights are answered without a key":      preflightsAreOpen,
 	"gateway responses keep the contract":        gatewayResponsesKeepTheContract,
 	"there is one regional stage":                thereIsOneStage,
 	"the stage is throttled":                     stageIsThrottled,
-	"API Gateway may invoke what it has to":      permissionsFit,
+	"API Gateway may invoke the functions":       permissionsFit,
 	"the access log shows no query":              accessLogShowsNoQuery,
-	"functions say all that matters":             functionsSayAllThatMatters,
-	"a role allows what its function does":       rolesAreLeast,
+	"functions have all their settings":          functionsHaveTheirSettings,
+	"a role allows only what its function does":  rolesAreLeast,
 	"table and secret outlive the stack":         dataOutlivesTheStack,
-	"logs end":                                   logsEnd,
+	"logs are deleted after some days":           logsEnd,
 	"alarms say what to do":                      alarmsSayWhatToDo,
-	"the dashboard shows what there is":          dashboardShowsWhatThereIs,
-	"outputs are those that others read":         outputsAreThere,
-	"nothing refers to what is not deployed":     referencesResolve,
+	"the dashboard shows all metrics and alarms": dashboardShowsAll,
+	"the outputs exist":                          outputsExist,
+	"every reference has its resource":           referencesResolve,
 }
 
 type problems []string
@@ -52,7 +52,7 @@ func (p *problems) equal(what string, got, want any) {
 	}
 }
 
-// check holds a stack against all rules, and returns what is wrong by rule.
+// check returns the problems of a stack by the rule that they break.
 func check(s *stack) map[string]problems {
 	broken := make(map[string]problems)
 	for name, rule := range rules {
@@ -79,8 +79,9 @@ func invocation(function string) string {
 
 const authorizer = "AuthorizerFunction"
 
-func authorizerIsAskedEachTime(s *stack, p *problems) {
-	// All of it, so that an identity source is as wrong as a misspelt name.
+func authorizerRunsEachTime(s *stack, p *problems) {
+	// The whole value is compared, because an additional identity source is as wrong as a misspelt
+	// name.
 	p.equal("security schemes", at(s.body(), "components", "securitySchemes"), any(object{"latchkey": object{
 		"type": "apiKey", "name": "Unused", "in": "header", "x-amazon-apigateway-authtype": "custom",
 		"x-amazon-apigateway-authorizer": object{
@@ -89,8 +90,8 @@ func authorizerIsAskedEachTime(s *stack, p *problems) {
 	}}))
 }
 
-// routesOfTheAPI are what the HTTP API says of itself in its OpenAPI document, and that document. Where it leaves it open
-// whether a route takes a key, protected says so.
+// routesOfTheAPI returns the routes in the OpenAPI document of the HTTP API, and the route of the
+// document. If a key is optional in the document, protected says whether the route requires it.
 func routesOfTheAPI(protected bool) []route {
 	w := httptest.NewRecorder()
 	httpapi.New(httpapi.Options{Registry: &registry.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
@@ -161,21 +162,21 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 		got[path] = m
 	}
 	p.equal("paths", got, want)
-	// It knows no http_proxy, and takes such a route for one without a function. It decides no condition, and takes validate
-	// for open.
-	p.equal("what start-api serves", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(false))
+	// start-api does not support http_proxy: such a route has no function. It evaluates no
+	// condition, so validate needs no key there.
+	p.equal("routes of start-api", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(false))
 	if types := at(s.body(), "x-amazon-apigateway-binary-media-types"); (types != nil) != (s.Parameters["BackendUrl"] != "") {
 		p.add("binary media types are %v", types)
 	}
 }
 
-// passedOn are the methods of a path that belongs to the API behind the gateway.
+// passedOn returns the methods of a path that belongs to the backend.
 func passedOn(uri string) object {
 	return object{"x-amazon-apigateway-any-method": object{
 		"responses": object{}, "security": []any{object{"latchkey": []any{}}},
 		"x-amazon-apigateway-integration": object{
 			"type": "http_proxy", "httpMethod": "ANY", "uri": uri, "responseTransferMode": "STREAM", "timeoutInMillis": 900000.0,
-			// What a client sends of these must never arrive.
+			// These values replace headers that a client sends.
 			"requestParameters": object{
 				"integration.request.header.X-User-Id": "context.authorizer.userIdHeader",
 				"integration.request.header.X-Key-Id":  "context.authorizer.keyIdHeader",
@@ -190,13 +191,13 @@ func preflightsAreOpen(s *stack, p *problems) {
 	for _, r := range routesOfTheAPI(false) {
 		methods[r.Method] = true
 	}
-	for _, method := range []string{"HEAD", "OPTIONS", "PUT"} { // an API behind it may have them
+	for _, method := range []string{"HEAD", "OPTIONS", "PUT"} { // a backend may have them
 		methods[method] = true
 	}
 	for path, item := range s.paths() {
 		options := at(item, "options")
 		if at(options, "security") != nil {
-			p.add("%s: the preflight asks for a key", path)
+			p.add("%s: the preflight requires a key", path)
 		}
 		integration := at(options, "x-amazon-apigateway-integration")
 		p.equal(path+": integration", text(integration, "type"), "mock")
@@ -226,10 +227,11 @@ func preflightsAreOpen(s *stack, p *problems) {
 	}
 }
 
-// gatewayResponse is the contract of one. Its code and type are empty where the authorizer's context says them.
+// gatewayResponse is the expected form of a gateway response. code is empty if it comes from the
+// authorizer's context.
 type gatewayResponse struct {
 	status, kind, code string
-	headers            map[string]string // beside CORS
+	headers            map[string]string // without those for CORS
 }
 
 func gatewayResponses(denyStatus string) map[string]gatewayResponse {
@@ -262,7 +264,7 @@ func gatewayResponsesKeepTheContract(s *stack, p *problems) {
 		declared, _ := got[kind].(object)
 		for name := range declared {
 			if !slices.Contains([]string{"statusCode", "responseParameters", "responseTemplates"}, name) {
-				p.add("%s: %s is nothing that API Gateway knows", kind, name)
+				p.add("%s: API Gateway does not know %s", kind, name)
 			}
 		}
 		p.equal(kind+": status", text(declared, "statusCode"), r.status)
@@ -316,7 +318,7 @@ func thereIsOneStage(s *stack, p *problems) {
 	p.equal("stages", len(s.of("AWS::ApiGateway::Stage")), 1)
 	for _, stage := range s.of("AWS::ApiGateway::Stage") {
 		p.equal("name", text(stage.Properties, "StageName"), s.Parameters["StageName"])
-		p.equal("whose it is", text(stage.Properties, "Variables"), "map[LATCHKEY_MANAGEMENT:true]")
+		p.equal("stage variables", text(stage.Properties, "Variables"), "map[LATCHKEY_MANAGEMENT:true]")
 		p.equal("tracing", text(stage.Properties, "TracingEnabled"), fmt.Sprint(s.Parameters["Tracing"] == "Active"))
 	}
 	for id, deployment := range s.of("AWS::ApiGateway::Deployment") {
@@ -332,9 +334,10 @@ func thereIsOneStage(s *stack, p *problems) {
 	p.equal("endpoint", text(s.Resources["Api"].Properties, "EndpointConfiguration", "Types", 0), "REGIONAL")
 	p.equal("OpenAPI", text(s.body(), "openapi"), "3.0.1")
 	p.equal("name", text(s.body(), "info", "title"), "${AWS::StackName}")
-	// A parameter in the document changes no text that SAM hashes, so the translation cannot show it.
+	// The translation cannot show this, because SAM hashes the document before it resolves
+	// parameters.
 	if !strings.Contains(s.Source, "\n      AlwaysDeploy: true\n") {
-		p.add("a change of a parameter would not be deployed")
+		p.add("a changed parameter would not be deployed")
 	}
 }
 
@@ -349,7 +352,7 @@ func stageIsThrottled(s *stack, p *problems) {
 	}
 	p.equal("rates and bursts", settings, object{
 		"* /*": s.Parameters["ApiRate"] + " " + s.Parameters["ApiBurst"],
-		// Its name begins with an escaped slash of its own.
+		// The path begins with two slashes: the escaped slash belongs to its name.
 		"POST //api/v1/api-keys/validate":        s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
 		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["RevokeRate"] + " " + s.Parameters["RevokeBurst"],
 	})
@@ -398,15 +401,15 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	p.equal("the account's settings", account, kind != "off" && s.Parameters["AccountLogRole"] == "create")
 	if account, role := s.Resources["Account"], s.Resources["AccountRole"]; account.Type != "" {
 		p.equal("account's role", text(account.Properties, "CloudWatchRoleArn"), "${AccountRole.Arn}")
-		p.equal("who takes the role", text(role.Properties, "AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service"), "apigateway.amazonaws.com")
-		p.equal("what the role may", text(role.Properties, "ManagedPolicyArns"),
+		p.equal("principal of the role", text(role.Properties, "AssumeRolePolicyDocument", "Statement", 0, "Principal", "Service"), "apigateway.amazonaws.com")
+		p.equal("policies of the role", text(role.Properties, "ManagedPolicyArns"),
 			"[arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]")
 		for id, r := range map[string]resource{"Account": account, "AccountRole": role} {
 			p.equal(id+" outlives the stack", r.DeletionPolicy+" "+r.UpdateReplacePolicy, "Retain Retain")
 		}
-		p.equal("what the log waits for", text(s.Resources["AccessLogs"].Properties, "Tags", 0, "Value"), "${Account}")
-		// An account in which there never was an API takes no settings.
-		p.equal("what the account waits for", text(map[string]any{"DependsOn": account.DependsOn}, "DependsOn"), "Api")
+		p.equal("the log depends on", text(s.Resources["AccessLogs"].Properties, "Tags", 0, "Value"), "${Account}")
+		// API Gateway refuses settings of an account that never had an API.
+		p.equal("the account depends on", text(map[string]any{"DependsOn": account.DependsOn}, "DependsOn"), "Api")
 	}
 	if kind == "off" {
 		p.equal("settings", settings, nil)
@@ -414,7 +417,7 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	}
 	p.equal("destination", text(settings, "DestinationArn"), "${AccessLogs.Arn}")
 	format := text(settings, "Format")
-	// API Gateway refuses a format without it.
+	// API Gateway refuses a format without requestId.
 	if !strings.Contains(format, "$context.requestId") {
 		p.add("the format has no requestId")
 	}
@@ -432,7 +435,8 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 	line := contextVariable.ReplaceAllStringFunc(format, fill)
 	if kind == "line" {
 		p.equal("line", line, "requestTime | authorizer.principalId | httpMethod resourcePath | status | requestId | extendedRequestId")
-		// A pattern in brackets only matches lines with as many words as it has terms. The time has two words.
+		// A pattern in brackets only matches lines with as many words as it has terms. The time has
+		// two words.
 		words := strings.Fields(strings.Replace(line, "requestTime", "date zone", 1))
 		for id, filter := range s.of("AWS::Logs::MetricFilter") {
 			terms := strings.Split(strings.Trim(text(filter.Properties, "FilterPattern"), "[]"), ", ")

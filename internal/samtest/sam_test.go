@@ -1,8 +1,8 @@
 //go:build sam
 
-// Package samtest_test runs the functions as they are shipped, under the SAM CLI.
+// Package samtest_test runs the functions, as they are deployed, under the SAM CLI.
 //
-// .ci/sam prepares what these tests need and runs them; `make sam-test` calls it.
+// make sam-test runs these tests. It calls .ci/sam, which starts everything that they need.
 package samtest_test
 
 import (
@@ -24,25 +24,25 @@ import (
 	"time"
 )
 
-// What start-api answers in its own way, since it knows none of the gateway
-// responses that template.yaml defines.
+// The statuses of start-api that differ from those of API Gateway, because SAM has no gateway
+// responses.
 const (
 	samDenied       = http.StatusForbidden  // a Deny; API Gateway: 429 by ACCESS_DENIED
 	samUnauthorized = http.StatusBadGateway // any error of the authorizer; API Gateway: 401 by UNAUTHORIZED, 503 by AUTHORIZER_FAILURE
 	samNoRoute      = http.StatusForbidden  // no such path or method; API Gateway: 404 by MISSING_AUTHENTICATION_TOKEN
 )
 
-// given is a variable that .ci/sam sets.
+// given returns a variable that .ci/sam sets.
 func given(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf("%s is not set: `make sam-test` runs this test, with all that it needs", name)
+		t.Fatalf("%s is not set: run this test with make sam-test", name)
 	}
 	return value
 }
 
-// sam is a command line of the SAM CLI that runs functions before the table.
+// sam returns a command of the SAM CLI that runs functions with the table.
 func sam(t testing.TB, arguments ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(given(t, "SAM"), append([]string{"local"}, arguments...)...)
@@ -59,9 +59,9 @@ type server struct {
 	ended   chan struct{}
 }
 
-// serve starts a server, which ends with the test. Functions have other variables
-// where overrides says so.
-func serve(t *testing.T, command string, overrides ...environment) *server {
+// serve starts a server, which ends with the test. The variables in overrides replace those of the
+// functions.
+func serve(t *testing.T, command string, overrides ...envVars) *server {
 	t.Helper()
 	port := freePort(t)
 	s := &server{url: "http://127.0.0.1:" + port, log: &buffer{}, ended: make(chan struct{})}
@@ -74,11 +74,11 @@ func serve(t *testing.T, command string, overrides ...environment) *server {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = s.process.Wait() // it is ended by a signal
+		_ = s.process.Wait() // returns an error, because a signal ends the process
 		close(s.ended)
 	}()
 	t.Cleanup(func() {
-		_ = s.process.Process.Signal(syscall.SIGTERM) // fails only on one that has ended
+		_ = s.process.Process.Signal(syscall.SIGTERM) // fails only if the process has ended
 		select {
 		case <-s.ended:
 		case <-time.After(20 * time.Second):
@@ -93,7 +93,7 @@ func serve(t *testing.T, command string, overrides ...environment) *server {
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		response, err := http.Get(s.url)
 		if err == nil {
-			_ = response.Body.Close() // whatever it is: SAM answers
+			_ = response.Body.Close() // every answer shows that SAM is up
 			return s
 		}
 		select {
@@ -107,18 +107,19 @@ func serve(t *testing.T, command string, overrides ...environment) *server {
 	}
 }
 
-// environment is the content of an --env-vars file: variables by function and, for
-// all functions, by Parameters.
-type environment map[string]map[string]string
+// envVars is the content of an --env-vars file: the variables of each function. Those under the
+// name Parameters are for all functions.
+type envVars map[string]map[string]string
 
-// merged writes a file with what .ci/sam gives the functions, and overrides.
-func merged(t *testing.T, overrides environment) string {
+// merged writes an --env-vars file with the variables of .ci/sam and overrides. It returns its
+// path.
+func merged(t *testing.T, overrides envVars) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(given(t, "SAM_CONFIG")), "env.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all environment
+	var all envVars
 	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +140,8 @@ func merged(t *testing.T, overrides environment) string {
 	return file
 }
 
-// ports are those below the ones that outgoing connections get: a server's own
-// must not be taken between the test that looks for it and the server.
+// ports counts the ports that were used. They lie below the ports of outgoing connections, so that
+// no connection takes a port between the test that finds it and the server that listens on it.
 var ports atomic.Int32
 
 func freePort(t *testing.T) string {
@@ -157,7 +158,7 @@ func freePort(t *testing.T) string {
 	return ""
 }
 
-// buffer is what a process prints.
+// buffer collects the output of a process. It is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -179,10 +180,10 @@ type answer struct {
 	status int
 	header http.Header
 	text   string
-	json   map[string]any // nil when it is none
+	json   map[string]any // nil if the body is no JSON object
 }
 
-// send makes one request to url; headers are "Name: value", and may repeat.
+// send makes one request to url. Each header is "Name: value", and a name may repeat.
 func send(t testing.TB, method, url, body string, headers ...string) answer {
 	t.Helper()
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -213,7 +214,7 @@ func send(t testing.TB, method, url, body string, headers ...string) answer {
 	return a
 }
 
-// create makes a key with the admin's, at the local stack or at start-api.
+// create makes a key with the admin's key. url is the URL of the local stack or of start-api.
 func create(t testing.TB, url, body string) (id, token string) {
 	t.Helper()
 	a := send(t, "POST", url+"/api/v1/api-keys", body, "X-API-Key: "+given(t, "ROOT_KEY"))

@@ -33,18 +33,18 @@ const (
 	key   = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 )
 
-// deployments are sets of parameters that take every condition both ways.
+// deployments are sets of parameters. Together they have each condition true and false.
 var deployments = map[string]parameters{
-	"as it comes": nil,
+	"only defaults": nil,
 	"everything on": {
 		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "AccountLogRole": "create", "StageName": "v1",
 		"LogRetentionDays": "365", "Architecture": "x86_64", "OidcIssuer": "https://login.example.com", "OidcAudience": "latchkey", "OidcAdminClaim": "groups=admins", "UserScopes": "tts",
 	},
-	"before an API of one's own":                      {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
-	"before an API of one's own, with a log":          {"BackendUrl": backend, "AccessLog": "json"},
-	"before an API of one's own, with lines":          {"BackendUrl": backend, "AccessLog": "line"},
-	"a line for each request, the account has a role": {"AccessLog": "line", "AccountLogRole": "exists"},
-	"a role is not made for no log":                   {"AccessLog": "off", "AccountLogRole": "create"},
+	"a backend":                             {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
+	"a backend and an access log":           {"BackendUrl": backend, "AccessLog": "json"},
+	"a backend and an access log of lines":  {"BackendUrl": backend, "AccessLog": "line"},
+	"lines, and the account has a role":     {"AccessLog": "line", "AccountLogRole": "exists"},
+	"no role is made without an access log": {"AccessLog": "off", "AccountLogRole": "create"},
 }
 
 func TestEveryDeploymentKeepsTheRules(t *testing.T) {
@@ -65,7 +65,7 @@ func TestEveryDeploymentKeepsTheRules(t *testing.T) {
 	}
 }
 
-func TestTheLinterHasNothingToSay(t *testing.T) {
+func TestTheLinterFindsNothing(t *testing.T) {
 	c := exec.CommandContext(t.Context(), samTool(t, "sam"), "validate", "--lint", "--template", "template.yaml")
 	c.Dir, c.Env = module, offline()
 	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "is a valid SAM Template") {
@@ -96,14 +96,14 @@ func TestTheLocalStackServesTheSameRoutes(t *testing.T) {
 	}
 }
 
-// effect is another value of a parameter than its default, and where that shows.
+// effect is a value of a parameter, other than its default, and the property that has the value.
 type effect struct {
 	parameter, value string
-	with             parameters // what has to be set too
+	with             parameters // other parameters that must be set
 	where            []any      // resource, then properties
 }
 
-// Each parameter has a line.
+// effects has a line for each parameter.
 var effects = []effect{
 	{"Architecture", "x86_64", nil, []any{"KeysFunction", "Architectures", 0}},
 	{"StageName", "v1", nil, []any{"ApiStage", "StageName"}},
@@ -186,7 +186,7 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 	}
 	for name := range section(all[0].Translated, "Parameters") {
 		if !slices.ContainsFunc(effects, func(e effect) bool { return e.parameter == name }) {
-			t.Errorf("%s has no line above", name)
+			t.Errorf("%s has no line in effects", name)
 		}
 	}
 }
@@ -208,26 +208,26 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		if d := text(p, "Description"); len(d) < 20 || !strings.HasSuffix(d, ".") {
 			t.Errorf("%s: %q", name, d)
 		}
-		// A guided deployment asks for such a parameter again and again until it is given a value, and the functions'
-		// environment would show it to people who may look at them.
+		// A guided deployment repeats the question for a hidden parameter until it gets a value.
+		// And everybody who may see the functions could read the value in their variables.
 		if at(p, "NoEcho") != nil {
 			t.Errorf("%s is a secret: it belongs in the stack's secret", name)
 		}
 		if at(p, "AllowedPattern") == nil && at(p, "AllowedValues") == nil && at(p, "MinValue") == nil {
-			t.Errorf("%s takes anything", name)
+			t.Errorf("%s accepts every value", name)
 		}
 		if at(p, "Default") == nil {
 			t.Errorf("%s has no default", name)
-		} else if !takes(t, p, text(p, "Default")) {
-			t.Errorf("%s does not take its default", name)
+		} else if !accepts(t, p, text(p, "Default")) {
+			t.Errorf("%s does not accept its default", name)
 		}
 	}
 	if len(grouped) != len(declared) {
 		t.Errorf("the groups name %d parameters of %d", len(grouped), len(declared))
 	}
 	for _, e := range effects {
-		if !takes(t, declared[e.parameter], e.value) {
-			t.Errorf("%s does not take %q", e.parameter, e.value)
+		if !accepts(t, declared[e.parameter], e.value) {
+			t.Errorf("%s does not accept %q", e.parameter, e.value)
 		}
 	}
 	for name, values := range map[string][]string{
@@ -246,25 +246,25 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
 	} {
 		for _, value := range values {
-			if takes(t, declared[name], value) {
-				t.Errorf("%s takes %q", name, value)
+			if accepts(t, declared[name], value) {
+				t.Errorf("%s accepts %q", name, value)
 			}
 		}
 	}
 	for _, value := range []string{"0", "0s", "250ms", "1000ms", "0.25s", "0.5s", "1s", "1.5s", "90s", "1m30s", "60m"} {
-		if !takes(t, declared["Freshness"], value) {
-			t.Errorf("Freshness does not take %q", value)
+		if !accepts(t, declared["Freshness"], value) {
+			t.Errorf("Freshness does not accept %q", value)
 		}
 	}
 	for _, value := range []string{"*=", "/a=", "POST /tts/*=tts;GET /v1/models=; *=any:thing", "* /a=x;", "GET /v1/*/models=;/*/x/*=y"} {
-		if !takes(t, declared["RouteScopes"], value) {
-			t.Errorf("RouteScopes does not take %q", value)
+		if !accepts(t, declared["RouteScopes"], value) {
+			t.Errorf("RouteScopes does not accept %q", value)
 		}
 	}
 }
 
-// takes says whether CloudFormation accepts a value for a parameter.
-func takes(t testing.TB, parameter any, value string) bool {
+// accepts reports whether CloudFormation accepts a value for a parameter.
+func accepts(t testing.TB, parameter any, value string) bool {
 	t.Helper()
 	if values := at(parameter, "AllowedValues"); values != nil && !slices.Contains(oneOrMore(values), value) {
 		return false
@@ -290,7 +290,7 @@ func takes(t testing.TB, parameter any, value string) bool {
 	return (!hasLow || n >= low) && (!hasHigh || n <= high)
 }
 
-// limited is a gate whose answer is always that a limit is reached.
+// limited is a gate that refuses every request because of a limit.
 type limited struct{}
 
 func (limited) Check(context.Context, gate.Request) (apikey.Verdict, error) {
@@ -300,7 +300,7 @@ func (limited) Check(context.Context, gate.Request) (apikey.Verdict, error) {
 	}, nil
 }
 
-func TestADenialBringsWhatItsResponseShows(t *testing.T) {
+func TestADenialHasAllValuesOfItsGatewayResponse(t *testing.T) {
 	a := lambdaauthorizer.New(lambdaauthorizer.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)})
 	answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/x"}`))
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"testing"
 )
 
-// module is where the module's files are.
+// module is the path of the root of the module.
 var module = filepath.Join("..", "..")
 
-// parameters are those that a stack is deployed with; the others have their defaults.
+// parameters are the parameters of a deployment. Others have their defaults.
 type parameters map[string]string
 
 // job is one template to translate.
@@ -30,21 +30,22 @@ type job struct {
 	Lint       bool       `json:"lint,omitempty"`
 }
 
-// translation is what became of a job.
+// translation is the result of a job.
 type translation struct {
 	Error      string         `json:"error"`
 	Translated map[string]any `json:"translated"`
-	Local      []route        `json:"local"` // what `sam local start-api` serves
+	Local      []route        `json:"local"` // the routes of sam local start-api
 	Findings   []string       `json:"findings"`
 }
 
 type route struct {
 	Method, Path, Function string
-	Authorizer             string // its function; empty: open
+	Authorizer             string // the function; empty if the route needs no key
 }
 
-// stack is a translated template as CloudFormation deploys it: parameters are resolved, conditions decided, and what is
-// not deployed is gone. A reference to a resource is "${Table}", one to an attribute "${Table.Arn}".
+// stack is a translated template as CloudFormation deploys it. Parameters and conditions are
+// resolved, and resources that are not deployed are missing. A reference to a resource has the form
+// "${Table}", and to an attribute "${Table.Arn}".
 type stack struct {
 	Parameters parameters
 	Resources  map[string]resource
@@ -71,7 +72,7 @@ func templateText(t testing.TB) string {
 	return string(text)
 }
 
-// samTool is a program of the SAM CLI's environment.
+// samTool returns the path of a program that make installs with the SAM CLI.
 func samTool(t testing.TB, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(module, ".latchkey", "sam", "bin", name))
@@ -84,7 +85,7 @@ func samTool(t testing.TB, name string) string {
 	return path
 }
 
-// offline is an environment without region, profile or credentials.
+// offline returns the variables of this process without a region, a profile and credentials.
 func offline() []string {
 	return append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") }),
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "SAM_CLI_TELEMETRY=0")
@@ -116,7 +117,7 @@ func translate(t testing.TB, jobs []job) []translation {
 	return all
 }
 
-// deploy is what CloudFormation makes of a translated template.
+// deploy does what CloudFormation does with a translated template.
 func deploy(j job, tr translation) (s *stack, err error) {
 	if tr.Error != "" {
 		return nil, fmt.Errorf("SAM: %s", tr.Error)
@@ -152,7 +153,8 @@ func section(template map[string]any, name string) map[string]any {
 	return s
 }
 
-// convert puts JSON of any form into a typed value; it panics where the form does not fit, as deploy expects.
+// convert puts JSON of any form into a typed value; it panics where the form does not fit, as
+// deploy expects.
 func convert(from, into any) {
 	text, err := json.Marshal(from)
 	if err == nil {
@@ -165,7 +167,7 @@ func convert(from, into any) {
 
 type evaluator struct {
 	values     parameters
-	lists      map[string]bool // the parameters that are
+	lists      map[string]bool // the parameters that are lists
 	conditions map[string]any
 }
 
@@ -274,7 +276,7 @@ func (s *stack) of(kind string) map[string]resource {
 	return all
 }
 
-// at walks into maps and lists by names and indexes; what is not there is nil.
+// at returns the value at a path of names and indexes. It is nil if there is none.
 func at(v any, path ...any) any {
 	for _, step := range path {
 		switch step := step.(type) {
@@ -292,8 +294,8 @@ func at(v any, path ...any) any {
 	return v
 }
 
-// text is at, as text; what is not there is empty. Parameters are texts and literals are not, which makes no difference
-// to CloudFormation.
+// text returns the value at a path as text. It is empty if there is none. To CloudFormation, a text
+// and a number or boolean of the same form are equal.
 func text(v any, path ...any) string {
 	if v = at(v, path...); v == nil {
 		return ""
