@@ -54,7 +54,8 @@ func bash(t *testing.T, s *stack, folder, script string) (string, error) {
 	if err := os.WriteFile(filepath.Join(bin, "latchkey"), []byte(shim), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	curl := "connect-to = localhost:3000:" + at + "\nconnect-to = 127.0.0.1:3000:" + at + "\n"
+	curl := "connect-to = localhost:3000:" + at + "\nconnect-to = 127.0.0.1:3000:" + at + "\n" +
+		`write-out = "%{stderr}@@status %{http_code}\n"` + "\n"
 	if err := os.WriteFile(filepath.Join(bin, ".curlrc"), []byte(curl), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func bash(t *testing.T, s *stack, folder, script string) (string, error) {
 }
 
 // Each block of bash in the manual runs word for word on a local stack, unless it has a reason not to. A block of text
-// after it is what it prints, where … stands for anything.
+// after it is what it prints, where … stands for anything. An answer that is an error must be part of that.
 func TestTheManualsCommandsRun(t *testing.T) {
 	ran, folder := 0, t.TempDir()
 	s := start(t, filepath.Join(folder, ".latchkey")) // one for all pages: DynamoDB Local takes long to start
@@ -108,6 +109,11 @@ func TestTheManualsCommandsRun(t *testing.T) {
 				if _, err := fmt.Sscan(part, &line); err != nil {
 					t.Fatal(err)
 				}
+				for _, m := range answered.FindAllStringSubmatch(part, -1) {
+					if m[1] >= "400" && !strings.Contains(want[line], m[1]) {
+						t.Errorf("%s:%d: the service answers %s:\n%s", p.File, line, m[1], part)
+					}
+				}
 				for _, expected := range strings.Split(strings.TrimSpace(want[line]), "\n") {
 					pattern := strings.ReplaceAll(regexp.QuoteMeta(expected), "…", ".*")
 					if !regexp.MustCompile(pattern).MatchString(part) {
@@ -123,6 +129,7 @@ func TestTheManualsCommandsRun(t *testing.T) {
 }
 
 var (
+	answered  = regexp.MustCompile(`@@status (\d+)`)
 	continued = regexp.MustCompile(`\\\n\s*`)
 	invoked   = regexp.MustCompile(`(?m)(?:^|[|;&(] *|[A-Z_]+=\S* +|-- )(?:bin/)?latchkey( [^|;&)<>\n#]*)?`)
 	inline    = regexp.MustCompile("`latchkey ([a-z][a-z -]*)")
