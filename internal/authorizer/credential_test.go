@@ -69,7 +69,7 @@ func TestTokensInTheQueryCanBeSwitchedOff(t *testing.T) {
 	}
 }
 
-// place is a place where a token may stand, as the README lists it.
+// place is a place where a token may stand, as the manual lists it.
 type place struct {
 	name   string
 	header string // empty for the query

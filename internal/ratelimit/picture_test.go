@@ -17,8 +17,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// drawPicture says to draw the README's picture anew: make picture.
-var drawPicture = flag.Bool("picture", false, "draw the picture of the README")
+// drawPicture says to draw the manual's picture anew: make picture.
+var drawPicture = flag.Bool("picture", false, "draw the picture of the manual")
 
 const pictureFile = "admissions.svg"
 
@@ -67,7 +67,7 @@ func latchkey(t *testing.T, limit ratelimit.Limit) admit {
 }
 
 // On the same arrivals, three times the limit after some quiet: what the window
-// that ends at each moment holds. The picture in the README is what this draws.
+// that ends at each moment holds. The picture in the manual is what this draws.
 func TestOthersLetThroughTwiceTheLimit(t *testing.T) {
 	limit := ratelimit.Limit{Requests: 100, Window: 10 * time.Second}
 	p := plot.New()

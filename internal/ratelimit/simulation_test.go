@@ -251,7 +251,7 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 	}
 }
 
-// What the README says of a busy key's writes, for one environment: requests come
+// What the manual says of a busy key's writes, for one environment: requests come
 // at random, and the limit is twice the rate. Short windows know no leases.
 func TestTheBusierAKeyTheFewerItsWrites(t *testing.T) {
 	for _, c := range []struct {
@@ -281,7 +281,7 @@ func TestTheBusierAKeyTheFewerItsWrites(t *testing.T) {
 	}
 }
 
-// What the README says of clients that pace themselves. The effective window is
+// What the manual says of clients that pace themselves. The effective window is
 // longest, for its length, at 10 s; what idles in the leases of many environments
 // comes on top.
 func TestWhoPacesALittleBelowTheLimitIsNeverDenied(t *testing.T) {

@@ -68,7 +68,7 @@ ready when /health answers 200. These variables configure it:
   ACCESS_LOG         whether each request is a line on standard error (true):
                      time | key ID, or - | METHOD /path | status
 
-The functions' own variables, such as FRESHNESS, are in the README.`,
+The functions' own variables, such as FRESHNESS, are in internal/docs/configuration.md.`,
 		Example: `  latchkey dev
   PORT=8080 ROOT_KEY=an-admin-key-of-mine latchkey dev`,
 		Args: noArguments,
