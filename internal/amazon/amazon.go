@@ -15,8 +15,8 @@ import (
 )
 
 // A check must not take longer than a caller will wait, which is three seconds. Three attempts with
-// two pauses take at most 2.6 s, a little more than a gate waits for all its requests. A lost packet
-// therefore costs an attempt, and not the request.
+// two pauses take at most 2.6 s, a little more than a gate waits for all its requests. A lost
+// packet therefore costs an attempt, and not the request.
 const (
 	attempts   = 3
 	maxBackoff = 100 * time.Millisecond
@@ -60,8 +60,8 @@ func Local() aws.Config {
 	return c
 }
 
-// Patient returns c with short attempts, which are repeated. It sets the timeout, the retryer and the
-// logger.
+// Patient returns c with short attempts, which are repeated. It sets the timeout, the retryer and
+// the logger.
 func Patient(c aws.Config) aws.Config {
 	client, ok := c.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {

@@ -46,9 +46,9 @@ func trust(bundle string) (func(*http.Transport), error) {
 	}, nil
 }
 
-// dialer opens TLS connections. It reads the system's roots only if Amazon's roots do not vouch for a
-// server: another endpoint, another partition, or a proxy that decrypts. Reading them takes a third
-// of the time before a function's first response.
+// dialer opens TLS connections. It reads the system's roots only if Amazon's roots do not vouch for
+// a server: another endpoint, another partition, or a proxy that decrypts. Reading them takes a
+// third of the time before a function's first response.
 type dialer struct {
 	amazon func() *tls.Config
 	system *tls.Config

@@ -12,18 +12,18 @@ import (
 // the table can find with it that the whole table was put back to an earlier time, or that subjects
 // are gone.
 type Checkpoint struct {
-	// At is when the list was begun.
+	// At is when reading the trails began.
 	At time.Time `json:"at"`
 	// Marks are by subject.
 	Marks map[string]Mark `json:"marks"`
 	Seal  []byte          `json:"seal,omitempty"`
 }
 
-// Mark is where one trail stood.
+// Mark is the end of one trail.
 type Mark struct {
 	// Place is the place of the last entry. For a subject without a trail it holds the revision.
 	Place Place `json:"place"`
-	// Sum is the last entry's; empty: the subject had no trail.
+	// Sum is the last entry's. It is empty if the subject had no trail.
 	Sum []byte `json:"sum,omitempty"`
 	// Until is how long the last entry is stored.
 	Until time.Time `json:"until,omitzero"`
@@ -60,55 +60,72 @@ func (n Notary) ReadCheckpoint(data []byte) (Checkpoint, error) {
 	return c, nil
 }
 
-// atOnce is how long before a checkpoint was begun a subject may have been made that it does
-// not list.
-const atOnce = time.Minute
+// unlisted is how long before a checkpoint a subject may have been made that it does not list.
+const unlisted = time.Minute
 
 // Compare returns a [Break] if the stored subject does not continue its state at the checkpoint.
-// Check must have found no Break in it. keep is the least time for which entries are stored.
+// [Notary.Check] must have found no Break in it. keep is the least time for which entries are
+// stored.
 func (c Checkpoint) Compare(s Subject, w Witness, entries []Sealed, keep time.Duration, now time.Time) error {
-	bad := func(p Place, problem string) error {
-		return &Break{Subject: s.ID, Place: p.String(), Problem: problem}
-	}
 	present := MarkOf(s, w, entries)
 	then, listed := c.Marks[s.ID]
 	switch {
-	case present == nil && !listed:
+	case !listed && present == nil:
 		return nil
-	case !listed && len(present.Sum) == 0:
-		return bad(present.Place, "has no trail, and its subject was not there at the checkpoint")
-	case !listed && !s.Life.IsZero() && s.Life.Before(c.At.Add(-atOnce)):
-		return bad(present.Place, "is of a life that was over at the checkpoint")
 	case !listed:
-		return nil
+		return c.compareUnlisted(s, present)
 	case present == nil:
-		if then.Last || !then.Forgotten.IsZero() && !now.Before(then.Forgotten) || !now.Before(c.At.Add(keep)) {
+		if then.mayBeGone(now) || !now.Before(c.At.Add(keep)) {
 			return nil
 		}
-		return bad(then.Place, "was there at the checkpoint, and nothing of its subject is left")
-	case present.Place.Compare(then.Place) < 0:
-		return bad(then.Place, fmt.Sprintf("was there at the checkpoint: the subject was put back to entry %s", present.Place))
-	case len(present.Sum) == 0 && len(then.Sum) > 0:
-		return bad(then.Place, "was there at the checkpoint, and the subject has no trail any more")
-	case then.Last && s.Life.Equal(then.Place.Life):
-		return bad(then.Place, "was the end of its subject at the checkpoint, and the subject is there")
+		return s.breakAt(then.Place, "was there at the checkpoint, and nothing of its subject is left")
 	}
-	if len(then.Sum) == 0 {
+	return then.compare(s, present, entries, now)
+}
+
+// compareUnlisted compares a subject that the checkpoint does not list.
+func (c Checkpoint) compareUnlisted(s Subject, present *Mark) error {
+	switch {
+	case len(present.Sum) == 0:
+		return s.breakAt(present.Place, "has no trail, and its subject was not there at the checkpoint")
+	case !s.Life.IsZero() && s.Life.Before(c.At.Add(-unlisted)):
+		return s.breakAt(present.Place, "is of a life that was over at the checkpoint")
+	}
+	return nil
+}
+
+// mayBeGone reports whether the subject may be gone by now, as far as its last entry says.
+func (m Mark) mayBeGone(now time.Time) bool {
+	return m.Last || !m.Forgotten.IsZero() && !now.Before(m.Forgotten)
+}
+
+// compare returns a [Break] if the present state does not continue the trail that ended with m.
+func (m Mark) compare(s Subject, present *Mark, entries []Sealed, now time.Time) error {
+	switch {
+	case present.Place.Compare(m.Place) < 0:
+		return s.breakAt(m.Place,
+			fmt.Sprintf("was there at the checkpoint: the subject was put back to entry %s", present.Place))
+	case len(present.Sum) == 0 && len(m.Sum) > 0:
+		return s.breakAt(m.Place, "was there at the checkpoint, and the subject has no trail any more")
+	case m.Last && s.Life.Equal(m.Place.Life):
+		return s.breakAt(m.Place, "was the end of its subject at the checkpoint, and the subject is there")
+	case len(m.Sum) == 0:
 		return nil
 	}
-	there := false
+	stored := false
 	for _, e := range entries {
-		if e.Place.Compare(then.Place) == 0 {
-			if there = true; !hmac.Equal(e.Sum, then.Sum) {
-				return bad(then.Place, "is not the one of the checkpoint")
-			}
+		if e.Place.Compare(m.Place) != 0 {
+			continue
+		}
+		if stored = true; !hmac.Equal(e.Sum, m.Sum) {
+			return s.breakAt(m.Place, "is not the one of the checkpoint")
 		}
 	}
 	switch {
-	case !there && now.Before(then.Until):
-		return bad(then.Place, "was there at the checkpoint, and is missing")
-	case present.Place.Compare(then.Place) == 0 && !hmac.Equal(present.Sum, then.Sum):
-		return bad(then.Place, "is not the one of the checkpoint")
+	case !stored && now.Before(m.Until):
+		return s.breakAt(m.Place, "was there at the checkpoint, and is missing")
+	case present.Place.Compare(m.Place) == 0 && !hmac.Equal(present.Sum, m.Sum):
+		return s.breakAt(m.Place, "is not the one of the checkpoint")
 	}
 	return nil
 }

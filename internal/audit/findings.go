@@ -1,14 +1,17 @@
 package audit
 
-// Found says how a deed is found.
+// Found says whether latchkey audit verify finds a deed.
 type Found string
 
-// By the table alone, or only with a checkpoint that is stored elsewhere.
 const (
-	FoundAlways     Found = "yes"
-	FoundReported   Found = "reported"
+	// FoundAlways is a deed that is found by the table alone.
+	FoundAlways Found = "yes"
+	// FoundReported is a deed that is listed, and is an error with --strict or a checkpoint.
+	FoundReported Found = "reported"
+	// FoundCheckpoint is a deed that is found with a checkpoint from before it, and only then.
 	FoundCheckpoint Found = "checkpoint"
-	FoundNever      Found = "no"
+	// FoundNever is a deed that is not found.
+	FoundNever Found = "no"
 )
 
 // Finding is one thing that an attacker can do, whether latchkey audit verify finds it, and what
@@ -32,12 +35,13 @@ func Findings() []Finding {
 		{"remove the key, its entries and its witness", FoundCheckpoint, "its tokens are refused, its trail is gone"},
 		{"put the key, its entries and its witness back", FoundCheckpoint, "the service obeys it"},
 		{"put the whole table back", FoundCheckpoint, "the service obeys it"},
-		{"take the trail off a key, its witness included", FoundReported, "the key looks like one of a version without trails"},
+		{"take the trail off a key, its witness included", FoundReported,
+			"the key looks like one of a version without trails"},
 		{"add a key without a trail", FoundReported, "the service obeys it"},
 		{"edit, remove, copy or put back a meter", FoundNever, "more or fewer requests than the limit are admitted"},
 		{"edit, remove or put back a day's usage", FoundNever, "the usage that is shown is wrong"},
 		{"edit, remove or put back a user's count of keys", FoundNever, "the user may have more or fewer keys"},
-		{"edit, remove or copy an alias", FoundNever, "a foreign token is refused; it never opens another key"},
+		{"edit, remove or copy an alias", FoundNever, "a foreign token is refused; it opens no other key"},
 		{"edit, remove or copy a stored reply", FoundNever, "a retry fails, or is carried out again"},
 		{"edit or remove what health writes", FoundNever, "none"},
 		{"do any of these with the deployment's secret", FoundNever, "everything: the secret signs"},

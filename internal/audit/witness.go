@@ -12,8 +12,8 @@ import (
 type Witness struct {
 	Subject string
 	Place
-	Sum   []byte    // of the entry
-	Until time.Time // the entry is stored; whole seconds
+	Sum   []byte    // the entry's
+	Until time.Time // the entry is stored until then; in whole seconds
 	// Last and Forgotten are the entry's.
 	Last      bool
 	Forgotten time.Time
@@ -25,13 +25,15 @@ func (n Notary) witnessSeal(w Witness) []byte {
 	if !w.Forgotten.IsZero() {
 		forgotten = w.Forgotten.Unix()
 	}
-	return n.sum("witness", fmt.Sprintf("%s\x00%s\x00%d\x00%t\x00%d\x00%x", w.Subject, w.Place, w.Until.Unix(), w.Last, forgotten, w.Sum))
+	return n.sum("witness", fmt.Sprintf("%s\x00%s\x00%d\x00%t\x00%d\x00%x",
+		w.Subject, w.Place, w.Until.Unix(), w.Last, forgotten, w.Sum))
 }
 
 // There reports whether there is a witness.
 func (w Witness) There() bool { return len(w.Seal) > 0 || !w.Life.IsZero() }
 
-// Ends is when the witness may be forgotten: with its entry, once its subject is gone. Zero: never.
+// Ends returns when the witness may be forgotten: together with its entry, if its subject is gone
+// or will be. Zero means never.
 func (w Witness) Ends() time.Time {
 	if !w.Last && w.Forgotten.IsZero() {
 		return time.Time{}
@@ -46,45 +48,48 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// attest reports the [Break] where a subject and its entries do not fit the witness. last is
-// the last entry.
-func (n Notary) attest(s Subject, w Witness, last *text, entries []Sealed, standing Standing, now time.Time) error {
-	bad := func(p Place, problem string) error { return &Break{Subject: s.ID, Place: p.String(), Problem: problem} }
+// checkWitness returns a [Break] if a subject and its entries do not fit the witness. last is the
+// last entry.
+func (n Notary) checkWitness(
+	s Subject, w Witness, last *text, entries []Sealed, standing Standing, now time.Time,
+) error {
 	gone := s.Life.IsZero()
 	if !w.There() {
 		if !gone && standing == Authentic {
-			return bad(s.Place, "has no witness any more")
+			return s.breakAt(s.Place, "has no witness any more")
 		}
 		return nil
 	}
 	if w.Subject != s.ID || !hmac.Equal(n.witnessSeal(w), w.Seal) {
-		return bad(w.Place, "has a witness that was altered")
+		return s.breakAt(w.Place, "has a witness that was altered")
 	}
-	after := -1 // of the witness, compared with all else that there is
-	switch newest := (Place{Life: s.Life, Seq: max(s.Seq, s.Grown)}); {
-	case !gone && w.Compare(newest) > 0:
-		return bad(w.Place, fmt.Sprintf("is the last one by its witness: the subject was put back to entry %s", s.Place))
-	case !gone && standing == Authentic && w.Compare(s.Place) < 0:
-		return bad(w.Place, fmt.Sprintf("is the last one by its witness, which was put back: the subject is at entry %s", s.Place))
-	case !gone && standing == Untrailed && w.Life.Equal(s.Life):
-		return bad(w.Place, "is the last one by its witness, and the subject has no trail any more")
-	case last != nil:
+	switch newest := (Place{Life: s.Life, Seq: s.newest()}); {
+	case gone:
+	case w.Compare(newest) > 0:
+		return s.breakAt(w.Place,
+			fmt.Sprintf("is the last one by its witness: the subject was put back to entry %s", s.Place))
+	case standing == Authentic && w.Compare(s.Place) < 0:
+		return s.breakAt(w.Place,
+			fmt.Sprintf("is the last one by its witness, which was put back: the subject is at entry %s", s.Place))
+	case standing == Untrailed && w.Life.Equal(s.Life):
+		return s.breakAt(w.Place, "is the last one by its witness, and the subject has no trail any more")
+	}
+	after := 1 // whether the witness is after the last entry (1), at it (0) or before it (-1)
+	if last != nil {
 		after = w.Compare(last.Place)
-	default:
-		after = 1
 	}
 	for _, e := range entries {
 		if e.Place.Compare(w.Place) == 0 && !hmac.Equal(e.Sum, w.Sum) {
-			return bad(w.Place, "is not the one of its witness")
+			return s.breakAt(w.Place, "is not the one of its witness")
 		}
 	}
 	switch {
 	case gone && after >= 0 && !w.Last && (w.Forgotten.IsZero() || now.Before(w.Forgotten)):
-		return bad(w.Place, "is the last one by its witness, and the subject is gone")
+		return s.breakAt(w.Place, "is the last one by its witness, and the subject is gone")
 	case after > 0 && now.Before(w.Until) && w.Life.Equal(s.Life) && w.Seq > s.Seq:
-		return nil // it has grown since the entries were read
+		return nil // the subject was changed after the entries were read
 	case after > 0 && now.Before(w.Until):
-		return bad(w.Place, "is missing")
+		return s.breakAt(w.Place, "is missing")
 	}
 	return nil
 }

@@ -73,8 +73,9 @@ type Handler interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// Watch returns a handler that counts how h fares, and writes the lines to out. An error of h counts
-// as a failure, unless it is one of answers: API Gateway learns of a refused key by an error.
+// Watch returns a handler that counts how h fares, and writes the lines to out. An error of h
+// counts as a failure, unless it is one of answers: API Gateway learns of a refused key by an
+// error.
 func (r *Recorder) Watch(service string, h Handler, out io.Writer, answers ...error) Handler {
 	return &watched{r, cmp.Or(r.options.Service, service), h, out, answers}
 }

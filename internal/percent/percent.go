@@ -1,5 +1,5 @@
-// Package percent encodes texts for places in which some characters have a meaning, such as a header
-// or a log line. Call [Set.Encode] of a [Set] that says which bytes stay as they are.
+// Package percent encodes texts for places in which some characters have a meaning, such as a
+// header or a log line. Call [Set.Encode] of a [Set] that says which bytes stay as they are.
 package percent
 
 import "strings"
@@ -7,8 +7,8 @@ import "strings"
 // Set holds the bytes that an encoding leaves as they are.
 type Set [256]bool
 
-// Visible returns the set of all visible ASCII characters except those in except. except must contain
-// "%" if the text is ever decoded.
+// Visible returns the set of all visible ASCII characters except those in except. except must
+// contain "%" if the text is ever decoded.
 func Visible(except string) (s Set) {
 	for c := '!'; c <= '~'; c++ {
 		s[c] = !strings.ContainsRune(except, c)

@@ -9,8 +9,8 @@ import (
 )
 
 // This file handles changes of the window. Slices of two windows do not fit each other, so the
-// meter is then read by moments. The spend in the new window is how far the odometer has moved since
-// the newest known moment before that window.
+// meter is then read by moments. The spend in the new window is how far the odometer has moved
+// since the newest known moment before that window.
 
 const (
 	// longest is how long a moment before a change may matter: the longest window, a day, with its

@@ -39,8 +39,8 @@ const (
 )
 
 // size returns how many tokens to ask for when needed are needed now. It adds what half of the
-// expected requests will cost. It expects perSecond requests per second, each at the given cost, for
-// the life of the lease. It adds only half, so that few tokens stay unused.
+// expected requests will cost. It expects perSecond requests per second, each at the given cost,
+// for the life of the lease. It adds only half, so that few tokens stay unused.
 func size(needed, cost, perSecond int64, life time.Duration, room int64) int64 {
 	if life <= 0 {
 		return needed

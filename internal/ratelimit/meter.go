@@ -11,9 +11,9 @@ type Meter struct {
 	Marks    []Mark        // by slice, oldest first
 	LastUsed time.Time     // in whole milliseconds
 
-	// Net is Used without the tokens that were given back unused. It counts leased tokens, and those
-	// of instances that died, as used. It only grows too, because tokens are given back by asking
-	// for fewer new ones.
+	// Net is Used without the tokens that were given back unused. It counts leased tokens, and
+	// those of instances that died, as used. It only grows too, because tokens are given back by
+	// asking for fewer new ones.
 	Net int64
 	// Day is the newest day that was spent on, and Month is its month, as [Date.Month] returns it.
 	// DayNet and MonthNet are where Net stood just before them.
@@ -42,8 +42,8 @@ type DayMark struct {
 	Net int64
 }
 
-// Point says where the odometer stood at a moment, in whole milliseconds: every token up to Used was
-// handed out before At.
+// Point says where the odometer stood at a moment, in whole milliseconds: every token up to Used
+// was handed out before At.
 type Point struct {
 	At   time.Time
 	Used int64

@@ -44,8 +44,8 @@ type QuotaStatus struct {
 	Reset     time.Time // the end of the period
 }
 
-// QuotaStatusOf returns the status of a quota by its meter, without spending. Leased tokens count as
-// used.
+// QuotaStatusOf returns the status of a quota by its meter, without spending. Leased tokens count
+// as used.
 func QuotaStatusOf(m Meter, q Quota, now time.Time) QuotaStatus {
 	if q == (Quota{}) {
 		return QuotaStatus{}

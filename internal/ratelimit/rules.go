@@ -15,11 +15,11 @@ type rules struct {
 	sameDay  bool          // unused tokens are given back only on the day they were handed out
 }
 
-// standard returns the rules of the promise. A token of slice j is used before (j+1)L + grace + skew.
-// A token of slice k is used after kL - skew. If lookback is the number of slices in a window, slice
-// j is forgotten only when k-j-1 is at least that number. The two tokens are then at least
-// windowSlices*L - grace - 2*skew apart. That is the window, because the guard of grace + 2*skew was
-// added to it before it was cut.
+// standard returns the rules of the promise. A token of slice j is used before (j+1)L + grace +
+// skew. A token of slice k is used after kL - skew. If lookback is the number of slices in a
+// window, slice j is forgotten only when k-j-1 is at least that number. The two tokens are then at
+// least windowSlices*L - grace - 2*skew apart. That is the window, because the guard of grace +
+// 2*skew was added to it before it was cut.
 func standard() rules {
 	return rules{
 		lookback: windowSlices, skew: 50 * time.Millisecond, grace: 400 * time.Millisecond,

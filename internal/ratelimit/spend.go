@@ -65,8 +65,8 @@ func (r *rules) plan(m *Meter, terms *Terms, v *view, n, back int64, recorded Da
 		MinUsed: m.Used, MaxUsed: m.Used + v.room - n, MaxNet: m.Net + v.quota - net,
 	}
 	if m.Day != today {
-		// This is the first spend of its day. The usage of the day before, and of the month, must be
-		// exact, so no other spend may have come since.
+		// This is the first spend of its day. The usage of the day before, and of the month, must
+		// be exact, so no other spend may have come since.
 		s.MaxUsed = m.Used
 		if m.Month != today.Month() {
 			s.ForgetMonth = m.Month
@@ -128,8 +128,8 @@ func hasPointAt(points []Point, at time.Time) bool {
 	return slices.ContainsFunc(points, func(p Point) bool { return p.At.Equal(at) })
 }
 
-// meterRetention is how long a meter outlives the last moment at which it matters for a limit. Until
-// then it holds usage that is recorded nowhere else.
+// meterRetention is how long a meter outlives the last moment at which it matters for a limit.
+// Until then it holds usage that is recorded nowhere else.
 const meterRetention = 400 * 24 * time.Hour
 
 // expiry returns when the store may forget a meter that was last spent from at a time and on a day.

@@ -21,9 +21,9 @@ func fold(path string) string {
 	return strings.ToLower(path)
 }
 
-// misread are characters that servers take for others. Many read a backslash as a slash. Some cut off
-// a semicolon with the rest of its segment, before they look for "..". A server that decodes the path
-// twice ends it at "?" or "#".
+// misread are characters that servers take for others. Many read a backslash as a slash. Some cut
+// off a semicolon with the rest of its segment, before they look for "..". A server that decodes
+// the path twice ends it at "?" or "#".
 const misread = "\\;?#"
 
 // ambiguous reports whether a backend could read a path as another one, which would bypass a rule.

@@ -1,5 +1,5 @@
-// Package routes reads rules that say which scope each route of an API needs, and finds the rule for
-// a request. A rule fits on one line. Call [Parse], and then [Rules.Scope] for each request.
+// Package routes reads rules that say which scope each route of an API needs, and finds the rule
+// for a request. A rule fits on one line. Call [Parse], and then [Rules.Scope] for each request.
 package routes
 
 import (
@@ -118,9 +118,9 @@ func (r *rule) setPath(path string) bool {
 // ErrNoRule says that there are rules, and none for the route.
 var ErrNoRule = errors.New("no rule for the route")
 
-// Scope returns the scope that a route needs, or [ErrNoRule]. The most specific rule counts: one for
-// a whole path comes before one for a prefix, a longer path before a shorter one, and one for the
-// method before one for any. A rule for GET is one for HEAD too, unless HEAD has its own.
+// Scope returns the scope that a route needs, or [ErrNoRule]. The most specific rule counts: one
+// for a whole path comes before one for a prefix, a longer path before a shorter one, and one for
+// the method before one for any. A rule for GET is one for HEAD too, unless HEAD has its own.
 //
 // If a backend could read the path as one with a stricter rule, Scope returns ErrNoRule.
 func (rs Rules) Scope(method, path string) (string, error) {

@@ -1,5 +1,5 @@
-// Bench runs the benchmarks and prints their figures on one page. Each figure stands beside the figure
-// of a floor or a peer from the same run.
+// Bench runs the benchmarks and prints their figures on one page. Each figure stands beside the
+// figure of a floor or a peer from the same run.
 package main
 
 import (
@@ -141,8 +141,8 @@ func reportGrowth(w io.Writer, m map[string]figures) {
 }
 
 // The prices are those of on-demand capacity in us-east-1, standard table class, by the price list
-// that holds since 2024-11-01, in dollars per million units. Writing a meter is one write unit (under
-// 1 KB). Reading a key with its meter is one strongly consistent read unit (under 4 KB).
+// that holds since 2024-11-01, in dollars per million units. Writing a meter is one write unit
+// (under 1 KB). Reading a key with its meter is one strongly consistent read unit (under 4 KB).
 const (
 	prices       = "us-east-1 on demand, prices of 2024-11-01"
 	readMillion  = 0.125
