@@ -27,7 +27,8 @@ import (
 
 // Checker judges requests; see [gate.Gate].
 type Checker interface {
-	// Check must return an error only if it could not decide.
+	// Check must return an error only if it could not decide. A verdict with CodeValid,
+	// CodeRateLimited or CodeQuotaExceeded must have a key.
 	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
