@@ -7,6 +7,28 @@ import (
 	"time"
 )
 
+// Code is a reason in one word: of a verdict, of an error response, or of a line of the log. [Table]
+// has the meaning of each.
+type Code string
+
+// Codes of verdicts. All but CodeValid refuse the request.
+const (
+	CodeValid             Code = "valid"
+	CodeMissing           Code = "missing_key"
+	CodeMalformed         Code = "malformed_key"
+	CodeTwoKeys           Code = "two_keys"
+	CodeUnknown           Code = "unknown_key"
+	CodeRevoked           Code = "revoked_key"
+	CodeDisabled          Code = "disabled_key"
+	CodeInactive          Code = "inactive_key"
+	CodeExpired           Code = "expired_key"
+	CodeWrongEnvironment  Code = "wrong_environment"
+	CodeAddressNotAllowed Code = "address_not_allowed"
+	CodeInsufficientScope Code = "insufficient_scope"
+	CodeRateLimited       Code = "rate_limited"
+	CodeQuotaExceeded     Code = "quota_exceeded"
+)
+
 // Codes of errors, in the order of their statuses. See [Table] for their meaning.
 const (
 	CodeInvalidRequest     Code = "invalid_request"
@@ -88,42 +110,58 @@ const invalidOrRevoked = "Invalid or revoked API key"
 // the order in which the OpenAPI document lists them, then errors by status, then codes of the log.
 var table = [...]CodeInfo{
 	{Code: CodeValid, Status: 200, Audience: ForCaller, Verdict: true, Meaning: "The request may pass."},
-	{Code: CodeMissing, Status: 401, Text: "Missing API key: " + HowToSend, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
+	{Code: CodeMissing, Status: 401, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
+		Text:    "Missing API key: " + HowToSend,
 		Meaning: "The request has no API key in any of the places that are read."},
-	{Code: CodeTwoKeys, Text: "Two different API keys were sent: send one", Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
+	{Code: CodeTwoKeys, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
+		Text:    "Two different API keys were sent: send one",
 		Meaning: "The request has two different texts that could both be tokens."},
 	{Code: CodeMalformed, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
 		Meaning: "The text has not the form of a token: it was cut off, mistyped or is no key."},
 	{Code: CodeUnknown, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
-		Meaning: "No key has this token. It was deleted, replaced by a rotation, belongs to another deployment, or was never issued."},
-	{Code: CodeRevoked, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "revoked",
+		Meaning: "No key has this token. It was deleted, replaced by a rotation, belongs to another " +
+			"deployment, or was never issued."},
+	{Code: CodeRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "revoked",
+		Text:    invalidOrRevoked,
 		Meaning: "The key was revoked. This cannot be undone: create another key."},
-	{Code: CodeDisabled, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "enabled",
+	{Code: CodeDisabled, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "enabled",
+		Text:    invalidOrRevoked,
 		Meaning: "The key is disabled. Set enabled to true to use it again."},
-	{Code: CodeInactive, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "notBefore",
+	{Code: CodeInactive, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "notBefore",
+		Text:    invalidOrRevoked,
 		Meaning: "The key's notBefore is in the future."},
-	{Code: CodeExpired, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "expiresAt",
+	{Code: CodeExpired, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "expiresAt",
+		Text:    invalidOrRevoked,
 		Meaning: "The key's expiresAt has passed."},
-	{Code: CodeWrongEnvironment, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "environment",
+	{Code: CodeWrongEnvironment, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "environment",
+		Text:    invalidOrRevoked,
 		Meaning: "The key is of an environment, live or test, that this deployment does not accept."},
-	{Code: CodeAddressNotAllowed, Text: invalidOrRevoked, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "address",
+	{Code: CodeAddressNotAllowed, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "address",
+		Text:    invalidOrRevoked,
 		Meaning: "The request comes from an address outside the key's allowedCidrs."},
-	{Code: CodeInsufficientScope, Status: 403, Text: "API key does not have scope: {scope}", Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "scope",
+	{Code: CodeInsufficientScope, Status: 403, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
+		Check:   "scope",
+		Text:    "API key does not have scope: {scope}",
 		Meaning: "The key lacks a scope that the route needs."},
-	{Code: CodeRateLimited, Text: "Rate limit exceeded. Try again in {seconds} seconds.", Audience: ForCaller, Verdict: true, AtGateway: CodeRateLimitExceeded, Check: "rateLimit",
+	{Code: CodeRateLimited, Audience: ForCaller, Verdict: true, AtGateway: CodeRateLimitExceeded, Check: "rateLimit",
+		Text:    "Rate limit exceeded. Try again in {seconds} seconds.",
 		Meaning: "The key's rate limit is spent. Wait for the time that Retry-After names."},
-	{Code: CodeQuotaExceeded, Text: "Quota exceeded. Try again in {seconds} seconds.", Audience: ForCaller, Verdict: true, AtGateway: CodeInsufficientQuota, Check: "quota",
+	{Code: CodeQuotaExceeded, Audience: ForCaller, Verdict: true, AtGateway: CodeInsufficientQuota, Check: "quota",
+		Text:    "Quota exceeded. Try again in {seconds} seconds.",
 		Meaning: "The key's quota is spent until the calendar period ends."},
 
 	{Code: CodeInvalidRequest, Status: 400, Text: "The request is not valid", Audience: ForCaller,
 		Meaning: "A header, a parameter or a field is wrong. param names it, and the message says what is allowed."},
 	{Code: CodeInvalidKey, Status: 401, Text: Refused, Audience: ForCaller,
-		Meaning: "The authorizer refused the request. Its log has the code of the reason. The validate route and latchkey validate tell it too."},
+		Meaning: "The authorizer refused the request. Its log has the code of the reason. " +
+			"The validate route and latchkey validate tell it too."},
 	{Code: CodeForbidden, Status: 403, Text: "Not allowed", Audience: ForCaller,
 		Meaning: "The caller may not do this, or may not give the rights that the message names."},
 	{Code: CodeReplacedKey, Status: 403, Audience: ForCaller,
-		Text:    "This key was replaced by a rotation. Until its grace period ends it may be used, but it must not change keys: use the new key",
-		Meaning: "The calling token was replaced by a rotation. In its grace period it may read, and change nothing."},
+		Text: "This key was replaced by a rotation. " +
+			"Until its grace period ends it may be used, but it must not change keys: use the new key",
+		Meaning: "The calling token was replaced by a rotation. " +
+			"In its grace period it may read, and change nothing."},
 	{Code: CodeNotFound, Status: 404, Text: "No such route", Audience: ForCaller,
 		Meaning: "There is no such route, or no such key that the caller may see."},
 	{Code: CodeMethodNotAllowed, Status: 405, Text: "The route does not have this method", Audience: ForCaller,
@@ -132,28 +170,41 @@ var table = [...]CodeInfo{
 		Meaning: "The header Accept excludes application/json."},
 	{Code: CodeTimeout, Status: 408, Text: "The body did not arrive in time", Audience: ForCaller,
 		Meaning: "The body of the request did not arrive in time."},
-	{Code: CodeConflict, Status: 409, Text: "The API key was changed at the same time. Try again.", Audience: ForCaller,
-		Meaning: "The state of the key does not allow the change now, or another change was made at the same time. The message says which."},
+	{Code: CodeConflict, Status: 409, Audience: ForCaller,
+		Text: "The API key was changed at the same time. Try again.",
+		Meaning: "The state of the key does not allow the change now, or another change was made at the " +
+			"same time. The message says which."},
 	{Code: CodeTooManyKeys, Status: 409, Audience: ForCaller,
-		Text:    "The user has as many API keys as a user may have, with those that were revoked or deleted but whose window or quota period has not ended.",
-		Meaning: "The user has as many keys as a user may have. Retry-After says when there is room again, if that is known."},
-	{Code: CodePreconditionFailed, Status: 412, Text: "The API key has another revision than If-Match asks for", Audience: ForCaller,
+		Text: "The user has as many API keys as a user may have, with those that were revoked or deleted " +
+			"but whose window or quota period has not ended.",
+		Meaning: "The user has as many keys as a user may have. " +
+			"Retry-After says when there is room again, if that is known."},
+	{Code: CodePreconditionFailed, Status: 412, Audience: ForCaller,
+		Text:    "The API key has another revision than If-Match asks for",
 		Meaning: "The key was changed since the caller read it. Read it again, and send its new ETag."},
 	{Code: CodeRequestTooLarge, Status: 413, Text: "The body must be at most 64 KB", Audience: ForCaller,
 		Meaning: "The body of the request is too large."},
-	{Code: CodeUnsupportedMedia, Status: 415, Text: "The request needs the header Content-Type: application/json", Audience: ForCaller,
+	{Code: CodeUnsupportedMedia, Status: 415, Audience: ForCaller,
+		Text:    "The request needs the header Content-Type: application/json",
 		Meaning: "The body is not declared to be JSON."},
-	{Code: CodeIdempotencyReused, Status: 422, Text: "The Idempotency-Key was used for another request", Audience: ForCaller,
+	{Code: CodeIdempotencyReused, Status: 422, Audience: ForCaller,
+		Text:    "The Idempotency-Key was used for another request",
 		Meaning: "The same Idempotency-Key was sent before with another request. Use a new one for each request."},
-	{Code: CodeRateLimitExceeded, Status: 429, Text: "Rate limit exceeded. Try again in {seconds} seconds.", Audience: ForCaller,
-		Meaning: "The key's rate limit, or the limit of the whole stage, is spent. A deployment may choose another status than 429."},
-	{Code: CodeInsufficientQuota, Status: 429, Text: "Quota exceeded. Try again in {seconds} seconds.", Audience: ForCaller,
-		Meaning: "The key's quota is spent until the calendar period ends. A deployment may choose another status than 429."},
+	{Code: CodeRateLimitExceeded, Status: 429, Audience: ForCaller,
+		Text: "Rate limit exceeded. Try again in {seconds} seconds.",
+		Meaning: "The key's rate limit, or the limit of the whole stage, is spent. " +
+			"A deployment may choose another status than 429."},
+	{Code: CodeInsufficientQuota, Status: 429, Audience: ForCaller,
+		Text: "Quota exceeded. Try again in {seconds} seconds.",
+		Meaning: "The key's quota is spent until the calendar period ends. " +
+			"A deployment may choose another status than 429."},
 	{Code: CodeInternalError, Status: 500, Text: "Internal error", Audience: ForCaller,
 		Meaning: "A defect of the service. The log has the cause."},
 	{Code: CodeUnavailable, Status: 503, Text: "The request could not be decided. Try again.", Audience: ForCaller,
-		Meaning: "The table, an issuer or an upstream did not answer in time. The log has the cause. Try again after Retry-After."},
-	{Code: CodeBackendUnavailable, Status: 504, Text: "The API behind this gateway did not answer. Try again later.", Audience: ForCaller,
+		Meaning: "The table, an issuer or an upstream did not answer in time. The log has the cause. " +
+			"Try again after Retry-After."},
+	{Code: CodeBackendUnavailable, Status: 504, Audience: ForCaller,
+		Text:    "The API behind this gateway did not answer. Try again later.",
 		Meaning: "The API behind the gateway did not answer, or not in time. latchkey itself let the request pass."},
 
 	{Code: CodeNoRouteRule, Audience: ForOwner, AtGateway: CodeInvalidKey, Check: "route",
@@ -181,7 +232,19 @@ var table = [...]CodeInfo{
 	{Code: CodeWrongSubject, Audience: ForLog, AtGateway: CodeInvalidKey,
 		Meaning: "The user's JSON Web Token has no subject that can be the id of a user."},
 	{Code: CodeReservedSubject, Audience: ForLog, AtGateway: CodeInvalidKey,
-		Meaning: "The subject of the user's JSON Web Token is the id of a user that no token may have, such as admin."},
+		Meaning: "The subject of the user's JSON Web Token is the id of a user that no token may have, such " +
+			"as admin."},
+}
+
+// Codes returns every code that a verdict may have, in the order of the table.
+func Codes() []Code {
+	var codes []Code
+	for i := range table {
+		if table[i].Verdict {
+			codes = append(codes, table[i].Code)
+		}
+	}
+	return codes
 }
 
 // Table returns every code, each once: verdicts, then errors by status, then codes of the log.

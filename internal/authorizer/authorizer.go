@@ -123,7 +123,7 @@ func (a *Authorizer) decideUser(ctx context.Context, e *event, token string) (*r
 		return nil, a.undecided(ctx, err)
 	}
 	if v.Refused != "" {
-		return nil, a.refuse(ctx, string(v.Refused))
+		return nil, a.refuse(ctx, v.Refused)
 	}
 	a.Logger.LogAttrs(ctx, slog.LevelDebug, "allowed", slog.String("code", string(apikey.CodeValid)))
 	return allowUser(e.arn, v.User), nil
@@ -138,7 +138,7 @@ func (a *Authorizer) decideKey(ctx context.Context, e *event, credential apikey.
 	if !e.managesKeys() {
 		var err error
 		if request.Scope, err = a.Routes.Scope(e.method, e.path); err != nil {
-			return nil, a.refuse(ctx, "no_route_rule")
+			return nil, a.refuse(ctx, apikey.CodeNoRouteRule)
 		}
 	}
 	v, err := a.Gate.Check(ctx, request)

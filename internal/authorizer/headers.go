@@ -3,6 +3,8 @@ package authorizer
 import (
 	"bytes"
 	"cmp"
+
+	"latchkey/internal/apikey"
 )
 
 // headers are the headers that the authorizer reads. Their names are matched in any case. Values of
@@ -12,7 +14,7 @@ type headers struct {
 	authorization []string
 	forwardedFor  []string // X-Forwarded-For
 	// forged is the log code for a header that no client may send, or empty.
-	forged string
+	forged apikey.Code
 }
 
 func (h *headers) read(r *reader) {
@@ -38,14 +40,14 @@ func (h *headers) read(r *reader) {
 type query struct {
 	apiKey []string // api_key
 	// forged is the log code for a parameter that no client may send, or empty.
-	forged string
+	forged apikey.Code
 }
 
 func (q *query) read(r *reader) {
 	r.object(func(name []byte) {
 		// ASP.NET MVC reads the headers that override a method from the query, too.
-		if overridesMethod(name) || forgedHeader(name) == codeMethodOverride {
-			q.forged = codeMethodOverride
+		if overridesMethod(name) || forgedHeader(name) == apikey.CodeMethodOverride {
+			q.forged = apikey.CodeMethodOverride
 		}
 		if isName(name, "api_key") {
 			q.apiKey = r.strings(q.apiKey)
@@ -61,30 +63,23 @@ func isName(name []byte, want string) bool {
 	return len(name) == len(want) && bytes.EqualFold(name, []byte(want))
 }
 
-// Log codes of requests that could carry a client past the authorizer's judgement.
-const (
-	codeIdentityHeader = "identity_header"
-	codeMethodOverride = "method_override"
-	codePathOverride   = "path_override"
-)
-
 // forgedHeader returns the log code for a header that no client may send, or "". API Gateway
 // compares header names exactly, but many servers take "_" and other characters for "-". Only
 // letters and digits are therefore compared. A name that is not ASCII is no valid header name, and
 // servers differ in how they read it.
-func forgedHeader(name []byte) string {
+func forgedHeader(name []byte) apikey.Code {
 	for _, c := range name {
 		if c >= 0x80 {
-			return codeIdentityHeader
+			return apikey.CodeIdentityHeader
 		}
 	}
 	switch {
 	case spells(name, "xuserid"), spells(name, "xkeyid"), spells(name, "xscopes"):
-		return codeIdentityHeader // the template sets these for a backend
+		return apikey.CodeIdentityHeader // the template sets these for a backend
 	case spells(name, "xhttpmethodoverride"), spells(name, "xhttpmethod"), spells(name, "xmethodoverride"):
-		return codeMethodOverride
+		return apikey.CodeMethodOverride
 	case spells(name, "xoriginalurl"), spells(name, "xrewriteurl"):
-		return codePathOverride
+		return apikey.CodePathOverride
 	}
 	return ""
 }
@@ -120,6 +115,6 @@ func overridesMethod(name []byte) bool {
 }
 
 // forged returns the log code for a header or parameter that no client may send, or "".
-func (e *event) forged() string {
+func (e *event) forged() apikey.Code {
 	return cmp.Or(e.multiValueHeaders.forged, e.headers.forged, e.multiValueQuery.forged, e.query.forged)
 }

@@ -13,15 +13,15 @@ import (
 )
 
 // refuse logs a refusal that needed no key, and returns the error for it.
-func (a *Authorizer) refuse(ctx context.Context, code string) error {
-	a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", code))
+func (a *Authorizer) refuse(ctx context.Context, code apikey.Code) error {
+	a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", string(code)))
 	return ErrUnauthorized
 }
 
 // undecided logs why a request could not be judged, and returns the error for it.
 func (a *Authorizer) undecided(ctx context.Context, err error) error {
 	a.Logger.LogAttrs(ctx, slog.LevelError, "could not decide",
-		slog.String("code", "unavailable"), slog.Any("error", err))
+		slog.String("code", string(apikey.CodeUnavailable)), slog.Any("error", err))
 	return errUnavailable
 }
 

@@ -109,10 +109,7 @@ func allowKey(arn string, v apikey.Verdict) *response {
 
 // denyKey returns the Deny for a key that has reached its limit or its quota.
 func denyKey(arn string, v apikey.Verdict) *response {
-	code := "rate_limit_exceeded"
-	if v.Code == apikey.CodeQuotaExceeded {
-		code = "insufficient_quota"
-	}
+	code := string(v.Code.Info().AtGateway)
 	return newResponse("Deny", arn, v.Key.ID, denied{
 		Code: code, Message: v.Message(), windowStatus: statusOf(v), RetryAfter: int64(v.RetryAfter / time.Second),
 	})

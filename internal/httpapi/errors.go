@@ -80,12 +80,17 @@ const noSuchKey = "No such API key"
 func (a *server) errorOf(err error) *apiError {
 	var ready *apiError
 	var field *apikey.FieldError
+	var scope *apikey.ScopeError
 	var full *apikey.TooManyKeysError
 	switch {
 	case errors.As(err, &ready):
 		return ready
+	case errors.As(err, &scope):
+		return newError(apikey.CodeInsufficientScope, "", apikey.CodeInsufficientScope.Sentence(scope.Scope, 0))
+	case errors.As(err, &field) && errors.Is(field, apikey.ErrForbidden):
+		return newError(apikey.CodeForbidden, field.Field, field.Error())
 	case errors.As(err, &field):
-		return fieldError(field)
+		return newError(apikey.CodeInvalidRequest, field.Field, field.Error())
 	case errors.As(err, &full):
 		return tooManyKeys(full.Until, a.Now())
 	case errors.Is(err, apikey.ErrTooManyKeys):
@@ -101,17 +106,6 @@ func (a *server) errorOf(err error) *apiError {
 		}
 	}
 	return newError(apikey.CodeUnavailable, "", "")
-}
-
-func fieldError(f *apikey.FieldError) *apiError {
-	switch {
-	case !errors.Is(f, apikey.ErrForbidden):
-		return newError(apikey.CodeInvalidRequest, f.Field, f.Error())
-	case f.Field == "scope":
-		scope := strings.TrimSuffix(f.Problem, " is needed")
-		return newError(apikey.CodeInsufficientScope, "", apikey.CodeInsufficientScope.Sentence(scope, 0))
-	}
-	return newError(apikey.CodeForbidden, f.Field, f.Error())
 }
 
 // tooManyKeys returns the error for a user who has no room for another key until a time. A zero

@@ -34,22 +34,19 @@ type User struct {
 // Verdict is the answer to one token: either a user or the reason of a refusal.
 type Verdict struct {
 	User    User
-	Refused Reason // empty if the token is accepted
+	Refused apikey.Code // empty if the token is accepted
 }
 
-// Reason is why a token was refused, as a code for the log. It repeats nothing of the token.
-type Reason string
-
-// The reasons of a refusal.
+// The reasons of a refusal, as codes for the log. None repeats anything of the token.
 const (
-	Malformed        Reason = "malformed_token" // also for an algorithm that is not accepted
-	UnknownIssuer    Reason = "unknown_issuer"
-	UnknownSignature Reason = "unknown_signature"
-	WrongAudience    Reason = "wrong_audience"
-	Expired          Reason = "expired_token" // also for a token without an end
-	NotYetValid      Reason = "token_not_yet_valid"
-	WrongSubject     Reason = "wrong_subject"    // no user, or one whose id no key could have
-	ReservedSubject  Reason = "reserved_subject" // a user id that latchkey itself uses, such as admin
+	Malformed        = apikey.CodeMalformedToken // also for an algorithm that is not accepted
+	UnknownIssuer    = apikey.CodeUnknownIssuer
+	UnknownSignature = apikey.CodeUnknownSignature
+	WrongAudience    = apikey.CodeWrongAudience
+	Expired          = apikey.CodeExpiredToken // also for a token without an end
+	NotYetValid      = apikey.CodeTokenNotYetValid
+	WrongSubject     = apikey.CodeWrongSubject    // no user, or one whose id no key could have
+	ReservedSubject  = apikey.CodeReservedSubject // a user id that latchkey itself uses, such as admin
 )
 
 const (

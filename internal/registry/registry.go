@@ -167,7 +167,7 @@ func (c Caller) may(scope string) error {
 	if c.Scopes.Allow(scope) || c.Scopes.Admin() {
 		return nil
 	}
-	return apikey.Forbidden("scope", scope+" is needed")
+	return &apikey.ScopeError{Scope: scope}
 }
 
 // Registry manages keys. Users see and touch only their own; everything else

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"latchkey/internal/api"
+	"latchkey/internal/apikey"
 )
 
 // expectation is one property that an answer must have.
@@ -87,10 +88,13 @@ func fieldMatches(path string, form *regexp.Regexp) expectation {
 // whole compiles a pattern that must match the whole text.
 func whole(pattern string) *regexp.Regexp { return regexp.MustCompile("^(?:" + pattern + ")$") }
 
+// code wants the verdict to have a code.
+func code(want apikey.Code) expectation { return field("code", string(want)) }
+
 // envelope wants the body to be exactly the error envelope with these values. N in the message stands
 // for a number. An empty param stands for null.
-func envelope(message string, kind api.ErrorType, param string, code api.ErrorCode) expectation {
-	want := api.Envelope{Detail: api.Detail{Message: message, Type: kind, Code: code}}
+func envelope(message string, kind api.ErrorType, param string, code apikey.Code) expectation {
+	want := api.Envelope{Detail: api.Detail{Message: message, Type: kind, Code: api.ErrorCode(code)}}
 	var wantParam any // null
 	if param != "" {
 		want.Detail.Param, wantParam = &param, param

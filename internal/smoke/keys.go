@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"latchkey/internal/api"
+	"latchkey/internal/apikey"
 	"latchkey/internal/redact"
 )
 
@@ -34,7 +35,7 @@ func (r *run) keys() {
 		r.spend(id, token)
 		r.remove("delete", id)
 		r.expect(r.get("a deleted key's record", api.KeysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()),
-			status(404), isJSON, cors, envelope("No such API key", api.InvalidRequestError, "id", "not_found"))
+			status(404), isJSON, cors, envelope("No such API key", api.InvalidRequestError, "id", apikey.CodeNotFound))
 	}
 	if id, token, ok = r.create("a key to revoke", 1000); ok {
 		r.revoke(id, token)
@@ -73,7 +74,7 @@ func (r *run) create(name string, requests api.Integer) (id, token string, ok bo
 // spend uses up the limit of a key. It sends the key in each place where a key may stand.
 func (r *run) spend(id, token string) {
 	r.expect(r.validate("validate", validation(token)),
-		status(200), isJSON, cors, field("valid", true), field("code", "valid"), field("keyId", id),
+		status(200), isJSON, cors, field("valid", true), code(apikey.CodeValid), field("keyId", id),
 		field("rateLimit.requests", limit), field("rateLimit.window", window), field("rateLimit.remaining", limit))
 
 	uses := []answer{
@@ -95,13 +96,13 @@ func (r *run) spend(id, token string) {
 
 	r.expect(r.get("the key over its limit", api.WhoamiPath, "X-API-Key: "+token),
 		status(r.DenyStatus), isJSON, cors, exposes(limitHeaders...),
-		envelope("Rate limit exceeded. Try again in N seconds.", api.RateLimitError, "", "rate_limit_exceeded"),
+		envelope("Rate limit exceeded. Try again in N seconds.", api.RateLimitError, "", apikey.CodeRateLimitExceeded),
 		number("Retry-After", 1, window+slack), inMessage("Retry-After"),
 		header("X-RateLimit-Limit", strconv.Itoa(limit)), header("X-RateLimit-Remaining", "0"), r.reset())
 	cost, one := validation(token), api.Integer(1)
 	cost.Cost = &one
 	r.expect(r.validate("validate with a cost, over the limit", cost),
-		status(200), isJSON, cors, field("valid", false), field("code", "rate_limited"))
+		status(200), isJSON, cors, field("valid", false), code(apikey.CodeRateLimited))
 }
 
 func validation(token string) api.ValidateRequest {
@@ -151,7 +152,7 @@ func (r *run) revoke(id, token string) {
 	r.crowd(func() answer { return whoami(later) }, status(401))
 	r.expect(whoami("a revoked key"), unauthorized()...)
 	a := r.validate("validate a revoked key", validation(token))
-	r.expect(a, status(200), isJSON, cors, field("valid", false), field("code", "revoked_key"))
+	r.expect(a, status(200), isJSON, cors, field("valid", false), code(apikey.CodeRevoked))
 	r.remove("delete a revoked key", id)
 }
 

@@ -139,7 +139,7 @@ func unauthorized() []expectation {
 	return []expectation{
 		status(401), isJSON, cors, exposes("WWW-Authenticate"),
 		header("WWW-Authenticate", `Bearer realm="latchkey"`),
-		envelope(apikey.Refused, api.InvalidRequestError, "authorization", "invalid_api_key"),
+		envelope(apikey.Refused, api.InvalidRequestError, "authorization", apikey.CodeInvalidKey),
 	}
 }
 
@@ -148,7 +148,7 @@ func unauthorized() []expectation {
 // an error about an AWS signature.
 func (r *run) routes() {
 	unknown := []expectation{
-		status(404), isJSON, cors, envelope("No such route", api.InvalidRequestError, "", "not_found"),
+		status(404), isJSON, cors, envelope("No such route", api.InvalidRequestError, "", apikey.CodeNotFound),
 	}
 	if r.Backend {
 		unknown = unauthorized()
@@ -185,7 +185,7 @@ func (r *run) outage() {
 	undecided := func(message string) []expectation {
 		return []expectation{
 			status(503), isJSON, cors, exposes("Retry-After"), header("Retry-After", "1"),
-			envelope(message, api.APIError, "", "unavailable"),
+			envelope(message, api.APIError, "", apikey.CodeUnavailable),
 		}
 	}
 	const own = "The request could not be decided. Try again."

@@ -100,11 +100,11 @@ func (r *reply) code() (apikey.Code, error) {
 	case apikey.CodeMalformed, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive,
 		apikey.CodeExpired, apikey.CodeWrongEnvironment, apikey.CodeAddressNotAllowed, apikey.CodeInsufficientScope:
 		return code, nil
-	case apikey.CodeRateLimited, "rate_limit_exceeded":
+	case apikey.CodeRateLimited, apikey.CodeRateLimitExceeded:
 		return apikey.CodeRateLimited, nil
-	case apikey.CodeQuotaExceeded, "insufficient_quota":
+	case apikey.CodeQuotaExceeded, apikey.CodeInsufficientQuota:
 		return apikey.CodeQuotaExceeded, nil
-	case "unavailable":
+	case apikey.CodeUnavailable:
 		return "", errors.New("the service could not decide")
 	}
 	return apikey.CodeUnknown, nil

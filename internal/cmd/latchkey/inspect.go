@@ -56,7 +56,7 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if explained.Code != "valid" {
+			if explained.Code != api.ExplainCode(apikey.CodeValid) {
 				return verdictNo{errors.New("refused: " + oneLine(string(explained.Code)))}
 			}
 			return nil
