@@ -59,7 +59,7 @@ the table alone cannot show.
 			if _, v.Environment, err = where.open(ctx); err != nil {
 				return err
 			}
-			v.out, v.talk, v.started = c.OutOrStdout(), c.ErrOrStderr(), time.Now()
+			v.stdout, v.stderr, v.started = c.OutOrStdout(), c.ErrOrStderr(), time.Now()
 			if err := v.readCheckpoint(ctx); err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ type verification struct {
 	key, checkpoint string
 	strict          bool
 	started         time.Time
-	out, talk       io.Writer
+	stdout, stderr  io.Writer
 
 	then *audit.Checkpoint // the list to compare with; nil if there is none
 }
@@ -137,7 +137,7 @@ func (v *verification) readCheckpoint(ctx context.Context) error {
 	}
 	text, err := os.ReadFile(v.checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(v.talk, "%s is not there yet: nothing to compare with\n", v.checkpoint)
+		fmt.Fprintf(v.stderr, "%s is not there yet: nothing to compare with\n", v.checkpoint)
 		return nil
 	}
 	if err != nil {
@@ -151,61 +151,86 @@ func (v *verification) readCheckpoint(ctx context.Context) error {
 	return nil
 }
 
-// run checks the trails of ids and prints each key that is not as it was written. If nothing is
-// wrong, it writes the next checkpoint.
+// tally counts the keys and entries of a run.
+type tally struct {
+	entries, keys   int
+	broken, unknown int // keys that are not as written, and keys that are not authenticated
+	marks           map[string]audit.Mark
+}
+
+// run checks the trails of ids and of the checkpoint. It prints each key that is not as it was
+// written. If nothing is wrong, it writes the next checkpoint.
 func (v *verification) run(ctx context.Context, ids []string) error {
-	next := audit.Checkpoint{At: v.started.UTC().Truncate(time.Millisecond), Marks: make(map[string]audit.Mark)}
 	if v.then != nil {
 		ids = slices.AppendSeq(ids, maps.Keys(v.then.Marks))
 		slices.Sort(ids)
 		ids = slices.Compact(ids)
 	}
-	entries, keys, broken, unknown := 0, 0, 0, 0
+	t := tally{marks: make(map[string]audit.Mark)}
 	for _, id := range ids {
-		checked, err := v.Registry.CheckTrail(ctx, id)
-		gone := errors.Is(err, apikey.ErrNotFound) && v.key == "" // expired since the ids were listed
-		if (err == nil || gone) && v.then != nil {
-			err = v.Registry.Compare(*v.then, checked)
-		}
-		var found *audit.Break
-		switch {
-		case errors.As(err, &found):
-			broken++
-			fmt.Fprintln(v.out, found)
-		case gone:
-			continue
-		case err != nil:
-			return fmt.Errorf("key %s: %w", id, err)
-		case checked.Standing != audit.Authentic:
-			unknown++
-			fmt.Fprintf(v.out, "%s: %s\n", id, checked.Standing)
-		}
-		keys++
-		entries += len(checked.Entries)
-		if mark := audit.MarkOf(checked.Subject, checked.Witness, checked.Entries); mark != nil {
-			next.Marks[id] = *mark
+		if err := v.check(ctx, id, &t); err != nil {
+			return err
 		}
 	}
 	switch {
-	case broken > 0:
-		return fmt.Errorf("%s not as written, of %d", plural(broken, "key is", "keys are"), keys)
-	case unknown > 0 && v.strict:
-		return fmt.Errorf("%s not authenticated, of %d", plural(unknown, "key is", "keys are"), keys)
+	case t.broken > 0:
+		return fmt.Errorf("%s not as written, of %d", plural(t.broken, "key is", "keys are"), t.keys)
+	case t.unknown > 0 && v.strict:
+		return fmt.Errorf("%s not authenticated, of %d", plural(t.unknown, "key is", "keys are"), t.keys)
 	}
-	if v.checkpoint != "" {
-		text, err := v.Registry.WriteCheckpoint(ctx, next)
-		if err == nil {
-			err = keep(v.checkpoint, string(text))
-		}
-		if err != nil {
-			return fmt.Errorf("write the checkpoint: %w", err)
-		}
+	if err := v.writeCheckpoint(ctx, t.marks); err != nil {
+		return err
 	}
-	summary := fmt.Sprintf("%s of %s, all as written", plural(entries, "entry", "entries"), plural(keys, "key", "keys"))
-	if unknown > 0 {
-		summary += fmt.Sprintf("; %s not authenticated yet", plural(unknown, "key is", "keys are"))
+	summary := fmt.Sprintf("%s of %s, all as written",
+		plural(t.entries, "entry", "entries"), plural(t.keys, "key", "keys"))
+	if t.unknown > 0 {
+		summary += fmt.Sprintf("; %s not authenticated yet", plural(t.unknown, "key is", "keys are"))
 	}
-	fmt.Fprintln(v.out, summary)
-	fmt.Fprint(v.talk, unseen(v.then != nil))
+	fmt.Fprintln(v.stdout, summary)
+	fmt.Fprint(v.stderr, unseen(v.then != nil))
+	return nil
+}
+
+// check checks one key and its trail, and counts the result in t. A break is no error of check.
+func (v *verification) check(ctx context.Context, id string, t *tally) error {
+	checked, err := v.Registry.CheckTrail(ctx, id)
+	gone := errors.Is(err, apikey.ErrNotFound) && v.key == "" // expired since the ids were listed
+	if (err == nil || gone) && v.then != nil {
+		err = v.Registry.Compare(*v.then, checked)
+	}
+	var found *audit.Break
+	switch {
+	case errors.As(err, &found):
+		t.broken++
+		fmt.Fprintln(v.stdout, found)
+	case gone:
+		return nil
+	case err != nil:
+		return fmt.Errorf("key %s: %w", id, err)
+	case checked.Standing != audit.Authentic:
+		t.unknown++
+		fmt.Fprintf(v.stdout, "%s: %s\n", id, checked.Standing)
+	}
+	t.keys++
+	t.entries += len(checked.Entries)
+	if mark := audit.MarkOf(checked.Subject, checked.Witness, checked.Entries); mark != nil {
+		t.marks[id] = *mark
+	}
+	return nil
+}
+
+// writeCheckpoint writes the marks to the file of --checkpoint, if that was given.
+func (v *verification) writeCheckpoint(ctx context.Context, marks map[string]audit.Mark) error {
+	if v.checkpoint == "" {
+		return nil
+	}
+	now := audit.Checkpoint{At: v.started.UTC().Truncate(time.Millisecond), Marks: marks}
+	text, err := v.Registry.WriteCheckpoint(ctx, now)
+	if err == nil {
+		err = keep(v.checkpoint, string(text))
+	}
+	if err != nil {
+		return fmt.Errorf("write the checkpoint: %w", err)
+	}
 	return nil
 }
