@@ -26,22 +26,28 @@ const maxInstances = 64
 // newGateway returns a gateway with the three functions, which it builds as their mains do. An error
 // in the configuration shows here, and not at the first request.
 func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
-	build := map[string]func(*environment.Environment, *slog.Logger) (lambda.Handler, error){
-		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
+	build := map[string]func(*environment.Environment, *slog.Logger) lambda.Handler{
+		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) lambda.Handler {
 			return authorizer.New(authorizer.Options{
 				Gate: e.Gate, Format: e.Format, Routes: e.Routes, Public: e.Public, Anonymous: !c.RequireAuth,
 				Users: oidc.New(oidc.Options{
 					Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: time.Now,
 				}),
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
-			}), nil
+			})
 		},
-		"ValidateFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
-			e.Registry = nil
-			return serveHTTP(e, c, logger)
+		"ValidateFunction": func(e *environment.Environment, logger *slog.Logger) lambda.Handler {
+			return serveHTTP(httpapi.Options{
+				Gate: e.Gate, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
+				QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
+			})
 		},
-		"KeysFunction": func(e *environment.Environment, logger *slog.Logger) (lambda.Handler, error) {
-			return serveHTTP(e, c, logger)
+		"KeysFunction": func(e *environment.Environment, logger *slog.Logger) lambda.Handler {
+			return serveHTTP(httpapi.Options{
+				Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
+				Explain: e.Gate.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
+				QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
+			})
 		},
 	}
 	pools := make(map[string]*local.Pool)
@@ -53,7 +59,7 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 			if err != nil {
 				return nil, err
 			}
-			return handler(e, logger)
+			return handler(e, logger), nil
 		}
 		if _, err := start(); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
@@ -70,10 +76,7 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 	return local.NewGateway(t, pools, time.Now, logger)
 }
 
-func serveHTTP(e *environment.Environment, c config.Config, logger *slog.Logger) (lambda.Handler, error) {
-	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
-		Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
-		Explain: e.Gate.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
-		QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
-	}), logger)), nil
+// serveHTTP returns a handler of proxy events for the API with options o.
+func serveHTTP(o httpapi.Options) lambda.Handler {
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), o.Logger))
 }
