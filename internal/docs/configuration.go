@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,7 @@ func Variables(folder, named string) ([]Variable, error) {
 
 func variablesOf(s *ast.StructType) []Variable {
 	var all []Variable
+	fields := map[string]string{} // the variables of fields
 	comment := ""
 	for _, field := range s.Fields.List {
 		if field.Tag == nil {
@@ -60,11 +62,25 @@ func variablesOf(s *ast.StructType) []Variable {
 		}
 		if field.Doc != nil {
 			comment = strings.Join(strings.Fields(field.Doc.Text()), " ")
-			if len(field.Names) > 0 {
-				comment = strings.Replace(comment, field.Names[0].Name, "`"+name+"`", 1)
+			first, _, _ := strings.Cut(comment, " ")
+			if len(field.Names) > 0 && first == field.Names[0].Name {
+				comment = "`" + name + "`" + strings.TrimPrefix(comment, first)
 			}
 		}
+		for _, f := range field.Names {
+			fields[f.Name] = name
+		}
 		all = append(all, Variable{name, tag.Get("envDefault"), strings.Contains(options, "required"), comment})
+	}
+	// A name of two words is a field. One of a single word may be any word.
+	twoWords := regexp.MustCompile(`\b[A-Z]+[a-z]+[A-Z][A-Za-z]*\b|\b[A-Z]{2,}[A-Za-z]*\b`)
+	for i := range all {
+		all[i].Comment = twoWords.ReplaceAllStringFunc(all[i].Comment, func(word string) string {
+			if variable := fields[word]; variable != "" {
+				return "`" + variable + "`"
+			}
+			return word
+		})
 	}
 	return all
 }

@@ -64,7 +64,7 @@ func TestLinesHaveAtMost120Columns(t *testing.T) {
 
 // A list's entry is a paragraph as well.
 func TestParagraphsHaveAtMostFiveLines(t *testing.T) {
-	begins := regexp.MustCompile(`^ *([-*] |\d+\. |\||#|<|!\[)`)
+	begins := regexp.MustCompile(`^ *([-*] |\d+\. |\||#|<|!\[|\[\w+\]: )`)
 	for _, p := range pages(t) {
 		length := 0
 		for i, line := range prose(p) {
@@ -112,7 +112,7 @@ func TestTheREADMENamesEveryTarget(t *testing.T) {
 }
 
 var (
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link    = regexp.MustCompile(`(?:\]\(|^\[[^]]+\]: )([^)\s]+)\)?`)
 	heading = regexp.MustCompile(`^#+ (.*)`)
 )
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +47,30 @@ func TestReferencePagesAgreeWithTheCode(t *testing.T) {
 		if err := docs.Check(filepath.Join(root, "internal", "docs", page), text, *update); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestVariablesAreReadFromAStruct(t *testing.T) {
+	folder := t.TempDir()
+	code := "package p\n\ntype C struct {\n" +
+		"\t// UserScopes and MaxKeys are for\n\t// users.\n\tUserScopes string `env:\"USER_SCOPES,required\"`\n" +
+		"\tMaxKeys int `env:\"MAX_KEYS\" envDefault:\"20\"`\n\tLocal bool `env:\"-\"`\n}\n"
+	if err := os.WriteFile(filepath.Join(folder, "c.go"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := docs.Variables(folder, "C")
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment := "`USER_SCOPES` and `MAX_KEYS` are for users."
+	want := []docs.Variable{
+		{Name: "USER_SCOPES", Required: true, Comment: comment}, {Name: "MAX_KEYS", Default: "20", Comment: comment},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if _, err := docs.Variables(folder, "D"); err == nil {
+		t.Error("a struct that does not exist has variables")
 	}
 }
 
