@@ -12,8 +12,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// The clock stands still, so that it is the limiter that is measured; what
-// reading a clock costs is its floor.
+// The clock stands still, so that reading it costs nothing.
 func BenchmarkLimiter(b *testing.B) {
 	now := morning
 	clock := func() time.Time { return now }
@@ -32,7 +31,7 @@ func BenchmarkLimiter(b *testing.B) {
 	}
 	b.Run("lease hit", take(ratelimit.Limit{Requests: 1 << 60, Window: time.Minute}, true))
 	b.Run("denial", take(ratelimit.Limit{Requests: 1, Window: time.Minute}, false))
-	// Whoever keeps meters in memory finds one under a lock.
+	// Any limiter with meters in memory must find a meter under a lock.
 	b.Run("floor", func(b *testing.B) {
 		var mu sync.Mutex
 		memory, err := simplelru.NewLRU[string, *int64](10, nil)

@@ -7,9 +7,9 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Policy: limit, remaining and reset are of one bound, the tighter one: the one with fewer requests remaining, and of
-// two with as many the one with the later reset. A refusal has the numbers of the bound that refuses and, if both do,
-// of the one with the later reset.
+// Policy: limit, remaining and reset are those of one bound, the tighter one. That is the bound
+// with fewer requests remaining or, if both have as many, with the later reset. A refusal has the
+// numbers of the bound that refuses or, if both refuse, of the one with the later reset.
 func TestTheNumbersAreOfTheTighterBound(t *testing.T) {
 	type numbers struct {
 		limit, remaining int64
@@ -23,8 +23,8 @@ func TestTheNumbersAreOfTheTighterBound(t *testing.T) {
 		name   string
 		limit  ratelimit.Limit
 		quota  ratelimit.Quota
-		before int64 // spent one by one
-		cost   int64 // then spent at once
+		before int64 // requests of one token each
+		cost   int64 // the tokens of one request after them
 		after  numbers
 		denied string
 	}{
@@ -40,7 +40,7 @@ func TestTheNumbersAreOfTheTighterBound(t *testing.T) {
 		{"a cost above both, the quota ends later", ratelimit.Limit{Requests: 4, Window: hour(1)}, ratelimit.Quota{Requests: 5, Period: ratelimit.Month}, 3, 4, numbers{5, 2, december}, "quota"},
 		{"a cost above both, the quota ends later and has less", ratelimit.Limit{Requests: 5, Window: hour(1)}, ratelimit.Quota{Requests: 4, Period: ratelimit.Month}, 3, 4, numbers{4, 1, december}, "quota"},
 	} {
-		h, store := &hands{noon}, &item{}
+		h, store := &fakeClock{noon}, &item{}
 		limiter := ratelimit.New(store, h.time, 10)
 		terms := ratelimit.Terms{Limit: c.limit, Quota: c.quota}
 		for range c.before {

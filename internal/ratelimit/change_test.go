@@ -11,19 +11,19 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// span is the effective window: for this long a token counts at most.
+// span returns the effective window: how long a token counts at most.
 func span(window time.Duration) time.Duration { return 61 * ratelimit.Slice(window) }
 
 // A key with room under its new terms is admitted within one new window, and its RetryAfter says
 // so.
-func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
+func TestAChangedWindowDeniesNoLongerThanItself(t *testing.T) {
 	day, second := 24*time.Hour, time.Second
 	for _, c := range []struct {
 		name     string
 		old, new ratelimit.Limit
 		spent    int64
 		pause    time.Duration
-		want     time.Duration // to wait; 0: admitted at once
+		want     time.Duration // RetryAfter; 0: admitted at once
 	}{
 		{"shorter, all of it just spent", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 200, 0, 2 * second},
 		{"shorter, spent before the new window", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 200, 2 * second, 0},
@@ -34,7 +34,7 @@ func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 		{"longer, spent before the old window", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 30 * second, 32 * second},
 		{"the same, lower", ratelimit.Limit{Requests: 100, Window: time.Minute}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 0, 62 * second},
 	} {
-		h, store := &hands{morning}, &item{}
+		h, store := &fakeClock{morning}, &item{}
 		limiter := ratelimit.New(store, h.time, 10)
 		take := func(limit ratelimit.Limit, rev, n int64) ratelimit.Decision {
 			d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit, Rev: rev}, n, time.Time{})
@@ -62,8 +62,8 @@ func TestAChangedWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 
 // Changing a window to a shorter one and back gains nothing. The spend in the longer window still
 // counts, however often this is tried.
-func TestAWindowThatIsChangedThereAndBackIsNotEmptied(t *testing.T) {
-	h, store := &hands{morning}, &item{}
+func TestChangingAWindowAndBackDoesNotEmptyIt(t *testing.T) {
+	h, store := &fakeClock{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	long := ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour}
 	rev, admitted := int64(0), int64(0)
@@ -93,8 +93,8 @@ func TestAWindowThatIsChangedThereAndBackIsNotEmptied(t *testing.T) {
 }
 
 // A write removes moments of earlier windows that are no longer needed.
-func TestWhatIsStoredOfEarlierWindowsIsForgotten(t *testing.T) {
-	h, store := &hands{morning}, &item{}
+func TestMomentsOfEarlierWindowsAreForgotten(t *testing.T) {
+	h, store := &fakeClock{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	for i, c := range []struct {
 		window time.Duration
@@ -119,33 +119,34 @@ type spending struct {
 // instance gets a change up to a second later.
 type changes struct {
 	*rapid.T
-	hands     *hands
+	clock     *fakeClock
 	store     *item
 	limiters  []*ratelimit.Limiter
-	heard     []int // by limiter: index into terms
+	heard     []int // by limiter: the index of the terms that it has
 	terms     []ratelimit.Terms
 	changed   []time.Time
 	committed []spending
-	// known is since when the meter must know all; it is told by the windows it was made for.
+	// known is the time since when the meter must know every spend. It follows from the windows
+	// that the meter had.
 	known, restarted time.Time
 	window           time.Duration
 }
 
-// broken returns the law that a history breaks, or "".
+// broken plays the history and returns the law that it breaks, or "".
 func (c *changes) broken() string {
-	c.hands = &hands{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(c.T, "begin")))}
+	c.clock = &fakeClock{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(c.T, "begin")))}
 	c.store.onSpend = func(s ratelimit.Spend) {
 		if c.window != 0 && c.window != s.Window {
-			if c.restarted.IsZero() || c.hands.now.Sub(c.restarted) > 24*time.Hour {
-				c.known = c.hands.now.Add(-c.window)
+			if c.restarted.IsZero() || c.clock.now.Sub(c.restarted) > 24*time.Hour {
+				c.known = c.clock.now.Add(-c.window)
 			}
-			c.restarted = c.hands.now
+			c.restarted = c.clock.now
 		}
 		c.window = s.Window
-		c.committed = append(c.committed, spending{c.hands.now, s.Tokens})
+		c.committed = append(c.committed, spending{c.clock.now, s.Tokens})
 	}
 	for range rapid.IntRange(1, 3).Draw(c.T, "instances") {
-		c.limiters = append(c.limiters, ratelimit.New(c.store, c.hands.time, 10))
+		c.limiters = append(c.limiters, ratelimit.New(c.store, c.clock.time, 10))
 		c.heard = append(c.heard, 0)
 	}
 	c.change()
@@ -167,16 +168,16 @@ func (c *changes) change() {
 	if period := rapid.SampledFrom([]ratelimit.Period{"", "", ratelimit.Day, ratelimit.Month}).Draw(c.T, "period"); period != "" {
 		terms.Quota = ratelimit.Quota{Requests: limit.Requests * rapid.Int64Range(1, 5).Draw(c.T, "quota"), Period: period}
 	}
-	c.terms, c.changed = append(c.terms, terms), append(c.changed, c.hands.now)
+	c.terms, c.changed = append(c.terms, terms), append(c.changed, c.clock.now)
 }
 
-// step lets one instance spend after a while, some tokens at once.
+// step lets some time pass, and then lets one instance spend a few times.
 func (c *changes) step() string {
 	latest := c.terms[len(c.terms)-1]
 	pass := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, latest.Limit.Window / 20, latest.Limit.Window}).Draw(c.T, "scale")
-	c.hands.now = c.hands.now.Add(time.Duration(rapid.Int64Range(0, int64(pass)).Draw(c.T, "pass")))
+	c.clock.now = c.clock.now.Add(time.Duration(rapid.Int64Range(0, int64(pass)).Draw(c.T, "pass")))
 	i := rapid.IntRange(0, len(c.limiters)-1).Draw(c.T, "instance")
-	if next := c.heard[i] + 1; next < len(c.terms) && (c.hands.now.Sub(c.changed[next]) >= time.Second || rapid.Bool().Draw(c.T, "hears")) {
+	if next := c.heard[i] + 1; next < len(c.terms) && (c.clock.now.Sub(c.changed[next]) >= time.Second || rapid.Bool().Draw(c.T, "hears")) {
 		c.heard[i] = len(c.terms) - 1
 	}
 	terms := c.terms[c.heard[i]]
@@ -185,7 +186,7 @@ func (c *changes) step() string {
 		before := len(c.committed)
 		d, err := c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
 		if errors.Is(err, ratelimit.ErrOldTerms) && terms != latest {
-			c.heard[i] = len(c.terms) - 1 // the gate reads the key anew
+			c.heard[i] = len(c.terms) - 1 // the gate reads the key again
 			return ""
 		}
 		if err != nil {
@@ -218,15 +219,16 @@ func (c *changes) tooMany(limit ratelimit.Limit, from int) string {
 }
 
 // tooLate waits for RetryAfter while no other request comes. An instance that has not seen the
-// spending of others may then get it, and wait again, but not for longer altogether.
+// spends of others may learn of them then, and deny again. The waits together must not exceed the
+// bound.
 func (c *changes) tooLate(i int, terms ratelimit.Terms, n int64, d ratelimit.Decision) string {
 	most := span(terms.Limit.Window) + time.Second
 	if d.OverQuota {
-		day := c.hands.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+		day := c.clock.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 		if terms.Quota.Period == ratelimit.Month {
-			day = time.Date(c.hands.now.Year(), c.hands.now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+			day = time.Date(c.clock.now.Year(), c.clock.now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 		}
-		most = max(most, day.Sub(c.hands.now)+time.Second)
+		most = max(most, day.Sub(c.clock.now)+time.Second)
 	}
 	if d.RetryAfter > most {
 		return "told to wait for longer than the new window and the period last"
@@ -234,9 +236,9 @@ func (c *changes) tooLate(i int, terms ratelimit.Terms, n int64, d ratelimit.Dec
 	if terms != c.terms[len(c.terms)-1] || !rapid.Bool().Draw(c.T, "waits") {
 		return ""
 	}
-	before, last := len(c.committed), c.hands.now.Add(most)
+	before, last := len(c.committed), c.clock.now.Add(most)
 	for !d.Admitted {
-		if c.hands.now = c.hands.now.Add(d.RetryAfter); c.hands.now.After(last.Add(time.Second)) {
+		if c.clock.now = c.clock.now.Add(d.RetryAfter); c.clock.now.After(last.Add(time.Second)) {
 			return "denied for longer than the new window and the period last"
 		}
 		again, err := c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
@@ -251,8 +253,8 @@ func (c *changes) tooLate(i int, terms ratelimit.Terms, n int64, d ratelimit.Dec
 	return c.tooMany(terms.Limit, before)
 }
 
-// The two laws of a change: never more than the new limit in a new window, as far back as the
-// windows before it reached, and never a longer wait than the new window or the period.
+// A change of the terms keeps two laws. No new window holds more than the new limit, as far back as
+// the windows before it reached. No wait is longer than the new window or the period.
 func TestTermsThatChangeBreakNoLaw(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := &changes{T: rt, store: &item{}}

@@ -2,19 +2,19 @@ package ratelimit
 
 import "time"
 
-// Mutant changes the rules of a limiter, to show that what it lacks is needed.
+// Mutant changes the rules of a limiter, to show that the changed rule is needed.
 type Mutant func(*rules)
 
-// Unguarded lets a slice end when it ends by everybody's clock.
+// Unguarded removes the guard for clocks and the grace.
 func Unguarded(r *rules) { r.skew, r.grace = 0, 0 }
 
-// OneSliceFewer forgets a slice when the next one may still be in the window.
+// OneSliceFewer forgets a slice that may still be in the window.
 func OneSliceFewer(r *rules) { r.lookback-- }
 
-// GivesBackAnyDay takes the tokens of yesterday off today's count.
+// GivesBackAnyDay gives back unused tokens of yesterday today.
 func GivesBackAnyDay(r *rules) { r.sameDay = false }
 
-// Leaseless hands out what is needed and no more.
+// Leaseless hands out no more tokens than are needed.
 func Leaseless(r *rules) { r.exact = 24 * time.Hour }
 
 // Mutate applies m.
@@ -23,18 +23,18 @@ func (l *Limiter) Mutate(m Mutant) *Limiter {
 	return l
 }
 
-// Held is how many tokens of id this environment holds or has yet to give back.
-func (l *Limiter) Held(id string) int64 {
+// Leased returns how many tokens of id this instance has leased or has yet to give back.
+func (l *Limiter) Leased(id string) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(id)
 	return e.lease.tokens + e.unused
 }
 
-// Slice is how long a slice of a window is.
+// Slice returns the length of a slice of a window.
 func Slice(window time.Duration) time.Duration { return RulesOf(nil).Slice(window) }
 
-// RulesOf are the rules as m leaves them.
+// RulesOf returns the rules after m has changed them.
 func RulesOf(m Mutant) *rules {
 	r := standard()
 	if m != nil {
@@ -43,11 +43,11 @@ func RulesOf(m Mutant) *rules {
 	return &r
 }
 
-// Lookback is how many slices before the present one count.
+// Lookback returns how many slices before the present one count.
 func (r *rules) Lookback() int64 { return r.lookback }
 
-// Slice is how long a slice of a window is under these rules.
+// Slice returns the length of a slice of a window under these rules.
 func (r *rules) Slice(window time.Duration) time.Duration { return r.frame(window).slice }
 
-// Size is the sizing rule.
+// Size returns how many tokens a write asks for.
 var Size = size

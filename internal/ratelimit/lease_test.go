@@ -8,7 +8,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// takes is a limiter that must admit.
+// takes takes n tokens, which must be admitted.
 func takes(t *testing.T, l *ratelimit.Limiter, terms ratelimit.Terms, n int64) {
 	t.Helper()
 	if d, err := l.Take(t.Context(), "k", terms, n, time.Time{}); err != nil || !d.Admitted {
@@ -16,36 +16,36 @@ func takes(t *testing.T, l *ratelimit.Limiter, terms ratelimit.Terms, n int64) {
 	}
 }
 
-// hold takes tokens until the limiter has at least n in hand.
-func (h *hands) hold(t *testing.T, l *ratelimit.Limiter, terms ratelimit.Terms, n int64) {
+// lease takes tokens until the limiter has leased at least n.
+func (h *fakeClock) lease(t *testing.T, l *ratelimit.Limiter, terms ratelimit.Terms, n int64) {
 	t.Helper()
-	for l.Held("k") < n {
+	for l.Leased("k") < n {
 		takes(t, l, terms, 1)
 		h.now = h.now.Add(time.Millisecond)
 	}
 }
 
-// Tokens in hand may end while the rest of a request is asked for. Then all of it
-// comes from the new grant: others are about to forget the old one.
-func TestWhatIsInHandMayEndWhileTheRestIsAskedFor(t *testing.T) {
-	h := &hands{morning}
+// A lease may end while the rest of a request is asked for. All tokens must then come from the new
+// write, because other instances are about to forget the slice of the lease.
+func TestALeaseThatEndsDuringTheWriteIsNotUsed(t *testing.T) {
+	h := &fakeClock{morning}
 	store := &item{}
 	here, there := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: 10 * time.Second}}
-	h.hold(t, here, terms, 5)
-	held := here.Held("k")
-	takes(t, there, terms, 1000-store.meter.Used-2*held-1) // so little is left that no lease comes with it
+	h.lease(t, here, terms, 5)
+	leased := here.Leased("k")
+	takes(t, there, terms, 1000-store.meter.Used-2*leased-1) // so little is left that no lease comes with it
 	end := time.Unix(0, (store.meter.Newest+1)*int64(ratelimit.Slice(terms.Limit.Window))).Add(400 * time.Millisecond)
 	h.now = end.Add(-time.Millisecond)
 	store.onCommit = func() { h.now = end }
 	before := store.meter.Used
-	takes(t, here, terms, held+1)
-	if spent := store.meter.Used - before; spent != held+1 {
-		t.Errorf("%d were asked for; want %d, since the %d in hand have ended", spent, held+1, held)
+	takes(t, here, terms, leased+1)
+	if spent := store.meter.Used - before; spent != leased+1 {
+		t.Errorf("%d were asked for; want %d, since the %d leased tokens have ended", spent, leased+1, leased)
 	}
 }
 
-// late is a store whose next reply comes after something else.
+// late is a store that calls then before its next reply.
 type late struct {
 	*item
 	then func()
@@ -60,18 +60,18 @@ func (l *late) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelim
 	return m, err
 }
 
-// Two requests of one environment may ask at once. What was handed out in an
-// earlier slice does not live as long as what was handed out in a later one.
-func TestTwoGrantsDoNotEndTogether(t *testing.T) {
-	h := &hands{morning}
+// Two requests of one instance may write at once. Tokens of an earlier slice end before tokens of a
+// later one.
+func TestTwoLeasesDoNotEndTogether(t *testing.T) {
+	h := &fakeClock{morning}
 	store := &late{item: &item{}}
 	limiter := ratelimit.New(store, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: 10 * time.Second}}
 	slice := ratelimit.Slice(terms.Limit.Window)
-	h.hold(t, limiter, terms, 5)
-	h.now = h.now.Add(600 * time.Millisecond) // whatever is in hand has ended
+	h.lease(t, limiter, terms, 5)
+	h.now = h.now.Add(600 * time.Millisecond) // every lease has ended
 	var later int64
-	var end time.Time // of the earlier one
+	var end time.Time // of the earlier lease
 	store.then = func() {
 		before := store.meter.Used
 		end = time.Unix(0, (store.meter.Newest+1)*int64(slice)).Add(400 * time.Millisecond)
@@ -86,20 +86,20 @@ func TestTwoGrantsDoNotEndTogether(t *testing.T) {
 		takes(t, limiter, terms, 1)
 	}
 	if later == 0 || store.spends != writes {
-		t.Errorf("%d writes for the %d of the later grant", store.spends-writes, later)
+		t.Errorf("%d writes for the %d tokens of the later lease", store.spends-writes, later)
 	}
 	if takes(t, limiter, terms, 1); store.spends == writes {
-		t.Error("a token of the earlier grant outlived its end")
+		t.Error("a token of the earlier lease outlived its end")
 	}
 }
 
-// What was handed out under a long window may be used for minutes, and is no use
-// under a short one.
+// Tokens that were leased under a long window may be used for minutes, but not under a short
+// window.
 func TestALeaseEndsWithItsTerms(t *testing.T) {
-	h := &hands{morning}
+	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	old := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour}}
-	h.hold(t, limiter, old, 10)
+	h.lease(t, limiter, old, 10)
 	changed := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: 10 * time.Second}, Rev: 1}
 	d, err := limiter.Take(t.Context(), "k", changed, 1, time.Time{})
 	if err != nil || d.Admitted {
@@ -107,13 +107,13 @@ func TestALeaseEndsWithItsTerms(t *testing.T) {
 	}
 }
 
-// A token counts for the day that it was handed out on.
+// A token counts for the day on which it was handed out.
 func TestALeaseEndsWithItsDay(t *testing.T) {
-	h := &hands{morning.Truncate(24 * time.Hour).Add(24*time.Hour - time.Second)}
+	h := &fakeClock{morning.Truncate(24 * time.Hour).Add(24*time.Hour - time.Second)}
 	store := &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Hour}, Quota: ratelimit.Quota{Requests: 1000, Period: ratelimit.Day}}
-	h.hold(t, limiter, terms, 10)
+	h.lease(t, limiter, terms, 10)
 	h.now = h.now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	takes(t, limiter, terms, 1)
 	if used := ratelimit.QuotaStatusOf(store.meter, terms.Quota, h.now).Used; used == 0 {
@@ -121,10 +121,9 @@ func TestALeaseEndsWithItsDay(t *testing.T) {
 	}
 }
 
-// A busy key's requests, and those of one that knocks at a spent limit, leave
-// nothing for the garbage collector.
-func TestWhatIsDecidedFromMemoryAllocatesNothing(t *testing.T) {
-	limiter := ratelimit.New(&item{}, (&hands{morning}).time, 10)
+// Most requests of a busy key, and of a key over its limit, are decided from memory.
+func TestADecisionFromMemoryAllocatesNothing(t *testing.T) {
+	limiter := ratelimit.New(&item{}, (&fakeClock{morning}).time, 10)
 	for id, want := range map[string]bool{"leased": true, "spent": false} {
 		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: time.Minute}}
 		if want {

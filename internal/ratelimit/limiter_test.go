@@ -14,13 +14,13 @@ import (
 
 var morning = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 
-type hands struct{ now time.Time }
+// fakeClock is a clock that a test sets.
+type fakeClock struct{ now time.Time }
 
-func (h *hands) time() time.Time { return h.now }
+func (h *fakeClock) time() time.Time { return h.now }
 
-// A long, random history of one meter without leases, beside a plain list of what was admitted
-// and when: no denial without reason, no retry too early or later than need be,
-// no remaining that is not there.
+// A random history of one meter without leases is compared with a plain list of the admitted
+// tokens. The decisions, the status and RetryAfter must agree with the list.
 func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		limit := ratelimit.Limit{
@@ -29,7 +29,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 		}
 		slice := ratelimit.RulesOf(ratelimit.Leaseless).Slice(limit.Window)
 		at := func(t time.Time) int64 { return t.UnixNano() / int64(slice) }
-		h := &hands{morning}
+		h := &fakeClock{morning}
 		store := &item{}
 		limiter := ratelimit.New(store, h.time, 10).Mutate(ratelimit.Leaseless)
 		var list []int64 // the slice of each admitted token
@@ -65,7 +65,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 				rt.Fatalf("peek %+v, take %+v", peek, d.Status)
 			}
 			if marks := store.meter.Marks; d.Admitted && marks[0].Slice < at(h.now)-60 {
-				rt.Fatalf("a mark is kept that counts no more: %+v", marks)
+				rt.Fatalf("a mark is stored that no longer counts: %+v", marks)
 			}
 			if !d.Admitted {
 				denied := h.now
@@ -74,7 +74,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 					rt.Fatalf("retry after %v is too early", d.RetryAfter)
 				}
 				if h.now = denied.Add(d.RetryAfter - time.Second); d.RetryAfter > time.Second && limit.Requests-inWindow() >= n {
-					rt.Fatalf("retry after %v is later than need be", d.RetryAfter)
+					rt.Fatalf("retry after %v is later than necessary", d.RetryAfter)
 				}
 				h.now = denied
 			}
@@ -91,7 +91,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 }
 
 func TestADenialSpendsNothing(t *testing.T) {
-	h := &hands{morning}
+	h := &fakeClock{morning}
 	store := &item{}
 	limit := ratelimit.Limit{Requests: 3, Window: time.Minute}
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
@@ -119,7 +119,7 @@ func TestADenialSpendsNothing(t *testing.T) {
 }
 
 func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
-	h := &hands{morning}
+	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	for i, c := range []struct {
 		pass  time.Duration
@@ -131,8 +131,8 @@ func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
 		{0, ratelimit.Limit{Requests: 10, Window: time.Minute}, 4, true, 6},
 		{0, ratelimit.Limit{Requests: 3, Window: time.Minute}, 1, false, 0},
 		{0, ratelimit.Limit{Requests: 5, Window: time.Minute}, 1, true, 0},
-		{0, ratelimit.Limit{Requests: 6, Window: time.Hour}, 1, true, 0},   // what lies in the old window counts
-		{0, ratelimit.Limit{Requests: 7, Window: time.Minute}, 1, true, 0}, // and so it does back again
+		{0, ratelimit.Limit{Requests: 6, Window: time.Hour}, 1, true, 0},   // the spend in the old window counts
+		{0, ratelimit.Limit{Requests: 7, Window: time.Minute}, 1, true, 0}, // and it counts after changing back
 		{62 * time.Second, ratelimit.Limit{Requests: 7, Window: time.Minute}, 7, true, 0},
 	} {
 		h.now = h.now.Add(c.pass)
@@ -144,7 +144,7 @@ func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
 }
 
 func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
-	h := &hands{morning}
+	h := &fakeClock{morning}
 	store := &item{}
 	store.onCommit = func() {
 		if store.spends == 1 {
@@ -157,10 +157,10 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 	}
 }
 
-// Another environment lengthens the window, one that has not heard of it may not
-// shorten it again: the next would then have forgotten what lies beyond.
+// Another instance lengthens the window. An instance with older terms must not shorten it again,
+// because the meter would forget the spend beyond the shorter window.
 func TestOldTermsDoNotShortenAWindow(t *testing.T) {
-	h := &hands{morning}
+	h := &fakeClock{morning}
 	store := &item{}
 	old := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: 10 * time.Second}, Rev: 1}
 	changed := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Hour}, Rev: 2}
@@ -186,25 +186,25 @@ func TestOldTermsDoNotShortenAWindow(t *testing.T) {
 	}
 }
 
-// A clock that is behind spends in the slice and on the day that one ahead of it
-// has begun: it does not lose to it again and again.
+// An instance whose clock is behind spends in the slice and on the day that another instance has
+// begun. It does not keep losing to the other.
 func TestAClockThatIsBehindIsServed(t *testing.T) {
 	for _, begins := range []time.Time{time.Unix(0, (morning.UnixNano()/int64(ratelimit.Slice(time.Minute))+1)*int64(ratelimit.Slice(time.Minute))), morning.Truncate(24 * time.Hour)} {
-		fast, slow := &hands{begins.Add(50 * time.Millisecond)}, &hands{begins.Add(-50 * time.Millisecond)}
+		fast, slow := &fakeClock{begins.Add(50 * time.Millisecond)}, &fakeClock{begins.Add(-50 * time.Millisecond)}
 		store := &item{}
 		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 20, Period: ratelimit.Day}}
 		for i, l := range []*ratelimit.Limiter{ratelimit.New(store, slow.time, 10), ratelimit.New(store, fast.time, 10), ratelimit.New(store, slow.time, 10)} {
 			if d, err := l.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || !d.Admitted {
-				t.Errorf("%v, environment %d: %+v, %v", begins, i, d, err)
+				t.Errorf("%v, instance %d: %+v, %v", begins, i, d, err)
 			}
 		}
 	}
 }
 
-// A table forgets a meter long after its last use, and the next odometer may
-// come by where an environment saw the one before.
-func TestAForgottenMeterIsNotTakenForItsSuccessor(t *testing.T) {
-	h := &hands{morning}
+// A table forgets a meter long after its last use. The odometer of the next meter may reach the
+// number at which an instance saw the former one.
+func TestAForgottenMeterIsNotTakenForTheNextOne(t *testing.T) {
+	h := &fakeClock{morning}
 	store := &item{}
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
@@ -226,10 +226,10 @@ func TestAForgottenMeterIsNotTakenForItsSuccessor(t *testing.T) {
 	}
 }
 
-// What is used on a day is known exactly when it is over, at one write a day,
-// though environments die over it; and as it is while it lasts.
-func TestEachDaysUseIsRecordedOnce(t *testing.T) {
-	h := &hands{time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
+// The usage of a past day is exact, and is recorded by one write, even if an instance dies during
+// it. The usage of the present day is known from the meter.
+func TestTheUsageOfEachDayIsRecordedOnce(t *testing.T) {
+	h := &fakeClock{time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
 	store := &item{}
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Minute}}
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
@@ -241,11 +241,11 @@ func TestEachDaysUseIsRecordedOnce(t *testing.T) {
 			t.Fatalf("%+v, %v", d, err)
 		}
 		used[ratelimit.DateOf(h.now)] += n
-		h.now = h.now.Add(3 * time.Second) // no lease lives as long
+		h.now = h.now.Add(3 * time.Second) // every lease has ended
 	}
 	failures := 0
 	for day := range 6 {
-		// On the third day nobody comes, on the fourth whoever comes first dies over it.
+		// No request comes on the third day. On the fourth day the first write of usage is lost.
 		if day != 2 {
 			take(one, 3)
 			store.failRecord = day == 3
@@ -280,9 +280,9 @@ func TestEachDaysUseIsRecordedOnce(t *testing.T) {
 	}
 }
 
-// It forgets when it comes to it, and until then the meter goes on.
-func TestAMeterThatMayBeForgottenAndIsNotGoesOn(t *testing.T) {
-	h := &hands{morning}
+// A table may delete a meter any time after it expires. Until then the meter goes on.
+func TestAMeterThatHasExpiredButIsStoredGoesOn(t *testing.T) {
+	h := &fakeClock{morning}
 	store := &item{}
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
 	for i, l := range []*ratelimit.Limiter{ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)} {
@@ -291,7 +291,7 @@ func TestAMeterThatMayBeForgottenAndIsNotGoesOn(t *testing.T) {
 		}
 		for range 2 {
 			if d, err := l.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || !d.Admitted {
-				t.Errorf("environment %d: %+v, %v", i, d, err)
+				t.Errorf("instance %d: %+v, %v", i, d, err)
 			}
 			h.now = store.expires.Add(time.Hour)
 		}
@@ -308,15 +308,15 @@ func TestHowManyTokensAreAskedFor(t *testing.T) {
 		life                  time.Duration
 		room, want            int64
 	}{
-		{"nobody else comes", 1, 1, 0, time.Second, 1000, 1},
-		{"one a second is not worth it", 1, 1, 1, time.Second, 1000, 1},
-		{"half of what comes in a second", 1, 1, 100, time.Second, 1000, 51},
+		{"no other request comes", 1, 1, 0, time.Second, 1000, 1},
+		{"one a second is too few for a lease", 1, 1, 1, time.Second, 1000, 1},
+		{"half of the requests of a second", 1, 1, 100, time.Second, 1000, 51},
 		{"no more than a second ahead", 1, 1, 100, time.Hour, 1000, 51},
 		{"the rest of a slice", 1, 1, 100, 400 * time.Millisecond, 1000, 21},
-		{"at the price of this request", 5, 5, 100, time.Second, 10_000, 255},
-		{"with some in hand", 2, 5, 100, time.Second, 10_000, 252},
-		{"an eighth of what is left", 1, 1, 1000, time.Second, 80, 10},
-		{"what is needed, whatever is left", 7, 7, 1000, time.Second, 8, 7},
+		{"at the cost of this request", 5, 5, 100, time.Second, 10_000, 255},
+		{"with some tokens leased", 2, 5, 100, time.Second, 10_000, 252},
+		{"an eighth of the room", 1, 1, 1000, time.Second, 80, 10},
+		{"the needed tokens, even if they are more than that", 7, 7, 1000, time.Second, 8, 7},
 		{"a slice that is over", 1, 1, 1000, -time.Second, 1000, 1},
 	} {
 		if got := ratelimit.Size(c.need, c.cost, c.perSecond, c.life, c.room); got != c.want {
@@ -326,7 +326,7 @@ func TestHowManyTokensAreAskedFor(t *testing.T) {
 }
 
 func TestAQuotaEndsWithItsPeriod(t *testing.T) {
-	h := &hands{time.Date(2028, 2, 28, 23, 59, 0, 0, time.UTC)}
+	h := &fakeClock{time.Date(2028, 2, 28, 23, 59, 0, 0, time.UTC)}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := func(p ratelimit.Period, n int64) ratelimit.Terms {
 		return ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}, Quota: ratelimit.Quota{Requests: n, Period: p}}
@@ -341,7 +341,7 @@ func TestAQuotaEndsWithItsPeriod(t *testing.T) {
 	}{
 		{0, terms(ratelimit.Day, 10), 4, true, 6, 0},
 		{0, terms(ratelimit.Day, 10), 7, false, 6, time.Minute},
-		{0, terms(ratelimit.Day, 3), 1, false, 0, time.Minute}, // lowered below what is used
+		{0, terms(ratelimit.Day, 3), 1, false, 0, time.Minute}, // lowered below the used amount
 		{0, terms(ratelimit.Month, 5), 1, true, 0, 0},          // the day counts for its month
 		{0, terms(ratelimit.Month, 5), 1, false, 0, 24*time.Hour + time.Minute},
 		{0, terms(ratelimit.Day, 10), 5, true, 0, 0}, // and the other way round
@@ -360,8 +360,8 @@ func TestAQuotaEndsWithItsPeriod(t *testing.T) {
 	}
 }
 
-func TestALimitWithLittleLeftIsToldBeforeAQuotaWithMore(t *testing.T) {
-	h := &hands{morning}
+func TestALimitWithLittleLeftIsShownBeforeAQuotaWithMore(t *testing.T) {
+	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 8, Period: ratelimit.Day}}
 	d, err := limiter.Take(t.Context(), "k", terms, 5, time.Time{})
@@ -394,15 +394,15 @@ func TestOneQuotaWithinAnother(t *testing.T) {
 	}
 }
 
-func TestLosingToOthersEnds(t *testing.T) {
+func TestALimiterGivesUpAfterLosingManyWrites(t *testing.T) {
 	store := &contested{}
-	_, err := ratelimit.New(store, (&hands{morning}).time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}}, 1, time.Time{})
+	_, err := ratelimit.New(store, (&fakeClock{morning}).time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}}, 1, time.Time{})
 	if err == nil || store.tries != 16 {
 		t.Errorf("%v after %d tries; want an error after 16", err, store.tries)
 	}
 }
 
-// contested has always just been spent from by somebody else.
+// contested is a store in which another instance has spent before each write.
 type contested struct{ tries int }
 
 func (c *contested) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
@@ -415,16 +415,16 @@ func (c *contested) Touch(context.Context, string, time.Time) error             
 
 func TestAStoreThatFailsIsNoDenial(t *testing.T) {
 	broken := errors.New("broken")
-	limiter := ratelimit.New(&item{err: broken}, (&hands{morning}).time, 10)
+	limiter := ratelimit.New(&item{err: broken}, (&fakeClock{morning}).time, 10)
 	d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: time.Minute}}, 1, time.Time{})
 	if !errors.Is(err, broken) || d.Admitted {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
 
-// Whatever is not written comes from a lease; what is held in one is not used.
+// Each admitted request is either a write or a lease hit. Leased tokens do not count as used.
 func TestALeaseSavesWrites(t *testing.T) {
-	h := &hands{morning}
+	h := &fakeClock{morning}
 	store := &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Minute}}
@@ -447,10 +447,10 @@ func TestALeaseSavesWrites(t *testing.T) {
 	}
 }
 
-// What was known of a meter is still known when the table fails.
+// The limiter still remembers a meter after the table has failed.
 func TestAFailureForgetsNothing(t *testing.T) {
 	store := &item{}
-	limiter := ratelimit.New(store, (&hands{morning}).time, 10)
+	limiter := ratelimit.New(store, (&fakeClock{morning}).time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
 	if _, err := limiter.Take(t.Context(), "k", terms, 3, time.Time{}); err != nil {
 		t.Fatal(err)
@@ -464,10 +464,10 @@ func TestAFailureForgetsNothing(t *testing.T) {
 	}
 }
 
-// An environment through which many are turned away takes no more than others
-// when there is room again: most of who it saw will not come back to it.
-func TestWhoIsTurnedAwayIsNoDemand(t *testing.T) {
-	h := &hands{morning}
+// An instance that denied many requests leases no more than others when there is room again. Most
+// of those requests will not come back to it.
+func TestADeniedRequestIsNoDemand(t *testing.T) {
+	h := &fakeClock{morning}
 	store := &item{}
 	here, there := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 200, Window: 10 * time.Second}}
@@ -486,15 +486,15 @@ func TestWhoIsTurnedAwayIsNoDemand(t *testing.T) {
 			t.Fatal("the window never ended")
 		}
 	}
-	if held := here.Held("k"); held != 0 {
-		t.Errorf("it holds %d tokens that nobody asked for", held)
+	if leased := here.Leased("k"); leased != 0 {
+		t.Errorf("it leased %d tokens that no request needs", leased)
 	}
 }
 
-// A request of a time to come, which only somebody else than API Gateway could
-// send, does not keep a meter from refilling until then.
-func TestAnAbsurdTimeIsNotBelieved(t *testing.T) {
-	h := &hands{morning}
+// A request with a time far ahead does not keep a meter from refilling until then. API Gateway
+// never sends such a request.
+func TestAFloorFarAheadIsIgnored(t *testing.T) {
+	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: 10 * time.Second}}
 	for _, ahead := range []time.Duration{4 * time.Second, time.Minute, 200 * 365 * 24 * time.Hour} {
@@ -508,9 +508,9 @@ func TestAnAbsurdTimeIsNotBelieved(t *testing.T) {
 	}
 }
 
-// A clock that is behind does not spend before the request has come.
+// An instance whose clock is behind spends at the time of the request, and not before it.
 func TestTheTimeIsNotBeforeTheRequest(t *testing.T) {
-	h, store := &hands{morning}, &item{}
+	h, store := &fakeClock{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	for _, floor := range []time.Time{morning.Add(-time.Second), morning.Add(time.Second)} {
 		if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}, 1, floor); err != nil {
@@ -526,8 +526,8 @@ func TestTheTimeIsNotBeforeTheRequest(t *testing.T) {
 	}
 }
 
-func TestAUseIsNotedOnceInAWhile(t *testing.T) {
-	h := &hands{morning}
+func TestAUseIsStoredOnceInFifteenMinutes(t *testing.T) {
+	h := &fakeClock{morning}
 	store := &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	for range 31 { // half an hour
@@ -543,7 +543,7 @@ func TestAUseIsNotedOnceInAWhile(t *testing.T) {
 
 func TestAnOldReadDoesNotReplaceANewerOne(t *testing.T) {
 	limit := ratelimit.Limit{Requests: 5, Window: time.Minute}
-	limiter := ratelimit.New(&item{}, (&hands{morning}).time, 10)
+	limiter := ratelimit.New(&item{}, (&fakeClock{morning}).time, 10)
 	if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 3, time.Time{}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Every guard is needed: without it, one of the stories below ends with more
-// admitted than the promise allows. With all of them in place none does.
+// Every guard is needed. Without one of them, a story below admits more than the promise allows.
+// With all of them, no story does.
 func TestEveryGuardIsNeeded(t *testing.T) {
 	stories := []struct {
 		name  string
@@ -22,15 +22,15 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 			[]mutant{{name: "B slices instead of B+1", rules: ratelimit.OneSliceFewer}}},
 		{"a slow clock marks a slice after a fast one has marked the next", slowAfterFast,
 			[]mutant{{name: "a write into an older slice", spend: func(s *ratelimit.Spend) { s.MaxNewest = 1 << 60 }}}},
-		{"two spend what both have seen to be left", bothSawRoom(ratelimit.Quota{}),
+		{"two instances spend the room that both have seen", bothSawRoom(ratelimit.Quota{}),
 			[]mutant{{name: "no bound on the odometer", spend: func(s *ratelimit.Spend) { s.MaxUsed = 1 << 60 }}}},
-		{"two spend what both have seen to be left of a quota", bothSawRoom(ratelimit.Quota{Requests: 10, Period: ratelimit.Month}),
-			[]mutant{{name: "no bound on what was used", spend: func(s *ratelimit.Spend) { s.MaxNet = 1 << 60 }}}},
+		{"two instances spend the quota that both have seen", bothSawRoom(ratelimit.Quota{Requests: 10, Period: ratelimit.Month}),
+			[]mutant{{name: "no bound on the used tokens", spend: func(s *ratelimit.Spend) { s.MaxNet = 1 << 60 }}}},
 		{"yesterday's unused tokens come back today", unusedAtMidnight,
-			[]mutant{{name: "given back whatever the day", rules: ratelimit.GivesBackAnyDay}}},
+			[]mutant{{name: "given back on any day", rules: ratelimit.GivesBackAnyDay}}},
 		{"a meter is deleted as soon as it may be", deletedEarly,
 			[]mutant{{name: "a TTL of 2 W with a daily quota", spend: func(s *ratelimit.Spend) { s.Expires = s.At.Add(2 * s.Window) }}}},
-		{"an environment is frozen with tokens in hand", frozenWithTokens,
+		{"an instance is frozen with leased tokens", frozenWithTokens,
 			[]mutant{{name: "ages by the monotonic clock alone", stops: true}}},
 	}
 	for _, story := range stories {
@@ -55,16 +55,15 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 	}
 }
 
-// lastAndFirst plays the two ends of what slices can tell apart: a slow clock
-// spends at the last moment of slice j, a fast one at the first moment in which
-// it believes that slice to be forgotten.
+// lastAndFirst lets a slow clock spend at the last moment of slice j. A fast clock then spends at
+// the first moment at which slice j no longer counts by that clock.
 func lastAndFirst(window time.Duration) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
 		rules := ratelimit.RulesOf(w.mutant.rules)
 		slice := rules.Slice(window)
 		j := time.Now().UnixNano()/int64(slice) + 2
 		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: window}}
-		slow, fast := w.environment(-skew), w.environment(skew)
+		slow, fast := w.instance(-skew), w.instance(skew)
 		time.Sleep(time.Until(time.Unix(0, (j+1)*int64(slice)).Add(skew - 1)))
 		slow.spendAll(t, terms)
 		time.Sleep(time.Until(time.Unix(0, (j+rules.Lookback()+1)*int64(slice)).Add(-skew)))
@@ -73,11 +72,11 @@ func lastAndFirst(window time.Duration) func(*testing.T, *world) {
 }
 
 func slowAfterFast(t *testing.T, w *world) {
-	time.Sleep(time.Hour) // away from the turn of the day
+	time.Sleep(time.Hour) // away from midnight
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 7, Window: time.Minute}}
 	slice := ratelimit.Slice(time.Minute)
 	h := time.Now().UnixNano()/int64(slice) + 2
-	slow, fast := w.environment(-skew), w.environment(skew)
+	slow, fast := w.instance(-skew), w.instance(skew)
 	_, _ = slow.take(t, terms, 1) // it has seen the meter
 	time.Sleep(time.Until(time.Unix(0, h*int64(slice)).Add(-skew)))
 	for range 5 {
@@ -90,13 +89,13 @@ func slowAfterFast(t *testing.T, w *world) {
 
 func bothSawRoom(quota ratelimit.Quota) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
-		time.Sleep(time.Hour) // away from the turn of the month
+		time.Sleep(time.Hour) // away from the first midnight of the month
 		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}, Quota: quota}
 		if quota.Requests > 0 {
 			terms.Limit.Requests *= 10
 		}
-		one, two := w.environment(0), w.environment(0)
-		for _, e := range []*environment{one, two, one, two} {
+		one, two := w.instance(0), w.instance(0)
+		for _, e := range []*instance{one, two, one, two} {
 			if _, err := e.take(t, terms, 1); err != nil {
 				t.Fatal(err)
 			}
@@ -111,9 +110,9 @@ func unusedAtMidnight(t *testing.T, w *world) {
 		Limit: ratelimit.Limit{Requests: 10_000, Window: 10 * time.Second},
 		Quota: ratelimit.Quota{Requests: 1000, Period: ratelimit.Day},
 	}
-	e := w.environment(0)
+	e := w.instance(0)
 	time.Sleep(24*time.Hour - time.Second)
-	for e.limiter.Held("k") < 20 {
+	for e.limiter.Leased("k") < 20 {
 		_, _ = e.take(t, terms, 1)
 		time.Sleep(time.Millisecond)
 	}
@@ -127,19 +126,19 @@ func deletedEarly(t *testing.T, w *world) {
 		Quota: ratelimit.Quota{Requests: 15, Period: ratelimit.Day},
 	}
 	for range 3 {
-		w.environment(0).spendAll(t, terms)
+		w.instance(0).spendAll(t, terms)
 		time.Sleep(time.Hour)
 	}
 }
 
 func frozenWithTokens(t *testing.T, w *world) {
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 200, Window: 10 * time.Second}}
-	e := w.environment(0)
-	for e.limiter.Held("k") < 10 {
+	e := w.instance(0)
+	for e.limiter.Leased("k") < 10 {
 		_, _ = e.take(t, terms, 1)
 		time.Sleep(time.Millisecond)
 	}
 	e.freeze(12 * time.Second)
-	w.environment(0).spendAll(t, terms)
+	w.instance(0).spendAll(t, terms)
 	e.spendAll(t, terms)
 }

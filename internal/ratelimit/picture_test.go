@@ -17,7 +17,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// drawPicture says to draw the manual's picture anew: make picture.
+// drawPicture makes the test write the manual's picture: make picture.
 var drawPicture = flag.Bool("picture", false, "draw the picture of the manual")
 
 const pictureFile = "admissions.svg"
@@ -25,7 +25,7 @@ const pictureFile = "admissions.svg"
 // admit decides about one request at a time.
 type admit func(at time.Time) bool
 
-// fixedWindow counts by the clock: a new window, a new count.
+// fixedWindow starts a new count when the clock enters a new window.
 func fixedWindow(limit ratelimit.Limit) admit {
 	window, count := int64(-1), int64(0)
 	return func(at time.Time) bool {
@@ -66,8 +66,9 @@ func latchkey(t *testing.T, limit ratelimit.Limit) admit {
 	}
 }
 
-// On the same arrivals, three times the limit after some quiet: what the window
-// that ends at each moment holds. The picture in the manual is what this draws.
+// The same requests come to three limiters, at three times the limit after a pause. The picture
+// shows how many were admitted in the window that ends at each moment. It is the picture in the
+// manual.
 func TestOthersLetThroughTwiceTheLimit(t *testing.T) {
 	limit := ratelimit.Limit{Requests: 100, Window: 10 * time.Second}
 	p := plot.New()
@@ -132,6 +133,6 @@ func TestOthersLetThroughTwiceTheLimit(t *testing.T) {
 	}
 	kept, err := os.ReadFile(pictureFile)
 	if err != nil || !bytes.Equal(kept, picture.Bytes()) {
-		t.Errorf("%s is not what is drawn now (%v): make picture", pictureFile, err)
+		t.Errorf("%s differs from the picture that is drawn now (%v): make picture", pictureFile, err)
 	}
 }

@@ -9,10 +9,9 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Whoever is denied, waits as long as it was told, and finds that nobody else has
-// come meanwhile is admitted: also where a lease was in hand that has ended by
-// then, and where quota and limit have both been spent.
-func TestWhoWaitsAsLongAsItIsToldIsAdmitted(t *testing.T) {
+// A request that was denied is admitted after RetryAfter, if no other request comes meanwhile. This
+// holds if a lease ends during the wait, and if both quota and limit are spent.
+func TestARequestIsAdmittedAfterRetryAfter(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		terms := ratelimit.Terms{Limit: ratelimit.Limit{
 			Requests: rapid.Int64Range(1, 400).Draw(rt, "requests"),
@@ -22,7 +21,7 @@ func TestWhoWaitsAsLongAsItIsToldIsAdmitted(t *testing.T) {
 		if period != "" {
 			terms.Quota = ratelimit.Quota{Requests: terms.Limit.Requests * rapid.Int64Range(1, 4).Draw(rt, "quota"), Period: period}
 		}
-		h := &hands{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(rt, "begin")))}
+		h := &fakeClock{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(rt, "begin")))}
 		limiter := ratelimit.New(&item{}, h.time, 10)
 		most := rapid.Int64Range(1, terms.Limit.Requests).Draw(rt, "most")
 		pause := max(time.Second/500, terms.Limit.Window/time.Duration(3*terms.Limit.Requests))
@@ -49,10 +48,10 @@ func TestWhoWaitsAsLongAsItIsToldIsAdmitted(t *testing.T) {
 	})
 }
 
-// The first token of a window makes room for one more, but by then what was in
-// hand when it was refused is lost.
-func TestWhatIsInHandIsNotReckonedWithAfterItsEnd(t *testing.T) {
-	h := &hands{morning}
+// The first token of a window makes room for one more when it leaves. The tokens that were leased
+// at the denial are lost by then.
+func TestRetryAfterCountsNoLeaseThatWillHaveEnded(t *testing.T) {
+	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: 10 * time.Second}}
 	take := func(n int64) ratelimit.Decision {
@@ -68,13 +67,13 @@ func TestWhatIsInHandIsNotReckonedWithAfterItsEnd(t *testing.T) {
 		take(1)
 		h.now = h.now.Add(5 * time.Millisecond)
 	}
-	for limiter.Held("k") == 0 {
+	for limiter.Leased("k") == 0 {
 		take(1)
 	}
 	n := limiter.Peek("k", terms, time.Time{}).Remaining + 1
 	d := take(n)
-	if d.Admitted || limiter.Held("k") == 0 {
-		t.Fatalf("%+v with %d in hand: nothing is tested", d, limiter.Held("k"))
+	if d.Admitted || limiter.Leased("k") == 0 {
+		t.Fatalf("%+v with %d leased: nothing is tested", d, limiter.Leased("k"))
 	}
 	h.now = h.now.Add(d.RetryAfter)
 	if !take(n).Admitted {
@@ -82,8 +81,8 @@ func TestWhatIsInHandIsNotReckonedWithAfterItsEnd(t *testing.T) {
 	}
 }
 
-func TestAQuotaThatBeginsAnewIsNoUseWhileTheLimitIsSpent(t *testing.T) {
-	h := &hands{morning}
+func TestRetryAfterWaitsForTheLimitAndTheQuota(t *testing.T) {
+	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := ratelimit.Terms{
 		Limit: ratelimit.Limit{Requests: 5, Window: 24 * time.Hour},

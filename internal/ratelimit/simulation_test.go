@@ -19,27 +19,26 @@ var rounds = flag.Int("rounds", 2, "how often each setting is simulated")
 
 // setting is one row of the matrix.
 type setting struct {
-	limit        ratelimit.Limit
-	environments int
+	limit     ratelimit.Limit
+	instances int
 }
 
 func (s setting) String() string {
-	return fmt.Sprintf("%d per %v, %d environments", s.limit.Requests, s.limit.Window, s.environments)
+	return fmt.Sprintf("%d per %v, %d instances", s.limit.Requests, s.limit.Window, s.instances)
 }
 
 func matrix() (all []setting) {
 	for _, requests := range []int64{1, 2, 10, 100, 1000, 10_000} {
 		for _, window := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, time.Hour, 24 * time.Hour} {
-			for _, environments := range []int{1, 4, 16} {
-				all = append(all, setting{ratelimit.Limit{Requests: requests, Window: window}, environments})
+			for _, instances := range []int{1, 4, 16} {
+				all = append(all, setting{ratelimit.Limit{Requests: requests, Window: window}, instances})
 			}
 		}
 	}
 	return all
 }
 
-// simulation runs script for each setting of the matrix and sums up what
-// happened.
+// simulation runs script for each setting of the matrix and logs the totals.
 func simulation(t *testing.T, script func(*testing.T, *world, setting, *rand.Rand), settings []setting) {
 	var total struct{ runs, broken, denied, unsure, writes int }
 	var tokens int64
@@ -70,12 +69,12 @@ func simulation(t *testing.T, script func(*testing.T, *world, setting, *rand.Ran
 		total.runs, tokens, total.writes, total.denied, total.unsure, total.broken)
 }
 
-// Environments with clocks apart spend through a bad network for some windows:
-// steadily, or in bursts at every phase of a window, and are frozen now and then,
-// also with tokens in hand and between a reply and reading it.
+// Instances with different clocks spend through a bad network for several windows, steadily or in
+// bursts at every phase of a window. They are frozen now and then, also with leased tokens, and
+// between a reply and reading it.
 func TestNoIntervalEverHoldsMoreThanTheLimit(t *testing.T) {
 	simulation(t, func(t *testing.T, w *world, s setting, random *rand.Rand) {
-		if s.limit.Window >= 10*time.Second { // else the bound is measured by the time of a write
+		if s.limit.Window >= 10*time.Second { // for shorter windows, the bound depends on the time of a write
 			w.store.lossy, w.store.freezing = 0.02, 0.005
 		}
 		w.store.delay = 40 * time.Millisecond
@@ -84,8 +83,8 @@ func TestNoIntervalEverHoldsMoreThanTheLimit(t *testing.T) {
 	}, matrix())
 }
 
-// Limits, windows and quotas change while environments spend, and each hears of
-// it up to a second later, as keys are remembered for a second.
+// Limits, windows and quotas change while instances spend. Each instance learns of a change up to a
+// second later, because gates remember keys for a second.
 func TestTermsMayChangeAtAnyTime(t *testing.T) {
 	var settings []setting
 	for _, s := range matrix() {
@@ -95,7 +94,7 @@ func TestTermsMayChangeAtAnyTime(t *testing.T) {
 	}
 	simulation(t, func(t *testing.T, w *world, s setting, random *rand.Rand) {
 		w.store.lossy, w.store.freezing, w.store.delay = 0.02, 0.005, 40*time.Millisecond
-		// No two of them are equal, so that what was admitted under each is told apart.
+		// No two terms are equal, so that admissions under each can be told apart.
 		var history []ratelimit.Terms
 		for i := range int64(6) {
 			l := ratelimit.Limit{Requests: s.limit.Requests*(1+random.Int64N(4))/2 + i, Window: s.limit.Window}
@@ -117,8 +116,8 @@ func TestTermsMayChangeAtAnyTime(t *testing.T) {
 	}, settings)
 }
 
-// Quotas end in the middle of the traffic, with leases in hand, and the meter is
-// deleted the moment it may be.
+// Quota periods end during the traffic, while tokens are leased. The meter is deleted as soon as it
+// may be.
 func TestNoPeriodEverHoldsMoreThanTheQuota(t *testing.T) {
 	var settings []setting
 	for _, s := range matrix() {
@@ -146,16 +145,16 @@ func TestNoPeriodEverHoldsMoreThanTheQuota(t *testing.T) {
 	}, settings)
 }
 
-// crowd lets the environments of a setting spend until end.
+// crowd lets the instances of a setting spend until end.
 func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, terms func() ratelimit.Terms) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex // of random, which terms may use
 	window := s.limit.Window
-	for i := range s.environments {
+	for i := range s.instances {
 		mu.Lock()
 		own := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
 		mu.Unlock()
-		e := w.environment(time.Duration(own.Int64N(int64(2*skew)+1)) - skew)
+		e := w.instance(time.Duration(own.Int64N(int64(2*skew)+1)) - skew)
 		burst, sleepy := i%2 == 0, i%4 == 3
 		wg.Go(func() {
 			for time.Now().Before(end) {
@@ -168,7 +167,7 @@ func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, 
 				}
 				d, err := e.take(t, now, cost)
 				switch {
-				case err != nil: // lost: counted at most
+				case err != nil: // lost: its tokens may count as spent
 				case sleepy && own.IntN(20) == 0:
 					e.freeze(time.Duration(own.Int64N(int64(2 * window))))
 				case !d.Admitted && burst:
@@ -184,8 +183,8 @@ func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, 
 	wg.Wait()
 }
 
-// What is used is counted, and no more than what environments still hold, as
-// long as nothing is lost; also where they lose the last tokens to one another.
+// As long as no request is lost, the count is the used tokens plus the leased tokens. This also
+// holds if instances compete for the last tokens.
 func TestUsageIsExactForBilling(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -193,9 +192,9 @@ func TestUsageIsExactForBilling(t *testing.T) {
 			w := newWorld(mutant{})
 			w.store.random, w.store.delay = random, 20*time.Millisecond
 			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: []int64{5000, 500}[seed%2], Window: 10 * time.Second}}
-			var all []*environment
+			var all []*instance
 			for range 4 {
-				all = append(all, w.environment(0))
+				all = append(all, w.instance(0))
 			}
 			last := int64(0)
 			for range 3000 {
@@ -204,15 +203,15 @@ func TestUsageIsExactForBilling(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond))))
-				held := int64(0)
+				leased := int64(0)
 				for _, e := range all {
-					held += e.limiter.Held("k")
+					leased += e.limiter.Leased("k")
 				}
-				if used := w.tokens(); w.store.meter.Net != used+held {
-					t.Fatalf("%d counted, %d used and %d held", w.store.meter.Net, used, held)
+				if used := w.tokens(); w.store.meter.Net != used+leased {
+					t.Fatalf("%d counted, %d used and %d leased", w.store.meter.Net, used, leased)
 				}
 				if w.store.meter.Net < last {
-					t.Fatalf("%d counted after %d: whoever saw that would deny what there is", w.store.meter.Net, last)
+					t.Fatalf("%d counted after %d: an instance that saw the higher count would deny wrongly", w.store.meter.Net, last)
 				}
 				last = w.store.meter.Net
 			}
@@ -231,7 +230,7 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: c.requests, Window: time.Minute}}
 			w := newWorld(mutant{})
-			e := w.environment(0)
+			e := w.instance(0)
 			const windows = 10
 			for end := time.Now().Add(windows * time.Minute); time.Now().Before(end); {
 				d, err := e.take(t, terms, 1)
@@ -251,13 +250,13 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 	}
 }
 
-// What the manual says of a busy key's writes, for one environment: requests come
-// at random, and the limit is twice the rate. Short windows know no leases.
-func TestTheBusierAKeyTheFewerItsWrites(t *testing.T) {
+// The manual states these writes per request of a busy key, for one instance. Requests come at
+// random times, and the limit is twice the rate. Short windows have no leases.
+func TestABusierKeyNeedsFewerWritesPerRequest(t *testing.T) {
 	for _, c := range []struct {
 		perSecond   int64
 		window      time.Duration
-		least, most float64 // writes for each request
+		least, most float64 // writes per request
 	}{
 		{1, time.Minute, 0, 0.99}, {10, time.Minute, 0, 0.26}, {100, time.Minute, 0, 0.03}, {1000, time.Minute, 0, 0.0035},
 		{100, 9 * time.Second, 1, 1}, {100, 10 * time.Second, 0, 0.07},
@@ -265,7 +264,7 @@ func TestTheBusierAKeyTheFewerItsWrites(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w, random := newWorld(mutant{}), rand.New(rand.NewPCG(1, 1))
 			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 2 * c.perSecond * int64(c.window/time.Second), Window: c.window}}
-			e := w.environment(0)
+			e := w.instance(0)
 			for range 20_000 {
 				if d, err := e.take(t, terms, 1); err != nil || !d.Admitted {
 					t.Fatalf("%+v, %v", d, err)
@@ -281,10 +280,9 @@ func TestTheBusierAKeyTheFewerItsWrites(t *testing.T) {
 	}
 }
 
-// What the manual says of clients that pace themselves. The effective window is
-// longest, for its length, at 10 s; what idles in the leases of many environments
-// comes on top.
-func TestWhoPacesALittleBelowTheLimitIsNeverDenied(t *testing.T) {
+// The manual states these shares for clients that pace their requests. The effective window exceeds
+// the window most at 10 s. Tokens that stay in the leases of many instances add to the denials.
+func TestAPaceALittleBelowTheLimitIsNeverDenied(t *testing.T) {
 	for _, c := range []struct {
 		window, percent time.Duration
 		least, most     float64 // % of the requests that are denied
@@ -294,26 +292,26 @@ func TestWhoPacesALittleBelowTheLimitIsNeverDenied(t *testing.T) {
 		{10 * time.Second, 100, 1.5, 9.5}, {time.Minute, 100, 1.5, 9.5}, {24 * time.Hour, 100, 1.5, 9.5},
 	} {
 		for _, requests := range []int64{10, 100, 1000} {
-			for _, environments := range []int{1, 16} {
+			for _, instances := range []int{1, 16} {
 				synctest.Test(t, func(t *testing.T) {
 					w, random := newWorld(mutant{}), rand.New(rand.NewPCG(uint64(requests), 4))
 					terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: c.window}}
-					var all []*environment
-					for i := range environments {
-						all = append(all, w.environment(time.Duration(i%3-1)*skew))
+					var all []*instance
+					for i := range instances {
+						all = append(all, w.instance(time.Duration(i%3-1)*skew))
 					}
 					for range 20 * requests {
-						if _, err := all[random.IntN(environments)].take(t, terms, 1); err != nil {
+						if _, err := all[random.IntN(instances)].take(t, terms, 1); err != nil {
 							t.Fatal(err)
 						}
 						time.Sleep(c.window * 100 / c.percent / time.Duration(requests))
 					}
 					most := c.most
-					if environments > 1 {
+					if instances > 1 {
 						most += 3
 					}
 					if share := 100 * float64(w.denied) / float64(20*requests); share < c.least || share > most {
-						t.Errorf("%d per %v, %d environments: of who paces at %d %%, %.2f %% is denied", requests, c.window, environments, c.percent, share)
+						t.Errorf("%d per %v, %d instances: at a pace of %d %%, %.2f %% are denied", requests, c.window, instances, c.percent, share)
 					}
 				})
 			}

@@ -11,17 +11,17 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// item is one meter in memory, behind a network that may be slow and lossy. What
-// a real table does is tested where the table is.
+// item is a store of one meter in memory, behind a network that may be slow and lossy. A test in
+// package dynamo shows that a real table stores the same.
 type item struct {
 	mu         sync.Mutex
 	meter      ratelimit.Meter
 	random     *rand.Rand
-	delay      time.Duration    // at most, each way
+	delay      time.Duration    // of a request and of a reply, at most
 	lossy      float64          // share of requests, and of replies, that are lost
-	clock      func() time.Time // by which the meter expires; nil: never
+	clock      func() time.Time // the time by which the meter expires; nil: it never does
 	expires    time.Time
-	edit       func(*ratelimit.Spend) // of every write
+	edit       func(*ratelimit.Spend) // edits every write, unless nil
 	freezing   float64                // share of replies that come after a freeze
 	spends     int
 	touches    int
@@ -30,7 +30,7 @@ type item struct {
 	failRecord bool
 	err        error
 	onCommit   func()
-	onSpend    func(ratelimit.Spend) // that was committed
+	onSpend    func(ratelimit.Spend) // gets each spend that was applied, unless nil
 }
 
 var errLost = errors.New("lost")
@@ -40,8 +40,7 @@ const (
 	transportAttempts = 3
 )
 
-// Spend retries as the SDK does: after a lost reply, what was done may be done
-// again.
+// Spend retries as the SDK does: after a lost reply, it may apply s again.
 func (i *item) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	if i.err != nil {
 		return ratelimit.Meter{}, i.err
@@ -67,7 +66,7 @@ func (i *item) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.
 	return ratelimit.Meter{}, errLost
 }
 
-// freeze is how long the environment sleeps between a reply and reading it.
+// freeze returns how long the instance is frozen between a reply and reading it.
 func (i *item) freeze(s ratelimit.Spend) time.Duration {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -77,7 +76,7 @@ func (i *item) freeze(s ratelimit.Spend) time.Duration {
 	return time.Duration(i.random.Int64N(int64(2 * s.Window)))
 }
 
-// lost is one way over the network.
+// lost waits for a request or a reply on the network, and reports whether it was lost.
 func (i *item) lost() bool {
 	i.mu.Lock()
 	lost := i.lossy > 0 && i.random.Float64() < i.lossy

@@ -10,8 +10,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// world is a meter, some environments before it, and a ledger of what they
-// admitted. It lives in the virtual time of synctest.
+// world is a meter, the instances that spend from it, and a ledger of their admissions. It runs in
+// the virtual time of synctest.
 type world struct {
 	store  *item
 	mutant mutant
@@ -23,19 +23,19 @@ type world struct {
 	unsure   int
 }
 
-// admission is n tokens at a true time.
+// admission is n tokens that were admitted at a true time.
 type admission struct {
 	at    time.Time
 	n     int64
 	terms ratelimit.Terms
 }
 
-// mutant is a limiter that lacks something. The zero mutant lacks nothing.
+// mutant is a limiter that lacks a guard. The zero mutant has all of them.
 type mutant struct {
 	name  string
 	rules ratelimit.Mutant
 	spend func(*ratelimit.Spend) // edits every write
-	// stops: clocks stop while an environment is frozen, as Go's monotonic one.
+	// stops makes clocks stop while an instance is frozen, as Go's monotonic clock does.
 	stops bool
 }
 
@@ -43,15 +43,15 @@ func newWorld(m mutant) *world {
 	return &world{mutant: m, store: &item{clock: time.Now, edit: m.spend}}
 }
 
-// environment is one limiter with a clock of its own.
-type environment struct {
+// instance is one limiter with a clock of its own.
+type instance struct {
 	world   *world
 	limiter *ratelimit.Limiter
 	frozen  time.Duration
 }
 
-func (w *world) environment(offset time.Duration) *environment {
-	e := &environment{world: w}
+func (w *world) instance(offset time.Duration) *instance {
+	e := &instance{world: w}
 	e.limiter = ratelimit.New(w.store, func() time.Time { return time.Now().Add(offset - e.frozen) }, 10)
 	if w.mutant.rules != nil {
 		e.limiter.Mutate(w.mutant.rules)
@@ -59,14 +59,14 @@ func (w *world) environment(offset time.Duration) *environment {
 	return e
 }
 
-func (e *environment) freeze(d time.Duration) {
+func (e *instance) freeze(d time.Duration) {
 	time.Sleep(d)
 	if e.world.mutant.stops {
 		e.frozen += d
 	}
 }
 
-func (e *environment) take(t *testing.T, terms ratelimit.Terms, n int64) (ratelimit.Decision, error) {
+func (e *instance) take(t *testing.T, terms ratelimit.Terms, n int64) (ratelimit.Decision, error) {
 	begun := time.Now()
 	d, err := e.limiter.Take(t.Context(), "k", terms, n, time.Time{})
 	w := e.world
@@ -85,7 +85,7 @@ func (e *environment) take(t *testing.T, terms ratelimit.Terms, n int64) (rateli
 }
 
 // spendAll takes one token at a time until there are no more.
-func (e *environment) spendAll(t *testing.T, terms ratelimit.Terms) {
+func (e *instance) spendAll(t *testing.T, terms ratelimit.Terms) {
 	for {
 		if d, err := e.take(t, terms, 1); err == nil && !d.Admitted {
 			return
@@ -100,8 +100,7 @@ func (w *world) tokens() (sum int64) {
 	return sum
 }
 
-// broken slides over every interval and every period, and tells which promise
-// was broken, if any.
+// broken checks every interval and every period, and returns the promise that was broken, or "".
 func (w *world) broken() string {
 	slices.SortStableFunc(w.admitted, func(a, b admission) int { return a.at.Compare(b.at) })
 	for terms, all := range w.byTerms() {
@@ -122,7 +121,7 @@ func (w *world) broken() string {
 	return w.brokenQuota()
 }
 
-// byTerms parts what was admitted by the terms it was admitted under.
+// byTerms returns the admissions by their terms.
 func (w *world) byTerms() map[ratelimit.Terms][]admission {
 	parts := make(map[ratelimit.Terms][]admission)
 	for _, a := range w.admitted {
@@ -131,8 +130,8 @@ func (w *world) byTerms() map[ratelimit.Terms][]admission {
 	return parts
 }
 
-// brokenQuota counts by the true time, without what lies so near to a period's
-// end that clocks may differ about it.
+// brokenQuota counts by the true time. It leaves out admissions so near to midnight that clocks may
+// differ about their day.
 func (w *world) brokenQuota() string {
 	type period struct {
 		quota ratelimit.Quota
