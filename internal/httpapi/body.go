@@ -269,7 +269,8 @@ func (p *parser) malformed(err error, location string) *apiError {
 
 // isJSONButForSurrogates reports whether the text would be JSON if surrogates could stand alone.
 func (p *parser) isJSONButForSurrogates() bool {
-	d := jsontext.NewDecoder(bytes.NewBuffer(p.text), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	d := jsontext.NewDecoder(bytes.NewBuffer(p.text),
+		jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	for {
 		if _, err := d.ReadToken(); err != nil {
 			return err == io.EOF

@@ -42,13 +42,18 @@ func (number) Schema(huma.Registry) *huma.Schema {
 
 func (a *server) registerChecks() {
 	handleOpen(a, huma.Operation{
-		OperationID: "validate-key", Method: http.MethodPost, Path: api.ValidatePath, Tags: []string{"checks"}, Security: append(open(), protected()...),
-		Summary: "Judge a key", Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. If the deployment protects the route, the calling service must send a key of its own.",
+		OperationID: "validate-key", Method: http.MethodPost, Path: api.ValidatePath, Tags: []string{"checks"},
+		Security: append(open(), protected()...),
+		Summary:  "Judge a key",
+		Description: "Answers 200 whatever the verdict. It spends nothing unless cost says how much. " +
+			"If the deployment protects the route, the calling service must send a key of its own.",
 		Errors: []int{400, 401, 413, 415, 429, 503},
 	}, a.validate)
 	handle(a, huma.Operation{
 		OperationID: "whoami", Method: http.MethodGet, Path: api.WhoamiPath, Tags: []string{"checks"},
-		Summary: "Who the caller is", Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: then keyId is empty.",
+		Summary: "Who the caller is",
+		Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: " +
+			"then keyId is empty.",
 		Errors: []int{400, 401, 429, 503},
 	}, a.whoami)
 }

@@ -69,7 +69,8 @@ var answers = [...]struct {
 	{err: apikey.ErrEnded, code: apikey.CodeConflict, text: "The API key is revoked or has expired"},
 	{err: apikey.ErrTwoSecrets, code: apikey.CodeConflict,
 		text: "An older key of this record still works, until previousKeyValidUntil. " +
-			"End it with POST /api/v1/api-keys/{id}/end-grace first, or rotate with gracePeriod 0, which ends every older key now"},
+			"End it with POST /api/v1/api-keys/{id}/end-grace first, " +
+			"or rotate with gracePeriod 0, which ends every older key now"},
 	{err: apikey.ErrConflict, code: apikey.CodeConflict, retry: true},
 }
 

@@ -16,17 +16,18 @@ import (
 	"latchkey/internal/gate"
 )
 
-// outcome is what a handler tells the log about its request, and what it must know
-// of it that huma does not hand on.
+// outcome holds the values of a request that the guard and the handler pass to each other, because
+// huma does not. The handler sets all but the first, for the log.
 type outcome struct {
 	forwarded []string // X-Forwarded-For
-	code      string
-	keyID     string
-	err       error
+	code      string   // of the error or the verdict
+	keyID     string   // of the caller, or of the key that was judged
+	err       error    // for the log alone
 }
 
 type outcomeKey struct{}
 
+// outcomeOf returns the outcome of a request, which is never nil.
 func outcomeOf(ctx context.Context) *outcome {
 	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
 		return o
@@ -34,9 +35,8 @@ func outcomeOf(ctx context.Context) *outcome {
 	return &outcome{}
 }
 
-// guard stands around the routes. It answers what the mux would answer in plain
-// text, contains panics, and writes one line for each request that did not
-// succeed.
+// guard wraps the routes. It gives a request its deadline, answers in JSON where the mux would answer
+// in plain text, turns a panic into a 500, and logs requests that fail.
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
@@ -44,11 +44,7 @@ func (a *server) guard() http.Handler {
 		defer cancel()
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		header := w.Header()
-		header.Set("Access-Control-Allow-Origin", "*")
-		header.Set("Access-Control-Expose-Headers", "ETag,Location,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
-		header.Set("Cache-Control", "no-store")
-		header.Set("X-Content-Type-Options", "nosniff")
+		setHeaders(w.Header())
 		defer func() {
 			if cause := recover(); cause != nil {
 				o.err = fmt.Errorf("panic: %s\n%s", describe(cause), debug.Stack())
@@ -67,6 +63,15 @@ func (a *server) guard() http.Handler {
 	})
 }
 
+// setHeaders sets the headers that every response has.
+func setHeaders(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers",
+		"ETag,Location,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
 // joinIfMatch makes one line of all lines of If-Match, since huma reads the first line alone. It ends
 // with a comma, so that an empty header is not the same as none.
 func joinIfMatch(h http.Header) {
@@ -75,7 +80,7 @@ func joinIfMatch(h http.Header) {
 	}
 }
 
-// route reports why the mux would not lead to a handler.
+// route returns the error for a request that no handler may get, or nil.
 func (a *server) route(r *http.Request) *apiError {
 	if !clean(r.URL) {
 		return newError(apikey.CodeNotFound, "", "") // the mux would redirect
@@ -98,22 +103,26 @@ func (a *server) route(r *http.Request) *apiError {
 		return problem
 	}
 	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to"} {
-		if values, ok := query[name]; ok && (len(values) > 1 || values[0] == "") {
-			return newError(apikey.CodeInvalidRequest, name, name+" must be given once and not be empty")
+		if values, ok := query[name]; ok && !isOne(values) {
+			return invalid(name, "must be given once and not be empty")
 		}
 	}
-	if values, ok := r.Header["Idempotency-Key"]; ok && r.Method == http.MethodPost && (len(values) > 1 || values[0] == "") {
-		return newError(apikey.CodeInvalidRequest, "Idempotency-Key", "Idempotency-Key must be given once and not be empty")
+	if values, ok := r.Header["Idempotency-Key"]; ok && r.Method == http.MethodPost && !isOne(values) {
+		return invalid("Idempotency-Key", "must be given once and not be empty")
 	}
 	return nil
 }
 
-// clean reports whether the mux takes a path as it is: it redirects from any other.
+// isOne reports whether values are one value that is not empty.
+func isOne(values []string) bool { return len(values) == 1 && values[0] != "" }
+
+// clean reports whether a path is in the form that the mux uses. The mux redirects from other forms.
 func clean(u *url.URL) bool {
 	escaped := u.EscapedPath()
 	return escaped != "" && path.Clean(escaped) == escaped
 }
 
+// log writes the line for a request. Its level says how much an operator should care.
 func (a *server) log(ctx context.Context, status int, o outcome) {
 	level := slog.LevelDebug
 	switch {
@@ -143,8 +152,8 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	a.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// describe says what a panic was about without the values in it, one of which
-// could be a secret.
+// describe returns the type of a panic, or the text of a runtime error. Another value in a panic could
+// be a secret.
 func describe(cause any) string {
 	if err, ok := cause.(runtime.Error); ok {
 		return err.Error()
@@ -152,16 +161,17 @@ func describe(cause any) string {
 	return fmt.Sprintf("%T", cause)
 }
 
+// write sends an error.
 func write(w http.ResponseWriter, e *apiError) {
 	for name, values := range e.GetHeaders() {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", mediaJSON)
 	w.WriteHeader(e.status)
-	_ = json.NewEncoder(w).Encode(e) // whoever has gone does not read it
+	_ = json.NewEncoder(w).Encode(e) // fails if the caller has gone
 }
 
-// recorder remembers what was answered.
+// recorder records the status of a response.
 type recorder struct {
 	http.ResponseWriter
 	status  int
@@ -182,7 +192,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// discard is a response that nobody gets.
+// discard is a response that is thrown away.
 type discard http.Header
 
 func (d discard) Header() http.Header       { return http.Header(d) }

@@ -1,9 +1,13 @@
-// Package httpapi is the HTTP API: it turns requests into calls of the gate and
-// the registry, and their answers into JSON. Who calls is what the authorizer
-// has found, taken from API Gateway's request context and from nowhere else.
+// Package httpapi is the HTTP API. [New] returns its handler, and [Lambda] makes a Lambda function of
+// it.
 //
-// Routes are declared with huma, which checks inputs and writes the OpenAPI
-// document. Every error, whoever found it, leaves through the table in errors.go.
+// A request goes through the guard (guard.go), through huma, which checks its parameters, and through
+// the generic function handle (handle.go), which finds the caller. Its body is read in body.go. A
+// handler then calls the gate or the registry, and turns the answer into a type of package api. Errors
+// become responses by the table in errors.go.
+//
+// The caller is the one whom the authorizer has found. It comes from API Gateway's request context
+// and from nowhere else.
 package httpapi
 
 import (
@@ -24,34 +28,36 @@ import (
 	"latchkey/internal/routes"
 )
 
-// Checker is what judges; see [gate.Gate].
+// Checker judges keys; see [gate.Gate]. It must be safe for concurrent use.
 type Checker interface {
 	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
-// Options are what the routes stand on. All are required but where noted.
+// Options configure the API. All fields are required unless their comment says otherwise.
 type Options struct {
+	// Gate judges the keys of validate requests.
 	Gate Checker
-	// Registry is what manages; nil: there are no routes to manage with. Describing
-	// them takes most of the time that New does.
+	// Registry manages keys. If nil, the API has no routes that manage keys, and New is faster.
 	Registry *registry.Registry
-	Format   apikey.Format
-	// Explain says why a request would be judged as it would; see
-	// [gate.Gate.Explain].
+	// Format reads the deployment's own tokens.
+	Format apikey.Format
+	// Explain returns the checks of a request with a key; see [gate.Gate.Explain]. It may be nil if
+	// Registry is.
 	Explain func(apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
-	// Routes and Public are the rules that the authorizer goes by.
+	// Routes and Public are the rules of the authorizer. The zero value has none.
 	Routes, Public routes.Rules
-	// Health reports whether the table answers.
+	// Health returns an error if the table does not answer. It must respect the context's deadline.
 	Health func(context.Context) error
-	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
+	// TrustedProxyHops is the number of the operator's own proxies before API Gateway.
 	TrustedProxyHops int
-	// QueryAPIKey says whether a key may stand in the query as api_key.
+	// QueryAPIKey allows the token of the caller in the query parameter api_key.
 	QueryAPIKey bool
-	// UnlimitedNumbers shows 999999 requests in 60 seconds for keys without a limit, in
-	// place of null, to clients that need numbers.
+	// UnlimitedNumbers shows a limit of 999999 requests in 60 seconds for keys without a limit, for
+	// clients that need numbers. If false, they have null.
 	UnlimitedNumbers bool
 
-	Now    func() time.Time
+	Now func() time.Time
+	// Logger gets one line for each request that fails, and for each request at level DEBUG.
 	Logger *slog.Logger
 }
 
@@ -64,33 +70,16 @@ type server struct {
 	health     health
 }
 
-// New returns the whole API. API Gateway and the functions' roles decide which
-// routes a function serves.
+// New returns a handler of all routes of the API, safe for concurrent use. API Gateway and the roles
+// of the functions decide which routes a function serves.
 func New(o Options) http.Handler {
 	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
+	openAPI := newOpenAPI()
+	openAPI.OnAddOperation = []huma.AddOpFunc{func(_ *huma.OpenAPI, o *huma.Operation) {
+		a.operations[o.Method+" "+o.Path] = o
+	}}
 	a.huma = humago.New(a.mux, huma.Config{
-		OpenAPI: &huma.OpenAPI{
-			OpenAPI: "3.1.0",
-			Info: &huma.Info{
-				Title: "latchkey", Version: "1.0.0",
-				Description: "Issues, checks, limits and revokes API keys.",
-				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
-			},
-			OnAddOperation: []huma.AddOpFunc{func(_ *huma.OpenAPI, o *huma.Operation) { a.operations[o.Method+" "+o.Path] = o }},
-			Tags: []*huma.Tag{
-				{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not. A key that a rotation has replaced may read until its grace period ends, and change nothing (403, replaced_key)."},
-				{Name: "checks", Description: "Judging a key and asking who one is."},
-				{Name: "service", Description: "The service itself."},
-			},
-			Components: &huma.Components{
-				Schemas: newSchemas(),
-				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>, or a user's JSON Web Token where an issuer is configured"},
-					"header": {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "X-API-Key: <key>. Api-Key is read as well."},
-					"query":  {Type: "apiKey", In: "query", Name: "api_key"},
-				},
-			},
-		},
+		OpenAPI:       openAPI,
 		Formats:       map[string]huma.Format{mediaJSON: {Marshal: writeJSON}},
 		DefaultFormat: mediaJSON,
 	})
@@ -109,7 +98,35 @@ func New(o Options) http.Handler {
 	return a.guard()
 }
 
-// writeJSON leaves <, > and & as they are: people read the responses, and none is HTML.
+// newOpenAPI returns the document without its operations.
+func newOpenAPI() *huma.OpenAPI {
+	return &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "latchkey", Version: "1.0.0",
+			Description: "Issues, checks, limits and revokes API keys.",
+			License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+		},
+		Tags: []*huma.Tag{
+			{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not. " +
+				"A key that a rotation has replaced may read until its grace period ends, and change nothing (403, replaced_key)."},
+			{Name: "checks", Description: "Judging a key and asking who one is."},
+			{Name: "service", Description: "The service itself."},
+		},
+		Components: &huma.Components{
+			Schemas: newSchemas(),
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"bearer": {Type: "http", Scheme: "bearer",
+					Description: "Authorization: Bearer <key>, or a user's JSON Web Token where an issuer is configured"},
+				"header": {Type: "apiKey", In: "header", Name: "X-API-Key",
+					Description: "X-API-Key: <key>. Api-Key is read as well."},
+				"query": {Type: "apiKey", In: "query", Name: queryKey},
+			},
+		},
+	}
+}
+
+// writeJSON writes <, > and & as they are. People read the responses, and none is HTML.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

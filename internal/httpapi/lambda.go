@@ -15,14 +15,22 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Lambda makes a handler of API Gateway's proxy events. It answers every event
-// with a response, never with an error: API Gateway would show that as its own.
-func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+// Function is a Lambda function for API Gateway's proxy events.
+type Function = func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
+
+// Lambda makes a Lambda function of a handler. The function answers every event with a response and
+// never returns an error, since API Gateway would answer an error with a text of its own.
+func Lambda(h http.Handler, logger *slog.Logger) Function {
+	malformedEvent := func(ctx context.Context, level slog.Level, details ...slog.Attr) {
+		logger.LogAttrs(ctx, level, "request", append([]slog.Attr{
+			slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)),
+		}, details...)...)
+	}
 	adapter := httpadapter.New(h)
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		event.Path = routed(event)
 		if event.HTTPMethod == "" || event.Path == "" {
-			logger.LogAttrs(ctx, slog.LevelError, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)),
+			malformedEvent(ctx, slog.LevelError,
 				slog.String("event", "not a request of a REST API"), slog.String("set", setAsProxy))
 			return malformed()
 		}
@@ -32,21 +40,23 @@ func Lambda(h http.Handler, logger *slog.Logger) func(context.Context, events.AP
 			response, err = adapter.ProxyWithContext(ctx, event)
 		}
 		if err != nil {
-			logger.LogAttrs(ctx, slog.LevelInfo, "request", slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)))
+			malformedEvent(ctx, slog.LevelInfo)
 			return malformed()
 		}
 		if event.HTTPMethod == http.MethodHead {
-			response.Body, response.IsBase64Encoded = "", false // which net/http would have left out
+			response.Body, response.IsBase64Encoded = "", false // as net/http does
 		}
 		return response, nil
 	}
 }
 
-// setAsProxy is for the log: nothing but API Gateway can call these functions.
-const setAsProxy = "invoke this function through a REST API by AWS_PROXY, or an HTTP API with payload format 1.0; it needs no schedule and no warming"
+// setAsProxy tells an operator, in the log, how to invoke the function.
+const setAsProxy = "invoke this function through a REST API by AWS_PROXY, or an HTTP API with payload format 1.0; " +
+	"it needs no schedule and no warming"
 
-// routed is the path of an event's route: its resource, with the parameters of the path in it. With a custom domain the
-// event's own path begins with the base path, which no route has. Without a resource that path is all there is.
+// routed returns the path of an event's route: its resource, with the values of the path's parameters.
+// With a custom domain, the event's own path begins with the base path, which no route has. An event
+// without a resource has only that path.
 func routed(event events.APIGatewayProxyRequest) string {
 	if event.Resource == "" || event.Resource == event.Path {
 		return event.Path
@@ -58,9 +68,9 @@ func routed(event events.APIGatewayProxyRequest) string {
 		}
 		value, ok := event.PathParameters[strings.Trim(segment, "{}")]
 		if !ok || value == "" {
-			return event.Path // and no resource of ours has {name+}
+			return event.Path // no resource of the template has {name+}
 		}
-		// API Gateway passes a parameter on as it came, escaped. One that is not stays one segment all the same.
+		// API Gateway passes a parameter on as the caller wrote it. An unescaped one stays one segment.
 		if _, err := url.PathUnescape(value); err != nil || strings.ContainsAny(value, "/?# ") {
 			value = url.PathEscape(value)
 		}
@@ -71,8 +81,8 @@ func routed(event events.APIGatewayProxyRequest) string {
 
 const plainPath = "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
-// readable reports whether the adapter can make a request of an event. Where it
-// cannot, it would print why, with what was sent, to the standard log.
+// readable returns an error if the adapter cannot make a request of an event. The adapter itself would
+// print the reason, with the content of the event, to the standard log.
 func readable(event events.APIGatewayProxyRequest) error {
 	if event.IsBase64Encoded {
 		if _, err := base64.StdEncoding.DecodeString(event.Body); err != nil {
@@ -81,15 +91,15 @@ func readable(event events.APIGatewayProxyRequest) error {
 	}
 	if event.HTTPMethod == http.MethodGet || event.HTTPMethod == http.MethodPost {
 		if strings.Trim(event.Path, plainPath) == "" {
-			return nil // nothing in it could be taken for anything else
+			return nil // the path is plain
 		}
 	}
 	_, err := http.NewRequest(event.HTTPMethod, "https://host"+event.Path, nil)
 	return err
 }
 
-// malformed is for an event that cannot be made a request of. Why is not said:
-// the reason could repeat what was sent.
+// malformed returns the response to an event that cannot be made a request. It does not tell the
+// reason, which could repeat the content of the event.
 func malformed() (events.APIGatewayProxyResponse, error) {
 	body, err := json.Marshal(newError(apikey.CodeInvalidRequest, "", "The request cannot be read"))
 	if err != nil {

@@ -49,8 +49,9 @@ func (a *server) registerLifecycle() {
 	handle(a, huma.Operation{
 		OperationID: "rotate-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/rotate", Tags: []string{"keys"},
 		Summary: "Replace the secret of a key",
-		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. Id, limit and what was spent stay. " +
-			"With gracePeriod 0 every older key of the record ends now. With any other, 409 while one from an earlier rotation still works.",
+		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. " +
+			"Id, limit and what was spent stay. With gracePeriod 0 every older key of the record ends now. " +
+			"With any other, 409 while one from an earlier rotation still works.",
 		Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503},
 	}, a.rotate)
 	handle(a, huma.Operation{
@@ -61,7 +62,8 @@ func (a *server) registerLifecycle() {
 		Errors: []int{400, 401, 403, 404, 409, 412, 429, 503},
 	}, a.endGrace)
 	handle(a, huma.Operation{
-		OperationID: "revoke-user-keys", Method: http.MethodPost, Path: "/api/v1/users/{userId}/revoke-keys", Tags: []string{"keys"},
+		OperationID: "revoke-user-keys", Method: http.MethodPost, Path: "/api/v1/users/{userId}/revoke-keys",
+		Tags:    []string{"keys"},
 		Summary: "Revoke all keys of a user",
 		Description: "Needs keys:admin. It revokes some with each call: go on with nextCursor while there is one. " +
 			"A key that was created in the last moments may be missed; calling again finds it.",
@@ -69,15 +71,19 @@ func (a *server) registerLifecycle() {
 	}, a.revokeUser)
 	handle(a, huma.Operation{
 		OperationID: "lookup-key", Method: http.MethodPost, Path: api.KeysPath + "/lookup", Tags: []string{"keys"},
-		Summary: "Find the record of a key", Description: "Needs keys:admin. Also for one that was replaced or revoked.",
-		Errors: []int{400, 401, 403, 404, 413, 415, 429, 503},
+		Summary:     "Find the record of a key",
+		Description: "Needs keys:admin. Also for one that was replaced or revoked.",
+		Errors:      []int{400, 401, 403, 404, 413, 415, 429, 503},
 	}, a.lookup)
 	handleOpen(a, huma.Operation{
-		OperationID: "revoke-by-token", Method: http.MethodPost, Path: api.KeysPath + "/revoke-by-token", Tags: []string{"keys"},
+		OperationID: "revoke-by-token", Method: http.MethodPost, Path: api.KeysPath + "/revoke-by-token",
+		Tags:    []string{"keys"},
 		Summary: "Revoke a key that was found", DefaultStatus: http.StatusAccepted,
-		Description: "For leak scanners and anyone else who has found a key: having it is the proof. Every key of latchkey's own in the text ends, " +
-			"whatever surrounds it, such as a line of a log, a command or a file. An imported key must be the whole text. The answer does not reveal " +
-			"whether there was a key: it is 202 for any text, and takes equal work. A replaced key in its grace period ends alone.",
+		Description: "For leak scanners and anyone else who has found a key: having it is the proof. " +
+			"Every key of latchkey's own in the text ends, whatever surrounds it, " +
+			"such as a line of a log, a command or a file. An imported key must be the whole text. " +
+			"The answer does not reveal whether there was a key: it is 202 for any text, and takes equal work. " +
+			"A replaced key in its grace period ends alone.",
 		Errors: []int{400, 413, 415, 429, 503},
 	}, a.revokeToken)
 }
@@ -93,7 +99,7 @@ func (a *server) rotate(ctx context.Context, c registry.Caller, in *rotateInput)
 	}
 	out := &rotateOutput{RotatedHeaders: RotatedHeaders{etag(issued.Key)}}
 	out.Body = api.RotateResponse{Record: a.recordOf(issued.Key, issued.At), Key: api.NewToken(issued.Token.Reveal())}
-	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, when they ended
+	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, the time at which they ended
 	return out, nil
 }
 

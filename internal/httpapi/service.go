@@ -11,7 +11,7 @@ import (
 	"latchkey/internal/api"
 )
 
-// health is the last answer of the table, so that frequent requests cost nothing.
+// health is the last answer of the table. It keeps frequent requests from reaching the table.
 type health struct {
 	mu    sync.Mutex
 	err   error
@@ -19,6 +19,7 @@ type health struct {
 }
 
 const (
+	// healthyFor and unhealthyFor are how long an answer counts.
 	healthyFor    = 5 * time.Second
 	unhealthyFor  = time.Second
 	healthTimeout = 2 * time.Second
@@ -29,7 +30,9 @@ type healthOutput struct{ Body api.HealthResponse }
 func (a *server) registerService() {
 	handleOpen(a, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: api.HealthPath, Tags: []string{"service"},
-		Summary: "Whether the service can decide", Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, or when one has failed. What was found is remembered for 5 seconds.",
+		Summary: "Whether the service can decide",
+		Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, " +
+			"or when one has failed. What was found is remembered for 5 seconds.",
 		Errors: []int{400, 503},
 	}, a.healthy)
 }
@@ -49,7 +52,5 @@ func (a *server) healthy(ctx context.Context, _ *struct{}) (*healthOutput, error
 	if a.health.err != nil {
 		return nil, a.health.err
 	}
-	out := &healthOutput{}
-	out.Body.Status = "ok"
-	return out, nil
+	return &healthOutput{api.HealthResponse{Status: "ok"}}, nil
 }

@@ -26,14 +26,16 @@ type statsOutput struct{ Body api.StatsResponse }
 func (a *server) registerStats() {
 	handle(a, huma.Operation{
 		OperationID: "key-stats", Method: http.MethodGet, Path: api.KeysPath + "/stats", Tags: []string{"keys"},
-		Summary:     "What a user's keys spend",
-		Description: "Needs keys:admin. Newest first; a key made in the last moments may be missing. What is said of each is exact.",
-		Errors:      []int{400, 401, 403, 429, 503},
+		Summary: "What a user's keys spend",
+		Description: "Needs keys:admin. Newest first; a key made in the last moments may be missing. " +
+			"What is said of each is exact.",
+		Errors: []int{400, 401, 403, 429, 503},
 	}, a.stats)
 }
 
 func (a *server) stats(ctx context.Context, c registry.Caller, in *statsInput) (*statsOutput, error) {
-	records, next, err := a.Registry.Stats(ctx, c, registry.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit})
+	query := registry.Query{UserID: in.UserID, Cursor: in.Cursor, Limit: in.Limit}
+	records, next, err := a.Registry.Stats(ctx, c, query)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +47,12 @@ func (a *server) stats(ctx context.Context, c registry.Caller, in *statsInput) (
 	return out, nil
 }
 
+// statsOf returns the window status of a key.
 func (a *server) statsOf(r apikey.Record) api.Stats {
 	k := r.Key
 	s := api.Stats{
-		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal, Unlimited: k.Unlimited,
-		LastUsedAt: usedAtOf(r),
+		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal,
+		Unlimited: k.Unlimited, LastUsedAt: usedAtOf(r),
 	}
 	used := a.Registry.StatusOf(r)
 	if l := a.usedLimitOf(k, used).Value; l != nil {

@@ -30,12 +30,15 @@ type trailOutput struct{ Body api.TrailResponse }
 func (a *server) registerTrails() {
 	handle(a, huma.Operation{
 		OperationID: "key-audit", Method: http.MethodGet, Path: api.KeysPath + "/{id}/audit", Tags: []string{"keys"},
-		Summary: "What was done to a key", Description: "Needs keys:read. Newest first. What was done to a deleted key is for admins.",
-		Errors: []int{400, 401, 403, 404, 429, 503},
+		Summary:     "What was done to a key",
+		Description: "Needs keys:read. Newest first. What was done to a deleted key is for admins.",
+		Errors:      []int{400, 401, 403, 404, 429, 503},
 	}, a.keyTrail)
 	handle(a, huma.Operation{
 		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"},
-		Summary: "What was done to a user's keys", Description: "Needs keys:admin. Newest first, deleted keys included; what was done in the last moments may be missing.",
+		Summary: "What was done to a user's keys",
+		Description: "Needs keys:admin. Newest first, deleted keys included; " +
+			"what was done in the last moments may be missing.",
 		Errors: []int{400, 401, 403, 429, 503},
 	}, a.userTrail)
 }
@@ -57,8 +60,10 @@ func trailOf(page registry.TrailPage, err error) (*trailOutput, error) {
 	out.Body.Data, out.Body.NextCursor = []api.TrailEntry{}, page.Next
 	for _, e := range page.Entries {
 		entry := api.TrailEntry{
-			At: stamp(e.At), Actor: api.TrailActor{Type: api.ActorType(e.Actor.Type), ID: e.Actor.ID}, Action: api.Action(e.Action), KeyID: e.Subject,
-			Changes: make(map[string]api.TrailChange), RequestID: e.RequestID, SourceIP: e.SourceIP, Flaw: e.Flaw,
+			At: stamp(e.At), Action: api.Action(e.Action), KeyID: e.Subject,
+			Actor:     api.TrailActor{Type: api.ActorType(e.Actor.Type), ID: e.Actor.ID},
+			Changes:   make(map[string]api.TrailChange),
+			RequestID: e.RequestID, SourceIP: e.SourceIP, Flaw: e.Flaw,
 		}
 		for field, c := range e.Changes {
 			entry.Changes[field] = api.TrailChange{Before: c.Before, After: c.After}

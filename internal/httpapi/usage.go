@@ -35,7 +35,8 @@ type UsageFilter struct {
 
 type usageOutput struct{ Body api.UsageResponse }
 
-const usageNote = " A day ends at midnight UTC. Days that are over are exact; today's number has in it what the functions hold ready. Unlimited keys are not counted."
+const usageNote = " A day ends at midnight UTC. Days that are over are exact; " +
+	"today's number has in it what the functions hold ready. Unlimited keys are not counted."
 
 func (a *server) registerUsage() {
 	handle(a, huma.Operation{
@@ -45,8 +46,9 @@ func (a *server) registerUsage() {
 	}, a.keyUsage)
 	handle(a, huma.Operation{
 		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"},
-		Summary: "What a user's keys used each day", Description: "Needs keys:read. Deleted keys are left out." + usageNote,
-		Errors: []int{400, 401, 403, 429, 503},
+		Summary:     "What a user's keys used each day",
+		Description: "Needs keys:read. Deleted keys are left out." + usageNote,
+		Errors:      []int{400, 401, 403, 429, 503},
 	}, a.userUsage)
 }
 
