@@ -34,9 +34,9 @@ func bare() {
 // runs on the same machine.
 func BenchmarkStack(b *testing.B) {
 	// Without an access log, because this process would have to read it.
-	s := start(b, b.TempDir(), "ACCESS_LOG=false")
+	s := start(b, b.TempDir(), "ACCESS_LOG=false", ownEngine)
 	_, token := s.create(b, `{"rateLimit":{"requests":1000000,"window":10}}`)
-	floor := start(b, b.TempDir(), "LATCHKEY_TEST_RUN_MAIN=bare")
+	floor := start(b, b.TempDir(), "LATCHKEY_TEST_RUN_MAIN=bare", ownEngine)
 	body := `{"apiKey":"` + token + `","cost":1}`
 	whoami := "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: " + token + "\r\n\r\n"
 	validate := "POST /api/v1/api-keys/validate HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: " +

@@ -220,5 +220,8 @@ func TestADeadBackendIsItsOwnError(t *testing.T) {
 		if a := s.send(t, "GET", "/health", ""); a.status != 200 {
 			t.Errorf("%s: health is %d %s", what, a.status, a.text)
 		}
+		if err := s.end(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/local/engine"
 )
 
 // cloudFormation answers DescribeStacks for the stack "auth" with these outputs and parameters.
@@ -70,20 +69,17 @@ func (w *written) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 }
 
 func TestInitMakesTheFirstKeyOfADeployedStack(t *testing.T) {
-	e, err := engine.Start(t.Context(), dynamotest.Engine())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = e.Stop() }()
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	t.Cleanup(giveBack)
 	serve := func(h http.Handler) string {
 		server := httptest.NewServer(h)
 		t.Cleanup(server.Close)
 		return server.URL
 	}
-	secrets, table := serve(http.HandlerFunc(secretsManager)), &written{Handler: proxyTo(t, e.Endpoint())}
+	secrets, table := serve(http.HandlerFunc(secretsManager)), &written{Handler: proxyTo(t, endpoint)}
 	tableURL := serve(table)
 	aws := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=canary-of-the-operator"}
-	functions := start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+e.Endpoint(),
+	functions := start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+endpoint,
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets, "SECRET_ARN="+secretARN, "KEY_PREFIX=acme", "ACCEPT_ENVIRONMENTS=test")...)
 
 	complete := func(change ...string) cloudFormation {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,7 +56,11 @@ type stack struct {
 	url, root, state string
 	process          *exec.Cmd
 	log              *safeBuffer
+	giveBack         func() // the engine that it was lent
 }
+
+// ownEngine is for tests of the engine that a stack starts by itself.
+const ownEngine = "DYNAMODB_ENDPOINT="
 
 type safeBuffer struct {
 	mu sync.Mutex
@@ -77,11 +82,19 @@ func (s *safeBuffer) String() string {
 var ready = regexp.MustCompile(`ready at (http://\S+)\n\nadmin key   (\S+)\n`)
 
 // start starts a stack in a folder with more variables, and waits until it is ready. The stack is
-// killed at the end of the test.
+// killed at the end of the test. Unless environment has a DYNAMODB_ENDPOINT, the stack borrows an
+// engine, and its table is deleted when the stack ends. A test that starts a second stack on the
+// same table must name the engine.
 func start(t testing.TB, state string, environment ...string) *stack {
 	t.Helper()
-	s := &stack{state: state, log: &safeBuffer{}}
-	s.process = command(t, append([]string{"PORT=0", "STATE=" + state}, environment...), "dev")
+	s := &stack{state: state, log: &safeBuffer{}, giveBack: func() {}}
+	told := append([]string{"PORT=0", "STATE=" + state}, environment...)
+	if !slices.ContainsFunc(environment, func(v string) bool { return strings.HasPrefix(v, ownEngine) }) {
+		endpoint, giveBack := dynamotest.Lend(t, localTable)
+		s.giveBack = sync.OnceFunc(giveBack)
+		told = append(told, ownEngine+endpoint)
+	}
+	s.process = command(t, told, "dev")
 	s.process.Stderr = s.log
 	out, err := s.process.StdoutPipe()
 	if err != nil {
@@ -107,7 +120,9 @@ func start(t testing.TB, state string, environment ...string) *stack {
 // end sends a signal and waits until the process has ended. Then the log is complete.
 func (s *stack) end(signal syscall.Signal) error {
 	_ = s.process.Process.Signal(signal)
-	return s.process.Wait()
+	err := s.process.Wait()
+	s.giveBack()
+	return err
 }
 
 type answer struct {
@@ -275,7 +290,7 @@ func TestEveryWrongKeyGetsTheSameAnswer(t *testing.T) {
 }
 
 func TestARequestThatRunsAtCtrlCIsAnswered(t *testing.T) {
-	s := start(t, t.TempDir())
+	s := start(t, t.TempDir(), ownEngine)
 	endpoint, err := read(state(s.state).endpoint())
 	if err != nil {
 		t.Fatal(err)
@@ -318,7 +333,9 @@ func TestTheErrorAboutAWrongRootKeyNamesItsFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte("canary\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, _, talk := cli(t, "", []string{"STATE=" + state, "PORT=0"}, "dev")
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	defer giveBack()
+	code, _, talk := cli(t, "", []string{"STATE=" + state, "PORT=0", "DYNAMODB_ENDPOINT=" + endpoint}, "dev")
 	if code != 1 || !strings.Contains(talk, file) || strings.Contains(talk, "canary") {
 		t.Errorf("exit code %d\n%s", code, talk)
 	}
@@ -359,12 +376,12 @@ func TestWithoutItsEngineAStackAnswers503UntilTheEngineRuns(t *testing.T) {
 
 func TestAKillLosesNoKey(t *testing.T) {
 	state := t.TempDir()
-	s := start(t, state)
+	s := start(t, state, ownEngine)
 	_, token := s.create(t, `{"unlimited":true}`)
 	if err := s.end(syscall.SIGKILL); err == nil {
 		t.Fatal("it was not killed")
 	}
-	again := start(t, state)
+	again := start(t, state, ownEngine)
 	if again.root != s.root {
 		t.Error("the admin key has changed")
 	}
@@ -400,11 +417,18 @@ func TestAKillLosesNoKey(t *testing.T) {
 
 // With a wrong variable, the stack does not start. The error names the variable and not its value.
 func TestAStackWithAWrongVariableDoesNotStart(t *testing.T) {
-	for _, wrong := range []string{
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	defer giveBack()
+	state := t.TempDir()
+	for i, wrong := range []string{
 		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", `API_KEYS="canary-of-a-static-key:alice"`, "INTERNAL_API_KEY=canary", "UPSTREAM_URL=canary", "ROOT_KEY=canary", `ROOT_KEY="canary-of-an-admin-key"`, "ROOT_KEY=${CANARY_ADMIN_KEY}", "ROOT_KEY=changeme-canary-changeme", "BACKEND_URL=canary",
 		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
 	} {
-		c := command(t, []string{"PORT=0", "STATE=" + t.TempDir(), wrong}, "dev")
+		at := endpoint
+		if i == 0 {
+			at = "" // an engine of its own, which must not keep the stack from ending
+		}
+		c := command(t, []string{"PORT=0", "STATE=" + state, "DYNAMODB_ENDPOINT=" + at, wrong}, "dev")
 		log := &safeBuffer{}
 		c.Stderr = log
 		if err := c.Start(); err != nil {

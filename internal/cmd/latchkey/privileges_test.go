@@ -21,7 +21,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/local/engine"
 	"latchkey/internal/local/sam"
 )
 
@@ -242,14 +241,11 @@ func secretsManager(w http.ResponseWriter, r *http.Request) {
 // The test calls every route for every kind of answer, and records all requests of the functions to
 // AWS. A role must allow exactly these.
 func TestEachRoleAllowsOnlyTheActionsOfItsFunction(t *testing.T) {
-	e, err := engine.Start(t.Context(), dynamotest.Engine())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = e.Stop() }()
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	t.Cleanup(giveBack)
 	r := &recorder{t: t, performed: make(map[grant]bool)}
 	s := start(t, t.TempDir(), "FRESHNESS=0", "MAX_KEYS_PER_USER=1", "ROOT_KEY=an-admin-key-of-my-own", "LOG_LEVEL=ERROR",
-		"DYNAMODB_ENDPOINT="+r.before(proxyTo(t, e.Endpoint())),
+		"DYNAMODB_ENDPOINT="+r.before(proxyTo(t, endpoint)),
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+r.before(http.HandlerFunc(secretsManager)), "SECRET_ARN="+secretARN,
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
 	path := filepath.Join(dynamotest.Root(), "template.yaml")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,15 +11,15 @@ import (
 	"time"
 
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/local/engine"
 )
 
 // A stack whose secret is lost would make another, say that it is well, and answer 503 to every key.
 func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
-	for name, c := range map[string]struct {
+	type loss struct {
 		lose func(t *testing.T, s state)
 		says string
-	}{
+	}
+	losses := map[string]loss{
 		"the secret is lost":                  {func(t *testing.T, s state) { remove(t, s.secret()) }, "is missing"},
 		"the secret and root key are lost":    {func(t *testing.T, s state) { remove(t, s.secret()); remove(t, s.rootKey()) }, "is missing"},
 		"another stack's secret, root key":    {func(t *testing.T, s state) { writeSecret(t, s, anotherSecret); remove(t, s.rootKey()) }, "is not the one"},
@@ -26,9 +27,11 @@ func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 		"the secret is cut off":               {func(t *testing.T, s state) { writeSecret(t, s, `{"master":"`) }, "is damaged"},
 		"the secret is too short":             {func(t *testing.T, s state) { writeSecret(t, s, `{"master":"short"}`) }, "is damaged"},
 		"another stack's secret in its place": {func(t *testing.T, s state) { writeSecret(t, s, anotherSecret) }, "is not the one"},
-	} {
+	}
+	check := func(name string, c loss, endpoint string) {
+		t.Helper()
 		dir := t.TempDir()
-		s := start(t, dir)
+		s := start(t, dir, "DYNAMODB_ENDPOINT="+endpoint)
 		_, token := s.create(t, `{"unlimited":true}`)
 		if err := s.end(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
@@ -40,10 +43,17 @@ func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 		}
 		c.lose(t, kept)
 		left, _ := os.ReadFile(kept.secret())
+		table := kept.data()
+		if endpoint != "" {
+			table = endpoint
+			if c.says == "is damaged" {
+				table = "" // this advice names no table elsewhere
+			}
+		}
 		// Starting again is refused again: the first try leaves no new secret behind.
 		for range 2 {
-			code, talk := dev(t, "STATE="+dir)
-			if code != 1 || !strings.Contains(talk, kept.secret()+" "+c.says) || !strings.Contains(talk, "restore") || !strings.Contains(talk, kept.data()) {
+			code, talk := dev(t, "STATE="+dir, "DYNAMODB_ENDPOINT="+endpoint)
+			if code != 1 || !strings.Contains(talk, kept.secret()+" "+c.says) || !strings.Contains(talk, "restore") || !strings.Contains(talk, table) {
 				t.Errorf("%s: exit code %d\n%s", name, code, talk)
 			}
 		}
@@ -53,13 +63,22 @@ func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 		if err := os.WriteFile(kept.secret(), secret, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		again := start(t, dir)
+		again := start(t, dir, "DYNAMODB_ENDPOINT="+endpoint)
 		if a := again.whoami(t, token); a.status != 200 {
 			t.Errorf("%s, and restored: %d %s", name, a.status, a.text)
 		}
 		if err := again.end(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for name, c := range losses {
+		endpoint, giveBack := dynamotest.Lend(t, localTable)
+		check(name, c, endpoint)
+		giveBack()
+	}
+	// With an engine of its own, the stack names the folder of the table's files.
+	for _, name := range []string{"the secret is lost", "the secret is cut off"} {
+		check(name+", on an engine of its own", losses[name], "")
 	}
 }
 
@@ -97,19 +116,14 @@ func writeSecret(t *testing.T, s state, text string) {
 
 // The engine may be another than the folder's own, and run before and after the stack.
 func TestATableElsewhereThatNeedsAnotherSecretIsNotServed(t *testing.T) {
-	o := dynamotest.Engine()
-	o.Data = t.TempDir()
-	e, err := engine.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = e.Stop() }()
-	first := start(t, t.TempDir(), "DYNAMODB_ENDPOINT="+e.Endpoint())
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	t.Cleanup(giveBack)
+	first := start(t, t.TempDir(), "DYNAMODB_ENDPOINT="+endpoint)
 	if err := first.end(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	code, talk := dev(t, "STATE="+t.TempDir(), "DYNAMODB_ENDPOINT="+e.Endpoint())
-	if code != 1 || !strings.Contains(talk, "restore") || !strings.Contains(talk, e.Endpoint()) {
+	code, talk := dev(t, "STATE="+t.TempDir(), "DYNAMODB_ENDPOINT="+endpoint)
+	if code != 1 || !strings.Contains(talk, "restore") || !strings.Contains(talk, endpoint) {
 		t.Errorf("exit code %d\n%s", code, talk)
 	}
 }
@@ -135,7 +149,7 @@ func TestASecretThatOpensNoKeyIsNotReloaded(t *testing.T) {
 
 func TestOneStackRunsOnAFolder(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, dir)
+	s := start(t, dir, ownEngine)
 	for _, environment := range [][]string{nil, {"DYNAMODB_ENDPOINT=http://127.0.0.1:9"}, {"STATE=" + dir + "/."}} {
 		begun := time.Now()
 		code, talk := dev(t, append([]string{"STATE=" + dir}, environment...)...)
@@ -156,30 +170,46 @@ func TestOfTwoStartsAtOnceOneRuns(t *testing.T) {
 	var wg sync.WaitGroup
 	const starts = 4
 	ended := make(chan string, starts)
+	ran, refused := make(chan struct{}, starts), make(chan struct{})
+	oneIsLeft := sync.OnceFunc(func() { close(refused) })
 	for range starts {
 		wg.Go(func() {
 			c := command(t, []string{"PORT=0", "STATE=" + dir}, "dev")
 			log := &safeBuffer{}
 			c.Stderr = log
-			if err := c.Start(); err != nil {
+			out, err := c.StdoutPipe()
+			if err == nil {
+				err = c.Start()
+			}
+			if err != nil {
 				t.Error(err)
 				return
 			}
-			done := make(chan struct{})
-			go func() { _ = c.Wait(); close(done) }()
-			select {
-			case <-done:
-				ended <- log.String()
-			case <-t.Context().Done():
-				_ = c.Process.Kill()
-				<-done
-			case <-time.After(15 * time.Second):
+			var text strings.Builder
+			for lines := bufio.NewScanner(out); !ready.MatchString(text.String()) && lines.Scan(); {
+				text.WriteString(lines.Text() + "\n")
+			}
+			if ready.MatchString(text.String()) {
+				ran <- struct{}{}
+				select {
+				case <-refused:
+				case <-time.After(15 * time.Second): // another runs as well
+				}
 				_ = c.Process.Signal(syscall.SIGTERM)
-				<-done
+				_ = c.Wait()
+				return
+			}
+			_ = c.Wait()
+			ended <- log.String()
+			if len(ended) == starts-1 {
+				oneIsLeft()
 			}
 		})
 	}
 	wg.Wait()
+	if len(ran) != 1 {
+		t.Errorf("%d of %d have run", len(ran), starts)
+	}
 	if len(ended) != starts-1 {
 		t.Fatalf("%d of %d were refused", len(ended), starts)
 	}
@@ -196,7 +226,7 @@ func TestOfTwoStartsAtOnceOneRuns(t *testing.T) {
 // The files of a killed stack prevent no new stack, and no command takes them for a running one.
 func TestLeftoversOfAKilledStackAreNoStack(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, dir)
+	s := start(t, dir, ownEngine)
 	if err := s.end(syscall.SIGKILL); err == nil {
 		t.Fatal("it was not killed")
 	}
@@ -215,7 +245,7 @@ func TestLeftoversOfAKilledStackAreNoStack(t *testing.T) {
 	if code, out, talk := cli(t, "", nil, "init", "--state", dir); code != 1 || out != "" || !strings.Contains(talk, "no local stack runs on "+dir) {
 		t.Errorf("init: exit code %d\n%s%s", code, out, talk)
 	}
-	again := start(t, dir)
+	again := start(t, dir, ownEngine)
 	if err := again.end(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,6 @@
 // Package dynamotest gives tests a real table. A test binary has one engine, and each test has a new
 // table on it. Call [Main] from TestMain first, and [NewTable] from a test.
+// A test of a program that names its table itself calls [Lend].
 //
 // The variable ENGINE names the engine, as for make. Tests fail if it is not installed.
 package dynamotest
@@ -11,8 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"latchkey/internal/amazon"
 	"latchkey/internal/dynamo"
@@ -26,6 +32,10 @@ var running struct {
 	root   string
 	engine *engine.Engine
 	tables atomic.Int64
+
+	mu   sync.Mutex
+	more []*engine.Engine // started because all others were lent
+	free []*engine.Engine // ready to be lent
 }
 
 // Main runs the tests with an engine and ends the process.
@@ -42,10 +52,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	running.free = []*engine.Engine{running.engine}
 	code := m.Run()
-	if err := running.engine.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	for _, e := range append(running.more, running.engine) {
+		if err := e.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	return code
 }
@@ -61,6 +74,44 @@ func Engine() engine.Options {
 
 // Root is the module's folder.
 func Root() string { return running.root }
+
+// Lend returns the URL of an engine that has no table of that name, and lends it to no other test
+// until giveBack is called. giveBack deletes the table and must be called once. Lend starts an
+// engine only if all others are lent.
+func Lend(t testing.TB, table string) (endpoint string, giveBack func()) {
+	t.Helper()
+	e, err := borrow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Endpoint(), func() {
+		client := dynamodb.NewFromConfig(amazon.Local(), func(o *dynamodb.Options) { o.BaseEndpoint = aws.String(e.Endpoint()) })
+		// The test's own context has ended when this runs in a Cleanup.
+		_, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(table)})
+		if none := new(types.ResourceNotFoundException); err != nil && !errors.As(err, &none) {
+			t.Errorf("give an engine back: %v", err)
+			return
+		}
+		running.mu.Lock()
+		defer running.mu.Unlock()
+		running.free = append(running.free, e)
+	}
+}
+
+func borrow() (*engine.Engine, error) {
+	running.mu.Lock()
+	defer running.mu.Unlock()
+	if last := len(running.free) - 1; last >= 0 {
+		e := running.free[last]
+		running.free = running.free[:last]
+		return e, nil
+	}
+	e, err := engine.Start(context.Background(), Engine())
+	if err == nil {
+		running.more = append(running.more, e)
+	}
+	return e, err
+}
 
 // Options makes a new table, which template.yaml defines, and returns its options. The network in
 // front of it fails requests, but only in ways that the SDK hides by retrying. In benchmarks it
