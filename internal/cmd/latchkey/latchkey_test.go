@@ -48,6 +48,12 @@ func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 	c.Env = append(os.Environ(), "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE_DIR="+dynamotest.Engine().Dir,
 		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"))
 	c.Env = append(c.Env, environment...)
+	// A test that fails must not leave a program that writes to the next one's table.
+	t.Cleanup(func() {
+		if c.Process != nil {
+			_ = c.Process.Kill() // it has ended already, unless the test failed
+		}
+	})
 	return c
 }
 
