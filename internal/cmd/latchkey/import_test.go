@@ -192,7 +192,12 @@ func TestAnInterruptedImportHasItsOwnExitCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Wait()
-	if code := c.ProcessState.ExitCode(); code == 0 || s.whoami(t, "the-first-key-of-few").status != 401 {
-		t.Errorf("exit code %d\n%s", code, waiting.String())
+	after := s.whoami(t, "the-first-key-of-few")
+	for tries := 0; after.status == 503 && tries < 100; tries++ { // the engine still does what the first import asked of it
+		time.Sleep(50 * time.Millisecond)
+		after = s.whoami(t, "the-first-key-of-few")
+	}
+	if code := c.ProcessState.ExitCode(); code == 0 || after.status != 401 {
+		t.Errorf("exit code %d, and the key is answered with %d\n%s", code, after.status, waiting.String())
 	}
 }

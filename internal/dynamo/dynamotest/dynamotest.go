@@ -85,7 +85,9 @@ func Lend(t testing.TB, table string) (endpoint string, giveBack func()) {
 		t.Fatal(err)
 	}
 	return e.Endpoint(), func() {
-		client := dynamodb.NewFromConfig(amazon.Local(), func(o *dynamodb.Options) { o.BaseEndpoint = aws.String(e.Endpoint()) })
+		local := amazon.Local()
+		local.HTTPClient = nil // the default has no time limit, and a large table takes a while to delete
+		client := dynamodb.NewFromConfig(local, func(o *dynamodb.Options) { o.BaseEndpoint = aws.String(e.Endpoint()) })
 		// The test's own context has ended when this runs in a Cleanup.
 		_, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(table)})
 		if none := new(types.ResourceNotFoundException); err != nil && !errors.As(err, &none) {
