@@ -64,7 +64,7 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 			}
 			for name, value := range b.Headers {
 				p.Out.Header.Del(name)
-				if text := value.In(x.variables); text != "" {
+				if text := value.In(x.authorizer); text != "" {
 					p.Out.Header.Set(name, text)
 				}
 			}

@@ -23,7 +23,7 @@ type Gateway struct {
 	now       func() time.Time
 	logger    *slog.Logger
 	resources []resource
-	responses map[string]response
+	responses map[string]sam.Response
 	throttles throttles
 	room      *semaphore.Weighted // for bodies
 }
@@ -52,14 +52,14 @@ func NewGateway(t *sam.Template, functions map[string]*Pool, now func() time.Tim
 
 // exchange is one request and its response.
 type exchange struct {
-	w         http.ResponseWriter
-	r         *http.Request
-	id        string
-	variables map[string]string // those that a gateway response may show
+	w          http.ResponseWriter
+	r          *http.Request
+	id         string
+	authorizer map[string]string // the authorizer's context
 }
 
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{w, r, newUUID(), make(map[string]string)}
+	x := &exchange{w: w, r: r, id: newUUID()}
 	resource, parameters, found := g.find(r.URL.EscapedPath())
 	if !found {
 		g.respond(x, unknownRoute)
@@ -130,10 +130,10 @@ func (g *Gateway) admit(x *exchange, function string, event *events.APIGatewayPr
 	ctx := x.r.Context()
 	values, refusal, cause := g.authorize(ctx, function, *event)
 	noteKey(ctx, cmp.Or(values["keyId"], values["principalId"]))
+	x.authorizer = values
 	event.RequestContext.Authorizer = make(map[string]any)
-	for name, value := range values {
-		x.variables["authorizer."+name] = value
-		event.RequestContext.Authorizer[name] = value
+	for key, value := range values {
+		event.RequestContext.Authorizer[key] = value
 	}
 	if cause != nil {
 		g.logger.Error("authorizer failed", "requestId", x.id, "method", x.r.Method, "function", function, "error", cause)

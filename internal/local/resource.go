@@ -49,10 +49,12 @@ func vagueness(segment string) int {
 
 // anyMethod reports whether ANY stands for the method.
 func anyMethod(method string) bool {
-	return slices.Contains([]string{
-		http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
-		http.MethodPatch, http.MethodPost, http.MethodPut,
-	}, method)
+	switch method {
+	case http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
+		http.MethodPatch, http.MethodPost, http.MethodPut:
+		return true
+	}
+	return false
 }
 
 // find returns the resource of an escaped path, and the path's parameters.

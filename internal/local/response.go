@@ -1,7 +1,8 @@
 package local
 
 import (
-	"encoding/json"
+	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -25,81 +26,60 @@ const (
 	backendTooSlow     = "INTEGRATION_TIMEOUT"
 )
 
-// response is a gateway response with the message that API Gateway has for its type.
-type response struct {
-	sam.Response
-	message string
-}
-
-// defaults returns the response types that a template may have, each with the status and the message
-// that API Gateway has for it. INVALID_SIGNATURE never occurs on the local stack.
-func defaults() map[string]response {
-	own := func(status int, message string) response { return response{sam.Response{Status: status}, message} }
-	return map[string]response{
-		badRequest:          own(http.StatusBadRequest, "Bad Request"),
-		unauthorized:        own(http.StatusUnauthorized, "Unauthorized"),
-		accessDenied:        own(http.StatusForbidden, "User is not authorized to access this resource"),
-		"INVALID_SIGNATURE": own(http.StatusForbidden, ""),
-		unknownRoute:        own(http.StatusForbidden, "Missing Authentication Token"),
-		requestTooLarge:     own(http.StatusRequestEntityTooLarge, "Request Too Long"),
-		throttled:           own(http.StatusTooManyRequests, "Too Many Requests"),
-		authorizerFailed:    own(http.StatusInternalServerError, ""),
-		malformedAnswer:     own(http.StatusInternalServerError, ""),
-		functionFailed:      own(http.StatusBadGateway, "Internal server error"),
-		backendUnreachable:  own(http.StatusGatewayTimeout, "Internal server error"),
-		backendTooSlow:      own(http.StatusGatewayTimeout, "Internal server error"),
+// ownStatus returns the status that API Gateway has for each response type that a template may
+// change. INVALID_SIGNATURE never occurs on the local stack.
+func ownStatus() map[string]int {
+	return map[string]int{
+		badRequest: http.StatusBadRequest, functionFailed: http.StatusBadGateway,
+		unauthorized: http.StatusUnauthorized, accessDenied: http.StatusForbidden,
+		unknownRoute: http.StatusForbidden, "INVALID_SIGNATURE": http.StatusForbidden,
+		throttled:        http.StatusTooManyRequests,
+		authorizerFailed: http.StatusInternalServerError, malformedAnswer: http.StatusInternalServerError,
+		backendUnreachable: http.StatusGatewayTimeout, backendTooSlow: http.StatusGatewayTimeout,
 	}
 }
 
 // newResponses returns the response of each type. A type that is not declared has the headers and
 // the body of DEFAULT_4XX or DEFAULT_5XX. A response without a status has the status of its type.
-func newResponses(declared map[string]sam.Response) (map[string]response, error) {
-	responses := defaults()
+func newResponses(declared map[string]sam.Response) (map[string]sam.Response, error) {
+	own := ownStatus()
 	for kind := range declared {
-		if _, known := responses[kind]; !known || kind == requestTooLarge {
+		if own[kind] == 0 {
 			return nil, fmt.Errorf("gateway response %s: API Gateway or the local stack does not support the type", kind)
 		}
 	}
-	plain := sam.Response{Body: []sam.Value{{Text: `{"message":`}, {Variable: sam.MessageString}, {Text: "}"}}}
-	for kind, own := range responses {
+	responses := map[string]sam.Response{
+		requestTooLarge: {Status: 413, Body: []sam.Value{{Text: `{"message":"Request Too Long"}`}}},
+	}
+	for kind, status := range own {
 		response, found := declared[kind]
-		if !found && kind != requestTooLarge {
-			fallback := badRequest
-			if own.Status >= 500 {
-				fallback = functionFailed
-			}
-			response, found = declared[fallback]
+		if !found && status < 500 {
+			response, found = declared[badRequest]
+		} else if !found {
+			response, found = declared[functionFailed]
 		}
 		if !found {
-			response = plain
+			return nil, errors.New("the local stack needs the gateway responses DEFAULT_4XX and DEFAULT_5XX")
 		}
-		if response.Status == 0 {
-			response.Status = own.Status
-		}
-		own.Response = response
-		responses[kind] = own
+		response.Status = cmp.Or(response.Status, status)
+		responses[kind] = response
 	}
 	return responses, nil
 }
 
-// respond answers with the gateway response of the given type. A header whose variable is absent or
-// empty is left out.
+// respond answers with the gateway response of the given type. A header whose value is empty is left
+// out.
 func (g *Gateway) respond(x *exchange, kind string) {
 	response := g.responses[kind]
-	message, err := json.Marshal(response.message)
-	if err != nil {
-		message = []byte(`""`)
-	}
-	x.variables[sam.MessageString] = string(message)
 	header := x.w.Header()
 	for name, value := range response.Headers {
-		if text := value.In(x.variables); text != "" {
+		if text := value.In(x.authorizer); text != "" {
 			header.Set(name, text)
 		}
 	}
 	var body strings.Builder
 	for _, part := range response.Body {
-		body.WriteString(part.In(x.variables))
+		body.WriteString(part.In(x.authorizer))
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(body.Len()))

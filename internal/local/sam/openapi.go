@@ -3,6 +3,7 @@ package sam
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -131,13 +132,11 @@ func (o operation) authorizer(authorizers map[string]string) (string, error) {
 	if len(o.Security) > 1 || len(o.Security[0]) != 1 {
 		return "", errors.New("security: must name one authorizer")
 	}
-	for name := range o.Security[0] {
-		if authorizers[name] == "" {
-			return "", fmt.Errorf("security: there is no authorizer %q", name)
-		}
-		return authorizers[name], nil
+	name := slices.Collect(maps.Keys(o.Security[0]))[0]
+	if authorizers[name] == "" {
+		return "", fmt.Errorf("security: there is no authorizer %q", name)
 	}
-	return "", nil
+	return authorizers[name], nil
 }
 
 // function returns the function that the integration invokes. An invocation is a POST, whatever the

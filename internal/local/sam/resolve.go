@@ -2,7 +2,6 @@ package sam
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -10,42 +9,28 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// resolver replaces intrinsic functions by plain YAML.
-type resolver struct {
-	parameters map[string]string
-	conditions map[string]yaml.Node
-}
-
-// newResolver returns a resolver for the document. A parameter that is not given has its default.
-func newResolver(d document, given map[string]string) (resolver, error) {
-	r := resolver{maps.Clone(given), d.Conditions}
-	if r.parameters == nil {
-		r.parameters = make(map[string]string)
-	}
-	for name := range given {
+// set replaces the defaults of parameters. All other parameters keep theirs.
+func (d document) set(parameters map[string]string) error {
+	for name, value := range parameters {
 		if _, known := d.Parameters[name]; !known {
-			return resolver{}, fmt.Errorf("there is no parameter %s", name)
+			return fmt.Errorf("there is no parameter %s", name)
 		}
+		d.Parameters[name] = parameter{value}
 	}
-	for name, parameter := range d.Parameters {
-		if _, ok := given[name]; !ok {
-			r.parameters[name] = parameter.Default
-		}
-	}
-	return r, nil
+	return nil
 }
 
 // resolve replaces each !Ref of a parameter by its value and each !If by one of its branches. It
 // removes the properties and items that are AWS::NoValue. Any other intrinsic function becomes a
 // text, such as "!GetAtt Table.Arn".
-func (r resolver) resolve(node *yaml.Node) error {
+func (d document) resolve(node *yaml.Node) error {
 	if node.Tag == "!If" {
-		branch, err := r.branch(node)
+		branch, err := d.branch(node)
 		if err != nil {
 			return err
 		}
 		*node = *branch
-		return r.resolve(node)
+		return d.resolve(node)
 	}
 	size := 1
 	if node.Kind == yaml.MappingNode {
@@ -54,7 +39,7 @@ func (r resolver) resolve(node *yaml.Node) error {
 	var content []*yaml.Node
 	for item := range slices.Chunk(node.Content, size) {
 		value := item[size-1]
-		if err := r.resolve(value); err != nil {
+		if err := d.resolve(value); err != nil {
 			return err
 		}
 		if !isNoValue(value) {
@@ -66,11 +51,11 @@ func (r resolver) resolve(node *yaml.Node) error {
 		return nil
 	}
 	text := node.Tag + " " + node.Value
-	if value, ok := r.parameters[node.Value]; ok && node.Tag == "!Ref" {
-		text = value
+	if p, ok := d.Parameters[node.Value]; ok && node.Tag == "!Ref" {
+		text = p.Default
 	}
 	if node.Tag == "!Sub" {
-		text = r.substitute(node.Value)
+		text = d.substitute(node.Value)
 	}
 	*node = yaml.Node{Kind: yaml.ScalarNode, Value: text}
 	return nil
@@ -81,12 +66,12 @@ func isNoValue(node *yaml.Node) bool { return node.Tag == "!Ref" && node.Value =
 
 // substitute replaces the parameters in the text of a !Sub. If the text names anything else, it
 // returns the whole !Sub unchanged.
-func (r resolver) substitute(text string) string {
+func (d document) substitute(text string) string {
 	complete := true
 	done := os.Expand(text, func(name string) string {
-		value, ok := r.parameters[name]
+		p, ok := d.Parameters[name]
 		complete = complete && ok
-		return value
+		return p.Default
 	})
 	if !complete {
 		return "!Sub " + text
@@ -95,11 +80,11 @@ func (r resolver) substitute(text string) string {
 }
 
 // branch returns the value of an !If.
-func (r resolver) branch(node *yaml.Node) (*yaml.Node, error) {
+func (d document) branch(node *yaml.Node) (*yaml.Node, error) {
 	if len(node.Content) != 3 {
 		return nil, fmt.Errorf("line %d: !If takes a condition and two values", node.Line)
 	}
-	holds, err := r.holds(node.Content[0].Value)
+	holds, err := d.holds(node.Content[0].Value)
 	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", node.Line, err)
 	}
@@ -113,16 +98,16 @@ func (r resolver) branch(node *yaml.Node) (*yaml.Node, error) {
 //
 //	!Equals [!Ref Parameter, text]
 //	!Not [!Equals [!Ref Parameter, text]]
-func (r resolver) holds(name string) (bool, error) {
-	condition, want := r.conditions[name], true
+func (d document) holds(name string) (bool, error) {
+	condition, want := d.Conditions[name], true
 	if condition.Tag == "!Not" && len(condition.Content) == 1 {
 		condition, want = *condition.Content[0], false
 	}
 	if condition.Tag == "!Equals" && len(condition.Content) == 2 {
 		left, right := condition.Content[0], condition.Content[1]
-		value, ok := r.parameters[left.Value]
+		p, ok := d.Parameters[left.Value]
 		if ok && left.Tag == "!Ref" && right.Kind == yaml.ScalarNode && strings.HasPrefix(right.Tag, "!!") {
-			return (value == right.Value) == want, nil
+			return (p.Default == right.Value) == want, nil
 		}
 	}
 	return false, fmt.Errorf("the condition %s does not compare a parameter with a text", name)

@@ -13,29 +13,21 @@ type Response struct {
 	Body    []Value // one after the other; as on AWS, nothing is escaped
 }
 
-// Value is a text, or the context variable with the name Variable if that is not empty.
-type Value struct{ Text, Variable string }
+// Value is a text. If Name is not empty, it is the value of that name in the authorizer's context.
+type Value struct{ Text, Name string }
 
-// In returns the value of v, given all context variables. It is empty for one that is not there.
-func (v Value) In(variables map[string]string) string {
-	if v.Variable != "" {
-		return variables[v.Variable]
+// In returns the text of v, given the authorizer's context. It is empty if there is no value of that name.
+func (v Value) In(context map[string]string) string {
+	if v.Name != "" {
+		return context[v.Name]
 	}
 	return v.Text
 }
 
-// MessageString is the context variable that holds API Gateway's own message, in quotes. All other
-// variables that a template may use begin with authorizer.
-const MessageString = "error.messageString"
-
-func isVariable(name string) bool {
-	return name == MessageString || strings.HasPrefix(name, "authorizer.")
-}
-
-// parseValue reads 'a text' or context.NAME.
+// parseValue reads 'a text' or context.authorizer.NAME.
 func parseValue(text string) (Value, error) {
-	if name, ok := strings.CutPrefix(text, "context."); ok && isVariable(name) {
-		return Value{Variable: name}, nil
+	if name, ok := strings.CutPrefix(text, "context.authorizer."); ok {
+		return Value{Name: name}, nil
 	}
 	plain, err := unquote(text)
 	return Value{Text: plain}, err
@@ -44,7 +36,7 @@ func parseValue(text string) (Value, error) {
 // unquote removes the single quotes that API Gateway requires around a text.
 func unquote(text string) (string, error) {
 	if len(text) < 2 || text[0] != '\'' || text[len(text)-1] != '\'' {
-		return "", fmt.Errorf("%q is neither in single quotes nor a known context variable", text)
+		return "", fmt.Errorf("%q is neither in single quotes nor context.authorizer.NAME", text)
 	}
 	return text[1 : len(text)-1], nil
 }
@@ -110,7 +102,7 @@ func (g gatewayResponse) response() (Response, error) {
 	return r, err
 }
 
-// parseBody reads a text in which $context.NAME stands for a context variable.
+// parseBody reads a text in which $context.authorizer.NAME stands for a value.
 func parseBody(text string) ([]Value, error) {
 	first, rest, more := strings.Cut(text, "$")
 	body := []Value{{Text: first}}
@@ -118,11 +110,11 @@ func parseBody(text string) ([]Value, error) {
 		text, rest, more = strings.Cut(rest, "$")
 		after := strings.TrimLeft(text, ".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 		variable := strings.TrimRight(strings.TrimSuffix(text, after), ".")
-		name, ok := strings.CutPrefix(variable, "context.")
-		if !ok || !isVariable(name) {
+		name, ok := strings.CutPrefix(variable, "context.authorizer.")
+		if !ok {
 			return nil, fmt.Errorf("the local stack does not support $%s", variable)
 		}
-		body = append(body, Value{Variable: name}, Value{Text: text[len(variable):]})
+		body = append(body, Value{Name: name}, Value{Text: text[len(variable):]})
 	}
 	return body, nil
 }

@@ -79,9 +79,7 @@ type noEffect struct{}
 func (*noEffect) UnmarshalYAML(*yaml.Node) error { return nil }
 
 type document struct {
-	Parameters map[string]struct {
-		Default string `yaml:"Default"`
-	} `yaml:"Parameters"`
+	Parameters map[string]parameter `yaml:"Parameters"`
 	Conditions map[string]yaml.Node `yaml:"Conditions"`
 	Globals    struct {
 		Function struct {
@@ -90,6 +88,10 @@ type document struct {
 		API yaml.Node `yaml:"Api"`
 	} `yaml:"Globals"`
 	Resources map[string]resource `yaml:"Resources"`
+}
+
+type parameter struct {
+	Default string `yaml:"Default"`
 }
 
 type resource struct {
@@ -116,8 +118,7 @@ func parse(text []byte, parameters map[string]string) (*Template, error) {
 	if err := yaml.Unmarshal(text, &d); err != nil {
 		return nil, err
 	}
-	r, err := newResolver(d, parameters)
-	if err != nil {
+	if err := d.set(parameters); err != nil {
 		return nil, err
 	}
 	timeouts, err := d.timeouts()
@@ -125,14 +126,14 @@ func parse(text []byte, parameters map[string]string) (*Template, error) {
 		return nil, err
 	}
 	var table tableProperties
-	if err := d.decode("AWS::DynamoDB::Table", r, &table); err != nil {
+	if err := d.decode("AWS::DynamoDB::Table", &table); err != nil {
 		return nil, err
 	}
 	var api apiProperties
-	if err := strict(&d.Globals.API, r, &api); err != nil {
+	if err := d.strict(&d.Globals.API, &api); err != nil {
 		return nil, fmt.Errorf("Globals.Api: %w", err)
 	}
-	if err := d.decode("AWS::Serverless::Api", r, &api); err != nil {
+	if err := d.decode("AWS::Serverless::Api", &api); err != nil {
 		return nil, err
 	}
 	t := &Template{Table: table.Schema, Stage: api.StageName, Variables: api.Variables, Timeouts: timeouts}
@@ -148,7 +149,7 @@ func parse(text []byte, parameters map[string]string) (*Template, error) {
 }
 
 // decode reads the properties of the only resource of a type.
-func (d document) decode(kind string, r resolver, into any) error {
+func (d document) decode(kind string, into any) error {
 	var found []string
 	for id, resource := range d.Resources {
 		if resource.Type == kind {
@@ -162,7 +163,7 @@ func (d document) decode(kind string, r resolver, into any) error {
 	if resource.Condition != "" {
 		return fmt.Errorf("resource %s: the local stack does not support a Condition here", found[0])
 	}
-	if err := strict(&resource.Properties, r, into); err != nil {
+	if err := d.strict(&resource.Properties, into); err != nil {
 		return fmt.Errorf("resource %s: %w", found[0], err)
 	}
 	return nil
@@ -199,11 +200,11 @@ func (d document) timeouts() (map[string]time.Duration, error) {
 // strict resolves the node and decodes it into the struct that into points to. A property that the
 // struct does not have is an error. Only a yaml.Decoder refuses such properties, so strict encodes
 // the node again. The line numbers of its errors are therefore not those of the template.
-func strict(node *yaml.Node, r resolver, into any) error {
+func (d document) strict(node *yaml.Node, into any) error {
 	if node.IsZero() {
 		return nil
 	}
-	if err := r.resolve(node); err != nil {
+	if err := d.resolve(node); err != nil {
 		return err
 	}
 	text, err := yaml.Marshal(node)
