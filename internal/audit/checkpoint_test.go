@@ -9,9 +9,8 @@ import (
 	"latchkey/internal/audit"
 )
 
-// A checkpoint finds deeds that the table alone does not show: the whole table was put back, or
-// subjects are gone.
-func TestACheckpointFindsWhatWasPutBack(t *testing.T) {
+// The whole table was put back, or subjects are gone.
+func TestACheckpointFindsDeedsThatTheTableDoesNotShow(t *testing.T) {
 	n := notary('k')
 	made := func(count int, last func(*audit.Entry)) trail {
 		r := trail{now: noon}
@@ -28,7 +27,7 @@ func TestACheckpointFindsWhatWasPutBack(t *testing.T) {
 	ends := func(e *audit.Entry) { e.Forgotten = e.At.Add(10 * day) }
 	none := trail{subject: audit.Subject{ID: "k"}}
 	untrailed := trail{subject: audit.Subject{ID: "k", Place: audit.Place{Life: noon, Seq: 3}}}
-	at := noon.Add(20 * day) // of the checkpoint
+	at := noon.Add(20 * day) // the time of the checkpoint
 	fork := made(2, nil)
 	fork.now = fork.now.Add(time.Hour)
 	fork.write(t, n, 365*day, nil)
@@ -123,10 +122,10 @@ func TestATrailMayBeginLate(t *testing.T) {
 	standing(audit.Partial)
 	r.write(t, n, 10*day, nil)
 	standing(audit.Partial)
-	r.without(0)
+	r.drop(0)
 	if err := r.check(n, r.now); err == nil {
-		t.Error("the first entry is removed, and nothing shows")
+		t.Error("the first entry is removed, and is not missed")
 	}
-	r.now = r.now.Add(9 * day) // it is forgotten
+	r.now = r.now.Add(9 * day) // the entry is forgotten
 	standing(audit.Authentic)
 }

@@ -9,7 +9,8 @@ import (
 	"latchkey/internal/audit"
 )
 
-// A subject is created and then changed. Its trail shows that someone altered its record afterwards.
+// A subject is created and then changed. Its trail shows that someone altered its record
+// afterwards.
 func Example() {
 	notary := audit.NewNotary([]byte(strings.Repeat("k", 32)))
 	created := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
@@ -64,6 +65,5 @@ func ExampleCheckpoint_Compare() {
 
 	gone := audit.Subject{ID: "key 1"}
 	fmt.Println(checkpoint.Compare(gone, audit.Witness{}, nil, retention, created.Add(2*time.Hour)))
-	// Output:
-	// key 1: entry 2026-11-24T08:00:00.000Z#000000000 was there at the checkpoint, and nothing of its subject is left
+	// Output: key 1: entry 2026-11-24T08:00:00.000Z#000000000 was there at the checkpoint, and nothing of its subject is left
 }

@@ -12,7 +12,7 @@ import (
 func TestARecordOfAnEarlierVersionIsToldApart(t *testing.T) {
 	n := NewNotary([]byte(strings.Repeat("k", 32)))
 	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	var subjects []Subject // as each change left them
+	var subjects []Subject // after each change
 	var witnesses []Witness
 	var entries []Sealed
 	head := Head{}
@@ -27,7 +27,7 @@ func TestARecordOfAnEarlierVersionIsToldApart(t *testing.T) {
 			next.Seal = n.headSeal("k", place, next)
 			w = Witness{}
 			if seq > 0 {
-				w = witnesses[seq-1] // the witness stays
+				w = witnesses[seq-1] // that version does not replace the witness
 			}
 		}
 		head, subject.Head = next, next

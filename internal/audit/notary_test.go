@@ -15,7 +15,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// trail is what is kept of a subject.
+// trail is everything that is stored of a subject, and a clock.
 type trail struct {
 	subject audit.Subject
 	witness audit.Witness
@@ -23,8 +23,8 @@ type trail struct {
 	now     time.Time
 }
 
-// whole is a copy of all that there is.
-func (r *trail) whole() trail {
+// clone returns a copy of the trail.
+func (r *trail) clone() trail {
 	c := *r
 	c.entries = slices.Clone(r.entries)
 	return c
@@ -35,7 +35,7 @@ func (r *trail) check(n audit.Notary, now time.Time) error {
 	return err
 }
 
-// write appends an entry a day after the one before it, to be kept for so long.
+// write appends an entry a day after the one before it, to be stored for keep.
 func (r *trail) write(t *testing.T, n audit.Notary, keep time.Duration, edit func(*audit.Entry)) {
 	t.Helper()
 	place := audit.Place{Life: r.subject.Life, Seq: r.subject.Seq + 1}
@@ -60,11 +60,11 @@ func (r *trail) write(t *testing.T, n audit.Notary, keep time.Duration, edit fun
 	r.now = r.now.Add(day)
 }
 
-// gone takes the subject away.
-func (r *trail) gone() { r.subject = audit.Subject{ID: "k"} }
+// remove removes the subject.
+func (r *trail) remove() { r.subject = audit.Subject{ID: "k"} }
 
-// without is a trail that lacks some of its entries.
-func (r *trail) without(places ...int) {
+// drop removes some entries.
+func (r *trail) drop(places ...int) {
 	for _, i := range slices.Backward(places) {
 		r.entries = slices.Delete(r.entries, i, i+1)
 	}
@@ -72,7 +72,7 @@ func (r *trail) without(places ...int) {
 
 func notary(key byte) audit.Notary { return audit.NewNotary([]byte(strings.Repeat(string(key), 32))) }
 
-func TestWhatWasDoneToATrailShows(t *testing.T) {
+func TestADeedToATrailIsFound(t *testing.T) {
 	n := notary('k')
 	swap := func(text, old, new string) string {
 		if !strings.Contains(text, old) {
@@ -80,7 +80,7 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		}
 		return strings.Replace(text, old, new, 1)
 	}
-	// before returns the trail as it was with that many entries.
+	// before returns the trail as it was after count entries.
 	before := func(count int) trail {
 		r := trail{now: noon}
 		for range count {
@@ -90,18 +90,18 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		do   func(*trail)
-		want string // "": nothing shows
+		want string // "": it is not found
 	}{
 		"nothing":                      {func(*trail) {}, ""},
-		"the first is removed":         {func(r *trail) { r.without(0) }, "#000000000 is missing"},
-		"one between is removed":       {func(r *trail) { r.without(2) }, "#000000002 is missing"},
-		"the last is removed":          {func(r *trail) { r.without(4) }, "#000000004 is missing"},
-		"all but the last are removed": {func(r *trail) { r.without(0, 1, 2, 3) }, "#000000003 is missing"},
+		"the first is removed":         {func(r *trail) { r.drop(0) }, "#000000000 is missing"},
+		"one between is removed":       {func(r *trail) { r.drop(2) }, "#000000002 is missing"},
+		"the last is removed":          {func(r *trail) { r.drop(4) }, "#000000004 is missing"},
+		"all but the last are removed": {func(r *trail) { r.drop(0, 1, 2, 3) }, "#000000003 is missing"},
 		"all are removed":              {func(r *trail) { r.entries = nil }, "#000000004 is missing"},
 		"a text is altered":            {func(r *trail) { r.entries[1].Text = swap(r.entries[1].Text, "update", "create") }, "#000000001 was altered"},
 		"a sum is altered":             {func(r *trail) { r.entries[1].Sum = r.entries[2].Sum }, "#000000001 was altered"},
 		"a sum is removed":             {func(r *trail) { r.entries[1].Sum = nil }, "#000000001 was altered"},
-		"two change places": {func(r *trail) {
+		"two are exchanged": {func(r *trail) {
 			a, b := &r.entries[1], &r.entries[2]
 			a.Place, b.Place = b.Place, a.Place
 			*a, *b = *b, *a
@@ -115,10 +115,10 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		"one is forged by another's key":       {func(r *trail) { forge(t, r) }, "#000000005 was altered"},
 		"its owner is altered":                 {func(r *trail) { r.entries[1].Owner = "v" }, "#000000001 was altered beside its text"},
 		"its time is altered":                  {func(r *trail) { r.entries[1].At = noon }, "#000000001 was altered beside its text"},
-		"it is to be forgotten earlier":        {func(r *trail) { r.entries[1].Until = noon }, "#000000001 was altered beside its text"},
-		"the end is cut off, the head too":     {func(r *trail) { r.without(4); r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness"},
-		"the end is cut off, the head is made": {func(r *trail) { r.without(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 }, "#000000004 is the last one by its witness"},
-		"the end is cut off, the head is late": {func(r *trail) { r.without(4); r.subject.Head.Until = noon }, "#000000004 is missing"},
+		"it may be forgotten earlier":          {func(r *trail) { r.entries[1].Until = noon }, "#000000001 was altered beside its text"},
+		"the end is cut off, the head too":     {func(r *trail) { r.drop(4); r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness"},
+		"the end is cut off, the head is made": {func(r *trail) { r.drop(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 }, "#000000004 is the last one by its witness"},
+		"the end is cut off, the head is late": {func(r *trail) { r.drop(4); r.subject.Head.Until = noon }, "#000000004 is missing"},
 		"the record is altered":                {func(r *trail) { r.subject.Record = []byte("another") }, "#000000004 does not fit the subject's record"},
 		"the seal is altered":                  {func(r *trail) { r.subject.Head.Seal = []byte("another") }, "#000000004 does not fit the subject's record"},
 		"the seal is removed":                  {func(r *trail) { r.subject.Head.Seal = nil }, "#000000004 does not fit the subject's record"},
@@ -126,9 +126,9 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 			r.subject.Record, r.subject.Head.Seal = before(3).subject.Record, before(3).subject.Head.Seal
 		}, "#000000004 does not fit the subject's record"},
 		"the trail is removed":                 {func(r *trail) { r.entries = nil; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
-		"the subject is removed":               {func(r *trail) { r.gone() }, "#000000004 is the last one there"},
-		"the subject and the end are removed":  {func(r *trail) { r.without(3, 4); r.gone() }, "#000000002 is the last one there"},
-		"the subject and all entries are":      {func(r *trail) { r.entries = nil; r.gone() }, "#000000004 is the last one by its witness, and the subject is gone"},
+		"the subject is removed":               {func(r *trail) { r.remove() }, "#000000004 is the last one there"},
+		"the subject and the end are removed":  {func(r *trail) { r.drop(3, 4); r.remove() }, "#000000002 is the last one there"},
+		"the subject and all entries are":      {func(r *trail) { r.entries = nil; r.remove() }, "#000000004 is the last one by its witness, and the subject is gone"},
 		"the subject is put back alone":        {func(r *trail) { r.subject = before(3).subject }, "#000000004 is the last one by its witness"},
 		"subject and entries are put back":     {func(r *trail) { w := r.witness; *r = before(3); r.witness = w }, "#000000004 is the last one by its witness: the subject was put back to entry 2026-11-24T12:00:00.000Z#000000002"},
 		"the witness is put back":              {func(r *trail) { r.witness = before(3).witness }, "#000000002 is the last one by its witness, which was put back"},
@@ -139,11 +139,11 @@ func TestWhatWasDoneToATrailShows(t *testing.T) {
 		"a flaw was found before it":           {func(r *trail) { r.write(t, n, 365*day, func(e *audit.Entry) { e.Flaw = "was written although" }) }, "#000000005 was written although"},
 		"it has grown since":                   {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4 }, ""},
 		"it has grown by one less":             {func(r *trail) { r.subject = before(2).subject; r.subject.Grown = 3 }, "#000000004 is the last one by its witness"},
-		"it has grown, and is cut off":         {func(r *trail) { r.without(2, 3, 4); r.subject = before(3).subject; r.subject.Grown = 4 }, "#000000002 is missing"},
+		"it has grown, and is cut off":         {func(r *trail) { r.drop(2, 3, 4); r.subject = before(3).subject; r.subject.Grown = 4 }, "#000000002 is missing"},
 		"it has grown, and what was named not": {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
-		// Deeds that only a checkpoint finds.
+		// These deeds are found by a checkpoint only.
 		"everything is put back":       {func(r *trail) { *r = before(3) }, ""},
-		"everything there was is gone": {func(r *trail) { r.entries, r.witness = nil, audit.Witness{}; r.gone() }, ""},
+		"everything there was is gone": {func(r *trail) { r.entries, r.witness = nil, audit.Witness{}; r.remove() }, ""},
 	} {
 		r := trail{now: noon}
 		for range 5 {
@@ -171,7 +171,7 @@ func forge(t *testing.T, r *trail) {
 	r.subject, r.witness = subject, witness
 }
 
-// theirs is the witness of another subject with as many entries.
+// theirs returns the witness of another subject with as many entries.
 func theirs(t *testing.T, n audit.Notary, r trail) audit.Witness {
 	t.Helper()
 	_, _, w, err := n.Append(r.subject.Head, r.subject.Place, audit.Entry{Subject: "l", At: r.now}, day)
@@ -182,16 +182,16 @@ func theirs(t *testing.T, n audit.Notary, r trail) audit.Witness {
 	return w
 }
 
-// Entries are kept for 3 days and written one a day: the sixth day sees the last
-// three, and DynamoDB may have removed any of those before.
-func TestWhatIsForgottenWasNotRemoved(t *testing.T) {
+// Entries are stored for 3 days, and one is written each day. On the sixth day the last three must
+// exist, and DynamoDB may have removed any of those before.
+func TestAForgottenEntryWasNotRemoved(t *testing.T) {
 	n := notary('k')
 	for missing := range 1 << 6 {
 		r := trail{now: noon}
 		for range 6 {
 			r.write(t, n, 3*day, nil)
 		}
-		r.now = r.now.Add(-day) // that of the last
+		r.now = r.now.Add(-day) // the time of the last entry
 		want := ""
 		for i := range 6 {
 			if bit := 5 - i; missing>>bit&1 == 1 {
@@ -205,38 +205,38 @@ func TestWhatIsForgottenWasNotRemoved(t *testing.T) {
 		if want == "" && err != nil || want != "" && err == nil {
 			t.Errorf("without %06b: %v, want %q", missing, err, want)
 		}
-		// At last all are forgotten, and the subject is there yet.
+		// Later all entries are forgotten, and the subject still exists.
 		if err := (&trail{subject: r.subject, witness: r.witness}).check(n, r.now.Add(3*day)); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// When less is kept than before, what was written before that goes first all the
-// same: else nobody could tell whether it may be missing.
-func TestWhatIsOlderIsNeverKeptLonger(t *testing.T) {
+// If the retention is shortened, an older entry is still forgotten before a newer one. Otherwise
+// Check could not tell whether the older one may be missing.
+func TestAnOlderEntryIsNeverStoredLonger(t *testing.T) {
 	n := notary('k')
 	r := trail{now: noon}
 	r.write(t, n, 100*day, nil)
 	r.write(t, n, day, nil)
 	if !r.entries[1].Until.Equal(noon.Add(100 * day)) {
-		t.Errorf("kept until %s", r.entries[1].Until)
+		t.Errorf("stored until %s", r.entries[1].Until)
 	}
-	r.without(0)
+	r.drop(0)
 	if err := r.check(n, noon.Add(99*day)); err == nil {
 		t.Error("the first may be missing")
 	}
 }
 
-// Two that were written after the same one, as after the table was put back, do not
-// make one trail.
+// Two entries may be written after the same entry, if the table was put back. They do not make one
+// trail.
 func TestATrailHasOneHistory(t *testing.T) {
 	n := notary('k')
 	one := trail{now: noon}
 	for range 3 {
 		one.write(t, n, 365*day, nil)
 	}
-	other := one.whole()
+	other := one.clone()
 	other.now = one.now.Add(time.Hour)
 	for range 2 {
 		one.write(t, n, 365*day, nil)
@@ -253,9 +253,9 @@ func TestATrailHasOneHistory(t *testing.T) {
 	}
 }
 
-// A head whose entry is forgotten is no use for another subject, nor for another
-// life of its own.
-func TestAHeadIsThatOfOneLife(t *testing.T) {
+// A head whose entry is forgotten does not fit another subject, nor another life of its own
+// subject.
+func TestAHeadFitsOneLife(t *testing.T) {
 	n := notary('k')
 	first := trail{now: noon}
 	first.write(t, n, day, nil)
@@ -266,12 +266,12 @@ func TestAHeadIsThatOfOneLife(t *testing.T) {
 	for name, head := range map[string]audit.Head{"an earlier life's": first.subject.Head, "another subject's": foreign.subject.Head} {
 		second.subject.Head = head
 		if err := (&trail{subject: second.subject, witness: second.witness}).check(n, noon.Add(60*day)); err == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s is accepted", name)
 		}
 	}
 }
 
-func TestALifeEndsWithWhatSaysSo(t *testing.T) {
+func TestALifeEndsWithAnEntryThatSaysSo(t *testing.T) {
 	n := notary('k')
 	last := func(e *audit.Entry) { e.Last = true }
 	ends := func(e *audit.Entry) { e.Forgotten = e.At.Add(10 * day) }
@@ -282,21 +282,21 @@ func TestALifeEndsWithWhatSaysSo(t *testing.T) {
 		whole bool
 	}{
 		"deleted":                      {last, 0, func(*trail) {}, true},
-		"deleted, and the end removed": {last, 0, func(r *trail) { r.without(2) }, false},
+		"deleted, and the end removed": {last, 0, func(r *trail) { r.drop(2) }, false},
 		"deleted, and put back": {last, 0, func(r *trail) {
 			w := trail{now: noon}
 			w.write(t, n, 365*day, nil)
 			w.write(t, n, 365*day, nil)
 			r.subject = w.subject
 		}, false},
-		"ended, and removed":                     {ends, 0, func(r *trail) { r.gone() }, false},
-		"ended, and forgotten":                   {ends, 10 * day, func(r *trail) { r.gone() }, true},
-		"never ended, and gone":                  {nil, 10 * day, func(r *trail) { r.gone() }, false},
-		"never ended, and all entries forgotten": {nil, 365 * day, func(r *trail) { r.gone() }, false}, // its witness stays
-		"ended, and all that is forgotten":       {ends, 365 * day, func(r *trail) { r.gone(); r.entries, r.witness = nil, audit.Witness{} }, true},
+		"ended, and removed":                     {ends, 0, func(r *trail) { r.remove() }, false},
+		"ended, and forgotten":                   {ends, 10 * day, func(r *trail) { r.remove() }, true},
+		"never ended, and gone":                  {nil, 10 * day, func(r *trail) { r.remove() }, false},
+		"never ended, and all entries forgotten": {nil, 365 * day, func(r *trail) { r.remove() }, false}, // its witness is still stored
+		"ended, and all that is forgotten":       {ends, 365 * day, func(r *trail) { r.remove(); r.entries, r.witness = nil, audit.Witness{} }, true},
 		"deleted, and begun again":               {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.write(t, n, 365*day, nil) }, true},
-		"removed, and begun again":               {nil, 0, func(r *trail) { r.gone(); r.write(t, n, 365*day, nil) }, false},
-		"deleted, begun again, that removed":     {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.gone() }, false},
+		"removed, and begun again":               {nil, 0, func(r *trail) { r.remove(); r.write(t, n, 365*day, nil) }, false},
+		"deleted, begun again, that removed":     {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.remove() }, false},
 	} {
 		r := trail{now: noon}
 		r.write(t, n, 365*day, nil)
@@ -309,7 +309,7 @@ func TestALifeEndsWithWhatSaysSo(t *testing.T) {
 	}
 }
 
-func TestAPlaceReadsAsItIsWritten(t *testing.T) {
+func TestAPlaceIsReadAsItIsWritten(t *testing.T) {
 	for _, p := range []audit.Place{{Life: noon}, {Life: noon.Add(time.Millisecond), Seq: 1}, {Life: noon, Seq: 999_999_999}} {
 		if got, err := audit.ParsePlace(p.String()); err != nil || got != p {
 			t.Errorf("%s: %v, %v", p, got, err)
@@ -324,6 +324,6 @@ func TestAPlaceReadsAsItIsWritten(t *testing.T) {
 
 func TestANotaryKeepsItsKeyToItself(t *testing.T) {
 	if text := fmt.Sprintf("%v %+v %#v", notary('k'), notary('k'), notary('k')); strings.Contains(text, "kk") || strings.Contains(text, "107 107") {
-		t.Error("it prints its key")
+		t.Error("a notary prints its key")
 	}
 }
