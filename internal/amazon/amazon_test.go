@@ -23,8 +23,8 @@ import (
 	"latchkey/internal/amazon"
 )
 
-func TestRootsAreAmazonsAndEverySystemsToo(t *testing.T) {
-	// As https://www.amazontrust.com/repository/ lists them.
+func TestRootsAreThoseOfAmazonAndOfEverySystem(t *testing.T) {
+	// https://www.amazontrust.com/repository/ lists these.
 	want := map[string]string{
 		"Amazon Root CA 1": "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
 		"Amazon Root CA 2": "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
@@ -65,11 +65,11 @@ func roots(t *testing.T) []byte {
 	return text
 }
 
-// stranger is a server that Amazon's roots do not vouch for.
+// stranger starts a server that Amazon's roots do not vouch for.
 func stranger(t *testing.T) (url, bundle string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it would log handshakes that must fail
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	bundle = filepath.Join(t.TempDir(), "bundle.pem")
@@ -110,7 +110,7 @@ func TestABundleIsTrustedAloneAndAStrangerIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := get(t, map[string]string{"AWS_CA_BUNDLE": other}, url); err == nil {
-		t.Error("a bundle lets others in")
+		t.Error("with a bundle, another authority is trusted")
 	}
 }
 
@@ -127,7 +127,7 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 	}
 }
 
-// sent records where a request would go, and sends nothing.
+// sent notes where a request would go, and sends nothing.
 type sent struct{ host, token string }
 
 func (s *sent) Do(r *http.Request) (*http.Response, error) {
@@ -135,7 +135,7 @@ func (s *sent) Do(r *http.Request) (*http.Response, error) {
 	return nil, context.Canceled
 }
 
-func TestTheSDKIsToldWhereToGoAndWhoAsks(t *testing.T) {
+func TestTheSDKUsesTheEndpointAndTheCredentials(t *testing.T) {
 	for _, c := range []struct{ variables, want string }{
 		{"", "secretsmanager.eu-west-1.amazonaws.com"},
 		{"AWS_REGION=cn-north-1", "secretsmanager.cn-north-1.amazonaws.com.cn"},
@@ -155,7 +155,7 @@ func TestTheSDKIsToldWhereToGoAndWhoAsks(t *testing.T) {
 			for _, variable := range strings.Fields(c.variables) {
 				name, value, _ := strings.Cut(variable, "=")
 				variables[name] = value
-				t.Setenv(name, value) // the SDK's clients look at whether some are set
+				t.Setenv(name, value) // the SDK's clients read some of them themselves
 			}
 			account, err := amazon.Lambda(variables)
 			if err != nil {

@@ -17,8 +17,8 @@ type line struct {
 	metrics map[string][][]string
 }
 
-// parse checks what the format's specification asks of a document, and what we
-// promise beyond that.
+// parse reads a document. It checks the rules of the format's specification, and our own: the
+// namespace, the names of dimensions and the units.
 func parse(t *testing.T, text []byte) line {
 	t.Helper()
 	var meta struct {
@@ -89,7 +89,7 @@ func parse(t *testing.T, text []byte) line {
 			}
 		}
 	}
-	// Lambda drops what has no level, or no time, when it logs less than INFO.
+	// If Lambda is set to log less than INFO, it drops lines without a level or a time.
 	if stamp, err := time.Parse(time.RFC3339, fmt.Sprint(l.root["timestamp"])); err != nil || stamp.Sub(l.at).Abs() > time.Millisecond {
 		bad("timestamp is %v", l.root["timestamp"])
 	}
@@ -99,7 +99,7 @@ func parse(t *testing.T, text []byte) line {
 	for name := range l.root {
 		_, metric := l.metrics[name]
 		if !metric && !slices.Contains([]string{"_aws", "service", "code", "function_name", "level", "timestamp"}, name) {
-			bad("member %s is nothing of ours", name)
+			bad("member %s is unknown", name)
 		}
 	}
 	return l

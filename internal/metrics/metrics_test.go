@@ -21,22 +21,22 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// environment is one whose gate answers as it is told, and whose clock is ours.
-type environment struct {
+// instance is an instance of a function. The test sets its clock, and the verdicts of its gate.
+type instance struct {
 	t        *testing.T
 	now      time.Time
 	out      writes
 	odometer int64
 	recorder *metrics.Recorder
 	handler  metrics.Handler
-	// What the gate answers with, after a while, and the handler after that.
+	// The gate returns verdict and err after took. The handler then returns fails.
 	verdict apikey.Verdict
 	err     error
 	took    time.Duration
 	fails   error
 }
 
-// writes are the calls of Write.
+// writes are the texts that Write was called with.
 type writes [][]byte
 
 func (w *writes) Write(b []byte) (int, error) {
@@ -45,19 +45,19 @@ func (w *writes) Write(b []byte) (int, error) {
 }
 
 // check is one check of a gate, which is observed.
-func (e *environment) check() {
+func (e *instance) check() {
 	e.now = e.now.Add(e.took)
 	e.recorder.Observe(e.verdict, e.err, e.took)
 }
 
-// Invoke is a function that asks the gate once.
-func (e *environment) Invoke(_ context.Context, payload []byte) ([]byte, error) {
+// Invoke checks one request.
+func (e *instance) Invoke(_ context.Context, payload []byte) ([]byte, error) {
 	e.check()
 	return payload, e.fails
 }
 
-func start(t *testing.T) *environment {
-	e := &environment{t: t, now: noon, took: time.Millisecond, verdict: apikey.Verdict{Code: apikey.CodeValid}}
+func start(t *testing.T) *instance {
+	e := &instance{t: t, now: noon, took: time.Millisecond, verdict: apikey.Verdict{Code: apikey.CodeValid}}
 	e.recorder = metrics.New(metrics.Options{
 		Now: func() time.Time { return e.now }, Function: "stack-AuthorizerFunction-1", Level: "WARN",
 		Counters: []metrics.Counter{{Metric: metrics.Reads, Read: func() int64 { return e.odometer }}},
@@ -66,8 +66,8 @@ func start(t *testing.T) *environment {
 	return e
 }
 
-// invoke returns the lines that an invocation has written, which are one write.
-func (e *environment) invoke() []line {
+// invoke returns the lines that an invocation has written. It must have written them at once.
+func (e *instance) invoke() []line {
 	e.t.Helper()
 	e.out = nil
 	answer, err := e.handler.Invoke(e.t.Context(), []byte("payload"))
@@ -87,11 +87,11 @@ func (e *environment) invoke() []line {
 	return lines
 }
 
-func TestAnEnvironmentSaysThatItStarted(t *testing.T) {
+func TestAnInstanceReportsItsStartOnce(t *testing.T) {
 	e := start(t)
 	lines := e.invoke()
 	if len(lines) != 2 {
-		t.Fatalf("the first invocation wrote %d lines, want one of its start and one of what it did", len(lines))
+		t.Fatalf("the first invocation wrote %d lines, want one for its start and one for its counts", len(lines))
 	}
 	want := map[string][][]string{metrics.ColdStart: {{"service", "function_name"}}}
 	if diff := cmp.Diff(want, lines[0].metrics); diff != "" || lines[0].root["function_name"] != "stack-AuthorizerFunction-1" {
@@ -101,7 +101,7 @@ func TestAnEnvironmentSaysThatItStarted(t *testing.T) {
 		e.now = e.now.Add(time.Second)
 		for _, l := range e.invoke() {
 			if _, again := l.metrics[metrics.ColdStart]; again {
-				t.Error("it started twice")
+				t.Error("it reports its start again")
 			}
 		}
 	}
@@ -144,7 +144,7 @@ func TestOneLineInTenSecondsAddsUp(t *testing.T) {
 	}
 }
 
-func TestEachCodeHasItsLineAndTheRestIsSaidOnce(t *testing.T) {
+func TestEachCodeHasALineAndOtherMetricsHaveOne(t *testing.T) {
 	e := start(t)
 	e.invoke()
 	for i, code := range []apikey.Code{apikey.CodeValid, apikey.CodeRateLimited, apikey.CodeRateLimited, apikey.CodeUnknown} {
@@ -174,7 +174,7 @@ func TestEachCodeHasItsLineAndTheRestIsSaidOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsAFailure(t *testing.T) {
+func TestAnInvocationFailsByItsError(t *testing.T) {
 	unreachable := errors.New("find key: no answer")
 	for _, c := range []struct {
 		name       string
@@ -183,11 +183,11 @@ func TestWhatIsAFailure(t *testing.T) {
 		verdict    string
 		failures   any
 	}{
-		{"a key that is let in", apikey.CodeValid, nil, nil, "valid", nil},
-		{"a key that is refused is thrown, but has not failed", apikey.CodeRevoked, nil, authorizer.ErrUnauthorized, "revoked_key", nil},
-		{"a key that could not be judged", "", unreachable, errors.New("unavailable: the key could not be checked"), "unavailable", 1.0},
-		{"one that validate could not judge is answered", "", unreachable, nil, "unavailable", nil},
-		{"a question that is wrong has no verdict", "", &apikey.FieldError{Field: "cost", Kind: apikey.ErrInvalid}, nil, "", nil},
+		{"a valid key", apikey.CodeValid, nil, nil, "valid", nil},
+		{"a refused key is returned as an error, and is no failure", apikey.CodeRevoked, nil, authorizer.ErrUnauthorized, "revoked_key", nil},
+		{"a key that could not be checked", "", unreachable, errors.New("unavailable: the key could not be checked"), "unavailable", 1.0},
+		{"a key that validate could not check is answered", "", unreachable, nil, "unavailable", nil},
+		{"an invalid question has no verdict", "", &apikey.FieldError{Field: "cost", Kind: apikey.ErrInvalid}, nil, "", nil},
 	} {
 		e := start(t)
 		e.invoke()
@@ -205,12 +205,12 @@ func TestWhatIsAFailure(t *testing.T) {
 		}
 		e.now, e.fails = e.now.Add(time.Minute), nil
 		if again := e.invoke(); again[0].root[metrics.Failures] != nil {
-			t.Errorf("%s: said twice", c.name)
+			t.Errorf("%s: reported twice", c.name)
 		}
 	}
 }
 
-// Two deployments in one account must not add up.
+// The metrics of two deployments in one account must not be added together.
 func TestADeploymentMayNameItsServices(t *testing.T) {
 	for named, want := range map[string]string{"": "keys", "prod-keys": "prod-keys"} {
 		var out bytes.Buffer
@@ -224,7 +224,7 @@ func TestADeploymentMayNameItsServices(t *testing.T) {
 	}
 }
 
-// A clock that is set back must not silence an environment.
+// An instance whose clock is set back must still write.
 func TestAClockSetBackStillWrites(t *testing.T) {
 	e := start(t)
 	e.invoke()
@@ -234,18 +234,18 @@ func TestAClockSetBackStillWrites(t *testing.T) {
 	}
 }
 
-func TestLatenciesLieAsTheyDid(t *testing.T) {
+func TestLatenciesAreSampledEvenly(t *testing.T) {
 	for _, n := range []int{1, 2, 99, 100, 101, 1000, 4321} {
 		e := start(t)
 		e.invoke()
 		var took []float64
 		for i := range n {
-			// From a fraction of a microsecond to minutes, in no order.
+			// The latencies go from a fraction of a microsecond to minutes, in mixed order.
 			e.took = time.Duration(math.Exp(float64((i*7919)%n+1) / float64(n) * 25))
 			took = append(took, e.took.Seconds()*1000)
 			e.check()
 		}
-		e.took = 0 // that of the invocation itself
+		e.took = 0 // the latency of the invocation itself
 		took = append(took, 0)
 		e.now = e.now.Add(time.Minute)
 		values := e.invoke()[0].root[metrics.Latency].([]any)
@@ -262,7 +262,7 @@ func TestLatenciesLieAsTheyDid(t *testing.T) {
 	}
 }
 
-func TestALineOfTheLogNamesItsServiceAndItsStart(t *testing.T) {
+func TestALogLineNamesTheServiceAndTheColdStart(t *testing.T) {
 	var out bytes.Buffer
 	e := start(t)
 	logger := metrics.Log(slog.NewJSONHandler(&out, nil), "authorizer").With("more", 1)
@@ -285,7 +285,7 @@ func TestALineOfTheLogNamesItsServiceAndItsStart(t *testing.T) {
 	}
 }
 
-// logging is a function that writes a line.
+// logging is a handler that writes a line to the log.
 type logging struct{ *slog.Logger }
 
 func (l logging) Invoke(ctx context.Context, _ []byte) ([]byte, error) {

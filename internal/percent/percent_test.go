@@ -26,7 +26,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// If "%" is not in the set, decoding restores each text, and only bytes of the set and escapes are left.
+// If "%" is not in the set, decoding restores each text, and only bytes of the set and escapes are
+// left.
 func FuzzEncode(f *testing.F) {
 	f.Add("a b", ",")
 	f.Fuzz(func(t *testing.T, text, except string) {

@@ -69,7 +69,7 @@ func (all declared) held(name string) []string {
 	var visit func(ast.Node) bool
 	visit = func(n ast.Node) bool {
 		switch n := n.(type) {
-		case *ast.Field: // its name is no type
+		case *ast.Field: // a field's name is no type
 			ast.Inspect(n.Type, visit)
 			return false
 		case *ast.FuncType, *ast.InterfaceType:
@@ -110,8 +110,7 @@ func TestEveryTypeThatHoldsASecretIsPrinted(t *testing.T) {
 		tested[strings.TrimPrefix(holder.PkgPath(), "latchkey/")+"."+name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(holding)) {
-		// Unexported types are parts of the tested types, which print nothing in fields of any
-		// struct.
+		// Unexported types are parts of the tested types.
 		if ast.IsExported(name[strings.LastIndex(name, ".")+1:]) && !tested[name] {
 			t.Errorf("%s holds a secret: add it to holders", name)
 		}
@@ -128,7 +127,7 @@ var (
 	openType   = regexp.MustCompile(`^(\*|\[[^]]*\]|map\[string\])*(string|byte|json\.RawMessage|any)$`)
 )
 
-// openFields have the name of a secret and an open type, for a reason.
+// openFields are the fields with the name of a secret whose type prints, with the reason for each.
 var openFields = map[string]string{
 	"internal/registry.Import.PublicKey":        "public",
 	"internal/api.Record.PublicKey":             "public",
@@ -150,7 +149,7 @@ var openFields = map[string]string{
 	"internal/httpapi.OnceInput.IdempotencyKey": "a request's name, which opens nothing without a pepper",
 }
 
-// TestSecretsAreHeldByTheTypeThatHidesThem finds a field that is called as a secret is, and whose
+// TestSecretsAreHeldByTheTypeThatHidesThem finds a field that has the name of a secret, and whose
 // type prints.
 func TestSecretsAreHeldByTheTypeThatHidesThem(t *testing.T) {
 	found := make(map[string]bool)
@@ -177,7 +176,7 @@ func TestSecretsAreHeldByTheTypeThatHidesThem(t *testing.T) {
 	}
 	for at := range openFields {
 		if !found[at] {
-			t.Errorf("%s is there no more", at)
+			t.Errorf("%s no longer exists: remove it from openFields", at)
 		}
 	}
 }

@@ -37,7 +37,7 @@ var holders = []reflect.Type{
 	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](),
 }
 
-// isBody reports whether a type is a body of the API, whose JSON must have the token.
+// isBody reports whether a type is a body of the API. Its JSON must contain the token.
 func isBody(t reflect.Type) bool { return t.PkgPath() == reflect.TypeFor[api.Token]().PkgPath() }
 
 const canary = "canary-7Hq2mZ4xV9"
@@ -63,7 +63,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	}
 }
 
-// A printer that shows everything fails the test above.
+// The test above fails for a printer that shows everything.
 func TestACanaryThatIsPrintedIsSeen(t *testing.T) {
 	type open struct{ text string }
 	for _, v := range []any{canary, []byte(canary), open{canary}, &open{canary}, map[string]open{"a": {canary}}, []any{open{canary}}} {
@@ -79,8 +79,8 @@ func TestACanaryThatIsPrintedIsSeen(t *testing.T) {
 	}
 }
 
-// fill puts the canary into every secret that v holds, in fields that are not exported too. With
-// all, v is inside a secret, and each text of it is the canary. It returns how many it has put in.
+// fill sets every secret in v to the canary, in unexported fields too. If all is true, v is inside
+// a secret, and fill sets every text in it. It returns how many it has set.
 func fill(v reflect.Value, all bool, depth int) int {
 	if depth > 8 {
 		return 0
@@ -133,17 +133,17 @@ func fill(v reflect.Value, all bool, depth int) int {
 	return 0
 }
 
-// ours reports whether t is a type of this module, or has no name.
+// ours reports whether t is a type of this module or an unnamed type.
 func ours(t reflect.Type) bool {
 	return t.PkgPath() == "" || strings.HasPrefix(t.PkgPath(), "latchkey/")
 }
 
-// open returns the field v, which may be set although it is not exported.
+// open returns the field v in a form that can be set, even if it is unexported.
 func open(v reflect.Value) reflect.Value {
 	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem()
 }
 
-// wrapped returns values that hold v in each way that matters to a printer.
+// wrapped returns values that hold v in each way that a printer handles differently.
 func wrapped(v reflect.Value) map[string]any {
 	t := v.Type()
 	pointer := reflect.New(t)
@@ -170,7 +170,7 @@ func wrapped(v reflect.Value) map[string]any {
 	return all
 }
 
-// printed returns how v looks to each printer.
+// printed returns the output of each printer for v.
 func printed(v any) map[string]string {
 	all := make(map[string]string)
 	for _, verb := range []string{
@@ -189,7 +189,7 @@ func printed(v any) map[string]string {
 		l.With("v", v).WithGroup("g").Info("m", slog.Group("h", "v", v), slog.Any("w", []any{v}))
 		all[name] = out.String()
 	}
-	// A value that cannot be encoded reveals nothing either.
+	// The error of a value that cannot be encoded must reveal nothing either.
 	if text, err := json.Marshal(v); err == nil {
 		all["JSON"] = string(text)
 	} else {
@@ -201,7 +201,7 @@ func printed(v any) map[string]string {
 	return all
 }
 
-// leaked names the form in which the canary stands in text.
+// leaked returns the form in which text contains the canary, or "".
 func leaked(text string) string {
 	text = strings.ToLower(text)
 	for form, shown := range map[string]string{

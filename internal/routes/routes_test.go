@@ -40,9 +40,9 @@ func TestTheMostSpecificRuleCounts(t *testing.T) {
 	}
 }
 
-// What counts is the route that a backend will see, however it is written. Where
-// backends differ about that, and the rules do, nobody gets past the stricter one.
-func TestNoSpellingOfAPathGetsPastItsRule(t *testing.T) {
+// A rule applies to every spelling of its path that a backend reads as that path. If backends
+// differ about a spelling, and the rules for the two paths differ, the path has no rule.
+func TestNoSpellingOfAPathBypassesItsRule(t *testing.T) {
 	const some = "POST /tts/admin=tts:admin;POST /tts/*=tts;GET /v1/models=models;HEAD /ping=ping;GET /ping=pong;/caf%C3%A9=cafe;/end/=end;*="
 	rules, err := routes.Parse(some)
 	if err != nil {
@@ -77,7 +77,7 @@ func TestNoSpellingOfAPathGetsPastItsRule(t *testing.T) {
 	}
 }
 
-// Backends read a path in more ways than there are rules for. Where one could take it for another path, it has no rule
+// Backends read paths in different ways. A path that one could read as another path has no rule,
 // and is not public.
 func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 	rules, err := routes.Parse("/admin=admin;/v1.0/models=models;/caf%C3%A9=cafe;*=")
@@ -121,7 +121,7 @@ func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 			}
 		}
 	}
-	// Usual paths stay as they are.
+	// Usual paths keep their rules.
 	for path, want := range map[string]string{
 		"/admin": "admin", "/v1.0/models": "models", "/caf%C3%A9": "cafe", "/a/b": "", "/.well-known/x": "", "/a%20b": "", "/a b/c": "", "/x.tar.gz": "", "/a:b": "", "/a,b": "", "/a@b.c": "",
 		"/v1/x:predict": "", "/%E4%B8%AD%E6%96%87": "", "/%D0%BF%D1%83%D1%82%D1%8C": "", "/%E0%A4%B9%E0%A4%BF": "", "/o%27x": "", "/a+b": "", "/a=b&c": "", "/~a/-_.!*()": "", "/%C3%BCber": "", "/": "", "/a/": "",
@@ -142,8 +142,9 @@ func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 	}
 }
 
-// Many frameworks answer /admin.json as /admin. The stricter of the two rules is not passed by a suffix.
-func TestASuffixGetsNobodyPastARule(t *testing.T) {
+// Many frameworks answer /admin.json as /admin. A suffix must not bypass the stricter of the two
+// rules.
+func TestASuffixDoesNotBypassARule(t *testing.T) {
 	rules, err := routes.Parse("GET /admin=admin;/v1.0/models=models;/users/*/keys=keys;/report.json=report;/report=all;/files/*=files;/files/secret=secret;/dir/=dir;/same=;*=")
 	if err != nil {
 		t.Fatal(err)
@@ -182,8 +183,8 @@ func TestAWrongRuleIsRefused(t *testing.T) {
 	}
 }
 
-// A path that a backend could take for another one has no rule, and one that has
-// a rule has it however it is written.
+// A path that a backend could read as another one has no rule. A path with a rule has it in every
+// spelling.
 func FuzzRules(f *testing.F) {
 	open, err := routes.Parse("/open/*=;*=closed")
 	if err != nil {
@@ -208,7 +209,7 @@ func FuzzRules(f *testing.F) {
 	})
 }
 
-// backend reads a path as the most lenient ones do.
+// backend reads a path as the most lenient backends do.
 func backend(raw string) string {
 	plain, _ := url.PathUnescape(raw)
 	if again, err := url.PathUnescape(plain); err == nil {
@@ -228,7 +229,7 @@ func backend(raw string) string {
 		segments[i] = segment
 	}
 	if name, _, _ := strings.Cut(segments[len(segments)-1], "."); name != "" {
-		segments[len(segments)-1] = name // without its suffix
+		segments[len(segments)-1] = name // drop its suffix
 	}
 	lenient := path.Clean(strings.Join(segments, "/"))
 	if strings.HasSuffix(plain, "/") && lenient != "/" {
