@@ -17,10 +17,15 @@ const refusalRetention = time.Second
 
 // question identifies a token together with the public key that came with it. It is a hash, so that
 // no token stays in memory.
-type question [sha256.Size]byte
+type question string
 
 func newQuestion(token apikey.Token, public string) question {
-	return sha256.Sum256([]byte(public + "\x00" + token.Reveal()))
+	var room [256]byte // nearly all tokens fit, and then the text is not allocated
+	text := append(room[:0], public...)
+	text = append(text, 0)
+	text = append(text, token.Reveal()...)
+	sum := sha256.Sum256(text)
+	return question(sum[:])
 }
 
 // answer is a remembered verdict.
@@ -32,21 +37,24 @@ type answer struct {
 
 // memory remembers answers of the service. Valid keys and refusals have a memory each, so that
 // refusals never push out keys. It is safe for concurrent use.
+//
+// The LRUs have strings as keys and pointers as values, as in other packages. The compiler then makes
+// their code only once, which keeps functions small.
 type memory struct {
 	retention time.Duration // of valid keys
 
 	mu       sync.Mutex
-	keys     *simplelru.LRU[question, answer]
-	refusals *simplelru.LRU[question, answer]
+	keys     *simplelru.LRU[question, *answer]
+	refusals *simplelru.LRU[question, *answer]
 }
 
 // newMemory returns a memory for size keys and size refusals.
 func newMemory(size int, retention time.Duration) (*memory, error) {
-	keys, err := simplelru.NewLRU[question, answer](size, nil)
+	keys, err := simplelru.NewLRU[question, *answer](size, nil)
 	if err != nil {
 		return nil, fmt.Errorf("memory of an upstream: %w", err)
 	}
-	refusals, err := simplelru.NewLRU[question, answer](size, nil)
+	refusals, err := simplelru.NewLRU[question, *answer](size, nil)
 	if err != nil {
 		return nil, fmt.Errorf("memory of an upstream: %w", err)
 	}
@@ -74,9 +82,9 @@ func (m *memory) remember(q question, v apikey.Verdict, asked time.Time) {
 	defer m.mu.Unlock()
 	if v.Valid() {
 		m.refusals.Remove(q)
-		m.keys.Add(q, answer{v, asked, asked.Add(m.retention)})
+		m.keys.Add(q, &answer{v, asked, asked.Add(m.retention)})
 		return
 	}
 	m.keys.Remove(q)
-	m.refusals.Add(q, answer{v, asked, asked.Add(min(m.retention, refusalRetention))})
+	m.refusals.Add(q, &answer{v, asked, asked.Add(min(m.retention, refusalRetention))})
 }

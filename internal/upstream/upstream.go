@@ -99,7 +99,7 @@ func (s *Service) Ask(ctx context.Context, token apikey.Token, public string, fr
 		}
 	}
 	// The request goes on if its first caller goes away, because others may wait for it.
-	done := s.asking.DoChan(string(q[:]), func() (v any, err error) {
+	done := s.asking.DoChan(string(q), func() (v any, err error) {
 		defer func() {
 			if recover() != nil { // singleflight would end the process
 				v, err = apikey.Verdict{}, errors.New("the request panicked")
