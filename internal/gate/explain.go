@@ -2,9 +2,10 @@ package gate
 
 import (
 	"fmt"
+	"time"
+
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
-	"time"
 )
 
 // Step is one check of a request. Detail says what decided it.
@@ -28,28 +29,31 @@ func (g *Gate) Explain(record apikey.Record, r Request) (apikey.Code, []Step, er
 	}
 	code := apikey.CodeValid
 	var steps []Step
-	add := func(name string, refusal apikey.Code, pass bool, detail string) {
+	add := func(refusal apikey.Code, pass bool, detail string) {
 		if !pass && code == apikey.CodeValid {
 			code = refusal
 		}
-		steps = append(steps, Step{name, pass, detail})
+		steps = append(steps, Step{refusal.Info().Check, pass, detail})
 	}
 	for _, p := range policy {
-		add(p.name, p.code, p.passes(q), p.detail(q))
+		add(p.code, p.passes(q), p.detail(q))
 	}
 	if k.Unlimited {
-		add(checkLimit, apikey.CodeRateLimited, true, "unlimited")
+		add(apikey.CodeRateLimited, true, "unlimited")
 		return code, steps, nil
 	}
 	terms := k.Terms()
 	if terms.Quota != (ratelimit.Quota{}) {
 		used := ratelimit.QuotaStatusOf(record.Meter, terms.Quota, q.now)
-		add(checkQuota, apikey.CodeQuotaExceeded, used.Remaining >= r.Cost, fmt.Sprintf("%d of %d used in this %s, which ends at %s; asked for: %d",
+		add(apikey.CodeQuotaExceeded, used.Remaining >= r.Cost, fmt.Sprintf(
+			"%d of %d used in this %s, which ends at %s; asked for: %d",
 			used.Used, terms.Quota.Requests, terms.Quota.Period, used.Reset.UTC().Format(time.RFC3339), r.Cost))
 		terms.Quota = ratelimit.Quota{}
 	}
 	usage := ratelimit.StatusOf(record.Meter, terms, q.now)
-	add(checkLimit, apikey.CodeRateLimited, usage.Remaining >= r.Cost, fmt.Sprintf("%d of %d left in %d seconds, all again at %s; asked for: %d",
-		usage.Remaining, terms.Limit.Requests, int64(terms.Limit.Window/time.Second), usage.Reset.UTC().Format(time.RFC3339), r.Cost))
+	add(apikey.CodeRateLimited, usage.Remaining >= r.Cost, fmt.Sprintf(
+		"%d of %d left in %d seconds, all again at %s; asked for: %d",
+		usage.Remaining, terms.Limit.Requests, int64(terms.Limit.Window/time.Second),
+		usage.Reset.UTC().Format(time.RFC3339), r.Cost))
 	return code, steps, nil
 }

@@ -10,9 +10,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// rule is one line of the policy.
+// rule is one line of the policy. The table of codes has the name of its check.
 type rule struct {
-	name   string      // of the step that [Gate.Explain] returns for it
 	code   apikey.Code // of the refusal
 	passes func(question) bool
 	detail func(question) string // what decided, for [Gate.Explain]
@@ -31,29 +30,29 @@ type question struct {
 // policy has the rules in their published order: those about the key alone come before those about
 // the request. Limits come after all of them.
 var policy = [...]rule{
-	{"revoked", apikey.CodeRevoked,
+	{apikey.CodeRevoked,
 		func(q question) bool { return q.key.RevokedAt.IsZero() },
 		func(q question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") }},
-	{"enabled", apikey.CodeDisabled,
+	{apikey.CodeDisabled,
 		func(q question) bool { return q.key.Enabled },
 		func(q question) string { return fmt.Sprint("enabled is ", q.key.Enabled) }},
-	{"notBefore", apikey.CodeInactive,
+	{apikey.CodeInactive,
 		func(q question) bool { return !q.now.Before(q.key.NotBefore) },
 		func(q question) string { return at("active from ", q.key.NotBefore, "active from the start") }},
-	{"expiresAt", apikey.CodeExpired,
+	{apikey.CodeExpired,
 		func(q question) bool { return q.key.ExpiresAt.IsZero() || q.now.Before(q.key.ExpiresAt) },
 		func(q question) string { return at("expires at ", q.key.ExpiresAt, "never expires") }},
-	{"environment", apikey.CodeWrongEnvironment,
+	{apikey.CodeWrongEnvironment,
 		func(q question) bool {
 			return q.key.Environment == "" || slices.Contains(q.gate.options.Environments, q.key.Environment)
 		},
 		func(q question) string {
 			return fmt.Sprintf("a %s key; accepted are %v", q.key.Environment, q.gate.options.Environments)
 		}},
-	{"address", apikey.CodeAddressNotAllowed,
+	{apikey.CodeAddressNotAllowed,
 		func(q question) bool { return q.key.Allows(q.source) },
 		func(q question) string { return fromWhere(q.source, q.key.AllowedCIDRs) }},
-	{"scope", apikey.CodeInsufficientScope,
+	{apikey.CodeInsufficientScope,
 		func(q question) bool { return q.scope == "" || q.key.Scopes.Allow(q.scope) },
 		func(q question) string {
 			if q.scope == "" {
@@ -74,19 +73,14 @@ func (g *Gate) judge(k *apikey.Key, r *Request, now time.Time) apikey.Code {
 	return apikey.CodeValid
 }
 
-// Names of the steps that come after the policy.
-const (
-	checkQuota = "quota"
-	checkLimit = "rateLimit"
-)
-
-// Checks returns the names of all steps of [Gate.Explain], in their order.
+// Checks returns the names of all steps of [Gate.Explain], in their order: those of the policy, and
+// then those of the limits.
 func Checks() []string {
 	var names []string
 	for _, p := range policy {
-		names = append(names, p.name)
+		names = append(names, p.code.Info().Check)
 	}
-	return append(names, checkQuota, checkLimit)
+	return append(names, apikey.CodeQuotaExceeded.Info().Check, apikey.CodeRateLimited.Info().Check)
 }
 
 func at(what string, t time.Time, otherwise string) string {
