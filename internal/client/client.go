@@ -57,9 +57,9 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // Error is an answer with a status other than 2xx. Its text is Message.
 type Error struct {
 	Status  int
-	Code    string // for programs; empty if the answer did not come from latchkey
-	Message string // never empty
-	Param   string // the field, parameter or header that is wrong, if any
+	Code    api.ErrorCode // for programs; empty if the answer did not come from latchkey
+	Message string        // never empty
+	Param   string        // the field, parameter or header that is wrong, if any
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -110,7 +110,7 @@ func explain(response *http.Response, answer []byte) *Error {
 	e := &Error{Status: response.StatusCode}
 	var envelope api.Envelope
 	if json.Unmarshal(answer, &envelope) == nil {
-		e.Code, e.Message = string(envelope.Detail.Code), envelope.Detail.Message
+		e.Code, e.Message = envelope.Detail.Code, envelope.Detail.Message
 		if envelope.Detail.Param != nil {
 			e.Param = *envelope.Detail.Param
 		}
