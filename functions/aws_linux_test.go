@@ -28,7 +28,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
-	latchkey "latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -53,7 +53,7 @@ func newKey(t testing.TB, table, endpoint string) string {
 		t.Fatal(err)
 	}
 	c.Local = true
-	e, err := latchkey.New(t.Context(), c, amazon.Local(), time.Now, slog.New(slog.DiscardHandler))
+	e, err := instance.New(t.Context(), c, amazon.Local(), time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

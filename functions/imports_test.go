@@ -48,7 +48,7 @@ var forbidden = map[string][]string{
 	"internal/oidc":       {"github.com/aws/", "github.com/zitadel/", "internal/dynamo", "internal/authorizer", "internal/httpapi"},
 	"internal/upstream":   {"github.com/aws/", "internal/dynamo", "internal/registry"},
 	// The local stack knows the functions only by their events.
-	"internal/local":     {"internal/authorizer", "internal/environment", "internal/httpapi"},
+	"internal/local":     {"internal/authorizer", "internal/instance", "internal/httpapi"},
 	"internal/local/sam": {"internal/httpapi", "internal/local/engine", "github.com/aws/aws-lambda-go/"},
 	// A client sees the API as any user does, by its types.
 	"internal/client": {"github.com/aws/", huma, "internal/httpapi", "internal/apikey"},

@@ -13,7 +13,7 @@ import (
 
 	"latchkey/internal/authorizer"
 	"latchkey/internal/config"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/metrics"
 	"latchkey/internal/oidc"
 )
@@ -33,7 +33,7 @@ func main() {
 }
 
 func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
-	c, e, err := environment.OfFunction(ctx, config.Process(), time.Now, logger)
+	c, e, err := instance.OfFunction(ctx, config.Process(), time.Now, logger)
 	if err != nil {
 		return nil, err
 	}

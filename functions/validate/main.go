@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"latchkey/internal/config"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/metrics"
 )
@@ -31,7 +31,7 @@ func main() {
 }
 
 func build(ctx context.Context, logger *slog.Logger) (lambda.Handler, error) {
-	c, e, err := environment.OfFunction(ctx, config.Process(), time.Now, logger)
+	c, e, err := instance.OfFunction(ctx, config.Process(), time.Now, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/gate"
 )
 
@@ -14,7 +14,7 @@ import (
 // it. env is the key's environment if the token does not name one. command is the command's name
 // for the audit entry. If the key is stored already, makeAdmin changes nothing.
 func makeAdmin(
-	ctx context.Context, e *environment.Environment, command string,
+	ctx context.Context, e *instance.Instance, command string,
 	token apikey.Token, env apikey.Environment, user, name string,
 ) error {
 	if token.Native() {

@@ -18,7 +18,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 )
 
 func auditCommand() *cobra.Command {
@@ -56,7 +56,7 @@ the table alone cannot show.
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
 			var err error
-			if _, v.Environment, err = where.open(ctx); err != nil {
+			if _, v.Instance, err = where.open(ctx); err != nil {
 				return err
 			}
 			v.stdout, v.stderr, v.started = c.OutOrStdout(), c.ErrOrStderr(), time.Now()
@@ -121,7 +121,7 @@ func deeds(title string, all []audit.Finding, row func(audit.Finding) string) st
 
 // verification is one run of audit verify.
 type verification struct {
-	*environment.Environment
+	*instance.Instance
 	key, checkpoint string
 	strict          bool
 	started         time.Time

@@ -21,7 +21,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/local"
 	"latchkey/internal/local/engine"
 	"latchkey/internal/local/sam"
@@ -167,13 +167,13 @@ type localStack struct {
 	logger   *slog.Logger
 }
 
-// open reads the configuration and the secret, and returns an environment with them.
-func (l localStack) open(ctx context.Context) (config.Config, *environment.Environment, error) {
+// open reads the configuration and the secret, and returns an instance with them.
+func (l localStack) open(ctx context.Context) (config.Config, *instance.Instance, error) {
 	c, err := l.state.config(l.endpoint, config.Process())
 	if err != nil {
 		return config.Config{}, nil, err
 	}
-	e, err := newEnvironment(ctx, c, l.logger)
+	e, err := newInstance(ctx, c, l.logger)
 	return c, e, err
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"latchkey/internal/authorizer"
 	"latchkey/internal/config"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/local"
 	"latchkey/internal/local/sam"
@@ -26,8 +26,8 @@ const maxInstances = 64
 // newGateway returns a gateway with the three functions, which it builds as their mains do. An error
 // in the configuration shows here, and not at the first request.
 func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *slog.Logger) (http.Handler, error) {
-	build := map[string]func(*environment.Environment, *slog.Logger) lambda.Handler{
-		"AuthorizerFunction": func(e *environment.Environment, logger *slog.Logger) lambda.Handler {
+	build := map[string]func(*instance.Instance, *slog.Logger) lambda.Handler{
+		"AuthorizerFunction": func(e *instance.Instance, logger *slog.Logger) lambda.Handler {
 			return authorizer.New(authorizer.Options{
 				Gate: e.Gate, Format: e.Format, Routes: e.Routes, Public: e.Public, Anonymous: !c.RequireAuth,
 				Users: oidc.New(oidc.Options{
@@ -36,13 +36,13 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 				TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: logger,
 			})
 		},
-		"ValidateFunction": func(e *environment.Environment, logger *slog.Logger) lambda.Handler {
+		"ValidateFunction": func(e *instance.Instance, logger *slog.Logger) lambda.Handler {
 			return serveHTTP(httpapi.Options{
 				Gate: e.Gate, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
 				QueryAPIKey: c.QueryAPIKey, UnlimitedNumbers: c.UnlimitedNumbers,
 			})
 		},
-		"KeysFunction": func(e *environment.Environment, logger *slog.Logger) lambda.Handler {
+		"KeysFunction": func(e *instance.Instance, logger *slog.Logger) lambda.Handler {
 			return serveHTTP(httpapi.Options{
 				Gate: e.Gate, Registry: e.Registry, Format: e.Format, Health: e.Table.Health, Now: time.Now, Logger: logger,
 				Explain: e.Gate.Explain, Routes: e.Routes, Public: e.Public, TrustedProxyHops: c.TrustedProxyHops,
@@ -55,7 +55,7 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 		logger, c := logger.With("function", id), c
 		c.Service = cmp.Or(c.Service, strings.ToLower(strings.TrimSuffix(id, "Function")))
 		start := func() (lambda.Handler, error) {
-			e, err := newEnvironment(ctx, c, logger)
+			e, err := newInstance(ctx, c, logger)
 			if err != nil {
 				return nil, err
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/migrate"
 )
 
@@ -106,12 +106,12 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 
 // table opens the table to which the keys go. A problem with the table or the secret is an error
 // here, and not at every line.
-func (f importFlags) table(ctx context.Context) (*environment.Environment, error) {
+func (f importFlags) table(ctx context.Context) (*instance.Instance, error) {
 	where, err := configOf(ctx, state(f.state), f.stack)
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEnvironment(ctx, where, slog.New(slog.DiscardHandler))
+	e, err := newInstance(ctx, where, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"latchkey/internal/config"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 )
 
 // state is the folder with the files of a local stack. They outlive the stack.
@@ -90,7 +90,7 @@ func (s state) makeSecret() (made bool, err error) {
 
 // checkSecret returns an error if the secret has no pepper of the table's keys. Such a stack would
 // answer 503 to every key.
-func checkSecret(ctx context.Context, e *environment.Environment) error {
+func checkSecret(ctx context.Context, e *instance.Instance) error {
 	hasher, err := e.Registry.Hasher(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDamagedSecret, err)

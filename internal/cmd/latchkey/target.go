@@ -15,7 +15,7 @@ import (
 
 	"latchkey/internal/amazon"
 	"latchkey/internal/config"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 )
 
 // target is the stack whose table a command opens: the local stack in a folder or, if stack is not
@@ -33,18 +33,18 @@ func (t *target) addFlags(c *cobra.Command) {
 }
 
 // open returns the configuration of the stack, and an instance with it that logs nothing.
-func (t target) open(ctx context.Context) (config.Config, *environment.Environment, error) {
+func (t target) open(ctx context.Context) (config.Config, *instance.Instance, error) {
 	c, err := configOf(ctx, t.state, t.stack)
 	if err != nil {
 		return config.Config{}, nil, err
 	}
-	e, err := newEnvironment(ctx, c, slog.New(slog.DiscardHandler))
+	e, err := newInstance(ctx, c, slog.New(slog.DiscardHandler))
 	return c, e, err
 }
 
-// newEnvironment wires an instance with the user's own AWS credentials, which the SDK finds. If
+// newInstance wires an instance with the user's own AWS credentials, which the SDK finds. If
 // the configuration brings a secret, it needs no credentials, because everything is local.
-func newEnvironment(ctx context.Context, c config.Config, logger *slog.Logger) (*environment.Environment, error) {
+func newInstance(ctx context.Context, c config.Config, logger *slog.Logger) (*instance.Instance, error) {
 	account := amazon.Local()
 	if c.Secret.Reveal() == "" {
 		loaded, err := awsconfig.LoadDefaultConfig(ctx)
@@ -53,7 +53,7 @@ func newEnvironment(ctx context.Context, c config.Config, logger *slog.Logger) (
 		}
 		account = amazon.Patient(loaded)
 	}
-	return environment.New(ctx, c, account, time.Now, logger)
+	return instance.New(ctx, c, account, time.Now, logger)
 }
 
 // configOf returns the configuration of a deployed stack's functions. If stack is empty, it returns

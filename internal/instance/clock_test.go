@@ -1,4 +1,4 @@
-package environment_test
+package instance_test
 
 import (
 	"crypto/rand"
@@ -10,7 +10,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/gate"
 	"latchkey/internal/registry"
 )
@@ -19,7 +19,7 @@ import (
 func TestAKeyIsJudgedByTheTablesTime(t *testing.T) {
 	for _, off := range []time.Duration{-time.Hour, 0, time.Hour} {
 		options, _ := dynamotest.Faulty(t)
-		e, err := environment.New(t.Context(), config.Config{
+		e, err := instance.New(t.Context(), config.Config{
 			TableName: options.Name, Endpoint: options.Endpoint, Local: true,
 			Secret:    config.NewSensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
 			KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},

@@ -1,4 +1,4 @@
-package environment_test
+package instance_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
@@ -39,7 +39,7 @@ func (c checks) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
 
 func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
-	e, err := environment.New(t.Context(), config.Config{
+	e, err := instance.New(t.Context(), config.Config{
 		TableName: options.Name, Endpoint: options.Endpoint, Local: true,
 		Secret:    config.NewSensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
 		KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},

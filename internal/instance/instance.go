@@ -1,6 +1,6 @@
 // Package environment puts one running instance together: its own memory, before
 // the shared table. Many can live in one process.
-package environment
+package instance
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 )
 
 // Environment is what a transport stands on.
-type Environment struct {
+type Instance struct {
 	Table    *dynamo.Table
 	Format   apikey.Format
 	Gate     *gate.Gate
@@ -47,7 +47,7 @@ const (
 )
 
 // OfFunction makes that of a deployed function, as its variables say.
-func OfFunction(ctx context.Context, variables map[string]string, now func() time.Time, logger *slog.Logger) (config.Config, *Environment, error) {
+func OfFunction(ctx context.Context, variables map[string]string, now func() time.Time, logger *slog.Logger) (config.Config, *Instance, error) {
 	c, err := config.Load(variables)
 	if err != nil {
 		return config.Config{}, nil, err
@@ -62,7 +62,7 @@ func OfFunction(ctx context.Context, variables map[string]string, now func() tim
 
 // New makes an environment before the services that account leads to. It begins
 // to speak to table and secret; see [Environment.Ready].
-func New(ctx context.Context, c config.Config, account aws.Config, now func() time.Time, logger *slog.Logger) (*Environment, error) {
+func New(ctx context.Context, c config.Config, account aws.Config, now func() time.Time, logger *slog.Logger) (*Instance, error) {
 	format, err := apikey.NewFormat(c.KeyPrefix)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 			{Metric: metrics.MemoryHits, Read: g.MemoryHits},
 		},
 	})
-	e := &Environment{
+	e := &Instance{
 		Table:   table,
 		Format:  format,
 		Gate:    g,
@@ -151,7 +151,7 @@ func askUpstream(c config.Config, now func() time.Time) (gate.Upstream, error) {
 	})
 }
 
-func (e *Environment) warm(ctx context.Context, task func(context.Context)) {
+func (e *Instance) warm(ctx context.Context, task func(context.Context)) {
 	e.warming.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, warmth)
 		defer cancel()
@@ -162,4 +162,4 @@ func (e *Environment) warm(ctx context.Context, task func(context.Context)) {
 // Ready returns when the first request would find open connections and the
 // secret read, but soon. That table or secret do not answer is left for that
 // request to find out for itself.
-func (e *Environment) Ready() { e.warming.Wait() }
+func (e *Instance) Ready() { e.warming.Wait() }

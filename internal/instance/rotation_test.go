@@ -1,4 +1,4 @@
-package environment_test
+package instance_test
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/environment"
+	"latchkey/internal/instance"
 	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
@@ -44,8 +44,8 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	services := &account{HTTPClient: options.AWS.HTTPClient, secret: `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`}
 	options.AWS.HTTPClient = services
-	start := func() *environment.Environment {
-		e, err := environment.New(t.Context(), config.Config{
+	start := func() *instance.Instance {
+		e, err := instance.New(t.Context(), config.Config{
 			TableName: options.Name, Endpoint: options.Endpoint, Local: true, SecretARN: "arn",
 			KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		}, options.AWS, func() time.Time { return now }, slog.New(slog.DiscardHandler))
@@ -57,7 +57,7 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	root := registry.Caller{
 		UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: registry.Once{Key: "a-request-of-16-characters"},
 	}
-	issue := func(e *environment.Environment, who registry.Caller) apikey.Token {
+	issue := func(e *instance.Instance, who registry.Caller) apikey.Token {
 		t.Helper()
 		_, token, err := e.Registry.Create(t.Context(), who, "u1", apikey.Live, apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}})
 		if err != nil {
@@ -65,7 +65,7 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 		}
 		return token
 	}
-	check := func(what string, e *environment.Environment, token apikey.Token) {
+	check := func(what string, e *instance.Instance, token apikey.Token) {
 		t.Helper()
 		v, err := e.Gate.Check(t.Context(), gate.Request{Credential: e.Format.Credential(token.Reveal()), Cost: 1})
 		if err != nil || !v.Valid() {
@@ -74,7 +74,7 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	}
 	old, idle, asked, found := start(), start(), start(), start()
 	before := issue(old, registry.Caller{UserID: "root", Scopes: root.Scopes})
-	for _, e := range []*environment.Environment{old, idle, asked, found} {
+	for _, e := range []*instance.Instance{old, idle, asked, found} {
 		check("before", e, before)
 	}
 
