@@ -13,31 +13,35 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Static are keys that stand in the configuration and in no table, so that their
-// callers survive its outage. It is immutable; the zero Static has none.
-type Static struct {
-	keys   []staticKey
-	before int // how many of them stand in another place
-}
+// Static are the keys of the configuration. They are in no table, so their callers survive its
+// outage. A Static is immutable. The zero Static has no keys.
+type Static struct{ keys []staticKey }
 
 type staticKey struct {
 	hash [sha256.Size]byte // of the token, which is not kept
 	key  *Key
 }
 
-// staticIDs begin so, which no id in the table does.
+// staticIDs begins the ids of static keys. No id in the table begins so.
 const staticIDs = "static-"
 
-// DefaultName is the name of a static key that was given none.
+// DefaultName is the name of a static key without one.
 const DefaultName = "default"
 
-// Elsewhere returns s, to which what stands in another place is added next. It may
-// have keys that s has already: they stay as they are.
-func (s Static) Elsewhere() Static { return Static{s.keys, len(s.keys)} }
+// Merge returns the keys of s and of other. If both have a token, the key of s counts. Keys with one
+// name stay apart: each has an id of its own.
+func (s Static) Merge(other Static) Static {
+	for _, k := range other.keys {
+		if !s.has(k.hash) {
+			s.put(k.hash, *k.key)
+		}
+	}
+	return s
+}
 
-// With returns s and the keys of "token:name,token:name"; a token alone is named
-// default. They have a meter of their own each, and may do everything but manage
-// keys. An error tells where the entry stands, and nothing of what it holds.
+// With returns s and the keys of "token:name,token:name". A token without a name gets
+// [DefaultName]. Each key has a meter of its own, and all scopes except those that manage keys. An
+// error has the number of the entry, and never its text.
 func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 	for i, entry := range strings.Split(entries, ",") {
 		entry = strings.TrimSpace(entry)
@@ -52,7 +56,7 @@ func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 		if problem := cmp.Or(CheckConfigured(token), staticName(name, token)); problem != "" {
 			return Static{}, fmt.Errorf("entry %d: %s", i+1, problem)
 		}
-		k := &Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
+		k := Key{Name: name, UserID: name, Limit: limit, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
 		if !s.add(token, k) {
 			return Static{}, fmt.Errorf("entry %d: the key is there already", i+1)
 		}
@@ -63,8 +67,7 @@ func (s Static) With(entries string, limit ratelimit.Limit) (Static, error) {
 // InternalName is the name of the internal key.
 const InternalName = "internal"
 
-// WithInternal returns s and, unless token is empty, an internal key: one without
-// any limit.
+// WithInternal returns s and, unless token is empty, the internal key, which has no limit.
 func (s Static) WithInternal(token string) (Static, error) {
 	if token == "" {
 		return s, nil
@@ -72,7 +75,7 @@ func (s Static) WithInternal(token string) (Static, error) {
 	if problem := CheckConfigured(token); problem != "" {
 		return Static{}, errors.New(problem)
 	}
-	k := &Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
+	k := Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
 	if !s.add(token, k) {
 		return Static{}, errors.New("the key is there already")
 	}
@@ -129,23 +132,32 @@ func staticName(name, token string) string {
 
 const inStaticName = " ._-@+/"
 
-// add names a key after its name, and counts where others have that already. It
-// reports whether the key is not there twice in one place.
-func (s *Static) add(token string, k *Key) bool {
+// add adds a key for a token, unless s has the token already. It reports whether it did.
+func (s *Static) add(token string, k Key) bool {
 	hash := sha256.Sum256([]byte(token))
-	if i := slices.IndexFunc(s.keys, func(other staticKey) bool { return other.hash == hash }); i >= 0 {
-		return i < s.before
+	if s.has(hash) {
+		return false
 	}
+	s.put(hash, k)
+	return true
+}
+
+func (s Static) has(hash [sha256.Size]byte) bool {
+	return slices.ContainsFunc(s.keys, func(k staticKey) bool { return k.hash == hash })
+}
+
+// put adds a key and derives its id from its name. If another key has that name, the id also has
+// a number.
+func (s *Static) put(hash [sha256.Size]byte, k Key) {
 	taken := func(other staticKey) bool { return other.key.ID == k.ID }
 	k.ID = staticIDs + k.Name
 	for n := 2; slices.ContainsFunc(s.keys, taken); n++ {
 		k.ID = fmt.Sprintf("%s%s#%d", staticIDs, k.Name, n)
 	}
-	s.keys = append(slices.Clip(s.keys), staticKey{hash, k})
-	return true
+	s.keys = append(slices.Clip(s.keys), staticKey{hash, &k})
 }
 
-// Keys lists them in the order of the configuration.
+// Keys returns the keys in the order of the configuration.
 func (s Static) Keys() []*Key {
 	var all []*Key
 	for _, k := range s.keys {
@@ -154,7 +166,6 @@ func (s Static) Keys() []*Key {
 	return all
 }
 
-// find takes the same time whichever of the keys it is, and whether it is one.
 func (s Static) Find(c Credential) *Key {
 	if len(s.keys) == 0 || c.token.Reveal() == "" || c.public != "" {
 		return nil
@@ -169,5 +180,5 @@ func (s Static) Find(c Credential) *Key {
 	return found
 }
 
-// beginning is enough of a token to recognise it, and never half of it.
+// Beginning is enough of a token to recognise it, and never half of it.
 func Beginning(token string) string { return token[:min(8, len(token)/3)] }

@@ -187,29 +187,32 @@ func (c Config) check() error {
 			return errors.New("ACCEPT_ENVIRONMENTS may name only live and test")
 		}
 	}
-	static, err := c.Static()
-	if err != nil {
+	if _, err := c.Static(); err != nil {
 		return err
 	}
-	// Static keys in variables are checked at the start. A secret that is no JSON is reported when it is needed.
-	var secret content
-	if json.Unmarshal([]byte(c.Secret.Reveal()), &secret) == nil {
-		_, err = c.withSecret(static, secret)
+	// Static keys in a local secret are checked at the start too. A secret that is no JSON is reported
+	// when it is needed.
+	var t secretText
+	if json.Unmarshal([]byte(c.Secret.Reveal()), &t) == nil {
+		_, err := c.ParseSecret(c.Secret)
+		return err
 	}
-	return err
+	return nil
 }
 
-// Static are the keys that stand in the variables themselves.
+// Static returns the static keys of the variables.
 func (c Config) Static() (apikey.Static, error) {
-	return c.with(apikey.Static{}, "API_KEYS", c.APIKeys.Reveal(), "INTERNAL_API_KEY", c.InternalAPIKey.Reveal())
+	return c.static("API_KEYS", c.APIKeys, "INTERNAL_API_KEY", c.InternalAPIKey)
 }
 
-func (c Config) with(s apikey.Static, keys, entries, internal, token string) (apikey.Static, error) {
-	s, err := s.With(entries, ratelimit.Limit{Requests: c.RateLimitRequests, Window: time.Duration(c.RateLimitWindow)})
+// static returns the static keys of one place. keys and internal name the place in errors.
+func (c Config) static(keys string, entries Sensitive, internal string, token Sensitive) (apikey.Static, error) {
+	limit := ratelimit.Limit{Requests: c.RateLimitRequests, Window: time.Duration(c.RateLimitWindow)}
+	s, err := apikey.Static{}.With(entries.Reveal(), limit)
 	if err != nil {
 		return apikey.Static{}, fmt.Errorf("%s: %w", keys, err)
 	}
-	if s, err = s.WithInternal(token); err != nil {
+	if s, err = s.WithInternal(token.Reveal()); err != nil {
 		return apikey.Static{}, fmt.Errorf("%s: %w", internal, err)
 	}
 	return s, nil

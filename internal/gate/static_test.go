@@ -176,18 +176,20 @@ func TestStaticKeysOfEveryUsualFormAreTaken(t *testing.T) {
 	}
 }
 
-// Whatever they are called, and wherever they stand, each has a meter of its own.
+// Static keys with one name, in one place or in two, have a meter each.
 func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 	s, err := apikey.Static{}.With("the-static-key-k1:a,the-static-key-k2:a2,the-static-key-k3:a", apikey.DefaultLimit())
 	if err == nil {
 		s, err = s.WithInternal("the-static-key-k4")
 	}
+	var secret apikey.Static
 	if err == nil {
-		s, err = s.Elsewhere().With("the-static-key-k3:moved,the-static-key-k5:a,the-static-key-k6:internal", apikey.DefaultLimit())
+		secret, err = secret.With("the-static-key-k3:moved,the-static-key-k5:a,the-static-key-k6:internal", apikey.DefaultLimit())
 	}
 	if err == nil {
-		s, err = s.WithInternal("the-static-key-k4")
+		secret, err = secret.WithInternal("the-static-key-k4")
 	}
+	s = s.Merge(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +200,7 @@ func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 	if diff := cmp.Diff([]string{"static-a", "static-a2", "static-a#2", "static-internal", "static-a#3", "static-internal#2"}, ids); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := s.Elsewhere().With("the-static-key-k7:a,the-static-key-k7:b", apikey.DefaultLimit()); err == nil {
+	if _, err := (apikey.Static{}).With("the-static-key-k7:a,the-static-key-k7:b", apikey.DefaultLimit()); err == nil {
 		t.Error("a key that is there twice in one place is accepted")
 	}
 }

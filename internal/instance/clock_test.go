@@ -10,8 +10,8 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/instance"
 	"latchkey/internal/gate"
+	"latchkey/internal/instance"
 	"latchkey/internal/registry"
 )
 

@@ -1,5 +1,9 @@
-// Package environment puts one running instance together: its own memory, before
-// the shared table. Many can live in one process.
+// Package instance wires one running instance: a gate and a registry with their own memory, on the
+// shared table. Call [Deployed] in a Lambda function and [New] elsewhere. Many instances can live in
+// one process.
+//
+// Package edge makes the authorizer of an instance, and package web its HTTP API. The functions and
+// the local stack both call these, so they are wired alike.
 package instance
 
 import (
@@ -7,9 +11,12 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"latchkey/internal/amazon"
@@ -21,47 +28,37 @@ import (
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 	"latchkey/internal/routes"
+	"latchkey/internal/secret"
 	"latchkey/internal/upstream"
 )
 
-// Environment is what a transport stands on.
+// Instance has the parts of one instance. It is safe for concurrent use.
 type Instance struct {
+	Config   config.Config
+	Logger   *slog.Logger
+	Now      func() time.Time
 	Table    *dynamo.Table
 	Format   apikey.Format
 	Gate     *gate.Gate
 	Registry *registry.Registry
 	Metrics  *metrics.Recorder
-	// Routes and Public say what routes ask for, and which need no key.
+	// Routes are the scopes that routes need. Public are the routes that need no key.
 	Routes, Public routes.Rules
 
 	warming sync.WaitGroup
 }
 
 const (
-	// remembered is how many keys, and as many meters, aliases and unknown ids,
-	// an environment keeps in mind: some 20 MB at most.
+	// remembered bounds the memory of an instance to some 20 MB. It is how many keys, meters,
+	// aliases and unknown ids it remembers, of each.
 	remembered = 10_000
-	// warmth is how long to wait for table and secret before the first request,
-	// whose three seconds it is taken from.
+	// warmth bounds how long an instance waits for the table and the secret before its first
+	// request. It is part of that request's three seconds.
 	warmth = 400 * time.Millisecond
 )
 
-// OfFunction makes that of a deployed function, as its variables say.
-func OfFunction(ctx context.Context, variables map[string]string, now func() time.Time, logger *slog.Logger) (config.Config, *Instance, error) {
-	c, err := config.Load(variables)
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	account, err := amazon.Lambda(variables)
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	e, err := New(ctx, c, account, now, logger)
-	return c, e, err
-}
-
-// New makes an environment before the services that account leads to. It begins
-// to speak to table and secret; see [Environment.Ready].
+// New returns an instance on the services to which account leads. It begins to open connections;
+// see [Instance.Ready]. now must read the wall clock and the monotonic clock, as time.Now does.
 func New(ctx context.Context, c config.Config, account aws.Config, now func() time.Time, logger *slog.Logger) (*Instance, error) {
 	format, err := apikey.NewFormat(c.KeyPrefix)
 	if err != nil {
@@ -75,91 +72,134 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	if err != nil {
 		return nil, fmt.Errorf("configuration: PUBLIC_PATHS: %w", err)
 	}
-	static, err := c.Static()
-	if err != nil {
-		return nil, err
-	}
-	up, err := askUpstream(c, now)
-	if err != nil {
-		return nil, err
-	}
-	account.AppID = c.Service // in each User-Agent: who asks
-	table := dynamo.Open(dynamo.Options{
+	account.AppID = c.Service // names the caller in each User-Agent
+	i := &Instance{Config: c, Logger: logger, Now: now, Format: format, Routes: rules, Public: public}
+	i.Table = dynamo.Open(dynamo.Options{
 		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour,
 	})
-	secret := config.NewSecret(c, account, now, logger)
-	limiter := ratelimit.New(table, table.Now, remembered)
-	var recorder *metrics.Recorder
-	g := gate.New(table, limiter, gate.Options{
-		Keyring:      secret.Keyring,
-		Reread:       secret.Reread,
-		Static:       static,
-		Upstream:     up,
-		Local:        ratelimit.New(ratelimit.NewMemory(remembered), table.Now, remembered),
-		Logger:       logger,
-		Freshness:    time.Duration(c.Freshness),
-		Patience:     gate.Patience,
-		Observe:      func(v apikey.Verdict, err error, took time.Duration) { recorder.Observe(v, err, took) },
-		Environments: c.Environments,
-		Clock:        gate.ClockOf(now),
-		Now:          table.Now,
-		Remember:     remembered,
-	})
-	recorder = metrics.New(metrics.Options{
-		Now: now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Counters: []metrics.Counter{
-			{Metric: metrics.Reads, Read: table.Reads},
-			{Metric: metrics.Writes, Read: table.Writes},
-			{Metric: metrics.LeaseHits, Read: limiter.LeaseHits},
-			{Metric: metrics.MemoryHits, Read: g.MemoryHits},
-		},
-	})
-	e := &Instance{
-		Table:   table,
-		Format:  format,
-		Gate:    g,
-		Metrics: recorder,
-		Routes:  rules,
-		Public:  public,
-		Registry: &registry.Registry{
-			Store: table, Hasher: secret.Hasher, Reread: secret.Reread, Format: format, Random: rand.Reader, Now: now, MaxKeys: c.MaxKeysPerUser,
-			Freshness: time.Duration(c.Freshness), TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
-			Static: func(ctx context.Context) ([]*apikey.Key, error) {
-				keyring, err := secret.Keyring(ctx)
-				return keyring.Static.Keys(), err
-			},
-			Users: &apikey.Key{
-				Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},
-			},
-		},
+	held := secret.New(c, account, now, logger)
+	if err := i.wireGate(held); err != nil {
+		return nil, err
 	}
+	i.Registry = i.newRegistry(held)
 	if !c.Local {
-		e.warm(ctx, func(ctx context.Context) { _, _ = secret.Hasher(ctx) })
-		// There is no such key. It is the read that the first request will make.
-		e.warm(ctx, func(ctx context.Context) { _, _ = table.Find(ctx, "ready") })
+		i.warm(ctx, func(ctx context.Context) { _, _ = held.Hasher(ctx) })
+		// There is no such key. The first request makes the same kind of read.
+		i.warm(ctx, func(ctx context.Context) { _, _ = i.Table.Find(ctx, "ready") })
 	}
-	return e, nil
+	return i, nil
 }
 
-// askUpstream is the other key service that c names, or nil.
-func askUpstream(c config.Config, now func() time.Time) (gate.Upstream, error) {
+// wireGate sets the gate, and the recorder that observes it.
+func (i *Instance) wireGate(held *secret.Secret) error {
+	c := i.Config
+	static, err := c.Static()
+	if err != nil {
+		return err
+	}
+	elsewhere, err := i.upstream()
+	if err != nil {
+		return err
+	}
+	limiter := ratelimit.New(i.Table, i.Table.Now, remembered)
+	i.Gate = gate.New(i.Table, limiter, gate.Options{
+		Keyring:   held.Keyring,
+		Reread:    held.Reread,
+		Static:    static,
+		Upstream:  elsewhere,
+		Local:     ratelimit.New(ratelimit.NewMemory(remembered), i.Table.Now, remembered),
+		Logger:    i.Logger,
+		Freshness: time.Duration(c.Freshness),
+		Patience:  gate.Patience,
+		Observe: func(v apikey.Verdict, err error, took time.Duration) {
+			i.Metrics.Observe(v, err, took)
+		},
+		Environments: c.Environments,
+		Clock:        gate.ClockOf(i.Now),
+		Now:          i.Table.Now,
+		Remember:     remembered,
+	})
+	i.Metrics = metrics.New(metrics.Options{
+		Now: i.Now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Counters: []metrics.Counter{
+			{Metric: metrics.Reads, Read: i.Table.Reads},
+			{Metric: metrics.Writes, Read: i.Table.Writes},
+			{Metric: metrics.LeaseHits, Read: limiter.LeaseHits},
+			{Metric: metrics.MemoryHits, Read: i.Gate.MemoryHits},
+		},
+	})
+	return nil
+}
+
+func (i *Instance) newRegistry(held *secret.Secret) *registry.Registry {
+	c := i.Config
+	return &registry.Registry{
+		Store:     i.Table,
+		Hasher:    held.Hasher,
+		Reread:    held.Reread,
+		Format:    i.Format,
+		Random:    rand.Reader,
+		Now:       i.Now,
+		MaxKeys:   c.MaxKeysPerUser,
+		Freshness: time.Duration(c.Freshness),
+		TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
+		Static: func(ctx context.Context) ([]*apikey.Key, error) {
+			keyring, err := held.Keyring(ctx)
+			return keyring.Static.Keys(), err
+		},
+		Users: &apikey.Key{
+			Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},
+		},
+	}
+}
+
+// upstream returns the other key service that the configuration names, or nil.
+func (i *Instance) upstream() (gate.Upstream, error) {
+	c := i.Config
 	if c.UpstreamURL == "" {
 		return nil, nil
 	}
 	return upstream.New(upstream.Options{
 		URL: c.UpstreamURL, Prefix: c.UpstreamPrefix, Remember: time.Duration(c.UpstreamCache),
-		Timeout: time.Duration(c.UpstreamWait), Size: remembered, Now: now,
+		Timeout: time.Duration(c.UpstreamWait), Size: remembered, Now: i.Now,
 	})
 }
 
-func (e *Instance) warm(ctx context.Context, task func(context.Context)) {
-	e.warming.Go(func() {
+func (i *Instance) warm(ctx context.Context, task func(context.Context)) {
+	i.warming.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, warmth)
 		defer cancel()
 		task(ctx)
 	})
 }
 
-// Ready returns when the first request would find open connections and the
-// secret read, but soon. That table or secret do not answer is left for that
-// request to find out for itself.
-func (e *Instance) Ready() { e.warming.Wait() }
+// Ready waits until connections are open and the secret is read, but no longer than 0.4 s. It
+// returns no error: if the table or the secret does not answer, the first request finds out.
+func (i *Instance) Ready() { i.warming.Wait() }
+
+// Run runs a Lambda function until Lambda ends the process. service is the function's name in logs
+// and metrics. handler makes the function's handler. answers are the handler's errors that are
+// answers, so they do not count as failures. now must be time.Now.
+func Run(service string, now func() time.Time, handler func(*Instance) lambda.Handler, answers ...error) {
+	logger := metrics.Log(lambdacontext.NewLogHandler(), service)
+	i, err := Deployed(context.Background(), config.Process(), now, logger)
+	if err != nil {
+		logger.Error("cannot start", "error", err)
+		os.Exit(1)
+	}
+	h := i.Metrics.Watch(service, handler(i), os.Stdout, answers...)
+	i.Ready()
+	lambda.Start(h)
+}
+
+// Deployed returns the instance of a deployed function, which its variables configure.
+func Deployed(ctx context.Context, variables map[string]string, now func() time.Time, logger *slog.Logger) (*Instance, error) {
+	c, err := config.Load(variables)
+	if err != nil {
+		return nil, err
+	}
+	account, err := amazon.Lambda(variables)
+	if err != nil {
+		return nil, err
+	}
+	return New(ctx, c, account, now, logger)
+}

@@ -13,8 +13,8 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
-	"latchkey/internal/instance"
 	"latchkey/internal/gate"
+	"latchkey/internal/instance"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )

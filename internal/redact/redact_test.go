@@ -19,10 +19,12 @@ import (
 	"latchkey/internal/client"
 	"latchkey/internal/config"
 	"latchkey/internal/gate"
+	"latchkey/internal/instance"
 	"latchkey/internal/migrate"
 	"latchkey/internal/pepper"
 	"latchkey/internal/redact"
 	"latchkey/internal/registry"
+	"latchkey/internal/secret"
 	"latchkey/internal/smoke"
 )
 
@@ -32,7 +34,7 @@ var holders = []reflect.Type{
 	reflect.TypeFor[redact.Secret[string]](), reflect.TypeFor[redact.Secret[[]byte]](), reflect.TypeFor[redact.Secret[map[string]string]](),
 	reflect.TypeFor[apikey.Token](), reflect.TypeFor[apikey.Credential](), reflect.TypeFor[gate.Request](), reflect.TypeFor[registry.Issued](),
 	reflect.TypeFor[registry.Import](), reflect.TypeFor[pepper.Hasher](), reflect.TypeFor[gate.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[client.Client](),
-	reflect.TypeFor[config.Sensitive](), reflect.TypeFor[config.Config](), reflect.TypeFor[config.Secret](), reflect.TypeFor[migrate.Line](), reflect.TypeFor[smoke.Options](),
+	reflect.TypeFor[config.Sensitive](), reflect.TypeFor[config.Config](), reflect.TypeFor[config.SecretContent](), reflect.TypeFor[instance.Instance](), reflect.TypeFor[secret.Secret](), reflect.TypeFor[migrate.Line](), reflect.TypeFor[smoke.Options](),
 	reflect.TypeFor[api.Token](), reflect.TypeFor[api.TokenRequest](), reflect.TypeFor[api.ValidateRequest](),
 	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](),
 }

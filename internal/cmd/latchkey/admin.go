@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/instance"
 	"latchkey/internal/gate"
+	"latchkey/internal/instance"
 )
 
 // makeAdmin stores an unlimited key with keys:admin for token, and checks that the gate accepts

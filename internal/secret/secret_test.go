@@ -1,4 +1,4 @@
-package config_test
+package secret_test
 
 import (
 	"bytes"
@@ -16,7 +16,11 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/config"
+	"latchkey/internal/secret"
 )
+
+// plain is a secret without peppers and static keys.
+var plain = `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`
 
 // secretsManager has one secret, unless it is empty: then it does not answer.
 type secretsManager struct {
@@ -42,10 +46,9 @@ func (s *secretsManager) account() aws.Config {
 	}
 }
 
-// A pepper or a static key that is added to the secret is known within five
-// minutes, without a deploy. While the secret is not to be had, or is wrong, the last
-// one goes on being used, which the log says, and it is asked for again every ten
-// seconds.
+// A pepper or a static key that is added to the secret is known within five minutes, without a
+// deploy. While the secret cannot be read, or is wrong, the last content counts. The log says so, and
+// the secret is read again every ten seconds.
 func TestTheSecretIsReadAgain(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	service := &secretsManager{}
@@ -54,8 +57,8 @@ func TestTheSecretIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	s := config.NewSecret(c, service.account(), func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
-	with := func(fields string) string { return strings.Replace(secret, "}", fields+"}", 1) }
+	s := secret.New(c, service.account(), func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil)))
+	with := func(fields string) string { return strings.Replace(plain, "}", fields+"}", 1) }
 	for i, c := range []struct {
 		pass  time.Duration
 		text  string
@@ -65,7 +68,7 @@ func TestTheSecretIsReadAgain(t *testing.T) {
 		{0, "", 1, ""}, {0, "", 2, ""}, {0, with(`,"staticKeys":"the-static-key-k2:b"`), 3, "a b"},
 		{299 * time.Second, with(`,"staticKeys":"the-static-key-k3:c","internalKey":"the-static-key-k4"`), 3, "a b"}, {time.Second, with(`,"staticKeys":"the-static-key-k3:c","internalKey":"the-static-key-k4"`), 4, "a c internal"},
 		{5 * time.Minute, "", 5, "a c internal"}, {9 * time.Second, "", 5, "a c internal"},
-		{time.Second, with(`,"staticKeys":"wrong key"`), 6, "a c internal"}, {10 * time.Second, secret, 7, "a"}, {299 * time.Second, "", 7, "a"},
+		{time.Second, with(`,"staticKeys":"wrong key"`), 6, "a c internal"}, {10 * time.Second, plain, 7, "a"}, {299 * time.Second, "", 7, "a"},
 	} {
 		now, service.text = now.Add(c.pass), c.text
 		keyring, err := s.Keyring(t.Context())
@@ -82,12 +85,12 @@ func TestTheSecretIsReadAgain(t *testing.T) {
 	}
 }
 
-// The secret is read when it is due, and sooner for who cannot do with what there
-// is. A clock that is set back is no reason to go on with an old one.
+// The secret is read when it is due, and sooner if a pepper is missing. A clock that is set back does
+// not keep an old content.
 func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
-	service := &secretsManager{text: secret}
+	service := &secretsManager{text: plain}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	s := config.NewSecret(config.Config{SecretARN: "arn"}, service.account(), func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	s := secret.New(config.Config{SecretARN: "arn"}, service.account(), func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +104,7 @@ func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	hashed := older.Hash(token)
-	newer := strings.Replace(secret, "[]", `["a-pepper-of-sixteen"]`, 1)
+	newer := strings.Replace(plain, "[]", `["a-pepper-of-sixteen"]`, 1)
 	for i, c := range []struct {
 		passed  time.Duration
 		text    string
@@ -109,20 +112,20 @@ func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 		reads   int
 		current bool // the pepper of the beginning is still the newest
 	}{
-		{4 * time.Minute, secret, false, 0, true},
-		{time.Minute, secret, false, 1, true},
+		{4 * time.Minute, plain, false, 0, true},
+		{time.Minute, plain, false, 1, true},
 		{time.Second - 1, newer, true, 0, true},
 		{0, newer, false, 0, true},
 		{1, newer, true, 1, false},
 		{0, newer, true, 0, false},
-		{5*time.Minute - 1, secret, false, 0, false},
-		{1, secret, false, 1, true},
+		{5*time.Minute - 1, plain, false, 0, false},
+		{1, plain, false, 1, true},
 		{-time.Hour, newer, false, 1, false},
 		{time.Minute, "", true, 1, false}, // it is not known to be another
-		{time.Second - 1, secret, true, 0, false},
+		{time.Second - 1, plain, true, 0, false},
 		{time.Second, "", true, 1, false},
-		{10*time.Second - 1, secret, false, 0, false},
-		{1, secret, false, 1, true},
+		{10*time.Second - 1, plain, false, 0, false},
+		{1, plain, false, 1, true},
 	} {
 		now = now.Add(c.passed)
 		service.text, service.reads = c.text, 0
@@ -137,5 +140,19 @@ func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 		if service.reads != c.reads || hasher.Current(hashed) != c.current {
 			t.Errorf("%d: %d reads, and the first pepper is the newest: %v", i, service.reads, !c.current)
 		}
+	}
+}
+
+func TestAWrongSecretIsAnError(t *testing.T) {
+	for name, text := range map[string]string{"not JSON": "canary", "short": `{"master":"canary"}`, "a short pepper": strings.Replace(plain, "[]", `["canary"]`, 1)} {
+		s := secret.New(config.Config{Secret: config.NewSensitive(text), SecretARN: "arn"}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
+		_, err := s.Hasher(t.Context())
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s := secret.New(config.Config{Secret: config.NewSensitive(plain)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
+	if _, err := s.Hasher(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,20 @@
+// Package edge makes the authorizer of an instance.
+package edge
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"latchkey/internal/authorizer"
+	"latchkey/internal/instance"
+	"latchkey/internal/oidc"
+)
+
+// Authorizer returns the handler of the API Gateway authorizer.
+func Authorizer(i *instance.Instance) lambda.Handler {
+	c := i.Config
+	return authorizer.New(authorizer.Options{
+		Gate: i.Gate, Format: i.Format, Routes: i.Routes, Public: i.Public, Anonymous: !c.RequireAuth,
+		Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: i.Now}),
+		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: i.Logger,
+	})
+}

@@ -1,0 +1,31 @@
+// Package web makes the HTTP API of an instance.
+package web
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"latchkey/internal/httpapi"
+	"latchkey/internal/instance"
+)
+
+// Keys returns the handler of the whole API: managing keys, and judging them.
+func Keys(i *instance.Instance) lambda.Handler {
+	o := judging(i)
+	o.Registry, o.Explain = i.Registry, i.Gate.Explain
+	o.Routes, o.Public, o.TrustedProxyHops = i.Routes, i.Public, i.Config.TrustedProxyHops
+	return serve(i, o)
+}
+
+// Validate returns the handler of the part of the API that judges keys. It cannot manage them.
+func Validate(i *instance.Instance) lambda.Handler { return serve(i, judging(i)) }
+
+func judging(i *instance.Instance) httpapi.Options {
+	return httpapi.Options{
+		Gate: i.Gate, Format: i.Format, Health: i.Table.Health, Now: i.Now, Logger: i.Logger,
+		QueryAPIKey: i.Config.QueryAPIKey, UnlimitedNumbers: i.Config.UnlimitedNumbers,
+	}
+}
+
+func serve(i *instance.Instance, o httpapi.Options) lambda.Handler {
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), i.Logger))
+}

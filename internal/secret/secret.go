@@ -1,0 +1,116 @@
+// Package secret reads the deployment's secret from Secrets Manager, and reads it again when it may
+// have changed. Call [New], and then [Secret.Keyring].
+package secret
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"latchkey/internal/config"
+	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
+)
+
+// Secret is the deployment's secret. It is read when it is first needed, and again every five
+// minutes, so that every instance soon knows a new pepper. It is safe for concurrent use.
+type Secret struct {
+	config config.Config
+	fetch  func(context.Context) (config.Sensitive, error)
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	keyring gate.Keyring
+	have    bool          // the keyring was read once
+	tried   time.Time     // when the last attempt to read began
+	rest    time.Duration // between that attempt and the next
+}
+
+const (
+	rereadEvery = 5 * time.Minute
+	retryEvery  = 10 * time.Second // after a failure
+	rereadMost  = time.Second      // the least time between two reads for [Secret.Reread]
+	readTimeout = 2 * time.Second
+)
+
+// New returns the secret that c names, without reading it. The logger gets a warning if it cannot be
+// read again.
+func New(c config.Config, account aws.Config, now func() time.Time, logger *slog.Logger) *Secret {
+	s := &Secret{config: c, now: now, logger: logger}
+	if c.Secret.Reveal() != "" {
+		s.fetch = func(context.Context) (config.Sensitive, error) { return c.Secret, nil }
+		return s
+	}
+	client := secretsmanager.NewFromConfig(account)
+	s.fetch = func(ctx context.Context) (config.Sensitive, error) {
+		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(c.SecretARN)})
+		if err != nil {
+			return config.Sensitive{}, fmt.Errorf("get the secret's value: %w", err)
+		}
+		return config.NewSensitive(aws.ToString(out.SecretString)), nil
+	}
+	return s
+}
+
+// Hasher returns the hasher of the secret.
+func (s *Secret) Hasher(ctx context.Context) (pepper.Hasher, error) {
+	keyring, err := s.Keyring(ctx)
+	return keyring.Hasher, err
+}
+
+// Keyring returns the content of the secret. If the secret cannot be read again, Keyring returns the
+// last content. It returns an error only if the secret was never read.
+func (s *Secret) Keyring(ctx context.Context) (gate.Keyring, error) {
+	return s.younger(ctx, rereadEvery)
+}
+
+// Reread returns the hasher of the secret as it was at most a second ago. Other instances may
+// already hash with a pepper that is newer than the last read.
+func (s *Secret) Reread(ctx context.Context) (pepper.Hasher, error) {
+	keyring, err := s.younger(ctx, rereadMost)
+	return keyring.Hasher, err
+}
+
+func (s *Secret) younger(ctx context.Context, most time.Duration) (gate.Keyring, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now().Round(0) // the wall clock, because an instance may have been frozen
+	if age := now.Sub(s.tried); s.have && 0 <= age && age < min(s.rest, most) {
+		return s.keyring, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	keyring, err := s.read(ctx)
+	if err != nil && !s.have {
+		return gate.Keyring{}, err
+	}
+	s.tried, s.rest = now, retryEvery
+	if err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "the secret stays as it was", slog.Any("error", err))
+		return s.keyring, nil
+	}
+	s.keyring, s.have, s.rest = keyring, true, rereadEvery
+	return keyring, nil
+}
+
+func (s *Secret) read(ctx context.Context) (gate.Keyring, error) {
+	text, err := s.fetch(ctx)
+	if err != nil {
+		return gate.Keyring{}, err
+	}
+	content, err := s.config.ParseSecret(text)
+	if err != nil {
+		return gate.Keyring{}, err
+	}
+	hasher, err := pepper.NewHasher(content.Master.Reveal(), content.Peppers.Reveal())
+	if err != nil {
+		return gate.Keyring{}, err
+	}
+	return gate.Keyring{Hasher: hasher, Static: content.Static}, nil
+}
