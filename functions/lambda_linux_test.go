@@ -33,9 +33,9 @@ func build(t testing.TB, function string, flags ...string) string {
 	return filepath.Join(dir, "bootstrap")
 }
 
-// instance is a bootstrap in its own process. As on Lambda, a Runtime API gives it one event after
+// process is a bootstrap in its own process. As on Lambda, a Runtime API gives it one event after
 // the other.
-type instance struct {
+type process struct {
 	started time.Time
 	events  chan []byte
 	answers chan answer
@@ -54,9 +54,9 @@ type answer struct {
 }
 
 // start starts a bootstrap with the variables that Lambda sets, and with more variables.
-func start(t testing.TB, bootstrap string, variables ...string) *instance {
+func start(t testing.TB, bootstrap string, variables ...string) *process {
 	t.Helper()
-	i := &instance{
+	i := &process{
 		events: make(chan []byte, 1), answers: make(chan answer, 1),
 		output: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{}),
 	}
@@ -128,7 +128,7 @@ const canary = "cAnArY5ecret"
 func requestID(n int) string { return fmt.Sprintf("request-%d", n) }
 
 // invoke sends an event and waits for the answer.
-func (i *instance) invoke(t testing.TB, event []byte) answer {
+func (i *process) invoke(t testing.TB, event []byte) answer {
 	t.Helper()
 	before := len(i.log(t))
 	i.events <- event
@@ -145,7 +145,7 @@ func (i *instance) invoke(t testing.TB, event []byte) answer {
 }
 
 // log returns all output of the function so far.
-func (i *instance) log(t testing.TB) string {
+func (i *process) log(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(i.output)
 	if err != nil {
