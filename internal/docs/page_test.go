@@ -190,6 +190,15 @@ func TestTheArchitectureNamesCodeThatExists(t *testing.T) {
 			t.Errorf("the room %s: %v", m[1], err)
 		}
 	}
+	rooms, err := filepath.Glob(filepath.Join(root, "internal", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range rooms {
+		if name := filepath.Base(room); !strings.Contains(text, "`internal/"+name+"`") && name != "cmd" {
+			t.Errorf("the room internal/%s is missing", name)
+		}
+	}
 	if found < 30 {
 		t.Errorf("only %d names were found", found)
 	}
