@@ -41,7 +41,7 @@ func (number) Schema(huma.Registry) *huma.Schema {
 }
 
 func (a *server) registerChecks() {
-	handleOpen(a, huma.Operation{
+	handleOpen(a, &huma.Operation{
 		OperationID: "validate-key", Method: http.MethodPost, Path: api.ValidatePath, Tags: []string{"checks"},
 		Security: append(open(), protected()...),
 		Summary:  "Judge a key",
@@ -49,7 +49,7 @@ func (a *server) registerChecks() {
 			"If the deployment protects the route, the calling service must send a key of its own.",
 		Errors: []int{400, 401, 413, 415, 429, 503},
 	}, a.validate)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "whoami", Method: http.MethodGet, Path: api.WhoamiPath, Tags: []string{"checks"},
 		Summary: "Who the caller is",
 		Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: " +

@@ -22,7 +22,7 @@ type explainInput struct {
 type explainOutput struct{ Body api.ExplainResponse }
 
 func (a *server) registerExplain() {
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "explain-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/explain", Tags: []string{"checks"},
 		Summary: "Why a key would be let through or refused",
 		Description: "Needs keys:read. Goes through the checks of a request with this key, in their order and to the end. " +

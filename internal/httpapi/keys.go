@@ -75,7 +75,7 @@ type updateInput struct {
 }
 
 func (a *server) registerKeys() {
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: api.KeysPath, Tags: []string{"keys"},
 		Summary: "Create a key", DefaultStatus: http.StatusCreated,
 		Description: "Needs keys:write. A caller grants at most the rights of its own key or, without one, " +
@@ -84,19 +84,19 @@ func (a *server) registerKeys() {
 			"409 if the user has no room for another key. Only this answer holds the key.",
 		Errors: []int{400, 401, 403, 409, 413, 415, 422, 429, 503},
 	}, a.create)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: api.KeysPath, Tags: []string{"keys"},
 		Summary:     "List a user's keys",
 		Description: "Needs keys:read. Newest first; a change of the last moments may be missing.",
 		Errors:      []int{400, 401, 403, 429, 503},
 	}, a.list)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "get-key", Method: http.MethodGet, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
 		Summary:     "Get a key",
 		Description: "Needs keys:read. Shows what is left of its limit, and when it was last used.",
 		Errors:      []int{400, 401, 403, 404, 429, 503},
 	}, a.get)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "update-key", Method: http.MethodPatch, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
 		Summary: "Change a key",
 		Description: "Needs keys:write. The body is a JSON merge patch (RFC 7396): " +
@@ -105,13 +105,13 @@ func (a *server) registerKeys() {
 			"within the caller's own rights, must be of its environment, and must not be what an admin has set.",
 		Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 429, 503},
 	}, a.update)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/revoke", Tags: []string{"keys"},
 		Summary:     "Revoke a key",
 		Description: "Needs keys:write. It cannot be undone; the record stays. Revoking again changes nothing.",
 		Errors:      []int{400, 401, 403, 404, 409, 412, 429, 503},
 	}, a.revoke)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
 		Summary: "Delete a key", Description: "Needs keys:write.", DefaultStatus: http.StatusNoContent,
 		Errors: []int{400, 401, 403, 404, 409, 412, 429, 503},

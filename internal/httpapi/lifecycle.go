@@ -46,7 +46,7 @@ type UserInput struct {
 type revokedOutput struct{ Body api.RevokedResponse }
 
 func (a *server) registerLifecycle() {
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "rotate-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/rotate", Tags: []string{"keys"},
 		Summary: "Replace the secret of a key",
 		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. " +
@@ -54,14 +54,14 @@ func (a *server) registerLifecycle() {
 			"With any other, 409 while one from an earlier rotation still works.",
 		Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503},
 	}, a.rotate)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "end-grace", Method: http.MethodPost, Path: api.KeysPath + "/{id}/end-grace", Tags: []string{"keys"},
 		Summary: "End the grace period of a rotated key",
 		Description: "Needs keys:write. Every key that a rotation replaced ends now; the present one stays. " +
 			"Where none works any more it changes nothing.",
 		Errors: []int{400, 401, 403, 404, 409, 412, 429, 503},
 	}, a.endGrace)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "revoke-user-keys", Method: http.MethodPost, Path: "/api/v1/users/{userId}/revoke-keys",
 		Tags:    []string{"keys"},
 		Summary: "Revoke all keys of a user",
@@ -69,13 +69,13 @@ func (a *server) registerLifecycle() {
 			"A key that was created in the last moments may be missed; calling again finds it.",
 		Errors: []int{400, 401, 403, 409, 429, 503},
 	}, a.revokeUser)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "lookup-key", Method: http.MethodPost, Path: api.KeysPath + "/lookup", Tags: []string{"keys"},
 		Summary:     "Find the record of a key",
 		Description: "Needs keys:admin. Also for one that was replaced or revoked.",
 		Errors:      []int{400, 401, 403, 404, 413, 415, 429, 503},
 	}, a.lookup)
-	handleOpen(a, huma.Operation{
+	handleOpen(a, &huma.Operation{
 		OperationID: "revoke-by-token", Method: http.MethodPost, Path: api.KeysPath + "/revoke-by-token",
 		Tags:    []string{"keys"},
 		Summary: "Revoke a key that was found", DefaultStatus: http.StatusAccepted,

@@ -28,7 +28,7 @@ const (
 type healthOutput struct{ Body api.HealthResponse }
 
 func (a *server) registerService() {
-	handleOpen(a, huma.Operation{
+	handleOpen(a, &huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: api.HealthPath, Tags: []string{"service"},
 		Summary: "Whether the service can decide",
 		Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, " +

@@ -24,7 +24,7 @@ type StatsFilter struct {
 type statsOutput struct{ Body api.StatsResponse }
 
 func (a *server) registerStats() {
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "key-stats", Method: http.MethodGet, Path: api.KeysPath + "/stats", Tags: []string{"keys"},
 		Summary: "What a user's keys spend",
 		Description: "Needs keys:admin. Newest first; a key made in the last moments may be missing. " +

@@ -28,13 +28,13 @@ type TrailFilter struct {
 type trailOutput struct{ Body api.TrailResponse }
 
 func (a *server) registerTrails() {
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "key-audit", Method: http.MethodGet, Path: api.KeysPath + "/{id}/audit", Tags: []string{"keys"},
 		Summary:     "What was done to a key",
 		Description: "Needs keys:read. Newest first. What was done to a deleted key is for admins.",
 		Errors:      []int{400, 401, 403, 404, 429, 503},
 	}, a.keyTrail)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"},
 		Summary: "What was done to a user's keys",
 		Description: "Needs keys:admin. Newest first, deleted keys included; " +

@@ -39,12 +39,12 @@ const usageNote = " A day ends at midnight UTC. Days that are over are exact; " 
 	"today's number has in it what the functions hold ready. Unlimited keys are not counted."
 
 func (a *server) registerUsage() {
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "key-usage", Method: http.MethodGet, Path: api.KeysPath + "/{id}/usage", Tags: []string{"keys"},
 		Summary: "What a key used each day", Description: "Needs keys:read." + usageNote,
 		Errors: []int{400, 401, 403, 404, 429, 503},
 	}, a.keyUsage)
-	handle(a, huma.Operation{
+	handle(a, &huma.Operation{
 		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"},
 		Summary:     "What a user's keys used each day",
 		Description: "Needs keys:read. Deleted keys are left out." + usageNote,
