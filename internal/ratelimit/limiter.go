@@ -81,7 +81,9 @@ func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Status {
 		e = &entry{}
 	}
 	v := l.rules.view(&e.meter, &terms, now)
-	return v.status(&e.meter, &terms, e.lease.usable(&terms, now))
+	var s Status
+	s.set(&e.meter, &terms, &v, e.lease.usable(&terms, now))
+	return s
 }
 
 // Observe gives the limiter a meter that the caller has read, which saves it a failed write. An

@@ -40,7 +40,9 @@ type Status struct {
 func StatusOf(m Meter, terms Terms, now time.Time) Status {
 	r := standard()
 	v := r.view(&m, &terms, now)
-	return v.status(&m, &terms, 0)
+	var s Status
+	s.set(&m, &terms, &v, 0)
+	return s
 }
 
 // Quota returns the status of the quota, even if the limit is tighter. It returns the zero value if
@@ -58,24 +60,23 @@ func (s *Status) quotaBound() Bound {
 	return Bound{Limit: s.quota.Requests, Remaining: max(s.left, 0), Reset: s.today.end(s.quota.Period)}
 }
 
-// status returns the window status that v shows. The leased tokens count as unused.
-func (v *view) status(m *Meter, terms *Terms, leased int64) (s Status) {
+// set makes s, which is zero, the window status that v shows. The leased tokens count as unused.
+func (s *Status) set(m *Meter, terms *Terms, v *view, leased int64) {
 	limit := terms.Limit.Requests
 	s.Used = v.inWindow - leased
 	s.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
 	s.show(s.Rate)
 	q := &terms.Quota
 	if *q == (Quota{}) {
-		return s
+		return
 	}
 	s.quota, s.left, s.today = *q, min(leased+v.quota, q.Requests), m.today(v.now)
 	if s.left > s.Rate.Remaining {
-		return s // the limit is tighter
+		return // the limit is tighter
 	}
 	if quota := s.quotaBound(); quota.tighter(s.Rate) {
 		s.show(quota)
 	}
-	return s
 }
 
 // show makes b the bound that Limit, Remaining and Reset are of.

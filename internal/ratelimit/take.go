@@ -35,7 +35,7 @@ func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
 		e.demand.note(now)
 		l.hits++
 		r.decision.Admitted = true
-		r.decision.Status = v.status(&e.meter, &r.terms, leased-r.tokens)
+		r.decision.Status.set(&e.meter, &r.terms, &v, leased-r.tokens)
 		return true
 	}
 	if leased == 0 && e.lease.tokens != 0 {
@@ -55,7 +55,7 @@ func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
 		return false
 	}
 	d := &r.decision
-	d.Status = v.status(m, &r.terms, leased)
+	d.Status.set(m, &r.terms, v, leased)
 	d.OverQuota = d.Status.refuse(overLimit, overQuota)
 	switch {
 	case overQuota: // the limit may be spent for longer than the quota
@@ -217,7 +217,7 @@ func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
 	e.demand.note(now)
 	v := l.rules.view(&e.meter, &r.terms, now)
 	r.decision.Admitted = true
-	r.decision.Status = v.status(&e.meter, &r.terms, e.lease.usable(&r.terms, now))
+	r.decision.Status.set(&e.meter, &r.terms, &v, e.lease.usable(&r.terms, now))
 	return true
 }
 
