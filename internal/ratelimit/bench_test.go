@@ -29,8 +29,8 @@ func BenchmarkLimiter(b *testing.B) {
 			}
 		}
 	}
-	b.Run("lease hit", take(ratelimit.Limit{Requests: 1 << 60, Window: time.Minute}, true))
-	b.Run("denial", take(ratelimit.Limit{Requests: 1, Window: time.Minute}, false))
+	b.Run("lease hit", take(per(1<<60, time.Minute), true))
+	b.Run("denial", take(per(1, time.Minute), false))
 	// Any limiter with meters in memory must find a meter under a lock.
 	b.Run("floor", func(b *testing.B) {
 		var mu sync.Mutex
@@ -53,7 +53,7 @@ func BenchmarkLimiter(b *testing.B) {
 		b.Run(fmt.Sprintf("limit=%d", requests), func(b *testing.B) {
 			now := morning
 			limiter := ratelimit.New(&item{}, func() time.Time { return now }, 10)
-			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: time.Minute}}
+			terms := ratelimit.Terms{Limit: per(requests, time.Minute)}
 			for range 60 {
 				now = now.Add(ratelimit.Slice(time.Minute))
 				for range (requests + 59) / 60 {

@@ -25,14 +25,14 @@ func TestAChangedWindowDeniesNoLongerThanItself(t *testing.T) {
 		pause    time.Duration
 		want     time.Duration // RetryAfter; 0: admitted at once
 	}{
-		{"shorter, all of it just spent", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 200, 0, 2 * second},
-		{"shorter, spent before the new window", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 200, 2 * second, 0},
-		{"shorter, less spent than the new limit", ratelimit.Limit{Requests: 1000, Window: day}, ratelimit.Limit{Requests: 100, Window: second}, 99, 0, 0},
-		{"a little shorter", ratelimit.Limit{Requests: 100, Window: time.Minute}, ratelimit.Limit{Requests: 50, Window: 30 * second}, 60, 10 * second, 22 * second},
-		{"longer, and lower", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 0, 62 * second},
-		{"longer, and higher", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 1000, Window: day}, 100, 0, 0},
-		{"longer, spent before the old window", ratelimit.Limit{Requests: 100, Window: second}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 30 * second, 32 * second},
-		{"the same, lower", ratelimit.Limit{Requests: 100, Window: time.Minute}, ratelimit.Limit{Requests: 10, Window: time.Minute}, 100, 0, 62 * second},
+		{"shorter, all of it just spent", per(1000, day), per(100, second), 200, 0, 2 * second},
+		{"shorter, spent before the new window", per(1000, day), per(100, second), 200, 2 * second, 0},
+		{"shorter, less spent than the new limit", per(1000, day), per(100, second), 99, 0, 0},
+		{"a little shorter", per(100, time.Minute), per(50, 30*second), 60, 10 * second, 22 * second},
+		{"longer, and lower", per(100, second), per(10, time.Minute), 100, 0, 62 * second},
+		{"longer, and higher", per(100, second), per(1000, day), 100, 0, 0},
+		{"longer, spent before the old window", per(100, second), per(10, time.Minute), 100, 30 * second, 32 * second},
+		{"the same, lower", per(100, time.Minute), per(10, time.Minute), 100, 0, 62 * second},
 	} {
 		h, store := &fakeClock{morning}, &item{}
 		limiter := ratelimit.New(store, h.time, 10)
@@ -65,10 +65,10 @@ func TestAChangedWindowDeniesNoLongerThanItself(t *testing.T) {
 func TestChangingAWindowAndBackDoesNotEmptyIt(t *testing.T) {
 	h, store := &fakeClock{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
-	long := ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour}
+	long := per(1000, 24*time.Hour)
 	rev, admitted := int64(0), int64(0)
 	for range 200 {
-		for _, limit := range []ratelimit.Limit{long, {Requests: 1, Window: time.Minute}, {Requests: 2, Window: 5 * time.Minute}} {
+		for _, limit := range []ratelimit.Limit{long, per(1, time.Minute), per(2, 5*time.Minute)} {
 			rev++
 			for {
 				d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit, Rev: rev}, 1, time.Time{})
@@ -100,9 +100,12 @@ func TestMomentsOfEarlierWindowsAreForgotten(t *testing.T) {
 		window time.Duration
 		pass   time.Duration
 		stored bool
-	}{{time.Hour, 0, false}, {time.Minute, 0, true}, {time.Minute, time.Hour, true}, {time.Minute, 24 * time.Hour, false}} {
+	}{
+		{time.Hour, 0, false}, {time.Minute, 0, true}, {time.Minute, time.Hour, true}, {time.Minute, 24 * time.Hour, false},
+	} {
 		h.now = h.now.Add(c.pass)
-		d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: c.window}, Rev: int64(min(i, 1))}, 1, time.Time{})
+		terms := ratelimit.Terms{Limit: per(10, c.window), Rev: int64(min(i, 1))}
+		d, err := limiter.Take(t.Context(), "k", terms, 1, time.Time{})
 		if err != nil || !d.Admitted || (len(store.meter.Earlier) > 0) != c.stored {
 			t.Errorf("step %d: %+v, %v, stored %v", i, d, err, store.meter.Earlier)
 		}
@@ -134,7 +137,7 @@ type changes struct {
 
 // broken plays the history and returns the law that it breaks, or "".
 func (c *changes) broken() string {
-	c.clock = &fakeClock{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(c.T, "begin")))}
+	c.clock = &fakeClock{anyTime(c.T)}
 	c.store.onSpend = func(s ratelimit.Spend) {
 		if c.window != 0 && c.window != s.Window {
 			if c.restarted.IsZero() || c.clock.now.Sub(c.restarted) > 24*time.Hour {
@@ -162,10 +165,12 @@ func (c *changes) broken() string {
 }
 
 func (c *changes) change() {
-	window := time.Duration(rapid.SampledFrom([]int64{1, 2, 9, 10, 30, 60, 600, 3600, 86_400}).Draw(c.T, "window")) * time.Second
+	seconds := rapid.SampledFrom([]int64{1, 2, 9, 10, 30, 60, 600, 3600, 86_400}).Draw(c.T, "window")
+	window := time.Duration(seconds) * time.Second
 	limit := ratelimit.Limit{Requests: rapid.Int64Range(1, 300).Draw(c.T, "requests"), Window: window}
 	terms := ratelimit.Terms{Limit: limit, Rev: int64(len(c.terms))}
-	if period := rapid.SampledFrom([]ratelimit.Period{"", "", ratelimit.Day, ratelimit.Month}).Draw(c.T, "period"); period != "" {
+	period := rapid.SampledFrom([]ratelimit.Period{"", "", ratelimit.Day, ratelimit.Month}).Draw(c.T, "period")
+	if period != "" {
 		terms.Quota = ratelimit.Quota{Requests: limit.Requests * rapid.Int64Range(1, 5).Draw(c.T, "quota"), Period: period}
 	}
 	c.terms, c.changed = append(c.terms, terms), append(c.changed, c.clock.now)
@@ -174,11 +179,15 @@ func (c *changes) change() {
 // step lets some time pass, and then lets one instance spend a few times.
 func (c *changes) step() string {
 	latest := c.terms[len(c.terms)-1]
-	pass := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, latest.Limit.Window / 20, latest.Limit.Window}).Draw(c.T, "scale")
+	pass := rapid.SampledFrom([]time.Duration{
+		time.Millisecond, time.Second, latest.Limit.Window / 20, latest.Limit.Window,
+	}).Draw(c.T, "scale")
 	c.clock.now = c.clock.now.Add(time.Duration(rapid.Int64Range(0, int64(pass)).Draw(c.T, "pass")))
 	i := rapid.IntRange(0, len(c.limiters)-1).Draw(c.T, "instance")
-	if next := c.heard[i] + 1; next < len(c.terms) && (c.clock.now.Sub(c.changed[next]) >= time.Second || rapid.Bool().Draw(c.T, "hears")) {
-		c.heard[i] = len(c.terms) - 1
+	if next := c.heard[i] + 1; next < len(c.terms) {
+		if c.clock.now.Sub(c.changed[next]) >= time.Second || rapid.Bool().Draw(c.T, "hears") {
+			c.heard[i] = len(c.terms) - 1
+		}
 	}
 	terms := c.terms[c.heard[i]]
 	n := rapid.Int64Range(1, terms.Limit.Requests).Draw(c.T, "n")

@@ -31,7 +31,7 @@ func TestALeaseThatEndsDuringTheWriteIsNotUsed(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
 	here, there := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: 10 * time.Second}}
+	terms := ratelimit.Terms{Limit: per(1000, 10*time.Second)}
 	h.lease(t, here, terms, 5)
 	leased := here.Leased("k")
 	takes(t, there, terms, 1000-store.meter.Used-2*leased-1) // so little is left that no lease comes with it
@@ -66,7 +66,7 @@ func TestTwoLeasesDoNotEndTogether(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &late{item: &item{}}
 	limiter := ratelimit.New(store, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: 10 * time.Second}}
+	terms := ratelimit.Terms{Limit: per(1000, 10*time.Second)}
 	slice := ratelimit.Slice(terms.Limit.Window)
 	h.lease(t, limiter, terms, 5)
 	h.now = h.now.Add(600 * time.Millisecond) // every lease has ended
@@ -98,9 +98,9 @@ func TestTwoLeasesDoNotEndTogether(t *testing.T) {
 func TestALeaseEndsWithItsTerms(t *testing.T) {
 	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
-	old := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour}}
+	old := ratelimit.Terms{Limit: per(1000, 24*time.Hour)}
 	h.lease(t, limiter, old, 10)
-	changed := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: 10 * time.Second}, Rev: 1}
+	changed := ratelimit.Terms{Limit: per(1, 10*time.Second), Rev: 1}
 	d, err := limiter.Take(t.Context(), "k", changed, 1, time.Time{})
 	if err != nil || d.Admitted {
 		t.Errorf("%+v, %v; want a denial", d, err)
@@ -112,7 +112,7 @@ func TestALeaseEndsWithItsDay(t *testing.T) {
 	h := &fakeClock{morning.Truncate(24 * time.Hour).Add(24*time.Hour - time.Second)}
 	store := &item{}
 	limiter := ratelimit.New(store, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Hour}, Quota: ratelimit.Quota{Requests: 1000, Period: ratelimit.Day}}
+	terms := ratelimit.Terms{Limit: per(1000, time.Hour), Quota: daily(1000)}
 	h.lease(t, limiter, terms, 10)
 	h.now = h.now.Truncate(24 * time.Hour).Add(24 * time.Hour)
 	takes(t, limiter, terms, 1)
@@ -125,7 +125,7 @@ func TestALeaseEndsWithItsDay(t *testing.T) {
 func TestADecisionFromMemoryAllocatesNothing(t *testing.T) {
 	limiter := ratelimit.New(&item{}, (&fakeClock{morning}).time, 10)
 	for id, want := range map[string]bool{"leased": true, "spent": false} {
-		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: time.Minute}}
+		terms := ratelimit.Terms{Limit: per(1, time.Minute)}
 		if want {
 			terms.Limit.Requests = 1 << 60
 		}

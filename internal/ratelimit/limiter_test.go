@@ -19,6 +19,21 @@ type fakeClock struct{ now time.Time }
 
 func (h *fakeClock) time() time.Time { return h.now }
 
+// per, daily and monthly make limits and quotas short to write.
+func per(requests int64, window time.Duration) ratelimit.Limit {
+	return ratelimit.Limit{Requests: requests, Window: window}
+}
+
+func daily(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Day} }
+
+func monthly(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Month} }
+
+// anyTime returns a time near the end of a February with 29 days.
+func anyTime(t *rapid.T) time.Time {
+	offset := rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, "begin")
+	return time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(offset))
+}
+
 // A random history of one meter without leases is compared with a plain list of the admitted
 // tokens. The decisions, the status and RetryAfter must agree with the list.
 func TestTheMeterAgreesWithAPlainList(t *testing.T) {
@@ -93,7 +108,7 @@ func TestTheMeterAgreesWithAPlainList(t *testing.T) {
 func TestADenialSpendsNothing(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
-	limit := ratelimit.Limit{Requests: 3, Window: time.Minute}
+	limit := per(3, time.Minute)
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	take := func(l *ratelimit.Limiter, n int64) bool {
 		t.Helper()
@@ -128,12 +143,12 @@ func TestAChangedLimitOrWindowAppliesAtOnce(t *testing.T) {
 		want  bool
 		left  int64
 	}{
-		{0, ratelimit.Limit{Requests: 10, Window: time.Minute}, 4, true, 6},
-		{0, ratelimit.Limit{Requests: 3, Window: time.Minute}, 1, false, 0},
-		{0, ratelimit.Limit{Requests: 5, Window: time.Minute}, 1, true, 0},
-		{0, ratelimit.Limit{Requests: 6, Window: time.Hour}, 1, true, 0},   // the spend in the old window counts
-		{0, ratelimit.Limit{Requests: 7, Window: time.Minute}, 1, true, 0}, // and it counts after changing back
-		{62 * time.Second, ratelimit.Limit{Requests: 7, Window: time.Minute}, 7, true, 0},
+		{0, per(10, time.Minute), 4, true, 6},
+		{0, per(3, time.Minute), 1, false, 0},
+		{0, per(5, time.Minute), 1, true, 0},
+		{0, per(6, time.Hour), 1, true, 0},   // the spend in the old window counts
+		{0, per(7, time.Minute), 1, true, 0}, // and it counts after changing back
+		{62 * time.Second, per(7, time.Minute), 7, true, 0},
 	} {
 		h.now = h.now.Add(c.pass)
 		d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: c.limit}, c.n, time.Time{})
@@ -151,7 +166,8 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 			h.now = h.now.Add(2 * time.Second)
 		}
 	}
-	d, err := ratelimit.New(store, h.time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}}, 1, time.Time{})
+	limiter, terms := ratelimit.New(store, h.time, 10), ratelimit.Terms{Limit: per(10, time.Minute)}
+	d, err := limiter.Take(t.Context(), "k", terms, 1, time.Time{})
 	if err != nil || !d.Admitted || store.meter.Used != 2 || d.Status.Remaining != 8 {
 		t.Errorf("%+v, %v, %d counted; want admitted with 2 counted", d, err, store.meter.Used)
 	}
@@ -162,8 +178,8 @@ func TestAReplyThatComesTooLateIsCountedAndNotUsed(t *testing.T) {
 func TestOldTermsDoNotShortenAWindow(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
-	old := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: 10 * time.Second}, Rev: 1}
-	changed := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Hour}, Rev: 2}
+	old := ratelimit.Terms{Limit: per(10, 10*time.Second), Rev: 1}
+	changed := ratelimit.Terms{Limit: per(5, time.Hour), Rev: 2}
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	for i, step := range []struct {
 		limiter *ratelimit.Limiter
@@ -189,11 +205,13 @@ func TestOldTermsDoNotShortenAWindow(t *testing.T) {
 // An instance whose clock is behind spends in the slice and on the day that another instance has
 // begun. It does not keep losing to the other.
 func TestAClockThatIsBehindIsServed(t *testing.T) {
-	for _, begins := range []time.Time{time.Unix(0, (morning.UnixNano()/int64(ratelimit.Slice(time.Minute))+1)*int64(ratelimit.Slice(time.Minute))), morning.Truncate(24 * time.Hour)} {
+	slice := int64(ratelimit.Slice(time.Minute))
+	for _, begins := range []time.Time{time.Unix(0, (morning.UnixNano()/slice+1)*slice), morning.Truncate(24 * time.Hour)} {
 		fast, slow := &fakeClock{begins.Add(50 * time.Millisecond)}, &fakeClock{begins.Add(-50 * time.Millisecond)}
 		store := &item{}
-		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 20, Period: ratelimit.Day}}
-		for i, l := range []*ratelimit.Limiter{ratelimit.New(store, slow.time, 10), ratelimit.New(store, fast.time, 10), ratelimit.New(store, slow.time, 10)} {
+		terms := ratelimit.Terms{Limit: per(10, time.Minute), Quota: daily(20)}
+		for i, clock := range []*fakeClock{slow, fast, slow} {
+			l := ratelimit.New(store, clock.time, 10)
 			if d, err := l.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || !d.Admitted {
 				t.Errorf("%v, instance %d: %+v, %v", begins, i, d, err)
 			}
@@ -206,7 +224,7 @@ func TestAClockThatIsBehindIsServed(t *testing.T) {
 func TestAForgottenMeterIsNotTakenForTheNextOne(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
+	terms := ratelimit.Terms{Limit: per(5, time.Minute)}
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	take := func(l *ratelimit.Limiter, n int64) bool {
 		t.Helper()
@@ -231,7 +249,7 @@ func TestAForgottenMeterIsNotTakenForTheNextOne(t *testing.T) {
 func TestTheUsageOfEachDayIsRecordedOnce(t *testing.T) {
 	h := &fakeClock{time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
 	store := &item{}
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Minute}}
+	terms := ratelimit.Terms{Limit: per(1000, time.Minute)}
 	one, two := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
 	used := make(map[ratelimit.Date]int64)
 	take := func(l *ratelimit.Limiter, n int64) {
@@ -284,7 +302,7 @@ func TestTheUsageOfEachDayIsRecordedOnce(t *testing.T) {
 func TestAMeterThatHasExpiredButIsStoredGoesOn(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
+	terms := ratelimit.Terms{Limit: per(5, time.Minute)}
 	for i, l := range []*ratelimit.Limiter{ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)} {
 		if i > 0 {
 			l.Observe("k", store.meter)
@@ -329,7 +347,7 @@ func TestAQuotaEndsWithItsPeriod(t *testing.T) {
 	h := &fakeClock{time.Date(2028, 2, 28, 23, 59, 0, 0, time.UTC)}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := func(p ratelimit.Period, n int64) ratelimit.Terms {
-		return ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}, Quota: ratelimit.Quota{Requests: n, Period: p}}
+		return ratelimit.Terms{Limit: per(100, time.Minute), Quota: ratelimit.Quota{Requests: n, Period: p}}
 	}
 	for i, c := range []struct {
 		pass  time.Duration
@@ -363,7 +381,7 @@ func TestAQuotaEndsWithItsPeriod(t *testing.T) {
 func TestALimitWithLittleLeftIsShownBeforeAQuotaWithMore(t *testing.T) {
 	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}, Quota: ratelimit.Quota{Requests: 8, Period: ratelimit.Day}}
+	terms := ratelimit.Terms{Limit: per(5, time.Minute), Quota: daily(8)}
 	d, err := limiter.Take(t.Context(), "k", terms, 5, time.Time{})
 	if err != nil || d.Status.Remaining != 0 {
 		t.Errorf("%+v, %v: 0 are left of 5", d, err)
@@ -378,15 +396,13 @@ func TestALimitWithLittleLeftIsShownBeforeAQuotaWithMore(t *testing.T) {
 }
 
 func TestOneQuotaWithinAnother(t *testing.T) {
-	day := func(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Day} }
-	month := func(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Month} }
 	for _, c := range []struct {
 		inner, outer ratelimit.Quota
 		want         bool
 	}{
-		{ratelimit.Quota{}, ratelimit.Quota{}, true}, {day(9), ratelimit.Quota{}, true}, {ratelimit.Quota{}, day(9), false},
-		{day(9), day(9), true}, {day(10), day(9), false}, {month(9), day(9), true}, {month(10), day(9), false},
-		{day(1), month(31), true}, {day(1), month(30), false},
+		{ratelimit.Quota{}, ratelimit.Quota{}, true}, {daily(9), ratelimit.Quota{}, true}, {ratelimit.Quota{}, daily(9), false},
+		{daily(9), daily(9), true}, {daily(10), daily(9), false}, {monthly(9), daily(9), true}, {monthly(10), daily(9), false},
+		{daily(1), monthly(31), true}, {daily(1), monthly(30), false},
 	} {
 		if got := c.inner.Within(c.outer); got != c.want {
 			t.Errorf("%v within %v: %v", c.inner, c.outer, got)
@@ -396,7 +412,8 @@ func TestOneQuotaWithinAnother(t *testing.T) {
 
 func TestALimiterGivesUpAfterLosingManyWrites(t *testing.T) {
 	store := &contested{}
-	_, err := ratelimit.New(store, (&fakeClock{morning}).time, 10).Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: time.Minute}}, 1, time.Time{})
+	limiter := ratelimit.New(store, (&fakeClock{morning}).time, 10)
+	_, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: per(100, time.Minute)}, 1, time.Time{})
 	if err == nil || store.tries != 16 {
 		t.Errorf("%v after %d tries; want an error after 16", err, store.tries)
 	}
@@ -407,7 +424,8 @@ type contested struct{ tries int }
 
 func (c *contested) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	c.tries++
-	return ratelimit.Meter{Window: s.Window, Used: int64(c.tries), Newest: s.Slice, Marks: []ratelimit.Mark{{Slice: s.Slice}}}, ratelimit.ErrStale
+	marks := []ratelimit.Mark{{Slice: s.Slice}}
+	return ratelimit.Meter{Window: s.Window, Used: int64(c.tries), Newest: s.Slice, Marks: marks}, ratelimit.ErrStale
 }
 
 func (c *contested) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
@@ -416,7 +434,7 @@ func (c *contested) Touch(context.Context, string, time.Time) error             
 func TestAStoreThatFailsIsNoDenial(t *testing.T) {
 	broken := errors.New("broken")
 	limiter := ratelimit.New(&item{err: broken}, (&fakeClock{morning}).time, 10)
-	d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: time.Minute}}, 1, time.Time{})
+	d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: per(1, time.Minute)}, 1, time.Time{})
 	if !errors.Is(err, broken) || d.Admitted {
 		t.Errorf("%+v, %v", d, err)
 	}
@@ -427,7 +445,7 @@ func TestALeaseSavesWrites(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
 	limiter := ratelimit.New(store, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1000, Window: time.Minute}}
+	terms := ratelimit.Terms{Limit: per(1000, time.Minute)}
 	for n := int64(1); n <= 1001; n++ {
 		d, err := limiter.Take(t.Context(), "k", terms, 1, time.Time{})
 		if err != nil || d.Admitted != (n <= 1000) {
@@ -451,7 +469,7 @@ func TestALeaseSavesWrites(t *testing.T) {
 func TestAFailureForgetsNothing(t *testing.T) {
 	store := &item{}
 	limiter := ratelimit.New(store, (&fakeClock{morning}).time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}
+	terms := ratelimit.Terms{Limit: per(5, time.Minute)}
 	if _, err := limiter.Take(t.Context(), "k", terms, 3, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -470,7 +488,7 @@ func TestADeniedRequestIsNoDemand(t *testing.T) {
 	h := &fakeClock{morning}
 	store := &item{}
 	here, there := ratelimit.New(store, h.time, 10), ratelimit.New(store, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 200, Window: 10 * time.Second}}
+	terms := ratelimit.Terms{Limit: per(200, 10*time.Second)}
 	take := func(l *ratelimit.Limiter, n int64) bool {
 		d, err := l.Take(t.Context(), "k", terms, n, time.Time{})
 		if err != nil {
@@ -496,7 +514,7 @@ func TestADeniedRequestIsNoDemand(t *testing.T) {
 func TestAFloorFarAheadIsIgnored(t *testing.T) {
 	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 1, Window: 10 * time.Second}}
+	terms := ratelimit.Terms{Limit: per(1, 10*time.Second)}
 	for _, ahead := range []time.Duration{4 * time.Second, time.Minute, 200 * 365 * 24 * time.Hour} {
 		for _, floor := range []time.Time{h.now.Add(ahead), {}} {
 			d, err := limiter.Take(t.Context(), "k", terms, 1, floor)
@@ -513,7 +531,7 @@ func TestTheTimeIsNotBeforeTheRequest(t *testing.T) {
 	h, store := &fakeClock{morning}, &item{}
 	limiter := ratelimit.New(store, h.time, 10)
 	for _, floor := range []time.Time{morning.Add(-time.Second), morning.Add(time.Second)} {
-		if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: time.Minute}}, 1, floor); err != nil {
+		if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: per(5, time.Minute)}, 1, floor); err != nil {
 			t.Fatal(err)
 		}
 		want := morning
@@ -542,7 +560,7 @@ func TestAUseIsStoredOnceInFifteenMinutes(t *testing.T) {
 }
 
 func TestAnOldReadDoesNotReplaceANewerOne(t *testing.T) {
-	limit := ratelimit.Limit{Requests: 5, Window: time.Minute}
+	limit := per(5, time.Minute)
 	limiter := ratelimit.New(&item{}, (&fakeClock{morning}).time, 10)
 	if _, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: limit}, 3, time.Time{}); err != nil {
 		t.Fatal(err)
@@ -554,7 +572,7 @@ func TestAnOldReadDoesNotReplaceANewerOne(t *testing.T) {
 }
 
 func TestHowOneLimitLiesWithinAnother(t *testing.T) {
-	minute := ratelimit.Limit{Requests: 60, Window: time.Minute}
+	minute := per(60, time.Minute)
 	for _, c := range []struct {
 		requests int64
 		window   time.Duration
@@ -563,23 +581,24 @@ func TestHowOneLimitLiesWithinAnother(t *testing.T) {
 		{60, time.Minute, true}, {61, time.Minute, false}, {1, time.Second, true}, {2, time.Second, false},
 		{60, time.Hour, true}, {61, time.Hour, false}, {30, 31 * time.Second, true}, {30, 29 * time.Second, false},
 	} {
-		if got := (ratelimit.Limit{Requests: c.requests, Window: c.window}).Within(minute); got != c.want {
+		if got := (per(c.requests, c.window)).Within(minute); got != c.want {
 			t.Errorf("%d per %v within 60 per minute: %v", c.requests, c.window, got)
 		}
 	}
 }
 
 func TestHowFastALimitIsOnTheAverage(t *testing.T) {
-	minute := ratelimit.Limit{Requests: 60, Window: time.Minute}
+	minute := per(60, time.Minute)
 	for _, c := range []struct {
 		requests int64
 		window   time.Duration
 		want     bool
 	}{
-		{60, time.Minute, true}, {61, time.Minute, false}, {1, time.Second, true}, {2, time.Second, false}, {7, 7 * time.Second, true}, {8, 7 * time.Second, false},
+		{60, time.Minute, true}, {61, time.Minute, false}, {1, time.Second, true}, {2, time.Second, false},
+		{7, 7 * time.Second, true}, {8, 7 * time.Second, false},
 		{3600, time.Hour, true}, {3601, time.Hour, false}, {86400, 24 * time.Hour, true}, {1_000_000, 24 * time.Hour, false},
 	} {
-		if got := (ratelimit.Limit{Requests: c.requests, Window: c.window}).NoFaster(minute); got != c.want {
+		if got := (per(c.requests, c.window)).NoFaster(minute); got != c.want {
 			t.Errorf("%d in %v no faster than 60 in 1m: %v", c.requests, c.window, got)
 		}
 	}

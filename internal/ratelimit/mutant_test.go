@@ -24,7 +24,7 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 			[]mutant{{name: "a write into an older slice", spend: func(s *ratelimit.Spend) { s.MaxNewest = 1 << 60 }}}},
 		{"two instances spend the room that both have seen", bothSawRoom(ratelimit.Quota{}),
 			[]mutant{{name: "no bound on the odometer", spend: func(s *ratelimit.Spend) { s.MaxUsed = 1 << 60 }}}},
-		{"two instances spend the quota that both have seen", bothSawRoom(ratelimit.Quota{Requests: 10, Period: ratelimit.Month}),
+		{"two instances spend the quota that both have seen", bothSawRoom(monthly(10)),
 			[]mutant{{name: "no bound on the used tokens", spend: func(s *ratelimit.Spend) { s.MaxNet = 1 << 60 }}}},
 		{"yesterday's unused tokens come back today", unusedAtMidnight,
 			[]mutant{{name: "given back on any day", rules: ratelimit.GivesBackAnyDay}}},
@@ -62,7 +62,7 @@ func lastAndFirst(window time.Duration) func(*testing.T, *world) {
 		rules := ratelimit.RulesOf(w.mutant.rules)
 		slice := rules.Slice(window)
 		j := time.Now().UnixNano()/int64(slice) + 2
-		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 5, Window: window}}
+		terms := ratelimit.Terms{Limit: per(5, window)}
 		slow, fast := w.instance(-skew), w.instance(skew)
 		time.Sleep(time.Until(time.Unix(0, (j+1)*int64(slice)).Add(skew - 1)))
 		slow.spendAll(t, terms)
@@ -73,7 +73,7 @@ func lastAndFirst(window time.Duration) func(*testing.T, *world) {
 
 func slowAfterFast(t *testing.T, w *world) {
 	time.Sleep(time.Hour) // away from midnight
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 7, Window: time.Minute}}
+	terms := ratelimit.Terms{Limit: per(7, time.Minute)}
 	slice := ratelimit.Slice(time.Minute)
 	h := time.Now().UnixNano()/int64(slice) + 2
 	slow, fast := w.instance(-skew), w.instance(skew)
@@ -90,7 +90,7 @@ func slowAfterFast(t *testing.T, w *world) {
 func bothSawRoom(quota ratelimit.Quota) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
 		time.Sleep(time.Hour) // away from the first midnight of the month
-		terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 10, Window: time.Minute}, Quota: quota}
+		terms := ratelimit.Terms{Limit: per(10, time.Minute), Quota: quota}
 		if quota.Requests > 0 {
 			terms.Limit.Requests *= 10
 		}
@@ -107,8 +107,8 @@ func bothSawRoom(quota ratelimit.Quota) func(*testing.T, *world) {
 
 func unusedAtMidnight(t *testing.T, w *world) {
 	terms := ratelimit.Terms{
-		Limit: ratelimit.Limit{Requests: 10_000, Window: 10 * time.Second},
-		Quota: ratelimit.Quota{Requests: 1000, Period: ratelimit.Day},
+		Limit: per(10_000, 10*time.Second),
+		Quota: daily(1000),
 	}
 	e := w.instance(0)
 	time.Sleep(24*time.Hour - time.Second)
@@ -122,8 +122,8 @@ func unusedAtMidnight(t *testing.T, w *world) {
 
 func deletedEarly(t *testing.T, w *world) {
 	terms := ratelimit.Terms{
-		Limit: ratelimit.Limit{Requests: 10, Window: 10 * time.Second},
-		Quota: ratelimit.Quota{Requests: 15, Period: ratelimit.Day},
+		Limit: per(10, 10*time.Second),
+		Quota: daily(15),
 	}
 	for range 3 {
 		w.instance(0).spendAll(t, terms)
@@ -132,7 +132,7 @@ func deletedEarly(t *testing.T, w *world) {
 }
 
 func frozenWithTokens(t *testing.T, w *world) {
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 200, Window: 10 * time.Second}}
+	terms := ratelimit.Terms{Limit: per(200, 10*time.Second)}
 	e := w.instance(0)
 	for e.limiter.Leased("k") < 10 {
 		_, _ = e.take(t, terms, 1)

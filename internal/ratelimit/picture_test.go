@@ -70,7 +70,7 @@ func latchkey(t *testing.T, limit ratelimit.Limit) admit {
 // shows how many were admitted in the window that ends at each moment. It is the picture in the
 // manual.
 func TestOthersLetThroughTwiceTheLimit(t *testing.T) {
-	limit := ratelimit.Limit{Requests: 100, Window: 10 * time.Second}
+	limit := per(100, 10*time.Second)
 	p := plot.New()
 	p.Y.Label.Text = "admitted in the 10 s before"
 	p.X.Label.Text = "seconds"

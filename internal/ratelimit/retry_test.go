@@ -19,9 +19,10 @@ func TestARequestIsAdmittedAfterRetryAfter(t *testing.T) {
 		}}
 		period := rapid.SampledFrom([]ratelimit.Period{"", ratelimit.Day, ratelimit.Month}).Draw(rt, "period")
 		if period != "" {
-			terms.Quota = ratelimit.Quota{Requests: terms.Limit.Requests * rapid.Int64Range(1, 4).Draw(rt, "quota"), Period: period}
+			requests := terms.Limit.Requests * rapid.Int64Range(1, 4).Draw(rt, "quota")
+			terms.Quota = ratelimit.Quota{Requests: requests, Period: period}
 		}
-		h := &fakeClock{time.Date(2028, 2, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(rt, "begin")))}
+		h := &fakeClock{anyTime(rt)}
 		limiter := ratelimit.New(&item{}, h.time, 10)
 		most := rapid.Int64Range(1, terms.Limit.Requests).Draw(rt, "most")
 		pause := max(time.Second/500, terms.Limit.Window/time.Duration(3*terms.Limit.Requests))
@@ -53,7 +54,7 @@ func TestARequestIsAdmittedAfterRetryAfter(t *testing.T) {
 func TestRetryAfterCountsNoLeaseThatWillHaveEnded(t *testing.T) {
 	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
-	terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 100, Window: 10 * time.Second}}
+	terms := ratelimit.Terms{Limit: per(100, 10*time.Second)}
 	take := func(n int64) ratelimit.Decision {
 		d, err := limiter.Take(t.Context(), "k", terms, n, time.Time{})
 		if err != nil {
@@ -85,8 +86,8 @@ func TestRetryAfterWaitsForTheLimitAndTheQuota(t *testing.T) {
 	h := &fakeClock{morning}
 	limiter := ratelimit.New(&item{}, h.time, 10)
 	terms := ratelimit.Terms{
-		Limit: ratelimit.Limit{Requests: 5, Window: 24 * time.Hour},
-		Quota: ratelimit.Quota{Requests: 5, Period: ratelimit.Day},
+		Limit: per(5, 24*time.Hour),
+		Quota: daily(5),
 	}
 	for _, want := range []bool{true, false, true} {
 		d, err := limiter.Take(t.Context(), "k", terms, 5, time.Time{})

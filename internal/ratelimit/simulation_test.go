@@ -31,7 +31,7 @@ func matrix() (all []setting) {
 	for _, requests := range []int64{1, 2, 10, 100, 1000, 10_000} {
 		for _, window := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, time.Hour, 24 * time.Hour} {
 			for _, instances := range []int{1, 4, 16} {
-				all = append(all, setting{ratelimit.Limit{Requests: requests, Window: window}, instances})
+				all = append(all, setting{per(requests, window), instances})
 			}
 		}
 	}
@@ -97,13 +97,13 @@ func TestTermsMayChangeAtAnyTime(t *testing.T) {
 		// No two terms are equal, so that admissions under each can be told apart.
 		var history []ratelimit.Terms
 		for i := range int64(6) {
-			l := ratelimit.Limit{Requests: s.limit.Requests*(1+random.Int64N(4))/2 + i, Window: s.limit.Window}
+			l := per(s.limit.Requests*(1+random.Int64N(4))/2+i, s.limit.Window)
 			if i%2 == 1 {
 				l.Window = 10*time.Second + time.Duration(random.Int64N(int64(s.limit.Window)))/time.Second*time.Second
 			}
 			terms := ratelimit.Terms{Limit: l, Rev: i}
 			if i%3 > 0 {
-				terms.Quota = ratelimit.Quota{Requests: 3*s.limit.Requests + i, Period: []ratelimit.Period{ratelimit.Day, ratelimit.Month}[i/3]}
+				terms.Quota = ratelimit.Quota{Requests: 3*s.limit.Requests + i, Period: ratelimit.Periods()[i/3]}
 			}
 			history = append(history, terms)
 		}
@@ -130,7 +130,7 @@ func TestNoPeriodEverHoldsMoreThanTheQuota(t *testing.T) {
 		if s.limit.Window >= 10*time.Second {
 			w.store.lossy, w.store.freezing = 0.02, 0.005
 		}
-		quota := ratelimit.Quota{Requests: s.limit.Requests * 5 / 2, Period: ratelimit.Day}
+		quota := daily(s.limit.Requests * 5 / 2)
 		if random.IntN(2) == 0 {
 			quota.Period = ratelimit.Month
 			time.Sleep(30 * 24 * time.Hour) // the clock of a simulation begins with a month
@@ -228,7 +228,7 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 		atLeast  float64
 	}{{10, 0.85}, {100, 0.9}, {1000, 0.9}} {
 		synctest.Test(t, func(t *testing.T) {
-			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: c.requests, Window: time.Minute}}
+			terms := ratelimit.Terms{Limit: per(c.requests, time.Minute)}
 			w := newWorld(mutant{})
 			e := w.instance(0)
 			const windows = 10
@@ -242,7 +242,8 @@ func TestALimitIsNotOnlyKeptButUsed(t *testing.T) {
 				}
 			}
 			share := float64(w.tokens()) / float64(c.requests*windows)
-			t.Logf("limit %d, saturated: %.2f of it admitted, %.2f writes per token", c.requests, share, float64(w.store.spends)/float64(w.tokens()))
+			writes := float64(w.store.spends) / float64(w.tokens())
+			t.Logf("limit %d, saturated: %.2f of it admitted, %.2f writes per token", c.requests, share, writes)
 			if share < c.atLeast {
 				t.Errorf("limit %d: only %.2f of it was admitted", c.requests, share)
 			}
@@ -263,7 +264,7 @@ func TestABusierKeyNeedsFewerWritesPerRequest(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w, random := newWorld(mutant{}), rand.New(rand.NewPCG(1, 1))
-			terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: 2 * c.perSecond * int64(c.window/time.Second), Window: c.window}}
+			terms := ratelimit.Terms{Limit: per(2*c.perSecond*int64(c.window/time.Second), c.window)}
 			e := w.instance(0)
 			for range 20_000 {
 				if d, err := e.take(t, terms, 1); err != nil || !d.Admitted {
@@ -295,7 +296,7 @@ func TestAPaceALittleBelowTheLimitIsNeverDenied(t *testing.T) {
 			for _, instances := range []int{1, 16} {
 				synctest.Test(t, func(t *testing.T) {
 					w, random := newWorld(mutant{}), rand.New(rand.NewPCG(uint64(requests), 4))
-					terms := ratelimit.Terms{Limit: ratelimit.Limit{Requests: requests, Window: c.window}}
+					terms := ratelimit.Terms{Limit: per(requests, c.window)}
 					var all []*instance
 					for i := range instances {
 						all = append(all, w.instance(time.Duration(i%3-1)*skew))
