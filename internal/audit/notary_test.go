@@ -98,49 +98,130 @@ func TestADeedToATrailIsFound(t *testing.T) {
 		"the last is removed":          {func(r *trail) { r.drop(4) }, "#000000004 is missing"},
 		"all but the last are removed": {func(r *trail) { r.drop(0, 1, 2, 3) }, "#000000003 is missing"},
 		"all are removed":              {func(r *trail) { r.entries = nil }, "#000000004 is missing"},
-		"a text is altered":            {func(r *trail) { r.entries[1].Text = swap(r.entries[1].Text, "update", "create") }, "#000000001 was altered"},
-		"a sum is altered":             {func(r *trail) { r.entries[1].Sum = r.entries[2].Sum }, "#000000001 was altered"},
-		"a sum is removed":             {func(r *trail) { r.entries[1].Sum = nil }, "#000000001 was altered"},
+		"a text is altered": {
+			func(r *trail) { r.entries[1].Text = swap(r.entries[1].Text, "update", "create") },
+			"#000000001 was altered",
+		},
+		"a sum is altered": {
+			func(r *trail) { r.entries[1].Sum = r.entries[2].Sum },
+			"#000000001 was altered",
+		},
+		"a sum is removed": {func(r *trail) { r.entries[1].Sum = nil }, "#000000001 was altered"},
 		"two are exchanged": {func(r *trail) {
 			a, b := &r.entries[1], &r.entries[2]
 			a.Place, b.Place = b.Place, a.Place
 			*a, *b = *b, *a
 		}, "#000000001 is not in its place"},
-		"one is copied to the end": {func(r *trail) { e := r.entries[1]; e.Seq = 5; r.entries = append(r.entries, e) }, "#000000005 is not in its place"},
+		"one is copied to the end": {
+			func(r *trail) { e := r.entries[1]; e.Seq = 5; r.entries = append(r.entries, e) },
+			"#000000005 is not in its place",
+		},
 		"one is copied from another subject": {func(r *trail) {
 			e, _, _, _ := n.Append(audit.Head{}, r.entries[0].Place, audit.Entry{Subject: "l", Owner: "u", At: noon}, day)
 			e.Subject = "k"
 			r.entries[0] = e
 		}, "#000000000 is not in its place"},
-		"one is forged by another's key":       {func(r *trail) { forge(t, r) }, "#000000005 was altered"},
-		"its owner is altered":                 {func(r *trail) { r.entries[1].Owner = "v" }, "#000000001 was altered beside its text"},
-		"its time is altered":                  {func(r *trail) { r.entries[1].At = noon }, "#000000001 was altered beside its text"},
-		"it may be forgotten earlier":          {func(r *trail) { r.entries[1].Until = noon }, "#000000001 was altered beside its text"},
-		"the end is cut off, the head too":     {func(r *trail) { r.drop(4); r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness"},
-		"the end is cut off, the head is made": {func(r *trail) { r.drop(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 }, "#000000004 is the last one by its witness"},
-		"the end is cut off, the head is late": {func(r *trail) { r.drop(4); r.subject.Head.Until = noon }, "#000000004 is missing"},
-		"the record is altered":                {func(r *trail) { r.subject.Record = []byte("another") }, "#000000004 does not fit the subject's record"},
-		"the seal is altered":                  {func(r *trail) { r.subject.Head.Seal = []byte("another") }, "#000000004 does not fit the subject's record"},
-		"the seal is removed":                  {func(r *trail) { r.subject.Head.Seal = nil }, "#000000004 does not fit the subject's record"},
+		"one is forged by another's key": {func(r *trail) { forge(t, r) }, "#000000005 was altered"},
+		"its owner is altered": {
+			func(r *trail) { r.entries[1].Owner = "v" },
+			"#000000001 was altered beside its text",
+		},
+		"its time is altered": {
+			func(r *trail) { r.entries[1].At = noon },
+			"#000000001 was altered beside its text",
+		},
+		"it may be forgotten earlier": {
+			func(r *trail) { r.entries[1].Until = noon },
+			"#000000001 was altered beside its text",
+		},
+		"the end is cut off, the head too": {
+			func(r *trail) { r.drop(4); r.subject.Head = audit.Head{} },
+			"#000000004 is the last one by its witness",
+		},
+		"the end is cut off, the head is made": {
+			func(r *trail) { r.drop(4); r.subject.Head.Sum = r.entries[3].Sum; r.subject.Seq = 3 },
+			"#000000004 is the last one by its witness",
+		},
+		"the end is cut off, the head is late": {
+			func(r *trail) { r.drop(4); r.subject.Head.Until = noon },
+			"#000000004 is missing",
+		},
+		"the record is altered": {
+			func(r *trail) { r.subject.Record = []byte("another") },
+			"#000000004 does not fit the subject's record",
+		},
+		"the seal is altered": {
+			func(r *trail) { r.subject.Head.Seal = []byte("another") },
+			"#000000004 does not fit the subject's record",
+		},
+		"the seal is removed": {
+			func(r *trail) { r.subject.Head.Seal = nil },
+			"#000000004 does not fit the subject's record",
+		},
 		"an older record is put in": {func(r *trail) {
 			r.subject.Record, r.subject.Head.Seal = before(3).subject.Record, before(3).subject.Head.Seal
 		}, "#000000004 does not fit the subject's record"},
-		"the trail is removed":                 {func(r *trail) { r.entries = nil; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
-		"the subject is removed":               {func(r *trail) { r.remove() }, "#000000004 is the last one there"},
-		"the subject and the end are removed":  {func(r *trail) { r.drop(3, 4); r.remove() }, "#000000002 is the last one there"},
-		"the subject and all entries are":      {func(r *trail) { r.entries = nil; r.remove() }, "#000000004 is the last one by its witness, and the subject is gone"},
-		"the subject is put back alone":        {func(r *trail) { r.subject = before(3).subject }, "#000000004 is the last one by its witness"},
-		"subject and entries are put back":     {func(r *trail) { w := r.witness; *r = before(3); r.witness = w }, "#000000004 is the last one by its witness: the subject was put back to entry 2026-11-24T12:00:00.000Z#000000002"},
-		"the witness is put back":              {func(r *trail) { r.witness = before(3).witness }, "#000000002 is the last one by its witness, which was put back"},
-		"the witness is removed":               {func(r *trail) { r.witness = audit.Witness{} }, "#000000004 has no witness any more"},
-		"the witness is altered":               {func(r *trail) { r.witness.Last = true }, "#000000004 has a witness that was altered"},
-		"the witness is another's":             {func(r *trail) { r.witness = theirs(t, n, *r) }, "#000000004 has a witness that was altered"},
-		"the head is removed, and written on":  {func(r *trail) { r.subject.Head = audit.Head{}; r.write(t, n, 365*day, nil) }, "#000000005 was written when its subject had no trail"},
-		"a flaw was found before it":           {func(r *trail) { r.write(t, n, 365*day, func(e *audit.Entry) { e.Flaw = "was written although" }) }, "#000000005 was written although"},
-		"it has grown since":                   {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4 }, ""},
-		"it has grown by one less":             {func(r *trail) { r.subject = before(2).subject; r.subject.Grown = 3 }, "#000000004 is the last one by its witness"},
-		"it has grown, and is cut off":         {func(r *trail) { r.drop(2, 3, 4); r.subject = before(3).subject; r.subject.Grown = 4 }, "#000000002 is missing"},
-		"it has grown, and what was named not": {func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4; r.subject.Head = audit.Head{} }, "#000000004 is the last one by its witness, and the subject has no trail"},
+		"the trail is removed": {
+			func(r *trail) { r.entries = nil; r.subject.Head = audit.Head{} },
+			"#000000004 is the last one by its witness, and the subject has no trail",
+		},
+		"the subject is removed": {func(r *trail) { r.remove() }, "#000000004 is the last one there"},
+		"the subject and the end are removed": {
+			func(r *trail) { r.drop(3, 4); r.remove() },
+			"#000000002 is the last one there",
+		},
+		"the subject and all entries are": {
+			func(r *trail) { r.entries = nil; r.remove() },
+			"#000000004 is the last one by its witness, and the subject is gone",
+		},
+		"the subject is put back alone": {
+			func(r *trail) { r.subject = before(3).subject },
+			"#000000004 is the last one by its witness",
+		},
+		"subject and entries are put back": {
+			func(r *trail) { w := r.witness; *r = before(3); r.witness = w },
+			"#000000004 is the last one by its witness: the subject was put back to entry 2026-11-24T12:00:00.000Z#000000002",
+		},
+		"the witness is put back": {
+			func(r *trail) { r.witness = before(3).witness },
+			"#000000002 is the last one by its witness, which was put back",
+		},
+		"the witness is removed": {
+			func(r *trail) { r.witness = audit.Witness{} },
+			"#000000004 has no witness any more",
+		},
+		"the witness is altered": {
+			func(r *trail) { r.witness.Last = true },
+			"#000000004 has a witness that was altered",
+		},
+		"the witness is another's": {
+			func(r *trail) { r.witness = theirs(t, n, *r) },
+			"#000000004 has a witness that was altered",
+		},
+		"the head is removed, and written on": {
+			func(r *trail) { r.subject.Head = audit.Head{}; r.write(t, n, 365*day, nil) },
+			"#000000005 was written when its subject had no trail",
+		},
+		"a flaw was found before it": {
+			func(r *trail) { r.write(t, n, 365*day, func(e *audit.Entry) { e.Flaw = "was written although" }) },
+			"#000000005 was written although",
+		},
+		"it has grown since": {
+			func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4 },
+			"",
+		},
+		"it has grown by one less": {
+			func(r *trail) { r.subject = before(2).subject; r.subject.Grown = 3 },
+			"#000000004 is the last one by its witness",
+		},
+		"it has grown, and is cut off": {
+			func(r *trail) { r.drop(2, 3, 4); r.subject = before(3).subject; r.subject.Grown = 4 },
+			"#000000002 is missing",
+		},
+		"it has grown, and what was named not": {
+			func(r *trail) { r.subject = before(3).subject; r.subject.Grown = 4; r.subject.Head = audit.Head{} },
+			"#000000004 is the last one by its witness, and the subject has no trail",
+		},
 		// These deeds are found by a checkpoint only.
 		"everything is put back":       {func(r *trail) { *r = before(3) }, ""},
 		"everything there was is gone": {func(r *trail) { r.entries, r.witness = nil, audit.Witness{}; r.remove() }, ""},
@@ -289,14 +370,29 @@ func TestALifeEndsWithAnEntryThatSaysSo(t *testing.T) {
 			w.write(t, n, 365*day, nil)
 			r.subject = w.subject
 		}, false},
-		"ended, and removed":                     {ends, 0, func(r *trail) { r.remove() }, false},
-		"ended, and forgotten":                   {ends, 10 * day, func(r *trail) { r.remove() }, true},
-		"never ended, and gone":                  {nil, 10 * day, func(r *trail) { r.remove() }, false},
-		"never ended, and all entries forgotten": {nil, 365 * day, func(r *trail) { r.remove() }, false}, // its witness is still stored
-		"ended, and all that is forgotten":       {ends, 365 * day, func(r *trail) { r.remove(); r.entries, r.witness = nil, audit.Witness{} }, true},
-		"deleted, and begun again":               {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.write(t, n, 365*day, nil) }, true},
-		"removed, and begun again":               {nil, 0, func(r *trail) { r.remove(); r.write(t, n, 365*day, nil) }, false},
-		"deleted, begun again, that removed":     {last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.remove() }, false},
+		"ended, and removed":    {ends, 0, func(r *trail) { r.remove() }, false},
+		"ended, and forgotten":  {ends, 10 * day, func(r *trail) { r.remove() }, true},
+		"never ended, and gone": {nil, 10 * day, func(r *trail) { r.remove() }, false},
+		"never ended, and all entries forgotten": { // its witness is still stored
+			nil, 365 * day, func(r *trail) { r.remove() },
+			false,
+		},
+		"ended, and all that is forgotten": {
+			ends, 365 * day, func(r *trail) { r.remove(); r.entries, r.witness = nil, audit.Witness{} },
+			true,
+		},
+		"deleted, and begun again": {
+			last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.write(t, n, 365*day, nil) },
+			true,
+		},
+		"removed, and begun again": {
+			nil, 0, func(r *trail) { r.remove(); r.write(t, n, 365*day, nil) },
+			false,
+		},
+		"deleted, begun again, that removed": {
+			last, 0, func(r *trail) { r.write(t, n, 365*day, nil); r.remove() },
+			false,
+		},
 	} {
 		r := trail{now: noon}
 		r.write(t, n, 365*day, nil)
