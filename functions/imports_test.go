@@ -111,7 +111,8 @@ func TestOnlyDynamoImportsTheSDKOfDynamoDB(t *testing.T) {
 			importers = append(importers, pkg)
 		}
 	}
-	if !slices.Equal(importers, []string{"latchkey/internal/dynamo"}) {
+	// Package dynamotest is for tests only.
+	if !slices.Equal(importers, []string{"latchkey/internal/dynamo", "latchkey/internal/dynamo/dynamotest"}) {
 		t.Errorf("the SDK of DynamoDB is imported by %v", importers)
 	}
 }
