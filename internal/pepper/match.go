@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"latchkey/internal/apikey"
 	"slices"
 	"time"
+
+	"latchkey/internal/apikey"
 )
 
 // Names reports whether a public key that came beside a token names this key. An empty one names

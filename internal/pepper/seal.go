@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+
 	"latchkey/internal/apikey"
 )
 

@@ -6,10 +6,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"latchkey/internal/apikey"
-	"latchkey/internal/pepper"
 	"slices"
 	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/pepper"
 )
 
 // Import is a key that was made elsewhere: one of its tokens, or its plain hash.

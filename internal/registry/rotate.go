@@ -3,10 +3,11 @@ package registry
 import (
 	"context"
 	"fmt"
-	"latchkey/internal/apikey"
-	"latchkey/internal/gate"
 	"slices"
 	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
 )
 
 // Bounds of a rotation.

@@ -3,8 +3,9 @@ package registry
 import (
 	"context"
 	"fmt"
-	"latchkey/internal/apikey"
 	"slices"
+
+	"latchkey/internal/apikey"
 )
 
 // Stats returns keys of one user, newest first, each with what its meter says at

@@ -1,94 +1,154 @@
 package registry
 
 import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
 )
 
-// What is done to keys. Enabling and disabling are updates, and an import that
-// adds a token to a key that is there is an import.
-const (
-	ActionCreate      = "create"
-	ActionImport      = "import"
-	ActionUpdate      = "update"
-	ActionRotate      = "rotate"
-	ActionRevoke      = "revoke"
-	ActionEndGrace    = "end-grace"    // of every older token, the present one lives on
-	ActionRevokeToken = "revoke-token" // one of two, the key lives on
-	ActionDelete      = "delete"
-)
-
-// Actions returns every action of an audit entry.
-func Actions() []string {
-	return []string{
-		ActionCreate, ActionImport, ActionUpdate, ActionRotate, ActionEndGrace, ActionRevoke, ActionRevokeToken, ActionDelete,
-	}
+// TrailPage is one page of a trail. Next is empty on the last.
+type TrailPage struct {
+	Entries []audit.Entry
+	Next    string
 }
 
-// Origin is who makes a change, and from where.
-type Origin struct {
-	Actor     audit.Actor
-	RequestID string
-	SourceIP  string
+// Trail returns what was done to a key, newest first. What there was of a key that
+// was deleted is an admin's to read, also where another of its id is there now.
+func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, limit int) (TrailPage, error) {
+	if err := caller.may(apikey.ScopeRead); err != nil {
+		return TrailPage{}, err
+	}
+	from, err := readCursor(cursor, func(text string) error {
+		_, err := audit.ParsePlace(text)
+		return err
+	})
+	if err != nil {
+		return TrailPage{}, err
+	}
+	record, err := r.find(ctx, caller, id)
+	gone := errors.Is(err, apikey.ErrNotFound) && caller.Scopes.Admin() && apikey.ValidID(id)
+	if err != nil && !gone {
+		return TrailPage{}, err
+	}
+	var since time.Time
+	if !caller.Scopes.Admin() {
+		since = record.Key.CreatedAt
+	}
+	entries, next, err := r.Store.Trail(ctx, id, since, from, limit)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	if gone && cursor == "" && len(entries) == 0 {
+		return TrailPage{}, apikey.ErrNotFound
+	}
+	return r.trailPage(entries, next)
 }
 
-// The types of actors: whoever holds a key, a user who came without one, whoever
-// found a token, and whoever may write to the table, with latchkey's command line.
-const (
-	actorKey   = "key"
-	actorUser  = "user"
-	actorToken = "token"
-	actorCLI   = "cli"
-)
-
-// Actors returns every type of an actor.
-func Actors() []string { return []string{actorKey, actorUser, actorToken, actorCLI} }
-
-// CommandLine is one of latchkey's commands.
-func CommandLine(command string) Origin {
-	return Origin{Actor: audit.Actor{Type: actorCLI, ID: command}}
+// UserTrail returns what was done to all keys of a user (empty: the caller), newest
+// first, also to those that are deleted. What was done in the last moments may be
+// missing.
+func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor string, limit int) (TrailPage, error) {
+	if err := caller.may(apikey.ScopeAdmin); err != nil {
+		return TrailPage{}, err
+	}
+	if userID == "" {
+		userID = caller.UserID
+	}
+	if err := apikey.CheckOwner(userID); err != nil {
+		return TrailPage{}, err
+	}
+	from, err := readCursor(cursor, checkTrailPosition)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	entries, next, err := r.Store.UserTrail(ctx, userID, from, limit)
+	if err != nil {
+		return TrailPage{}, err
+	}
+	return r.trailPage(entries, next)
 }
 
-// origin is the caller's, who is a key, or a user.
-func (c Caller) origin() Origin {
-	o := c.From
-	if o.Actor = (audit.Actor{Type: actorKey, ID: c.KeyID}); c.KeyID == "" {
-		o.Actor = audit.Actor{Type: actorUser, ID: c.UserID}
+func (r *Registry) trailPage(entries []audit.Sealed, next string) (TrailPage, error) {
+	page := TrailPage{Entries: []audit.Entry{}}
+	if next != "" {
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(next))
 	}
-	return o
+	now := r.now()
+	for _, sealed := range entries {
+		if !now.Before(sealed.Until) {
+			continue
+		}
+		e, err := sealed.Open()
+		if err != nil {
+			return TrailPage{}, err
+		}
+		page.Entries = append(page.Entries, e)
+	}
+	return page, nil
 }
 
-// seal adds to a change its audit entry and the witness of the entry, and sets the new head of the
-// key. flaw is the problem that the key had before.
-func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
-	k, head, place := w.To, audit.Head{}, audit.Place{}
-	if w.From == nil {
-		place = audit.Place{Life: k.CreatedAt, Seq: k.Rev}
-	} else {
-		head, place = w.From.Trail, audit.Place{Life: w.From.CreatedAt, Seq: w.From.Rev + 1}
+// readCursor is where a page begins, as the store has it.
+func readCursor(cursor string, check func(string) error) (string, error) {
+	if cursor == "" {
+		return "", nil
 	}
-	entry := audit.Entry{
-		At: w.At, Actor: w.By.Actor, Action: w.Action, RequestID: w.By.RequestID, SourceIP: w.By.SourceIP,
-		Changes: changes(w.From, w.To, w.At), Last: w.To == nil, Flaw: flaw,
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || check(string(raw)) != nil {
+		return "", apikey.Invalid("cursor", "must be the nextCursor of an earlier answer")
 	}
-	if entry.Last {
-		k = w.From
-	} else {
-		entry.Forgotten = k.Forgotten()
+	return string(raw), nil
+}
+
+// TrailPosition is the place of an entry among all of its owner's: by its time.
+func TrailPosition(s audit.Sealed) string {
+	return fmt.Sprintf("%s#%s#%s", s.At.UTC().Format(positionTime), s.Subject, s.Place)
+}
+
+func checkTrailPosition(text string) error {
+	part := strings.SplitN(text, "#", 3)
+	if len(part) != 3 || !apikey.ValidID(part[1]) {
+		return apikey.ErrInvalid
 	}
-	entry.Subject, entry.Owner = k.ID, k.UserID
-	sealed, next, witness, err := n.Append(head, place, entry, r.TrailKept)
+	at, err := time.Parse(positionTime, part[0])
 	if err != nil {
 		return err
 	}
-	w.Entry, w.Witness = &sealed, &witness
-	if w.To == nil {
-		return nil
+	place, err := audit.ParsePlace(part[2])
+	if err != nil || TrailPosition(audit.Sealed{Place: place, Subject: part[1], At: at}) != text {
+		return apikey.ErrInvalid
 	}
-	w.To.Trail = next
-	record, err := r.Store.Text(w.To, place.Seq)
-	if err != nil {
-		return err
-	}
-	w.To.Trail.Seal = n.Seal(k.ID, place, record)
 	return nil
+}
+
+// Trails lists the ids of a user's keys, those of deleted ones included whose trail
+// is not forgotten.
+func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) {
+	if err := apikey.CheckOwner(userID); err != nil {
+		return nil, err
+	}
+	keys, err := r.Store.List(ctx, userID, Position{}, math.MaxInt32)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	entries, _, err := r.Store.UserTrail(ctx, userID, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool)
+	for _, k := range keys {
+		ids[k.ID] = true
+	}
+	for _, e := range entries {
+		ids[e.Subject] = true
+	}
+	return slices.Sorted(maps.Keys(ids)), nil
 }

@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"latchkey/internal/apikey"
+)
+
+// Caller is who asks, as the gate has found, and on what condition. A user who
+// came without a key, by a proof of their own, has no KeyID.
+type Caller struct {
+	KeyID  string
+	UserID string
+	Scopes apikey.Scopes
+	// Presented says which of the key's tokens they came with; nil: it is not known.
+	Presented *Presented
+	// From says where the request came from; who made it stands above.
+	From Origin
+	// Match holds the revisions of a key for which a change of it is meant; nil: any.
+	Match []int64
+	// Once makes creating and rotating repeatable.
+	Once Once
+}
+
+// Presented is a token of a key as the gate has found it, on a read that may be as old as
+// FRESHNESS.
+type Presented struct {
+	Generation int64 // [apikey.Key.Generation] of the key that was read
+	Replaced   bool  // see [apikey.Verdict]
+}
+
+func (c Caller) may(scope string) error {
+	if c.Scopes.Allow(scope) || c.Scopes.Admin() {
+		return nil
+	}
+	return &apikey.ScopeError{Scope: scope}
+}
+
+// own returns the present rights of the caller. [Write.Caller] makes sure that they are the same
+// when a change is written.
+func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
+	switch {
+	case caller.KeyID != "":
+	case caller.Scopes.Admin():
+		return grantor{Key: &apikey.Key{Scopes: caller.Scopes, Unlimited: true}, admin: true}, nil
+	case r.Users == nil:
+		return grantor{}, apikey.ErrForbidden
+	default:
+		return grantor{Key: r.Users, average: true}, nil
+	}
+	record, err := r.read(ctx, caller.KeyID)
+	if errors.Is(err, apikey.ErrNotFound) {
+		return grantor{}, fmt.Errorf("%w: the calling key is gone", apikey.ErrForbidden)
+	}
+	if err != nil {
+		return grantor{}, fmt.Errorf("find the calling key: %w", err)
+	}
+	return r.grantor(caller, record.Key)
+}
+
+// grantor judges the caller again by k, the present state of the key that the request came with.
+// See manages.
+func (r *Registry) grantor(caller Caller, k *apikey.Key) (grantor, error) {
+	if err := r.manages(caller, k); err != nil {
+		return grantor{}, err
+	}
+	return grantor{Key: k, admin: caller.Scopes.Admin()}, nil
+}
+
+// remembered is how long ago a token may have ended that an instance still takes for one
+// that works.
+const remembered = time.Minute
+
+// manages returns an error if a caller must not change keys, by k, the present state of the key
+// that the request came with. The gate admitted the request by an earlier read. Since then, k may
+// have ended, and must not enable itself again or live on in another key. Or k may have lost
+// keys:write or keys:admin. Or a rotation may have replaced the token, whose holder must not get at
+// the new one.
+func (r *Registry) manages(caller Caller, k *apikey.Key) error {
+	now := r.now()
+	if k.Status(now) != apikey.StatusActive {
+		return fmt.Errorf("%w: the calling key is not active any more", apikey.ErrForbidden)
+	}
+	needed := apikey.ScopeWrite
+	if caller.Scopes.Admin() {
+		needed = apikey.ScopeAdmin
+	}
+	if err := (Caller{Scopes: k.Scopes}).may(needed); err != nil {
+		return err
+	}
+	p := caller.Presented
+	switch {
+	case p != nil && (p.Replaced || p.Generation < k.Generation()):
+		return apikey.ErrReplaced
+	case p != nil && p.Generation == k.Generation():
+		return nil
+	}
+	// An authorizer of an earlier version does not say which token was presented, and an earlier
+	// keys function drops fields of the record that it does not know.
+	for _, s := range k.Secrets {
+		if !s.NotAfter.IsZero() && now.Sub(s.NotAfter) < remembered {
+			return errors.New("it is not known whether the calling token was replaced")
+		}
+	}
+	return nil
+}

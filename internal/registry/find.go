@@ -1,0 +1,67 @@
+package registry
+
+import (
+	"context"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// Find returns one key and what it spent.
+func (r *Registry) Find(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
+	if err := caller.may(apikey.ScopeRead); err != nil {
+		return apikey.Record{}, err
+	}
+	return r.find(ctx, caller, id)
+}
+
+func (r *Registry) find(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
+	if !apikey.ValidID(id) {
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	record, err := r.read(ctx, id)
+	if err != nil {
+		return apikey.Record{}, err
+	}
+	if record.Key.UserID != caller.UserID && !caller.Scopes.Admin() {
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	return record, nil
+}
+
+// read finds a key in the table. A key whose retention is over counts as deleted.
+func (r *Registry) read(ctx context.Context, id string) (apikey.Record, error) {
+	record, err := r.Store.Find(ctx, id)
+	if err == nil && record.Key.Gone(r.now()) {
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	return record, err
+}
+
+// target reads the key to change, and the rights of the caller. If the caller changes its own key,
+// both come from one read.
+func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey.Record, grantor, error) {
+	if id == caller.KeyID {
+		record, err := r.find(ctx, caller, id)
+		if err != nil {
+			return apikey.Record{}, grantor{}, err
+		}
+		own, err := r.grantor(caller, record.Key)
+		return record, own, err
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return apikey.Record{}, grantor{}, err
+	}
+	record, err := r.find(ctx, caller, id)
+	return record, own, err
+}
+
+// StatusOf returns the window status that the meter of a record shows. An unlimited key has no
+// meter, and the zero Status.
+func (r *Registry) StatusOf(record apikey.Record) ratelimit.Status {
+	if record.Key.Unlimited {
+		return ratelimit.Status{}
+	}
+	return ratelimit.StatusOf(record.Meter, record.Key.Terms(), r.now())
+}

@@ -1,0 +1,75 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+
+	"latchkey/internal/apikey"
+)
+
+// Query says which keys to list. Limit must be positive.
+type Query struct {
+	UserID string        // empty: the caller's
+	Status apikey.Status // empty: any
+	Cursor string
+	Limit  int
+}
+
+// Page is one page of a list. Next is empty on the last.
+type Page struct {
+	Keys []*apikey.Key
+	Next string
+}
+
+// readAhead bounds how many keys are read for one page when few of them have
+// the status that is asked for: then the page comes short, with a cursor.
+const readAhead = 1000
+
+// List returns keys of one user, newest first.
+func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, error) {
+	if err := caller.may(apikey.ScopeRead); err != nil {
+		return Page{}, err
+	}
+	if q.UserID == "" {
+		q.UserID = caller.UserID
+	}
+	if q.UserID != caller.UserID && !caller.Scopes.Admin() {
+		return Page{}, apikey.Forbidden("userId", "must be your own")
+	}
+	if err := apikey.CheckOwner(q.UserID); err != nil {
+		return Page{}, err
+	}
+	var after Position
+	if q.Cursor != "" {
+		var err error
+		if after, err = parseCursor(q.Cursor); err != nil {
+			return Page{}, err
+		}
+	}
+	page := Page{Keys: []*apikey.Key{}}
+	now := r.now()
+	for read := 0; read < readAhead; {
+		// One more than fits tells whether there is another page.
+		want := q.Limit + 1
+		keys, err := r.Store.List(ctx, q.UserID, after, want)
+		if err != nil {
+			return Page{}, fmt.Errorf("list keys: %w", err)
+		}
+		for _, k := range keys {
+			if !k.Gone(now) && (q.Status == "" || k.Status(now) == q.Status) {
+				if len(page.Keys) == q.Limit {
+					page.Next = after.cursor()
+					return page, nil
+				}
+				page.Keys = append(page.Keys, k)
+			}
+			after = Position{CreatedAt: k.CreatedAt, ID: k.ID}
+		}
+		if len(keys) < want {
+			return page, nil
+		}
+		read += len(keys)
+	}
+	page.Next = after.cursor()
+	return page, nil
+}
