@@ -66,7 +66,7 @@ func newKey(t testing.TB, table, endpoint string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Registry.Store.Write(t.Context(), registry.Write{To: k}); err != nil {
+	if err := e.Table.Write(t.Context(), registry.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return token.Reveal()

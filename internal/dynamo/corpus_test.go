@@ -124,10 +124,10 @@ func deploy(t *testing.T, file string) *deployment {
 	}
 	hashing := func(context.Context) (pepper.Hasher, error) { return hasher, nil }
 	table := dynamo.Open(d.o)
-	d.r = &registry.Registry{
-		Store: table, Hasher: hashing, Reread: hashing, Format: d.format, Random: rand.Reader, Now: now, MaxKeys: 50, TrailKept: 365 * 24 * time.Hour,
+	d.r = registry.New(registry.Options{
+		Store: table, Hasher: hashing, Reread: hashing, Format: d.format, Random: rand.Reader, Now: now, MaxKeys: 50, AuditRetention: 365 * 24 * time.Hour,
 		Pause: func(_ context.Context, wait time.Duration) error { d.now = d.now.Add(wait); return nil },
-	}
+	})
 	d.gate = gate.New(table, ratelimit.New(table, now, 100), gate.Options{
 		Keyring: func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil }, Reread: hashing,
 		Logger: slog.New(slog.DiscardHandler), Patience: 30 * time.Second, Environments: []apikey.Environment{apikey.Live},
@@ -217,7 +217,7 @@ func testState(t *testing.T, d *deployment) {
 		}
 	}
 	if hashed, ok := d.Keys["hashed"]; ok { // that it was used has replaced its plain hash
-		if record, err := d.r.Store.Find(t.Context(), hashed.ID); err != nil || record.Key.Secrets[0].Algorithm != "hmac-sha256" {
+		if record, err := dynamo.Open(d.o).Find(t.Context(), hashed.ID); err != nil || record.Key.Secrets[0].Algorithm != "hmac-sha256" {
 			t.Errorf("hashed: it is not hashed anew: %v", err)
 		}
 	}

@@ -317,7 +317,7 @@ func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 // Days are remembered by the month, and none of it for less than what was asked for.
 func TestUsageAndRepliesAreForgottenInTime(t *testing.T) {
 	o := dynamotest.Options(t)
-	o.UsageKept = 30 * 24 * time.Hour
+	o.UsageRetention = 30 * 24 * time.Hour
 	table := dynamo.Open(o)
 	if err := table.RecordUsage(t.Context(), "0000000000000001", []ratelimit.DayUsage{{Day: 20261130, Used: 1}, {Day: 20261201, Used: 2}}); err != nil {
 		t.Fatal(err)

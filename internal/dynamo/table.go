@@ -24,7 +24,7 @@ type Table struct {
 	sent   *sent
 	proven *atomic.Int64 // when a write for Health succeeded, in nanoseconds
 
-	usageKept time.Duration
+	usageRetention time.Duration
 }
 
 // Options say where the table is.
@@ -38,18 +38,18 @@ type Options struct {
 	// Now is the clock that is compared with the table's; nil: none is, and
 	// [Table.Now] must not be used.
 	Now func() time.Time
-	// UsageKept is how long what was used on a day is remembered; zero: 400 days.
-	UsageKept time.Duration
+	// UsageRetention is how long what was used on a day is remembered; zero: 400 days.
+	UsageRetention time.Duration
 	// Transport carries the requests; nil: the SDK's own.
 	Transport http.RoundTripper
 }
 
-// defaultUsageKept is as long as a meter with the marks of its last days lives.
-const defaultUsageKept = 400 * 24 * time.Hour
+// defaultUsageRetention is as long as a meter with the marks of its last days lives.
+const defaultUsageRetention = 400 * 24 * time.Hour
 
 // Open returns the table without speaking to it.
 func Open(o Options) *Table {
-	t := &Table{usageKept: cmp.Or(o.UsageKept, defaultUsageKept), name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent), proven: new(atomic.Int64)}
+	t := &Table{usageRetention: cmp.Or(o.UsageRetention, defaultUsageRetention), name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent), proven: new(atomic.Int64)}
 	t.client = dynamodb.NewFromConfig(o.AWS, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)

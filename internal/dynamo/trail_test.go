@@ -46,7 +46,7 @@ func figures(n int64) types.AttributeValue {
 }
 
 // newRegistry returns a registry that manages keys on a table, at times that a test sets.
-func newRegistry(t *testing.T, o dynamo.Options, now func() time.Time) *registry.Registry {
+func newRegistry(t *testing.T, o dynamo.Options, now func() time.Time, edit ...func(*registry.Options)) *registry.Registry {
 	t.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
@@ -56,11 +56,16 @@ func newRegistry(t *testing.T, o dynamo.Options, now func() time.Time) *registry
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &registry.Registry{
-		Store: dynamo.Open(o), Format: format, Random: rand.Reader, Now: now, TrailKept: 10 * 24 * time.Hour,
-		Hasher: func(context.Context) (pepper.Hasher, error) { return hasher, nil },
-		Pause:  func(context.Context, time.Duration) error { return nil },
+	hashing := func(context.Context) (pepper.Hasher, error) { return hasher, nil }
+	options := registry.Options{
+		Store: dynamo.Open(o), Format: format, Random: rand.Reader, Now: now, AuditRetention: 10 * 24 * time.Hour,
+		Hasher: hashing, Reread: hashing,
+		Pause: func(context.Context, time.Duration) error { return nil },
 	}
+	for _, e := range edit {
+		e(&options)
+	}
+	return registry.New(options)
 }
 
 // Whoever may write to the table, but does not know the secret, changes no trail
@@ -187,7 +192,9 @@ func TestWhatExpiresIsNoTampering(t *testing.T) {
 			t.Errorf("on day %d: %d of %d entries, %v", day, len(c.Entries), entries, err)
 		}
 	}
-	r.TrailKept = 200 * 24 * time.Hour // longer than a revoked key
+	r = newRegistry(t, o, func() time.Time { return now }, func(o *registry.Options) {
+		o.AuditRetention = 200 * 24 * time.Hour // longer than a revoked key
+	})
 	if _, err := r.Revoke(t.Context(), root, k.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +224,7 @@ func entriesOf(t *testing.T, o dynamo.Options, id string) (all []string) {
 // that meet leave one entry each.
 func TestATrailIsCheckedWhileItGrows(t *testing.T) {
 	o := dynamotest.Options(t)
-	r := newRegistry(t, o, time.Now)
-	r.Pause = nil
+	r := newRegistry(t, o, time.Now, func(o *registry.Options) { o.Pause = nil })
 	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 	k, _, err := r.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
 	if err != nil {

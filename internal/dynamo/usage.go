@@ -38,7 +38,7 @@ func (t *Table) writeFormer(id string, d ratelimit.DayUsage) step {
 // usageEnds is when a month's usage may be forgotten.
 func (t *Table) usageEnds(month int64) int64 {
 	end := time.Date(int(month/100), time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC)
-	return end.Add(t.usageKept).Unix()
+	return end.Add(t.usageRetention).Unix()
 }
 
 // RecordUsage stores the usage of days, one write for each month that they lie in:

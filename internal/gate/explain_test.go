@@ -47,7 +47,7 @@ func TestAnExplanationIsTheVerdict(t *testing.T) {
 				t.Fatalf("%s: %s, %v", c.name, v.Code, err)
 			}
 		}
-		record, err := b.Registry.Store.Find(t.Context(), k.ID)
+		record, err := b.Options.Store.Find(t.Context(), k.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestAnExplanationMayBeOfAnotherTime(t *testing.T) {
 	if v := b.Check(t, g, token.Reveal()); !v.Valid() {
 		t.Fatal(v.Code)
 	}
-	record, err := b.Registry.Store.Find(t.Context(), k.ID)
+	record, err := b.Options.Store.Find(t.Context(), k.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

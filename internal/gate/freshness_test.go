@@ -85,14 +85,14 @@ var ways = map[string]func(b *bench, k *apikey.Key) error{
 		})
 	},
 	"deleted": func(b *bench, k *apikey.Key) error {
-		return b.Registry.Store.Write(context.Background(), registry.Write{From: k})
+		return b.Options.Store.Write(context.Background(), registry.Write{From: k})
 	},
 }
 
 func (b *bench) rewrite(k *apikey.Key, edit func(*apikey.Key)) error {
 	to := *k
 	edit(&to)
-	return b.Registry.Store.Write(context.Background(), registry.Write{From: k, To: &to})
+	return b.Options.Store.Write(context.Background(), registry.Write{From: k, To: &to})
 }
 
 var freshnesses = []time.Duration{0, gate.MinFreshness, time.Second, 10 * time.Second}
@@ -101,7 +101,7 @@ var freshnesses = []time.Duration{0, gate.MinFreshness, time.Second, 10 * time.S
 // however slow the table is. A request that begins earlier may be judged by the state before.
 func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T) {
 	b, l := lagging(t)
-	b.Registry.MaxKeys = 0
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	for _, freshness := range freshnesses {
 		for _, latency := range []time.Duration{0, 20 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond, 3 * time.Second} {
 			for name, end := range ways {
@@ -133,7 +133,7 @@ func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T)
 // and a verdict.
 func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 	b, l := lagging(t)
-	b.Registry.MaxKeys = 0
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	for _, freshness := range freshnesses {
 		for _, latency := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond, 249 * time.Millisecond, 900 * time.Millisecond, 1100 * time.Millisecond, 5 * time.Second} {
 			token := b.Token(t)
@@ -237,7 +237,7 @@ func (h *hindered) Spend(ctx context.Context, id string, s ratelimit.Spend) (rat
 // its calls, 0 admits nothing that another value refuses.
 func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 	b, l := lagging(t)
-	b.Registry.MaxKeys = 0
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	refusals := 0
 	for _, latency := range []time.Duration{time.Millisecond, 100 * time.Millisecond, 260 * time.Millisecond, 510 * time.Millisecond, 1100 * time.Millisecond} {
 		for at := 0; at <= 3; at++ { // before the first call, or after so many
@@ -305,7 +305,7 @@ func TestATimeToComeIsNotBelieved(t *testing.T) {
 				t.Fatalf("%v ahead: %s, %v", ahead, v.Code, err)
 			}
 			k.RevokedAt = apikeytest.Noon
-			if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+			if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 				t.Fatal(err)
 			}
 			b.Clock.Drift(freeze, 0) // the monotonic clock stops
@@ -345,7 +345,7 @@ func TestTheGatewaysClockEndsAFreeze(t *testing.T) {
 		t.Errorf("%d reads for 3 checks in a moment", reads)
 	}
 	k.RevokedAt = apikeytest.Noon
-	if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+	if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	r.Time = apikeytest.Noon.Add(time.Hour)
@@ -378,7 +378,7 @@ func TestATimeToComeDoesNotProlongAnOutage(t *testing.T) {
 func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 	const foreign = "a-foreign-token-of-a-friend"
 	store := func(b *bench, w registry.Write) {
-		if err := b.Registry.Store.Write(context.Background(), w); err != nil {
+		if err := b.Options.Store.Write(context.Background(), w); err != nil {
 			panic(err)
 		}
 	}
@@ -441,7 +441,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 	} {
 		for _, freshness := range []time.Duration{0, time.Second, time.Hour} {
 			b := newBench(t)
-			b.Registry.MaxKeys = 0
+			b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 			token := b.Token(t)
 			if c.token != "" {
 				token = b.Parse(t, c.token)

@@ -131,7 +131,7 @@ func TestARevocationBitesWithinFreshness(t *testing.T) {
 			t.Fatalf("%s: before: %s, %v", c.name, v.Code, err)
 		}
 		k.RevokedAt = apikeytest.Noon
-		if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+		if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 			t.Fatal(err)
 		}
 		b.Clock.Drift(c.wall, c.mono)
@@ -212,7 +212,7 @@ func TestASecretJustRotatedInWorksAtOnce(t *testing.T) {
 	}
 	next := b.Parse(t, b.Forge(t, token))
 	k.Secrets = append(k.Secrets, b.Hasher.Hash(next))
-	if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+	if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	b.Clock.Pass(100 * time.Millisecond)
@@ -270,14 +270,14 @@ func TestLimitsAndCosts(t *testing.T) {
 		t.Errorf("a cost above the limit: %v", err)
 	}
 	k.Quota = ratelimit.Quota{Requests: 2, Period: ratelimit.Month}
-	if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+	if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := check(b.Gate(0), 3); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("a cost above the quota: %s, %v", v.Code, err)
 	}
 	k.Unlimited = true
-	if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+	if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	b.Clock.Pass(time.Second)
@@ -305,7 +305,7 @@ func TestAWindowChangesForAllAtOnce(t *testing.T) {
 		}
 	}
 	k.Limit = ratelimit.Limit{Requests: 4, Window: time.Hour}
-	if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
+	if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: k}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := b.Gate(time.Minute)
@@ -343,7 +343,7 @@ func TestAShorterWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 		b.Clock.Pass(time.Millisecond)
 		to := *k
 		to.Limit = limit
-		if err := b.Registry.Store.Write(t.Context(), registry.Write{From: k, To: &to}); err != nil {
+		if err := b.Options.Store.Write(t.Context(), registry.Write{From: k, To: &to}); err != nil {
 			t.Fatal(err)
 		}
 		k = &to

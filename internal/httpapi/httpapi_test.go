@@ -43,6 +43,7 @@ type service struct {
 	t        testing.TB
 	handle   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	registry *registry.Registry
+	options  registry.Options // of the registry; changed by configure
 	gate     *gate.Gate
 	table    *dynamo.Table
 	log      bytes.Buffer
@@ -79,7 +80,11 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 		t.Fatal(err)
 	}
 	hashing := func(context.Context) (pepper.Hasher, error) { return hasher, nil }
-	s.registry = &registry.Registry{Store: table, Hasher: hashing, Reread: hashing, Format: format, Random: rand.Reader, Now: clock, MaxKeys: 5, TrailKept: 365 * 24 * time.Hour}
+	s.options = registry.Options{
+		Store: table, Hasher: hashing, Reread: hashing, Format: format, Random: rand.Reader, Now: clock,
+		MaxKeys: 5, AuditRetention: 365 * 24 * time.Hour,
+	}
+	s.registry = registry.New(s.options)
 	s.gate = gate.New(table, ratelimit.New(table, clock, 100), gate.Options{
 		Keyring:  func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
@@ -95,10 +100,16 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	return s
 }
 
+// configure changes the options of the registry.
+func (s *service) configure(edit func(*registry.Options)) {
+	edit(&s.options)
+	*s.registry = *registry.New(s.options)
+}
+
 // caller stores a key for a user and returns who comes with it.
 func (s *service) caller(user string, scopes ...string) who {
 	s.t.Helper()
-	token, err := s.registry.Format.New(apikey.Live, rand.Reader)
+	token, err := s.options.Format.New(apikey.Live, rand.Reader)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -107,7 +118,7 @@ func (s *service) caller(user string, scopes ...string) who {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.registry.Store.Write(s.t.Context(), registry.Write{To: k}); err != nil {
+	if err := s.options.Store.Write(s.t.Context(), registry.Write{To: k}); err != nil {
 		s.t.Fatal(err)
 	}
 	return who{"keyId": k.ID, "userId": user, "name": "", "scopes": strings.Join(scopes, " "), "environment": "live", "internal": "false",
@@ -117,7 +128,7 @@ func (s *service) caller(user string, scopes ...string) who {
 // holder returns the authorizer's present answer for a token.
 func (s *service) holder(token string) who {
 	s.t.Helper()
-	v, err := s.gate.Check(s.t.Context(), gate.Request{Credential: s.registry.Format.Credential(token)})
+	v, err := s.gate.Check(s.t.Context(), gate.Request{Credential: s.options.Format.Credential(token)})
 	if err != nil || !v.Valid() {
 		s.t.Fatalf("%s, %v", v.Code, err)
 	}
@@ -479,7 +490,9 @@ func TestAKeysLife(t *testing.T) {
 
 func TestAUserWithoutAKeyManagesTheirOwn(t *testing.T) {
 	s := newService(t)
-	s.registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	s.configure(func(o *registry.Options) {
+		o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	})
 	// As API Gateway hands on what the authorizer says of a user.
 	user := func(id, scopes string) who {
 		return who{"principalId": id, "userId": id, "name": "Alice", "scopes": scopes, "internal": "false", "unlimited": "true"}

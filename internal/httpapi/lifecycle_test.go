@@ -404,7 +404,7 @@ func TestAKeyIsFoundByItsToken(t *testing.T) {
 
 func parse(t testing.TB, s *service, text string) apikey.Token {
 	t.Helper()
-	token, err := s.registry.Format.Parse(text)
+	token, err := s.options.Format.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
 	}
 	many := ""
 	for range apikey.MaxFound + 1 {
-		key, err := s.registry.Format.New(apikey.Live, rand.Reader)
+		key, err := s.options.Format.New(apikey.Live, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -567,7 +567,7 @@ func (b busy) Write(context.Context, ...registry.Write) error { return b.err }
 func TestAConflictSaysWhenToTryAgain(t *testing.T) {
 	s := newService(t)
 	path, _, _ := s.made("")
-	table := s.registry.Store
+	table := s.options.Store
 	for _, c := range []struct {
 		method, path, body string
 		err                error
@@ -575,7 +575,7 @@ func TestAConflictSaysWhenToTryAgain(t *testing.T) {
 		{"POST", keys, `{}`, apikey.ErrRepeated}, {"POST", path + "/rotate", `{}`, apikey.ErrRepeated},
 		{"PATCH", path, `{"name":"x"}`, apikey.ErrConflict}, {"POST", path + "/revoke", "", apikey.ErrConflict}, {"DELETE", path, "", apikey.ErrConflict},
 	} {
-		s.registry.Store = busy{table, c.err}
+		s.configure(func(o *registry.Options) { o.Store = busy{table, c.err} })
 		a := s.send(s.root, c.method, c.path, c.body, "Idempotency-Key: 0123456789abcdef")
 		a.isError(t, c.method+" "+c.path, 409, "")
 		if a.header.Get("Retry-After") != "1" {

@@ -215,7 +215,7 @@ func TestAListJudgesKeysAsTheyAre(t *testing.T) {
 	here, _, _ := s.made("")
 	id := func(path string) string { return path[len(keys)+1:] }
 	// The index is read before anything changes, and the keys after.
-	s.registry.Store = &late{Store: s.registry.Store, then: func() {
+	store := &late{Store: s.table, then: func() {
 		s.send(s.root, "DELETE", gone, "")
 		s.send(s.root, "PATCH", disabled, `{"enabled":false}`)
 		r, err := s.table.Find(t.Context(), id(taken))
@@ -225,10 +225,11 @@ func TestAListJudgesKeysAsTheyAre(t *testing.T) {
 		s.send(s.root, "DELETE", taken, "")
 		k := *r.Key
 		k.UserID, k.Rev = "u2", 0
-		if err := s.registry.Store.Write(t.Context(), registry.Write{To: &k}); err != nil {
+		if err := s.options.Store.Write(t.Context(), registry.Write{To: &k}); err != nil {
 			t.Fatal(err)
 		}
 	}}
+	s.configure(func(o *registry.Options) { o.Store = store })
 	a := s.send(s.root, "GET", keys+"?userId=u1&status=active", "")
 	data, _ := a.json["data"].([]any)
 	if len(data) != 1 || data[0].(map[string]any)["id"] != id(here) {

@@ -10,6 +10,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 func TestStatsAreForAdmins(t *testing.T) {
@@ -124,7 +125,9 @@ func TestStaticKeysComeFirst(t *testing.T) {
 		{ID: "static-a", Name: "a", UserID: "a", KeyPrefix: "sk-a", Limit: minute},
 		{ID: "static-b", Name: "b", UserID: "b", KeyPrefix: "sk-b", Limit: minute},
 	}
-	s.registry.Static = func(context.Context) ([]*apikey.Key, error) { return static, nil }
+	s.configure(func(o *registry.Options) {
+		o.Static = func(context.Context) ([]*apikey.Key, error) { return static, nil }
+	})
 	limiter := ratelimit.New(s.table, func() time.Time { return s.now }, 1)
 	if _, err := limiter.Take(t.Context(), "static-b", static[1].Terms(), 9, time.Time{}); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
 )
 
 // asked sends a request that came by two proxies, of which API Gateway has said what
@@ -27,7 +28,7 @@ func asked(s *service, as who, method, path, body, request string) answer {
 
 func TestATrailSaysWhoDidWhat(t *testing.T) {
 	s := newService(t)
-	s.registry.Users = &apikey.Key{Limit: apikey.DefaultLimit()}
+	s.configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: apikey.DefaultLimit()} })
 	made := asked(s, s.root, "POST", keys, `{"userId":"u1","name":"a","limit":1}`, "r0")
 	made.isError(t, "a field that is not there", 400, "limit")
 	made = asked(s, s.root, "POST", keys, `{"userId":"u1","name":"a"}`, "r1")

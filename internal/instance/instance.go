@@ -75,7 +75,7 @@ func New(ctx context.Context, c config.Config, account aws.Config, now func() ti
 	account.AppID = c.Service // names the caller in each User-Agent
 	i := &Instance{Config: c, Logger: logger, Now: now, Format: format, Routes: rules, Public: public}
 	i.Table = dynamo.Open(dynamo.Options{
-		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageKept: time.Duration(c.UsageDays) * 24 * time.Hour,
+		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageRetention: time.Duration(c.UsageDays) * 24 * time.Hour,
 	})
 	held := secret.New(c, account, now, logger)
 	if err := i.wireGate(held); err != nil {
@@ -132,16 +132,16 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 
 func (i *Instance) newRegistry(held *secret.Secret) *registry.Registry {
 	c := i.Config
-	return &registry.Registry{
-		Store:     i.Table,
-		Hasher:    held.Hasher,
-		Reread:    held.Reread,
-		Format:    i.Format,
-		Random:    rand.Reader,
-		Now:       i.Now,
-		MaxKeys:   c.MaxKeysPerUser,
-		Freshness: time.Duration(c.Freshness),
-		TrailKept: time.Duration(c.AuditDays) * 24 * time.Hour,
+	return registry.New(registry.Options{
+		Store:          i.Table,
+		Hasher:         held.Hasher,
+		Reread:         held.Reread,
+		Format:         i.Format,
+		Random:         rand.Reader,
+		Now:            i.Now,
+		MaxKeys:        c.MaxKeysPerUser,
+		Freshness:      time.Duration(c.Freshness),
+		AuditRetention: time.Duration(c.AuditDays) * 24 * time.Hour,
 		Static: func(ctx context.Context) ([]*apikey.Key, error) {
 			keyring, err := held.Keyring(ctx)
 			return keyring.Static.Keys(), err
@@ -149,7 +149,7 @@ func (i *Instance) newRegistry(held *secret.Secret) *registry.Registry {
 		Users: &apikey.Key{
 			Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},
 		},
-	}
+	})
 }
 
 // upstream returns the other key service that the configuration names, or nil.

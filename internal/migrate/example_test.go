@@ -58,7 +58,7 @@ customer-9:YOUR_API_KEY_GOES_HERE`
 // A job imports a file into the table of a registry. With the registry that Rehearse returns, it
 // writes nothing.
 func ExampleJob() {
-	importFile := func(ctx context.Context, keys *registry.Registry, path string, rehearse bool) error {
+	importFile := func(ctx context.Context, format apikey.Format, keys *registry.Registry, path string, rehearse bool) error {
 		file, err := os.Open(path)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func ExampleJob() {
 			keys = migrate.Rehearse(keys)
 		}
 		report := func(line int, err error) { fmt.Fprintf(os.Stderr, "line %d: %v\n", line, err) }
-		lines, err := migrate.Open(ctx, file, migrate.Options{Format: keys.Format}, report)
+		lines, err := migrate.Open(ctx, file, migrate.Options{Format: format}, report)
 		if err != nil {
 			return err
 		}

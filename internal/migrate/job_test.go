@@ -24,14 +24,21 @@ func TestMain(m *testing.M) { dynamotest.Main(m) }
 
 func newRegistry(t testing.TB, table *dynamo.Table) *registry.Registry {
 	t.Helper()
+	hasher := newHasher(t)
+	hashing := func(context.Context) (pepper.Hasher, error) { return hasher, nil }
+	return registry.New(registry.Options{
+		Store: table, Format: newFormat(t), Random: rand.Reader, Now: time.Now, MaxKeys: 3,
+		Hasher: hashing, Reread: hashing, AuditRetention: 365 * 24 * time.Hour,
+	})
+}
+
+func newHasher(t testing.TB) pepper.Hasher {
+	t.Helper()
 	hasher, err := pepper.NewHasher(strings.Repeat("m", 32), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &registry.Registry{
-		Store: table, Format: newFormat(t), Random: rand.Reader, Now: time.Now, MaxKeys: 3,
-		Hasher: func(context.Context) (pepper.Hasher, error) { return hasher, nil },
-	}
+	return hasher
 }
 
 // imported is the result of importing a file.
@@ -48,29 +55,26 @@ func run(t testing.TB, ctx context.Context, r *registry.Registry, file io.Reader
 		Registry: r, Sleep: func(context.Context, time.Duration) {},
 		Report: func(line int, err error) { out.Complaints[line] = err.Error() },
 	}
-	out.Err = job.Run(ctx, migrate.NewReader(file, migrate.Options{Format: r.Format}))
+	out.Err = job.Run(ctx, migrate.NewReader(file, migrate.Options{Format: newFormat(t)}))
 	out.Tally = job.Tally()
 	return out
 }
 
 // opens returns the key that each token opens, found as the gate finds it, or nil.
-func opens(t testing.TB, r *registry.Registry, tokens ...string) (keys []*apikey.Key) {
+func opens(t testing.TB, table *dynamo.Table, tokens ...string) (keys []*apikey.Key) {
 	t.Helper()
-	hasher, err := r.Hasher(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	hasher, format := newHasher(t), newFormat(t)
 	for _, text := range tokens {
-		token, err := r.Format.Parse(text)
+		token, err := format.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		keys = append(keys, nil)
-		id, err := r.Store.Resolve(t.Context(), hasher.Alias(token))
+		id, err := table.Resolve(t.Context(), hasher.Alias(token))
 		if errors.Is(err, apikey.ErrNotFound) {
 			continue
 		}
-		record, findErr := r.Store.Find(t.Context(), id)
+		record, findErr := table.Find(t.Context(), id)
 		if err := errors.Join(err, findErr); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +88,8 @@ func opens(t testing.TB, r *registry.Registry, tokens ...string) (keys []*apikey
 }
 
 func TestAFileIsImportedOnce(t *testing.T) {
-	r := newRegistry(t, dynamotest.NewTable(t))
+	table := dynamotest.NewTable(t)
+	r := newRegistry(t, table)
 	file := "a:" + k1 + ":50\nb:" + k2 + "\na:" + k3 + "\nbad\n"
 	want := imported{Tally: migrate.Tally{Created: 2, Added: 1, Failed: 1, Last: 4}, Complaints: map[int]string{4: "key is missing; write key_id:api_key"}}
 
@@ -94,14 +99,14 @@ func TestAFileIsImportedOnce(t *testing.T) {
 			t.Errorf("rehearsed: %s", cmp.Diff(want, got))
 		}
 	}
-	if keys := opens(t, r, k1, k2, k3); keys[0] != nil || keys[1] != nil || keys[2] != nil {
+	if keys := opens(t, table, k1, k2, k3); keys[0] != nil || keys[1] != nil || keys[2] != nil {
 		t.Fatal("a rehearsal has written")
 	}
 
 	if got := run(t, t.Context(), r, strings.NewReader(file)); !cmp.Equal(got, want) {
 		t.Errorf("imported: %s", cmp.Diff(want, got))
 	}
-	keys := opens(t, r, k1, k2, k3)
+	keys := opens(t, table, k1, k2, k3)
 	if keys[0] == nil || keys[1] == nil || keys[2] == nil || keys[0].ID != keys[2].ID || keys[0].ID == keys[1].ID || keys[0].Limit.Requests != 50 {
 		t.Fatalf("%+v", keys)
 	}
@@ -109,7 +114,7 @@ func TestAFileIsImportedOnce(t *testing.T) {
 	// The same import again changes nothing, also after a change of the key.
 	changed := *keys[0]
 	changed.Limit.Requests, changed.Enabled = 7, false
-	if err := r.Store.Write(t.Context(), registry.Write{From: keys[0], To: &changed}); err != nil {
+	if err := table.Write(t.Context(), registry.Write{From: keys[0], To: &changed}); err != nil {
 		t.Fatal(err)
 	}
 	want.Created, want.Added, want.Unchanged = 0, 0, 3
@@ -118,7 +123,7 @@ func TestAFileIsImportedOnce(t *testing.T) {
 			t.Errorf("again: %s", cmp.Diff(want, got))
 		}
 	}
-	if k := opens(t, r, k1)[0]; k.Limit.Requests != 7 || k.Enabled || k.Rev != keys[0].Rev+1 {
+	if k := opens(t, table, k1)[0]; k.Limit.Requests != 7 || k.Enabled || k.Rev != keys[0].Rev+1 {
 		t.Errorf("%+v", k)
 	}
 }
@@ -129,7 +134,7 @@ func TestProblemsInTheTableAreReported(t *testing.T) {
 	run(t, t.Context(), r, strings.NewReader("a:"+k1))
 	var file strings.Builder
 	fmt.Fprintf(&file, "b:%s\n", k1)
-	native, err := r.Format.New(apikey.Live, rand.Reader)
+	native, err := newFormat(t).New(apikey.Live, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +171,8 @@ func manyKeys(keys int) string {
 // imported whole and once.
 func TestEveryLineIsImportedDespiteFaults(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
-	r := newRegistry(t, dynamo.Open(options))
+	table := dynamo.Open(options)
+	r := newRegistry(t, table)
 	faults.Set(0.05, append([]dynamotest.Fault{dynamotest.LostRequest, dynamotest.Throttled, dynamotest.Limited, dynamotest.Internal, dynamotest.Unavailable}, dynamotest.After()...)...)
 	const keys = 100
 	got := run(t, t.Context(), r, strings.NewReader(manyKeys(keys)))
@@ -179,7 +185,7 @@ func TestEveryLineIsImportedDespiteFaults(t *testing.T) {
 		t.Errorf("again: %+v", again)
 	}
 	for k := range keys {
-		both := opens(t, r, fmt.Sprintf("token-0-of-customer-%d", k), fmt.Sprintf("token-1-of-customer-%d", k))
+		both := opens(t, table, fmt.Sprintf("token-0-of-customer-%d", k), fmt.Sprintf("token-1-of-customer-%d", k))
 		if both[0] == nil || both[1] == nil || both[0].ID != both[1].ID || len(both[0].Secrets) != 2 || both[0].Limit.Requests != int64(100+k) {
 			t.Fatalf("customer %d: %+v", k, both)
 		}

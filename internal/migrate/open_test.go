@@ -60,12 +60,13 @@ func TestAFileIsRefusedIfMostLinesAreWrong(t *testing.T) {
 
 // If a file is refused, the table stays as it is.
 func TestARefusedFileWritesNothing(t *testing.T) {
-	r := newRegistry(t, dynamotest.NewTable(t))
+	table := dynamotest.NewTable(t)
+	r := newRegistry(t, table)
 	good := keyLines(3, 0)
 	if _, _, err := open(t, good+"bad\nbad\nbad\nbad\n", migrate.Options{}); err == nil {
 		t.Fatal("it is not refused")
 	}
-	if keys := opens(t, r, "a-key-of-customer-0"); keys[0] != nil {
+	if keys := opens(t, table, "a-key-of-customer-0"); keys[0] != nil {
 		t.Error("a key was written")
 	}
 	reader, _, err := open(t, good+"bad\nbad\nbad\n", migrate.Options{})

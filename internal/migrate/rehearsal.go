@@ -16,9 +16,9 @@ import (
 // Rehearse returns a registry that imports as r does, but writes nothing to the table. Its writes
 // stay in memory, about a kilobyte for each key. It can do nothing but import, and panics otherwise.
 func Rehearse(r *registry.Registry) *registry.Registry {
-	rehearsal := *r
-	rehearsal.Store = &rehearsalStore{table: r.Store, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
-	return &rehearsal
+	return r.WithStore(func(table registry.Store) registry.Store {
+		return &rehearsalStore{table: table, keys: make(map[string]*apikey.Key), aliases: make(map[string]string)}
+	})
 }
 
 type rehearsalStore struct {

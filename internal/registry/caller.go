@@ -46,10 +46,10 @@ func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	case caller.KeyID != "":
 	case caller.Scopes.Admin():
 		return grantor{Key: &apikey.Key{Scopes: caller.Scopes, Unlimited: true}, admin: true}, nil
-	case r.Users == nil:
+	case r.options.Users == nil:
 		return grantor{}, apikey.ErrForbidden
 	default:
-		return grantor{Key: r.Users, average: true}, nil
+		return grantor{Key: r.options.Users, average: true}, nil
 	}
 	record, err := r.read(ctx, caller.KeyID)
 	if errors.Is(err, apikey.ErrNotFound) {

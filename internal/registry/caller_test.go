@@ -76,7 +76,7 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 				return err
 			}
 			again := &apikey.Key{ID: b.who.KeyID, UserID: b.who.UserID, Environment: apikey.Live, Limit: apikey.DefaultLimit(), Enabled: true, CreatedAt: b.Clock.Time().Add(time.Second)}
-			return b.Registry.Store.Write(t.Context(), registry.Write{To: again})
+			return b.Options.Store.Write(t.Context(), registry.Write{To: again})
 		},
 		"no manager any more": func(b bed) error {
 			return b.patch(t, b.root, b.who.KeyID, apikey.Change{Scopes: &apikey.Scopes{"tts", "*", apikey.ScopeRead}})
@@ -131,7 +131,7 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 		}},
 	}
 	shared := newBench(t)
-	shared.Registry.MaxKeys = 10
+	shared.Configure(func(o *registry.Options) { o.MaxKeys = 10 })
 	root := shared.caller(t, "root", admin)
 	for _, d := range deeds {
 		for what, take := range taken {
@@ -146,11 +146,10 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 					k.Secrets = append([]apikey.Secret{{Algorithm: "hmac-sha256", Hash: []byte("x"), NotAfter: apikeytest.Noon.Add(time.Hour)}}, k.Secrets...)
 				}).KeyID
 				var took error
-				store := &interrupted{Store: b.Registry.Store, at: at, do: func() { took = take(b) }}
-				hasty := *b.Registry
-				hasty.Store = store
+				store := &interrupted{Store: b.Options.Store, at: at, do: func() { took = take(b) }}
+				hasty := b.On(store)
 				before := everything(t, b.bench, b.who.KeyID, b.user, "u2")
-				err := d.do(&hasty, b)
+				err := d.do(hasty, b)
 				if took != nil {
 					t.Fatal(took)
 				}
@@ -186,7 +185,7 @@ func (b *bench) patch(t *testing.T, who registry.Caller, id string, c apikey.Cha
 func everything(t *testing.T, b *bench, without string, users ...string) (text string) {
 	t.Helper()
 	for _, user := range users {
-		keys, err := b.Registry.Store.List(t.Context(), user, registry.Position{}, 1000)
+		keys, err := b.Options.Store.List(t.Context(), user, registry.Position{}, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,13 +213,12 @@ func TestAChangeOfTheCallersKeyIsJudgedAgain(t *testing.T) {
 			b := newBench(t)
 			who, root := b.caller(t, "u1", nil), b.caller(t, "root", admin)
 			target := b.caller(t, "u1", func(k *apikey.Key) { k.Scopes, k.Limit.Requests = apikey.Scopes{"tts"}, 10 })
-			store := &interrupted{Store: b.Registry.Store, do: func() {
+			store := &interrupted{Store: b.Options.Store, do: func() {
 				if err := b.patch(t, root, who.KeyID, c.change); err != nil {
 					t.Error(err)
 				}
 			}}
-			hasty := *b.Registry
-			hasty.Store = store
+			hasty := b.On(store)
 			limit, scopes := ratelimit.Limit{Requests: 10, Window: time.Minute}, apikey.Scopes{"tts"}
 			store.at = map[string]int{"create": 2, "update": 3, "rotate": 3}[deed] // before the write
 			var err error
@@ -263,12 +261,12 @@ func (b *bench) createAtOnce(t *testing.T, caller registry.Caller, n int) (creat
 // Simultaneous changes by one caller do not prevent one another.
 func TestACallerMakesManyChangesAtOnce(t *testing.T) {
 	b := newBench(t)
-	b.Registry.MaxKeys, b.Registry.Pause = 20, nil
+	b.Configure(func(o *registry.Options) { o.MaxKeys, o.Pause = 20, nil })
 	who := b.caller(t, "u1", nil)
 	if made := b.createAtOnce(t, who, 30); made != 19 {
 		t.Errorf("%d were made beside the caller's own, of 20", made)
 	}
-	keys, err := b.Registry.Store.List(t.Context(), "u1", registry.Position{}, 100)
+	keys, err := b.Options.Store.List(t.Context(), "u1", registry.Position{}, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

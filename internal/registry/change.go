@@ -56,7 +56,7 @@ func (r *Registry) replace(ctx context.Context, find func() (apikey.Record, erro
 		if !errors.Is(err, apikey.ErrConflict) || try == rewrites {
 			return record, err
 		}
-		if err := r.pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
+		if err := r.options.Pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
 			return apikey.Record{}, err
 		}
 	}
@@ -68,18 +68,4 @@ func (c Caller) means(k *apikey.Key) error {
 		return apikey.ErrPrecondition
 	}
 	return nil
-}
-
-func (r *Registry) pause(ctx context.Context, d time.Duration) error {
-	if r.Pause != nil {
-		return r.Pause(ctx, d)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -23,9 +22,9 @@ type Checked struct {
 // CheckTrail returns an [audit.Break] if the stored key, its trail or its witness is not as
 // written. It returns ErrNotFound if none of these is stored.
 func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return Checked{}, fmt.Errorf("load the secret: %w", err)
+		return Checked{}, err
 	}
 	var c Checked
 	c.Subject, err = r.subject(ctx, id)
@@ -33,11 +32,11 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 		if err != nil {
 			return Checked{}, err
 		}
-		if c.Entries, _, err = r.Store.Trail(ctx, id, time.Time{}, "", 0); err != nil {
+		if c.Entries, _, err = r.store.Trail(ctx, id, time.Time{}, "", 0); err != nil {
 			return Checked{}, err
 		}
 		slices.Reverse(c.Entries)
-		if c.Witness, err = r.Store.Witness(ctx, id); err != nil {
+		if c.Witness, err = r.store.Witness(ctx, id); err != nil {
 			return Checked{}, err
 		}
 		if len(c.Entries) == 0 && c.Subject.Life.IsZero() && !c.Witness.There() {
@@ -67,29 +66,29 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 // Compare returns an [audit.Break] if the stored key does not continue its state at a checkpoint.
 // CheckTrail must have found no Break in it.
 func (r *Registry) Compare(then audit.Checkpoint, c Checked) error {
-	return then.Compare(c.Subject, c.Witness, c.Entries, r.TrailKept, r.now())
+	return then.Compare(c.Subject, c.Witness, c.Entries, r.options.AuditRetention, r.now())
 }
 
 // ReadCheckpoint reads the output of WriteCheckpoint, or fails with [audit.ErrNotACheckpoint].
 func (r *Registry) ReadCheckpoint(ctx context.Context, text []byte) (audit.Checkpoint, error) {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return audit.Checkpoint{}, fmt.Errorf("load the secret: %w", err)
+		return audit.Checkpoint{}, err
 	}
 	return hasher.Notary().ReadCheckpoint(text)
 }
 
 // WriteCheckpoint returns the signed text of a checkpoint.
 func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]byte, error) {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the secret: %w", err)
+		return nil, err
 	}
 	return hasher.Notary().WriteCheckpoint(c)
 }
 
 func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
-	k, record, err := r.Store.Stored(ctx, id)
+	k, record, err := r.store.Stored(ctx, id)
 	if errors.Is(err, apikey.ErrNotFound) {
 		return audit.Subject{ID: id}, nil
 	}

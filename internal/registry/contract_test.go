@@ -225,12 +225,12 @@ var deeds = []deed{
 		return func(ctx context.Context) error {
 			copied := *b.Deployment
 			behind := bench{&copied} // the trap
-			untrapped := *b.Registry
-			untrapped.Store, behind.Registry = b.Registry.Store.(*trap).Store, &untrapped
+			behind.Options.Store = b.Options.Store.(*trap).Store
+			behind.Registry = registry.New(behind.Options)
 			user := fmt.Sprintf("u%d", b.Count())
 			own := behind.caller(t, user, nil)
 			own.Once = registry.Once{Key: "a-request-of-16-characters"}
-			for range b.Registry.MaxKeys {
+			for range b.Options.MaxKeys {
 				behind.Issue(t, behind.Token(t), func(k *apikey.Key) { k.UserID = user })
 			}
 			_, _, err := b.Registry.Create(ctx, own, user, apikey.Live, apikey.Change{})
@@ -327,8 +327,9 @@ func (d deed) try(t *testing.T) (methods []string) {
 	options, _ := dynamotest.Faulty(t) // without faults: those are made here
 	b := newBenchBefore(t, dynamo.Open(options))
 	b.Patience = 2 * time.Second
-	b.Registry.MaxKeys = 2
-	b.Registry.Pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	b.Configure(func(o *registry.Options) {
+		o.MaxKeys, o.Pause = 2, func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	})
 	var mu sync.Mutex
 	seen := make(map[string]bool)
 	mode, at := "", ""
@@ -337,7 +338,7 @@ func (d deed) try(t *testing.T) (methods []string) {
 		defer mu.Unlock()
 		mode, at = how, method
 	}
-	all := &trap{Store: b.Registry.Store, meters: b.Meters, spring: func(ctx context.Context, method string) error {
+	all := &trap{Store: b.Options.Store, meters: b.Meters, spring: func(ctx context.Context, method string) error {
 		mu.Lock()
 		seen[method] = true
 		how := mode
@@ -356,7 +357,8 @@ func (d deed) try(t *testing.T) (methods []string) {
 		}
 		return errSprung
 	}}
-	b.Registry.Store, b.Meters, b.Table = all, all, &apikeytest.Spy{Store: all}
+	b.Configure(func(o *registry.Options) { o.Store = all })
+	b.Meters, b.Table = all, &apikeytest.Spy{Store: all}
 	root := b.caller(t, "root", admin)
 
 	do := d.prepare(t, b, root)

@@ -42,7 +42,7 @@ func (r *Registry) create(ctx context.Context, caller Caller, userID string, env
 		if !errors.Is(err, apikey.ErrCallerChanged) || try == rewrites {
 			return issued, err
 		}
-		if err := r.pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
+		if err := r.options.Pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
 			return Issued{}, err
 		}
 	}
@@ -60,11 +60,11 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 			return Issued{}, apikey.Forbidden("userId", "must be your own")
 		}
 		inherit(&c, own)
-		most = r.MaxKeys
+		most = r.options.MaxKeys
 		env = cmp.Or(env, own.Environment)
 	}
 	env = cmp.Or(env, apikey.Live)
-	token, err := r.Format.New(env, r.Random)
+	token, err := r.options.Format.New(env, r.options.Random)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -85,7 +85,7 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 	}
 	err = r.write(ctx, w)
 	if errors.Is(err, apikey.ErrTooManyKeys) {
-		places, recountErr := r.Store.Recount(ctx, userID, r.now())
+		places, recountErr := r.store.Recount(ctx, userID, r.now())
 		if recountErr != nil {
 			return Issued{}, fmt.Errorf("recount keys: %w", recountErr)
 		}
@@ -104,16 +104,16 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 
 // Build makes the record for a token, without storing it or asking who may.
 func (r *Registry) Build(ctx context.Context, token apikey.Token, userID string, env apikey.Environment, c apikey.Change) (*apikey.Key, error) {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the secret: %w", err)
+		return nil, err
 	}
 	k := &apikey.Key{
 		ID: token.ID(), UserID: userID, Environment: env, Limit: apikey.DefaultLimit(), Enabled: true,
 		CreatedAt: r.now(), Secrets: []apikey.Secret{hasher.Hash(token)},
 	}
 	if !token.Native() {
-		if k.ID, err = apikey.NewID(r.Random); err != nil {
+		if k.ID, err = apikey.NewID(r.options.Random); err != nil {
 			return nil, err
 		}
 	}

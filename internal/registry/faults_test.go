@@ -102,7 +102,7 @@ func TestAnOutageEndsByItself(t *testing.T) {
 func TestNoKeyIsLost(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
 	b := newBenchBefore(t, dynamo.Open(options))
-	b.Registry.MaxKeys = 0
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	root := b.caller(t, "root", admin)
 	faults.Set(0.02, append(dynamotest.Before(), dynamotest.After()...)...)
 	var mu sync.Mutex
@@ -132,7 +132,7 @@ func TestNoKeyIsLost(t *testing.T) {
 	wg.Wait()
 	faults.Set(0)
 	for id := range created {
-		r, err := b.Registry.Store.Find(t.Context(), id)
+		r, err := b.Options.Store.Find(t.Context(), id)
 		if err != nil {
 			t.Errorf("a key that was created: %v", err)
 		} else if revoked[id] && r.Key.RevokedAt.IsZero() {

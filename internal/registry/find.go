@@ -31,7 +31,7 @@ func (r *Registry) find(ctx context.Context, caller Caller, id string) (apikey.R
 
 // read finds a key in the table. A key whose retention is over counts as deleted.
 func (r *Registry) read(ctx context.Context, id string) (apikey.Record, error) {
-	record, err := r.Store.Find(ctx, id)
+	record, err := r.store.Find(ctx, id)
 	if err == nil && record.Key.Gone(r.now()) {
 		return apikey.Record{}, apikey.ErrNotFound
 	}

@@ -32,7 +32,7 @@ func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 			token := b.Parse(t, "an-old-token-of-ours")
 			in := registry.Import{ID: "c", Token: token, UserID: "u1", Environment: apikey.Live}
 			b.importKey(t, in)
-			id, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(token))
+			id, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(token))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 				t.Fatalf("it is forgotten at %s", gone)
 			}
 			owner := registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
-			b.Registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}}
+			b.Configure(func(o *registry.Options) { o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}} })
 			looks := func() map[string]bool {
 				there := make(map[string]bool)
 				look := func(who string, err error) {
@@ -95,7 +95,7 @@ func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 			if _, err := b.Registry.CheckTrail(t.Context(), id); err != nil {
 				t.Errorf("verify: %v", err)
 			}
-			if n, err := b.Registry.Store.Recount(t.Context(), "u1", b.Clock.Time()); n.Taken != 0 || err != nil {
+			if n, err := b.Options.Store.Recount(t.Context(), "u1", b.Clock.Time()); n.Taken != 0 || err != nil {
 				t.Errorf("%d live keys are counted, %v", n.Taken, err)
 			}
 			in.UserID = "u2"
@@ -121,7 +121,7 @@ func TestAnAliasPastItsEndBlocksNoImport(t *testing.T) {
 			root := b.caller(t, "root", admin)
 			token := b.Parse(t, "an-old-token-of-ours")
 			b.importKey(t, registry.Import{ID: "c", Token: token})
-			first, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(token))
+			first, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(token))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
@@ -16,16 +15,16 @@ import (
 // requests to the table, and so does a text without a token. It returns a [apikey.FieldError] for a text
 // with more than [apikey.MaxFound] tokens.
 func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) error {
-	found, err := r.Format.TokensIn(text)
+	found, err := r.options.Format.TokensIn(text)
 	if err != nil {
 		return err
 	}
 	if len(found) == 0 {
-		nobodys, err := r.Format.New(apikey.Live, r.Random)
+		nobodys, err := r.options.Format.New(apikey.Live, r.options.Random)
 		if err != nil {
 			return err
 		}
-		found = []apikey.Credential{r.Format.Credential(nobodys.Reveal())}
+		found = []apikey.Credential{r.options.Format.Credential(nobodys.Reveal())}
 	}
 	var failed error
 	for _, c := range found { // one that fails must not save the others
@@ -66,11 +65,11 @@ func (r *Registry) revokeToken(ctx context.Context, by Origin, c apikey.Credenti
 // revokeNothing asks the table to revoke a key that it does not have, which it refuses. Then a
 // token that revokes nothing takes as long as one that does.
 func (r *Registry) revokeNothing(ctx context.Context, by Origin, c apikey.Credential) error {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return fmt.Errorf("load the secret: %w", err)
+		return err
 	}
-	id, err := apikey.NewID(r.Random)
+	id, err := apikey.NewID(r.options.Random)
 	if err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func (r *Registry) revokeNothing(ctx context.Context, by Origin, c apikey.Creden
 	if err := r.seal(hasher.Notary(), &w, ""); err != nil {
 		return err
 	}
-	if err := r.Store.Write(ctx, w); !errors.Is(err, apikey.ErrConflict) {
+	if err := r.store.Write(ctx, w); !errors.Is(err, apikey.ErrConflict) {
 		return err
 	}
 	return nil

@@ -176,7 +176,7 @@ func TestEveryTextTakesTheSameRequests(t *testing.T) {
 		}
 	}
 	// Requests without a key left nothing behind.
-	if keys, err := b.Registry.Store.List(t.Context(), "u1", registry.Position{}, 100); err != nil || len(keys) != 6 {
+	if keys, err := b.Options.Store.List(t.Context(), "u1", registry.Position{}, 100); err != nil || len(keys) != 6 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
 }

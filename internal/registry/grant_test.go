@@ -240,7 +240,7 @@ func bound(k *apikey.Key, c apikey.Change) {
 
 func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 	b := newBench(t)
-	b.Registry.MaxKeys = 1 << 30
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
 	j := newJudges(b)
 	root := b.caller(t, "root", func(k *apikey.Key) { admin(k); k.Environment = apikey.Test })
 	tried, done := make(map[string]int), make(map[string]int)
@@ -251,7 +251,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 		who := registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
 		average := rapid.IntRange(0, 2).Draw(t, "a user without a key") == 0
 		if average {
-			b.Registry.Users = own
+			b.Configure(func(o *registry.Options) { o.Users = own })
 		} else {
 			own = b.issueOf(ctx, t, func(k *apikey.Key) {
 				drawKey(t, k)
@@ -328,7 +328,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 					}
 					r, err := b.Registry.Update(ctx, who, target.ID, to(apikey.Change{Enabled: &wide.Enabled}))
 					if err != nil {
-						r, err = b.Registry.Store.Find(ctx, target.ID)
+						r, err = b.Options.Store.Find(ctx, target.ID)
 					}
 					return r.Key, err
 				})
@@ -388,7 +388,7 @@ func noAdmin(all apikey.Scopes) apikey.Scopes {
 
 // issueOf is issue for a test that rapid runs.
 func (b *bench) issueOf(ctx context.Context, t *rapid.T, edit func(*apikey.Key)) *apikey.Key {
-	token, err := b.Format.New(apikey.Live, b.Registry.Random)
+	token, err := b.Format.New(apikey.Live, b.Options.Random)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +397,7 @@ func (b *bench) issueOf(ctx context.Context, t *rapid.T, edit func(*apikey.Key))
 		t.Fatal(err)
 	}
 	edit(k)
-	if err := b.Registry.Store.Write(ctx, registry.Write{To: k}); err != nil {
+	if err := b.Options.Store.Write(ctx, registry.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return k
@@ -407,7 +407,7 @@ func (b *bench) issueOf(ctx context.Context, t *rapid.T, edit func(*apikey.Key))
 // the user, with wider rights than the changed key.
 func TestWhatAnAdminHasSetOnlyAnAdminWidens(t *testing.T) {
 	b := newBench(t)
-	b.Registry.MaxKeys = 1 << 30
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
 	root := b.caller(t, "root", admin)
 	sibling := b.caller(t, "u1", func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: 1000, Window: time.Minute} })
 	limit := func(n int64) apikey.Change {
@@ -460,7 +460,7 @@ func TestWhatAnAdminHasSetOnlyAnAdminWidens(t *testing.T) {
 			refused(t, fmt.Sprintf("%s: line %d", c.name, i+1), err, l.refuse)
 		}
 		// Rotating leaves it as it is, and revoking takes nothing but rights away.
-		before, err := b.Registry.Store.Find(t.Context(), key.ID)
+		before, err := b.Options.Store.Find(t.Context(), key.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -504,8 +504,10 @@ func TestAWiderSiblingIsLeftAsItIs(t *testing.T) {
 // has no environment.
 func TestEnvironmentIsPartOfAGrant(t *testing.T) {
 	b := newBench(t)
-	b.Registry.MaxKeys = 1 << 30
-	b.Registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts", "tts:*", apikey.ScopeRead, apikey.ScopeWrite}, Limit: apikey.DefaultLimit()}
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
+	b.Configure(func(o *registry.Options) {
+		o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts", "tts:*", apikey.ScopeRead, apikey.ScopeWrite}, Limit: apikey.DefaultLimit()}
+	})
 	of := func(env apikey.Environment, edit func(*apikey.Key)) registry.Caller {
 		return b.caller(t, "u1", func(k *apikey.Key) {
 			if k.Environment = env; edit != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -131,9 +130,9 @@ func (r *Registry) imported(ctx context.Context, in Import) (*apikey.Key, error)
 	if err := in.Check(); err != nil {
 		return nil, err
 	}
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("load the secret: %w", err)
+		return nil, err
 	}
 	secret := in.secret(hasher)
 	k := &apikey.Key{
@@ -194,10 +193,10 @@ func (r *Registry) importKey(ctx context.Context, k *apikey.Key) (Imported, erro
 // key owns the alias.
 func (r *Registry) holder(ctx context.Context, k *apikey.Key) (id string, owned bool, err error) {
 	alias := k.Secrets[0].Alias
-	id, err = r.Store.Resolve(ctx, alias)
+	id, err = r.store.Resolve(ctx, alias)
 	if err == nil && id != k.ID {
 		var other apikey.Record
-		if other, err = r.Store.Find(ctx, id); err == nil {
+		if other, err = r.store.Find(ctx, id); err == nil {
 			return id, other.Key.Owns(alias, r.now()), nil
 		}
 	}

@@ -70,7 +70,7 @@ func TestKeyPrefixIsHowATokenOfTheKeyBegins(t *testing.T) {
 	const token = "an-old-token-of-ours"
 	prefix := func(id string) string {
 		t.Helper()
-		r, err := b.Registry.Store.Find(t.Context(), id)
+		r, err := b.Options.Store.Find(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestAHashIsBroughtUpToDateOnUse(t *testing.T) {
 		if !v.Valid() {
 			t.Fatalf("%s", v.Code)
 		}
-		r, err := b.Registry.Store.Find(t.Context(), v.Key.ID)
+		r, err := b.Options.Store.Find(t.Context(), v.Key.ID)
 		if err != nil || r.Key.Rev != 0 {
 			t.Fatalf("rev %d, %v", r.Key.Rev, err)
 		}
@@ -168,7 +168,7 @@ func TestAHashThatIsBroughtUpToDateEndsNoLater(t *testing.T) {
 	if v := b.Check(t, g, token); !v.Valid() {
 		t.Fatalf("in its grace: %s", v.Code)
 	}
-	if r, err := b.Registry.Store.Find(t.Context(), id); err != nil || !b.Hasher.Current(r.Key.Secrets[0]) {
+	if r, err := b.Options.Store.Find(t.Context(), id); err != nil || !b.Hasher.Current(r.Key.Secrets[0]) {
 		t.Fatalf("it was not hashed anew: %v", err)
 	}
 	b.Clock.Pass(time.Hour)

@@ -51,7 +51,7 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	for read := 0; read < readAhead; {
 		// One more than fits tells whether there is another page.
 		want := q.Limit + 1
-		keys, err := r.Store.List(ctx, q.UserID, after, want)
+		keys, err := r.store.List(ctx, q.UserID, after, want)
 		if err != nil {
 			return Page{}, fmt.Errorf("list keys: %w", err)
 		}

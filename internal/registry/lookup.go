@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"latchkey/internal/apikey"
 )
@@ -23,13 +22,13 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c apikey.Credentia
 
 // byToken finds the key of a token, and which of its secrets that is.
 func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (apikey.Record, int, error) {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return apikey.Record{}, -1, fmt.Errorf("load the secret: %w", err)
+		return apikey.Record{}, -1, err
 	}
 	// A native token has no alias, and an unknown token has no key. Both are still read, so that
 	// the requests do not reveal which it is.
-	id, err := r.Store.Resolve(ctx, hasher.Alias(c.Token()))
+	id, err := r.store.Resolve(ctx, hasher.Alias(c.Token()))
 	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
 		return apikey.Record{}, -1, err
 	}
@@ -40,7 +39,7 @@ func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (apikey.Rec
 	if err != nil {
 		return apikey.Record{}, -1, err
 	}
-	opened, _, err := hasher.MatchOrReread(ctx, r.Reread, record.Key, &c, r.now())
+	opened, _, err := hasher.MatchOrReread(ctx, r.options.Reread, record.Key, &c, r.now())
 	if err == nil && opened < 0 {
 		err = apikey.ErrNotFound
 	}

@@ -69,11 +69,11 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 	if len(key) < MinOnceKey || len(key) > MaxOnceKey || strings.IndexFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) >= 0 {
 		return Issued{}, apikey.Invalid("Idempotency-Key", "must be %d to %d visible ASCII characters without space", MinOnceKey, MaxOnceKey)
 	}
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return Issued{}, fmt.Errorf("load the secret: %w", err)
+		return Issued{}, err
 	}
-	q := &request{key: key, hasher: hasher, random: r.Random}
+	q := &request{key: key, hasher: hasher, random: r.options.Random}
 	q.Name = hasher.RequestName(caller.KeyID, caller.UserID, key)
 	q.Asked = hasher.Fingerprint(what, string(caller.Once.Body))
 	replied := func() (Issued, error) {
@@ -105,7 +105,7 @@ func (r *Registry) once(ctx context.Context, caller Caller, what string, do func
 
 // replied is how a request was answered before, or ErrNotFound.
 func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
-	stored, err := r.Store.Reply(ctx, q.Name)
+	stored, err := r.store.Reply(ctx, q.Name)
 	if err == nil && !r.now().Before(stored.Until) {
 		err = apikey.ErrNotFound
 	}
@@ -118,7 +118,7 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 	open := func(h pepper.Hasher) ([]byte, error) { return h.Unseal(stored.Pepper, q.key, stored.Sealed, q.bound()) }
 	plain, err := open(q.hasher)
 	if errors.Is(err, pepper.ErrCannotJudge) {
-		newest, rereadErr := r.Reread(ctx)
+		newest, rereadErr := r.options.Reread(ctx)
 		if rereadErr != nil {
 			return Issued{}, fmt.Errorf("load the secret: %w", rereadErr)
 		}
@@ -131,7 +131,7 @@ func (r *Registry) replied(ctx context.Context, q *request) (Issued, error) {
 	if err := json.Unmarshal(plain, &answer); err != nil {
 		return Issued{}, errors.New("open a reply: it cannot be read") // what it says is secret
 	}
-	token, err := r.Format.Parse(answer.Token)
+	token, err := r.options.Format.Parse(answer.Token)
 	if err != nil {
 		return Issued{}, fmt.Errorf("open a reply: %w", err)
 	}

@@ -140,8 +140,8 @@ func TestTheTableAloneOpensNoReply(t *testing.T) {
 	heard := &listener{next: options.Transport}
 	options.Transport = heard
 	b := newBenchBefore(t, dynamo.Open(options))
-	sealed := &replies{Store: b.Registry.Store}
-	b.Registry.Store = sealed
+	sealed := &replies{Store: b.Options.Store}
+	b.Configure(func(o *registry.Options) { o.Store = sealed })
 	root := b.caller(t, "root", admin)
 	who := asking(root, name, "the body")
 	_, token, err := b.Registry.Create(t.Context(), who, "u1", apikey.Live, apikey.Change{})
@@ -178,11 +178,11 @@ func TestTheTableAloneOpensNoReply(t *testing.T) {
 // whatever else stands there is a refusal that asks for another name, never a token.
 func TestAReplyOpensForItsOwnRequestOnly(t *testing.T) {
 	b := newBench(t)
-	sealed := &replies{Store: b.Registry.Store}
-	b.Registry.Store = sealed
+	sealed := &replies{Store: b.Options.Store}
+	b.Configure(func(o *registry.Options) { o.Store = sealed })
 	root, other := b.caller(t, "root", admin), b.caller(t, "root", admin)
 	user := registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeWrite}}
-	b.Registry.Users = &apikey.Key{Limit: apikey.DefaultLimit()}
+	b.Configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: apikey.DefaultLimit()} })
 	k := b.Issue(t, b.Token(t), nil)
 	create := func(who registry.Caller) (apikey.Token, error) {
 		_, token, err := b.Registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
@@ -282,7 +282,7 @@ func TestTwoAtOnceMakeOneChange(t *testing.T) {
 			t.Errorf("%s: %d answers", what, len(answers))
 		}
 	}
-	keys, err := b.Registry.Store.List(t.Context(), "u1", registry.Position{}, 10)
+	keys, err := b.Options.Store.List(t.Context(), "u1", registry.Position{}, 10)
 	if err != nil || len(keys) != 2 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
@@ -298,7 +298,7 @@ func TestARequestIsRepeatedUntilItIsAnswered(t *testing.T) {
 		created, token, err := b.Registry.Create(t.Context(), who, user, apikey.Live, apikey.Change{})
 		inject()
 		again, repeated, againErr := b.Registry.Create(t.Context(), who, user, apikey.Live, apikey.Change{})
-		keys, listErr := b.Registry.Store.List(t.Context(), user, registry.Position{}, 10)
+		keys, listErr := b.Options.Store.List(t.Context(), user, registry.Position{}, 10)
 		if againErr != nil || listErr != nil || len(keys) != 1 || keys[0].ID != again.ID {
 			t.Errorf("after %v: %v, %d keys, %v", err, againErr, len(keys), listErr)
 		}

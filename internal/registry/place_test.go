@@ -30,7 +30,7 @@ type spender struct {
 }
 
 func (b *bench) spender(who registry.Caller, random *rand.Rand, limits ...ratelimit.Limit) *spender {
-	b.Registry.Freshness = time.Second
+	b.Configure(func(o *registry.Options) { o.Freshness = time.Second })
 	return &spender{
 		bench: b, who: who, gates: []*gate.Gate{b.Gate(time.Second), b.Gate(time.Second)},
 		limits: limits, random: random, tokens: make(map[string]apikey.Token),
@@ -148,13 +148,13 @@ func TestEndingKeysMultipliesNoLimit(t *testing.T) {
 		{"a key", func(b *bench) registry.Caller { return b.caller(t, "u1", func(k *apikey.Key) { k.Limit = own }) }, limits, most - 1, 1}, // beside its own
 		{"a key that changes windows", func(b *bench) registry.Caller { return b.caller(t, "u1", func(k *apikey.Key) { k.Limit = own }) }, limits, most - 1, 2},
 		{"a user without a key", func(b *bench) registry.Caller {
-			b.Registry.Users = &apikey.Key{Limit: own}
+			b.Configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: own} })
 			return registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
 		}, limits[:1], most, 1},
 	} {
 		for seed := range uint64(2) {
 			b := newBench(t)
-			b.Registry.MaxKeys = most
+			b.Configure(func(o *registry.Options) { o.MaxKeys = most })
 			s := b.spender(c.caller(b), rand.New(rand.NewPCG(seed, 1)), c.limits...)
 			s.windows = c.factor > 1
 			for range 100 {
@@ -218,7 +218,7 @@ func TestAPlaceIsFreeWhenNothingCountsAnyMore(t *testing.T) {
 		}, apikeytest.Noon.Add(62 * time.Second), apikeytest.Noon.Add(67 * time.Second)},
 	} {
 		b := newBench(t)
-		b.Registry.MaxKeys, b.Registry.Freshness = 2, time.Second
+		b.Configure(func(o *registry.Options) { o.MaxKeys, o.Freshness = 2, time.Second })
 		who := b.caller(t, "u1", nil)
 		k, _, err := b.Registry.Create(t.Context(), who, "", "", c.made)
 		if err != nil {
@@ -259,7 +259,7 @@ func TestAPlaceIsFreeWhenNothingCountsAnyMore(t *testing.T) {
 // When places become free, callers who ask at once get as many keys as there are places.
 func TestFreePlacesAreTakenOnce(t *testing.T) {
 	b := newBench(t)
-	b.Registry.MaxKeys = 6
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 6 })
 	who := b.caller(t, "u1", nil)
 	for range 5 {
 		k, _, err := b.Registry.Create(t.Context(), who, "", "", apikey.Change{})
@@ -272,7 +272,7 @@ func TestFreePlacesAreTakenOnce(t *testing.T) {
 		}
 	}
 	b.Clock.Pass(2 * time.Minute)
-	b.Registry.Pause = nil
+	b.Configure(func(o *registry.Options) { o.Pause = nil })
 	if made := b.createAtOnce(t, who, 12); made != 5 {
 		t.Errorf("%d were made at once where there is room for 5", made)
 	}
@@ -292,11 +292,11 @@ func TestACountOfPlacesStaysSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	places, err := b.Registry.Store.Recount(t.Context(), "u1", b.Clock.Time().Add(-time.Hour)) // before any has come
+	places, err := b.Options.Store.Recount(t.Context(), "u1", b.Clock.Time().Add(-time.Hour)) // before any has come
 	if err != nil || len(places.Ends) > 30 {
 		t.Errorf("%d times are stored, %v", len(places.Ends), err)
 	}
-	if places, err = b.Registry.Store.Recount(t.Context(), "u1", b.Clock.Time().Add(time.Hour)); err != nil || places.Taken != 0 || len(places.Ends) != 0 {
+	if places, err = b.Options.Store.Recount(t.Context(), "u1", b.Clock.Time().Add(time.Hour)); err != nil || places.Taken != 0 || len(places.Ends) != 0 {
 		t.Errorf("an hour later: %+v, %v", places, err)
 	}
 }

@@ -50,9 +50,9 @@ func (r *race) run(t *testing.T, options dynamo.Options) string {
 	var wg sync.WaitGroup
 	for n := range r.clients {
 		b := newBenchBefore(t, dynamo.Open(options))
-		b.Registry.MaxKeys, b.Registry.Pause, b.Registry.Now = r.most, nil, time.Now
+		b.Configure(func(o *registry.Options) { o.MaxKeys, o.Pause, o.Now = r.most, nil, time.Now })
 		if r.freshness == 0 {
-			b.Registry.Pause = func(context.Context, time.Duration) error { return nil } // nobody remembers anything
+			b.Configure(func(o *registry.Options) { o.Pause = func(context.Context, time.Duration) error { return nil } }) // nobody remembers anything
 		}
 		b.RealTime = true
 		g := b.Gate(r.freshness)

@@ -57,7 +57,9 @@ func TestARefusedGrantSaysWhatTheCallerHas(t *testing.T) {
 
 	// A user without a key may grant the rights that all users may grant.
 	b := newBench(t)
-	b.Registry.Users = &apikey.Key{Limit: ratelimit.Limit{Requests: 30, Window: time.Minute}}
+	b.Configure(func(o *registry.Options) {
+		o.Users = &apikey.Key{Limit: ratelimit.Limit{Requests: 30, Window: time.Minute}}
+	})
 	alice := registry.Caller{UserID: "alice", Scopes: apikey.Scopes{apikey.ScopeWrite}}
 	for want, change := range map[string]apikey.Change{
 		"rateLimit must be within the limit that users may grant: 30 requests in 60 seconds on average": {Limit: &ratelimit.Limit{Requests: 31, Window: time.Minute}},

@@ -96,7 +96,9 @@ func TestWhatWidensAKeyComesOnTopOfAllElseItMay(t *testing.T) {
 		k.ExpiresAt = apikeytest.Noon.Add(time.Hour)
 		k.AllowedCIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	}
-	b.Registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: apikey.DefaultLimit()}
+	b.Configure(func(o *registry.Options) {
+		o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: apikey.DefaultLimit()}
+	})
 	key := b.caller(t, "u1", nil)
 	user := registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
 	for _, c := range []struct {
@@ -144,8 +146,7 @@ func TestAKeyDoesNotGiveItselfBackWhatIsTakenFromIt(t *testing.T) {
 			if looks == 0 {
 				take()
 			}
-			hasty := *b.Registry
-			hasty.Store = b.Table
+			hasty := b.On(b.Table)
 			if looks == 1 {
 				b.Table.During = take
 			}
@@ -358,7 +359,9 @@ func TestAUserWithoutAKeyGrantsWhatUsersMay(t *testing.T) {
 		{"networks", apikey.Change{AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, ""},
 	} {
 		b := newBench(t)
-		b.Registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts", "stt:*"}, Limit: ratelimit.Limit{Requests: 30, Window: time.Minute}}
+		b.Configure(func(o *registry.Options) {
+			o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts", "stt:*"}, Limit: ratelimit.Limit{Requests: 30, Window: time.Minute}}
+		})
 		k, _, err := b.Registry.Create(t.Context(), alice, "", apikey.Live, c.change)
 		refused(t, "create with "+c.name, err, c.param)
 		if err == nil && (k.UserID != "alice" || k.Unlimited || c.change.Limit == nil && k.Limit.Requests != 30) {
@@ -371,7 +374,7 @@ func TestAUserWithoutAKeyGrantsWhatUsersMay(t *testing.T) {
 		_, err = b.Registry.Update(t.Context(), alice, mine.ID, to(c.change))
 		refused(t, "update with "+c.name, err, c.param)
 		// Nobody said what users may: they may nothing.
-		b.Registry.Users = nil
+		b.Configure(func(o *registry.Options) { o.Users = nil })
 		if _, _, err := b.Registry.Create(t.Context(), alice, "", apikey.Live, c.change); !errors.Is(err, apikey.ErrForbidden) {
 			t.Errorf("create with %s, when users may nothing: %v", c.name, err)
 		}
@@ -384,7 +387,9 @@ func TestAUserWithoutAKeyGrantsWhatUsersMay(t *testing.T) {
 
 func TestAUserWithoutAKeyTouchesOnlyTheirOwn(t *testing.T) {
 	b := newBench(t)
-	b.Registry.Users = &apikey.Key{Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	b.Configure(func(o *registry.Options) {
+		o.Users = &apikey.Key{Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	})
 	user := func(id string, scopes ...string) registry.Caller { return registry.Caller{UserID: id, Scopes: scopes} }
 	alice, bob := user("alice", apikey.ScopeRead, apikey.ScopeWrite), user("bob", apikey.ScopeRead, apikey.ScopeWrite)
 	root := user("root", apikey.ScopeAdmin)

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -32,7 +31,7 @@ type Issued struct {
 const settles = gate.MismatchAge + 20*time.Millisecond
 
 // Settle waits until no instance refuses a token by a read that it began before now.
-func (r *Registry) Settle(ctx context.Context) error { return r.pause(ctx, settles) }
+func (r *Registry) Settle(ctx context.Context) error { return r.options.Pause(ctx, settles) }
 
 // Rotate gives a key another secret. The tokens that it has work until grace is
 // over. A grace of zero ends all of them, also those that an earlier rotation left in
@@ -54,16 +53,16 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, r.pause(ctx, settles)
+	return issued, r.options.Pause(ctx, settles)
 }
 
 // rotationOf names the operation among idempotent requests.
 func rotationOf(id string) string { return "rotate " + id }
 
 func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace time.Duration, q *request) (issued Issued, err error) {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return Issued{}, fmt.Errorf("load the secret: %w", err)
+		return Issued{}, err
 	}
 	_, err = r.changeWith(ctx, caller, id, func(own grantor, from *apikey.Key) (Write, error) {
 		now := r.now()
@@ -76,7 +75,7 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 				return Write{}, err
 			}
 		}
-		token, err := r.Format.Next(from.Environment, from.ID, r.Random)
+		token, err := r.options.Format.Next(from.Environment, from.ID, r.options.Random)
 		if err != nil {
 			return Write{}, err
 		}
@@ -172,7 +171,7 @@ func tidy(secrets []apikey.Secret, now time.Time) []apikey.Secret {
 // the zero Token, those that k has. It drops the prefix that earlier versions gave to imported
 // keys, since none of their tokens has it.
 func (r *Registry) keyPrefix(k *apikey.Key, token apikey.Token) string {
-	native := r.Format.KeyPrefix(k.Environment, k.ID)
+	native := r.options.Format.KeyPrefix(k.Environment, k.ID)
 	switch newest := len(k.Secrets) - 1; {
 	case newest >= 0 && k.Secrets[newest].Alias == "":
 		return native

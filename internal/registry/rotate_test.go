@@ -84,7 +84,7 @@ func TestWhichTokensOpenAKeyThatIsRotated(t *testing.T) {
 			}
 		}
 	}
-	if r, err := b.Registry.Store.Find(t.Context(), k.ID); err != nil || r.Meter.Used == 0 {
+	if r, err := b.Options.Store.Find(t.Context(), k.ID); err != nil || r.Meter.Used == 0 {
 		t.Errorf("the meter: %+v, %v", r.Meter, err)
 	}
 }
@@ -388,7 +388,7 @@ func TestForeignTokensRotateTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	codes("long after", apikey.CodeUnknown, apikey.CodeUnknown, apikey.CodeValid)
-	if _, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, one))); !errors.Is(err, apikey.ErrNotFound) {
+	if _, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, one))); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("its alias: %v", err)
 	}
 	entries[0].UserID, entries[0].Environment = "u1", apikey.Live
@@ -434,7 +434,7 @@ func TestAPauseThatIsCutShortIsAnError(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
 	k := b.Issue(t, b.Token(t), nil)
-	b.Registry.Pause = nil
+	b.Configure(func(o *registry.Options) { o.Pause = nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := b.Registry.Rotate(ctx, root, k.ID, 0); err == nil {

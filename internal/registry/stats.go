@@ -19,15 +19,15 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records [
 	if err != nil {
 		return nil, "", err
 	}
-	if r.Static == nil || q.Cursor != "" {
+	if r.options.Static == nil || q.Cursor != "" {
 		return listed, next, nil
 	}
-	static, err := r.Static(ctx)
+	static, err := r.options.Static(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("static keys: %w", err)
 	}
 	static = slices.DeleteFunc(slices.Clone(static), func(k *apikey.Key) bool { return q.UserID != "" && k.UserID != q.UserID })
-	meters, err := r.Store.Meters(ctx, idsOf(static))
+	meters, err := r.store.Meters(ctx, idsOf(static))
 	if err != nil {
 		return nil, "", fmt.Errorf("read meters: %w", err)
 	}
@@ -45,7 +45,7 @@ func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records
 	if err != nil {
 		return nil, "", err
 	}
-	found, err := r.Store.Records(ctx, idsOf(page.Keys))
+	found, err := r.store.Records(ctx, idsOf(page.Keys))
 	if err != nil {
 		return nil, "", fmt.Errorf("read keys: %w", err)
 	}

@@ -43,7 +43,7 @@ func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, 
 	if !caller.Scopes.Admin() {
 		since = record.Key.CreatedAt
 	}
-	entries, next, err := r.Store.Trail(ctx, id, since, from, limit)
+	entries, next, err := r.store.Trail(ctx, id, since, from, limit)
 	if err != nil {
 		return TrailPage{}, err
 	}
@@ -70,7 +70,7 @@ func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor 
 	if err != nil {
 		return TrailPage{}, err
 	}
-	entries, next, err := r.Store.UserTrail(ctx, userID, from, limit)
+	entries, next, err := r.store.UserTrail(ctx, userID, from, limit)
 	if err != nil {
 		return TrailPage{}, err
 	}
@@ -135,11 +135,11 @@ func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) 
 	if err := apikey.CheckOwner(userID); err != nil {
 		return nil, err
 	}
-	keys, err := r.Store.List(ctx, userID, Position{}, math.MaxInt32)
+	keys, err := r.store.List(ctx, userID, Position{}, math.MaxInt32)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
-	entries, _, err := r.Store.UserTrail(ctx, userID, "", 0)
+	entries, _, err := r.store.UserTrail(ctx, userID, "", 0)
 	if err != nil {
 		return nil, err
 	}

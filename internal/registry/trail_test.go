@@ -62,7 +62,9 @@ func TestEveryActionIsToldOf(t *testing.T) {
 		}
 		b.Clock.Pass(time.Second)
 	}
-	b.Registry.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	b.Configure(func(o *registry.Options) {
+		o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
+	})
 	user := registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
 	k, first, err := b.Registry.Create(t.Context(), user, "", apikey.Live, apikey.Change{Name: ptr("n"), Scopes: &apikey.Scopes{"tts"}})
 	must(nil, err)
@@ -133,7 +135,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	b.importKey(t, registry.Import{ID: "c", Token: b.Parse(t, one)})
 	b.importKey(t, registry.Import{ID: "c", Token: b.Parse(t, two), PublicKey: "pk_of-that-time0"})
 	b.importKey(t, registry.Import{ID: "c", Token: b.Parse(t, two)}) // it is there: nothing is done
-	id, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, one)))
+	id, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, one)))
 	must(nil, err)
 	must(nil, b.Registry.RevokeFound(t.Context(), registry.Origin{}, one))
 	want = []string{
@@ -208,7 +210,7 @@ func TestAnActionIsToldOfOnceOrWasNotDone(t *testing.T) {
 			inject()
 			err := do()
 			inject()
-			record, findErr := b.Registry.Store.Find(t.Context(), k.ID)
+			record, findErr := b.Options.Store.Find(t.Context(), k.ID)
 			if findErr != nil {
 				t.Fatal(findErr)
 			}
@@ -249,7 +251,7 @@ func TestATrailHoldsNoSecret(t *testing.T) {
 	root := b.caller(t, "root", admin)
 	foreign := "an-old-token-of-ours"
 	b.importKey(t, registry.Import{Token: b.Parse(t, foreign), PublicKey: "pk_of-that-time0"})
-	id, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, foreign)))
+	id, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, foreign)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +264,7 @@ func TestATrailHoldsNoSecret(t *testing.T) {
 		"alias": b.Hasher.Alias(b.Parse(t, foreign)), "public alias": b.Hasher.PublicAlias("pk_of-that-time0"), "master": apikeytest.Master,
 	}
 	for _, id := range []string{id, k.ID} {
-		record, err := b.Registry.Store.Find(t.Context(), id)
+		record, err := b.Options.Store.Find(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +278,7 @@ func TestATrailHoldsNoSecret(t *testing.T) {
 		if err := b.Registry.Delete(t.Context(), root, id); err != nil {
 			t.Fatal(err)
 		}
-		entries, _, err := b.Registry.Store.Trail(t.Context(), id, time.Time{}, "", 0)
+		entries, _, err := b.Options.Store.Trail(t.Context(), id, time.Time{}, "", 0)
 		if err != nil || len(entries) != 3 {
 			t.Fatalf("%d entries, %v", len(entries), err)
 		}
@@ -303,7 +305,7 @@ func TestWhoMayReadATrail(t *testing.T) {
 	// Deleted, and imported anew, for somebody else.
 	in := registry.Import{ID: "c", Token: b.Parse(t, "an-old-token-of-ours"), UserID: "u2", Environment: apikey.Live}
 	b.importKey(t, in)
-	again, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(in.Token))
+	again, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(in.Token))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,7 +517,7 @@ func TestAnEntryIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	entries, _, err := b.Registry.Store.Trail(t.Context(), id, time.Time{}, "", 1)
+	entries, _, err := b.Options.Store.Trail(t.Context(), id, time.Time{}, "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -560,19 +562,19 @@ func TestAnUpgradedHashIsSealed(t *testing.T) {
 			for _, token := range tokens {
 				b.importKey(t, registry.Import{ID: "c", Hash: hash(token)})
 			}
-			id, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, tokens[0])))
+			id, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, tokens[0])))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if c.alter != nil {
-				record, err := b.Registry.Store.Find(t.Context(), id)
+				record, err := b.Options.Store.Find(t.Context(), id)
 				if err != nil {
 					t.Fatal(err)
 				}
 				to := *record.Key
 				to.Secrets = slices.Clone(to.Secrets)
 				c.alter(&to)
-				if err := b.Registry.Store.Write(t.Context(), registry.Write{From: record.Key, To: &to}); err != nil {
+				if err := b.Options.Store.Write(t.Context(), registry.Write{From: record.Key, To: &to}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -590,7 +592,7 @@ func TestAnUpgradedHashIsSealed(t *testing.T) {
 			if c.alter != nil {
 				return
 			}
-			record, err := b.Registry.Store.Find(t.Context(), id)
+			record, err := b.Options.Store.Find(t.Context(), id)
 			if err != nil || record.Key.Secrets[0].Algorithm != "hmac-sha256" || record.Key.Secrets[1].Algorithm != "hmac-sha256" {
 				t.Errorf("the hashes are as before: %v", err)
 			}
@@ -607,7 +609,7 @@ func TestHashesThatAreUpgradedAtOnceAreSealed(t *testing.T) {
 		tokens = append(tokens, fmt.Sprintf("one-of-many-tokens-%d", n))
 		b.importKey(t, registry.Import{ID: "c", Hash: hash(tokens[n]), Change: apikey.Change{Limit: &ratelimit.Limit{Requests: 1000, Window: time.Minute}}})
 	}
-	id, err := b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, tokens[0])))
+	id, err := b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(b.Parse(t, tokens[0])))
 	if err != nil {
 		t.Fatal(err)
 	}

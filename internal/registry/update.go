@@ -28,7 +28,7 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 			return nil, err
 		}
 		if to.Unlimited != from.Unlimited || to.Limit != from.Limit || to.Quota != from.Quota {
-			to.CountsUntil = from.PlaceUntil(r.now(), r.Freshness)
+			to.CountsUntil = from.PlaceUntil(r.now(), r.options.Freshness)
 		}
 		if own.admin {
 			hold(&to, c)

@@ -52,7 +52,7 @@ func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) (
 	if from > to {
 		return nil, nil
 	}
-	recorded, err := r.Store.Usage(ctx, record.Key.ID, from, to)
+	recorded, err := r.store.Usage(ctx, record.Key.ID, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	if err := apikey.CheckOwner(userID); err != nil {
 		return nil, err
 	}
-	keys, err := r.Store.List(ctx, userID, Position{}, maxUsageKeys+1)
+	keys, err := r.store.List(ctx, userID, Position{}, maxUsageKeys+1)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
@@ -120,7 +120,7 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	for i, k := range keys {
 		ids[i] = k.ID
 	}
-	meters, err := r.Store.Meters(ctx, ids)
+	meters, err := r.store.Meters(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read meters: %w", err)
 	}

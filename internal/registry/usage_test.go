@@ -18,7 +18,7 @@ import (
 // of all keys of a user together.
 func TestUsageByDay(t *testing.T) {
 	b := newBench(t)
-	b.Registry.MaxKeys = 0
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	reader := func(k *apikey.Key) { k.Scopes = apikey.Scopes{apikey.ScopeRead} }
 	me, you, root := b.caller(t, "me", reader), b.caller(t, "you", reader), b.caller(t, "root", admin)
 	var ids []string
@@ -102,7 +102,7 @@ func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 		}})
 		b.Clock.Pass(time.Second)
 		var err error
-		if id, err = b.Registry.Store.Resolve(t.Context(), b.Hasher.Alias(token)); err != nil {
+		if id, err = b.Options.Store.Resolve(t.Context(), b.Hasher.Alias(token)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,14 +17,14 @@ import (
 // changed and, above all, revoked. The entry then states the flaw, so that the new seal does not
 // hide it.
 func (r *Registry) write(ctx context.Context, changes ...Write) error {
-	hasher, err := r.Hasher(ctx)
+	hasher, err := r.hasher(ctx)
 	if err != nil {
-		return fmt.Errorf("load the secret: %w", err)
+		return err
 	}
 	for i := range changes {
 		w := &changes[i]
 		if w.ends() {
-			w.PlaceUntil = apikey.Later(w.PlaceUntil, w.From.PlaceUntil(r.now(), r.Freshness))
+			w.PlaceUntil = apikey.Later(w.PlaceUntil, w.From.PlaceUntil(r.now(), r.options.Freshness))
 		}
 		w.At = r.now()
 		if w.From != nil && w.To != nil {
@@ -32,7 +32,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 			w.To.KeyPrefix = r.keyPrefix(w.To, apikey.Token{})
 		}
 		if w.From != nil {
-			if w.Standing, err = hasher.Standing(r.Store, w.From); err != nil {
+			if w.Standing, err = hasher.Standing(r.store, w.From); err != nil {
 				return err
 			}
 		}
@@ -47,7 +47,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 			return err
 		}
 	}
-	err = r.Store.Write(ctx, changes...)
+	err = r.store.Write(ctx, changes...)
 	if !errors.Is(err, apikey.ErrUnwitnessed) {
 		return err
 	}
@@ -63,7 +63,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	if err := r.seal(hasher.Notary(), w, flaw); err != nil {
 		return err
 	}
-	return r.Store.Write(ctx, *w)
+	return r.store.Write(ctx, *w)
 }
 
 // seal adds to a change its audit entry and the witness of the entry, and sets the new head of the
@@ -85,7 +85,7 @@ func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 		entry.Forgotten = k.Forgotten()
 	}
 	entry.Subject, entry.Owner = k.ID, k.UserID
-	sealed, next, witness, err := n.Append(head, place, entry, r.TrailKept)
+	sealed, next, witness, err := n.Append(head, place, entry, r.options.AuditRetention)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 		return nil
 	}
 	w.To.Trail = next
-	record, err := r.Store.Text(w.To, place.Seq)
+	record, err := r.store.Text(w.To, place.Seq)
 	if err != nil {
 		return err
 	}
@@ -121,5 +121,5 @@ func (r *Registry) placeOf(g grantor) time.Time {
 	if g.admin || g.Key == nil || g.Unlimited {
 		return time.Time{}
 	}
-	return g.Terms().Until(r.now().Add(r.Freshness))
+	return g.Terms().Until(r.now().Add(r.options.Freshness))
 }

@@ -147,6 +147,7 @@ type Deployment struct {
 	Format   apikey.Format
 	Hasher   pepper.Hasher
 	Registry *registry.Registry
+	Options  registry.Options // of Registry; changed by Configure
 	Static   apikey.Static
 	Upstream gate.Upstream
 	RealTime bool          // of gates
@@ -158,11 +159,26 @@ type Deployment struct {
 func New(t testing.TB, table *dynamo.Table) *Deployment {
 	t.Helper()
 	b := &Deployment{Clock: NewClock(), Table: &Spy{Store: table}, Meters: table, Format: NewFormat(t), Hasher: NewHasher(t, Master)}
-	b.Registry = &registry.Registry{
-		Store: table, Hasher: b.Hashing, Reread: b.Hashing, Format: b.Format, Random: rand.Reader, Now: b.Clock.Time, MaxKeys: 3, TrailKept: 365 * 24 * time.Hour,
+	b.Options = registry.Options{
+		Store: table, Hasher: b.Hashing, Reread: b.Hashing, Format: b.Format, Random: rand.Reader, Now: b.Clock.Time,
+		AuditRetention: 365 * 24 * time.Hour, MaxKeys: 3,
 		Pause: func(_ context.Context, d time.Duration) error { b.Clock.Pass(d); return nil },
 	}
+	b.Registry = registry.New(b.Options)
 	return b
+}
+
+// Configure changes the options of the registry. Whoever holds b.Registry has the new ones, too.
+func (b *Deployment) Configure(edit func(*registry.Options)) {
+	edit(&b.Options)
+	*b.Registry = *registry.New(b.Options)
+}
+
+// On returns another registry, which has the same options and stores in store.
+func (b *Deployment) On(store registry.Store) *registry.Registry {
+	o := b.Options
+	o.Store = store
+	return registry.New(o)
 }
 
 // Keyring returns the keyring of gates.
@@ -197,7 +213,7 @@ func (b *Deployment) Issue(t testing.TB, token apikey.Token, edit func(*apikey.K
 	if edit != nil {
 		edit(k)
 	}
-	if err := b.Registry.Store.Write(t.Context(), registry.Write{To: k}); err != nil {
+	if err := b.Options.Store.Write(t.Context(), registry.Write{To: k}); err != nil {
 		t.Fatal(err)
 	}
 	return k
