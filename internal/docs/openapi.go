@@ -193,6 +193,25 @@ func route(w *writer, name string, o operation) {
 		}
 	}
 	w.entry("Errors: " + strings.Join(refusals, ", "))
+	for _, media := range slices.Sorted(maps.Keys(o.RequestBody.Content)) {
+		if body := o.RequestBody.Content[media].Example; body != nil {
+			w.printf("\nA body, as in the document:\n")
+			w.block("json", example(body))
+			return
+		}
+	}
+}
+
+// example writes a value as JSON, on one line if it fits.
+func example(value any) string {
+	text, err := json.Marshal(value)
+	if err == nil && len(text) > columns {
+		text, err = json.MarshalIndent(value, "", "  ")
+	}
+	if err != nil {
+		panic(err) // it was read from JSON
+	}
+	return string(text)
 }
 
 // fields writes the fields of an object, and those of objects in it below them.
