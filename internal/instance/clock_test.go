@@ -22,7 +22,7 @@ func TestAKeyIsJudgedByTheTablesTime(t *testing.T) {
 		e, err := instance.New(t.Context(), config.Config{
 			TableName: options.Name, Endpoint: options.Endpoint, Local: true,
 			Secret:    config.NewSensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
-			KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
+			KeyPrefix: "sk", AuditDays: 365, Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		}, options.AWS, func() time.Time { return time.Now().Add(off) }, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)

@@ -42,7 +42,7 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	e, err := instance.New(t.Context(), config.Config{
 		TableName: options.Name, Endpoint: options.Endpoint, Local: true,
 		Secret:    config.NewSensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
-		KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
+		KeyPrefix: "sk", AuditDays: 365, Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		Function: "f", LogLevel: "INFO",
 		// The true time: any other would be set right by the table's, a second at a time,
 		// and a lease could be over before it is used.

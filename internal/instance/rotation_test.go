@@ -47,7 +47,7 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	start := func() *instance.Instance {
 		e, err := instance.New(t.Context(), config.Config{
 			TableName: options.Name, Endpoint: options.Endpoint, Local: true, SecretARN: "arn",
-			KeyPrefix: "sk", Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
+			KeyPrefix: "sk", AuditDays: 365, Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		}, options.AWS, func() time.Time { return now }, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
