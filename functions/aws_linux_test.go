@@ -48,7 +48,9 @@ type authority struct {
 // newKey stores an API key as latchkey init does, and returns its token.
 func newKey(t testing.TB, table, endpoint string) string {
 	t.Helper()
-	c, err := config.Load(map[string]string{"TABLE_NAME": table, "AWS_ENDPOINT_URL_DYNAMODB": endpoint, "LATCHKEY_SECRET": secretText})
+	c, err := config.Load(map[string]string{
+		"TABLE_NAME": table, "AWS_ENDPOINT_URL_DYNAMODB": endpoint, "LATCHKEY_SECRET": secretText,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,8 @@ func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{}
 	a.certificate, a.key = certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "Root of a test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "Root of a test"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
 	}, nil)
 	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 	return a
@@ -179,7 +182,9 @@ func secretsManager(text string) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_ = json.NewEncoder(w).Encode(map[string]any{"ARN": secretARN, "Name": "Secret-AbCdEf", "VersionId": strings.Repeat("1", 32), "SecretString": text})
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"ARN": secretARN, "Name": "Secret-AbCdEf", "VersionId": strings.Repeat("1", 32), "SecretString": text,
+		})
 	})
 }
 

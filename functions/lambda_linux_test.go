@@ -25,8 +25,8 @@ import (
 func build(t testing.TB, function string, flags ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	make := exec.Command("make", "-s", "-C", dynamotest.Root(), "build-"+function, "ARTIFACTS_DIR="+dir, "GOARCH="+runtime.GOARCH,
-		"BOOTSTRAP_GOFLAGS="+strings.Join(flags, " "))
+	make := exec.Command("make", "-s", "-C", dynamotest.Root(), "build-"+function,
+		"ARTIFACTS_DIR="+dir, "GOARCH="+runtime.GOARCH, "BOOTSTRAP_GOFLAGS="+strings.Join(flags, " "))
 	if out, err := make.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", make.Args, err, out)
 	}
@@ -93,7 +93,8 @@ func start(t testing.TB, bootstrap string, variables ...string) *process {
 		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(server.URL, "http://"),
 		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_EXECUTION_ENV=AWS_Lambda_provided.al2023",
 		"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=" + canary, "AWS_SESSION_TOKEN=" + canary,
-		"AWS_LAMBDA_FUNCTION_NAME=function", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_LAMBDA_LOG_LEVEL=INFO",
+		"AWS_LAMBDA_FUNCTION_NAME=function", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
+		"AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_LAMBDA_LOG_LEVEL=INFO",
 		"LAMBDA_TASK_ROOT=/var/task", "_HANDLER=bootstrap", "TZ=:UTC", "LANG=en_US.UTF-8",
 	}, variables...)
 	// The output is a file and no pipe, so the output before an answer can be read once the answer

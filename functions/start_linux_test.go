@@ -86,7 +86,8 @@ func TestAFunctionThatStartsWithoutSecretOrTableWorksOnceTheyExist(t *testing.T)
 	down := refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "down")
 	dynamo := &late{now: down, works: engine(t, table.Endpoint)}
 	secrets := &late{now: down, works: secretsManager(secretText)}
-	i := start(t, build(t, "AuthorizerFunction"), "TABLE_NAME="+table.Name, "SECRET_ARN="+secretARN, "AWS_CA_BUNDLE="+ca.bundle(t),
+	i := start(t, build(t, "AuthorizerFunction"),
+		"TABLE_NAME="+table.Name, "SECRET_ARN="+secretARN, "AWS_CA_BUNDLE="+ca.bundle(t),
 		"AWS_ENDPOINT_URL_DYNAMODB="+ca.serve(t, dynamo), "AWS_ENDPOINT_URL_SECRETS_MANAGER="+ca.serve(t, secrets))
 	for _, step := range []struct {
 		begin func()
@@ -96,7 +97,8 @@ func TestAFunctionThatStartsWithoutSecretOrTableWorksOnceTheyExist(t *testing.T)
 	} {
 		step.begin()
 		a := i.invoke(t, event(t, "authorizer-allow.json", token))
-		if allowed := strings.Contains(a.text, `"Effect":"Allow"`); allowed != (step.want == "") || !strings.Contains(a.log, step.want) {
+		allowed := strings.Contains(a.text, `"Effect":"Allow"`)
+		if allowed != (step.want == "") || !strings.Contains(a.log, step.want) {
 			t.Errorf("answered %s\nlog: %s\nwant %q", a.text, a.log, step.want)
 		}
 	}

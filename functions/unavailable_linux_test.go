@@ -31,7 +31,8 @@ func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 		unavailable func(answer) bool
 	}{
 		"authorizer": {build(t, "AuthorizerFunction"), event(t, "authorizer-allow.json", token), func(a answer) bool {
-			return a.failed && !strings.Contains(a.text, "Unauthorized") && strings.Contains(a.text, `"errorMessage":"unavailable`)
+			return a.failed && strings.Contains(a.text, `"errorMessage":"unavailable`) &&
+				!strings.Contains(a.text, "Unauthorized")
 		}},
 		"validate": {build(t, "ValidateFunction"), event(t, "keys-validate.json", token), unavailable},
 		"keys":     {build(t, "KeysFunction"), []byte(create), unavailable},
@@ -44,7 +45,8 @@ func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 		secretsManager(secretText).ServeHTTP(w, r)
 	})
 	denied := func(action string) string {
-		return ca.serve(t, refuse(400, "AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/r/f is not authorized to perform: "+action))
+		const user = "User: arn:aws:sts::123456789012:assumed-role/r/f"
+		return ca.serve(t, refuse(400, "AccessDeniedException", user+" is not authorized to perform: "+action))
 	}
 	for name, c := range map[string]struct {
 		secrets, dynamo string
@@ -100,7 +102,8 @@ func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 }
 
 func unavailable(a answer) bool {
-	return !a.failed && strings.Contains(a.text, `"statusCode":503`) && strings.Contains(a.text, `\"code\":\"unavailable\"`)
+	return !a.failed && strings.Contains(a.text, `"statusCode":503`) &&
+		strings.Contains(a.text, `\"code\":\"unavailable\"`)
 }
 
 // oneClearLine checks that a function logged one error line for a request, which contains the
@@ -108,7 +111,8 @@ func unavailable(a answer) bool {
 func oneClearLine(t *testing.T, log, request string, words []string) {
 	t.Helper()
 	// The lines of metrics are not counted.
-	log = strings.Join(slices.DeleteFunc(strings.SplitAfter(log, "\n"), func(line string) bool { return strings.Contains(line, `"_aws":{`) }), "")
+	isMetric := func(line string) bool { return strings.Contains(line, `"_aws":{`) }
+	log = strings.Join(slices.DeleteFunc(strings.SplitAfter(log, "\n"), isMetric), "")
 	var line struct{ Level, RequestID, Code, Error string }
 	if strings.Count(log, "\n") != 1 || json.Unmarshal([]byte(log), &line) != nil {
 		t.Fatalf("not one line of JSON:\n%s", log)
