@@ -54,7 +54,8 @@ type Options struct {
 	// change was acknowledged, or later, is judged by the change. Zero reads every
 	// time; any other value must be at least [MinFreshness].
 	Freshness time.Duration
-	// Patience bounds how long one check waits for the table. What an upstream takes comes on top.
+	// Patience bounds how long one check waits for the secret and the table together. An upstream
+	// may take more time.
 	Patience     time.Duration
 	Environments []apikey.Environment // accepted here
 	// Clock measures the age of a read. Now is the limiter's time, by which keys are judged too, so
@@ -79,7 +80,8 @@ func New(table Finder, limiter *ratelimit.Limiter, options Options) *Gate {
 
 // MismatchAge is the largest age of a remembered read by which a token is refused. Guessing tokens
 // of one key therefore costs at most one read in this time. A new secret may be missing in a read
-// of this age, so it must not be handed out sooner; see [latchkey/internal/registry.Registry.Rotate].
+// of this age, so it must not be handed out sooner; see
+// [latchkey/internal/registry.Registry.Rotate].
 const MismatchAge = 100 * time.Millisecond
 
 // MinFreshness is the least freshness other than zero. It is longer than a read and a write of a
@@ -91,8 +93,8 @@ const MinFreshness = 250 * time.Millisecond
 const looks = 3
 
 // Check judges a request. A refusal consumes nothing. An error means that Check could not decide.
-// It is never evidence against the caller, and tokens may then have been spent. Check never waits for the
-// table for longer than [Options.Patience].
+// It is never evidence against the caller, and tokens may then have been spent. Check never waits
+// for the secret and the table together for longer than [Options.Patience].
 func (g *Gate) Check(ctx context.Context, r Request) (apikey.Verdict, error) {
 	if g.options.Observe == nil {
 		return g.check(ctx, r)
@@ -114,7 +116,9 @@ func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
 	if k := g.options.Static.Find(c); k != nil {
 		return g.checkStatic(ctx, k, r)
 	}
-	keyring, err := g.options.Keyring(ctx)
+	table := patience{parent: ctx, limit: g.options.Patience} // it bounds the read of the secret too
+	defer table.end()
+	keyring, err := g.options.Keyring(&table)
 	if err != nil {
 		return apikey.Verdict{}, fmt.Errorf("load the secret: %w", err)
 	}
@@ -124,7 +128,7 @@ func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
 	if c.Code() != "" {
 		return apikey.Verdict{Code: c.Code()}, nil
 	}
-	return g.checkStored(ctx, keyring.Hasher, r)
+	return g.checkStored(&table, keyring.Hasher, r)
 }
 
 // checkStored judges a token by the table: it identifies the key, judges it and spends from its
@@ -135,20 +139,18 @@ func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
 //   - A request is refused as [Gate.identify] says.
 //   - If the read is older than Freshness after a write, one more read decides, however long that
 //     takes. With a Freshness of zero, one more read follows every write.
-func (g *Gate) checkStored(ctx context.Context, h pepper.Hasher, r Request) (apikey.Verdict, error) {
-	table := patience{parent: ctx, limit: g.options.Patience}
-	defer table.end()
-	f, err := g.identify(&table, &h, &r, g.options.Freshness)
+func (g *Gate) checkStored(table *patience, h pepper.Hasher, r Request) (apikey.Verdict, error) {
+	f, err := g.identify(table, &h, &r, g.options.Freshness)
 	if err != nil || f.decided() {
 		return f.verdict, err
 	}
-	decision, err := g.spend(&table, f.key, &r)
+	decision, err := g.spend(table, f.key, &r)
 	for n := 0; errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
 		// Another instance knows newer terms.
-		if f, err = g.identify(&table, &h, &r, 0); err != nil || f.decided() {
+		if f, err = g.identify(table, &h, &r, 0); err != nil || f.decided() {
 			return f.verdict, err
 		}
-		decision, err = g.spend(&table, f.key, &r)
+		decision, err = g.spend(table, f.key, &r)
 	}
 	if err != nil {
 		return apikey.Verdict{}, err
@@ -158,14 +160,14 @@ func (g *Gate) checkStored(ctx context.Context, h pepper.Hasher, r Request) (api
 	}
 	waited := decision.Asked
 	if !f.rehashed && !h.Current(f.key.Secrets[f.secret]) {
-		g.rehash(&table, h, &f, r.Credential.Token())
+		g.rehash(table, h, &f, r.Credential.Token())
 		waited = true
 	}
 	if !waited || g.instant(r.Time).since(f.read) < g.options.Freshness {
 		return f.verdict, nil
 	}
 	// Spending took long enough for the key to be revoked meanwhile.
-	again, err := g.identify(&table, &h, &r, 0)
+	again, err := g.identify(table, &h, &r, 0)
 	switch {
 	case err != nil && f.own && g.options.Freshness > 0 && table.over():
 		return f.verdict, nil // the table is too slow for a second opinion
