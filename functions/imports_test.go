@@ -47,8 +47,13 @@ var forbidden = map[string][]string{
 	"internal/dynamo":     {"internal/authorizer", "internal/httpapi", "go.yaml.in/"},
 	"internal/authorizer": {"internal/dynamo", "internal/httpapi", "internal/registry"},
 	"internal/httpapi":    {"internal/dynamo", "internal/authorizer"},
-	"internal/oidc":       {"github.com/aws/", "github.com/zitadel/", "internal/dynamo", "internal/authorizer", "internal/httpapi"},
-	"internal/upstream":   {"github.com/aws/", "internal/dynamo", "internal/registry"},
+	"internal/oidc": {
+		"github.com/aws/", "github.com/zitadel/", "internal/dynamo", "internal/authorizer", "internal/httpapi",
+	},
+	"internal/upstream": {"github.com/aws/", "internal/dynamo", "internal/registry"},
+	// An instance has no handler, so commands that only open the table have none either.
+	"internal/instance": {huma, "internal/authorizer", "internal/httpapi", "internal/oidc"},
+	"internal/secret":   {"internal/dynamo", "internal/httpapi"},
 	// The local stack knows the functions only by their events.
 	"internal/local":     {"internal/authorizer", "internal/instance", "internal/httpapi"},
 	"internal/local/sam": {"internal/httpapi", "internal/local/engine", "github.com/aws/aws-lambda-go/"},
@@ -56,14 +61,16 @@ var forbidden = map[string][]string{
 	"internal/client": {"github.com/aws/", huma, "internal/httpapi", "internal/apikey"},
 	"internal/smoke":  {"github.com/aws/", huma, "internal/httpapi", "internal/gate", "internal/dynamo"},
 	// The authorizer runs on every request, so it has no router.
-	"functions/authorizer": slices.Concat(notOnAWS, []string{huma, "github.com/awslabs/", "github.com/zitadel/", "internal/httpapi"}),
-	"functions/validate":   slices.Concat(notOnAWS, []string{"internal/oidc"}),
-	"functions/keys":       slices.Concat(notOnAWS, []string{"internal/oidc"}),
+	"functions/authorizer": slices.Concat(notOnAWS, []string{
+		huma, "github.com/awslabs/", "github.com/zitadel/", "internal/httpapi", "internal/instance/web",
+	}),
+	"functions/validate": slices.Concat(notOnAWS, []string{"internal/oidc", "internal/instance/edge"}),
+	"functions/keys":     slices.Concat(notOnAWS, []string{"internal/oidc", "internal/instance/edge"}),
 }
 
 // notOnAWS is used on the machine of a developer or an operator, and never in a function.
 var notOnAWS = []string{
-	sdkLoader, "go.yaml.in/", "github.com/spf13/",
+	sdkLoader, "go.yaml.in/", "github.com/spf13/", "internal/dynamo/dynamotest",
 	"internal/client", "internal/cmd", "internal/docs", "internal/local", "internal/migrate", "internal/smoke",
 }
 
@@ -87,7 +94,9 @@ func TestTheDomainReachesOnlyThePackagesBelow(t *testing.T) {
 func TestImportsRunOneWay(t *testing.T) {
 	deps := dependencies(t)
 	exists := func(name string) bool {
-		return slices.ContainsFunc(slices.Collect(maps.Keys(deps)), func(pkg string) bool { return isOf(pkg, "latchkey/"+name) })
+		return slices.ContainsFunc(slices.Collect(maps.Keys(deps)), func(pkg string) bool {
+			return isOf(pkg, "latchkey/"+name)
+		})
 	}
 	for name, never := range forbidden {
 		for _, pkg := range never {
@@ -103,6 +112,7 @@ func TestImportsRunOneWay(t *testing.T) {
 	}
 }
 
+// Beside the tests' own package, only package dynamo speaks to DynamoDB.
 func TestOnlyDynamoImportsTheSDKOfDynamoDB(t *testing.T) {
 	var importers []string
 	for line := range strings.Lines(list(t, `{{.ImportPath}}: {{join .Imports " "}}`)) {
@@ -111,23 +121,26 @@ func TestOnlyDynamoImportsTheSDKOfDynamoDB(t *testing.T) {
 			importers = append(importers, pkg)
 		}
 	}
-	// Package dynamotest is for tests only.
 	if !slices.Equal(importers, []string{"latchkey/internal/dynamo", "latchkey/internal/dynamo/dynamotest"}) {
 		t.Errorf("the SDK of DynamoDB is imported by %v", importers)
 	}
 }
 
 // latchkey dev runs the handlers of the functions in its own process, so the program contains them
-// and huma. One file imports the handlers for that. The other commands know the HTTP API only by
-// the types of package api, and no command knows huma.
-func TestOneFileOfTheCommandLineImportsTheHandlers(t *testing.T) {
+// and huma. One file wires them, by packages edge and web. The other commands know the HTTP API only
+// by the types of package api.
+func TestOneFileOfTheCommandLineWiresTheHandlers(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(dynamotest.Root(), "internal", "cmd", "latchkey", "*.go"))
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") || filepath.Base(file) == "functions.go" {
+		if strings.HasSuffix(file, "_test.go") {
 			continue
+		}
+		never := []string{huma, "latchkey/internal/httpapi", "latchkey/internal/authorizer"}
+		if filepath.Base(file) != "functions.go" {
+			never = append(never, "latchkey/internal/instance/edge", "latchkey/internal/instance/web")
 		}
 		syntax, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
@@ -138,7 +151,7 @@ func TestOneFileOfTheCommandLineImportsTheHandlers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if isOf(imported, huma, "latchkey/internal/httpapi", "latchkey/internal/authorizer") {
+			if isOf(imported, never...) {
 				t.Errorf("%s imports %s", filepath.Base(file), imported)
 			}
 		}

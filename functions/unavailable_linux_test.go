@@ -18,8 +18,12 @@ func silent(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
+// beforeTimeout is less than the timeout of a function, which is 10 s. The bound of a check itself is
+// tested in package gate, because here it depends on the load of the machine.
+const beforeTimeout = 8 * time.Second
+
 // A function starts even if it cannot read its secret or its table. It answers every request
-// "unavailable" within three seconds, and logs one line for it without a secret.
+// "unavailable" before its timeout, and logs one line for it without a secret.
 func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
 	table := dynamotest.Options(t)
@@ -88,7 +92,7 @@ func TestWithoutSecretOrTableEveryRequestIsUnavailable(t *testing.T) {
 					if !f.unavailable(a) {
 						t.Errorf("answered %s", a.text)
 					}
-					if took := a.at.Sub(begun); took > 3*time.Second {
+					if took := a.at.Sub(begun); took > beforeTimeout {
 						t.Errorf("request %d took %v", n+1, took)
 					}
 					oneClearLine(t, a.log, requestID(n+1), c.log)
