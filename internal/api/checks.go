@@ -4,25 +4,25 @@ package api
 type ValidateRequest struct {
 	APIKey    Token    `json:"apiKey" doc:"The key to judge, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"`
 	PublicKey *string  `json:"publicKey,omitempty" doc:"Must belong to the key" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
-	Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"What the key must be allowed to do" example:"tts"`
-	Cost      *Integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. Left out or 0, nothing is spent." example:"1"`
-	SourceIP  *string  `json:"sourceIp,omitempty" maxLength:"64" doc:"Where the key was used from" example:"203.0.113.7"`
+	Scope     *string  `json:"scope,omitempty" maxLength:"128" doc:"A scope that the key must have" example:"tts"`
+	Cost      *Integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"Requests to spend. If omitted or 0, nothing is spent." example:"1"`
+	SourceIP  *string  `json:"sourceIp,omitempty" maxLength:"64" doc:"The address from which the key was used" example:"203.0.113.7"`
 }
 
 // Verdict is the response to a [ValidateRequest]. It describes the key only if the key is known.
 type Verdict struct {
 	Valid      bool                 `json:"valid"`
-	Code       VerdictCode          `json:"code" doc:"valid, or why it is not" example:"valid"`
+	Code       VerdictCode          `json:"code" doc:"valid, or the reason of the refusal" example:"valid"`
 	Error      string               `json:"error,omitempty"`
-	KeyID      string               `json:"keyId,omitempty" doc:"This and the other fields are present once the key is proven to be known" example:"3fGq8ZpLw1xKc0Ty"`
+	KeyID      string               `json:"keyId,omitempty" doc:"This and the other fields of the key are present if the token belongs to it" example:"3fGq8ZpLw1xKc0Ty"`
 	UserID     string               `json:"userId,omitempty" example:"u1"`
 	Name       string               `json:"name,omitempty" example:"ci"`
 	Scopes     *[]string            `json:"scopes,omitempty" nullable:"false"`
 	RateLimit  *Nullable[RateLimit] `json:"rateLimit,omitempty" nullable:"true" doc:"null for a key without a limit"`
-	Unlimited  bool                 `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit"`
+	Unlimited  bool                 `json:"unlimited,omitempty" doc:"true for a key without a limit; otherwise absent"`
 	Quota      *Quota               `json:"quota,omitempty"`
 	ExpiresAt  string               `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
-	RetryAfter int64                `json:"retryAfter,omitempty" doc:"Seconds, when the limit or the quota refuses" example:"12"`
+	RetryAfter int64                `json:"retryAfter,omitempty" doc:"Seconds to wait. Present if the limit or the quota refuses" example:"12"`
 	WindowStatus
 }
 
@@ -34,7 +34,7 @@ type WhoamiResponse struct {
 	Scopes      []string          `json:"scopes" nullable:"false"`
 	Environment CallerEnvironment `json:"environment" doc:"Empty for a static key, and for a user without a key" example:"live"`
 	Internal    bool              `json:"internal"`
-	Unlimited   bool              `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit, and for a user without a key"`
+	Unlimited   bool              `json:"unlimited,omitempty" doc:"true for a key without a limit, and for a user without a key; otherwise absent"`
 
 	RateLimit Nullable[WhoamiLimit] `json:"rateLimit" doc:"The tighter one of limit and quota; null for a key without a limit, and for a user without a key"`
 	WindowStatus
@@ -52,13 +52,13 @@ type ExplainRequest struct {
 	Method   string   `json:"method" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" example:"POST"`
 	Path     string   `json:"path" maxLength:"2048" doc:"As API Gateway sees it, without the stage" example:"/tts/speak"`
 	SourceIP *string  `json:"sourceIp,omitempty" maxLength:"64" example:"203.0.113.7"`
-	Cost     *Integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"1 where it is left out" example:"1"`
-	At       *string  `json:"at,omitempty" doc:"RFC 3339; now where it is left out" example:"2027-01-31T12:00:00Z"`
+	Cost     *Integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"If omitted, 1" example:"1"`
+	At       *string  `json:"at,omitempty" doc:"RFC 3339. If omitted, now" example:"2027-01-31T12:00:00Z"`
 }
 
 // ExplainResponse lists the checks of the request and their results, in their order.
 type ExplainResponse struct {
-	Code   ExplainCode `json:"code" doc:"valid, or the first check that refuses" example:"insufficient_scope"`
+	Code   ExplainCode `json:"code" doc:"valid, or the code of the first check that refuses" example:"insufficient_scope"`
 	Checks []CheckStep `json:"checks" nullable:"false"`
 }
 
@@ -66,7 +66,7 @@ type ExplainResponse struct {
 type CheckStep struct {
 	Check  CheckName `json:"check" example:"scope"`
 	Pass   bool      `json:"pass"`
-	Detail string    `json:"detail" doc:"What decided" example:"asked for is tts; the key has \"stt\""`
+	Detail string    `json:"detail" doc:"The reason of the result" example:"asked for is tts; the key has \"stt\""`
 }
 
 // HealthResponse says that the service can decide. If it cannot, the response is an [Envelope].

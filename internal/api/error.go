@@ -9,7 +9,7 @@ type Envelope struct {
 type Detail struct {
 	Message string    `json:"message" doc:"A sentence for people"`
 	Type    ErrorType `json:"type"`
-	Param   *string   `json:"param" doc:"The field that is wrong, if one is"`
+	Param   *string   `json:"param" doc:"The field, parameter or header that is wrong; null if none is"`
 	Code    ErrorCode `json:"code" doc:"A word for programs"`
 }
 

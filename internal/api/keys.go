@@ -4,11 +4,11 @@ package api
 type Fields struct {
 	Name          *string            `json:"name,omitempty" maxLength:"255" example:"ci"`
 	Description   *string            `json:"description,omitempty" maxLength:"1000" example:"Builds and deploys"`
-	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. None: no scoped route."`
-	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"60 requests in 60 seconds where it is left out"`
-	Quota         *QuotaInput        `json:"quota,omitempty" doc:"None where it is left out"`
-	Unlimited     *bool              `json:"unlimited,omitempty" doc:"An admin's to give; without rateLimit and quota"`
-	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks the key may be used from. None: anywhere."`
+	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. If empty, no scoped route."`
+	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"If omitted, 60 requests in 60 seconds"`
+	Quota         *QuotaInput        `json:"quota,omitempty" doc:"If omitted, none"`
+	Unlimited     *bool              `json:"unlimited,omitempty" doc:"Only admins may set it to true; not with rateLimit or quota"`
+	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks from which the key may be used. If empty, any."`
 	Metadata      *map[string]string `json:"metadata,omitempty" nullable:"false" doc:"At most 2 KB in all"`
 	Enabled       *bool              `json:"enabled,omitempty"`
 	NotBefore     *string            `json:"notBefore,omitempty" doc:"RFC 3339, before expiresAt; empty clears it" example:"2026-12-01T00:00:00Z"`
@@ -25,7 +25,7 @@ type LimitInput struct {
 // QuotaInput is the quota that a request asks for.
 type QuotaInput struct {
 	Requests Integer `json:"requests" minimum:"1" maximum:"1000000000000" example:"100"`
-	Period   Period  `json:"period" doc:"By the calendar, UTC" example:"month"`
+	Period   Period  `json:"period" doc:"The calendar period, in UTC" example:"month"`
 }
 
 // CreateRequest asks for a new key.
@@ -44,12 +44,12 @@ type CreateResponse struct {
 // ListResponse is one page of a user's keys, newest first.
 type ListResponse struct {
 	Data       []Record `json:"data" nullable:"false"`
-	NextCursor string   `json:"nextCursor,omitempty" doc:"There where another page may follow"`
+	NextCursor string   `json:"nextCursor,omitempty" doc:"Present if another page may follow"`
 }
 
 // RotateRequest asks for another token of a key.
 type RotateRequest struct {
-	GracePeriod *Integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key goes on working. If omitted, 86400. 0 ends it and every older one at once." example:"3600"`
+	GracePeriod *Integer `json:"gracePeriod,omitempty" minimum:"0" maximum:"2592000" doc:"Seconds for which the present key still works. If omitted, 86400. 0 ends it and every older one at once." example:"3600"`
 }
 
 // RotateResponse is a key with its new token.
@@ -66,5 +66,5 @@ type TokenRequest struct {
 // RevokedResponse counts the keys that one call has revoked.
 type RevokedResponse struct {
 	Revoked    int    `json:"revoked" doc:"How many keys this call has revoked" example:"3"`
-	NextCursor string `json:"nextCursor,omitempty" doc:"There where more keys may follow: call again with it"`
+	NextCursor string `json:"nextCursor,omitempty" doc:"Present if more keys may follow: call again with it"`
 }

@@ -6,15 +6,15 @@ import "encoding/json"
 type Patch struct {
 	Name          Member[string]             `json:"name,omitzero" maxLength:"255" doc:"null clears it" example:"ci"`
 	Description   Member[string]             `json:"description,omitzero" maxLength:"1000" doc:"null clears it" example:"Builds and deploys"`
-	Scopes        Member[[]string]           `json:"scopes,omitzero" maxItems:"50" doc:"What the key may do, in place of what it might. null: no scoped route."`
-	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null: 60 requests in 60 seconds. What is left out of it stays."`
-	Quota         Member[QuotaPatch]         `json:"quota,omitzero" doc:"null: none. What is left out of it stays."`
-	Unlimited     Member[bool]               `json:"unlimited,omitzero" doc:"An admin's to give; without rateLimit and quota. null: false"`
-	AllowedCIDRs  Member[[]string]           `json:"allowedCidrs,omitzero" maxItems:"20" doc:"Networks the key may be used from. null: anywhere"`
-	Metadata      Member[map[string]*string] `json:"metadata,omitzero" doc:"Is merged: a name that is null is removed, one that is left out stays. null: none at all"`
+	Scopes        Member[[]string]           `json:"scopes,omitzero" maxItems:"50" doc:"What the key may do; replaces the present scopes. null allows no scoped route."`
+	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null sets 60 requests in 60 seconds. Omitted members stay."`
+	Quota         Member[QuotaPatch]         `json:"quota,omitzero" doc:"null removes it. Omitted members stay."`
+	Unlimited     Member[bool]               `json:"unlimited,omitzero" doc:"Only admins may set it to true; not with rateLimit or quota. null sets false"`
+	AllowedCIDRs  Member[[]string]           `json:"allowedCidrs,omitzero" maxItems:"20" doc:"Networks from which the key may be used. null allows any"`
+	Metadata      Member[map[string]*string] `json:"metadata,omitzero" doc:"Merged by name: a name that is null is removed, an omitted name stays. null removes all"`
 	Enabled       Member[bool]               `json:"enabled,omitzero" nullable:"false"`
-	NotBefore     Member[string]             `json:"notBefore,omitzero" doc:"RFC 3339, before expiresAt; null or empty: from the start" example:"2026-12-01T00:00:00Z"`
-	ExpiresAt     Member[string]             `json:"expiresAt,omitzero" doc:"RFC 3339; null or empty: never" example:"2027-01-31T12:00:00Z"`
+	NotBefore     Member[string]             `json:"notBefore,omitzero" doc:"RFC 3339, before expiresAt; null or empty clears it" example:"2026-12-01T00:00:00Z"`
+	ExpiresAt     Member[string]             `json:"expiresAt,omitzero" doc:"RFC 3339; null or empty clears it" example:"2027-01-31T12:00:00Z"`
 	ExpiresInDays Member[Integer]            `json:"expiresInDays,omitzero" minimum:"1" maximum:"365" nullable:"false" example:"90"`
 }
 
@@ -27,7 +27,7 @@ type LimitPatch struct {
 // QuotaPatch is a merge patch of a quota.
 type QuotaPatch struct {
 	Requests Member[Integer] `json:"requests,omitzero" minimum:"1" maximum:"1000000000000" nullable:"false" example:"100"`
-	Period   Member[Period]  `json:"period,omitzero" nullable:"false" doc:"By the calendar, UTC" example:"month"`
+	Period   Member[Period]  `json:"period,omitzero" nullable:"false" doc:"The calendar period, in UTC" example:"month"`
 }
 
 // Member is a member of a merge patch: omitted (the zero value), null, or a value.

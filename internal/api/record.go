@@ -8,11 +8,11 @@ type Record struct {
 	Description  string              `json:"description" example:"Builds and deploys"`
 	Environment  Environment         `json:"environment" example:"live"`
 	Status       Status              `json:"status" example:"active"`
-	KeyPrefix    string              `json:"keyPrefix" doc:"How the key begins, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
+	KeyPrefix    string              `json:"keyPrefix" doc:"The beginning of the key, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	PublicKey    string              `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 	Scopes       []string            `json:"scopes" nullable:"false"`
 	RateLimit    Nullable[RateLimit] `json:"rateLimit" doc:"null for a key without a limit"`
-	Unlimited    bool                `json:"unlimited,omitempty" doc:"There, and true, for a key without a limit"`
+	Unlimited    bool                `json:"unlimited,omitempty" doc:"true for a key without a limit; otherwise absent"`
 	Quota        *Quota              `json:"quota,omitempty"`
 	AllowedCIDRs []string            `json:"allowedCidrs" nullable:"false"`
 	Metadata     map[string]string   `json:"metadata" nullable:"false"`
@@ -31,23 +31,23 @@ type Record struct {
 // requests remaining. If they are equal, it is the one with the later reset. Keys without a limit
 // omit all three fields.
 type WindowStatus struct {
-	Limit     *int64 `json:"limit,omitempty" doc:"This, remaining and reset are of the tighter one of rateLimit and quota: the one with fewer requests remaining or, of as many, the later reset. They are left out for a key without a limit, and by answers that issue a key." example:"100"`
+	Limit     *int64 `json:"limit,omitempty" doc:"limit, remaining and reset are the window status of the tighter one of rateLimit and quota: the one with fewer requests remaining or, if they are equal, the later reset. A key without a limit, and answers that issue a key, omit them." example:"100"`
 	Remaining *int64 `json:"remaining,omitempty" example:"99"`
 	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second" example:"1795521660"`
 }
 
 // RateLimit is the limit of a key, with its window status if the meter was read.
 type RateLimit struct {
-	Requests  int64  `json:"requests" doc:"Requests in any interval as long as the window" example:"100"`
+	Requests  int64  `json:"requests" doc:"Requests in any interval of the length of the window" example:"100"`
 	Window    int64  `json:"window" doc:"Seconds" example:"60"`
 	Remaining *int64 `json:"remaining,omitempty" example:"99"`
-	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the window will be empty of what is now in it" example:"1795521660"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which all present requests will have left the window" example:"1795521660"`
 }
 
 // Quota is the quota of a key, with its window status if the meter was read.
 type Quota struct {
 	Requests  int64  `json:"requests" doc:"Requests in each period" example:"100"`
-	Period    Period `json:"period" doc:"By the calendar, UTC" example:"month"`
+	Period    Period `json:"period" doc:"The calendar period, in UTC" example:"month"`
 	Used      *int64 `json:"used,omitempty" example:"1"`
 	Remaining *int64 `json:"remaining,omitempty" example:"99"`
 	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`

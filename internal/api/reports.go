@@ -3,7 +3,7 @@ package api
 // TrailResponse is one page of audit entries, newest first.
 type TrailResponse struct {
 	Data       []TrailEntry `json:"data" nullable:"false"`
-	NextCursor string       `json:"nextCursor,omitempty" doc:"There where another page may follow"`
+	NextCursor string       `json:"nextCursor,omitempty" doc:"Present if another page may follow"`
 }
 
 // TrailEntry is one audit entry: a recorded change of a key.
@@ -12,10 +12,10 @@ type TrailEntry struct {
 	Actor     TrailActor             `json:"actor"`
 	Action    Action                 `json:"action" example:"update"`
 	KeyID     string                 `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
-	Changes   map[string]TrailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is how many tokens open the key. endedTokens lists the ended tokens, each by the time until which it would have worked. Of metadata and a long description, only the changed part is shown."`
+	Changes   map[string]TrailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is the number of tokens that open the key. endedTokens lists the ended tokens, each by the time until which it would have worked. Of metadata and a long description, only the changed part is shown."`
 	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
 	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
-	Flaw      string                 `json:"flaw,omitempty" doc:"Present if the key had been altered or put back outside the service: the problem that latchkey audit verify reports" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
+	Flaw      string                 `json:"flaw,omitempty" doc:"The problem that latchkey audit verify reports. Present if the key had been altered or put back outside the service" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
 }
 
 // TrailActor is the caller that made a change.
@@ -26,13 +26,13 @@ type TrailActor struct {
 
 // TrailChange is the value of a field before and after a change.
 type TrailChange struct {
-	Before any `json:"before" doc:"null: nothing" example:"\"staging\""`
-	After  any `json:"after" doc:"null: nothing" example:"\"production\""`
+	Before any `json:"before" doc:"null if there is none" example:"\"staging\""`
+	After  any `json:"after" doc:"null if there is none" example:"\"production\""`
 }
 
 // UsageResponse is the usage on each day of a span.
 type UsageResponse struct {
-	Data  []DayUsage `json:"data" nullable:"false" doc:"Every day of those that were asked for"`
+	Data  []DayUsage `json:"data" nullable:"false" doc:"Every day of the span, also those without requests"`
 	Total int64      `json:"total"`
 }
 
@@ -45,20 +45,20 @@ type DayUsage struct {
 // StatsResponse is one page of the window status of a user's keys, newest first.
 type StatsResponse struct {
 	Data       []Stats `json:"data" nullable:"false"`
-	NextCursor string  `json:"nextCursor,omitempty" doc:"There where another page may follow"`
+	NextCursor string  `json:"nextCursor,omitempty" doc:"Present if another page may follow"`
 }
 
 // Stats is the window status of a key.
 type Stats struct {
 	KeyID      string           `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
 	Name       string           `json:"name" example:"ci"`
-	KeyPrefix  string           `json:"keyPrefix" doc:"How the key begins, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
+	KeyPrefix  string           `json:"keyPrefix" doc:"The beginning of the key, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	UserID     string           `json:"userId" example:"u1"`
 	Internal   bool             `json:"internal"`
 	Unlimited  bool             `json:"unlimited,omitempty" doc:"The key has no limit, and its requests are not counted: the next four are null"`
-	Requests   *int64           `json:"requests" doc:"Requests that were admitted in the present window, with those that functions have leased" example:"100"`
+	Requests   *int64           `json:"requests" doc:"Requests that were admitted in the present window, and those that functions have leased" example:"100"`
 	Window     *int64           `json:"window" doc:"Seconds" example:"60"`
-	Limit      *int64           `json:"limit" doc:"Requests in any interval as long as the window" example:"100"`
+	Limit      *int64           `json:"limit" doc:"Requests in any interval of the length of the window" example:"100"`
 	Remaining  *int64           `json:"remaining" doc:"Requests that the limit still allows, whatever the quota allows" example:"99"`
 	LastUsedAt Nullable[string] `json:"lastUsedAt" format:"date-time" doc:"null if the key was never used" example:"2026-11-24T12:00:00.000Z"`
 }

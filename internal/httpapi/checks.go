@@ -27,7 +27,7 @@ type whoamiOutput struct {
 
 // WindowHeaders have the window status of the caller.
 type WindowHeaders struct {
-	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are of the tighter one of limit and quota. A key without a limit has none of them."`
+	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are the window status of the tighter one of limit and quota. Absent for a key without a limit."`
 	Remaining number `header:"X-RateLimit-Remaining"`
 	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second"`
 }
@@ -52,8 +52,8 @@ func (a *server) registerChecks() {
 	handle(a, &huma.Operation{
 		OperationID: "whoami", Method: http.MethodGet, Path: api.WhoamiPath, Tags: []string{"checks"},
 		Summary: "Who the caller is",
-		Description: "For any key, whose call counts as one request, and for a user who comes with a token of an issuer: " +
-			"then keyId is empty.",
+		Description: "For any key, and for a user who comes with a token of an issuer: then keyId is empty. " +
+			"The call of a key counts as one request.",
 		Errors: []int{400, 401, 429, 503},
 	}, a.whoami)
 }

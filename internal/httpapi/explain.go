@@ -24,10 +24,9 @@ type explainOutput struct{ Body api.ExplainResponse }
 func (a *server) registerExplain() {
 	handle(a, &huma.Operation{
 		OperationID: "explain-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/explain", Tags: []string{"checks"},
-		Summary: "Why a key would be let through or refused",
-		Description: "Needs keys:read. Goes through the checks of a request with this key, in their order and to the end. " +
-			"It spends nothing. " +
-			"The secret itself is not among them: a wrong one is an unknown key.",
+		Summary: "Why a key would be allowed or refused",
+		Description: "Needs keys:read. Lists the checks of a request with this key, in their order and to the end. " +
+			"It spends nothing. The secret is not checked: a wrong one is an unknown key.",
 		Errors: []int{400, 401, 403, 404, 413, 415, 429, 503},
 	}, a.explain)
 }

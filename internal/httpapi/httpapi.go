@@ -110,7 +110,7 @@ func newOpenAPI() *huma.OpenAPI {
 		Tags: []*huma.Tag{
 			{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not. " +
 				"A key that a rotation has replaced may read until its grace period ends, and change nothing (403, replaced_key)."},
-			{Name: "checks", Description: "Judging a key and asking who one is."},
+			{Name: "checks", Description: "Judging a key, and describing the caller."},
 			{Name: "service", Description: "The service itself."},
 		},
 		Components: &huma.Components{

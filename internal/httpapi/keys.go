@@ -64,7 +64,7 @@ type listInput struct {
 // ListFilter selects keys.
 type ListFilter struct {
 	Status api.Status `query:"status"`
-	UserID string     `query:"userId" maxLength:"128" doc:"Another user's keys, for admins"`
+	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins may name another user."`
 }
 
 type listOutput struct{ Body api.ListResponse }
@@ -93,14 +93,14 @@ func (a *server) registerKeys() {
 	handle(a, &huma.Operation{
 		OperationID: "get-key", Method: http.MethodGet, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
 		Summary:     "Get a key",
-		Description: "Needs keys:read. Shows what is left of its limit, and when it was last used.",
+		Description: "Needs keys:read. Shows the window status and the last use of the key.",
 		Errors:      []int{400, 401, 403, 404, 429, 503},
 	}, a.get)
 	handle(a, &huma.Operation{
 		OperationID: "update-key", Method: http.MethodPatch, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
 		Summary: "Change a key",
 		Description: "Needs keys:write. The body is a JSON merge patch (RFC 7396): " +
-			"what is left out stays as it is, and null clears. Content-Type may also be application/json. " +
+			"omitted fields stay as they are, and null clears. Content-Type may also be application/json. " +
 			"A revoked key cannot be changed. What a caller who is no admin widens must leave the key " +
 			"within the caller's own rights, must be of its environment, and must not be what an admin has set.",
 		Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 429, 503},

@@ -50,7 +50,7 @@ func (a *server) registerLifecycle() {
 		OperationID: "rotate-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/rotate", Tags: []string{"keys"},
 		Summary: "Replace the secret of a key",
 		Description: "Needs keys:write, and all rights of the key, whose new secret it answers with. " +
-			"Id, limit and what was spent stay. With gracePeriod 0 every older key of the record ends now. " +
+			"Id, limit and window status stay. With gracePeriod 0 every older key of the record ends now. " +
 			"With any other, 409 while one from an earlier rotation still works.",
 		Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503},
 	}, a.rotate)

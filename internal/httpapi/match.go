@@ -11,12 +11,12 @@ import (
 
 // MatchInput makes a change conditional on the revision that the caller has read.
 type MatchInput struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"ETag of the record that the change is meant for. Left out, the last change wins, on the fields that it names only." example:"\"0\""`
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"ETag of the record that the change is meant for. If omitted, the change is made to any revision, to the fields that it names only." example:"\"0\""`
 }
 
 // OnceInput makes a request idempotent.
 type OnceInput struct {
-	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" pattern:"^[!-~]+$" doc:"Your own name for the request, which no one else can guess: use a random UUID. Making it again within 24 hours gives the same answer; 422 if it asks for something else." example:"6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"`
+	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" pattern:"^[!-~]+$" doc:"Your own name for the request, which no one else can guess: use a random UUID. The same request within 24 hours has the same answer; another request has 422." example:"6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"`
 }
 
 // onceOf returns the identity of the request with a body. It is that of the values, so a body that is

@@ -18,7 +18,7 @@ type statsInput struct {
 
 // StatsFilter selects keys.
 type StatsFilter struct {
-	UserID string `query:"userId" maxLength:"128" doc:"Another user's keys"`
+	UserID string `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller"`
 }
 
 type statsOutput struct{ Body api.StatsResponse }
@@ -26,9 +26,9 @@ type statsOutput struct{ Body api.StatsResponse }
 func (a *server) registerStats() {
 	handle(a, &huma.Operation{
 		OperationID: "key-stats", Method: http.MethodGet, Path: api.KeysPath + "/stats", Tags: []string{"keys"},
-		Summary: "What a user's keys spend",
+		Summary: "The window status of a user's keys",
 		Description: "Needs keys:admin. Newest first; a key made in the last moments may be missing. " +
-			"What is said of each is exact.",
+			"The numbers of each are exact.",
 		Errors: []int{400, 401, 403, 429, 503},
 	}, a.stats)
 }

@@ -22,7 +22,7 @@ type userTrailInput struct {
 
 // TrailFilter selects the keys of a user.
 type TrailFilter struct {
-	UserID string `query:"userId" maxLength:"128" doc:"Whose keys; the caller's where it is left out" example:"u1"`
+	UserID string `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller" example:"u1"`
 }
 
 type trailOutput struct{ Body api.TrailResponse }
@@ -30,15 +30,15 @@ type trailOutput struct{ Body api.TrailResponse }
 func (a *server) registerTrails() {
 	handle(a, &huma.Operation{
 		OperationID: "key-audit", Method: http.MethodGet, Path: api.KeysPath + "/{id}/audit", Tags: []string{"keys"},
-		Summary:     "What was done to a key",
-		Description: "Needs keys:read. Newest first. What was done to a deleted key is for admins.",
+		Summary:     "The audit trail of a key",
+		Description: "Needs keys:read. Newest entry first. Only admins see the trail of a deleted key.",
 		Errors:      []int{400, 401, 403, 404, 429, 503},
 	}, a.keyTrail)
 	handle(a, &huma.Operation{
 		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"},
-		Summary: "What was done to a user's keys",
-		Description: "Needs keys:admin. Newest first, deleted keys included; " +
-			"what was done in the last moments may be missing.",
+		Summary: "The audit trails of a user's keys",
+		Description: "Needs keys:admin. Newest entry first, deleted keys included; " +
+			"entries of the last moments may be missing.",
 		Errors: []int{400, 401, 403, 429, 503},
 	}, a.userTrail)
 }

@@ -14,8 +14,8 @@ import (
 
 // DaysInput names the first and the last day of a span.
 type DaysInput struct {
-	From string `query:"from" maxLength:"10" doc:"The first day, such as 2026-11-01, by UTC; 29 days before the last where it is left out" example:"2026-11-01"`
-	To   string `query:"to" maxLength:"10" doc:"The last day; today where it is left out" example:"2026-11-24"`
+	From string `query:"from" maxLength:"10" doc:"The first day, such as 2026-11-01, in UTC. If omitted, 29 days before the last" example:"2026-11-01"`
+	To   string `query:"to" maxLength:"10" doc:"The last day. If omitted, today" example:"2026-11-24"`
 }
 
 type keyUsageInput struct {
@@ -30,24 +30,25 @@ type userUsageInput struct {
 
 // UsageFilter selects the keys of a user.
 type UsageFilter struct {
-	UserID string `query:"userId" maxLength:"128" doc:"Another user's, for admins"`
+	UserID string `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins may name another user."`
 }
 
 type usageOutput struct{ Body api.UsageResponse }
 
-const usageNote = " A day ends at midnight UTC. Days that are over are exact; " +
-	"today's number has in it what the functions hold ready. Unlimited keys are not counted."
+const usageNote = " A day ends at midnight UTC. Past days are exact, except that tokens " +
+	"leased by an instance that died count as used. Today's number includes leased tokens. " +
+	"Unlimited keys are not counted."
 
 func (a *server) registerUsage() {
 	handle(a, &huma.Operation{
 		OperationID: "key-usage", Method: http.MethodGet, Path: api.KeysPath + "/{id}/usage", Tags: []string{"keys"},
-		Summary: "What a key used each day", Description: "Needs keys:read." + usageNote,
+		Summary: "The usage of a key on each day", Description: "Needs keys:read." + usageNote,
 		Errors: []int{400, 401, 403, 404, 429, 503},
 	}, a.keyUsage)
 	handle(a, &huma.Operation{
 		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"},
-		Summary:     "What a user's keys used each day",
-		Description: "Needs keys:read. Deleted keys are left out." + usageNote,
+		Summary:     "The usage of a user's keys on each day",
+		Description: "Needs keys:read. Deleted keys are not counted." + usageNote,
 		Errors:      []int{400, 401, 403, 429, 503},
 	}, a.userUsage)
 }
