@@ -42,23 +42,24 @@ func (g *Gate) MemoryHits() int64 { return g.memory.hits.Load() }
 // a place of their own, so garbage cannot push out others. It is safe for concurrent use.
 type cache[T comparable] struct {
 	mu      sync.Mutex
-	known   *simplelru.LRU[string, entry[T]]
-	unknown *simplelru.LRU[string, Instant]
+	known   *simplelru.LRU[string, *entry[T]] // pointers, so that all caches share one code
+	unknown *simplelru.LRU[string, *entry[T]]
 }
 
+// entry is a read. It is never changed.
 type entry[T any] struct {
 	value T
-	read  Instant
+	read  Instant // when it began
 }
 
 // newCache returns a cache of size names that exist, and as many that do not. It panics if size is
 // not positive.
 func newCache[T comparable](size int) *cache[T] {
-	known, err := simplelru.NewLRU[string, entry[T]](size, nil)
+	known, err := simplelru.NewLRU[string, *entry[T]](size, nil)
 	if err != nil {
 		panic(err) // a caller's bug
 	}
-	unknown, _ := simplelru.NewLRU[string, Instant](size, nil)
+	unknown, _ := simplelru.NewLRU[string, *entry[T]](size, nil)
 	return &cache[T]{known: known, unknown: unknown}
 }
 
@@ -66,29 +67,30 @@ func newCache[T comparable](size int) *cache[T] {
 func (c *cache[T]) get(name string) (value T, read Instant, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.known.Get(name); ok {
-		return e.value, e.read, true
+	e, ok := c.known.Get(name)
+	if !ok {
+		e, ok = c.unknown.Get(name)
 	}
-	read, ok = c.unknown.Get(name)
-	return value, read, ok
+	if !ok {
+		return value, read, false
+	}
+	return e.value, e.read, true
 }
 
 // put remembers a read, unless memory has one that began later.
 func (c *cache[T]) put(name string, value T, read Instant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if newest, ok := c.known.Peek(name); ok && read.before(newest.read) {
-		return
-	}
-	if newest, ok := c.unknown.Peek(name); ok && read.before(newest) {
-		return
-	}
 	var none T
+	here, other := c.known, c.unknown
 	if value == none {
-		c.known.Remove(name)
-		c.unknown.Add(name, read)
-		return
+		here, other = other, here
 	}
-	c.unknown.Remove(name)
-	c.known.Add(name, entry[T]{value, read})
+	for _, names := range []*simplelru.LRU[string, *entry[T]]{here, other} {
+		if e, ok := names.Peek(name); ok && read.before(e.read) {
+			return
+		}
+	}
+	other.Remove(name)
+	here.Add(name, &entry[T]{value, read})
 }
