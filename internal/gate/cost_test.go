@@ -29,7 +29,7 @@ func (c *counted) Spend(ctx context.Context, id string, s ratelimit.Spend) (rate
 func BenchmarkCost(b *testing.B) {
 	for _, rate := range []int64{1, 10, 100, 1000} {
 		for _, environments := range []int{1, 4, 16} {
-			b.Run(fmt.Sprintf("rate=%d/environments=%d", rate, environments), func(b *testing.B) {
+			b.Run(fmt.Sprintf("rate=%d/instances=%d", rate, environments), func(b *testing.B) {
 				for b.Loop() {
 					cost(b, rate, environments)
 				}

@@ -105,11 +105,9 @@ type Position struct {
 	ID        string
 }
 
-const positionTime = "2006-01-02T15:04:05.000Z"
-
 // String sorts as positions do.
 func (p Position) String() string {
-	return p.CreatedAt.UTC().Format(positionTime) + "#" + p.ID
+	return p.CreatedAt.UTC().Format(audit.TimeLayout) + "#" + p.ID
 }
 
 // cursor says where a page ends. It names no user, so that it leads nowhere but
@@ -123,7 +121,7 @@ func parseCursor(text string) (Position, error) {
 		return Position{}, bad
 	}
 	at, id, _ := strings.Cut(string(raw), "#")
-	created, err := time.Parse(positionTime, at)
+	created, err := time.Parse(audit.TimeLayout, at)
 	if err != nil || !apikey.ValidID(id) {
 		return Position{}, bad
 	}

@@ -110,7 +110,7 @@ func readCursor(cursor string, check func(string) error) (string, error) {
 
 // TrailPosition is the place of an entry among all of its owner's: by its time.
 func TrailPosition(s audit.Sealed) string {
-	return fmt.Sprintf("%s#%s#%s", s.At.UTC().Format(positionTime), s.Subject, s.Place)
+	return fmt.Sprintf("%s#%s#%s", s.At.UTC().Format(audit.TimeLayout), s.Subject, s.Place)
 }
 
 func checkTrailPosition(text string) error {
@@ -118,7 +118,7 @@ func checkTrailPosition(text string) error {
 	if len(part) != 3 || !apikey.ValidID(part[1]) {
 		return apikey.ErrInvalid
 	}
-	at, err := time.Parse(positionTime, part[0])
+	at, err := time.Parse(audit.TimeLayout, part[0])
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func endedTokens(from, to *apikey.Key, now time.Time) (ended []endedToken) {
 		}
 		var until *string
 		if end := apikey.Earlier(s.NotAfter, from.ExpiresAt); !end.IsZero() {
-			text := end.UTC().Format(positionTime)
+			text := end.UTC().Format(audit.TimeLayout)
 			until = &text
 		}
 		ended = append(ended, endedToken{until})
@@ -84,7 +84,7 @@ func visible(k *apikey.Key, now time.Time) map[string]any {
 			fields[name] = value
 		}
 	}
-	moment := func(name string, t time.Time) { put(name, t.UTC().Format(positionTime), !t.IsZero()) }
+	moment := func(name string, t time.Time) { put(name, t.UTC().Format(audit.TimeLayout), !t.IsZero()) }
 	put("userId", k.UserID, true)
 	put("environment", k.Environment, true)
 	put("enabled", k.Enabled, true)

@@ -116,7 +116,7 @@ func reportDynamoDB(w io.Writer, m map[string]figures) {
 	fmt.Fprintln(w, "requests/s of the key\tinstances\treads\twrites\t$ per million\tagainst a read and a write each")
 	for _, rate := range []string{"1", "10", "100", "1000"} {
 		for _, instances := range []string{"1", "4", "16"} {
-			c := m["Cost/rate="+rate+"/environments="+instances]
+			c := m["Cost/rate="+rate+"/instances="+instances]
 			reads, writes := c["reads/request"], c["writes/request"]
 			dollars := reads*readMillion + writes*writeMillion
 			fmt.Fprintf(w, "%s\t%s\t%.4f\t%.4f\t%.4f\t%.1f %%\n",
