@@ -28,8 +28,8 @@ func openAPI(t *testing.T, s *service) *openapi3.T {
 	return document
 }
 
-// Policy: each operation shows a request and an answer of each status, of the form that its schema has. That the
-// requests work is tested with the local stack.
+// Policy: each operation shows a request and an answer of each status, and they fit their schemas. A test
+// on the local stack sends the requests.
 func TestEveryOperationHasExamples(t *testing.T) {
 	s := newService(t)
 	document := openAPI(t, s)
@@ -73,7 +73,7 @@ func TestEveryOperationHasExamples(t *testing.T) {
 	}
 }
 
-// The key of the examples is one that a deployment may have.
+// A deployment may have the key of the examples.
 func TestTheKeyOfTheExamplesIsWellFormed(t *testing.T) {
 	s := newService(t)
 	text := s.send(nil, "GET", "/openapi.json", "").text
@@ -96,8 +96,8 @@ func TestTheKeyOfTheExamplesIsWellFormed(t *testing.T) {
 	}
 }
 
-// Policy: the document lists a status only where it can be answered. An unknown query parameter is 400 everywhere, and
-// 422 is for requests that may be named with an Idempotency-Key.
+// Policy: the document lists a status only for operations that can have it. An unknown query parameter
+// is 400 everywhere, and only operations with an Idempotency-Key have 422.
 func TestTheDocumentListsTheStatusesOfEachOperation(t *testing.T) {
 	for path, item := range openAPI(t, newService(t)).Paths.Map() {
 		for method, o := range item.Operations() {
@@ -112,7 +112,7 @@ func TestTheDocumentListsTheStatusesOfEachOperation(t *testing.T) {
 	}
 }
 
-// Policy: if a field has a fixed list of values, the document shows the list, and it equals the constants.
+// Policy: if a field has a fixed list of values, the document shows the list, which equals the constants.
 func TestTheDocumentListsTheConstants(t *testing.T) {
 	document := openAPI(t, newService(t))
 	words := func(schema, field string) []string {
@@ -162,7 +162,8 @@ func TestTheDocumentListsTheConstants(t *testing.T) {
 	}
 }
 
-// constants are the texts of a package's constants of a type, or whose names begin with a prefix.
+// constants returns the values of a package's constants that are of a type, or whose names begin with a
+// prefix.
 func constants(t *testing.T, dir, kind, prefix string) (values []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))

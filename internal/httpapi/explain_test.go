@@ -53,8 +53,8 @@ func TestARouteIsExplained(t *testing.T) {
 	}
 }
 
-// The authorizer goes by a list of them, and explain with it.
-func TestEveryRouteThatManagesKeysIsKnownAsOne(t *testing.T) {
+// The authorizer and explain use one list of these routes.
+func TestExplainKnowsEveryRouteThatManagesKeys(t *testing.T) {
 	s := newService(t)
 	for path, item := range s.send(nil, "GET", "/openapi.json", "").json["paths"].(map[string]any) {
 		for method, operation := range item.(map[string]any) {

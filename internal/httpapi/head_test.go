@@ -2,8 +2,8 @@ package httpapi_test
 
 import "testing"
 
-// Policy: the function itself leaves the body out of each answer to HEAD. Locally net/http does it once more, so that a
-// test through the local stack would not notice.
+// Policy: the function itself omits the body of each answer to HEAD. On the local stack net/http omits it
+// too, so a test there could not fail.
 func TestTheFunctionAnswersHeadWithoutABody(t *testing.T) {
 	s := newService(t)
 	path, _, _ := s.made("")

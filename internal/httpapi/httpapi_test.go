@@ -58,7 +58,7 @@ type service struct {
 	numbers  bool
 }
 
-// who is what the authorizer says of a caller; nil: nobody.
+// who is the context that the authorizer makes for a caller. If nil, there is no caller.
 type who map[string]any
 
 func newService(t testing.TB, edit ...func(*service)) *service {
@@ -106,7 +106,7 @@ func (s *service) configure(edit func(*registry.Options)) {
 	*s.registry = *registry.New(s.options)
 }
 
-// caller stores a key for a user and returns who comes with it.
+// caller stores a key for a user and returns the context of a request with it.
 func (s *service) caller(user string, scopes ...string) who {
 	s.t.Helper()
 	token, err := s.options.Format.New(apikey.Live, rand.Reader)
@@ -125,7 +125,7 @@ func (s *service) caller(user string, scopes ...string) who {
 		"limit": "60", "remaining": "59", "reset": "1795521661"}
 }
 
-// holder returns the authorizer's present answer for a token.
+// holder returns the context that the authorizer makes for a token now.
 func (s *service) holder(token string) who {
 	s.t.Helper()
 	v, err := s.gate.Check(s.t.Context(), gate.Request{Credential: s.options.Format.Credential(token)})
@@ -181,17 +181,21 @@ func (a answer) isError(t testing.TB, what string, status int, param string) {
 	t.Helper()
 	e, _ := a.json["error"].(map[string]any)
 	got, hasParam := e["param"]
-	if param == "" && got != nil || param != "" && got != param || !hasParam ||
-		a.status != status || e["message"] == nil || e["message"] == "" || e["type"] == nil || !documented(e["code"]) || len(a.json) != 1 || len(e) != 4 {
+	var want any // null
+	if param != "" {
+		want = param
+	}
+	isEnvelope := len(a.json) == 1 && len(e) == 4 && hasParam && e["type"] != nil && documented(e["code"])
+	if message, _ := e["message"].(string); !isEnvelope || message == "" || got != want || a.status != status {
 		t.Errorf("%s: %d %s; want %d with param %q in the envelope", what, a.status, a.text, status, param)
 	}
 }
 
 const keys = "/api/v1/api-keys"
 
-// The present is never before the moment at which the gateway got the request, unless that is 5 s or
-// more after it: a clock that is so far behind is set right by the table's.
-func TestAVerdictIsOfTheTimeTheRequestArrivedAt(t *testing.T) {
+// The time of a verdict is never before the arrival at the gateway, unless that is 5 s or more ahead of
+// this instance's clock. The table's clock corrects one that is so far behind.
+func TestVerdictsUseTheTimeOfArrival(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{"expiresAt":"`+noon.Add(4*time.Second).Format(time.RFC3339)+`"}`)
 	for arrived, want := range map[time.Duration]string{-time.Hour: "valid", 0: "valid", 4500 * time.Millisecond: "expired_key", time.Hour: "valid"} {
@@ -224,7 +228,7 @@ func TestLocationKeepsTheStage(t *testing.T) {
 	}
 }
 
-func TestTheOpenAPIDocumentSaysWhereItsPathsBegin(t *testing.T) {
+func TestTheServerOfTheDocumentHasTheStage(t *testing.T) {
 	s := newService(t)
 	for at, want := range map[string]string{"/openapi.json": "/", "/prod/openapi.json": "/prod", "/auth/v2/openapi.json": "/auth/v2", "": "/"} {
 		a := s.invoke(events.APIGatewayProxyRequest{
@@ -344,8 +348,8 @@ func TestWrongInputIsNamed(t *testing.T) {
 	}
 }
 
-// A few characters could ask for a number of a million digits.
-func TestALargeExponentIsNotWorkedOut(t *testing.T) {
+// A few characters could ask for a number of a million digits, so a large exponent is refused.
+func TestALargeExponentIsNotComputed(t *testing.T) {
 	s := newService(t)
 	for _, cost := range []string{"1e999999", "1E-999999", "1e+999999"} {
 		var before, after runtime.MemStats
@@ -359,8 +363,8 @@ func TestALargeExponentIsNotWorkedOut(t *testing.T) {
 	}
 }
 
-// The token stands in every place where it does not belong, and is found in no
-// answer and in no line of the log.
+// The token is put in every place where it does not belong. No answer and no line of the log may show
+// it.
 func TestATokenIsNeverEchoed(t *testing.T) {
 	s := newService(t)
 	const canary = "sk_live_canaryCanary0canaryCanary0canaryCanary0canaryCanary0ab"
@@ -400,7 +404,7 @@ func TestATokenIsNeverEchoed(t *testing.T) {
 	}
 }
 
-func TestWhoCallsIsWhatTheAuthorizerSays(t *testing.T) {
+func TestTheCallerComesFromTheAuthorizerAlone(t *testing.T) {
 	s := newService(t)
 	context := `{"authorizer":{"keyId":"` + s.root["keyId"].(string) + `","userId":"root","scopes":"keys:admin"}}`
 	for _, path := range []string{"/api/v1/whoami", keys} {
@@ -488,7 +492,7 @@ func TestAKeysLife(t *testing.T) {
 	}
 }
 
-func TestAUserWithoutAKeyManagesTheirOwn(t *testing.T) {
+func TestUsersWithoutAKeyManageTheirOwnKeys(t *testing.T) {
 	s := newService(t)
 	s.configure(func(o *registry.Options) {
 		o.Users = &apikey.Key{Scopes: apikey.Scopes{"tts"}, Limit: ratelimit.Limit{Requests: 60, Window: time.Minute}}
@@ -626,7 +630,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 	}
 }
 
-func TestTheEventsAreAnswered(t *testing.T) {
+func TestTheSampleEventsAreAnswered(t *testing.T) {
 	s := newService(t)
 	read := func(name string) (event events.APIGatewayProxyRequest) {
 		text, err := os.ReadFile(filepath.Join("..", "..", "events", name))

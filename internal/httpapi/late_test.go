@@ -7,7 +7,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// late is a table that changes once a list of keys was read from its index.
+// late is a table that changes after its index was read, and before the keys are.
 type late struct {
 	registry.Store
 	then func()

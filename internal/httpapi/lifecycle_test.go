@@ -15,7 +15,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// made is a key of u1's: its path, its token, and its owner.
+// made creates a key of the user u1. It returns the path, the token and the caller context of the key.
 func (s *service) made(fields string) (path, token string, owner who) {
 	s.t.Helper()
 	a := s.send(s.root, "POST", keys, `{"userId":"u1","scopes":["keys:read","keys:write"]`+fields+`}`)
@@ -158,7 +158,7 @@ func TestEndingAGracePeriod(t *testing.T) {
 	}
 }
 
-// null is a field that is there, and null.
+// null stands for a field that is present and null.
 type null struct{}
 
 func TestAMergePatchMerges(t *testing.T) {
@@ -236,7 +236,7 @@ func TestAMergePatchMerges(t *testing.T) {
 	s.send(s.root, "PATCH", path, `{"name":"x"}`, "Content-Type: text/plain").isError(t, "another content type", 415, "")
 }
 
-// plain is a record without what its use tells.
+// plain returns a record without its window status and last use.
 func (s *service) plain(path string) map[string]any {
 	s.t.Helper()
 	r := s.send(s.root, "GET", path, "").json
@@ -253,7 +253,7 @@ func (s *service) plain(path string) map[string]any {
 	return r
 }
 
-func TestAChangeIsMadeOfTheRevisionItIsMeantFor(t *testing.T) {
+func TestIfMatchSelectsTheRevision(t *testing.T) {
 	s := newService(t)
 	path, _, mine := s.made("")
 	for _, c := range []struct {
@@ -294,8 +294,8 @@ func TestAChangeIsMadeOfTheRevisionItIsMeantFor(t *testing.T) {
 	}
 }
 
-// What was spent is spent, whatever becomes of the limit.
-func TestAChangedLimitKeepsWhatWasSpent(t *testing.T) {
+// A change of the limit does not give spent requests back.
+func TestAChangedLimitKeepsTheSpentRequests(t *testing.T) {
 	s := newService(t)
 	path, token, mine := s.made(`,"rateLimit":{"requests":5,"window":10}`)
 	for range 4 {
@@ -332,7 +332,7 @@ func TestAChangedLimitKeepsWhatWasSpent(t *testing.T) {
 	}
 }
 
-func TestAllKeysOfAUserAreRevoked(t *testing.T) {
+func TestRevokeUserRevokesAllKeys(t *testing.T) {
 	s := newService(t)
 	const user = "auth0|a//b c/.."
 	var tokens []string
@@ -376,7 +376,7 @@ func TestAllKeysOfAUserAreRevoked(t *testing.T) {
 	}
 }
 
-func TestAKeyIsFoundByItsToken(t *testing.T) {
+func TestLookupFindsAKeyByItsToken(t *testing.T) {
 	s := newService(t)
 	path, old, mine := s.made("")
 	token := s.send(mine, "POST", path+"/rotate", `{"gracePeriod":0}`).json["key"].(string)
@@ -411,7 +411,7 @@ func parse(t testing.TB, s *service, text string) apikey.Token {
 	return token
 }
 
-// unknown is a token with the right checksum of a key that was deleted.
+// unknown returns a well-formed token of a key that was deleted.
 func unknown(t testing.TB, s *service) string {
 	t.Helper()
 	path, token, mine := s.made("")
@@ -421,8 +421,8 @@ func unknown(t testing.TB, s *service) string {
 	return token
 }
 
-// Whoever has a token may end it. Nothing tells whether it was one.
-func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
+// The holder of a token may end it. The answer is the same for a text that is no token.
+func TestRevokeByTokenRevealsNothing(t *testing.T) {
 	s := newService(t)
 	revoke := func(key string) {
 		t.Helper()
@@ -479,8 +479,9 @@ func TestAFoundTokenIsRevokedWithoutAWord(t *testing.T) {
 	}
 }
 
-// lookup and validate take a key as people copy it; revoke-by-token takes much more.
-func TestAKeyIsTakenWithWhatWasCopiedAlong(t *testing.T) {
+// lookup and validate accept a token with quotes and spaces around it. revoke-by-token finds a token in
+// any text.
+func TestTokensAreReadWithTheTextCopiedAround(t *testing.T) {
 	s := newService(t)
 	path, token, _ := s.made("")
 	for _, around := range []string{`%s\n`, ` %s\t`, `\"%s\"`, `'%s'`, `“%s”`, `\u00a0%s\u200b`, `\ufeff\"%s\"\r\n`} {
@@ -505,9 +506,8 @@ func TestAKeyIsTakenWithWhatWasCopiedAlong(t *testing.T) {
 	}
 }
 
-// A retry is answered with the same bytes, the token included, also when the key
-// is another by then.
-func TestARetryIsAnsweredWithTheSameBytes(t *testing.T) {
+// A retry has the same bytes as the first answer, with the token, even if the key has changed since.
+func TestARetryHasTheSameAnswer(t *testing.T) {
 	s := newService(t)
 	const name = "Idempotency-Key: 6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"
 	path, _, mine := s.made("")
@@ -555,7 +555,7 @@ func TestARetryIsAnsweredWithTheSameBytes(t *testing.T) {
 	}
 }
 
-// busy is a table in which somebody else always comes first.
+// busy is a table in which another request is always faster.
 type busy struct {
 	registry.Store
 	err error
@@ -563,8 +563,8 @@ type busy struct {
 
 func (b busy) Write(context.Context, ...registry.Write) error { return b.err }
 
-// Whoever came second, and is not told what the first was, may try again soon.
-func TestAConflictSaysWhenToTryAgain(t *testing.T) {
+// The loser of a race may try again after a second.
+func TestAConflictHasRetryAfter(t *testing.T) {
 	s := newService(t)
 	path, _, _ := s.made("")
 	table := s.options.Store

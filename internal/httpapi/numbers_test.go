@@ -11,9 +11,9 @@ import (
 	"latchkey/internal/registry"
 )
 
-// Policy: rateLimit and quota each have their own numbers. limit, remaining and reset belong to the tighter one: the
-// one with fewer requests remaining. If they are equal, it is the one with the later reset.
-func TestTheNumbersOfAnAnswerAreOfOneBound(t *testing.T) {
+// Policy: rateLimit and quota each have their own window status. limit, remaining and reset are of the
+// tighter one: the one with fewer requests remaining or, if they are equal, the later reset.
+func TestTheWindowStatusIsOfTheTighterBound(t *testing.T) {
 	const inAMinute, inDecember = 1795521662.0, 1796083200.0
 	for _, c := range []struct {
 		fields     string
@@ -74,8 +74,8 @@ func TestTheNumbersOfAnAnswerAreOfOneBound(t *testing.T) {
 	}
 }
 
-// Whoami shows the numbers of the authorizer, which belong to the tighter bound.
-func TestWhoamiShowsTheBoundThatTheAuthorizerTold(t *testing.T) {
+// whoami shows the window status of the authorizer, which is of the tighter bound.
+func TestWhoamiShowsTheWindowStatusOfTheAuthorizer(t *testing.T) {
 	s := newService(t)
 	as := who{"keyId": "0000000000000000", "userId": "u1", "limit": "3", "remaining": "0", "reset": "1796083200"}
 	a := s.send(as, "GET", "/api/v1/whoami", "")
@@ -86,7 +86,8 @@ func TestWhoamiShowsTheBoundThatTheAuthorizerTold(t *testing.T) {
 	}
 }
 
-// Policy: a key without a limit has no numbers, unless a deployment asks for some because its clients need them.
+// Policy: a key without a limit has no window status, unless the deployment has clients that need
+// numbers.
 func TestAKeyWithoutALimitShowsNone(t *testing.T) {
 	numbers := map[string]any{"requests": 999999.0, "window": 60.0}
 	for _, compatible := range []bool{false, true} {
@@ -134,9 +135,9 @@ func TestAKeyWithoutALimitShowsNone(t *testing.T) {
 	}
 }
 
-// Policy: a list shows each key as its own page does, with when it was last used, whether it has a limit or not. It
-// reads each page of keys at once.
-func TestAListShowsWhatAPageShows(t *testing.T) {
+// Policy: a list shows each key as get does, with its last use, for keys with and without a limit. It
+// reads the keys of a page in one request.
+func TestListsShowWhatGetShows(t *testing.T) {
 	s := newService(t)
 	var paths []string
 	add := func(fields string, use bool) (path string) {
@@ -206,8 +207,8 @@ func TestAListShowsWhatAPageShows(t *testing.T) {
 	}
 }
 
-// A list leaves out keys that the index still shows but that are deleted, changed or another user's by now.
-func TestAListJudgesKeysAsTheyAre(t *testing.T) {
+// A list omits keys that are in the index but were deleted, changed or given to another user since.
+func TestListsUseThePresentStateOfKeys(t *testing.T) {
 	s := newService(t)
 	gone, _, _ := s.made("")
 	disabled, _, _ := s.made("")

@@ -22,7 +22,7 @@ func (panics) Check(_ context.Context, r gate.Request) (apikey.Verdict, error) {
 	panic("canary of " + r.Scope)
 }
 
-func TestAPanicIsAnAnswerWithoutItsValue(t *testing.T) {
+func TestAPanicIsA500WithoutItsValue(t *testing.T) {
 	var log bytes.Buffer
 	handler := httpapi.New(httpapi.Options{
 		Gate: panics{}, Registry: &registry.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
@@ -51,9 +51,8 @@ func (u *unhurried) Check(ctx context.Context, _ gate.Request) (apikey.Verdict, 
 	return apikey.Verdict{Code: apikey.CodeMissing}, nil
 }
 
-// How long an upstream is waited for is for its own configuration to say, as at
-// the authorizer.
-func TestAVerdictIsWaitedForAsLongAsTheGateWants(t *testing.T) {
+// The upstream's own timeout applies, as at the authorizer, and not that of this API.
+func TestTheGateAloneLimitsTheTimeOfAVerdict(t *testing.T) {
 	slow := &unhurried{}
 	handler := httpapi.New(httpapi.Options{Gate: slow, Registry: &registry.Registry{}, Now: func() time.Time { return noon }, Logger: slog.New(slog.DiscardHandler)})
 	r := httptest.NewRequest("POST", keys+"/validate", strings.NewReader(`{"apiKey":"a-foreign-token-of-ours"}`))

@@ -42,7 +42,7 @@ func TestStatsAreForAdmins(t *testing.T) {
 	}
 }
 
-// spend has a key judged, as if in front of a backend.
+// spend checks a key at a cost, as the authorizer before a backend does.
 func (s *service) spend(token string, cost int) {
 	s.t.Helper()
 	if v := s.send(nil, "POST", keys+"/validate", fmt.Sprintf(`{"apiKey":%q,"cost":%d}`, token, cost)); v.json["valid"] != true {
@@ -50,7 +50,7 @@ func (s *service) spend(token string, cost int) {
 	}
 }
 
-func TestStatsTellWhatIsSpent(t *testing.T) {
+func TestStatsShowTheWindowStatus(t *testing.T) {
 	s := newService(t)
 	create := func(body string) (id, token string) {
 		t.Helper()
@@ -163,8 +163,8 @@ func TestStaticKeysComeFirst(t *testing.T) {
 	}
 }
 
-// The last use is as exact as the meter of a key with a limit, and within 15
-// minutes of one without; whoever only asks does not use a key.
+// The last use of a key with a limit is exact. Without a limit it may be 15 minutes old. A validate
+// request without a cost is no use.
 func TestTheLastUseIsShown(t *testing.T) {
 	s := newService(t)
 	for _, c := range []struct {

@@ -13,8 +13,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// asked sends a request that came by two proxies, of which API Gateway has said what
-// it calls it.
+// asked sends a request that came through two proxies, with an ID from API Gateway.
 func asked(s *service, as who, method, path, body, request string) answer {
 	return s.invoke(events.APIGatewayProxyRequest{
 		HTTPMethod: method, Path: path, Body: body,
@@ -26,7 +25,7 @@ func asked(s *service, as who, method, path, body, request string) answer {
 	})
 }
 
-func TestATrailSaysWhoDidWhat(t *testing.T) {
+func TestTrailsNameTheActorAndTheChange(t *testing.T) {
 	s := newService(t)
 	s.configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: apikey.DefaultLimit()} })
 	made := asked(s, s.root, "POST", keys, `{"userId":"u1","name":"a","limit":1}`, "r0")
@@ -94,8 +93,8 @@ func TestATrailSaysWhoDidWhat(t *testing.T) {
 	}
 }
 
-// The source address is the one that the authorizer goes by.
-func TestATrailKnowsProxiesOfOurOwn(t *testing.T) {
+// The source address is the one that the authorizer uses.
+func TestTrailsIgnoreTrustedProxies(t *testing.T) {
 	for hops, want := range []any{"192.0.2.1", "198.51.100.7", "203.0.113.9", nil} {
 		s := newService(t, func(s *service) { s.hops = hops })
 		id, _ := asked(s, s.root, "POST", keys, `{"userId":"u1"}`, "r").json["id"].(string)
@@ -106,7 +105,7 @@ func TestATrailKnowsProxiesOfOurOwn(t *testing.T) {
 	}
 }
 
-func TestWhoAsksForATrailAndHow(t *testing.T) {
+func TestTrailsCheckTheCallerAndThePage(t *testing.T) {
 	s := newService(t)
 	me, other, writer := s.caller("u1", apikey.ScopeRead), s.caller("u2", apikey.ScopeRead), s.caller("u1", apikey.ScopeWrite)
 	id, _ := s.send(s.root, "POST", keys, `{"userId":"u1"}`).json["id"].(string)

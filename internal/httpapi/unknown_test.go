@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Policy: a field that no request has is named with the nearest one that this request has. Its name is repeated only
-// if it is a short identifier, because anything else may be a secret that was pasted into the wrong place.
+// Policy: the error for an unknown field names the nearest known one. It repeats the unknown name only if
+// that is a short identifier, because anything else may be a secret in the wrong place.
 func TestAnUnknownFieldIsNamed(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{}`)
@@ -88,7 +88,8 @@ func (a answer) message() string {
 	return text
 }
 
-// Policy: every route takes the query parameters that its documentation names, and api_key where a key may stand there.
+// Policy: every route has the query parameters that its documentation names, and api_key if the
+// deployment allows it.
 func TestAnUnknownQueryParameterIsNamed(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{}`)

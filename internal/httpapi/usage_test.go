@@ -8,7 +8,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-func TestUsageIsToldForEveryDay(t *testing.T) {
+func TestUsageHasEveryDay(t *testing.T) {
 	s := newService(t)
 	me := s.caller("u1", "keys:read")
 	for _, c := range []struct {
@@ -53,8 +53,8 @@ func TestUsageIsToldForEveryDay(t *testing.T) {
 	}
 }
 
-// Both ends are among the days, and what is told in all is of these days alone.
-func TestUsageIsOfTheDaysThatAreAskedFor(t *testing.T) {
+// The span includes both its ends, and the total is of its days alone.
+func TestUsageTotalsMatchTheRequestedDays(t *testing.T) {
 	s := newService(t)
 	s.now = noon.AddDate(0, 0, -7) // the keys are older than their recorded usage
 	me, too := s.caller("u1", "keys:read"), s.caller("u1")
