@@ -11,14 +11,14 @@ type Credential struct {
 	token  Token  // malformed: the text all the same, which may be a static key
 	public string // empty: the token came alone
 	code   Code   // why it cannot be a single token; empty if it may be one
-	// firm is for a malformed credential that a token beside it does not excuse.
+	// firm marks a malformed credential that stays malformed beside a token.
 	firm bool
 	// other is the second of two different texts that could be tokens, with CodeTwoKeys. It is nil
 	// if there are more than two, or if both are native.
 	other *Credential
 }
 
-// Equal reports whether both carry the same.
+// Equal reports whether both hold the same texts and have the same code.
 func (c Credential) Equal(other Credential) bool {
 	if c.other != nil && other.other != nil && !c.other.Equal(*other.other) {
 		return false
@@ -28,7 +28,7 @@ func (c Credential) Equal(other Credential) bool {
 
 func (c Credential) sameToken(other Credential) bool { return c.token.Reveal() == other.token.Reveal() }
 
-// Missing reports whether there was nothing in any place.
+// Missing reports whether the request had no text that could be a token.
 func (c Credential) Missing() bool { return c.code == CodeMissing }
 
 // Credential reads the values that may hold a token. "Bearer" before a token is skipped. Commas
@@ -48,7 +48,7 @@ func (f Format) Credential(values ...string) Credential {
 			if part = withoutBearer(part); part == "" || IsJWT(part) {
 				continue
 			}
-			// Most values repeat the first: single-valued maps do.
+			// Events have each header twice, so most values repeat the first.
 			if found.code == "" && found.other == nil && part == found.token.Reveal() {
 				continue
 			}
@@ -58,7 +58,8 @@ func (f Format) Credential(values ...string) Credential {
 	return found
 }
 
-// and adds a value that was sent beside c. The order does not matter.
+// and returns the credential of c and next together, which one request has sent. The order does not
+// matter.
 func (c Credential) and(next Credential) Credential {
 	switch {
 	case c.code == CodeMissing:
@@ -202,7 +203,7 @@ func AppendAuthorization(found []string, line string) []string {
 
 const bearer = "Bearer"
 
-// withoutBearer drops the scheme before a token, however often it is there.
+// withoutBearer returns value without the scheme Bearer before it, even if the scheme is repeated.
 func withoutBearer(value string) string {
 	for {
 		value = strings.Trim(value, " \t")
@@ -217,8 +218,7 @@ func withoutBearer(value string) string {
 	}
 }
 
-// IsJWT reports whether value has the form of a JSON Web Token, which is never a
-// key.
+// IsJWT reports whether value has the form of a JSON Web Token, which is never taken for a token.
 func IsJWT(value string) bool {
 	return strings.HasPrefix(value, "eyJ") && strings.Count(value, ".") == 2
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ParseNetwork reads "10.0.0.0/8", or an address as the network that it is alone
-// in.
+// ParseNetwork parses a network such as "10.0.0.0/8". An address stands for the network of that
+// address alone.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
 		address = address.Unmap()
@@ -19,9 +19,9 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	return p.Masked(), err
 }
 
-// Source is the address that a request came from: peer, which connected, or if that
-// is the last of hops proxies of our own, the one that they were told of by the one
-// before them, from the right of X-Forwarded-For. The zero Addr: it is not known.
+// Source returns the address of the caller, or the zero Addr if it is not known. peer is the address
+// that connected. If the deployment has hops proxies of its own in front, each has added an address
+// at the right of X-Forwarded-For, and Source returns the leftmost of these.
 func Source(peer string, forwarded []string, hops int) netip.Addr {
 	if hops > 0 {
 		chain := strings.Split(strings.Join(forwarded, ","), ",")

@@ -66,7 +66,7 @@ var ordinaryWords = strings.Fields(`access admin api app auth client default dev
 	master my only our pass passwd password private prod production root sample secret secrets server service staging super
 	test testing token user`)
 
-// maxGuess is how many characters beside ordinary words make no secret of them.
+// maxGuess is how many other characters beside ordinary words still make no secret.
 const maxGuess = 8
 
 // ordinary reports whether text is nothing but ordinary words, separators between them, and at
@@ -91,7 +91,7 @@ func words(letters string) bool {
 	})
 }
 
-// doubled reports whether text is one pattern, and holds it at least twice.
+// doubled reports whether text repeats one pattern at least twice.
 func doubled(text string) bool {
 	for period := 1; 2*period <= len(text); period++ {
 		if text[period:] == text[:len(text)-period] {
@@ -101,7 +101,7 @@ func doubled(text string) bool {
 	return false
 }
 
-// longestRun is the length of the longest run of one character.
+// longestRun returns the length of the longest run of one character.
 func longestRun(text string) int {
 	longest, run := 0, 0
 	for i := range len(text) {
@@ -115,7 +115,7 @@ func longestRun(text string) int {
 	return longest
 }
 
-// repeats reports whether text is one pattern at least three times.
+// repeats reports whether text repeats one pattern at least three times.
 func repeats(text string) bool {
 	for period := 1; 3*period <= len(text); period++ {
 		if text[period:] == text[:len(text)-period] {

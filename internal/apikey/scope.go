@@ -2,13 +2,12 @@ package apikey
 
 import "strings"
 
-// Scopes are what a key may do. A scope is a word such as "tts"; a trailing "*"
-// stands for every scope that begins so. Managing keys is apart: only a scope
-// that is itself written with "keys:" reaches those, so that a key which may do
-// everything with an API still cannot hand out keys.
+// Scopes are the rights of a key. A scope is a word such as "tts". A trailing "*" stands for every
+// scope with that beginning. Only a scope that begins with "keys:" includes the scopes of key
+// management, so a key with the scope "*" cannot create keys.
 type Scopes []string
 
-// The scopes of key management. Admin acts for any user and grants anything.
+// The scopes of key management. ScopeAdmin acts for any user and may grant anything.
 const (
 	ScopeRead  = "keys:read"
 	ScopeWrite = "keys:write"
@@ -17,8 +16,8 @@ const (
 	reservedPrefix = "keys:"
 )
 
-// Allow reports whether they include scope. A pattern counts as all the scopes
-// it stands for, so Allow also tells whether a pattern may be granted onward.
+// Allow reports whether s includes scope. If scope is a pattern, s must include every scope that it
+// stands for. Allow therefore also reports whether the owner of s may grant the pattern.
 func (s Scopes) Allow(scope string) bool {
 	for _, own := range s {
 		if own == scope {
@@ -33,7 +32,7 @@ func (s Scopes) Allow(scope string) bool {
 	return false
 }
 
-// AllowAll reports whether they include every one of scopes.
+// AllowAll reports whether s includes all of scopes.
 func (s Scopes) AllowAll(scopes Scopes) bool {
 	for _, scope := range scopes {
 		if !s.Allow(scope) {
@@ -43,6 +42,5 @@ func (s Scopes) AllowAll(scopes Scopes) bool {
 	return true
 }
 
-// Admin reports whether they include keys:admin, which includes the other
-// management scopes.
+// Admin reports whether s includes keys:admin, which includes the other management scopes.
 func (s Scopes) Admin() bool { return s.Allow(ScopeAdmin) }

@@ -111,7 +111,7 @@ func CheckConfigured(token string) string {
 	return "the key is " + what + ": it needs a secret that nobody can guess"
 }
 
-// Characters of the quotes, lists, templates and separators of configuration files.
+// notInStaticToken has the quotes and separators of configuration files and templates.
 const notInStaticToken = `"'` + "`" + `()[]{}<>;|$\:,`
 
 // staticName returns the problem of the name of a static key, or "".
@@ -180,5 +180,5 @@ func (s Static) Find(c Credential) *Key {
 	return found
 }
 
-// Beginning is enough of a token to recognise it, and never half of it.
+// Beginning returns enough of a token to recognise it, and never half of it: at most 8 characters.
 func Beginning(token string) string { return token[:min(8, len(token)/3)] }

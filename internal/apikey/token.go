@@ -13,7 +13,7 @@ import (
 	"latchkey/internal/redact"
 )
 
-// Environment says what a key is for: real traffic or trying things out.
+// Environment is live for real traffic, or test for trying things out.
 type Environment string
 
 const (
@@ -34,11 +34,12 @@ const (
 	MaxForeignLength = 128
 )
 
-// Format is how this deployment writes its own tokens: the prefix is what
-// secret scanners look for. The zero Format is not usable; see [NewFormat].
+// Format is the form of the tokens that this deployment makes. Secret scanners recognise its prefix.
+// The zero Format must not be used; see [NewFormat].
 type Format struct{ prefix string }
 
-// NewFormat returns the format for tokens that begin with prefix, such as "sk".
+// NewFormat returns the format of tokens that begin with prefix, such as "sk". The prefix must be 2
+// to 12 lower-case letters, and not "pk".
 func NewFormat(prefix string) (Format, error) {
 	if len(prefix) < 2 || len(prefix) > 12 || prefix == publicPrefix || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return Format{}, fmt.Errorf("token prefix must be 2 to 12 lower-case letters other than %q", publicPrefix)
@@ -46,9 +47,8 @@ func NewFormat(prefix string) (Format, error) {
 	return Format{prefix: prefix}, nil
 }
 
-// Token is the text that a caller presents. It holds a secret, so nothing
-// prints it by accident: see [redact.Secret]. Only [Token.Reveal] gives the text
-// away.
+// Token is the text that a caller presents. It hides the text from everything that prints; see
+// [redact.Secret]. Only [Token.Reveal] returns it. The zero Token has an empty text.
 type Token struct{ hiddenText }
 
 type hiddenText = redact.Secret[*tokenText]
@@ -61,7 +61,7 @@ type tokenText struct {
 
 func hide(t *tokenText) Token { return Token{redact.New(t)} }
 
-// text is never nil.
+// text returns the parts of the token, and never nil.
 func (t Token) text() *tokenText {
 	if text := t.hiddenText.Reveal(); text != nil {
 		return text
@@ -69,12 +69,12 @@ func (t Token) text() *tokenText {
 	return &tokenText{}
 }
 
-// ErrMalformed says that a text cannot be a token of anybody's.
+// ErrMalformed says that a text cannot be a token, native or foreign.
 var ErrMalformed = errors.New("malformed token")
 
-// Parse reads a token without any I/O. A text in our own format must carry the
-// right checksum; anything else of 16 to 128 visible ASCII characters without
-// space or comma is a foreign token, which only the table can tell about.
+// Parse parses a token without I/O. A text in this format is a native token, and must have the right
+// checksum. Any other text of 16 to 128 visible ASCII characters without space or comma is a foreign
+// token, which only the table can judge. Otherwise Parse returns ErrMalformed.
 func (f Format) Parse(text string) (Token, error) {
 	env, body, ok := f.split(text)
 	if !ok {
@@ -86,8 +86,7 @@ func (f Format) Parse(text string) (Token, error) {
 	return hide(&tokenText{text: text, id: body[:idLength], env: env}), nil
 }
 
-// New makes a native token, with an id of its own, from random, which must be a
-// source fit for secrets.
+// New makes a native token with a new id. random must be a source fit for secrets.
 func (f Format) New(env Environment, random io.Reader) (Token, error) {
 	id, err := NewID(random)
 	if err != nil {
@@ -96,7 +95,7 @@ func (f Format) New(env Environment, random io.Reader) (Token, error) {
 	return f.Next(env, id, random)
 }
 
-// Next makes another native token for the key of that id.
+// Next makes another native token for the key with this id. random must be a source fit for secrets.
 func (f Format) Next(env Environment, id string, random io.Reader) (Token, error) {
 	secret, err := randomBase62(random, secretLength)
 	if err != nil {
@@ -106,12 +105,14 @@ func (f Format) Next(env Environment, id string, random io.Reader) (Token, error
 	return hide(&tokenText{text: text + checksum(text), id: id, env: env}), nil
 }
 
-// KeyPrefix is what lists show of a key: enough to recognise, too little to use.
+// KeyPrefix returns the beginning of a key's native tokens, which lists show. It has the first four
+// characters of the id, and nothing of a secret.
 func (f Format) KeyPrefix(env Environment, id string) string {
 	return f.prefix + "_" + string(env) + "_" + id[:4]
 }
 
-// split takes a text of our own shape apart. It does not look at the checksum.
+// split returns the parts of a text that has the shape of a native token. It does not check the
+// checksum.
 func (f Format) split(text string) (env Environment, body string, ok bool) {
 	rest, ok := strings.CutPrefix(text, f.prefix+"_")
 	if !ok {
@@ -139,17 +140,17 @@ func ParseForeign(text string) (Token, error) {
 	return hide(&tokenText{text: text}), nil
 }
 
-// Native reports whether the token is of our own making.
+// Native reports whether latchkey made the token, in this deployment's format.
 func (t Token) Native() bool { return t.ID() != "" }
 
-// ID is the public id inside a native token; a foreign token has none.
+// ID returns the id of the key in a native token, or "" for a foreign token.
 func (t Token) ID() string { return t.text().id }
 
-// Environment is the one that a native token names; a foreign token names none.
+// Environment returns the environment in a native token, or "" for a foreign token.
 func (t Token) Environment() Environment { return t.text().env }
 
-// Reveal returns the secret text. It is for the one answer that shows a new
-// token to its owner, and for hashing; never for a log, an error or a metric.
+// Reveal returns the secret text. It is for the answer that shows a new token to its owner, and for
+// hashing. The text must never reach a log, an error or a metric.
 func (t Token) Reveal() string { return t.text().text }
 
 // maskable matches native tokens, tokens of other services that begin alike, and JSON Web Tokens.
@@ -166,12 +167,11 @@ func unescape(text string) string {
 	})
 }
 
-// deepestEscape is how often a segment may be escaped and be looked into.
+// deepestEscape is how many times MaskPath decodes a segment.
 const deepestEscape = 8
 
-// MaskPath returns an escaped path without the secret part of the tokens in it, for a log. A segment
-// that hides a token by its escapes is written without them, and one that is escaped too often not
-// at all.
+// MaskPath returns an escaped path for a log, without the secret part of the tokens in it. It decodes
+// a segment whose escapes hide a token. It replaces a segment that is escaped more than 8 times.
 func MaskPath(path string) string {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
@@ -193,13 +193,13 @@ func MaskPath(path string) string {
 
 const publicPrefix = "pk"
 
-// PublicKey names a key in public: it identifies, it does not authenticate.
+// PublicKey identifies a key in public. It does not authenticate a caller.
 type PublicKey struct {
 	Environment Environment
 	ID          string
 }
 
-// ParsePublicKey reads "pk_live_<id>".
+// ParsePublicKey parses "pk_live_<id>" or "pk_test_<id>", or returns ErrMalformed.
 func ParsePublicKey(text string) (PublicKey, error) {
 	rest, ok := strings.CutPrefix(text, publicPrefix+"_")
 	if !ok {
@@ -216,11 +216,10 @@ func (p PublicKey) String() string {
 	return publicPrefix + "_" + string(p.Environment) + "_" + p.ID
 }
 
-// ValidID reports whether id could be a key's id, so that nothing else is ever
-// looked up.
+// ValidID reports whether id has the form of a key's id. Others are never looked up.
 func ValidID(id string) bool { return len(id) == idLength && isBase62(id) }
 
-// NewID draws the id of a new key from random, which must be a source fit for secrets.
+// NewID returns a new id of a key. random must be a source fit for secrets.
 func NewID(random io.Reader) (string, error) {
 	id, err := randomBase62(random, idLength)
 	if err != nil {
@@ -241,8 +240,8 @@ func isBase62(text string) bool {
 	return true
 }
 
-// randomBase62 draws n digits, each equally likely: bytes that would favour
-// some digits are thrown away.
+// randomBase62 returns n digits, each equally likely. It discards bytes that would favour some
+// digits.
 func randomBase62(random io.Reader, n int) (string, error) {
 	digits := make([]byte, 0, n)
 	buf := make([]byte, 2*n)
@@ -259,7 +258,8 @@ func randomBase62(random io.Reader, n int) (string, error) {
 	return string(digits), nil
 }
 
-// checksum lets a scanner, and the gate, tell a token from a lookalike.
+// checksum returns the last six characters of a native token. Secret scanners and [Format.Parse]
+// recognise a token by them.
 func checksum(text string) string {
 	sum := crc32.ChecksumIEEE([]byte(text))
 	var digits [checksumLength]byte
@@ -270,7 +270,7 @@ func checksum(text string) string {
 	return string(digits[:])
 }
 
-// IDOf returns the id that a sum stands for: its last digits in base 62.
+// IDOf returns the id of a sum: its last 16 digits in base 62.
 func IDOf(sum []byte) string {
 	n, base, digit := new(big.Int).SetBytes(sum), big.NewInt(int64(len(base62))), new(big.Int)
 	text := make([]byte, idLength)

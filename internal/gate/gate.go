@@ -13,12 +13,12 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Request is one request to be judged.
+// Request is a request to judge.
 type Request struct {
 	Credential apikey.Credential
 	Scope      string     // needed for the request; empty if none is
 	Source     netip.Addr // of the caller; zero if it is not known
-	// Cost is how many tokens to spend. Zero looks without spending, and is never
+	// Cost is how many requests to spend from the limit. A cost of zero spends nothing, and is never
 	// refused for a limit.
 	Cost int64
 	// Time is when the request arrived by the gateway's clock, or zero if that is not known. The
@@ -49,10 +49,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Observe is called after each check with its result and duration. It may be nil.
 	Observe func(v apikey.Verdict, err error, took time.Duration)
-	// Freshness is how long a read may be trusted: the published bound on how
-	// long a revoked key goes on working. A request that begins this long after a
-	// change was acknowledged, or later, is judged by the change. Zero reads every
-	// time; any other value must be at least [MinFreshness].
+	// Freshness is how long a read may be trusted. It is the published bound on how long a revoked
+	// key still works: a request that begins this long after a change was acknowledged, or later, is
+	// judged by the change. Zero reads the key for every request. Any other value must be at least
+	// [MinFreshness].
 	Freshness time.Duration
 	// Patience bounds how long one check waits for the secret and the table together. An upstream
 	// may take more time.

@@ -59,7 +59,7 @@ func (g *Gate) spendElsewhere(ctx context.Context, k *apikey.Key, r Request) (ra
 	return g.spend(ctx, k, &r)
 }
 
-// spent returns v with the numbers of the limiter's decision.
+// spent returns v with the limiter's decision.
 func spent(v apikey.Verdict, d ratelimit.Decision) apikey.Verdict {
 	v.Spent(&d)
 	return v
