@@ -119,7 +119,10 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 	if err := os.WriteFile(text, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, wrong := range []string{"AWS_CA_BUNDLE=/nowhere", "AWS_CA_BUNDLE=" + text, "AWS_USE_FIPS_ENDPOINT=yes", "AWS_USE_DUALSTACK_ENDPOINT=1"} {
+	for _, wrong := range []string{
+		"AWS_CA_BUNDLE=/nowhere", "AWS_CA_BUNDLE=" + text, "AWS_USE_FIPS_ENDPOINT=yes",
+		"AWS_USE_DUALSTACK_ENDPOINT=1",
+	} {
 		name, value, _ := strings.Cut(wrong, "=")
 		if _, err := amazon.Lambda(map[string]string{name: value}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", wrong, err)
@@ -150,7 +153,8 @@ func TestTheSDKUsesTheEndpointAndTheCredentials(t *testing.T) {
 	} {
 		t.Run(c.variables, func(t *testing.T) {
 			variables := map[string]string{
-				"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",
+				"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+				"AWS_SESSION_TOKEN": "token",
 			}
 			for _, variable := range strings.Fields(c.variables) {
 				name, value, _ := strings.Cut(variable, "=")

@@ -41,24 +41,33 @@ func TestACheckpointFindsDeedsThatTheTableDoesNotShow(t *testing.T) {
 		after     time.Duration
 		want      string
 	}{
-		"nothing changed":                   {made(3, nil), made(3, nil), day, ""},
-		"it was changed":                    {made(3, nil), made(5, nil), day, ""},
-		"it was put back":                   {made(3, nil), made(2, nil), day, "#000000002 was there at the checkpoint: the subject was put back to entry 2026-11-24T12:00:00.000Z#000000001"},
-		"it was put back, and changed":      {made(3, nil), fork, day, "#000000002 is not the one of the checkpoint"},
-		"all of it is gone":                 {made(3, nil), none, day, "#000000002 was there at the checkpoint, and nothing of its subject is left"},
-		"it was deleted long ago":           {made(3, last), none, 400 * day, ""},
-		"it was deleted since, long ago":    {made(3, nil), none, 366 * day, ""},
-		"it was deleted since":              {made(3, nil), made(4, last), day, ""},
-		"it ended by itself":                {made(3, ends), none, day, ""},
-		"it was deleted, and is there":      {made(3, last), made(2, nil), day, "#000000002 was there at the checkpoint: the subject was put back"},
-		"it was deleted, and begun again":   {made(3, last), again, 2 * day, ""},
-		"it was made since":                 {none, later, 2 * day, ""},
-		"it was made before, and forgotten": {none, made(3, nil), day, "#000000002 is of a life that was over at the checkpoint"},
-		"it has no trail yet":               {untrailed, untrailed, day, ""},
-		"it has a trail by now":             {untrailed, made(5, nil), day, ""},
-		"its trail is gone":                 {made(3, nil), untrailed, day, "has no trail any more"},
-		"one without a trail is gone":       {untrailed, none, day, "#000000003 was there at the checkpoint, and nothing"},
-		"one without a trail was put in":    {none, untrailed, day, "#000000003 has no trail, and its subject was not there"},
+		"nothing changed": {made(3, nil), made(3, nil), day, ""},
+		"it was changed":  {made(3, nil), made(5, nil), day, ""},
+		"it was put back": {
+			made(3, nil), made(2, nil), day,
+			"#000000002 was there at the checkpoint: the subject was put back to entry 2026-11-24T12:00:00.000Z#000000001",
+		},
+		"it was put back, and changed": {made(3, nil), fork, day, "#000000002 is not the one of the checkpoint"},
+		"all of it is gone": {
+			made(3, nil), none, day, "#000000002 was there at the checkpoint, and nothing of its subject is left",
+		},
+		"it was deleted long ago":        {made(3, last), none, 400 * day, ""},
+		"it was deleted since, long ago": {made(3, nil), none, 366 * day, ""},
+		"it was deleted since":           {made(3, nil), made(4, last), day, ""},
+		"it ended by itself":             {made(3, ends), none, day, ""},
+		"it was deleted, and is there": {
+			made(3, last), made(2, nil), day, "#000000002 was there at the checkpoint: the subject was put back",
+		},
+		"it was deleted, and begun again": {made(3, last), again, 2 * day, ""},
+		"it was made since":               {none, later, 2 * day, ""},
+		"it was made before, and forgotten": {
+			none, made(3, nil), day, "#000000002 is of a life that was over at the checkpoint",
+		},
+		"it has no trail yet":            {untrailed, untrailed, day, ""},
+		"it has a trail by now":          {untrailed, made(5, nil), day, ""},
+		"its trail is gone":              {made(3, nil), untrailed, day, "has no trail any more"},
+		"one without a trail is gone":    {untrailed, none, day, "#000000003 was there at the checkpoint, and nothing"},
+		"one without a trail was put in": {none, untrailed, day, "#000000003 has no trail, and its subject was not there"},
 	} {
 		point := audit.Checkpoint{At: at, Marks: map[string]audit.Mark{}}
 		if m := audit.MarkOf(c.then.subject, c.then.witness, c.then.entries); m != nil {
@@ -91,8 +100,10 @@ func TestACheckpointIsSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, other := range map[string]string{
-		"another place": strings.Replace(string(text), `"seq":0`, `"seq":1`, 1), "another time": strings.Replace(string(text), `"at":"2026`, `"at":"2025`, 1),
-		"another subject": strings.Replace(string(text), `"k":`, `"l":`, 1), "no seal": `{"at":"2026-11-24T12:00:00Z","marks":{}}`, "nothing": "", "no JSON": "x",
+		"another place":   strings.Replace(string(text), `"seq":0`, `"seq":1`, 1),
+		"another time":    strings.Replace(string(text), `"at":"2026`, `"at":"2025`, 1),
+		"another subject": strings.Replace(string(text), `"k":`, `"l":`, 1),
+		"no seal":         `{"at":"2026-11-24T12:00:00Z","marks":{}}`, "nothing": "", "no JSON": "x",
 	} {
 		if other == string(text) {
 			t.Errorf("%s: %s", name, text)

@@ -46,13 +46,25 @@ func TestARecordOfAnEarlierVersionIsToldApart(t *testing.T) {
 		entries []Sealed
 		want    string // "": Unsealed, and no break
 	}{
-		"its record is altered":               {other(subjects[1], func(s *Subject) { s.Record = nil }), witnesses[1], entries[:2], ""},
-		"put back to before it was sealed":    {subjects[1], witnesses[4], entries[:2], "#000000004 is the last one by its witness"},
-		"put back, its entries not":           {subjects[1], Witness{}, entries, "#000000004 comes after"},
-		"its seal is of the head again":       {other(subjects[2], func(s *Subject) { s.Head.Seal = subjects[1].Head.Seal }), witnesses[2], entries[:3], "#000000002 does not fit"},
-		"sealed by another":                   {other(subjects[1], func(s *Subject) { s.Head.Seal = []byte("x") }), witnesses[1], entries[:2], "#000000001 does not fit"},
-		"its witness is removed once sealed":  {subjects[4], Witness{}, entries, "#000000004 has no witness"},
-		"its witness is an earlier one's now": {subjects[4], witnesses[2], entries, "#000000002 is the last one by its witness, which was put back"},
+		"its record is altered": {
+			other(subjects[1], func(s *Subject) { s.Record = nil }), witnesses[1], entries[:2], "",
+		},
+		"put back to before it was sealed": {
+			subjects[1], witnesses[4], entries[:2], "#000000004 is the last one by its witness",
+		},
+		"put back, its entries not": {subjects[1], Witness{}, entries, "#000000004 comes after"},
+		"its seal is of the head again": {
+			other(subjects[2], func(s *Subject) { s.Head.Seal = subjects[1].Head.Seal }), witnesses[2], entries[:3],
+			"#000000002 does not fit",
+		},
+		"sealed by another": {
+			other(subjects[1], func(s *Subject) { s.Head.Seal = []byte("x") }), witnesses[1], entries[:2],
+			"#000000001 does not fit",
+		},
+		"its witness is removed once sealed": {subjects[4], Witness{}, entries, "#000000004 has no witness"},
+		"its witness is an earlier one's now": {
+			subjects[4], witnesses[2], entries, "#000000002 is the last one by its witness, which was put back",
+		},
 	} {
 		got, err := n.Check(c.subject, c.witness, c.entries, now)
 		var b *Break

@@ -411,7 +411,10 @@ func TestAPlaceIsReadAsItIsWritten(t *testing.T) {
 			t.Errorf("%s: %v, %v", p, got, err)
 		}
 	}
-	for _, text := range []string{"", "#", "x#000000001", "2026-11-24T12:00:00.000Z", "2026-11-24T12:00:00.000Z#1", "2026-11-24T12:00:00.000Z#-00000001", "2026-11-24T12:00:00.000Z#000000001#"} {
+	for _, text := range []string{
+		"", "#", "x#000000001", "2026-11-24T12:00:00.000Z", "2026-11-24T12:00:00.000Z#1",
+		"2026-11-24T12:00:00.000Z#-00000001", "2026-11-24T12:00:00.000Z#000000001#",
+	} {
 		if p, err := audit.ParsePlace(text); err == nil {
 			t.Errorf("%q is %s", text, p)
 		}

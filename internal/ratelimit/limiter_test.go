@@ -400,8 +400,10 @@ func TestOneQuotaWithinAnother(t *testing.T) {
 		inner, outer ratelimit.Quota
 		want         bool
 	}{
-		{ratelimit.Quota{}, ratelimit.Quota{}, true}, {daily(9), ratelimit.Quota{}, true}, {ratelimit.Quota{}, daily(9), false},
-		{daily(9), daily(9), true}, {daily(10), daily(9), false}, {monthly(9), daily(9), true}, {monthly(10), daily(9), false},
+		{ratelimit.Quota{}, ratelimit.Quota{}, true}, {daily(9), ratelimit.Quota{}, true},
+		{ratelimit.Quota{}, daily(9), false},
+		{daily(9), daily(9), true}, {daily(10), daily(9), false}, {monthly(9), daily(9), true},
+		{monthly(10), daily(9), false},
 		{daily(1), monthly(31), true}, {daily(1), monthly(30), false},
 	} {
 		if got := c.inner.Within(c.outer); got != c.want {

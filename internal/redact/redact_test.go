@@ -161,8 +161,10 @@ func wrapped(v reflect.Value) map[string]any {
 	}
 	hidden := in("inner", "latchkey/internal/redact_test", v)
 	all := map[string]any{
-		"a": v.Interface(), "a pointer to": pointer.Interface(), "a slice of": slice.Interface(), "a map of": byName.Interface(),
-		"a list with": []any{v.Interface()}, "an exported field of": in("Inner", "", v).Interface(), "an unexported field of": hidden.Interface(),
+		"a": v.Interface(), "a pointer to": pointer.Interface(), "a slice of": slice.Interface(),
+		"a map of":    byName.Interface(),
+		"a list with": []any{v.Interface()}, "an exported field of": in("Inner", "", v).Interface(),
+		"an unexported field of":   hidden.Interface(),
 		"an unexported pointer to": in("inner", "latchkey/internal/redact_test", pointer).Interface(),
 		"an unexported slice of":   in("inner", "latchkey/internal/redact_test", slice).Interface(),
 		"an unexported map of":     in("inner", "latchkey/internal/redact_test", byName).Interface(),
@@ -176,7 +178,8 @@ func wrapped(v reflect.Value) map[string]any {
 func printed(v any) map[string]string {
 	all := make(map[string]string)
 	for _, verb := range []string{
-		"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o", "%b", "%c", "%U", "%e", "%g", "%t", "%p", "%T", "%08v", "%-40v", "%.5s", "%+q", "%#x",
+		"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%o", "%b", "%c", "%U", "%e", "%g", "%t", "%p",
+		"%T", "%08v", "%-40v", "%.5s", "%+q", "%#x",
 	} {
 		all[verb] = fmt.Sprintf(verb, v)
 	}
@@ -207,8 +210,10 @@ func printed(v any) map[string]string {
 func leaked(text string) string {
 	text = strings.ToLower(text)
 	for form, shown := range map[string]string{
-		"the text": canary, "its beginning": canary[:5], "hexadecimal": hex.EncodeToString([]byte(canary)), "spaced hexadecimal": fmt.Sprintf("% x", canary),
-		"bytes": strings.Trim(fmt.Sprint([]byte(canary)), "[]"), "Go bytes": "0x63, 0x61, 0x6e", "base64": base64.RawStdEncoding.EncodeToString([]byte(canary)),
+		"the text": canary, "its beginning": canary[:5], "hexadecimal": hex.EncodeToString([]byte(canary)),
+		"spaced hexadecimal": fmt.Sprintf("% x", canary),
+		"bytes":              strings.Trim(fmt.Sprint([]byte(canary)), "[]"), "Go bytes": "0x63, 0x61, 0x6e",
+		"base64": base64.RawStdEncoding.EncodeToString([]byte(canary)),
 	} {
 		if strings.Contains(text, strings.ToLower(shown)) {
 			return form

@@ -20,11 +20,14 @@ func TestTheMostSpecificRuleCounts(t *testing.T) {
 		{some, "POST", "/tts/x", "tts"}, {some, "POST", "/tts/admin", "tts:admin"}, {some, "POST", "/tts", "refused"},
 		{some, "GET", "/v1/models", ""}, {some, "GET", "/v1/models/", "refused"}, {some, "GET", "/tts/x", "refused"},
 		{some, "PUT", "/files/a", "files"}, {some, "GET", "/files/a", "files:read"},
-		{some, "GET", "/v1/video/speech", "speech"}, {some, "GET", "/v1/audio/speech", "audio"}, {some, "GET", "/v1/a/b/speech", "refused"},
-		{some, "GET", "/v1//speech", "refused"}, {some, "PUT", "/v1/x/speech/y/z", "any:speech"}, {some, "GET", "/v1/x/speech/y", "refused"},
+		{some, "GET", "/v1/video/speech", "speech"}, {some, "GET", "/v1/audio/speech", "audio"},
+		{some, "GET", "/v1/a/b/speech", "refused"},
+		{some, "GET", "/v1//speech", "refused"}, {some, "PUT", "/v1/x/speech/y/z", "any:speech"},
+		{some, "GET", "/v1/x/speech/y", "refused"},
 		{some, "GET", "/other", "refused"}, {some + ";*=", "GET", "/other", ""}, {some + ";*=base", "GET", "/other", "base"},
 		{some + ";*=", "", "", "refused"},
-		{some + ";*=", "POST", "/tts;v=1/x", "refused"}, {some + ";*=", "GET", "/x/..;/files/a", "refused"}, {some + ";*=", "GET", "/x/%2e%2e%3Bv/files/a", "refused"},
+		{some + ";*=", "POST", "/tts;v=1/x", "refused"}, {some + ";*=", "GET", "/x/..;/files/a", "refused"},
+		{some + ";*=", "GET", "/x/%2e%2e%3Bv/files/a", "refused"},
 	} {
 		rules, err := routes.Parse(c.rules)
 		if err != nil {
@@ -49,12 +52,17 @@ func TestNoSpellingOfAPathBypassesItsRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ method, path, want string }{
-		{"POST", "/tts/admin", "tts:admin"}, {"POST", "/tts/%61dmin", "tts:admin"}, {"POST", "/tts/%61%64%6D%69%6e", "tts:admin"}, {"post", "/tts/admin", "tts:admin"},
-		{"POST", "/tts/admin/", "refused"}, {"POST", "/tts/Admin", "refused"}, {"POST", "/TTS/admin", "refused"}, {"POST", "/tts/%41dmin", "refused"},
-		{"POST", "/tts/admin;x", "refused"}, {"POST", "/tts/x/..;/admin", "refused"}, {"POST", "/tts/admin%0a", "refused"}, {"POST", "/tts/admin%00", "refused"},
-		{"POST", "/tts/%E4", "refused"}, {"POST", "/tts/%C3%A4", "tts"}, {"POST", "/tts/admin/x", "tts"}, {"POST", "/tts/a%20b", "tts"}, {"POST", "/tts/x/", "tts"}, {"POST", "/tts/", "tts"},
+		{"POST", "/tts/admin", "tts:admin"}, {"POST", "/tts/%61dmin", "tts:admin"},
+		{"POST", "/tts/%61%64%6D%69%6e", "tts:admin"}, {"post", "/tts/admin", "tts:admin"},
+		{"POST", "/tts/admin/", "refused"}, {"POST", "/tts/Admin", "refused"}, {"POST", "/TTS/admin", "refused"},
+		{"POST", "/tts/%41dmin", "refused"},
+		{"POST", "/tts/admin;x", "refused"}, {"POST", "/tts/x/..;/admin", "refused"},
+		{"POST", "/tts/admin%0a", "refused"}, {"POST", "/tts/admin%00", "refused"},
+		{"POST", "/tts/%E4", "refused"}, {"POST", "/tts/%C3%A4", "tts"}, {"POST", "/tts/admin/x", "tts"},
+		{"POST", "/tts/a%20b", "tts"}, {"POST", "/tts/x/", "tts"}, {"POST", "/tts/", "tts"},
 		{"POST", "/tts", ""}, {"POST", "/Tts/x", "refused"}, {"PUT", "/tts/admin", ""},
-		{"GET", "/v1/%6dodels", "models"}, {"GET", "/v1/models/", "refused"}, {"HEAD", "/v1/models", "models"}, {"DELETE", "/v1/models", ""},
+		{"GET", "/v1/%6dodels", "models"}, {"GET", "/v1/models/", "refused"}, {"HEAD", "/v1/models", "models"},
+		{"DELETE", "/v1/models", ""},
 		{"HEAD", "/ping", "ping"}, {"GET", "/ping", "pong"}, {"GET", "/caf%c3%a9", "cafe"}, {"GET", "/café", "cafe"},
 		{"GET", "/end/", "end"}, {"GET", "/end", "refused"}, {"GET", "/", ""}, {"GET", "/Other/", ""},
 	} {
@@ -89,26 +97,46 @@ func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, paths := range map[string][]string{
-		"a dot at the end":  {"/admin.", "/admin%2e", "/admin..", "/admin./", "/admin%2E/x", "/docs/..%2e/admin", "/docs/.../admin", "/docs/a./b"},
-		"a space at an end": {"/admin%20", "/admin ", "/admin%20/x", "/%20admin", "/docs/..%20/admin", "/docs/.%20./admin%20", "/docs/%20../admin", "/docs/.. ./x", "/admin%09", "/admin%0b"},
-		"a character that cannot be seen": {
-			"/admin%00", "/admin%00.json", "/adm%07in", "/admin%0d%0aX:y", "/admin%7f", "/admin%c2%85", "/admin%c2%a0", "/%e2%80%8badmin", "/ad%c2%admin", "/admin%e2%80%8e",
-			"/admin%e2%80%ae", "/admin%ef%bb%bf", "/admin%e3%80%80", "/admin%e2%80%a8", "/a%e1%9a%80b", "/admin%ee%80%80", "/admin%f3%a0%81%a1",
+		"a dot at the end": {
+			"/admin.", "/admin%2e", "/admin..", "/admin./", "/admin%2E/x", "/docs/..%2e/admin", "/docs/.../admin",
+			"/docs/a./b",
 		},
-		"no UTF-8":    {"/docs/%c0%ae%c0%ae/admin", "/admin%c0%80", "/%c1%a1dmin", "/docs/%e0%80%ae/x", "/docs/%f0%80%80%ae/x", "/docs/%E4", "/admin%ff", "/docs/%ed%a0%80", "/docs/%f4%90%80%80", "/docs/a%c3"},
-		"two escapes": {"/%2561dmin", "/docs/%252e%252e/admin", "/docs/..%252fadmin", "/docs/%25", "/docs/%u002e%u002e/admin", "/docs/%", "/docs/%2", "/docs/%zz", "/admin%2500"},
+		"a space at an end": {
+			"/admin%20", "/admin ", "/admin%20/x", "/%20admin", "/docs/..%20/admin", "/docs/.%20./admin%20",
+			"/docs/%20../admin", "/docs/.. ./x", "/admin%09", "/admin%0b",
+		},
+		"a character that cannot be seen": {
+			"/admin%00", "/admin%00.json", "/adm%07in", "/admin%0d%0aX:y", "/admin%7f", "/admin%c2%85",
+			"/admin%c2%a0", "/%e2%80%8badmin", "/ad%c2%admin", "/admin%e2%80%8e",
+			"/admin%e2%80%ae", "/admin%ef%bb%bf", "/admin%e3%80%80", "/admin%e2%80%a8", "/a%e1%9a%80b",
+			"/admin%ee%80%80", "/admin%f3%a0%81%a1",
+		},
+		"no UTF-8": {
+			"/docs/%c0%ae%c0%ae/admin", "/admin%c0%80", "/%c1%a1dmin", "/docs/%e0%80%ae/x", "/docs/%f0%80%80%ae/x",
+			"/docs/%E4", "/admin%ff", "/docs/%ed%a0%80", "/docs/%f4%90%80%80", "/docs/a%c3",
+		},
+		"two escapes": {
+			"/%2561dmin", "/docs/%252e%252e/admin", "/docs/..%252fadmin", "/docs/%25", "/docs/%u002e%u002e/admin",
+			"/docs/%", "/docs/%2", "/docs/%zz", "/admin%2500",
+		},
 		"slashes": {
-			"/docs/..%2fadmin", "/docs//admin", "//admin", "/docs/..\\admin", "/docs/..%5cadmin", "/docs/%5c..%5cadmin", "/docs/..;/admin", "/admin;x=y", "/admin%3bx", "/docs/../admin",
-			"/docs/./admin", "/docs/%2e%2e/admin", "/docs/x/..", "/docs/%e2%88%95admin", "/docs/..%e2%81%84admin", "/docs/..%ef%bc%8fadmin", "/docs/..%ef%bc%bcadmin", "/docs/..%c2%a5admin",
+			"/docs/..%2fadmin", "/docs//admin", "//admin", "/docs/..\\admin", "/docs/..%5cadmin",
+			"/docs/%5c..%5cadmin", "/docs/..;/admin", "/admin;x=y", "/admin%3bx", "/docs/../admin",
+			"/docs/./admin", "/docs/%2e%2e/admin", "/docs/x/..", "/docs/%e2%88%95admin", "/docs/..%e2%81%84admin",
+			"/docs/..%ef%bc%8fadmin", "/docs/..%ef%bc%bcadmin", "/docs/..%c2%a5admin",
 		},
 		"a query or a fragment": {"/admin%3fx", "/admin%23x", "/admin%3F", "/docs/..%3f/admin", "/docs/%23/../admin"},
 		"a stream of a file":    {"/admin::$DATA", "/admin%3a%3a$DATA"},
 		"compatible letters": {
-			"/%ef%bd%81dmin", "/%ef%bc%a1%ef%bc%a4%ef%bc%ad%ef%bc%a9%ef%bc%ae", "/a%e1%b5%88min", "/%e2%93%90dmin", "/%f0%9d%90%9admin", "/admi%e2%81%bf", "/docs/%ef%bc%8e%ef%bc%8e/admin",
-			"/docs/%e2%80%a4%e2%80%a4/admin", "/docs/%e2%80%a5/admin", "/%ef%ac%81le", "/docs/%e2%84%aa", "/docs/%c5%bf", "/docs/%c2%b2", "/docs/%e2%85%a0",
+			"/%ef%bd%81dmin", "/%ef%bc%a1%ef%bc%a4%ef%bc%ad%ef%bc%a9%ef%bc%ae", "/a%e1%b5%88min", "/%e2%93%90dmin",
+			"/%f0%9d%90%9admin", "/admi%e2%81%bf", "/docs/%ef%bc%8e%ef%bc%8e/admin",
+			"/docs/%e2%80%a4%e2%80%a4/admin", "/docs/%e2%80%a5/admin", "/%ef%ac%81le", "/docs/%e2%84%aa",
+			"/docs/%c5%bf", "/docs/%c2%b2", "/docs/%e2%85%a0",
 		},
 		"a letter in two parts": {"/cafe%cc%81", "/docs/o%cc%88"},
-		"other symbols":         {"/docs/%e2%80%90", "/docs/%e2%80%99", "/docs/%f0%9f%98%80", "/admin%c2%b4", "/docs/%e2%80%b3"},
+		"other symbols": {
+			"/docs/%e2%80%90", "/docs/%e2%80%99", "/docs/%f0%9f%98%80", "/admin%c2%b4", "/docs/%e2%80%b3",
+		},
 	} {
 		for _, path := range paths {
 			for _, method := range []string{"GET", "POST", "HEAD"} {
@@ -123,8 +151,10 @@ func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 	}
 	// Usual paths keep their rules.
 	for path, want := range map[string]string{
-		"/admin": "admin", "/v1.0/models": "models", "/caf%C3%A9": "cafe", "/a/b": "", "/.well-known/x": "", "/a%20b": "", "/a b/c": "", "/x.tar.gz": "", "/a:b": "", "/a,b": "", "/a@b.c": "",
-		"/v1/x:predict": "", "/%E4%B8%AD%E6%96%87": "", "/%D0%BF%D1%83%D1%82%D1%8C": "", "/%E0%A4%B9%E0%A4%BF": "", "/o%27x": "", "/a+b": "", "/a=b&c": "", "/~a/-_.!*()": "", "/%C3%BCber": "", "/": "", "/a/": "",
+		"/admin": "admin", "/v1.0/models": "models", "/caf%C3%A9": "cafe", "/a/b": "", "/.well-known/x": "",
+		"/a%20b": "", "/a b/c": "", "/x.tar.gz": "", "/a:b": "", "/a,b": "", "/a@b.c": "",
+		"/v1/x:predict": "", "/%E4%B8%AD%E6%96%87": "", "/%D0%BF%D1%83%D1%82%D1%8C": "", "/%E0%A4%B9%E0%A4%BF": "",
+		"/o%27x": "", "/a+b": "", "/a=b&c": "", "/~a/-_.!*()": "", "/%C3%BCber": "", "/": "", "/a/": "",
 		"/%ED%95%9C": "", "/%F0%A0%80%80": "", "/a$b": "", "/100%25": "refused",
 	} {
 		got, err := rules.Scope("GET", path)
@@ -135,7 +165,9 @@ func TestAPathThatCanBeReadInTwoWaysHasNoRule(t *testing.T) {
 			t.Errorf("%s asks for %q, want %q", path, got, want)
 		}
 	}
-	for _, path := range []string{"/docs/a b", "/docs/a%20b", "/docs/x.json", "/docs/", "/docs/%C3%BC", "/docs/.well-known"} {
+	for _, path := range []string{
+		"/docs/a b", "/docs/a%20b", "/docs/x.json", "/docs/", "/docs/%C3%BC", "/docs/.well-known",
+	} {
 		if !public.Cover("GET", path) {
 			t.Errorf("%s is not public", path)
 		}
@@ -150,10 +182,14 @@ func TestASuffixDoesNotBypassARule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"/admin.json": "refused", "/admin.json/": "refused", "/ADMIN.JSON": "refused", "/admin.": "refused", "/admin.a.b": "refused", "/%61dmin.json": "refused", "/admin%2ejson": "refused", "/admin.;": "refused",
-		"/v1.0/models.xml": "refused", "/v1.0/models": "models", "/v1": "", "/v1.0": "", "/v1.0/other.json": "", "/users/a.b/keys": "keys", "/users/a/keys.json": "refused", "/users/a.b/keys.json": "refused",
-		"/report.json": "report", "/report": "all", "/report.xml": "refused", "/files/a.txt": "files", "/files/secret.txt": "refused", "/files/secrets.txt": "files", "/dir.json": "refused",
-		"/adminx.json": "", "/admins": "", "/admin/x.json": "", "/other.json": "", "/.admin": "", "/same.json": "", "/admin.json/x": "",
+		"/admin.json": "refused", "/admin.json/": "refused", "/ADMIN.JSON": "refused", "/admin.": "refused",
+		"/admin.a.b": "refused", "/%61dmin.json": "refused", "/admin%2ejson": "refused", "/admin.;": "refused",
+		"/v1.0/models.xml": "refused", "/v1.0/models": "models", "/v1": "", "/v1.0": "", "/v1.0/other.json": "",
+		"/users/a.b/keys": "keys", "/users/a/keys.json": "refused", "/users/a.b/keys.json": "refused",
+		"/report.json": "report", "/report": "all", "/report.xml": "refused", "/files/a.txt": "files",
+		"/files/secret.txt": "refused", "/files/secrets.txt": "files", "/dir.json": "refused",
+		"/adminx.json": "", "/admins": "", "/admin/x.json": "", "/other.json": "", "/.admin": "", "/same.json": "",
+		"/admin.json/x": "",
 	} {
 		got, err := rules.Scope("GET", path)
 		if err != nil {
