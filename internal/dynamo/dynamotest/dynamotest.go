@@ -63,7 +63,8 @@ func run(m *testing.M) int {
 	return code
 }
 
-// Engine is the engine that tests run on, for those that start their own.
+// Engine returns the options of the engine that tests run on. A test may start its own engine with
+// them.
 func Engine() engine.Options {
 	kind := engine.Dynoxide
 	if name := os.Getenv("ENGINE"); name != "" {
@@ -72,7 +73,7 @@ func Engine() engine.Options {
 	return engine.Options{Kind: kind, Dir: filepath.Join(running.root, ".latchkey", "engine")}
 }
 
-// Root is the module's folder.
+// Root returns the folder of the module.
 func Root() string { return running.root }
 
 // Lend returns the URL of an engine that has no table of that name, and lends it to no other test

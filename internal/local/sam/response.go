@@ -51,7 +51,7 @@ func preflight(cors map[string]string) (map[string]string, error) {
 	for property, quoted := range cors {
 		text, err := unquote(quoted)
 		if names[property] == "" || err != nil {
-			return nil, fmt.Errorf("Cors: the local stack does not support %s: %s", property, quoted)
+			return nil, fmt.Errorf("the local stack does not support %s: %s in Cors", property, quoted)
 		}
 		if headers == nil {
 			headers = make(map[string]string)
