@@ -33,7 +33,8 @@ func NonSecret(text string) string {
 		return "a placeholder"
 	case variableName().MatchString(text):
 		return "the name of a variable"
-	case strings.ContainsAny(text, "{(") && gap().MatchString(text), strings.ContainsAny(text, "$<%{./:") && reference().MatchString(text):
+	case strings.ContainsAny(text, "{(") && gap().MatchString(text),
+		strings.ContainsAny(text, "$<%{./:") && reference().MatchString(text):
 		return "a reference to a place where a secret stands"
 	}
 	return ""
@@ -62,9 +63,11 @@ var (
 )
 
 // ordinaryWords are words that stand in the place of a secret that was never generated.
-var ordinaryWords = strings.Fields(`access admin api app auth client default dev development external internal key keys latchkey local
+var ordinaryWords = strings.Fields(
+	`access admin api app auth client default dev development external internal key keys latchkey local
 	master my only our pass passwd password private prod production root sample secret secrets server service staging super
-	test testing token user`)
+	test testing token user`,
+)
 
 // maxGuess is how many other characters beside ordinary words still make no secret.
 const maxGuess = 8
@@ -142,7 +145,9 @@ func sequence(text string) bool {
 }
 
 var (
-	keyShape = onUse(`^[A-Za-z]{2,12}_(live|test)_[A-Za-z0-9]{16,}$|^(sk|rk|pk)[_-][A-Za-z0-9_-]{12,}$|^(gh[a-z]_|glpat-|xox[a-z]-)`)
+	keyShape = onUse(
+		`^[A-Za-z]{2,12}_(live|test)_[A-Za-z0-9]{16,}$|^(sk|rk|pk)[_-][A-Za-z0-9_-]{12,}$|^(gh[a-z]_|glpat-|xox[a-z]-)`,
+	)
 	uuid     = onUse(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 	unbroken = onUse(`[A-Za-z0-9+/=]{16,}`)
 )

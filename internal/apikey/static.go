@@ -75,7 +75,15 @@ func (s Static) WithInternal(token string) (Static, error) {
 	if problem := CheckConfigured(token); problem != "" {
 		return Static{}, errors.New(problem)
 	}
-	k := Key{Name: InternalName, UserID: InternalName, Internal: true, Unlimited: true, Enabled: true, Scopes: Scopes{"*"}, KeyPrefix: Beginning(token)}
+	k := Key{
+		Name:      InternalName,
+		UserID:    InternalName,
+		Internal:  true,
+		Unlimited: true,
+		Enabled:   true,
+		Scopes:    Scopes{"*"},
+		KeyPrefix: Beginning(token),
+	}
 	if !s.add(token, k) {
 		return Static{}, errors.New("the key is there already")
 	}

@@ -41,7 +41,8 @@ type Format struct{ prefix string }
 // NewFormat returns the format of tokens that begin with prefix, such as "sk". The prefix must be 2
 // to 12 lower-case letters, and not "pk".
 func NewFormat(prefix string) (Format, error) {
-	if len(prefix) < 2 || len(prefix) > 12 || prefix == publicPrefix || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz") != "" {
+	if len(prefix) < 2 || len(prefix) > 12 || prefix == publicPrefix ||
+		strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return Format{}, fmt.Errorf("token prefix must be 2 to 12 lower-case letters other than %q", publicPrefix)
 	}
 	return Format{prefix: prefix}, nil
@@ -155,7 +156,9 @@ func (t Token) Reveal() string { return t.text().text }
 
 // maskable matches native tokens, tokens of other services that begin alike, and JSON Web Tokens.
 // The mask keeps the captured text. The ids after pk_live_ are too short to match.
-var maskable = onUse(`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`)
+var maskable = onUse(
+	`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`,
+)
 
 var escaped = onUse(`%[0-9A-Fa-f]{2}`)
 

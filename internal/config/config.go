@@ -222,7 +222,8 @@ func (c Config) static(keys string, entries Sensitive, internal string, token Se
 // be added, and holds no secret.
 func ServiceURL(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, " ?#") {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.ContainsAny(text, " ?#") {
 		return false
 	}
 	_, err = strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16)
@@ -247,7 +248,9 @@ func (c Config) checkUsers() error {
 	for _, issuer := range c.Issuers {
 		u, err := url.Parse(issuer)
 		if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") || !secure(u) {
-			return errors.New("OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; http is for this machine alone")
+			return errors.New(
+				"OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; http is for this machine alone",
+			)
 		}
 	}
 	name, value, _ := strings.Cut(c.AdminClaim, "=")

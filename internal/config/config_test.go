@@ -75,7 +75,9 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 			variables := maps.Clone(good)
 			variables[name] = value
 			_, err := config.Load(variables)
-			if err == nil || strings.Contains(err.Error(), "mmmm") || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), name) {
+			if err == nil || strings.Contains(err.Error(), "mmmm") || strings.Contains(err.Error(), "canary") ||
+				strings.Contains(err.Error(), "\n") ||
+				!strings.Contains(err.Error(), name) {
 				t.Errorf("%s=%q: %v", name, value, err)
 			}
 		}
@@ -83,7 +85,8 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 	for field, wrong := range map[string]string{"staticKeys": `"canary:alice"`, "internalKey": `"${CANARY_INTERNAL_KEY}"`} {
 		variables := maps.Clone(good)
 		variables["LATCHKEY_SECRET"] = strings.Replace(secret, "}", `,"`+field+`":`+wrong+"}", 1)
-		if _, err := config.Load(variables); err == nil || !strings.Contains(err.Error(), "the secret's "+field+": ") || strings.Contains(strings.ToLower(err.Error()), "canary") {
+		if _, err := config.Load(variables); err == nil || !strings.Contains(err.Error(), "the secret's "+field+": ") ||
+			strings.Contains(strings.ToLower(err.Error()), "canary") {
 			t.Errorf("LATCHKEY_SECRET with %s %s: %v", field, wrong, err)
 		}
 	}

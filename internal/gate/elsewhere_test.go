@@ -32,7 +32,8 @@ func TestWhatAnUpstreamSaysIsPassedOn(t *testing.T) {
 	} {
 		b := newBench(t)
 		b.Upstream = apikeytest.Saying(c.says)
-		v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential("a-token-of-the-other-service"), Cost: 1})
+		v, err := b.Gate(time.Second).
+			Check(t.Context(), gate.Request{Credential: b.Format.Credential("a-token-of-the-other-service"), Cost: 1})
 		if v.Code != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s with key %v: %q, %v", c.says.Code, c.says.Key != nil, v.Code, err)
 		}

@@ -81,7 +81,14 @@ func TestAnExplanationMayBeOfAnotherTime(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	k := b.Issue(t, token, func(k *apikey.Key) {
-		k.NotBefore, k.ExpiresAt, k.Limit = apikeytest.Noon.Add(-time.Hour), apikeytest.Noon.Add(time.Hour), ratelimit.Limit{Requests: 1, Window: time.Minute}
+		k.NotBefore, k.ExpiresAt, k.Limit = apikeytest.Noon.Add(
+			-time.Hour,
+		), apikeytest.Noon.Add(
+			time.Hour,
+		), ratelimit.Limit{
+			Requests: 1,
+			Window:   time.Minute,
+		}
 	})
 	g := b.Gate(time.Second)
 	if v := b.Check(t, g, token.Reveal()); !v.Valid() {

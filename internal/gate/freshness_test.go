@@ -143,7 +143,15 @@ func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 				l.set(latency, nil)
 				v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
 				if err != nil || !v.Valid() || v.Status.Remaining != 9-n {
-					t.Errorf("freshness %v, latency %v: %s, %d left, %v; want %d left", freshness, latency, v.Code, v.Status.Remaining, err, 9-n)
+					t.Errorf(
+						"freshness %v, latency %v: %s, %d left, %v; want %d left",
+						freshness,
+						latency,
+						v.Code,
+						v.Status.Remaining,
+						err,
+						9-n,
+					)
 				}
 				if calls := l.count(); calls > 3 {
 					t.Errorf("freshness %v, latency %v: %d calls", freshness, latency, calls)
@@ -156,8 +164,17 @@ func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 			// A wrong secret costs one read, however long that takes.
 			l.set(latency, nil)
 			wrong := b.Parse(t, b.Forge(t, token))
-			if v, err := b.Gate(freshness).Check(t.Context(), gate.Request{Credential: b.Format.Credential(wrong.Reveal()), Cost: 1}); err != nil || v.Code != apikey.CodeUnknown || l.count() != 1 {
-				t.Errorf("freshness %v, latency %v: a wrong secret: %s, %v after %d reads", freshness, latency, v.Code, err, l.count())
+			if v, err := b.Gate(freshness).Check(t.Context(), gate.Request{Credential: b.Format.Credential(wrong.Reveal()), Cost: 1}); err != nil ||
+				v.Code != apikey.CodeUnknown ||
+				l.count() != 1 {
+				t.Errorf(
+					"freshness %v, latency %v: a wrong secret: %s, %v after %d reads",
+					freshness,
+					latency,
+					v.Code,
+					err,
+					l.count(),
+				)
 			}
 		}
 	}
@@ -278,7 +295,14 @@ func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 					}
 					for freshness, yes := range admitted {
 						if admitted[0] && !yes {
-							t.Errorf("latency %v, warm %v, %s after call %d: admitted with 0, refused with %v", latency, warm, name, at, freshness)
+							t.Errorf(
+								"latency %v, warm %v, %s after call %d: admitted with 0, refused with %v",
+								latency,
+								warm,
+								name,
+								at,
+								freshness,
+							)
 						}
 					}
 				}
@@ -318,7 +342,8 @@ func TestATimeToComeIsNotBelieved(t *testing.T) {
 		b.Issue(t, token, func(k *apikey.Key) { k.ExpiresAt = apikeytest.Noon.Add(5500 * time.Millisecond) })
 		b.Issue(t, next, func(k *apikey.Key) { k.NotBefore = apikeytest.Noon.Add(5500 * time.Millisecond) })
 		for _, token := range []apikey.Token{token, next} {
-			v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Time: apikeytest.Noon.Add(ahead), Cost: 1})
+			v, err := b.Gate(time.Second).
+				Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Time: apikeytest.Noon.Add(ahead), Cost: 1})
 			if err != nil || v.Valid() != (token.ID() != next.ID()) {
 				t.Errorf("%v ahead: %s, %v", ahead, v.Code, err)
 			}
@@ -333,7 +358,11 @@ func TestTheGatewaysClockEndsAFreeze(t *testing.T) {
 	token := b.Token(t)
 	k := b.Issue(t, token, nil)
 	g := b.Gate(time.Second)
-	r := gate.Request{Credential: b.Format.Credential(token.Reveal()), Time: apikeytest.Noon.Add(-300 * time.Millisecond), Cost: 1}
+	r := gate.Request{
+		Credential: b.Format.Credential(token.Reveal()),
+		Time:       apikeytest.Noon.Add(-300 * time.Millisecond),
+		Cost:       1,
+	}
 	reads := b.Table.Count()
 	for range 3 {
 		if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
@@ -361,7 +390,11 @@ func TestATimeToComeDoesNotProlongAnOutage(t *testing.T) {
 	out := &apikeytest.Outage{Store: b.Meters, Err: errors.New("down")}
 	b.Meters = out
 	g := b.Gate(time.Second)
-	r := gate.Request{Credential: b.Format.Credential("the-static-key-k1"), Cost: 1, Time: apikeytest.Noon.Add(10 * time.Minute)}
+	r := gate.Request{
+		Credential: b.Format.Credential("the-static-key-k1"),
+		Cost:       1,
+		Time:       apikeytest.Noon.Add(10 * time.Minute),
+	}
 	if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
 		t.Fatalf("%s, %v", v.Code, err)
 	}

@@ -20,7 +20,11 @@ func TestThePolicy(t *testing.T) {
 	token, foreign := b.Token(t), "a-foreign-token-of-a-friend"
 	type edit = func(*apikey.Key)
 	everything := func(k *apikey.Key) { // wrong in every way: the first rule decides
-		k.RevokedAt, k.Enabled, k.NotBefore, k.ExpiresAt = apikeytest.Noon, false, apikeytest.Noon.Add(time.Hour), apikeytest.Noon.Add(-time.Hour)
+		k.RevokedAt, k.Enabled, k.NotBefore, k.ExpiresAt = apikeytest.Noon, false, apikeytest.Noon.Add(
+			time.Hour,
+		), apikeytest.Noon.Add(
+			-time.Hour,
+		)
 		k.Environment, k.AllowedCIDRs, k.Scopes = apikey.Test, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, nil
 	}
 	but := func(e edit) edit { return func(k *apikey.Key) { everything(k); e(k) } }
@@ -105,7 +109,8 @@ func TestAWrongSecretIsUnknownAndTellsNothing(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	k := b.Issue(t, token, func(k *apikey.Key) { k.Secrets = []apikey.Secret{b.Hasher.Hash(b.Token(t))} })
-	v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
+	v, err := b.Gate(time.Second).
+		Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
 	if err != nil || v.Code != apikey.CodeUnknown || v.Key != nil {
 		t.Errorf("wrong secret for %s: %s, %v", k.ID, v.Code, err)
 	}
@@ -207,7 +212,8 @@ func TestASecretJustRotatedInWorksAtOnce(t *testing.T) {
 	token := b.Token(t)
 	k := b.Issue(t, token, nil)
 	g := b.Gate(time.Minute)
-	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal())}); err != nil || !v.Valid() {
+	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal())}); err != nil ||
+		!v.Valid() {
 		t.Fatalf("%s, %v", v.Code, err)
 	}
 	next := b.Parse(t, b.Forge(t, token))
@@ -216,7 +222,8 @@ func TestASecretJustRotatedInWorksAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Clock.Pass(100 * time.Millisecond)
-	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(next.Reveal())}); err != nil || !v.Valid() {
+	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(next.Reveal())}); err != nil ||
+		!v.Valid() {
 		t.Errorf("%s, %v", v.Code, err)
 	}
 }
@@ -373,7 +380,13 @@ func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	b.Issue(t, token, func(k *apikey.Key) {
-		k.Limit, k.Quota = ratelimit.Limit{Requests: 2, Window: 10 * time.Second}, ratelimit.Quota{Requests: 3, Period: ratelimit.Day}
+		k.Limit, k.Quota = ratelimit.Limit{
+			Requests: 2,
+			Window:   10 * time.Second,
+		}, ratelimit.Quota{
+			Requests: 3,
+			Period:   ratelimit.Day,
+		}
 	})
 	g := b.Gate(time.Second)
 	for i, c := range []struct {
@@ -389,7 +402,8 @@ func TestAQuotaIsJudgedBeforeTheLimit(t *testing.T) {
 	} {
 		b.Clock.Pass(c.pass)
 		v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
-		if err != nil || v.Code != c.want || v.Status.Remaining != c.left || v.Status.Limit != c.limit || v.RetryAfter != c.retry {
+		if err != nil || v.Code != c.want || v.Status.Remaining != c.left || v.Status.Limit != c.limit ||
+			v.RetryAfter != c.retry {
 			t.Errorf("step %d: %s, %+v, retry after %v, %v", i, v.Code, v.Status, v.RetryAfter, err)
 		}
 	}

@@ -80,7 +80,13 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge ti
 
 // look finds the key of a token and judges it once. If again is set, it does not trust an alias
 // that is older than maxAge.
-func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, maxAge time.Duration, again bool) (finding, error) {
+func (g *Gate) look(
+	ctx context.Context,
+	h *pepper.Hasher,
+	r *Request,
+	maxAge time.Duration,
+	again bool,
+) (finding, error) {
 	f, err := g.find(ctx, *h, r, maxAge, again)
 	if err != nil {
 		return finding{}, err
@@ -121,7 +127,13 @@ func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, maxAge ti
 // find returns the key to which a token leads, from memory if the read is younger than maxAge. The
 // alias of a foreign token is remembered for longer, unless again is set: if it leads to the wrong
 // key, the token is refused, and a refusal takes a second look.
-func (g *Gate) find(ctx context.Context, h pepper.Hasher, r *Request, maxAge time.Duration, again bool) (finding, error) {
+func (g *Gate) find(
+	ctx context.Context,
+	h pepper.Hasher,
+	r *Request,
+	maxAge time.Duration,
+	again bool,
+) (finding, error) {
 	f := finding{secret: -1, own: true, sure: true}
 	now := g.instant(r.Time)
 	id := r.Credential.Token().ID()

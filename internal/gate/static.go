@@ -36,7 +36,12 @@ func (g *Gate) checkStatic(ctx context.Context, k *apikey.Key, r Request) (apike
 		case errors.As(err, &mistake) || ctx.Err() != nil:
 			return apikey.Verdict{}, err
 		}
-		g.options.Logger.LogAttrs(ctx, slog.LevelWarn, "static keys are limited by each instance for itself", slog.Any("error", err))
+		g.options.Logger.LogAttrs(
+			ctx,
+			slog.LevelWarn,
+			"static keys are limited by each instance for itself",
+			slog.Any("error", err),
+		)
 		g.memory.alone.Store(&now)
 	}
 	if r.Cost == 0 {

@@ -29,7 +29,11 @@ func (b *bench) configure(t *testing.T, entries, internal string) {
 
 func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 	b := newBench(t)
-	b.configure(t, " the-static-key-k1:alice, the-static-key-k2:bob,the-static-key-k3 ,the-static-key-k4,", "the-internal-key")
+	b.configure(
+		t,
+		" the-static-key-k1:alice, the-static-key-k2:bob,the-static-key-k3 ,the-static-key-k4,",
+		"the-internal-key",
+	)
 	g, other := b.Gate(time.Second), b.Gate(time.Second)
 	for i, c := range []struct {
 		gate  *gate.Gate
@@ -63,7 +67,8 @@ func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 		}
 	}
 	// A look sees what others have spent.
-	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil || v.Status.Remaining != 0 {
+	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil ||
+		v.Status.Remaining != 0 {
 		t.Errorf("a look: %d left, %v", v.Status.Remaining, err)
 	}
 }
@@ -87,7 +92,8 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	if down.Tries != 1 {
 		t.Errorf("the table was tried %d times, want 1 in five seconds", down.Tries)
 	}
-	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil || v.Status.Remaining != 0 {
+	if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil ||
+		v.Status.Remaining != 0 {
 		t.Errorf("a look: %+v, %v", v.Status, err)
 	}
 	if v := b.Check(t, g, "the-internal-key"); !v.Valid() {
@@ -142,7 +148,8 @@ func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 		{"canary-of-a-static-key-1:b", "there already"},
 	} {
 		_, err := apikey.Static{}.With(first+","+c.entry, apikey.DefaultLimit())
-		if err == nil || !strings.HasPrefix(err.Error(), "entry 2: ") || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.HasPrefix(err.Error(), "entry 2: ") || !strings.Contains(err.Error(), c.says) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v, want an error of entry 2 with %q", c.entry, err, c.says)
 		}
 		if err != nil && (strings.Contains(strings.ToLower(err.Error()), "canary") || strings.Contains(err.Error(), "bob")) {
@@ -184,7 +191,10 @@ func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 	}
 	var secret apikey.Static
 	if err == nil {
-		secret, err = secret.With("the-static-key-k3:moved,the-static-key-k5:a,the-static-key-k6:internal", apikey.DefaultLimit())
+		secret, err = secret.With(
+			"the-static-key-k3:moved,the-static-key-k5:a,the-static-key-k6:internal",
+			apikey.DefaultLimit(),
+		)
 	}
 	if err == nil {
 		secret, err = secret.WithInternal("the-static-key-k4")
@@ -255,7 +265,13 @@ func (r rereading) Ask(_ context.Context, _ apikey.Token, _ string, fresh bool) 
 func TestAnUpstreamIsAskedAnewWhenItsTermsHaveChanged(t *testing.T) {
 	b := newBench(t)
 	key := func(rev int64, window time.Duration) *apikey.Key {
-		return &apikey.Key{ID: "upstream-u", UserID: "u", Enabled: true, Rev: rev, Limit: ratelimit.Limit{Requests: 3, Window: window}}
+		return &apikey.Key{
+			ID:      "upstream-u",
+			UserID:  "u",
+			Enabled: true,
+			Rev:     rev,
+			Limit:   ratelimit.Limit{Requests: 3, Window: window},
+		}
 	}
 	before, after := key(1, time.Minute), key(2, time.Hour)
 	for i, c := range []struct {
@@ -282,7 +298,9 @@ func (e elsewhere) Ask(context.Context, apikey.Token, string, bool) (apikey.Verd
 func TestARefusedKeyOfElsewhereSaysWhatIsLeft(t *testing.T) {
 	b := newBench(t)
 	b.configure(t, "the-static-key-k1:alice", "")
-	b.Upstream = elsewhere{&apikey.Key{ID: "upstream-u", UserID: "u", Enabled: true, Limit: ratelimit.Limit{Requests: 3, Window: time.Minute}}}
+	b.Upstream = elsewhere{
+		&apikey.Key{ID: "upstream-u", UserID: "u", Enabled: true, Limit: ratelimit.Limit{Requests: 3, Window: time.Minute}},
+	}
 	g := b.Gate(time.Second)
 	for _, token := range []string{"the-static-key-k1", "a-token-of-elsewhere"} {
 		v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token), Scope: "keys:read"})

@@ -23,7 +23,16 @@ func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	native, second, revoked := b.Token(t), b.Token(t), b.Token(t)
 	k, k2 := b.Issue(t, native, nil), b.Issue(t, second, nil)
 	b.Issue(t, revoked, func(k *apikey.Key) { k.RevokedAt = apikeytest.Noon.Add(-time.Hour) })
-	imported, other, disabled := strings.Repeat("imported-", 3), strings.Repeat("another-", 3), strings.Repeat("disabled-", 3)
+	imported, other, disabled := strings.Repeat(
+		"imported-",
+		3,
+	), strings.Repeat(
+		"another-",
+		3,
+	), strings.Repeat(
+		"disabled-",
+		3,
+	)
 	f := b.Issue(t, b.Parse(t, imported), nil)
 	b.Issue(t, b.Parse(t, other), nil)
 	b.Issue(t, b.Parse(t, disabled), func(k *apikey.Key) { k.Enabled = false })
@@ -108,14 +117,16 @@ func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	// Two keys spend nothing, and a key beside something else spends once.
 	before := remaining(t, b, native)
 	for _, values := range [][]string{{native.Reveal(), imported}, {native.Reveal(), second.Reveal()}} {
-		if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential(values...), Cost: 1}); err != nil || v.Valid() {
+		if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential(values...), Cost: 1}); err != nil ||
+			v.Valid() {
 			t.Errorf("%s, %v", v.Code, err)
 		}
 	}
 	if after := remaining(t, b, native); after != before {
 		t.Errorf("two keys spent %d", before-after)
 	}
-	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential(native.Reveal(), cloud), Cost: 1}); err != nil || !v.Valid() {
+	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential(native.Reveal(), cloud), Cost: 1}); err != nil ||
+		!v.Valid() {
 		t.Errorf("%s, %v", v.Code, err)
 	}
 	if after := remaining(t, b, native); after != before-1 {
@@ -134,7 +145,9 @@ func TestTheOrderOfValuesDecidesNothing(t *testing.T) {
 	b.Issue(t, b.Parse(t, other), nil)
 	pool := []string{
 		native.Reveal(), native.Reveal(), second.Reveal(), imported, imported, other, "ya29.a0AfB_byDwXh3k1-0123", "a-token-of-another-cloud", "dummy", "undefined", "",
-		k.PublicKey().String() + ":" + native.Reveal(), "pk_live_0000000000000000:" + native.Reveal(), "Bearer " + imported, apikeytest.Twist(native.Reveal()), "eyJhbGciOiJub25lIn0.e30.x",
+		k.PublicKey().
+			String() +
+			":" + native.Reveal(), "pk_live_0000000000000000:" + native.Reveal(), "Bearer " + imported, apikeytest.Twist(native.Reveal()), "eyJhbGciOiJub25lIn0.e30.x",
 	}
 	g := b.Gate(time.Minute)
 	judge := func(values ...string) string {
@@ -185,7 +198,8 @@ func TestAPairOfTwoKeysIsNone(t *testing.T) {
 	k := b.Issue(t, token, nil)
 	b.Issue(t, b.Parse(t, other), nil)
 	for _, text := range []string{token.Reveal() + "," + other, other + ", " + token.Reveal(), token.Reveal() + "," + b.Token(t).Reveal()} {
-		v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Pair(k.PublicKey().String(), text)})
+		v, err := b.Gate(time.Second).
+			Check(t.Context(), gate.Request{Credential: b.Format.Pair(k.PublicKey().String(), text)})
 		if err != nil || v.Code != apikey.CodeTwoKeys {
 			t.Errorf("%s, %v", v.Code, err)
 		}
@@ -198,7 +212,9 @@ func TestAnUpstreamIsNotAskedForOneOfTwo(t *testing.T) {
 	token := b.Token(t)
 	b.Issue(t, token, nil)
 	asked := 0
-	b.Upstream = upstreamFunc(func(apikey.Token) (apikey.Verdict, error) { asked++; return apikey.Verdict{}, errors.New("asked") })
+	b.Upstream = upstreamFunc(
+		func(apikey.Token) (apikey.Verdict, error) { asked++; return apikey.Verdict{}, errors.New("asked") },
+	)
 	g := b.Gate(time.Second)
 	for values, want := range map[[2]string]apikey.Code{
 		{token.Reveal(), "ya29.0123456789abcdef"}:             apikey.CodeValid,
@@ -209,7 +225,8 @@ func TestAnUpstreamIsNotAskedForOneOfTwo(t *testing.T) {
 			t.Errorf("%s, %v; want %s; asked %d times", v.Code, err, want, asked)
 		}
 	}
-	if _, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential("ya29.0123456789abcdef"), Cost: 1}); err == nil || asked != 1 {
+	if _, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential("ya29.0123456789abcdef"), Cost: 1}); err == nil ||
+		asked != 1 {
 		t.Errorf("alone it is asked for %d times, %v", asked, err)
 	}
 }

@@ -59,7 +59,13 @@ const (
 
 // New returns an instance on the services to which account leads. It begins to open connections;
 // see [Instance.Ready]. now must read the wall clock and the monotonic clock, as time.Now does.
-func New(ctx context.Context, c config.Config, account aws.Config, now func() time.Time, logger *slog.Logger) (*Instance, error) {
+func New(
+	ctx context.Context,
+	c config.Config,
+	account aws.Config,
+	now func() time.Time,
+	logger *slog.Logger,
+) (*Instance, error) {
 	format, err := apikey.NewFormat(c.KeyPrefix)
 	if err != nil {
 		return nil, err
@@ -192,7 +198,12 @@ func Run(service string, now func() time.Time, handler func(*Instance) lambda.Ha
 }
 
 // Deployed returns the instance of a deployed function, which its variables configure.
-func Deployed(ctx context.Context, variables map[string]string, now func() time.Time, logger *slog.Logger) (*Instance, error) {
+func Deployed(
+	ctx context.Context,
+	variables map[string]string,
+	now func() time.Time,
+	logger *slog.Logger,
+) (*Instance, error) {
 	c, err := config.Load(variables)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,13 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := e.Registry.Build(t.Context(), token, "u1", apikey.Live, apikey.Change{Limit: &ratelimit.Limit{Requests: 10_000, Window: time.Minute}})
+	k, err := e.Registry.Build(
+		t.Context(),
+		token,
+		"u1",
+		apikey.Live,
+		apikey.Change{Limit: &ratelimit.Limit{Requests: 10_000, Window: time.Minute}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +83,8 @@ func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
 	}
 	// The key was written once, and read once; a write pays for a few requests.
 	if got.Service != "authorizer" || got.Code != "valid" || got.Verdicts != times || got.Reads != 1 || got.MemoryHits != times-1 ||
-		got.Writes < 2 || got.Writes > times/4 || got.LeaseHits != times-(got.Writes-1) {
+		got.Writes < 2 || got.Writes > times/4 ||
+		got.LeaseHits != times-(got.Writes-1) {
 		t.Errorf("%+v of %s", got, out.Bytes())
 	}
 	if bytes.Contains(out.Bytes(), []byte(token.ID())) {

@@ -42,7 +42,10 @@ func (a *account) Do(r *http.Request) (*http.Response, error) {
 func TestANewPepperInterruptsNobody(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	services := &account{HTTPClient: options.AWS.HTTPClient, secret: `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`}
+	services := &account{
+		HTTPClient: options.AWS.HTTPClient,
+		secret:     `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`,
+	}
 	options.AWS.HTTPClient = services
 	start := func() *instance.Instance {
 		e, err := instance.New(t.Context(), config.Config{
@@ -59,7 +62,13 @@ func TestANewPepperInterruptsNobody(t *testing.T) {
 	}
 	issue := func(e *instance.Instance, who registry.Caller) apikey.Token {
 		t.Helper()
-		_, token, err := e.Registry.Create(t.Context(), who, "u1", apikey.Live, apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}})
+		_, token, err := e.Registry.Create(
+			t.Context(),
+			who,
+			"u1",
+			apikey.Live,
+			apikey.Change{Limit: &ratelimit.Limit{Requests: 100, Window: time.Minute}},
+		)
 		if err != nil {
 			t.Error(err)
 		}

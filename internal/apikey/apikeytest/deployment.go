@@ -158,7 +158,13 @@ type Deployment struct {
 // New returns a deployment on table.
 func New(t testing.TB, table *dynamo.Table) *Deployment {
 	t.Helper()
-	b := &Deployment{Clock: NewClock(), Table: &Spy{Store: table}, Meters: table, Format: NewFormat(t), Hasher: NewHasher(t, Master)}
+	b := &Deployment{
+		Clock:  NewClock(),
+		Table:  &Spy{Store: table},
+		Meters: table,
+		Format: NewFormat(t),
+		Hasher: NewHasher(t, Master),
+	}
 	b.Options = registry.Options{
 		Store: table, Hasher: b.Hashing, Reread: b.Hashing, Format: b.Format, Random: rand.Reader, Now: b.Clock.Time,
 		AuditRetention: 365 * 24 * time.Hour, MaxKeys: 3,
@@ -288,7 +294,10 @@ func (b *Deployment) Check(t *testing.T, g *gate.Gate, values ...string) apikey.
 // Twist changes one letter of a native token, and nothing of its shape.
 func Twist(token string) string {
 	changed := []byte(token)
-	if changed[20]++; !strings.ContainsAny(string(changed[20]), "123456789BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz") {
+	if changed[20]++; !strings.ContainsAny(
+		string(changed[20]),
+		"123456789BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz",
+	) {
 		changed[20] = '0'
 	}
 	return string(changed)

@@ -14,7 +14,9 @@ func Authorizer(i *instance.Instance) lambda.Handler {
 	c := i.Config
 	return authorizer.New(authorizer.Options{
 		Gate: i.Gate, Format: i.Format, Routes: i.Routes, Public: i.Public, Anonymous: !c.RequireAuth,
-		Users:            oidc.New(oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: i.Now}),
+		Users: oidc.New(
+			oidc.Options{Issuers: c.Issuers, Audiences: c.Audiences, AdminClaim: c.AdminClaim, Now: i.Now},
+		),
 		TrustedProxyHops: c.TrustedProxyHops, QueryAPIKey: c.QueryAPIKey, Logger: i.Logger,
 	})
 }
