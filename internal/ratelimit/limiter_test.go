@@ -605,3 +605,53 @@ func TestHowFastALimitIsOnTheAverage(t *testing.T) {
 		}
 	}
 }
+
+// panicking is a store whose next call panics.
+type panicking struct {
+	*item
+	next bool
+}
+
+func (p *panicking) spring() {
+	if p.next {
+		p.next = false
+		panic("store")
+	}
+}
+
+func (p *panicking) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
+	p.spring()
+	return p.item.Spend(ctx, id, s)
+}
+
+func (p *panicking) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
+	p.spring()
+	return p.item.RecordUsage(ctx, id, days)
+}
+
+// A handler may recover from a panic of the store. The limiter must then hold no lock.
+func TestALimiterWorksAfterItsStorePanics(t *testing.T) {
+	h := &fakeClock{morning}
+	store := &panicking{item: &item{}}
+	limiter := ratelimit.New(store, h.time, 10)
+	terms := ratelimit.Terms{Limit: per(10, time.Minute)}
+	for _, pass := range []time.Duration{0, 24 * time.Hour, 24 * time.Hour} { // the last one records usage
+		h.now = h.now.Add(pass)
+		store.next = true
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the store did not panic")
+				}
+			}()
+			_, _ = limiter.Take(t.Context(), "k", terms, 1, time.Time{})
+		}()
+		h.now = h.now.Add(2 * time.Minute)
+		if d, err := limiter.Take(t.Context(), "k", terms, 1, time.Time{}); err != nil || !d.Admitted {
+			t.Errorf("after a panic: %+v, %v", d, err)
+		}
+	}
+	if store.records == 0 {
+		t.Error("no usage was recorded: the panic of RecordUsage was not tested")
+	}
+}
