@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"latchkey/internal/api"
@@ -121,29 +120,23 @@ func readBody(body io.Reader) ([]byte, *apiError) {
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))
-	return media == "" || media == mediaJSON || strings.HasSuffix(media, "+json")
+	return media == "" || media == "json" || media == mediaJSON || strings.HasSuffix(media, "+json")
 }
 
-// validate returns an error for a value that does not fit the schema of the operation's body.
+// validate returns an error for a value that does not fit the schema of the operation's body. A
+// misspelt field is also a missing field, so an unknown field comes first.
 func validate(value any, o *huma.Operation) *apiError {
 	schemas := o.Metadata[schemasOfBody].(huma.Registry)
+	schema := o.RequestBody.Content[mediaJSON].Schema
+	if problem := unknownField(value, schema, schemas, ""); problem != nil {
+		return problem
+	}
 	path := huma.NewPathBuffer(nil, 0)
 	path.Push("body")
 	var found huma.ValidateResult
-	huma.Validate(schemas, o.RequestBody.Content[mediaJSON].Schema, path, huma.ModeWriteToServer, value, &found)
+	huma.Validate(schemas, schema, path, huma.ModeWriteToServer, value, &found)
 	if len(found.Errors) == 0 {
 		return nil
-	}
-	details := make([]*huma.ErrorDetail, len(found.Errors))
-	for i, err := range found.Errors {
-		details[i] = err.(*huma.ErrorDetail)
-	}
-	// A misspelt field is also a missing field. Maps have no order, so the first name counts.
-	slices.SortFunc(details, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location, b.Location) })
-	for _, d := range details {
-		if d.Message == validation.MsgUnexpectedProperty {
-			return explainUnknown(d, schemas, o)
-		}
 	}
 	return explain(found.Errors[0].(*huma.ErrorDetail))
 }
@@ -169,7 +162,7 @@ func parse(text []byte, nulls bool) (any, *apiError) {
 		return nil, problem
 	}
 	if _, err := p.decoder.ReadToken(); err != io.EOF {
-		return nil, bodyError("", "has something after its JSON value")
+		return nil, bodyError("", afterValue)
 	}
 	return value, nil
 }
@@ -261,22 +254,26 @@ func (p *parser) malformed(err error, location string) *apiError {
 	if errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &at) {
 		return twice(location, at.JSONPointer.LastToken())
 	}
-	if p.isJSONButForSurrogates() {
-		return bodyError("", "has half of a character in it: a surrogate that stands alone")
-	}
-	return bodyError("", "is not JSON")
+	return bodyError("", p.fault())
 }
 
-// isJSONButForSurrogates reports whether the text would be JSON if surrogates could stand alone.
-func (p *parser) isJSONButForSurrogates() bool {
+// fault returns the reason why the decoder refuses a text without a name twice. If another decoder,
+// which lets surrogates stand alone, reads the text, they are the reason.
+func (p *parser) fault() string {
 	d := jsontext.NewDecoder(bytes.NewBuffer(p.text),
 		jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	for {
+	for open := true; open; open = d.StackDepth() > 0 {
 		if _, err := d.ReadToken(); err != nil {
-			return err == io.EOF
+			return "is not JSON"
 		}
 	}
+	if _, err := d.ReadToken(); err != io.EOF {
+		return afterValue
+	}
+	return "has half of a character in it: a surrogate that stands alone"
 }
+
+const afterValue = "has something after its JSON value"
 
 // twice returns the error for a second field of the same name. The error shows the name only if it
 // is no secret. The names inside metadata are the caller's own.

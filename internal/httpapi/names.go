@@ -35,20 +35,28 @@ func known(location string) string {
 	return strings.Join(all, ".")
 }
 
-// explainUnknown returns the error for a field that the body of an operation does not have. It reads
-// only the names of the fields, never their values.
-func explainUnknown(d *huma.ErrorDetail, schemas huma.Registry, o *huma.Operation) *apiError {
-	_, location, _ := strings.Cut(d.Location, ".") // without body
-	name := ""
-	object, _ := d.Value.(map[string]any)
-	for field := range object { // a field may have a dot in its name
-		if len(field) > len(name) && strings.HasSuffix("."+location, "."+field) {
-			name = field
+// unknownField returns the error for the first field of an object, in alphabetical order, that its
+// schema does not have, or nil. It reads only the names of fields, never their values.
+func unknownField(value any, s *huma.Schema, schemas huma.Registry, location string) *apiError {
+	for s != nil && s.Ref != "" {
+		s = schemas.SchemaFromRef(s.Ref)
+	}
+	object, ok := value.(map[string]any)
+	if !ok || s == nil || len(s.Properties) == 0 {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		property, ok := s.Properties[name]
+		if !ok {
+			known := slices.Sorted(maps.Keys(s.Properties))
+			param, message := unknownName(location, name, known, "The body", "field")
+			return newError(apikey.CodeInvalidRequest, param, message)
+		}
+		if problem := unknownField(object[name], property, schemas, join(location, name)); problem != nil {
+			return problem
 		}
 	}
-	parent := known(strings.TrimSuffix(strings.TrimSuffix(location, name), "."))
-	param, message := unknownName(parent, name, fieldsAt(schemas, o, parent), "The body", "field")
-	return newError(apikey.CodeInvalidRequest, param, message)
+	return nil
 }
 
 // queryKey is the query parameter that may hold a token.
@@ -193,36 +201,4 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// fieldsAt returns the names that the body of an operation may have in parent, in alphabetical order.
-func fieldsAt(schemas huma.Registry, o *huma.Operation, parent string) []string {
-	if o == nil || o.RequestBody == nil {
-		return nil
-	}
-	at := o.RequestBody.Content[mediaJSON].Schema
-	for name := range strings.SplitSeq(parent, ".") {
-		at = resolved(schemas, at)
-		if at == nil || name == "" {
-			break
-		}
-		at = at.Properties[name]
-	}
-	if at = resolved(schemas, at); at == nil {
-		return nil
-	}
-	var fields []string
-	for name := range at.Properties {
-		fields = append(fields, name)
-	}
-	slices.Sort(fields)
-	return fields
-}
-
-// resolved follows the references of a schema, which may be nil.
-func resolved(schemas huma.Registry, s *huma.Schema) *huma.Schema {
-	for s != nil && s.Ref != "" {
-		s = schemas.SchemaFromRef(s.Ref)
-	}
-	return s
 }

@@ -62,6 +62,10 @@ func TestAnUnknownFieldIsNamed(t *testing.T) {
 		{"POST", keys, `{"имя":true}`, "", "The body has a field that is unknown"},
 		{"POST", keys, `{"":true}`, "", "The body has a field that is unknown"},
 		{"POST", keys, `{"rateLimit.requests":1}`, "", "The body has a field that is unknown"},
+		// A name with a bracket or a dot does not change where the others are.
+		{"POST", keys, `{"method[":1,"zz":2}`, "", "The body has a field that is unknown"},
+		{"POST", keys, `{"aa":1,"method[":2}`, "aa", "aa is unknown"},
+		{"POST", keys, `{"name.x":1,"zz":2,"scopes[0]":3}`, "", "The body has a field that is unknown"},
 		{"POST", keys, `{"rateLimit":{"requests":1,"window":1,"` + native + `":1}}`, "rateLimit", "rateLimit has a field that is unknown: use requests or window"},
 		{"POST", keys, `{"` + native + `":1,"` + native + `":2}`, "", "The body has a field twice"},
 		{"POST", keys, `{"` + strings.Repeat("a", 40_000) + `":1}`, "", "The body has a field that is unknown"},
@@ -86,6 +90,33 @@ func (a answer) message() string {
 	e, _ := a.json["error"].(map[string]any)
 	text, _ := e["message"].(string)
 	return text
+}
+
+// Policy: the error for a body that is no unambiguous JSON names the fault, and shows nothing of the body.
+func TestABodyThatIsNoJSONIsNamed(t *testing.T) {
+	const surrogate = "The body has half of a character in it: a surrogate that stands alone"
+	s := newService(t)
+	for body, message := range map[string]string{
+		" ": "The body is not JSON", `{`: "The body is not JSON", `{"name":"a",}`: "The body is not JSON", "{'a':1}": "The body is not JSON",
+		`{"name":"\ud800"`: "The body is not JSON", `{"name":"\x"}`: "The body is not JSON",
+		`01`: "The body has something after its JSON value", `{} {}`: "The body has something after its JSON value", `{}x`: "The body has something after its JSON value",
+		`{"name":"\ud800"} 1`:     "The body has something after its JSON value",
+		`{"name":"\ud800"}`:       surrogate,
+		`{"name":"\udc00\ud800"}`: surrogate, `{"\ud83d":1}`: surrogate, `"\ud800"`: surrogate,
+		`{"name":"\ufffd\ud83d\ude00"}`:  "", // an escaped U+FFFD and a whole pair
+		`{"name":"a","name":"b"}`:        "name must be given once",
+		`{"metadata":{"k":1,"k":2}}`:     "metadata has a field twice",
+		`{"rateLimit":null}`:             "rateLimit must not be null, or have null in it; leave it out instead",
+		`null`:                           "The body must not be null, or have null in it; leave it out instead",
+		`{"rateLimit":{"window":1e999}}`: "rateLimit.window is not valid: the number is too large",
+		strings.Repeat("[", 18):          "The body is nested too deeply",
+		strings.Repeat("[", 17):          "The body is not JSON",
+	} {
+		a := s.send(s.root, "POST", keys, body)
+		if got := a.message(); got != message {
+			t.Errorf("%s: %d %q, want %q", body, a.status, got, message)
+		}
+	}
 }
 
 // Policy: every route has the query parameters that its documentation names, and api_key if the
