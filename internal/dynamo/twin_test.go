@@ -97,7 +97,8 @@ func newHistory(t *rapid.T, id string, w *twins) *history {
 func (h *history) run() string {
 	for range rapid.IntRange(20, 80).Draw(h.T, "steps") {
 		h.pass(rapid.SampledFrom([]time.Duration{
-			time.Millisecond, time.Second, time.Second, time.Minute, time.Hour, 24 * time.Hour, 40 * 24 * time.Hour, 500 * 24 * time.Hour,
+			time.Millisecond, time.Second, time.Second, time.Minute, time.Hour,
+			24 * time.Hour, 40 * 24 * time.Hour, 500 * 24 * time.Hour,
 		}).Draw(h.T, "scale"))
 		var err error
 		switch rapid.IntRange(0, 9).Draw(h.T, "step") {
@@ -225,7 +226,7 @@ func TestTheTableSpendsAsTheMeterInMemory(t *testing.T) {
 		applied, stale, restarts = applied+w.applied, stale+w.stale, restarts+w.restarts
 	})
 	t.Logf("%d meters: %d spends applied, %d of them to another window; %d refused", meters, applied, restarts, stale)
-	if applied < 500 || stale < 100 || restarts < 50 {
+	if applied < 5*meters || stale < meters || restarts < meters/2 {
 		t.Error("too little happened to compare")
 	}
 }
