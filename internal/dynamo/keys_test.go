@@ -149,7 +149,7 @@ func TestOnlyTheRevisionThatWasReadIsReplaced(t *testing.T) {
 	if err := update(t, table, yours); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("a lost update: %v", err)
 	}
-	if err := table.Write(t.Context(), registry.Write{From: yours}); !errors.Is(err, apikey.ErrConflict) {
+	if err := table.Write(t.Context(), registry.Write{From: yours, Delete: true}); !errors.Is(err, apikey.ErrConflict) {
 		t.Errorf("deleting what has changed: %v", err)
 	}
 	got, err := table.Find(t.Context(), mine.ID)
@@ -179,7 +179,7 @@ func TestRevokingAndDeletingMakeRoomOnce(t *testing.T) {
 	}
 	remove := func(k *apikey.Key) {
 		t.Helper()
-		if err := table.Write(t.Context(), registry.Write{From: k}); err != nil {
+		if err := table.Write(t.Context(), registry.Write{From: k, Delete: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -209,7 +209,7 @@ func TestTheMeterOutlivesItsKey(t *testing.T) {
 	if d, err := limiter.Take(t.Context(), k.ID, k.Terms(), 3, time.Time{}); err != nil || !d.Admitted {
 		t.Fatalf("take: %+v, %v", d, err)
 	}
-	if err := table.Write(t.Context(), registry.Write{From: k}); err != nil {
+	if err := table.Write(t.Context(), registry.Write{From: k, Delete: true}); err != nil {
 		t.Fatal(err)
 	}
 	create(t, table, newKey(1, "u1"), 0)

@@ -14,7 +14,7 @@ import (
 // ended revokes or deletes a key, whose place is taken until then.
 func ended(t *testing.T, table *dynamo.Table, k *apikey.Key, until time.Time, remove bool) {
 	t.Helper()
-	w := registry.Write{From: k, PlaceUntil: until, At: morning}
+	w := registry.Write{From: k, Delete: remove, PlaceUntil: until, At: morning}
 	if !remove {
 		to := *k
 		to.RevokedAt = morning

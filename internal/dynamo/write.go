@@ -3,6 +3,7 @@ package dynamo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,6 +28,9 @@ type step struct {
 func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 	var steps []step
 	for _, w := range changes {
+		if w.Delete != (w.To == nil) {
+			return errors.New("a write has neither a key to store nor a deletion, or it has both")
+		}
 		if w.Caller != nil && (w.From == nil || w.From.ID != w.Caller.ID) {
 			steps = append(steps, t.checkCaller(w.Caller))
 		}
@@ -82,21 +86,22 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		again = len(failed) > 0
 	}
 	for _, w := range changes {
-		if w.To != nil && w.From != nil {
+		if w.From != nil && !w.Delete {
 			w.To.Rev = w.From.Rev + 1
 		}
 	}
 	return nil
 }
 
+// described names the changed keys in an error.
 func described(changes []registry.Write) string {
 	switch {
 	case len(changes) != 1:
 		return fmt.Sprintf("%d keys", len(changes))
-	case changes[0].To != nil:
-		return "key " + changes[0].To.ID
+	case changes[0].Delete:
+		return "key " + changes[0].From.ID
 	}
-	return "key " + changes[0].From.ID
+	return "key " + changes[0].To.ID
 }
 
 // unchanged returns the condition that a stored key has the revision of k and is not another key, which
@@ -130,7 +135,7 @@ func (t *Table) checkCaller(k *apikey.Key) step {
 // writeKey puts a key where there is none, or in place of the revision that was
 // read, or deletes that one. A revoked key is never replaced.
 func (t *Table) writeKey(w registry.Write) (step, error) {
-	if w.To == nil {
+	if w.Delete {
 		condition, names, values := unchanged(w.From)
 		return step{types.TransactWriteItem{Delete: &types.Delete{
 			TableName: &t.name, Key: primaryKey(keyPartition(w.From.ID), keySort),
@@ -163,7 +168,7 @@ func (t *Table) writeAliases(w registry.Write) (steps []step) {
 			before[a.Name] = a.Until
 		}
 	}
-	if w.To != nil {
+	if !w.Delete {
 		for _, a := range w.To.Aliases() {
 			after[a.Name] = a.Until
 		}

@@ -85,7 +85,7 @@ var ways = map[string]func(b *bench, k *apikey.Key) error{
 		})
 	},
 	"deleted": func(b *bench, k *apikey.Key) error {
-		return b.Options.Store.Write(context.Background(), registry.Write{From: k})
+		return b.Options.Store.Write(context.Background(), registry.Write{From: k, Delete: true})
 	},
 }
 
@@ -434,7 +434,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 		{"deleted, and imported under another id", foreign,
 			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") },
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
-				store(b, registry.Write{From: k})
+				store(b, registry.Write{From: k, Delete: true})
 				return build(b, token, "")
 			}},
 		{"deleted, and imported under its id", foreign,
@@ -444,7 +444,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 				return k
 			},
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
-				store(b, registry.Write{From: k})
+				store(b, registry.Write{From: k, Delete: true})
 				return build(b, token, k.ID)
 			}},
 		{"imported, after it was tried", foreign,
@@ -460,7 +460,7 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 				return k
 			},
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
-				store(b, registry.Write{From: k})
+				store(b, registry.Write{From: k, Delete: true})
 				return build(b, token, k.ID)
 			}},
 		{"taken from one key, and given to another", foreign,

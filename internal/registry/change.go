@@ -10,59 +10,76 @@ import (
 	"latchkey/internal/apikey"
 )
 
+// An edit returns the change to make to a key, and false if there is nothing to change. It must not
+// modify from. own are the present rights of the caller.
+type edit func(own grantor, from *apikey.Key) (w Write, changed bool, err error)
+
+// change reads a key that the caller may change, and writes what do returns. If another change
+// comes first, it starts over. It returns the key as it is then.
+func (r *Registry) change(ctx context.Context, caller Caller, id string, do edit) (record apikey.Record, err error) {
+	err = r.retry(ctx, apikey.ErrConflict, func() error {
+		record, err = r.tryChange(ctx, caller, id, do)
+		return err
+	})
+	return record, err
+}
+
+// tryChange is one attempt of change. It returns ErrConflict if another change came first.
+func (r *Registry) tryChange(ctx context.Context, caller Caller, id string, do edit) (apikey.Record, error) {
+	record, own, err := r.target(ctx, caller, id)
+	if err != nil {
+		return apikey.Record{}, err
+	}
+	from := record.Key
+	if err := caller.means(from); err != nil {
+		return record, err
+	}
+	w, changed, err := do(own, from)
+	if err != nil || !changed {
+		return record, err
+	}
+	w.From, w.By, w.Caller, w.PlaceUntil, w.Tidy = from, caller.origin(), own.caller(), r.placeOf(own), true
+	record.Key = w.To
+	return record, r.write(ctx, w)
+}
+
 // rewrites bounds how often a change starts over because another came first.
 const rewrites = 10
 
-// change replaces a key of the caller's by what edit makes of it, until nobody
-// else has changed it in between. edit returns nil where there is nothing to do.
-func (r *Registry) change(ctx context.Context, caller Caller, action, id string, edit func(own grantor, from *apikey.Key) (*apikey.Key, error)) (apikey.Record, error) {
-	return r.changeWith(ctx, caller, id, func(own grantor, from *apikey.Key) (Write, error) {
-		to, err := edit(own, from)
-		return Write{To: to, Action: action}, err
-	})
-}
-
-// changeWith is change, for an edit that writes more than the key.
-func (r *Registry) changeWith(ctx context.Context, caller Caller, id string, edit func(own grantor, from *apikey.Key) (Write, error)) (apikey.Record, error) {
-	var own grantor
-	find := func() (record apikey.Record, err error) {
-		record, own, err = r.target(ctx, caller, id)
-		return record, err
-	}
-	return r.replace(ctx, find, func(from *apikey.Key) (Write, error) {
-		if err := caller.means(from); err != nil {
-			return Write{}, err
-		}
-		w, err := edit(own, from)
-		w.From, w.By, w.Caller, w.PlaceUntil, w.Tidy = from, caller.origin(), own.caller(), r.placeOf(own), true
-		return w, err
-	})
-}
-
-// replace finds a key and makes the change that edit wants, if any, until nobody
-// else has changed it in between. edit leaves the key that it is given alone.
-func (r *Registry) replace(ctx context.Context, find func() (apikey.Record, error), edit func(*apikey.Key) (Write, error)) (apikey.Record, error) {
+// retry calls attempt until it does not return the error transient, at most rewrites times. It
+// pauses between two attempts.
+func (r *Registry) retry(ctx context.Context, transient error, attempt func() error) error {
 	for try := 1; ; try++ {
-		record, err := find()
-		if err != nil {
-			return apikey.Record{}, err
-		}
-		w, err := edit(record.Key)
-		if err != nil || w.To == nil {
-			return record, err
-		}
-		err = r.write(ctx, w)
-		record.Key = w.To
-		if !errors.Is(err, apikey.ErrConflict) || try == rewrites {
-			return record, err
+		err := attempt()
+		if !errors.Is(err, transient) || try == rewrites {
+			return err
 		}
 		if err := r.options.Pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
-			return apikey.Record{}, err
+			return err
 		}
 	}
 }
 
-// means reports whether the caller's change is meant for this revision of k.
+// target reads the key to change, and the rights of the caller. If the caller changes its own key,
+// both come from one read.
+func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey.Record, grantor, error) {
+	if id == caller.KeyID {
+		record, err := r.find(ctx, caller, id)
+		if err != nil {
+			return apikey.Record{}, grantor{}, err
+		}
+		own, err := r.grantor(caller, record.Key)
+		return record, own, err
+	}
+	own, err := r.own(ctx, caller)
+	if err != nil {
+		return apikey.Record{}, grantor{}, err
+	}
+	record, err := r.find(ctx, caller, id)
+	return record, own, err
+}
+
+// means returns ErrPrecondition if the caller's change is meant for other revisions than k has.
 func (c Caller) means(k *apikey.Key) error {
 	if c.Match != nil && !slices.Contains(c.Match, k.Rev) {
 		return apikey.ErrPrecondition

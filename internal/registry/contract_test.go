@@ -28,7 +28,7 @@ import (
 // trap is a real table that calls spring before each method, by its name. An error of spring is
 // the method's.
 type trap struct {
-	registry.Store
+	apikeytest.Store
 	meters ratelimit.Store
 	spring func(ctx context.Context, method string) error
 }
@@ -338,7 +338,7 @@ func (d deed) try(t *testing.T) (methods []string) {
 		defer mu.Unlock()
 		mode, at = how, method
 	}
-	all := &trap{Store: b.Options.Store, meters: b.Meters, spring: func(ctx context.Context, method string) error {
+	all := &trap{Store: b.Table.Store, meters: b.Meters, spring: func(ctx context.Context, method string) error {
 		mu.Lock()
 		seen[method] = true
 		how := mode

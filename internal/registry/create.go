@@ -5,30 +5,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"latchkey/internal/apikey"
 )
 
-// Create makes a key for userID (empty: the caller) and returns it with its
-// token, which is never to be had again. What the caller leaves out is inherited
-// where the default would reach beyond the caller's own key.
-func (r *Registry) Create(ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change) (*apikey.Key, apikey.Token, error) {
+// Create makes a key for a user, or for the caller if userID is empty. If env is empty, it is the
+// environment of the caller's key, or live for an admin. Create returns the key with its token, which
+// is stored nowhere. If the default of an omitted field exceeds the caller's rights, the new key gets
+// the caller's value.
+func (r *Registry) Create(
+	ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change,
+) (*apikey.Key, apikey.Token, error) {
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return nil, apikey.Token{}, err
 	}
-	issued, err := r.once(ctx, caller, "create", func(q *request) (Issued, error) {
-		return r.create(ctx, caller, userID, env, c, q)
-	})
+	q, err := r.newRequest(ctx, caller, "create")
+	if err != nil {
+		return nil, apikey.Token{}, err
+	}
+	issued, err := r.replay(ctx, q)
+	if errors.Is(err, apikey.ErrNotFound) {
+		if issued, err = r.create(ctx, caller, userID, env, c, q); err != nil {
+			issued, err = r.replayAfter(ctx, q, err)
+		}
+	}
 	return issued.Key, issued.Token, err
 }
 
-func (r *Registry) create(ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change, q *request) (Issued, error) {
-	if userID == "" {
-		userID = caller.UserID
-	}
-	// Who has a key of latchkey's own user may make more of them.
+// create checks the input and creates a key. If the caller's own key changes meanwhile, it starts
+// over.
+func (r *Registry) create(
+	ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change, q *request,
+) (issued Issued, err error) {
+	userID = cmp.Or(userID, caller.UserID)
+	// Only a key of latchkey's own user makes more keys for that user.
 	if userID != apikey.OwnUser || caller.UserID != apikey.OwnUser {
 		if err := apikey.CheckUserID(userID); err != nil {
 			return Issued{}, err
@@ -37,19 +47,20 @@ func (r *Registry) create(ctx context.Context, caller Caller, userID string, env
 	if err := c.Check(r.now()); err != nil {
 		return Issued{}, err
 	}
-	for try := 1; ; try++ {
-		issued, err := r.tryCreate(ctx, caller, userID, env, c, q)
-		if !errors.Is(err, apikey.ErrCallerChanged) || try == rewrites {
-			return issued, err
-		}
-		if err := r.options.Pause(ctx, rand.N(time.Duration(try)*5*time.Millisecond)); err != nil {
-			return Issued{}, err
-		}
+	err = r.retry(ctx, apikey.ErrCallerChanged, func() error {
+		issued, err = r.tryCreate(ctx, caller, userID, env, c, q)
+		return err
+	})
+	if err != nil {
+		return Issued{}, err
 	}
+	return issued, nil
 }
 
 // tryCreate creates a key within the present rights of the caller.
-func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change, q *request) (Issued, error) {
+func (r *Registry) tryCreate(
+	ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change, q *request,
+) (Issued, error) {
 	own, err := r.own(ctx, caller)
 	if err != nil {
 		return Issued{}, err
@@ -79,31 +90,41 @@ func (r *Registry) tryCreate(ctx context.Context, caller Caller, userID string, 
 		hold(key, given)
 	}
 	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
-	w := Write{To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller()}
-	if w.Reply, err = q.seal(issued); err != nil {
-		return Issued{}, err
-	}
-	err = r.write(ctx, w)
-	if errors.Is(err, apikey.ErrTooManyKeys) {
-		places, recountErr := r.store.Recount(ctx, userID, r.now())
-		if recountErr != nil {
-			return Issued{}, fmt.Errorf("recount keys: %w", recountErr)
-		}
-		if places.Taken < most {
-			err = r.write(ctx, w)
-		}
-		if errors.Is(err, apikey.ErrTooManyKeys) {
-			err = &apikey.TooManyKeysError{Until: places.roomAt(most)}
-		}
-	}
+	reply, err := q.seal(issued)
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, nil
+	return issued, r.writeNew(ctx, Write{
+		To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller(), Reply: reply,
+	})
 }
 
-// Build makes the record for a token, without storing it or asking who may.
-func (r *Registry) Build(ctx context.Context, token apikey.Token, userID string, env apikey.Environment, c apikey.Change) (*apikey.Key, error) {
+// writeNew writes a new key. If the user has too many, it counts them again. If they are still too
+// many, it returns an [apikey.TooManyKeysError].
+func (r *Registry) writeNew(ctx context.Context, w Write) error {
+	err := r.write(ctx, w)
+	if !errors.Is(err, apikey.ErrTooManyKeys) {
+		return err
+	}
+	places, err := r.store.Recount(ctx, w.To.UserID, r.now())
+	if err != nil {
+		return fmt.Errorf("recount keys: %w", err)
+	}
+	err = apikey.ErrTooManyKeys
+	if places.Taken < w.Most {
+		err = r.write(ctx, w)
+	}
+	if errors.Is(err, apikey.ErrTooManyKeys) {
+		return &apikey.TooManyKeysError{Until: places.roomAt(w.Most)}
+	}
+	return err
+}
+
+// Build returns the record for a token. It stores nothing and checks no rights. A foreign token gets
+// a random id.
+func (r *Registry) Build(
+	ctx context.Context, token apikey.Token, userID string, env apikey.Environment, c apikey.Change,
+) (*apikey.Key, error) {
 	hasher, err := r.hasher(ctx)
 	if err != nil {
 		return nil, err
@@ -124,8 +145,7 @@ func (r *Registry) Build(ctx context.Context, token apikey.Token, userID string,
 	return k, nil
 }
 
-// Install stores a key that [Registry.Build] has made, for one of latchkey's
-// commands.
+// Install stores a key that [Registry.Build] has returned, for one of latchkey's commands.
 func (r *Registry) Install(ctx context.Context, command string, k *apikey.Key) error {
 	return r.write(ctx, Write{To: k, Action: ActionCreate, By: CommandLine(command)})
 }

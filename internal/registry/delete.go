@@ -7,15 +7,16 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Delete removes a key.
+// Delete deletes a key. Its meter and its trail stay.
 func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
+	tried := false
+	return r.retry(ctx, apikey.ErrConflict, func() error {
 		record, own, err := r.target(ctx, caller, id)
-		if try > 1 && errors.Is(err, apikey.ErrNotFound) {
-			return nil // somebody else, or we, with a reply that was lost
+		if tried && errors.Is(err, apikey.ErrNotFound) {
+			return nil // another caller deleted it, or an earlier attempt whose reply was lost
 		}
 		if err != nil {
 			return err
@@ -23,12 +24,10 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 		if err := caller.means(record.Key); err != nil {
 			return err
 		}
-		err = r.write(ctx, Write{
-			From: record.Key, Action: ActionDelete, By: caller.origin(), Caller: own.caller(),
+		tried = true
+		return r.write(ctx, Write{
+			From: record.Key, Delete: true, Action: ActionDelete, By: caller.origin(), Caller: own.caller(),
 			PlaceUntil: r.placeOf(own), Tidy: true, Former: record.FormerUse(r.now()),
 		})
-		if !errors.Is(err, apikey.ErrConflict) || try == rewrites {
-			return err
-		}
-	}
+	})
 }

@@ -38,25 +38,6 @@ func (r *Registry) read(ctx context.Context, id string) (apikey.Record, error) {
 	return record, err
 }
 
-// target reads the key to change, and the rights of the caller. If the caller changes its own key,
-// both come from one read.
-func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey.Record, grantor, error) {
-	if id == caller.KeyID {
-		record, err := r.find(ctx, caller, id)
-		if err != nil {
-			return apikey.Record{}, grantor{}, err
-		}
-		own, err := r.grantor(caller, record.Key)
-		return record, own, err
-	}
-	own, err := r.own(ctx, caller)
-	if err != nil {
-		return apikey.Record{}, grantor{}, err
-	}
-	record, err := r.find(ctx, caller, id)
-	return record, own, err
-}
-
 // StatusOf returns the window status that the meter of a record shows. An unlimited key has no
 // meter, and the zero Status.
 func (r *Registry) StatusOf(record apikey.Record) ratelimit.Status {

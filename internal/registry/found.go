@@ -12,19 +12,19 @@ import (
 // replaced token in its grace ends alone: the key and its new token go on.
 //
 // It returns nothing about the tokens. A known, unknown, live or ended token takes equally many
-// requests to the table, and so does a text without a token. It returns a [apikey.FieldError] for a text
-// with more than [apikey.MaxFound] tokens.
+// requests to the table, and so does a text without a token. It returns an [apikey.FieldError] for a
+// text with more than [apikey.MaxFound] tokens.
 func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) error {
 	found, err := r.options.Format.TokensIn(text)
 	if err != nil {
 		return err
 	}
 	if len(found) == 0 {
-		nobodys, err := r.options.Format.New(apikey.Live, r.options.Random)
+		unknown, err := r.options.Format.New(apikey.Live, r.options.Random)
 		if err != nil {
 			return err
 		}
-		found = []apikey.Credential{r.options.Format.Credential(nobodys.Reveal())}
+		found = []apikey.Credential{r.options.Format.Credential(unknown.Reveal())}
 	}
 	var failed error
 	for _, c := range found { // one that fails must not save the others
@@ -35,31 +35,35 @@ func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) erro
 
 // revokeToken revokes one token with three requests to the table.
 func (r *Registry) revokeToken(ctx context.Context, by Origin, c apikey.Credential) error {
-	opened := -1
-	find := func() (record apikey.Record, err error) {
-		record, opened, err = r.byToken(ctx, c)
-		return record, err
-	}
 	wrote := false
-	_, err := r.replace(ctx, find, func(from *apikey.Key) (w Write, err error) {
-		now := r.now()
-		secret := from.Secrets[opened]
-		if secret.Over(now) {
-			return Write{}, nil
-		}
-		by.Actor = audit.Actor{Type: actorToken, ID: from.ID}
-		w = Write{From: from, Action: ActionRevoke, By: by}
-		w.To, err = r.revoked(from)
-		if w.To != nil && !secret.NotAfter.IsZero() {
-			w.To, w.Action = without(from, opened, now), ActionRevokeToken
-		}
-		wrote = w.To != nil
-		return w, err
+	err := r.retry(ctx, apikey.ErrConflict, func() (err error) {
+		wrote, err = r.tryRevokeToken(ctx, by, c)
+		return err
 	})
 	if wrote || err != nil && !errors.Is(err, apikey.ErrNotFound) {
 		return err
 	}
 	return r.revokeNothing(ctx, by, c)
+}
+
+// tryRevokeToken is one attempt of revokeToken. It reports whether there was anything to revoke, so
+// that it asked the table to write.
+func (r *Registry) tryRevokeToken(ctx context.Context, by Origin, c apikey.Credential) (wrote bool, err error) {
+	record, n, err := r.byToken(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	from, now := record.Key, r.now()
+	secret := from.Secrets[n]
+	if secret.Over(now) || !from.RevokedAt.IsZero() {
+		return false, nil
+	}
+	by.Actor = audit.Actor{Type: actorToken, ID: from.ID}
+	w := Write{From: from, To: revoked(from, now), Action: ActionRevoke, By: by}
+	if !secret.NotAfter.IsZero() {
+		w.To, w.Action = without(from, n, now), ActionRevokeToken
+	}
+	return true, r.write(ctx, w)
 }
 
 // revokeNothing asks the table to revoke a key that it does not have, which it refuses. Then a
@@ -73,13 +77,13 @@ func (r *Registry) revokeNothing(ctx context.Context, by Origin, c apikey.Creden
 	if err != nil {
 		return err
 	}
-	from := &apikey.Key{ID: id, UserID: id, Environment: apikey.Live, Limit: apikey.DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []apikey.Secret{hasher.Hash(c.Token())}}
-	from.Secrets[0].Alias = "" // nothing that another write could meet
-	by.Actor = audit.Actor{Type: actorToken, ID: id}
-	w := Write{From: from, Action: ActionRevoke, By: by, At: from.CreatedAt}
-	if w.To, err = r.revoked(from); err != nil {
-		return err
+	from := &apikey.Key{
+		ID: id, UserID: id, Environment: apikey.Live, Limit: apikey.DefaultLimit(), Enabled: true,
+		CreatedAt: r.now(), Secrets: []apikey.Secret{hasher.Hash(c.Token())},
 	}
+	from.Secrets[0].Alias = "" // so that no other write is in its way
+	by.Actor = audit.Actor{Type: actorToken, ID: id}
+	w := Write{From: from, To: revoked(from, from.CreatedAt), Action: ActionRevoke, By: by, At: from.CreatedAt}
 	if err := r.seal(hasher.Notary(), &w, ""); err != nil {
 		return err
 	}

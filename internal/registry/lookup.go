@@ -7,8 +7,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Lookup finds the key that a token belongs to, also one that is over. ErrNotFound:
-// to none in the table.
+// Lookup returns the key that a token belongs to, even if the token or the key has ended. It returns
+// ErrNotFound if the token belongs to no stored key.
 func (r *Registry) Lookup(ctx context.Context, caller Caller, c apikey.Credential) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return apikey.Record{}, err
@@ -20,8 +20,9 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c apikey.Credentia
 	return record, err
 }
 
-// byToken finds the key of a token, and which of its secrets that is.
-func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (apikey.Record, int, error) {
+// byToken returns the key of a token, and the index of the secret that the token matches. It returns
+// ErrNotFound if there is none.
+func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (record apikey.Record, secret int, err error) {
 	hasher, err := r.hasher(ctx)
 	if err != nil {
 		return apikey.Record{}, -1, err
@@ -35,13 +36,13 @@ func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (apikey.Rec
 	if c.Token().Native() {
 		id = c.Token().ID()
 	}
-	record, err := r.read(ctx, id)
+	record, err = r.read(ctx, id)
 	if err != nil {
 		return apikey.Record{}, -1, err
 	}
-	opened, _, err := hasher.MatchOrReread(ctx, r.options.Reread, record.Key, &c, r.now())
-	if err == nil && opened < 0 {
+	secret, _, err = hasher.MatchOrReread(ctx, r.options.Reread, record.Key, &c, r.now())
+	if err == nil && secret < 0 {
 		err = apikey.ErrNotFound
 	}
-	return record, opened, err
+	return record, secret, err
 }

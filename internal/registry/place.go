@@ -34,28 +34,3 @@ func (p Places) roomAt(most int) time.Time {
 	}
 	return time.Time{}
 }
-
-// ends reports whether w revokes a key, which is done once, or deletes one that was not revoked.
-func (w *Write) ends() bool {
-	switch {
-	case w.From == nil:
-		return false
-	case w.To == nil:
-		return w.From.RevokedAt.IsZero()
-	}
-	return !w.To.RevokedAt.IsZero()
-}
-
-// Takes returns the user whose places a change affects, and by how many: +1 for a new key, -1 for
-// one that ends, and 0 if none. If until is not zero, an ended key takes its place until then.
-func (w *Write) Takes() (userID string, by int64, until time.Time) {
-	switch {
-	case w.From == nil:
-		return w.To.UserID, 1, time.Time{}
-	case !w.ends():
-		return "", 0, time.Time{}
-	case w.PlaceUntil.After(w.At):
-		return w.From.UserID, -1, w.PlaceUntil
-	}
-	return w.From.UserID, -1, time.Time{}
-}

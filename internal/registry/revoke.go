@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"time"
 
 	"latchkey/internal/apikey"
 )
@@ -12,28 +13,26 @@ func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (apikey
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return apikey.Record{}, err
 	}
-	return r.change(ctx, caller, ActionRevoke, id, func(_ grantor, from *apikey.Key) (*apikey.Key, error) { return r.revoked(from) })
+	return r.change(ctx, caller, id, func(_ grantor, from *apikey.Key) (Write, bool, error) {
+		return Write{To: revoked(from, r.now()), Action: ActionRevoke}, from.RevokedAt.IsZero(), nil
+	})
 }
 
-// revoked is k, ended for good; nil if it is already.
-func (r *Registry) revoked(k *apikey.Key) (*apikey.Key, error) {
-	if !k.RevokedAt.IsZero() {
-		return nil, nil
-	}
+// revoked returns k as it is after it was revoked.
+func revoked(k *apikey.Key, now time.Time) *apikey.Key {
 	to := *k
-	to.RevokedAt = r.now()
-	return &to, nil
+	to.RevokedAt = now
+	return &to
 }
 
-// revokedAtOnce is how many keys of a user one call looks at: it must be over in
-// a few seconds.
+// revokedAtOnce is how many keys one call of RevokeUser reads, so that it ends in a few seconds.
 const revokedAtOnce = 50
 
-// RevokeUser ends all keys of a user, newest first, some with each call: next is
-// the cursor for the one after, or empty when all have been seen. A call that
-// failed may be made again. A key that was made in the last moments may be
-// missed, as by List.
-func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor string) (revoked int, next string, err error) {
+// RevokeUser ends all keys of a user, newest first, some with each call. It returns how many it has
+// revoked, and the cursor for the next call, or "" after the last keys. The caller's own key comes
+// last, since there is no next call without it. A call that failed may be repeated. Like List, it
+// may miss a key that was created in the last moments.
+func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor string) (n int, next string, err error) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return 0, "", err
 	}
@@ -54,24 +53,20 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor
 		}
 	}
 	if page.Next == "" && caller.UserID == userID && caller.KeyID != "" {
-		ids = append(ids, caller.KeyID) // last, since without it there is no next call
+		ids = append(ids, caller.KeyID)
 	}
 	for _, id := range ids {
-		found := false
-		_, err := r.change(ctx, caller, ActionRevoke, id, func(_ grantor, from *apikey.Key) (*apikey.Key, error) {
-			to, err := r.revoked(from)
-			found = to != nil && from.UserID == userID
-			if !found {
-				return nil, err
-			}
-			return to, err
+		changed := false
+		_, err := r.change(ctx, caller, id, func(_ grantor, from *apikey.Key) (Write, bool, error) {
+			changed = from.RevokedAt.IsZero() && from.UserID == userID
+			return Write{To: revoked(from, r.now()), Action: ActionRevoke}, changed, nil
 		})
-		if err != nil && !errors.Is(err, apikey.ErrNotFound) { // deleted meanwhile
+		if err != nil && !errors.Is(err, apikey.ErrNotFound) { // another caller may have deleted it
 			return 0, "", err
 		}
-		if err == nil && found {
-			revoked++
+		if err == nil && changed {
+			n++
 		}
 	}
-	return revoked, page.Next, nil
+	return n, page.Next, nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -9,37 +10,35 @@ import (
 	"latchkey/internal/gate"
 )
 
-// Bounds of a rotation.
+// Bounds of a rotation. A grace may also be zero.
 const (
 	DefaultGrace = 24 * time.Hour
 	MaxGrace     = 30 * 24 * time.Hour
 )
 
-// Issued is a key with the token that was just made for it, which is never to be
-// had again.
+// Issued is a key with the token that was just made for it. The token is stored nowhere, so it cannot
+// be read again.
 type Issued struct {
 	Key   *apikey.Key
 	Token apikey.Token
-	// Previous is until when the tokens that it replaced work.
+	// Previous is the time until which the replaced tokens work. It is zero for a new key.
 	Previous time.Time
-	// At is when that was.
+	// At is the time of the creation or rotation.
 	At time.Time
 }
 
-// settles is how long a new secret is kept back, so that there is no environment
-// left that could refuse it on a read from before.
+// settles is how long a new token is withheld. After that, no instance refuses it by an earlier read.
 const settles = gate.MismatchAge + 20*time.Millisecond
 
 // Settle waits until no instance refuses a token by a read that it began before now.
 func (r *Registry) Settle(ctx context.Context) error { return r.options.Pause(ctx, settles) }
 
-// Rotate gives a key another secret. The tokens that it has work until grace is
-// over. A grace of zero ends all of them, also those that an earlier rotation left in
-// their grace: they work for no longer than a read of the key is trusted.
-// A foreign token is replaced by a native one.
+// Rotate gives a key a new secret. The present tokens of the key work until grace has passed. A
+// grace of zero ends all of them, and those in the grace of an earlier rotation too. They then work
+// for no longer than a read of the key is trusted. A native token replaces a foreign one.
 //
-// ErrTwoSecrets: grace is not zero, and an older token is still in its grace. ErrEnded:
-// the key is revoked or has expired.
+// Rotate returns ErrTwoSecrets if grace is not zero and an older token is still in its grace. It
+// returns ErrEnded if the key is revoked or has expired.
 func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace time.Duration) (Issued, error) {
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return Issued{}, err
@@ -47,42 +46,52 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 	if grace < 0 || grace > MaxGrace {
 		return Issued{}, apikey.Invalid("gracePeriod", "must be between 0 and %d seconds", int64(MaxGrace/time.Second))
 	}
-	issued, err := r.once(ctx, caller, rotationOf(id), func(q *request) (Issued, error) {
-		return r.rotate(ctx, caller, id, grace, q)
-	})
+	q, err := r.newRequest(ctx, caller, rotationOf(id))
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, r.options.Pause(ctx, settles)
+	issued, err := r.replay(ctx, q)
+	if errors.Is(err, apikey.ErrNotFound) {
+		if issued, err = r.rotate(ctx, caller, id, grace, q); err != nil {
+			issued, err = r.replayAfter(ctx, q, err)
+		}
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	return issued, r.Settle(ctx)
 }
 
 // rotationOf names the operation among idempotent requests.
 func rotationOf(id string) string { return "rotate " + id }
 
-func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace time.Duration, q *request) (issued Issued, err error) {
+// rotate writes one rotation: [Write] says what that stores, and q the reply that is stored with it.
+func (r *Registry) rotate(
+	ctx context.Context, caller Caller, id string, grace time.Duration, q *request,
+) (issued Issued, err error) {
 	hasher, err := r.hasher(ctx)
 	if err != nil {
 		return Issued{}, err
 	}
-	_, err = r.changeWith(ctx, caller, id, func(own grantor, from *apikey.Key) (Write, error) {
+	_, err = r.change(ctx, caller, id, func(own grantor, from *apikey.Key) (w Write, changed bool, err error) {
 		now := r.now()
 		if !from.RevokedAt.IsZero() || from.Expired(now) {
-			return Write{}, apikey.ErrEnded
+			return Write{}, false, apikey.ErrEnded
 		}
-		// Whoever gets a token gets all that its key may do.
+		// The holder of a token may do all that its key may do.
 		if from.ID != own.ID {
 			if err := own.mayGrant(from); err != nil {
-				return Write{}, err
+				return Write{}, false, err
 			}
 		}
 		token, err := r.options.Format.Next(from.Environment, from.ID, r.options.Random)
 		if err != nil {
-			return Write{}, err
+			return Write{}, false, err
 		}
 		to := *from
 		to.Rev++
 		if to.Secrets, err = rotated(from.Secrets, hasher.Hash(token), grace, now); err != nil {
-			return Write{}, err
+			return Write{}, false, err
 		}
 		to.KeyPrefix = r.keyPrefix(&to, token)
 		to.PresentSince = now
@@ -90,9 +99,8 @@ func (r *Registry) rotate(ctx context.Context, caller Caller, id string, grace t
 			to.PresentSince = was.UTC().Add(time.Millisecond)
 		}
 		issued = Issued{Key: &to, Token: token, Previous: apikey.Earlier(now.Add(grace), to.ExpiresAt), At: now}
-		w := Write{To: &to, Action: ActionRotate}
-		w.Reply, err = q.seal(issued)
-		return w, err
+		reply, err := q.seal(issued)
+		return Write{To: &to, Action: ActionRotate, Reply: reply}, true, err
 	})
 	return issued, err
 }
@@ -122,10 +130,10 @@ func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (apik
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return apikey.Record{}, err
 	}
-	return r.change(ctx, caller, ActionEndGrace, id, func(_ grantor, from *apikey.Key) (*apikey.Key, error) {
+	return r.change(ctx, caller, id, func(_ grantor, from *apikey.Key) (Write, bool, error) {
 		now := r.now()
 		if from.PreviousUntil(now).IsZero() {
-			return nil, nil
+			return Write{}, false, nil
 		}
 		to := from
 		for n, s := range from.Secrets {
@@ -133,11 +141,11 @@ func (r *Registry) EndGrace(ctx context.Context, caller Caller, id string) (apik
 				to = without(to, n, now)
 			}
 		}
-		return to, nil
+		return Write{To: to, Action: ActionEndGrace}, true, nil
 	})
 }
 
-// without is k with secret n ended at once.
+// without returns k with secret n ended at the time now.
 func without(k *apikey.Key, n int, now time.Time) *apikey.Key {
 	to := *k
 	to.Secrets = slices.Clone(k.Secrets)
@@ -149,8 +157,8 @@ func without(k *apikey.Key, n int, now time.Time) *apikey.Key {
 // Many tokens of a key that was imported end at one time.
 const mostEnded = 10
 
-// tidy ends for good what is over, and forgets what has been for long. The alias
-// of a foreign token goes with it.
+// tidy returns secrets with those that are over marked as ended for good, and without those that
+// ended long ago. The alias of a foreign token is deleted with its secret.
 func tidy(secrets []apikey.Secret, now time.Time) []apikey.Secret {
 	kept, ends := make([]apikey.Secret, 0, len(secrets)), make(map[int64]bool)
 	for _, s := range slices.Backward(secrets) { // newest first

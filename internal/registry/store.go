@@ -8,67 +8,104 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
-	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
 )
 
-// Store is the part of the table that managing keys needs. It is safe for
-// concurrent use. An error other than those named means that it is not known
-// whether the change was made.
+// Store is everything that a registry stores. These rules hold for every method:
+//
+//   - It must be safe for concurrent use.
+//   - A reader may be called again after any error.
+//   - An error of Write other than the named ones means that it is not known whether the change was
+//     made.
+//   - A read must see every earlier write, unless the method says otherwise.
+//   - DynamoDB deletes late. A reader may return an item whose end has come, and the registry must
+//     treat it as deleted.
+//
+// Package registrytest states these contracts as tests.
 type Store interface {
-	gate.Finder
-	// Write makes changes of as many keys, all or nothing. No two of them may have an id or an
-	// alias in common. Its errors are:
-	//
-	//   - ErrConflict: an id or a new alias is taken, the stored revision is not From's, or the key
-	//     is revoked.
-	//   - ErrCallerChanged: the stored revision of Caller is another, or it is revoked.
-	//   - ErrTooManyKeys: the user already takes Most places.
-	//   - ErrRepeated: there is a reply of that name that has not ended.
-	//   - ErrUnwitnessed: the stored witness does not fit From and its Standing, or it belongs to an
-	//     earlier life of a new key that has not ended. A Checked change never has this error.
-	Write(ctx context.Context, changes ...Write) error
-	// Trail returns up to limit entries of a key's trail, newest first: all when limit
-	// is 0, none from lives before since, and from a place on where that is not empty.
-	// next is where the rest begins; empty: there is none. It reads strongly
-	// consistently.
-	Trail(ctx context.Context, id string, since time.Time, from string, limit int) (entries []audit.Sealed, next string, err error)
-	// UserTrail returns those of all of a user's keys, newest first, by
-	// [TrailPosition]. It may miss what was done in the last moments.
-	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
-	// Stored returns a key with its text as it stands in the table, or ErrNotFound.
-	Stored(ctx context.Context, id string) (*apikey.Key, []byte, error)
-	// Witness returns a key's witness, or the zero Witness if there is none.
-	Witness(ctx context.Context, id string) (audit.Witness, error)
-	// Reply returns what was stored with a Write under a name, or ErrNotFound.
-	Reply(ctx context.Context, name string) (Reply, error)
-	// List returns up to limit of a user's keys, newest first, from after on; it
-	// may miss what changed in the last moments, and has no secrets in it.
-	List(ctx context.Context, userID string, after Position, limit int) ([]*apikey.Key, error)
-	// Records returns the keys that exist, by id, each with its meter. Each read is strongly
-	// consistent, but they do not show one moment.
+	KeyStore
+	TrailStore
+	UsageStore
+	ReplyStore
+}
+
+// KeyStore stores keys with their aliases, and counts the keys of each user.
+type KeyStore interface {
+	// Text is needed to seal a key.
+	pepper.Texter
+	// Find returns a key with its meter, both from one read, or ErrNotFound.
+	Find(ctx context.Context, id string) (apikey.Record, error)
+	// Resolve returns the id of the key to which an alias leads, or ErrNotFound. The alias may have
+	// ended, and the key may be deleted.
+	Resolve(ctx context.Context, alias string) (id string, err error)
+	// Records returns the keys that exist, by id, each with its meter. It leaves out ids without a
+	// key. The records may come from different moments.
 	Records(ctx context.Context, ids []string) (map[string]apikey.Record, error)
-	// Meters returns what is counted under each id; one that has no meter is left
-	// out. It reads strongly consistently.
-	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
-	// Usage returns the recorded usage of a key for the days from one to another, in their order,
-	// and the usage of former lives that Write was given.
-	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error)
-	// Recount counts a user's places again. It leaves out places whose end has come, and keys that
-	// DynamoDB has deleted after they expired.
+	// List returns up to limit keys of a user, newest first, that follow after in this order. It
+	// never returns keys of another user. It may miss the changes of the last moments. The keys have
+	// no secrets.
+	List(ctx context.Context, userID string, after Position, limit int) ([]*apikey.Key, error)
+	// Write makes all changes or none. No two of them may have an id or an alias in common. A change
+	// of a stored key sets the revision of To to the one after From's. Write never replaces a revoked
+	// key, but deletes it. It returns:
+	//
+	//   - ErrConflict if the id of a new key or a new alias is taken, if the stored key is not From at
+	//     its revision, or if To would replace a revoked key.
+	//   - ErrCallerChanged if the stored revision of Caller is another, or if Caller is revoked.
+	//   - ErrTooManyKeys if the user already takes Most places.
+	//   - ErrRepeated if a reply of that name is stored and has not ended.
+	//   - ErrUnwitnessed if the stored witness does not fit From and its Standing, or if it belongs to
+	//     an earlier life of a new key that has not ended. A Checked change never has this error.
+	Write(ctx context.Context, changes ...Write) error
+	// Recount counts a user's places again and stores the number. It leaves out places whose end has
+	// come by now, and keys that DynamoDB has deleted after they expired.
 	Recount(ctx context.Context, userID string, now time.Time) (Places, error)
 }
 
-// Write is a change of one key: of the key itself, of its aliases, and of how many
-// keys its user has, which a key that becomes revoked or goes is no longer one of.
+// TrailStore stores the audit entries and the witness of each key. Only [KeyStore.Write] adds to it.
+type TrailStore interface {
+	// Trail returns up to limit entries of a key's trail, newest first, or all if limit is 0. It
+	// leaves out lives that began before since. If from is not empty, it begins at that place. It
+	// returns the place of the next entry, or "" if there is none. An entry that the store cannot
+	// have written is an [audit.Break].
+	Trail(ctx context.Context, id string, since time.Time, from string, limit int) (
+		entries []audit.Sealed, next string, err error)
+	// UserTrail returns the entries of all of a user's keys as Trail does, in the order of their
+	// [TrailPosition]. It may miss the entries of the last moments.
+	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
+	// Stored returns a key with its stored text, or ErrNotFound. A record that the store cannot have
+	// written is an [audit.Break].
+	Stored(ctx context.Context, id string) (*apikey.Key, []byte, error)
+	// Witness returns a key's witness, or the zero Witness if there is none.
+	Witness(ctx context.Context, id string) (audit.Witness, error)
+}
+
+// UsageStore stores what keys spend. The gate and its limiter write to it.
+type UsageStore interface {
+	// Meters returns the meter of each id. It leaves out ids without a meter.
+	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
+	// Usage returns the recorded usage of a key from one day to another, both included, in their
+	// order. It leaves out days without usage. It includes the usage of former lives.
+	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error)
+}
+
+// ReplyStore stores the answers to idempotent requests. Only [KeyStore.Write] adds to it.
+type ReplyStore interface {
+	// Reply returns the reply of that name, or ErrNotFound.
+	Reply(ctx context.Context, name string) (Reply, error)
+}
+
+// Write is one change to a key. It also updates the key's aliases and its user's count of keys.
 type Write struct {
-	// From is the key as it was read; nil: it is not there yet. Only the revision
-	// that it has is replaced.
+	// From is the key as it was read. It is replaced or deleted only while the stored key has its
+	// revision. If nil, the key is new.
 	From *apikey.Key
-	// To is what it is to be; nil: gone, but for its meter, so that nobody wins a
-	// fresh limit by deleting. Its revision becomes the one after From's.
+	// To is the key to store. It is nil if and only if Delete is set.
 	To *apikey.Key
-	// Most bounds how many places the user of a new key may take; 0: no bound.
+	// Delete says that From is deleted. Its meter stays, so recreating a key does not reset its limit.
+	Delete bool
+	// Most is how many places the user of a new key may take. Zero sets no bound.
 	Most int
 	// PlaceUntil is the time until which a revoked or deleted key takes its place. If it has
 	// passed, the place is free at once.
@@ -76,13 +113,13 @@ type Write struct {
 	// If Tidy is set, the store may read once more to drop ended places. If not, all revocations
 	// take the same requests.
 	Tidy bool
-	// Action is what is done, and By who does it. Entry, which tells of it, is written
-	// with it; nil: there is none.
+	// Action and By say what was done, and who did it. The registry writes them to Entry.
 	Action string
 	By     Origin
-	Entry  *audit.Sealed
-	// Witness is the entry's. It replaces the stored witness, which must fit From, whose record has
-	// this Standing. If Checked is set, it replaces any witness.
+	// Entry is the audit entry of the change. If nil, none is stored.
+	Entry *audit.Sealed
+	// Witness is the witness of Entry. It replaces the stored witness, which must fit From, whose
+	// record has this Standing. If Checked is set, it replaces any witness.
 	Witness  *audit.Witness
 	Standing audit.Standing
 	Checked  bool
@@ -92,28 +129,54 @@ type Write struct {
 	Released string
 	// At is the time of the change. Items whose end has come by then count as deleted.
 	At time.Time
-	// Caller is the key that the caller came with, as it was read. The change is only made
-	// while the key is of this revision and not revoked. If nil, the caller has no key.
+	// Caller is the caller's key as it was read. The change is made only while the stored key has
+	// this revision and is not revoked. If nil, the caller has no key.
 	Caller *apikey.Key
-	// Reply is stored with it; nil: there is none.
+	// Reply is stored with the change. If nil, no reply is stored.
 	Reply *Reply
 }
 
-// Position is a place in a user's list. The zero Position is its beginning.
+// ends reports whether w revokes a key, which is done once, or deletes one that was not revoked.
+func (w *Write) ends() bool {
+	switch {
+	case w.From == nil:
+		return false
+	case w.Delete:
+		return w.From.RevokedAt.IsZero()
+	}
+	return !w.To.RevokedAt.IsZero()
+}
+
+// Takes returns the user whose places a change affects, and by how many: +1 for a new key, -1 for
+// one that ends, and 0 if none. If until is not zero, an ended key takes its place until then.
+func (w *Write) Takes() (userID string, by int64, until time.Time) {
+	switch {
+	case w.From == nil:
+		return w.To.UserID, 1, time.Time{}
+	case !w.ends():
+		return "", 0, time.Time{}
+	case w.PlaceUntil.After(w.At):
+		return w.From.UserID, -1, w.PlaceUntil
+	}
+	return w.From.UserID, -1, time.Time{}
+}
+
+// Position is a place in a user's list of keys. The zero Position is the beginning of the list.
 type Position struct {
 	CreatedAt time.Time
 	ID        string
 }
 
-// String sorts as positions do.
+// String returns a text for p. The texts of positions sort as their keys were created.
 func (p Position) String() string {
 	return p.CreatedAt.UTC().Format(audit.TimeLayout) + "#" + p.ID
 }
 
-// cursor says where a page ends. It names no user, so that it leads nowhere but
-// into the list of whoever presents it.
+// cursor returns the text of p for the caller. It names no user, so it can only lead into the list
+// that the caller may read.
 func (p Position) cursor() string { return base64.RawURLEncoding.EncodeToString([]byte(p.String())) }
 
+// parseCursor returns the position whose cursor is text.
 func parseCursor(text string) (Position, error) {
 	bad := apikey.Invalid("cursor", "must be the nextCursor of an earlier answer")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)

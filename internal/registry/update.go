@@ -6,26 +6,28 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Update makes a key what change says, given what it is. A revoked key stays as
-// it is.
-func (r *Registry) Update(ctx context.Context, caller Caller, id string, change func(*apikey.Key) (apikey.Change, error)) (apikey.Record, error) {
+// Update changes a key. It calls change with the stored key, and once more for each attempt. It
+// returns ErrEnded for a revoked key.
+func (r *Registry) Update(
+	ctx context.Context, caller Caller, id string, change func(*apikey.Key) (apikey.Change, error),
+) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return apikey.Record{}, err
 	}
-	return r.change(ctx, caller, ActionUpdate, id, func(own grantor, from *apikey.Key) (*apikey.Key, error) {
+	return r.change(ctx, caller, id, func(own grantor, from *apikey.Key) (Write, bool, error) {
 		if !from.RevokedAt.IsZero() {
-			return nil, apikey.ErrEnded
+			return Write{}, false, apikey.ErrEnded
 		}
 		c, err := change(from)
 		if err != nil {
-			return nil, err
+			return Write{}, false, err
 		}
 		if err := c.Check(r.now()); err != nil {
-			return nil, err
+			return Write{}, false, err
 		}
 		to := *from
 		if err := c.Apply(&to); err != nil {
-			return nil, err
+			return Write{}, false, err
 		}
 		if to.Unlimited != from.Unlimited || to.Limit != from.Limit || to.Quota != from.Quota {
 			to.CountsUntil = from.PlaceUntil(r.now(), r.options.Freshness)
@@ -33,6 +35,6 @@ func (r *Registry) Update(ctx context.Context, caller Caller, id string, change 
 		if own.admin {
 			hold(&to, c)
 		}
-		return &to, own.mayChange(from, &to)
+		return Write{To: &to, Action: ActionUpdate}, true, own.mayChange(from, &to)
 	})
 }

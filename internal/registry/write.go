@@ -27,7 +27,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 			w.PlaceUntil = apikey.Later(w.PlaceUntil, w.From.PlaceUntil(r.now(), r.options.Freshness))
 		}
 		w.At = r.now()
-		if w.From != nil && w.To != nil {
+		if w.From != nil && !w.Delete {
 			w.To.Secrets = tidy(w.To.Secrets, w.At)
 			w.To.KeyPrefix = r.keyPrefix(w.To, apikey.Token{})
 		}
@@ -77,7 +77,7 @@ func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 	}
 	entry := audit.Entry{
 		At: w.At, Actor: w.By.Actor, Action: w.Action, RequestID: w.By.RequestID, SourceIP: w.By.SourceIP,
-		Changes: changes(w.From, w.To, w.At), Last: w.To == nil, Flaw: flaw,
+		Changes: changes(w.From, w.To, w.At), Last: w.Delete, Flaw: flaw,
 	}
 	if entry.Last {
 		k = w.From
@@ -90,7 +90,7 @@ func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 		return err
 	}
 	w.Entry, w.Witness = &sealed, &witness
-	if w.To == nil {
+	if w.Delete {
 		return nil
 	}
 	w.To.Trail = next

@@ -46,9 +46,15 @@ func (c *Clock) Drift(wall, mono time.Duration) {
 	c.Now.Wall, c.Now.Mono = c.Now.Wall.Add(wall), c.Now.Mono+mono
 }
 
+// Store is everything that a registry and a gate store.
+type Store interface {
+	registry.Store
+	gate.Finder
+}
+
 // Spy is a real table that counts reads, and can be made to fail or to be slow.
 type Spy struct {
-	registry.Store
+	Store
 	Mu     sync.Mutex
 	Reads  int
 	Err    error
