@@ -11,8 +11,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// changes are the fields in which two keys differ, of all that may be told. No key
-// has no fields.
+// changes returns the fields in which two keys differ, by the API's names, with both values. A nil
+// key has no fields. Of metadata, it returns only the names whose values differ.
 func changes(from, to *apikey.Key, now time.Time) map[string]audit.Change {
 	before, after := visible(from, now), visible(to, now)
 	all := make(map[string]audit.Change)
@@ -31,20 +31,17 @@ func changes(from, to *apikey.Key, now time.Time) map[string]audit.Change {
 	if ended := endedTokens(from, to, now); len(ended) > 0 {
 		all["endedTokens"] = audit.Change{Before: encoded(nil), After: encoded(ended)}
 	}
-	if c, ok := all["description"]; ok {
-		all["description"] = excerpts(c)
-	}
 	return all
 }
 
-// endedToken is a token that a change has ended, and until when it would have worked
-// otherwise; nil: for ever.
+// endedToken is a token that a change has ended. ValidUntil is the time until which it would have
+// worked otherwise, or nil if it had no end.
 type endedToken struct {
 	ValidUntil *string `json:"validUntil"`
 }
 
-// endedTokens are the tokens that still opened from and do not open to any more, oldest
-// first. A key that is deleted or revoked ends as a whole.
+// endedTokens returns the tokens that opened from at the time now and do not open to, oldest first.
+// It returns none for a key that is new or deleted.
 func endedTokens(from, to *apikey.Key, now time.Time) (ended []endedToken) {
 	if from == nil || to == nil {
 		return nil
@@ -64,23 +61,24 @@ func endedTokens(from, to *apikey.Key, now time.Time) (ended []endedToken) {
 	return ended
 }
 
+// encoded returns the JSON of a field.
 func encoded(v any) json.RawMessage {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic("apikey: a field that is no JSON") // no type of them can fail
+		panic("registry: a field has no JSON") // all types of fields have
 	}
 	return text
 }
 
-// visible are the fields of a key that its owner may see and that are not merely
-// counted, by the API's names. What is not there is nothing.
+// visible returns the fields of a key that its owner may see, by the API's names, except counts such
+// as the revision. It leaves out empty fields.
 func visible(k *apikey.Key, now time.Time) map[string]any {
 	fields := make(map[string]any)
 	if k == nil {
 		return fields
 	}
-	put := func(name string, value any, is bool) {
-		if is {
+	put := func(name string, value any, there bool) {
+		if there {
 			fields[name] = value
 		}
 	}
@@ -117,7 +115,8 @@ func visible(k *apikey.Key, now time.Time) map[string]any {
 	return fields
 }
 
-// lessEqual leaves out what two texts to texts have in common.
+// lessEqual returns two maps of metadata without the entries that they have in common. A map that was
+// empty before is nil.
 func lessEqual(b, a any) (any, any) {
 	before, _ := b.(map[string]string)
 	after, _ := a.(map[string]string)
@@ -134,44 +133,4 @@ func lessEqual(b, a any) (any, any) {
 		return rest
 	}
 	return less(before, after), less(after, before)
-}
-
-// How much is told of a long text, and how much of that is from before the place
-// where it differs.
-const (
-	mostTold   = 256
-	toldBefore = 32
-)
-
-// excerpts cuts long texts to where they begin to differ.
-func excerpts(c audit.Change) audit.Change {
-	read := func(from json.RawMessage) []rune {
-		var text string
-		_ = json.Unmarshal(from, &text) // null is no text
-		return []rune(text)
-	}
-	before, after := read(c.Before), read(c.After)
-	if len(before) <= mostTold && len(after) <= mostTold {
-		return c
-	}
-	from := 0
-	for from < min(len(before), len(after)) && before[from] == after[from] {
-		from++
-	}
-	from = max(0, from-toldBefore)
-	cut := func(all []rune, whole json.RawMessage) json.RawMessage {
-		to := min(len(all), from+mostTold)
-		if from >= to || from == 0 && to == len(all) {
-			return whole
-		}
-		text := string(all[from:to])
-		if from > 0 {
-			text = "…" + text
-		}
-		if to < len(all) {
-			text += "…"
-		}
-		return encoded(text)
-	}
-	return audit.Change{Before: cut(before, c.Before), After: cut(after, c.After)}
 }
