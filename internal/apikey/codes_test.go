@@ -5,7 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,4 +163,21 @@ func literals(t *testing.T, path string) (texts []string) {
 		return true
 	})
 	return texts
+}
+
+// Policy: each code in API Gateway's own responses is an error of the table.
+func TestTheTemplateHasCodesOfTheTable(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`\{"error":\{.*"code":"([a-z_]+)"`).FindAllStringSubmatch(string(text), -1)
+	if len(found) < 5 {
+		t.Errorf("%d responses of the template have a code", len(found))
+	}
+	for _, match := range found {
+		if row := apikey.Code(match[1]).Info(); row.Status < 400 {
+			t.Errorf("%s has the status %d in the table", match[1], row.Status)
+		}
+	}
 }
