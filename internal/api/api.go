@@ -26,7 +26,8 @@ const (
 type (
 	// Environment is live or test.
 	Environment string
-	// CallerEnvironment is an [Environment], or empty for a static key and for a user without a key.
+	// CallerEnvironment is an [Environment], or empty for a static key and for a user without a
+	// key.
 	CallerEnvironment string
 	// Status is the state of a key, such as active or revoked.
 	Status string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Code is a reason in one word: of a verdict, of an error response, or of a line of the log. [Table]
-// has the meaning of each.
+// Code is a reason in one word: of a verdict, of an error response, or of a line of the log.
+// [Table] has the meaning of each.
 type Code string
 
 // Codes of verdicts. All but CodeValid refuse the request.

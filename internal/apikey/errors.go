@@ -23,8 +23,8 @@ var (
 	// ErrForbidden means that the caller may not do this. If one field or scope is the reason, a
 	// [FieldError] or a [ScopeError] wraps it.
 	ErrForbidden = errors.New("not allowed")
-	// ErrReplaced means that a rotation replaced the caller's token. The token may still be used, but
-	// it may not change keys.
+	// ErrReplaced means that a rotation replaced the caller's token. The token may still be used,
+	// but it may not change keys.
 	ErrReplaced = fmt.Errorf("%w: the calling token was replaced", ErrForbidden)
 	// ErrInvalid means that an input is wrong. A [FieldError] always wraps it.
 	ErrInvalid = errors.New("invalid input")
@@ -45,8 +45,8 @@ var (
 	ErrTooManyKeys = errors.New("too many API keys")
 )
 
-// TooManyKeysError is an [ErrTooManyKeys] that knows when there is room for another key. If Until is
-// zero, there is no room before a key ends.
+// TooManyKeysError is an [ErrTooManyKeys] that knows when there is room for another key. If Until
+// is zero, there is no room before a key ends.
 type TooManyKeysError struct{ Until time.Time }
 
 func (e *TooManyKeysError) Error() string { return ErrTooManyKeys.Error() }

@@ -11,22 +11,24 @@ import (
 type Verdict struct {
 	Code Code
 	// Key is the record if the presented token belongs to it, and nil before that is proven. A
-	// refusal therefore tells nothing about the key of another user. The record is shared, so it must
-	// not be changed.
+	// refusal therefore tells nothing about the key of another user. The record is shared, so it
+	// must not be changed.
 	Key *Key
 	// Scope is the scope that the request needs.
 	Scope string
-	// Status is the window status from the limiter. It is meaningful if Key is set and not unlimited.
+	// Status is the window status from the limiter. It is meaningful if Key is set and not
+	// unlimited.
 	Status ratelimit.Status
-	// Replaced reports whether the presented token is in its grace period: a rotation has replaced it
-	// by another token of the same key.
+	// Replaced reports whether the presented token is in its grace period: a rotation has replaced
+	// it by another token of the same key.
 	Replaced bool
-	// Ended is the time at which the presented token ended, if a rotation replaced it for good. It is
-	// zero otherwise.
+	// Ended is the time at which the presented token ended, if a rotation replaced it for good. It
+	// is zero otherwise.
 	Ended time.Time
 	// Text is the message of an upstream that knows the key. If empty, the code has the message.
 	Text string
-	// RetryAfter is the time to wait if the limit or the quota refused: whole seconds, at least one.
+	// RetryAfter is the time to wait if the limit or the quota refused: whole seconds, at least
+	// one.
 	RetryAfter time.Duration
 }
 
@@ -43,8 +45,8 @@ const Refused = "Missing, invalid or revoked API key, or one that may not make t
 	"The route POST /api/v1/api-keys/validate of latchkey tells what is wrong with a key."
 
 // Message returns a sentence for the caller, or "" if the verdict is valid. It gives an attacker no
-// hint: every fault of a key has the same sentence. Only the holder of a replaced token reads when it
-// ended.
+// hint: every fault of a key has the same sentence. Only the holder of a replaced token reads when
+// it ended.
 func (v Verdict) Message() string {
 	switch {
 	case v.Text != "":

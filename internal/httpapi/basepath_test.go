@@ -6,7 +6,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// With a custom domain, the path of an event begins with the base path. The resource names the route.
+// With a custom domain, the path of an event begins with the base path. The resource names the
+// route.
 func TestTheBasePathOfACustomDomainIsIgnored(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{"userId":"u1","name":"a"}`)

@@ -32,8 +32,8 @@ const (
 // jsonBody is the field of an input that reads the body of the request as JSON of type B. If B is a
 // pointer, the body may be missing, and Value is then nil. Null is refused, except in an api.Patch.
 //
-// The field is named Content. huma finds it by its method Resolve. huma's own field Body would choose a decoder by the
-// Content-Type alone, and would turn the decoder's errors into text.
+// The field is named Content. huma finds it by its method Resolve. huma's own field Body would
+// choose a decoder by the Content-Type alone, and would turn the decoder's errors into text.
 type jsonBody[B any] struct {
 	Value B
 }

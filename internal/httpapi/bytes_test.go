@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// The body of an event is text, in which JSON replaces bytes that are not UTF-8, or base64, which has
-// every byte. Both have the same answer.
+// The body of an event is text, in which JSON replaces bytes that are not UTF-8, or base64, which
+// has every byte. Both have the same answer.
 func TestTheSameBytesHaveTheSameAnswer(t *testing.T) {
 	s := newService(t)
 	function := lambda.NewHandler(s.handle)

@@ -83,8 +83,8 @@ func source(text *string) (netip.Addr, error) {
 	return address.Unmap().WithZone(""), nil
 }
 
-// moment reads a field with a time. It returns nil if the field is omitted, and the zero time, which
-// clears the field of a key, if it is empty.
+// moment reads a field with a time. It returns nil if the field is omitted, and the zero time,
+// which clears the field of a key, if it is empty.
 func moment(field string, text *string) (*time.Time, error) {
 	if text == nil {
 		return nil, nil

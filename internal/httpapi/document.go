@@ -14,9 +14,9 @@ import (
 	"latchkey/internal/api"
 )
 
-// document serves the OpenAPI document. Its server is the address that it was read from, because its
-// paths do not have the stage. The rest is encoded once, since that takes milliseconds and anyone may
-// ask.
+// document serves the OpenAPI document. Its server is the address that it was read from, because
+// its paths do not have the stage. The rest is encoded once, since that takes milliseconds and
+// anyone may ask.
 func document(of *huma.OpenAPI) http.HandlerFunc {
 	rest := sync.OnceValue(func() []byte {
 		addExamples(of)

@@ -28,8 +28,8 @@ func openAPI(t *testing.T, s *service) *openapi3.T {
 	return document
 }
 
-// Policy: each operation shows a request and an answer of each status, and they fit their schemas. A test
-// on the local stack sends the requests.
+// Policy: each operation shows a request and an answer of each status, and they fit their schemas.
+// A test on the local stack sends the requests.
 func TestEveryOperationHasExamples(t *testing.T) {
 	s := newService(t)
 	document := openAPI(t, s)
@@ -96,8 +96,8 @@ func TestTheKeyOfTheExamplesIsWellFormed(t *testing.T) {
 	}
 }
 
-// Policy: the document lists a status only for operations that can have it. An unknown query parameter
-// is 400 everywhere, and only operations with an Idempotency-Key have 422.
+// Policy: the document lists a status only for operations that can have it. An unknown query
+// parameter is 400 everywhere, and only operations with an Idempotency-Key have 422.
 func TestTheDocumentListsTheStatusesOfEachOperation(t *testing.T) {
 	for path, item := range openAPI(t, newService(t)).Paths.Map() {
 		for method, o := range item.Operations() {
@@ -112,7 +112,8 @@ func TestTheDocumentListsTheStatusesOfEachOperation(t *testing.T) {
 	}
 }
 
-// Policy: if a field has a fixed list of values, the document shows the list, which equals the constants.
+// Policy: if a field has a fixed list of values, the document shows the list, which equals the
+// constants.
 func TestTheDocumentListsTheConstants(t *testing.T) {
 	document := openAPI(t, newService(t))
 	words := func(schema, field string) []string {
@@ -162,8 +163,8 @@ func TestTheDocumentListsTheConstants(t *testing.T) {
 	}
 }
 
-// constants returns the values of a package's constants that are of a type, or whose names begin with a
-// prefix.
+// constants returns the values of a package's constants that are of a type, or whose names begin
+// with a prefix.
 func constants(t *testing.T, dir, kind, prefix string) (values []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -206,8 +207,8 @@ func constants(t *testing.T, dir, kind, prefix string) (values []string) {
 	return values
 }
 
-// verdictCodes and errorCodes are the codes that callers know. A code that is added or renamed has to
-// change here too.
+// verdictCodes and errorCodes are the codes that callers know. A code that is added or renamed has
+// to change here too.
 var (
 	verdictCodes = []string{
 		"valid", "missing_key", "two_keys", "malformed_key", "unknown_key", "revoked_key", "disabled_key", "inactive_key",

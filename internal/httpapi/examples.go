@@ -13,8 +13,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// example has the body of a request and that of its successful response. A body that does not exist is
-// nil.
+// example has the body of a request and that of its successful response. A body that does not exist
+// is nil.
 type example struct{ request, answer any }
 
 const (
@@ -33,9 +33,9 @@ const (
 	exampleReset int64 = 1795521661
 )
 
-// addExamples adds an example of each body to the document. A deployment with a key of the id and the
-// token above answers each request as the examples show. The values are of the types that the handlers
-// use, so no field can be misspelt.
+// addExamples adds an example of each body to the document. A deployment with a key of the id and
+// the token above answers each request as the examples show. The values are of the types that the
+// handlers use, so no field can be misspelt.
 func addExamples(document *huma.OpenAPI) {
 	all := examples()
 	for _, item := range document.Paths {

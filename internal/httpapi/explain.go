@@ -110,8 +110,8 @@ func (a *server) explainRoute(method, path string, r *gate.Request) (step api.Ch
 // checkOf returns the name of the check that refuses with a code.
 func checkOf(code apikey.Code) api.CheckName { return api.CheckName(code.Info().Check) }
 
-// managesKeys reports whether API Gateway would pass a request to one of the routes here that manage
-// keys. A path that only resembles one of theirs belongs to a backend.
+// managesKeys reports whether API Gateway would pass a request to one of the routes here that
+// manage keys. A path that only resembles one of theirs belongs to a backend.
 func (a *server) managesKeys(method, at string) bool {
 	r, err := http.NewRequest(method, at, nil)
 	if err != nil || !clean(r.URL) {

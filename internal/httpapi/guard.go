@@ -35,8 +35,8 @@ func outcomeOf(ctx context.Context) *outcome {
 	return &outcome{}
 }
 
-// guard wraps the routes. It gives a request its deadline, answers in JSON where the mux would answer
-// in plain text, turns a panic into a 500, and logs requests that fail.
+// guard wraps the routes. It gives a request its deadline, answers in JSON where the mux would
+// answer in plain text, turns a panic into a 500, and logs requests that fail.
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
@@ -72,8 +72,8 @@ func setHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-// joinIfMatch makes one line of all lines of If-Match, since huma reads the first line alone. It ends
-// with a comma, so that an empty header is not the same as none.
+// joinIfMatch makes one line of all lines of If-Match, since huma reads the first line alone. It
+// ends with a comma, so that an empty header is not the same as none.
 func joinIfMatch(h http.Header) {
 	if all := h.Values("If-Match"); len(all) > 0 {
 		h.Set("If-Match", strings.Join(all, ",")+",")
@@ -116,7 +116,8 @@ func (a *server) route(r *http.Request) *apiError {
 // isOne reports whether values are one value that is not empty.
 func isOne(values []string) bool { return len(values) == 1 && values[0] != "" }
 
-// clean reports whether a path is in the form that the mux uses. The mux redirects from other forms.
+// clean reports whether a path is in the form that the mux uses. The mux redirects from other
+// forms.
 func clean(u *url.URL) bool {
 	escaped := u.EscapedPath()
 	return escaped != "" && path.Clean(escaped) == escaped
@@ -152,8 +153,8 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	a.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// describe returns the type of a panic, or the text of a runtime error. Another value in a panic could
-// be a secret.
+// describe returns the type of a panic, or the text of a runtime error. Another value in a panic
+// could be a secret.
 func describe(cause any) string {
 	if err, ok := cause.(runtime.Error); ok {
 		return err.Error()

@@ -16,7 +16,8 @@ import (
 // there is no caller, the response is 401. An error that do returns becomes the response that the
 // table in errors.go has for it.
 //
-// Only what depends on I and O is in this function and in [handleOpen]: each use makes a copy of it.
+// Only what depends on I and O is in this function and in [handleOpen]: each use makes a copy of
+// it.
 func handle[I, O any](a *server, o *huma.Operation, do func(context.Context, registry.Caller, *I) (*O, error)) {
 	o.Security = protected()
 	huma.Register(a.huma, *complete(o), func(ctx context.Context, in *I) (*O, error) {

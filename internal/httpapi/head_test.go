@@ -2,8 +2,8 @@ package httpapi_test
 
 import "testing"
 
-// Policy: the function itself omits the body of each answer to HEAD. On the local stack net/http omits it
-// too, so a test there could not fail.
+// Policy: the function itself omits the body of each answer to HEAD. On the local stack net/http
+// omits it too, so a test there could not fail.
 func TestTheFunctionAnswersHeadWithoutABody(t *testing.T) {
 	s := newService(t)
 	path, _, _ := s.made("")

@@ -1,10 +1,10 @@
-// Package httpapi is the HTTP API. [New] returns its handler, and [Lambda] makes a Lambda function of
-// it.
+// Package httpapi is the HTTP API. [New] returns its handler, and [Lambda] makes a Lambda function
+// of it.
 //
-// A request goes through the guard (guard.go), through huma, which checks its parameters, and through
-// the generic function handle (handle.go), which finds the caller. Its body is read in body.go. A
-// handler then calls the gate or the registry, and turns the answer into a type of package api. Errors
-// become responses by the table in errors.go.
+// A request goes through the guard (guard.go), through huma, which checks its parameters, and
+// through the generic function handle (handle.go), which finds the caller. Its body is read in
+// body.go. A handler then calls the gate or the registry, and turns the answer into a type of
+// package api. Errors become responses by the table in errors.go.
 //
 // The caller is the one whom the authorizer has found. It comes from API Gateway's request context
 // and from nowhere else.
@@ -70,8 +70,8 @@ type server struct {
 	health     health
 }
 
-// New returns a handler of all routes of the API, safe for concurrent use. API Gateway and the roles
-// of the functions decide which routes a function serves.
+// New returns a handler of all routes of the API, safe for concurrent use. API Gateway and the
+// roles of the functions decide which routes a function serves.
 func New(o Options) http.Handler {
 	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
 	openAPI := newOpenAPI()

@@ -193,8 +193,8 @@ func (a answer) isError(t testing.TB, what string, status int, param string) {
 
 const keys = "/api/v1/api-keys"
 
-// The time of a verdict is never before the arrival at the gateway, unless that is 5 s or more ahead of
-// this instance's clock. The table's clock corrects one that is so far behind.
+// The time of a verdict is never before the arrival at the gateway, unless that is 5 s or more
+// ahead of this instance's clock. The table's clock corrects one that is so far behind.
 func TestVerdictsUseTheTimeOfArrival(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{"expiresAt":"`+noon.Add(4*time.Second).Format(time.RFC3339)+`"}`)
@@ -363,8 +363,8 @@ func TestALargeExponentIsNotComputed(t *testing.T) {
 	}
 }
 
-// The token is put in every place where it does not belong. No answer and no line of the log may show
-// it.
+// The token is put in every place where it does not belong. No answer and no line of the log may
+// show it.
 func TestATokenIsNeverEchoed(t *testing.T) {
 	s := newService(t)
 	const canary = "sk_live_canaryCanary0canaryCanary0canaryCanary0canaryCanary0ab"

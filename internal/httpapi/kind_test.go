@@ -7,7 +7,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// An event that is no request of a REST API is a mistake of the operator, so the log names its kind.
+// An event that is no request of a REST API is a mistake of the operator, so the log names its
+// kind.
 func TestAnEventOfAnotherKindIsLogged(t *testing.T) {
 	s := newService(t)
 	for name, e := range map[string]events.APIGatewayProxyRequest{

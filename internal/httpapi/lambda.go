@@ -54,9 +54,9 @@ func Lambda(h http.Handler, logger *slog.Logger) Function {
 const setAsProxy = "invoke this function through a REST API by AWS_PROXY, or an HTTP API with payload format 1.0; " +
 	"it needs no schedule and no warming"
 
-// routed returns the path of an event's route: its resource, with the values of the path's parameters.
-// With a custom domain, the event's own path begins with the base path, which no route has. An event
-// without a resource has only that path.
+// routed returns the path of an event's route: its resource, with the values of the path's
+// parameters. With a custom domain, the event's own path begins with the base path, which no route
+// has. An event without a resource has only that path.
 func routed(event events.APIGatewayProxyRequest) string {
 	if event.Resource == "" || event.Resource == event.Path {
 		return event.Path
@@ -70,7 +70,8 @@ func routed(event events.APIGatewayProxyRequest) string {
 		if !ok || value == "" {
 			return event.Path // no resource of the template has {name+}
 		}
-		// API Gateway passes a parameter on as the caller wrote it. An unescaped one stays one segment.
+		// API Gateway passes a parameter on as the caller wrote it. An unescaped one stays one
+		// segment.
 		if _, err := url.PathUnescape(value); err != nil || strings.ContainsAny(value, "/?# ") {
 			value = url.PathEscape(value)
 		}
@@ -81,8 +82,8 @@ func routed(event events.APIGatewayProxyRequest) string {
 
 const plainPath = "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
-// readable returns an error if the adapter cannot make a request of an event. The adapter itself would
-// print the reason, with the content of the event, to the standard log.
+// readable returns an error if the adapter cannot make a request of an event. The adapter itself
+// would print the reason, with the content of the event, to the standard log.
 func readable(event events.APIGatewayProxyRequest) error {
 	if event.IsBase64Encoded {
 		if _, err := base64.StdEncoding.DecodeString(event.Body); err != nil {

@@ -15,7 +15,8 @@ import (
 	"latchkey/internal/registry"
 )
 
-// made creates a key of the user u1. It returns the path, the token and the caller context of the key.
+// made creates a key of the user u1. It returns the path, the token and the caller context of the
+// key.
 func (s *service) made(fields string) (path, token string, owner who) {
 	s.t.Helper()
 	a := s.send(s.root, "POST", keys, `{"userId":"u1","scopes":["keys:read","keys:write"]`+fields+`}`)
@@ -479,8 +480,8 @@ func TestRevokeByTokenRevealsNothing(t *testing.T) {
 	}
 }
 
-// lookup and validate accept a token with quotes and spaces around it. revoke-by-token finds a token in
-// any text.
+// lookup and validate accept a token with quotes and spaces around it. revoke-by-token finds a
+// token in any text.
 func TestTokensAreReadWithTheTextCopiedAround(t *testing.T) {
 	s := newService(t)
 	path, token, _ := s.made("")
@@ -506,7 +507,8 @@ func TestTokensAreReadWithTheTextCopiedAround(t *testing.T) {
 	}
 }
 
-// A retry has the same bytes as the first answer, with the token, even if the key has changed since.
+// A retry has the same bytes as the first answer, with the token, even if the key has changed
+// since.
 func TestARetryHasTheSameAnswer(t *testing.T) {
 	s := newService(t)
 	const name = "Idempotency-Key: 6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"

@@ -19,8 +19,8 @@ type OnceInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" pattern:"^[!-~]+$" doc:"Your own name for the request, which no one else can guess: use a random UUID. The same request within 24 hours has the same answer; another request has 422." example:"6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"`
 }
 
-// onceOf returns the identity of the request with a body. It is that of the values, so a body that is
-// written in another way has the same.
+// onceOf returns the identity of the request with a body. It is that of the values, so a body that
+// is written in another way has the same.
 func (in OnceInput) onceOf(body any) (registry.Once, error) {
 	text, err := json.Marshal(body)
 	return registry.Once{Key: in.IdempotencyKey, Body: text}, err
@@ -28,8 +28,8 @@ func (in OnceInput) onceOf(body any) (registry.Once, error) {
 
 func etag(k *apikey.Key) string { return strconv.Quote(strconv.FormatInt(k.Rev, 10)) }
 
-// revisions returns the revisions that If-Match lists, or nil if it allows any. A weak tag and a tag of
-// another form match no revision.
+// revisions returns the revisions that If-Match lists, or nil if it allows any. A weak tag and a
+// tag of another form match no revision.
 func (in MatchInput) revisions() ([]int64, error) {
 	malformed := invalid("If-Match", `must be * or a list of ETags such as "3"`)
 	rest := strings.Trim(in.IfMatch, " \t,")

@@ -62,8 +62,8 @@ func unknownField(value any, s *huma.Schema, schemas huma.Registry, location str
 // queryKey is the query parameter that may hold a token.
 const queryKey = "api_key"
 
-// unknownParameter returns an error for a query with a parameter that the operation does not have. If
-// o is nil, the route has no parameters.
+// unknownParameter returns an error for a query with a parameter that the operation does not have.
+// If o is nil, the route has no parameters.
 func (a *server) unknownParameter(query url.Values, o *huma.Operation) *apiError {
 	var known []string
 	if a.QueryAPIKey {
@@ -126,7 +126,8 @@ func join(parent, name string) string { return strings.TrimPrefix(parent+"."+nam
 
 var (
 	identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,31}$`)
-	// tokenStart matches the beginning of a key of ours or of a JWT, whose rest may have been cut off.
+	// tokenStart matches the beginning of a key of ours or of a JWT, whose rest may have been cut
+	// off.
 	tokenStart = regexp.MustCompile(`^(eyJ|[a-z]{2,12}[_-](live|test)([_-]|$))`)
 )
 
@@ -168,8 +169,8 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// overlaps reports whether the known name begins or ends with the given one, or the given one begins
-// with the known one.
+// overlaps reports whether the known name begins or ends with the given one, or the given one
+// begins with the known one.
 func overlaps(known, given string) bool {
 	return strings.HasPrefix(known, given) || strings.HasSuffix(known, given) || strings.HasPrefix(given, known)
 }
@@ -178,8 +179,8 @@ var separators = strings.NewReplacer("_", "", "-", "")
 
 func fold(name string) string { return separators.Replace(strings.ToLower(name)) }
 
-// distance returns how many edits make b of a. An edit inserts, removes or replaces a byte, or swaps
-// two neighbours.
+// distance returns how many edits make b of a. An edit inserts, removes or replaces a byte, or
+// swaps two neighbours.
 func distance(a, b string) int {
 	var before, prior []int
 	row := make([]int, len(b)+1)

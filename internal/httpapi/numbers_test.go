@@ -11,8 +11,8 @@ import (
 	"latchkey/internal/registry"
 )
 
-// Policy: rateLimit and quota each have their own window status. limit, remaining and reset are of the
-// tighter one: the one with fewer requests remaining or, if they are equal, the later reset.
+// Policy: rateLimit and quota each have their own window status. limit, remaining and reset are of
+// the tighter one: the one with fewer requests remaining or, if they are equal, the later reset.
 func TestTheWindowStatusIsOfTheTighterBound(t *testing.T) {
 	const inAMinute, inDecember = 1795521662.0, 1796083200.0
 	for _, c := range []struct {
@@ -135,8 +135,8 @@ func TestAKeyWithoutALimitShowsNone(t *testing.T) {
 	}
 }
 
-// Policy: a list shows each key as get does, with its last use, for keys with and without a limit. It
-// reads the keys of a page in one request.
+// Policy: a list shows each key as get does, with its last use, for keys with and without a limit.
+// It reads the keys of a page in one request.
 func TestListsShowWhatGetShows(t *testing.T) {
 	s := newService(t)
 	var paths []string

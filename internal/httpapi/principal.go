@@ -29,6 +29,7 @@ func principalOf(ctx context.Context) principal {
 // isNobody reports whether the authorizer named neither a key nor a user.
 func (p principal) isNobody() bool { return p.text("keyId") == "" && p.text("userId") == "" }
 
+// text returns a value as text, or "" if there is none.
 func (p principal) text(name string) string {
 	switch value := p[name].(type) {
 	case nil:
@@ -40,6 +41,7 @@ func (p principal) text(name string) string {
 	}
 }
 
+// number returns a value that is a whole number.
 func (p principal) number(name string) (int64, bool) {
 	var n int64
 	_, err := fmt.Sscanf(p.text(name), "%d", &n)
@@ -52,10 +54,12 @@ func (p principal) flag(name string) bool {
 	return set
 }
 
+// scopes returns the caller's scopes, which the authorizer separates by spaces.
 func (p principal) scopes() apikey.Scopes {
 	return append(apikey.Scopes{}, strings.Fields(p.text("scopes"))...)
 }
 
+// caller returns the caller without the conditions and the source of the request.
 func (p principal) caller() registry.Caller {
 	c := registry.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
 	if generation, ok := p.number("generation"); ok {
@@ -65,15 +69,15 @@ func (p principal) caller() registry.Caller {
 	return c
 }
 
-// requestPath returns the path of the request as the caller wrote it, with the stage or the base path
-// of a custom domain. Only API Gateway knows these.
+// requestPath returns the path of the request as the caller wrote it, with the stage or the base
+// path of a custom domain. Only API Gateway knows these.
 func requestPath(ctx context.Context) string {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	return cmp.Or(strings.TrimSuffix(c.Path, "/"), api.KeysPath)
 }
 
-// origin returns the source address of a request and its ID at API Gateway. On AWS a client can choose requestId, which
-// is therefore only used if there is no extendedRequestId.
+// origin returns the source address of a request and its ID at API Gateway. On AWS a client can
+// choose requestId, which is therefore only used if there is no extendedRequestId.
 func (a *server) origin(ctx context.Context) registry.Origin {
 	c, _ := core.GetAPIGatewayContextFromContext(ctx)
 	o := registry.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}

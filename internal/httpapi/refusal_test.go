@@ -2,8 +2,8 @@ package httpapi_test
 
 import "testing"
 
-// Policy: the error for a request without a key may depend on its text, because no secret was judged. The
-// error for a wrong, unknown or revoked key is always the same.
+// Policy: the error for a request without a key may depend on its text, because no secret was
+// judged. The error for a wrong, unknown or revoked key is always the same.
 func TestARefusalSaysWhatToDoUnlessASecretWasJudged(t *testing.T) {
 	s := newService(t)
 	path, revoked, _ := s.made("")

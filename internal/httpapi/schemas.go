@@ -142,7 +142,8 @@ func (actions) list() []string    { return registry.Actions() }
 func (actorTypes) list() []string { return registry.Actors() }
 func (errorTypes) list() []string { return texts(api.ErrorTypes()) }
 
-// The document lists the codes of latchkey's own routes, so not the code of a backend behind the gateway.
+// The document lists the codes of latchkey's own routes, so not the code of a backend behind the
+// gateway.
 func (errorCodes) list() []string {
 	var codes []string
 	for _, row := range apikey.Table() {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Policy: the error for an unknown field names the nearest known one. It repeats the unknown name only if
-// that is a short identifier, because anything else may be a secret in the wrong place.
+// Policy: the error for an unknown field names the nearest known one. It repeats the unknown name
+// only if that is a short identifier, because anything else may be a secret in the wrong place.
 func TestAnUnknownFieldIsNamed(t *testing.T) {
 	s := newService(t)
 	made := s.send(s.root, "POST", keys, `{}`)
@@ -92,7 +92,8 @@ func (a answer) message() string {
 	return text
 }
 
-// Policy: the error for a body that is no unambiguous JSON names the fault, and shows nothing of the body.
+// Policy: the error for a body that is no unambiguous JSON names the fault, and shows nothing of
+// the body.
 func TestABodyThatIsNoJSONIsNamed(t *testing.T) {
 	const surrogate = "The body has half of a character in it: a surrogate that stands alone"
 	s := newService(t)
