@@ -10,6 +10,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 // The alias of a token goes with its key, however the end of that moves, or before,
@@ -17,11 +18,11 @@ import (
 func TestAnAliasIsForgottenInTime(t *testing.T) {
 	o := dynamotest.Options(t)
 	table := dynamo.Open(o)
-	k := newKey(1, "u1")
+	k := registrytest.NewKey(1, "u1")
 	k.ExpiresAt, k.Secrets[1].Alias = time.Time{}, "another-alias"
 	k.CreatedAt = morning.Add(-100 * 24 * time.Hour)
 	told := k.Secrets[1].NotAfter.Add(30 * 24 * time.Hour).Unix()
-	create(t, table, k, 2)
+	registrytest.Create(t, table, k, 2)
 	expects := func(step string, want ...int64) {
 		t.Helper()
 		for i, alias := range []string{"alias-of-1", "another-alias"} {

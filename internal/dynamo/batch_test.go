@@ -12,6 +12,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 // busy is a transport to a table that leaves out half of each batch, and all of
@@ -105,7 +106,7 @@ func TestManyRecordsAreReadAtOnce(t *testing.T) {
 	store := dynamo.Open(options)
 	var ids []string
 	for i := range 60 { // two items each
-		k := newKey(i, "u1")
+		k := registrytest.NewKey(i, "u1")
 		if err := store.Write(t.Context(), registry.Write{To: k}); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 // A spend with a window full of marks, beside a bare update.
@@ -100,7 +101,7 @@ func BenchmarkGrowth(b *testing.B) {
 func fill(b *testing.B, o dynamo.Options, from, to int) {
 	b.Helper()
 	bare := client(o)
-	if err := dynamo.Open(o).Write(b.Context(), registry.Write{To: newKey(from, "u")}); err != nil {
+	if err := dynamo.Open(o).Write(b.Context(), registry.Write{To: registrytest.NewKey(from, "u")}); err != nil {
 		b.Fatal(err)
 	}
 	pattern := raw(b, o, fmt.Sprintf("key#%016d", from), "key")

@@ -11,12 +11,13 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 func TestEachRequestToTheTableIsCounted(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
 	table := dynamo.Open(options)
-	k := newKey(1, "u1")
+	k := registrytest.NewKey(1, "u1")
 	for _, step := range []struct {
 		name          string
 		do            func() error

@@ -15,6 +15,7 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 const meterID = "0000000000000001"
@@ -167,17 +168,6 @@ func TestManyMetersAreReadAtOnce(t *testing.T) {
 	}
 }
 
-func TestATouchedMeterIsStillFresh(t *testing.T) {
-	table := dynamotest.NewTable(t)
-	if err := table.Touch(t.Context(), meterID, morning); err != nil {
-		t.Fatal(err)
-	}
-	spend := ratelimit.Spend{Tokens: 1, Slice: 5, Window: time.Second, Day: 20261124, At: morning, Fresh: true}
-	if got, err := table.Spend(t.Context(), meterID, spend); err != nil || got.Used != 1 {
-		t.Errorf("first spend after a touch: %+v, %v", got, err)
-	}
-}
-
 func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
 	table := dynamo.Open(options)
@@ -200,9 +190,11 @@ func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 	calls := map[string]func(context.Context) error{
 		"find":    func(ctx context.Context) error { _, err := table.Find(ctx, meterID); return err },
 		"resolve": func(ctx context.Context) error { _, err := table.Resolve(ctx, "a"); return err },
-		"create":  func(ctx context.Context) error { return table.Write(ctx, registry.Write{To: newKey(1, "u1"), Most: 1}) },
+		"create": func(ctx context.Context) error {
+			return table.Write(ctx, registry.Write{To: registrytest.NewKey(1, "u1"), Most: 1})
+		},
 		"update": func(ctx context.Context) error {
-			return table.Write(ctx, registry.Write{From: newKey(1, "u1"), To: newKey(1, "u1")})
+			return table.Write(ctx, registry.Write{From: registrytest.NewKey(1, "u1"), To: registrytest.NewKey(1, "u1")})
 		},
 		"spend": func(ctx context.Context) error {
 			_, err := table.Spend(ctx, meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, Day: 20261124, At: morning, Fresh: true})

@@ -9,6 +9,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 // ended revokes or deletes a key, whose place is taken until then.
@@ -27,9 +28,9 @@ func ended(t *testing.T, table *dynamo.Table, k *apikey.Key, until time.Time, re
 
 func TestAPlaceOfAnEndedKeyIsTakenUntilItsTime(t *testing.T) {
 	table := dynamotest.NewTable(t)
-	keys := []*apikey.Key{newKey(1, "u1"), newKey(2, "u1"), newKey(3, "u1")}
+	keys := []*apikey.Key{registrytest.NewKey(1, "u1"), registrytest.NewKey(2, "u1"), registrytest.NewKey(3, "u1")}
 	for _, k := range keys {
-		create(t, table, k, 3)
+		registrytest.Create(t, table, k, 3)
 	}
 	soon, late := morning.Add(90*time.Second), morning.Add(time.Hour)
 	ended(t, table, keys[0], soon, true)
@@ -49,9 +50,9 @@ func TestAPlaceOfAnEndedKeyIsTakenUntilItsTime(t *testing.T) {
 			t.Errorf("at %v: %+v, %v; want %d taken, %d to come", c.at.Sub(morning), got, err, c.taken, c.ends)
 		}
 	}
-	create(t, table, newKey(4, "u1"), 3)
-	create(t, table, newKey(5, "u1"), 3)
-	if err := table.Write(t.Context(), registry.Write{To: newKey(6, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	registrytest.Create(t, table, registrytest.NewKey(4, "u1"), 3)
+	registrytest.Create(t, table, registrytest.NewKey(5, "u1"), 3)
+	if err := table.Write(t.Context(), registry.Write{To: registrytest.NewKey(6, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth of three: %v", err)
 	}
 }
@@ -60,12 +61,12 @@ func TestAPlaceOfAnEndedKeyIsTakenUntilItsTime(t *testing.T) {
 func TestACountOfAnEarlierVersionIsReadAndKept(t *testing.T) {
 	o := dynamotest.Options(t)
 	table := dynamo.Open(o)
-	keys := []*apikey.Key{newKey(1, "u1"), newKey(2, "u1"), newKey(3, "u1")}
+	keys := []*apikey.Key{registrytest.NewKey(1, "u1"), registrytest.NewKey(2, "u1"), registrytest.NewKey(3, "u1")}
 	for _, k := range keys {
-		create(t, table, k, 0)
+		registrytest.Create(t, table, k, 0)
 	}
 	put(t, o, with(with(primaryKey("user#u1", "keys"), "n", figures(3)), "at", figures(morning.UnixMilli())))
-	if err := table.Write(t.Context(), registry.Write{To: newKey(4, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
+	if err := table.Write(t.Context(), registry.Write{To: registrytest.NewKey(4, "u1"), Most: 3}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth of three: %v", err)
 	}
 	if got, err := table.Recount(t.Context(), "u1", morning.Add(time.Second)); err != nil || got.Taken != 3 || len(got.Ends) != 0 {

@@ -14,6 +14,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/registry"
+	"latchkey/internal/registry/registrytest"
 )
 
 // canceling is a transport that answers transactions with reasons why they were
@@ -95,7 +96,7 @@ func TestWhyATransactionWasCanceledSaysWhetherItIsTriedAgain(t *testing.T) {
 		{[]cancellation{{reasons: "None None ThrottlingError"}, {reasons: "None None TransactionConflict", late: true}}, nil, 3},
 	} {
 		network.planned, network.sent = c.planned, 0
-		k := newKey(n, fmt.Sprintf("user %d", n))
+		k := registrytest.NewKey(n, fmt.Sprintf("user %d", n))
 		err := table.Write(t.Context(), registry.Write{To: k, Most: 1})
 		if c.want == errUndecided {
 			if err == nil || isCallersMistake(err) {

@@ -1,0 +1,110 @@
+package registrytest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
+)
+
+const meterID = "0000000000000001"
+
+var meterContracts = []contract{
+	{"Spend does what Apply does, or changes nothing and returns ErrStale", func(t *testing.T, s Store) {
+		w, at := 10*time.Second, Morning()
+		day := ratelimit.DateOf(at)
+		var want ratelimit.Meter
+		for _, c := range []struct {
+			name  string
+			spend ratelimit.Spend
+			stale bool
+		}{
+			{"not the first", ratelimit.Spend{Tokens: 1, Slice: 100, Window: w, SeenWindow: w, MaxNewest: 100, MaxUsed: 9, MaxNet: 9}, true},
+			{"the first", ratelimit.Spend{Tokens: 2, Net: 2, Slice: 100, Window: w, Fresh: true}, false},
+			{"the first again", ratelimit.Spend{Tokens: 2, Slice: 100, Window: w, Fresh: true}, true},
+			{"the same slice", ratelimit.Spend{Tokens: 3, Net: 1, Slice: 100, Window: w, SeenWindow: w, MaxNewest: 100, MaxUsed: 9, MaxNet: 9}, false},
+			{"a newer slice", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 9}, false},
+			{"an older slice", ratelimit.Spend{Tokens: 1, Slice: 999, Window: w, SeenWindow: w, MaxNewest: 999, MaxUsed: 9, MaxNet: 9}, true},
+			{"above MaxUsed", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 5, MaxNet: 9}, true},
+			{"below MinUsed", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MinUsed: 7, MaxUsed: 9, MaxNet: 9}, true},
+			{"above MaxNet", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 2}, true},
+			{"another window", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: 2 * w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 9}, true},
+		} {
+			c.spend.At, c.spend.Expires, c.spend.Day = at, at.Add(time.Hour), day
+			if err := want.Apply(c.spend); (err != nil) != c.stale {
+				t.Fatalf("%s: Apply: %v", c.name, err)
+			}
+			got, err := s.Spend(t.Context(), meterID, c.spend)
+			if c.stale {
+				fails(t, c.name, err, ratelimit.ErrStale)
+			} else {
+				must(t, err)
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s: (-Apply +Spend)\n%s", c.name, diff)
+			}
+			if read, err := s.Meter(t.Context(), meterID); err != nil || !cmp.Equal(want, read, cmpopts.EquateEmpty()) {
+				t.Errorf("%s: Meter: %+v, %v", c.name, read, err)
+			}
+		}
+	}},
+	{"Of many that spend on one condition at the same time, one succeeds", func(t *testing.T, s Store) {
+		spend := ratelimit.Spend{
+			Tokens: 1, Net: 1, Slice: 5, Window: time.Second, Day: 20261124, At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
+		}
+		spent := 0
+		for _, err := range concurrently(6, func(int) error { _, err := s.Spend(t.Context(), meterID, spend); return err }) {
+			if err == nil {
+				spent++
+			} else {
+				fails(t, "spend", err, ratelimit.ErrStale)
+			}
+		}
+		if m, err := s.Meter(t.Context(), meterID); err != nil || spent != 1 || m.Used != 1 {
+			t.Errorf("%d succeeded, %d tokens are spent, %v", spent, m.Used, err)
+		}
+	}},
+	{"Touch stores the time of the last use and spends nothing", func(t *testing.T, s Store) {
+		must(t, s.Touch(t.Context(), meterID, Morning()))
+		meters, err := s.Meters(t.Context(), []string{meterID, "0000000000000002"})
+		if diff := cmp.Diff(map[string]ratelimit.Meter{meterID: {LastUsed: Morning()}}, meters); diff != "" || err != nil {
+			t.Errorf("meters: %v\n%s", err, diff)
+		}
+		spend := ratelimit.Spend{
+			Tokens: 1, Slice: 5, Window: time.Second, Day: 20261124, At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
+		}
+		if got, err := s.Spend(t.Context(), meterID, spend); err != nil || got.Used != 1 {
+			t.Errorf("the first spend after a touch: %+v, %v", got, err)
+		}
+	}},
+	{"Usage returns the recorded days between two days", func(t *testing.T, s Store) {
+		k := NewKey(1, "u1")
+		Create(t, s, k, 0)
+		days := []ratelimit.DayUsage{{Day: 20261031, Used: 5}, {Day: 20261123, Used: 2}, {Day: 20261130, Used: 1}, {Day: 20261201, Used: 7}}
+		for range 2 { // recording again changes nothing
+			must(t, s.RecordUsage(t.Context(), k.ID, days))
+		}
+		for _, c := range []struct {
+			from, to ratelimit.Date
+			want     []ratelimit.DayUsage
+		}{
+			{20261001, 20261231, days},
+			{20261031, 20261130, days[:3]},
+			{20261101, 20261129, days[1:2]},
+			{20270101, 20270131, nil},
+		} {
+			if got, err := s.Usage(t.Context(), k.ID, c.from, c.to); err != nil || !cmp.Equal(c.want, got) {
+				t.Errorf("%d to %d: %v, %v", c.from, c.to, got, err)
+			}
+		}
+		must(t, s.Write(t.Context(), registry.Write{From: k, Delete: true, Former: &ratelimit.DayUsage{Day: 20261123, Former: 3}}))
+		want := []ratelimit.DayUsage{{Day: 20261123, Used: 2, Former: 3}}
+		if got, err := s.Usage(t.Context(), k.ID, 20261101, 20261129); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("after the key was deleted: %v, %v", got, err)
+		}
+	}},
+}
