@@ -23,7 +23,8 @@ func (c Credential) Equal(other Credential) bool {
 	if c.other != nil && other.other != nil && !c.other.Equal(*other.other) {
 		return false
 	}
-	return c.code == other.code && c.public == other.public && c.sameToken(other) && (c.other == nil) == (other.other == nil)
+	return c.code == other.code && c.public == other.public && c.sameToken(other) &&
+		(c.other == nil) == (other.other == nil)
 }
 
 func (c Credential) sameToken(other Credential) bool { return c.token.Reveal() == other.token.Reveal() }

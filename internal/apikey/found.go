@@ -60,8 +60,9 @@ func (f Format) TokensIn(text string) ([]Credential, error) {
 // none.
 func (f Format) nativeLength(text string) int {
 	for _, env := range []Environment{Live, Test} {
-		if n := len(f.prefix) + len("_") + len(env) + len("_"); strings.HasPrefix(text[len(f.prefix):], "_"+string(env)+"_") && len(text) >= n+nativeLength {
-			return n + nativeLength
+		n := len(f.prefix) + len("_") + len(env) + len("_") + nativeLength
+		if strings.HasPrefix(text[len(f.prefix):], "_"+string(env)+"_") && len(text) >= n {
+			return n
 		}
 	}
 	return 0
@@ -83,5 +84,6 @@ func Bare(text string) string {
 
 // blank reports whether a character is white space, or does not show at all.
 func blank(r rune) bool {
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+	return unicode.IsSpace(r) ||
+		unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }

@@ -25,7 +25,8 @@ func NonSecret(text string) string {
 		return -1
 	}, text)
 	switch {
-	case strings.Contains(text, "****") || strings.Contains(text, "....") || strings.HasSuffix(text, "...") || strings.ContainsAny(text, "…•●█"):
+	case strings.Contains(text, "****") || strings.Contains(text, "...."),
+		strings.HasSuffix(text, "...") || strings.ContainsAny(text, "…•●█"):
 		return "masked"
 	case longestRun(text) >= 8 || repeats(text) || sequence(text):
 		return "a repeated pattern"
@@ -59,7 +60,8 @@ var (
 	gap       = onUse(`\$\{[A-Za-z_][A-Za-z0-9_.:-]{3,}\}$|\$\([A-Za-z_]+( [^)]*)?\)$|\{\{.*\}\}$`)
 	reference = onUse(`^\$([A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*)$|` +
 		`^<[A-Za-z0-9_ .-]+>$|^%[A-Za-z0-9_.-]+%$|^\{[a-z]+://|^(os\.environ|process\.env|env|secrets?)[./:]|` +
-		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
+		`^(arn|op|ssm|vault|aws|gcp|azure|kms|file|https?|s3|gs|ref|sops)(\+[a-z]+)?:|` +
+		`^/(run|etc|var|home|mnt|opt|tmp|usr|secrets)/|^projects/`)
 )
 
 // ordinaryWords are words that stand in the place of a secret that was never generated.

@@ -97,7 +97,8 @@ func CheckConfigured(token string) string {
 	switch {
 	case len(token) < MinForeignLength || len(token) > MaxForeignLength:
 		return fmt.Sprintf("the key must have %d to %d characters", MinForeignLength, MaxForeignLength)
-	case strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 || strings.ContainsAny(token, notInStaticToken):
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }),
+		strings.ContainsAny(token, notInStaticToken):
 		return "the key must be visible ASCII characters without space and without any of " + notInStaticToken
 	case strings.Contains(strings.TrimRight(token, "="), "="):
 		return "the key must not have = before its end"
@@ -132,7 +133,8 @@ func staticName(name, token string) string {
 		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(inStaticName, r)
 	}) >= 0:
 		return "the name must be letters, digits, spaces and " + strings.TrimSpace(inStaticName)
-	case slices.ContainsFunc(strings.Fields(name), LooksLikeKey) || uuid().MatchString(name) && !strings.ContainsAny(token, "0123456789"):
+	case slices.ContainsFunc(strings.Fields(name), LooksLikeKey),
+		uuid().MatchString(name) && !strings.ContainsAny(token, "0123456789"):
 		return "the name looks like a key: the key stands first, as in key:name"
 	}
 	return ""

@@ -157,7 +157,8 @@ func (t Token) Reveal() string { return t.text().text }
 // maskable matches native tokens, tokens of other services that begin alike, and JSON Web Tokens.
 // The mask keeps the captured text. The ids after pk_live_ are too short to match.
 var maskable = onUse(
-	`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`,
+	`([a-z]{2,12}_(?:live|test)_[0-9A-Za-z]{4})[0-9A-Za-z_-]{13,}|\b([sr]k[_-])[0-9A-Za-z_-]{16,}|` +
+		`\b(eyJ)[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`,
 )
 
 var escaped = onUse(`%[0-9A-Fa-f]{2}`)

@@ -35,7 +35,8 @@ func ReservedSubject(id string) bool {
 // CheckUserID returns an error if no key may be made for the user id.
 func CheckUserID(id string) error {
 	if id == "" || strings.TrimSpace(id) != id || utf8.RuneCountInString(id) > MaxUserID || !Legible(id) {
-		return Invalid("userId", "must be 1 to %d characters without space around them, and without control, formatting or invisible characters", MaxUserID)
+		return Invalid("userId", "must be 1 to %d characters without space around them, "+
+			"and without control, formatting or invisible characters", MaxUserID)
 	}
 	if ReservedUserID(id) {
 		return Invalid("userId", "must not be anonymous or begin with \"latchkey:\": these are reserved, so choose another")

@@ -25,85 +25,85 @@ import (
 	"latchkey/internal/redact"
 )
 
-// Config is what a function is told. It prints no secret.
+// Config is the checked configuration of a function. It prints no secret.
 type Config struct {
-	// TableName is the DynamoDB table.
+	// TableName is the name or the ARN of the DynamoDB table.
 	TableName string `env:"TABLE_NAME,required,notEmpty"`
-	// Endpoint is another DynamoDB endpoint than the region's own. The SDK reads
-	// the same variable.
+	// Endpoint is the URL of DynamoDB. If empty, it is the region's own. The SDK reads the same
+	// variable.
 	Endpoint string `env:"AWS_ENDPOINT_URL_DYNAMODB"`
-	// SecretARN names the secret in Secrets Manager that holds master and peppers.
+	// SecretARN names the deployment's secret in Secrets Manager, which holds the master and the peppers.
 	SecretARN string `env:"SECRET_ARN"`
-	// Secret is that secret itself, for where there is no Secrets Manager.
+	// Secret is the deployment's secret itself, where there is no Secrets Manager.
 	Secret Sensitive `env:"LATCHKEY_SECRET"`
 
-	// KeyPrefix is the first part of our own tokens: sk in sk_live_….
+	// KeyPrefix begins native tokens, as sk does in sk_live_…. It has 2 to 12 lower-case letters.
 	KeyPrefix string `env:"KEY_PREFIX" envDefault:"sk"`
-	// Freshness is how long a key that was read may be trusted: the bound on how
-	// late a revocation bites. 0 reads every time; less than 250 ms is refused.
+	// Freshness is how long a read of a key may be trusted. It bounds how long a revoked key still
+	// works. It is 0, which reads the key for every request, or 250 ms to 1 h.
 	Freshness Duration `env:"FRESHNESS" envDefault:"1s"`
-	// Environments are those whose keys are accepted.
+	// Environments are the environments whose keys are accepted, at least one.
 	Environments []apikey.Environment `env:"ACCEPT_ENVIRONMENTS" envDefault:"live,test"`
-	// MaxKeysPerUser is how many keys one user may hold that are not revoked.
+	// MaxKeysPerUser is how many keys one user may have that are not revoked, at least 1.
 	MaxKeysPerUser int `env:"MAX_KEYS_PER_USER" envDefault:"20"`
 
-	// UsageDays is for how many days it is remembered what was used on a day.
+	// UsageDays is the retention of daily usage, in days: 1 to 400.
 	UsageDays int `env:"USAGE_DAYS" envDefault:"400"`
-	// AuditDays is for how many days it is kept what was done to keys.
+	// AuditDays is the retention of audit entries, in days: 1 to 3653.
 	AuditDays int `env:"AUDIT_DAYS" envDefault:"365"`
 
-	// Issuers and Audiences are whose JSON Web Tokens stand for users, and whom the
-	// tokens must be meant for. No issuers: users need keys.
+	// Issuers are the issuers of JSON Web Tokens that stand for users, and Audiences are the
+	// audiences that the tokens must name. If there are none, every user needs a key.
 	Issuers   List `env:"OIDC_ISSUER"`
 	Audiences List `env:"OIDC_AUDIENCE"`
-	// AdminClaim is what a token must have for its user to be an admin:
-	// "groups=latchkey-admins".
+	// AdminClaim is the claim of an admin's token, such as "groups=latchkey-admins". If empty, no
+	// token makes an admin.
 	AdminClaim string `env:"OIDC_ADMIN_CLAIM"`
-	// UserMaxRequests is how many requests in a minute, on the average, a user who
-	// has no key may grant one; UserScopes which scopes.
+	// A user without a key may grant a key at most UserMaxRequests a minute on average, and at most
+	// UserScopes.
 	UserMaxRequests int64 `env:"USER_MAX_REQUESTS" envDefault:"60"`
 	UserScopes      List  `env:"USER_SCOPES"`
 
-	// RouteScopes says which scope a route asks for: "POST /tts/*=tts;*=".
+	// RouteScopes are the scopes that routes need, as in "POST /tts/*=tts;*=".
 	RouteScopes string `env:"ROUTE_SCOPES"`
-	// PublicPaths need no key: "/health,/docs/*".
+	// PublicPaths are the paths that need no key, as in "/health,/docs/*".
 	PublicPaths string `env:"PUBLIC_PATHS" envDefault:"/health,/docs,/openapi.json"`
-	// RequireAuth false lets everybody in as anonymous.
+	// If RequireAuth is false, every request passes, as the user anonymous.
 	RequireAuth bool `env:"REQUIRE_AUTH" envDefault:"true"`
-	// TrustedProxyHops is how many proxies of our own stand before API Gateway.
+	// TrustedProxyHops is how many proxies of the deployment stand before API Gateway: 0 to 10.
 	TrustedProxyHops int `env:"TRUSTED_PROXY_HOPS" envDefault:"0"`
-	// QueryAPIKey allows a key to stand in the query as api_key.
+	// QueryAPIKey allows a token in the query parameter api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
-	// UnlimitedNumbers shows a key without a limit as one of 999999 requests.
+	// UnlimitedNumbers shows an unlimited key with a limit of 999999 requests.
 	UnlimitedNumbers bool `env:"UNLIMITED_NUMBERS" envDefault:"false"`
 
-	// APIKeys are static keys, "token:name,token:name", each with the limit of
-	// RateLimitRequests in RateLimitWindow. InternalAPIKey has none.
+	// APIKeys are static keys, as in "token:name,token:name". Each has a limit of RateLimitRequests
+	// in RateLimitWindow. InternalAPIKey is the token of a key without a limit.
 	APIKeys           Sensitive `env:"API_KEYS"`
 	InternalAPIKey    Sensitive `env:"INTERNAL_API_KEY"`
 	RateLimitRequests int64     `env:"RATE_LIMIT_REQUESTS" envDefault:"60"`
 	RateLimitWindow   Duration  `env:"RATE_LIMIT_WINDOW" envDefault:"60"`
 
-	// UpstreamURL is another key service, asked for tokens that nobody here knows
-	// and that begin with UpstreamPrefix.
+	// UpstreamURL is another key service. It is asked about tokens that the table does not know and
+	// that begin with UpstreamPrefix.
 	UpstreamURL    string   `env:"UPSTREAM_URL"`
 	UpstreamPrefix string   `env:"UPSTREAM_PREFIX"`
 	UpstreamCache  Duration `env:"UPSTREAM_CACHE_TTL" envDefault:"300"`
 	UpstreamWait   Duration `env:"UPSTREAM_TIMEOUT" envDefault:"5"`
 
-	// Service is what metrics call the function, and what it calls itself to AWS,
-	// which CloudTrail shows: two deployments in one account are told apart by it. Empty: its own name, such as authorizer.
+	// Service is the function's name in metrics and in its User-Agent, which CloudTrail shows. It
+	// tells two deployments in one account apart. If empty, it is a name such as authorizer.
 	Service string `env:"SERVICE"`
-	// Function and LogLevel are set by Lambda, the latter from the template.
+	// Function is the Lambda function's name, and LogLevel its log level. Lambda sets both.
 	Function string `env:"AWS_LAMBDA_FUNCTION_NAME" envDefault:"local"`
 	LogLevel string `env:"AWS_LAMBDA_LOG_LEVEL" envDefault:"INFO"`
 
-	// Local is set by the local stack, whose engine takes any credentials.
+	// Local is whether the engine takes any credentials. Only the local stack sets it.
 	Local bool `env:"-"`
 }
 
-// Load reads a configuration from the variables given, which are those of
-// os.Environ but in tests and in the local stack.
+// Load reads a configuration from variables, and checks it. A deployed function gives it those of
+// [Process]. An error names the variable, and never has a secret.
 func Load(variables map[string]string) (Config, error) {
 	var c Config
 	if err := Read(&c, variables); err != nil {
@@ -115,12 +115,11 @@ func Load(variables map[string]string) (Config, error) {
 	return c, nil
 }
 
-// nameLetters are those of a table's name or ARN.
+// nameLetters are the characters of a table's name or ARN.
 const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-:/"
 
-// Read fills the struct that into points to from variables, by its tags. An error
-// says which variable cannot be read: the library names the field, and quotes the
-// value, which may be a secret.
+// Read sets the fields of the struct to which into points from variables, by its tags. An error
+// names the variable that cannot be read. It has nothing of the value, which may be a secret.
 func Read(into any, variables map[string]string) error {
 	err := env.ParseWithOptions(into, env.Options{Environment: variables})
 	var parse env.ParseError
@@ -171,7 +170,8 @@ func (c Config) check() error {
 		return errors.New("TRUSTED_PROXY_HOPS must be between 0 and 10")
 	case c.RateLimitRequests < 1 || c.RateLimitRequests > apikey.MaxRequests:
 		return fmt.Errorf("RATE_LIMIT_REQUESTS must be between 1 and %d", apikey.MaxRequests)
-	case c.RateLimitWindow < Duration(apikey.MinWindow) || c.RateLimitWindow > Duration(apikey.MaxWindow) || c.RateLimitWindow%Duration(time.Second) != 0:
+	case c.RateLimitWindow < Duration(apikey.MinWindow), c.RateLimitWindow > Duration(apikey.MaxWindow),
+		c.RateLimitWindow%Duration(time.Second) != 0:
 		return errors.New("RATE_LIMIT_WINDOW must be whole seconds between 1 and 86400")
 	case c.UpstreamCache < 0 || c.UpstreamCache > Duration(24*time.Hour):
 		return errors.New("UPSTREAM_CACHE_TTL must be between 0 and 24h")
@@ -218,8 +218,8 @@ func (c Config) static(keys string, entries Sensitive, internal string, token Se
 	return s, nil
 }
 
-// ServiceURL reports whether text is the URL of an HTTP service to which a path can
-// be added, and holds no secret.
+// ServiceURL reports whether text is the URL of an HTTP service, without user, query and fragment, so
+// that a path can be added to it.
 func ServiceURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
@@ -230,7 +230,7 @@ func ServiceURL(text string) bool {
 	return err == nil
 }
 
-// Duration is written in seconds, "300" or "0.5", or as "5m" and "500ms".
+// Duration is a duration in a variable: seconds such as "300" or "0.5", or a text such as "5m".
 type Duration time.Duration
 
 // UnmarshalText see [encoding.TextUnmarshaler].
@@ -249,7 +249,8 @@ func (c Config) checkUsers() error {
 		u, err := url.Parse(issuer)
 		if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") || !secure(u) {
 			return errors.New(
-				"OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; http is for this machine alone",
+				"OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; " +
+					"http is for this machine alone",
 			)
 		}
 	}
@@ -264,7 +265,8 @@ func (c Config) checkUsers() error {
 		return fmt.Errorf("USER_MAX_REQUESTS must be between 1 and %d", apikey.MaxRequests)
 	case scopes.Admin():
 		return errors.New("USER_SCOPES must not reach keys:admin: OIDC_ADMIN_CLAIM says who is an admin")
-	case len(scopes) > apikey.MaxScopes || slices.ContainsFunc(scopes, func(s string) bool { return !apikey.ValidScope(s) }):
+	case len(scopes) > apikey.MaxScopes,
+		slices.ContainsFunc(scopes, func(s string) bool { return !apikey.ValidScope(s) }):
 		return fmt.Errorf("USER_SCOPES must be at most %d scopes of a-z 0-9 : . _ * -", apikey.MaxScopes)
 	}
 	return nil
@@ -275,10 +277,10 @@ func secure(u *url.URL) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// List is what stands between commas, without space around it.
+// List has the parts between the commas of a variable, without space around them.
 type List []string
 
-// UnmarshalText never fails: what is left out between two commas is left out.
+// UnmarshalText never fails. It ignores empty parts.
 func (l *List) UnmarshalText(text []byte) error {
 	*l = nil
 	for part := range strings.SplitSeq(string(text), ",") {

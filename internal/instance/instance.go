@@ -81,7 +81,8 @@ func New(
 	account.AppID = c.Service // names the caller in each User-Agent
 	i := &Instance{Config: c, Logger: logger, Now: now, Format: format, Routes: rules, Public: public}
 	i.Table = dynamo.Open(dynamo.Options{
-		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now, UsageRetention: time.Duration(c.UsageDays) * 24 * time.Hour,
+		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now,
+		UsageRetention: time.Duration(c.UsageDays) * 24 * time.Hour,
 	})
 	held := secret.New(c, account, now, logger)
 	if err := i.wireGate(held); err != nil {
