@@ -23,9 +23,8 @@ func (c *counted) Spend(ctx context.Context, id string, s ratelimit.Spend) (rate
 	return c.Store.Spend(ctx, id, s)
 }
 
-// What a check costs at the table: requests come at random, at a rate, to any of
-// the environments alike, and the limit is twice the rate. What is counted does
-// not depend on the machine.
+// BenchmarkCost counts the writes of meters per admitted request. Requests come at random, at a rate,
+// and to all instances alike. The limit is twice the rate. The counts do not depend on the machine.
 func BenchmarkCost(b *testing.B) {
 	for _, rate := range []int64{1, 10, 100, 1000} {
 		for _, environments := range []int{1, 4, 16} {

@@ -13,9 +13,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// What is explained is what is decided, for every way in which a request can be
-// wrong, and it goes on after the first.
-func TestAnExplanationIsTheVerdict(t *testing.T) {
+// Explain has the code of Check for every fault that a request can have. It goes on after the first.
+func TestExplainAgreesWithCheck(t *testing.T) {
 	b := newBench(t)
 	networks := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for _, c := range []struct {
@@ -76,8 +75,8 @@ func TestAnExplanationIsTheVerdict(t *testing.T) {
 	}
 }
 
-// At another time it may come out otherwise, also at one that has passed.
-func TestAnExplanationMayBeOfAnotherTime(t *testing.T) {
+// Explain judges a request at any time, past or future.
+func TestExplainJudgesAtTheTimeOfTheRequest(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	k := b.Issue(t, token, func(k *apikey.Key) {

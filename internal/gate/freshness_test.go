@@ -46,7 +46,7 @@ func (l *lag) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// set begins to count anew.
+// set changes the lag, and starts the count again.
 func (l *lag) set(every time.Duration, during func(int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +71,7 @@ func lagging(t *testing.T) (*bench, *lag) {
 	return b, l
 }
 
-// ways to end a token, by name.
+// ways are the ways to end a token, by name.
 var ways = map[string]func(b *bench, k *apikey.Key) error{
 	"revoked": func(b *bench, k *apikey.Key) error {
 		return b.rewrite(k, func(to *apikey.Key) { to.RevokedAt = b.Clock.Time() })
@@ -129,8 +129,8 @@ func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T)
 	}
 }
 
-// However slow the table is: one read and one write, at most one read more after them, one token,
-// and a verdict.
+// However slow the table is, a check takes one read, one write and at most one more read, spends one
+// token, and returns a verdict.
 func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 	b, l := lagging(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
@@ -180,9 +180,9 @@ func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 	}
 }
 
-// The read that is asked for after a slow write does not come. A remembered read has grown too old
-// by then. One of this very check is good enough, unless every check is to read.
-func TestASecondReadThatDoesNotCome(t *testing.T) {
+// If the read after a slow write gets no answer, a remembered read is too old to admit the request. A
+// read of the same check admits it, unless FRESHNESS is 0.
+func TestTheSecondReadMayFail(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		freshness time.Duration
@@ -250,8 +250,8 @@ func (h *hindered) Spend(ctx context.Context, id string, s ratelimit.Spend) (rat
 	return m, err
 }
 
-// Reading every time is never weaker than remembering. If a key ends during a request, at any of
-// its calls, 0 admits nothing that another value refuses.
+// FRESHNESS=0 is never weaker than another value. If a key ends at any call of a request, 0 admits
+// nothing that the other value refuses.
 func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 	b, l := lagging(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
@@ -314,8 +314,8 @@ func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 	}
 }
 
-// A time that the gateway cannot have sent makes no read look younger than it is, nor a key older.
-func TestATimeToComeIsNotBelieved(t *testing.T) {
+// A future time of the gateway makes no read look younger than it is, and no key older.
+func TestAFutureTimeIsNotBelieved(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Second, 4 * time.Second, 6 * time.Second, 10 * time.Minute, 200 * 365 * 24 * time.Hour} {
 		for _, freeze := range []time.Duration{time.Second, time.Minute, 24 * time.Hour} {
 			b := newBench(t)
@@ -383,8 +383,8 @@ func TestTheGatewaysClockEndsAFreeze(t *testing.T) {
 	}
 }
 
-// While the table does not answer, a time to come does not keep an instance from asking it again.
-func TestATimeToComeDoesNotProlongAnOutage(t *testing.T) {
+// While the table does not answer, a future time does not keep an instance from asking it again.
+func TestAFutureTimeDoesNotProlongAnOutage(t *testing.T) {
 	b := newBench(t)
 	b.configure(t, "the-static-key-k1:alice", "")
 	out := &apikeytest.Outage{Store: b.Meters, Err: errors.New("down")}
@@ -408,7 +408,7 @@ func TestATimeToComeDoesNotProlongAnOutage(t *testing.T) {
 
 // Memory never refuses a token that the table would admit. The table is asked before a refusal by a
 // read that is 100 ms old or older.
-func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
+func TestMemoryNeverRefusesAGoodToken(t *testing.T) {
 	const foreign = "a-foreign-token-of-a-friend"
 	store := func(b *bench, w registry.Write) {
 		if err := b.Options.Store.Write(context.Background(), w); err != nil {
@@ -509,8 +509,8 @@ func TestNothingRememberedRefusesAGoodToken(t *testing.T) {
 	}
 }
 
-// Of two reads at the same time, the one that was begun later is remembered.
-func TestAReadThatWasBegunEarlierDoesNotReplaceALaterOne(t *testing.T) {
+// Of two reads at the same time, memory keeps the one that began later.
+func TestAnEarlierReadDoesNotReplaceALaterOne(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	g := b.Gate(time.Second)

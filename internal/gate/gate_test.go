@@ -15,7 +15,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-func TestThePolicy(t *testing.T) {
+func TestEachRuleOfThePolicyRefuses(t *testing.T) {
 	b := newBench(t)
 	token, foreign := b.Token(t), "a-foreign-token-of-a-friend"
 	type edit = func(*apikey.Key)
@@ -105,7 +105,7 @@ func TestThePolicy(t *testing.T) {
 	}
 }
 
-func TestAWrongSecretIsUnknownAndTellsNothing(t *testing.T) {
+func TestAWrongSecretIsUnknownAndRevealsNothing(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	k := b.Issue(t, token, func(k *apikey.Key) { k.Secrets = []apikey.Secret{b.Hasher.Hash(b.Token(t))} })
@@ -116,7 +116,7 @@ func TestAWrongSecretIsUnknownAndTellsNothing(t *testing.T) {
 	}
 }
 
-func TestARevocationBitesWithinFreshness(t *testing.T) {
+func TestARevokedKeyIsRefusedWithinFreshness(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		wall, mono time.Duration
@@ -147,7 +147,7 @@ func TestARevocationBitesWithinFreshness(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeDecidedIsAnErrorAndNeverARefusal(t *testing.T) {
+func TestACheckThatCannotDecideIsAnErrorAndNoRefusal(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	b.Issue(t, token, nil)
@@ -167,7 +167,7 @@ func TestWhatCannotBeDecidedIsAnErrorAndNeverARefusal(t *testing.T) {
 	}
 }
 
-func TestReadsAreFew(t *testing.T) {
+func TestARememberedKeyIsNotReadAgain(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	b.Issue(t, token, func(k *apikey.Key) { k.Limit.Requests = 1000 })
@@ -207,7 +207,7 @@ func TestReadsAreFew(t *testing.T) {
 	}
 }
 
-func TestASecretJustRotatedInWorksAtOnce(t *testing.T) {
+func TestANewTokenWorksAtOnceAfterARotation(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	k := b.Issue(t, token, nil)
@@ -295,8 +295,8 @@ func TestLimitsAndCosts(t *testing.T) {
 	}
 }
 
-// A window that was lengthened is not shortened again by an environment that has
-// not heard of it: that one reads the key anew instead.
+// An instance that has not read of a longer window does not restore the shorter one. It reads the key
+// again.
 func TestAWindowChangesForAllAtOnce(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
@@ -327,9 +327,9 @@ func TestAWindowChangesForAllAtOnce(t *testing.T) {
 	}
 }
 
-// A key is not locked for the length of its old window: on a real table, through two instances
-// that have spent from it before.
-func TestAShorterWindowIsWaitedForNoLongerThanItself(t *testing.T) {
+// After its window became shorter, a key waits no longer than the new window: on a real table, through
+// two instances that have spent from it before.
+func TestAShorterWindowCountsAtOnce(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	k := b.Issue(t, token, func(k *apikey.Key) { k.Limit = ratelimit.Limit{Requests: 1000, Window: 24 * time.Hour} })
@@ -355,7 +355,7 @@ func TestAShorterWindowIsWaitedForNoLongerThanItself(t *testing.T) {
 		}
 		k = &to
 		b.Clock.Pass(time.Second)
-		// 200 are in the day, whatever the windows between.
+		// The day counts 200, whatever the windows between were.
 		v := check(gates[i%2], 1)
 		if i == 1 {
 			if v.Code != apikey.CodeRateLimited || v.RetryAfter > 25*time.Hour {

@@ -66,15 +66,15 @@ func TestStaticKeysAreKnownWithoutTheTable(t *testing.T) {
 			t.Errorf("scope %s: %s, %v", scope, v.Code, err)
 		}
 	}
-	// A look sees what others have spent.
+	// A check that costs nothing sees the requests of other instances.
 	if v, err := b.Gate(time.Second).Check(t.Context(), gate.Request{Credential: b.Format.Credential("the-static-key-k1")}); err != nil ||
 		v.Status.Remaining != 0 {
 		t.Errorf("a look: %d left, %v", v.Status.Remaining, err)
 	}
 }
 
-// While nothing answers, each environment limits them for itself; when the table
-// is back it counts again.
+// While the table does not answer, each instance limits static keys by itself. When the table answers
+// again, it counts again.
 func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	b := newBench(t)
 	b.configure(t, "the-static-key-k1:alice", "the-internal-key")
@@ -109,8 +109,9 @@ func TestStaticKeysSurviveAnOutage(t *testing.T) {
 	}
 }
 
-// Text that a configuration file has around a key, or in its place, is no key that works.
-func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
+// Text around a key in a configuration file, or in its place, is refused. The error has the number of
+// the entry, and not its text.
+func TestAWrongStaticKeyIsRefusedByItsNumber(t *testing.T) {
 	const first, key = "canary-of-a-static-key-1:a", "canary-7Hq2mZ4xV9"
 	for _, c := range []struct{ entry, says string }{
 		{":canary", "16 to 128 characters"},
@@ -170,7 +171,7 @@ func TestAWrongStaticKeyIsNamedByItsPlace(t *testing.T) {
 	}
 }
 
-func TestStaticKeysOfEveryUsualFormAreTaken(t *testing.T) {
+func TestStaticKeysOfEveryUsualFormAreAccepted(t *testing.T) {
 	for _, entries := range []string{
 		"sk_live_0123456789abcdef0123456789abcdef:alice", "550e8400-e29b-41d4-a716-446655440000:alice", "550e8400-e29b-41d4-a716-446655440000:550e8400-e29b-41d4-a716-446655440001",
 		"sk-proj-4eC39HqLyjWDarjtT1zdp7dc:Customer Eight GmbH", "fI9kLm2+/4eC39HqLyjWDQ==:alice@example.com", "a-passphrase.of_some~words!#%^&*?@2:team/tts",
@@ -215,7 +216,7 @@ func TestNoTwoStaticKeysShareAMeter(t *testing.T) {
 	}
 }
 
-// Who does not wait for the table tells nothing about it: the limit stays everybody's.
+// A caller who hangs up proves nothing about the table, so the limit of all instances stays.
 func TestACallerWhoHangsUpIsNoOutage(t *testing.T) {
 	b := newBench(t)
 	b.configure(t, "the-static-key-k1:alice", "")
@@ -251,7 +252,7 @@ func TestAStaticKeyIsNoHalfOfAPair(t *testing.T) {
 	}
 }
 
-// rereading is an upstream whose limit was changed: it remembers what it said before.
+// rereading is an upstream whose limit was changed. Its memory has the old limit.
 type rereading struct{ remembered, now *apikey.Key }
 
 func (r rereading) Ask(_ context.Context, _ apikey.Token, _ string, fresh bool) (apikey.Verdict, error) {
@@ -261,8 +262,8 @@ func (r rereading) Ask(_ context.Context, _ apikey.Token, _ string, fresh bool) 
 	return apikey.Verdict{Code: apikey.CodeValid, Key: r.remembered}, nil
 }
 
-// One environment has heard of another window already. What others remember gives way to it.
-func TestAnUpstreamIsAskedAnewWhenItsTermsHaveChanged(t *testing.T) {
+// If another instance knows a newer window, an upstream is asked again for a fresh answer.
+func TestAnUpstreamIsAskedAgainWhenItsTermsHaveChanged(t *testing.T) {
 	b := newBench(t)
 	key := func(rev int64, window time.Duration) *apikey.Key {
 		return &apikey.Key{
@@ -294,8 +295,8 @@ func (e elsewhere) Ask(context.Context, apikey.Token, string, bool) (apikey.Verd
 	return apikey.Verdict{Code: apikey.CodeValid, Key: e.key}, nil
 }
 
-// Also whoever is refused is told what is left, whose limit has nothing to do with it.
-func TestARefusedKeyOfElsewhereSaysWhatIsLeft(t *testing.T) {
+// A refusal for another reason than the limit also has the window status of the key.
+func TestARefusalHasTheWindowStatusOfAnUpstreamsKey(t *testing.T) {
 	b := newBench(t)
 	b.configure(t, "the-static-key-k1:alice", "")
 	b.Upstream = elsewhere{

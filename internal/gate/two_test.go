@@ -15,9 +15,9 @@ import (
 	"latchkey/internal/registry"
 )
 
-// Clients send more than one text that could be a key: a placeholder that a library requires, a token of a cloud, or
-// the same key in two places. The request is judged by the one key that exists. Two different keys are refused, since
-// it is ambiguous which was meant.
+// Clients send more than one text that could be a token: a placeholder that a library requires, a
+// token of a cloud, or the same token in two places. The request is judged by the only token that has
+// a key. Two tokens of different keys are ambiguous, and refused.
 func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	b := newBench(t)
 	native, second, revoked := b.Token(t), b.Token(t), b.Token(t)
@@ -105,7 +105,7 @@ func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 			if c.want == apikey.CodeTwoKeys && (v.Key != nil || strings.Contains(v.Message(), "sk_")) {
 				t.Errorf("%s: the refusal tells of a key", c.name)
 			}
-			// Whatever else judges a credential takes two keys for none.
+			// Other users of a credential take two tokens for none.
 			if c.want == apikey.CodeTwoKeys {
 				root := registry.Caller{Scopes: apikey.Scopes{apikey.ScopeAdmin}}
 				if _, err := b.Registry.Lookup(t.Context(), root, credential); err == nil {
@@ -134,8 +134,8 @@ func TestOneKeyAmongOtherTextsIsJudged(t *testing.T) {
 	}
 }
 
-// It makes no difference in which order values stand, how often, and whether in one line or in several.
-func TestTheOrderOfValuesDecidesNothing(t *testing.T) {
+// The order of the values makes no difference, nor their number, nor whether they are in one line.
+func TestTheOrderOfValuesMakesNoDifference(t *testing.T) {
 	b := newBench(t)
 	native, second := b.Token(t), b.Token(t)
 	k := b.Issue(t, native, nil)
@@ -191,7 +191,7 @@ func remaining(t testing.TB, b *bench, token apikey.Token) int64 {
 	return v.Status.Remaining
 }
 
-// A pair of two keys in validate's two fields is no pair.
+// Two keys in the two fields of validate are no pair.
 func TestAPairOfTwoKeysIsNone(t *testing.T) {
 	b := newBench(t)
 	token, other := b.Token(t), strings.Repeat("imported-", 3)
@@ -206,8 +206,8 @@ func TestAPairOfTwoKeysIsNone(t *testing.T) {
 	}
 }
 
-// Another key service is never asked for a token of a cloud that comes beside a key.
-func TestAnUpstreamIsNotAskedForOneOfTwo(t *testing.T) {
+// An upstream is never asked about a token of a cloud beside a key.
+func TestAnUpstreamIsNotAskedAboutOneOfTwoTokens(t *testing.T) {
 	b := newBench(t)
 	token := b.Token(t)
 	b.Issue(t, token, nil)

@@ -37,15 +37,15 @@ func (c checks) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
 	return nil, nil
 }
 
-func TestAnEnvironmentCountsWhatItDoes(t *testing.T) {
+func TestAnInstanceCountsItsRequestsToTheTable(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
 	e, err := instance.New(t.Context(), config.Config{
 		TableName: options.Name, Endpoint: options.Endpoint, Local: true,
 		Secret:    config.NewSensitive(`{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`),
 		KeyPrefix: "sk", AuditDays: 365, Freshness: config.Duration(time.Second), Environments: []apikey.Environment{apikey.Live},
 		Function: "f", LogLevel: "INFO",
-		// The true time: any other would be set right by the table's, a second at a time,
-		// and a lease could be over before it is used.
+		// The clock must be right. A wrong one is corrected by the table's a second at a time, and a
+		// lease could end before it is used.
 	}, options.AWS, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

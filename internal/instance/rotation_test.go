@@ -20,7 +20,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// account answers for Secrets Manager, and passes all else on.
+// account answers for Secrets Manager, and passes other requests on.
 type account struct {
 	aws.HTTPClient
 	secret string
@@ -36,10 +36,10 @@ func (a *account) Do(r *http.Request) (*http.Response, error) {
 	}, err
 }
 
-// A pepper that was added is known to an environment that has just started, which
-// hashes with it what it makes and what it sees used. All others go on to judge
-// that, though they are not to read the secret again for minutes.
-func TestANewPepperInterruptsNobody(t *testing.T) {
+// A new pepper is known first to an instance that has just started. It hashes new tokens and used
+// tokens with that pepper. The other instances judge these tokens too, although they read the secret
+// only every five minutes.
+func TestANewPepperInterruptsNoCaller(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	services := &account{

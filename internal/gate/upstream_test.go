@@ -11,7 +11,7 @@ import (
 )
 
 // The gate passes on the answers of an upstream, except those that are no verdict.
-func TestWhatAnUpstreamSaysIsPassedOn(t *testing.T) {
+func TestTheAnswersOfAnUpstreamArePassedOn(t *testing.T) {
 	k := &apikey.Key{ID: "upstream-k", UserID: "u1", Enabled: true, Limit: apikey.DefaultLimit()}
 	usage := ratelimit.Status{Limit: 5, Reset: apikeytest.Noon.Add(7 * time.Second)}
 	for _, c := range []struct {
