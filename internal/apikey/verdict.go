@@ -7,6 +7,10 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
+// Patience is how long a verdict may take. The caller can then be told within three seconds that it
+// could not be decided.
+const Patience = 2500 * time.Millisecond
+
 // Verdict is the gate's answer to one request.
 type Verdict struct {
 	Code Code

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// Patience is the usual [Options.Patience]. It leaves a caller time to be told within three seconds
-// that a check could not decide.
-const Patience = 2500 * time.Millisecond
-
 // patience is a context that ends some time after its first use. Most checks are answered from
 // memory and never use it: a timer for each would cost more than the check. It is safe for
 // concurrent use, because goroutines of the HTTP client use it too.

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/gate"
 )
 
 // outcome holds the values of a request that the guard and the handler pass to each other, because
@@ -40,7 +39,7 @@ func outcomeOf(ctx context.Context) *outcome {
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), gate.Patience)
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), apikey.Patience)
 		defer cancel()
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}

@@ -49,13 +49,8 @@ const (
 	ReservedSubject  = apikey.CodeReservedSubject // a user id that latchkey itself uses, such as admin
 )
 
-const (
-	// timeout bounds one verification. It leaves time to answer the caller within three seconds if an
-	// issuer does not answer.
-	timeout = 2500 * time.Millisecond
-	// clockSkew is how far an issuer's clock may be ahead of this one.
-	clockSkew = 5 * time.Second
-)
+// clockSkew is how far an issuer's clock may be ahead of this one.
+const clockSkew = 5 * time.Second
 
 // algorithms are the accepted signature algorithms: all that need a private key. "none" needs no key,
 // and HMAC could be computed with the public key.
@@ -93,7 +88,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Verdict, error) {
 	if i == nil {
 		return Verdict{Refused: UnknownIssuer}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, apikey.Patience)
 	defer cancel()
 	keys := &keySet{issuer: i}
 	verified, err := oidc.NewVerifier(i.url, keys, &oidc.Config{
