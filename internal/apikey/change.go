@@ -9,8 +9,7 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Change is what a caller wants a key to be: nil fields stay as they are. A zero
-// time clears it.
+// Change says what to set of a key. A nil field leaves the key's as it is. A zero time clears the key's.
 type Change struct {
 	Name         *string
 	Description  *string
@@ -40,7 +39,8 @@ const (
 	MaxWindow      = 24 * time.Hour
 )
 
-// check reports the first field whose value is out of bounds.
+// Check returns an error for the first field whose value is out of bounds. An expiry must be after
+// now.
 func (c Change) Check(now time.Time) error {
 	if c.Name != nil && (utf8.RuneCountInString(*c.Name) > MaxName || !LegibleName(*c.Name)) {
 		return Invalid("name", "must be at most %d characters without control, formatting or invisible characters", MaxName)
@@ -105,13 +105,13 @@ func (s Scopes) check() error {
 	return nil
 }
 
-// ValidScope reports whether scope could be one.
+// ValidScope reports whether text is a scope.
 func ValidScope(scope string) bool {
 	return scope != "" && len(scope) <= MaxScope &&
 		strings.Trim(scope, "abcdefghijklmnopqrstuvwxyz0123456789:._*-") == ""
 }
 
-// apply makes k what c says.
+// Apply sets the fields of k. It returns an error if they do not fit together. Call Check first.
 func (c Change) Apply(k *Key) error {
 	set(&k.Name, c.Name)
 	k.Name = strings.TrimSpace(k.Name)

@@ -9,7 +9,7 @@ import (
 // MaxFound is the largest number of native tokens in one text for revoke-by-token.
 const MaxFound = 20
 
-// found returns the tokens in a text in which a leaked token was found. These are all native
+// TokensIn returns the tokens in a text in which a leaked token was found. These are all native
 // tokens, whatever surrounds them, and the whole text if it can be a foreign token. The checksum
 // proves a native token, even if white space or a line break has cut it in two.
 func (f Format) TokensIn(text string) ([]Credential, error) {

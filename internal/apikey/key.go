@@ -17,26 +17,26 @@ type Key struct {
 	Description string
 	Environment Environment
 	Scopes      Scopes
-	// Limit and Quota are what the key may spend. Unlimited keys have neither, and
-	// no meter at all; only an admin may make one.
+	// Limit and Quota bound what the key may spend. An unlimited key has neither, and no meter. Only an
+	// admin may make one.
 	Limit        ratelimit.Limit
-	Quota        ratelimit.Quota // zero: none
+	Quota        ratelimit.Quota // no quota if zero
 	Unlimited    bool
-	AllowedCIDRs []netip.Prefix // empty: from anywhere
+	AllowedCIDRs []netip.Prefix // any source if empty
 	Metadata     map[string]string
 	Enabled      bool
-	NotBefore    time.Time // zero: from the start
-	ExpiresAt    time.Time // zero: never
+	NotBefore    time.Time // no beginning if zero
+	ExpiresAt    time.Time // never if zero
 	CreatedAt    time.Time
-	RevokedAt    time.Time // zero: not revoked
-	KeyPrefix    string
-	// Secrets are the hashes of the tokens that open this key. PublicAliases are
-	// hashes too, of public keys that it had elsewhere. Neither is ever listed.
+	RevokedAt    time.Time // not revoked if zero
+	KeyPrefix    string    // the first characters of the newest token, for its owner
+	// Secrets are the hashes of the key's tokens. PublicAliases are the hashes of public keys that an
+	// imported key had at the other service. No list shows either.
 	Secrets       []Secret
 	PublicAliases []string
 	// PresentSince is the time of the last rotation, or zero if there was none.
 	PresentSince time.Time
-	// Internal keys are callers of our own, from the configuration.
+	// Internal says that the key comes from the configuration, for the deployment's own callers.
 	Internal bool
 	// CountsUntil is the time until which tokens count that were spent under earlier limits of the
 	// key. It is zero if the key had no other limits.
@@ -44,23 +44,22 @@ type Key struct {
 	// Held names the rights that an admin has set, by the API's names: only an admin widens
 	// them.
 	Held []string
-	// Rev counts changes: a stored key is only replaced by one that was made
-	// from the revision it replaces.
+	// Rev counts the changes of the key. A change replaces only the revision that was read.
 	Rev int64
-	// Trail is where the trail of what was done to the key ends.
+	// Trail is the end of the key's trail.
 	Trail audit.Head
 }
 
-// DefaultLimit returns the limit of a key that was given none of its own.
+// DefaultLimit returns the limit of a key that was created without one.
 func DefaultLimit() ratelimit.Limit { return ratelimit.Limit{Requests: 60, Window: time.Minute} }
 
-// Status sums a key up for its owner.
+// Status summarizes the state of a key for its owner.
 type Status string
 
 const (
 	StatusActive   Status = "active"
 	StatusDisabled Status = "disabled"
-	StatusInactive Status = "inactive" // not before
+	StatusInactive Status = "inactive" // before NotBefore
 	StatusRevoked  Status = "revoked"
 	StatusExpired  Status = "expired"
 )
@@ -70,8 +69,8 @@ func Statuses() []Status {
 	return []Status{StatusActive, StatusDisabled, StatusInactive, StatusRevoked, StatusExpired}
 }
 
-// Status is derived, never stored: time alone changes it. The order is the
-// gate's.
+// Status returns the status of the key. It is never stored, because time alone changes it. If several
+// apply, it is the first one in the order of the gate's policy.
 func (k *Key) Status(now time.Time) Status {
 	switch {
 	case !k.RevokedAt.IsZero():
@@ -86,13 +85,14 @@ func (k *Key) Status(now time.Time) Status {
 	return StatusActive
 }
 
+// Expired reports whether the key has an end that has come.
 func (k *Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
-// Retention is how long a key that has ended can still be looked at.
+// Retention is how long a key is stored after its end.
 const Retention = 90 * 24 * time.Hour
 
-// Forgotten is when a key that stopped, or will stop, for good is there no more;
-// zero: never.
+// Forgotten returns the time at which the key counts as deleted, in whole seconds. That is Retention
+// after it was revoked or expires. It is zero if the key has no end.
 func (k *Key) Forgotten() time.Time {
 	end := k.RevokedAt
 	if end.IsZero() || !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(end) {
@@ -118,15 +118,14 @@ func (k *Key) Gone(now time.Time) bool {
 	return !gone.IsZero() && !now.Before(gone)
 }
 
-// Alias is a name under which a foreign token finds its key, and when that is to be
-// there no more, to the second; zero: never.
+// Alias leads from a foreign token to its key until a time in whole seconds. The zero time means
+// never.
 type Alias struct {
 	Name  string
 	Until time.Time
 }
 
-// Aliases are all of the key's. One goes with the key, or before, when what became of
-// its token is told no longer.
+// Aliases returns the aliases of the key. An alias ends with the key, or when its secret is forgotten.
 func (k *Key) Aliases() (all []Alias) {
 	for _, s := range k.Secrets {
 		if s.Alias == "" {
@@ -176,7 +175,7 @@ func (k *Key) PreviousUntil(now time.Time) time.Time {
 	return Earlier(last, k.ExpiresAt)
 }
 
-// earlier returns the earlier of two times. The zero time means never.
+// Earlier returns the earlier of two times. The zero time means never.
 func Earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -184,15 +183,15 @@ func Earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// PublicKey is the key's public name.
+// PublicKey returns the public key of the key.
 func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environment, ID: k.ID} }
 
-// Terms are what the key may spend.
+// Terms returns what the key may spend.
 func (k *Key) Terms() ratelimit.Terms {
 	return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota, Rev: k.Rev}
 }
 
-// placeUntil returns the time until which a key that ends now takes one of its user's places. From
+// PlaceUntil returns the time until which a key that ends now takes one of its user's places. From
 // then on, no token counts that the key could have spent while a read of it is trusted for
 // freshness. The zero time means that there are no such tokens.
 func (k *Key) PlaceUntil(now time.Time, freshness time.Duration) time.Time {
@@ -202,6 +201,7 @@ func (k *Key) PlaceUntil(now time.Time, freshness time.Duration) time.Time {
 	return Later(k.CountsUntil, k.Terms().Until(Earlier(now, k.ExpiresAt).Add(freshness)))
 }
 
+// Later returns the later of two times.
 func Later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -209,6 +209,8 @@ func Later(a, b time.Time) time.Time {
 	return b
 }
 
+// Allows reports whether a request may come from source. If the key has networks, the zero Addr is in
+// none of them.
 func (k *Key) Allows(source netip.Addr) bool {
 	if len(k.AllowedCIDRs) == 0 {
 		return true
@@ -221,7 +223,7 @@ func (k *Key) Allows(source netip.Addr) bool {
 	return false
 }
 
-// Affords refuses a cost for which no wait is long enough.
+// Affords returns an error for a cost above the key's limit or quota, because no wait is long enough.
 func (k *Key) Affords(cost int64) error {
 	switch {
 	case k.Unlimited:
@@ -233,7 +235,7 @@ func (k *Key) Affords(cost int64) error {
 	return nil
 }
 
-// subject returns the audit subject of a key whose stored text is record.
+// AuditSubject returns the audit subject of a key whose stored text is record.
 func (k *Key) AuditSubject(record []byte) audit.Subject {
 	return audit.Subject{
 		ID: k.ID, Place: audit.Place{Life: k.CreatedAt, Seq: k.Rev}, Head: k.Trail, Record: record, Forgotten: k.Forgotten(),

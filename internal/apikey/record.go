@@ -6,13 +6,13 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Record is a key and what it spent.
+// Record is a key with its meter.
 type Record struct {
 	Key   *Key
 	Meter ratelimit.Meter
 }
 
-// formerUse returns the usage of a deleted key on its last day if that is today, or nil if it was
+// FormerUse returns the usage of a deleted key on its last day if that is today, or nil if it was
 // not used. Earlier days belong to a former life by their date.
 func (r Record) FormerUse(now time.Time) *ratelimit.DayUsage {
 	m := &r.Meter
@@ -22,10 +22,10 @@ func (r Record) FormerUse(now time.Time) *ratelimit.DayUsage {
 	return nil
 }
 
-// LastUsed is when the key was last used; zero: never.
+// LastUsed returns the time of the last use of the key, or zero if it was never used.
 func (r Record) LastUsed() time.Time {
 	if r.Meter.LastUsed.Before(r.Key.CreatedAt) {
-		return time.Time{} // that was another key of its id
+		return time.Time{} // an earlier key with this id was used then
 	}
 	return r.Meter.LastUsed
 }

@@ -95,7 +95,7 @@ const (
 // non-joiner between two other characters, where scripts and emoji need it, and a variation
 // selector after any character.
 func LegibleName(text string) bool {
-	inside := false // a character before that is no joiner
+	inside := false // whether the character before is no joiner
 	bare := strings.Map(func(r rune) rune {
 		switch {
 		case unicode.Is(unicode.Variation_Selector, r) && inside:

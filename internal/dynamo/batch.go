@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// batch gets items in no order, those that are there, a hundred at a time, which is
-// as many as DynamoDB takes.
+// batch returns the items of these keys that exist, in no order. It asks for a hundred at a time, as
+// many as DynamoDB allows.
 func (t *Table) batch(ctx context.Context, all []item) (items []item, err error) {
 	for keys := range slices.Chunk(all, 100) {
 		for attempt := 1; len(keys) > 0; attempt++ {
@@ -22,7 +22,7 @@ func (t *Table) batch(ctx context.Context, all []item) (items []item, err error)
 				return nil, err
 			}
 			items = append(items, out.Responses[t.name]...)
-			// What a busy table has left out is for us to ask for again.
+			// A busy table leaves keys out, which must be asked for again.
 			if keys = out.UnprocessedKeys[t.name].Keys; len(keys) == 0 {
 				break
 			}

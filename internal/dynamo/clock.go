@@ -8,20 +8,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// resolution is how much later than it says the time in a Date header may be.
+// resolution is how much later than the Date header the true time may be.
 const resolution = time.Second
 
-// dated is a client that compares the clock with the Date of each reply. One that
-// is far ahead would keep the meter from refilling for everybody, until the true
-// time has caught up, and by one that is far behind a lease would end too late.
+// dated is a client that compares the clock with the Date of each reply. A clock that is far ahead
+// would stop the refill of a meter for all instances, until the true time has caught up. By a clock
+// that is far behind, a lease would end too late.
 type dated struct {
 	aws.HTTPClient
 	now func() time.Time
-	off *atomic.Int64 // nanoseconds that the clock is behind, at least; negative: ahead
+	off *atomic.Int64 // how many nanoseconds the clock is at least behind; negative if it is ahead
 }
 
-// Do sends a request. The true time was the Date, or up to a second later, between
-// then and now: how long the answer took is not known to be the clock's fault.
+// Do sends a request. The true time was the Date, or up to a second later, at some moment between
+// sending and now. The duration of the request is therefore not taken for an error of the clock.
 func (d dated) Do(r *http.Request) (*http.Response, error) {
 	sent := d.now()
 	response, err := d.HTTPClient.Do(r)
@@ -35,6 +35,6 @@ func (d dated) Do(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// Now is the time by the clock in the options, unless it is further off the table's
-// than the table can tell: then it is as near as that.
+// Now returns the time of the clock in the options. If that is certainly wrong by the table's time, Now
+// returns the nearest time that may be right.
 func (t *Table) Now() time.Time { return t.now().Add(time.Duration(t.off.Load())) }

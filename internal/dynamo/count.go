@@ -8,15 +8,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// sent is how many requests went out: it only grows. A write that failed for no fault of its own
-// sets refused.
+// sent counts the requests that were sent. refused is set if a write fails for a reason other than
+// the write itself.
 type sent struct {
 	reads, writes atomic.Int64
 	refused       atomic.Bool
 }
 
-// counted is a client that counts what it sends. Each attempt counts, since each
-// that arrives is paid for.
+// counted is a client that counts its requests. Each attempt counts, because each that arrives is
+// paid for.
 type counted struct {
 	aws.HTTPClient
 	sent *sent
@@ -39,7 +39,7 @@ func (c counted) Do(r *http.Request) (*http.Response, error) {
 	return c.HTTPClient.Do(r)
 }
 
-// Reads and Writes are how many requests of a kind the table was sent, those that
-// were tried again or failed included. A request of many items is one.
+// Reads and Writes return how many requests of a kind were sent to the table. They include retries
+// and failures. A request for many items counts as one.
 func (t *Table) Reads() int64  { return t.sent.reads.Load() }
 func (t *Table) Writes() int64 { return t.sent.writes.Load() }

@@ -1,20 +1,20 @@
-// Package dynamo is the table: it implements the contracts of
-// [latchkey/internal/apikey] and [latchkey/internal/ratelimit] on one DynamoDB
-// table, and is the only package that speaks to DynamoDB.
+// Package dynamo implements the stores of packages gate, registry and ratelimit on one DynamoDB
+// table. It is the only package that speaks to DynamoDB. [Open] returns the [Table].
 //
 //	item     pk               sk      holds
 //	key      key#<id>         key     the record, with hashes and no token
 //	meter    key#<id>         meter   what the key spent
-//	usage    key#<id>         usage#<month>  what was used on each day that is over
-//	entry    key#<id>         audit#<life>#<seq>  one thing that was done to the key
-//	witness  head#<id>        head    which entry is the last, apart from the key
+//	usage    key#<id>         usage#<month>  the usage of each past day
+//	entry    key#<id>         audit#<life>#<seq>  one audit entry of the key
+//	witness  head#<id>        head    the place of the last entry, apart from the key
 //	alias    alias#<hmac>     alias   the id of the key behind a foreign token
 //	reply    idem#<hmac>      reply   the sealed answer to an idempotent request
-//	counter  user#<user>      keys    how many keys a user holds
+//	counter  user#<user>      keys    how many places the keys of a user take
 //
-// Every read that a verdict rests on is strongly consistent. The index by-user
-// lists a user's keys, newest first, without secrets; it is eventually
-// consistent. DynamoDB deletes late what its ttl says, by days. Each read and each
-// condition therefore takes a key, an alias, a reply or an entry whose end has come for one that is
-// not there. A meter that may be forgotten still counts, which changes nothing.
+// Every read that a verdict rests on is strongly consistent. The index by-user lists a user's keys,
+// newest first, without secrets. It is eventually consistent.
+//
+// DynamoDB deletes items up to days after their ttl. Each condition therefore treats a key, an alias,
+// a reply or a witness whose end has come as deleted, and so does each caller of a reader. A meter
+// whose ttl has passed may still be read, which changes no decision.
 package dynamo

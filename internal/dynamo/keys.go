@@ -20,7 +20,7 @@ import (
 
 var _ registry.Store = (*Table)(nil)
 
-// Find reads key and meter at once: one read unit for as much as 4 KB.
+// Find reads a key and its meter in one query. That is one read unit for up to 4 KB.
 func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true),
@@ -58,7 +58,7 @@ func addTo(r *apikey.Record, i item) (err error) {
 	return err
 }
 
-// Records reads keys and meters of many at once.
+// Records reads the keys and meters of many ids in few requests.
 func (t *Table) Records(ctx context.Context, ids []string) (map[string]apikey.Record, error) {
 	keys := make([]item, 0, 2*len(ids))
 	for _, id := range ids {
@@ -81,7 +81,7 @@ func (t *Table) Records(ctx context.Context, ids []string) (map[string]apikey.Re
 		}
 		records[id] = r
 	}
-	// The meter of a key that was deleted is still there.
+	// The meter of a deleted key still exists.
 	maps.DeleteFunc(records, func(_ string, r apikey.Record) bool { return r.Key == nil })
 	return records, nil
 }
@@ -160,7 +160,9 @@ func (t *Table) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
 	at := "#secrets[" + strconv.Itoa(n) + "]"
 	update, condition := "SET "+at+" = :new", "#rev = :rev AND "+at+".#hash = :old"
 	names := map[string]string{"#secrets": "secrets", "#rev": "rev", "#hash": "hash"}
-	values := item{":new": value, ":rev": number(from.Rev), ":old": &types.AttributeValueMemberB{Value: from.Secrets[n].Hash}}
+	values := item{
+		":new": value, ":rev": number(from.Rev), ":old": &types.AttributeValueMemberB{Value: from.Secrets[n].Hash},
+	}
 	if len(from.Trail.Seal) > 0 {
 		update += ", #trail.#seal = :seal"
 		condition += " AND #trail.#seal = :sealed"
@@ -179,9 +181,8 @@ func (t *Table) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
 	return nil
 }
 
-// List reads the index by-user. Where a page begins is a bound of the query, not
-// DynamoDB's own start key: a cursor can then only lead into the list of the
-// user who is asked for.
+// List reads the index by-user. The beginning of a page is a bound of the query instead of DynamoDB's
+// own start key. A cursor can therefore only lead into the list of this user.
 func (t *Table) List(ctx context.Context, userID string, after registry.Position, limit int) ([]*apikey.Key, error) {
 	in := &dynamodb.QueryInput{
 		TableName: &t.name, IndexName: aws.String("by-user"),

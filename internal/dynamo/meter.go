@@ -20,24 +20,32 @@ import (
 
 var _ ratelimit.Store = (*Table)(nil)
 
-// The attributes of a meter: w the window in milliseconds, r the revision of the
-// terms that it is of, u the odometer, v the
-// tokens used, h the newest slice, at the last use in milliseconds; for each
-// slice m<slice in base 36>, for a day and its month q<20261124> and q<202611>, and
-// for a moment before the window was changed p<milliseconds in base 36>.
+// The attributes of a meter are:
+//
+//   - w: the window in milliseconds
+//   - r: the revision of the terms that set the window
+//   - u: the odometer
+//   - v: the tokens used
+//   - h: the newest slice
+//   - at: the last use in milliseconds
+//   - m<slice in base 36>: the mark of a slice
+//   - q<20261124> and q<202611>: the marks of a day and of a month
+//   - p<milliseconds in base 36>: a moment before the window was changed
 const (
-	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, #m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
-	spendSame  = "SET #h = :k, #m = if_not_exists(#m, #u)" + spendRest
-	spendNew   = "SET #w = :w, #r = :r, #h = :k, #m = :base" + spendRest
-	spendRest  = ", #day = if_not_exists(#day, #v), #month = if_not_exists(#month, #v), #at = :at, #ttl = :ttl ADD #u :n, #v :net"
+	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, " +
+		"#m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
+	spendSame = "SET #h = :k, #m = if_not_exists(#m, #u)" + spendRest
+	spendNew  = "SET #w = :w, #r = :r, #h = :k, #m = :base" + spendRest
+	spendRest = ", #day = if_not_exists(#day, #v), #month = if_not_exists(#month, #v), " +
+		"#at = :at, #ttl = :ttl ADD #u :n, #v :net"
 
 	ifFresh = "attribute_not_exists(#u)"
 	ifNewer = " AND (attribute_not_exists(#r) OR #r <= :r)"
-	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND attribute_not_exists(#tomorrow)"
+	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND " +
+		"attribute_not_exists(#tomorrow)"
 )
 
-// Spend is one conditional UpdateItem, whether it succeeds or not: the reply
-// brings the meter either way.
+// Spend sends one conditional UpdateItem. The reply has the meter whether the condition holds or not.
 func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	in := t.spend(id, s)
 	out, err := t.client.UpdateItem(ctx, in)
@@ -59,6 +67,7 @@ func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (rateli
 	return m, nil
 }
 
+// spend returns the UpdateItem of a spend.
 func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	names := map[string]string{
 		"#u": "u", "#v": "v", "#h": "h", "#w": "w", "#at": "at", "#ttl": "ttl", "#m": mark(s.Slice),
@@ -121,7 +130,7 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	}
 }
 
-// Touch notes a use. The note outlives a long silence, unlike a meter.
+// Touch stores the time of a use for as long as an ended key is stored.
 func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: primaryKey(keyPartition(id), meterSort),
@@ -135,7 +144,7 @@ func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
-// Meters reads many at once.
+// Meters reads many meters in few requests.
 func (t *Table) Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error) {
 	keys := make([]item, len(ids))
 	for n, id := range ids {
@@ -159,7 +168,7 @@ func (t *Table) Meters(ctx context.Context, ids []string) (map[string]ratelimit.
 	return meters, nil
 }
 
-// decodeMeter reads a meter; no item is the zero Meter.
+// decodeMeter decodes a meter. Without an item, it returns the zero Meter.
 func decodeMeter(i item) (ratelimit.Meter, error) {
 	var m ratelimit.Meter
 	for name, value := range i {
@@ -202,7 +211,7 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 			}
 			if len(name) == len("q20261124") {
 				m.Past = append(m.Past, ratelimit.DayMark{Day: ratelimit.Date(date), Net: n})
-			} else if date > m.Month { // that of an older one is removed with the first write of a new one
+			} else if date > m.Month { // the first write of a month removes the mark of the month before
 				m.Month, m.MonthNet = date, n
 			}
 		}

@@ -138,7 +138,7 @@ func (t *Table) rewritePlaces(ctx context.Context, key item, p places, taken int
 	if p.changes != 0 {
 		condition, values[":c"] = "#n = :n AND #c = :c", number(p.changes)
 	}
-	if p.at != 0 { // a function of an earlier version counts without c
+	if p.at != 0 { // an instance of an earlier version counts without c
 		names["#at"], values[":at"] = "at", number(p.at)
 		condition += " AND #at = :at"
 	}
@@ -174,11 +174,11 @@ func (t *Table) tidyPlaces(ctx context.Context, changes []registry.Write) {
 	}
 }
 
-// settled is how long after the last new key the index is trusted to have them
-// all. It lags by moments.
+// settled is how long after the creation of a user's newest key the index is trusted to have all keys.
+// It lags by moments.
 const settled = time.Minute
 
-// recounts bounds how often a count is begun anew because others count at the same time.
+// recounts bounds how often a recount starts over because another one runs at the same time.
 const recounts = 5
 
 // Recount frees the places whose end has come, and those of keys that DynamoDB has deleted by their
@@ -205,7 +205,7 @@ func (t *Table) Recount(ctx context.Context, userID string, now time.Time) (regi
 		var changed *types.ConditionalCheckFailedException
 		switch {
 		case errors.As(err, &changed) && try < recounts:
-			continue // another function is counting
+			continue // another instance is counting
 		case errors.As(err, &changed):
 			return registry.Places{Taken: int(p.n), Ends: p.left}, nil
 		case err != nil:

@@ -24,8 +24,8 @@ func keyPartition(id string) string      { return "key#" + id }
 func aliasPartition(alias string) string { return "alias#" + alias }
 func userPartition(user string) string   { return "user#" + user }
 
-// record is a key as it is stored: times in milliseconds, durations and ttl in
-// seconds. What the index projects is listed in template.yaml.
+// record is a key as it is stored. Times are in milliseconds, durations and ttl in seconds.
+// template.yaml lists the attributes in the index.
 type record struct {
 	PK           string            `dynamodbav:"pk"`
 	SK           string            `dynamodbav:"sk"`
@@ -68,13 +68,14 @@ type secret struct {
 	Ended     bool   `dynamodbav:"ended,omitempty"`
 }
 
-// head is where a key's trail ends; until is in seconds.
+// head is the end of a key's trail. until is in seconds.
 type head struct {
 	Sum   []byte `dynamodbav:"sum"`
 	Seal  []byte `dynamodbav:"seal"`
 	Until int64  `dynamodbav:"until"`
 }
 
+// encodeKey returns the item of a key at a revision.
 func encodeKey(k *apikey.Key, rev int64) (item, error) {
 	r := record{
 		PK: keyPartition(k.ID), SK: keySort,
@@ -85,7 +86,8 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
-		KeyPrefix: k.KeyPrefix, Public: k.PublicAliases, PresentSince: millis(k.PresentSince), CountsUntil: millis(k.CountsUntil), Held: k.Held, Rev: rev,
+		KeyPrefix: k.KeyPrefix, Public: k.PublicAliases, PresentSince: millis(k.PresentSince),
+		CountsUntil: millis(k.CountsUntil), Held: k.Held, Rev: rev,
 	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
@@ -107,9 +109,12 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 }
 
 func encodeSecret(s apikey.Secret) secret {
-	return secret{Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: millis(s.NotAfter), Ended: s.Ended}
+	return secret{
+		Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: millis(s.NotAfter), Ended: s.Ended,
+	}
 }
 
+// decodeKey returns the key of an item.
 func decodeKey(i item) (*apikey.Key, error) {
 	var r record
 	if err := attributevalue.UnmarshalMap(i, &r); err != nil {
@@ -126,10 +131,11 @@ func decodeKey(i item) (*apikey.Key, error) {
 		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),
-		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, PresentSince: moment(r.PresentSince), CountsUntil: moment(r.CountsUntil), Held: r.Held, Rev: r.Rev,
+		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, PresentSince: moment(r.PresentSince),
+		CountsUntil: moment(r.CountsUntil), Held: r.Held, Rev: r.Rev,
 	}
 	for _, text := range r.AllowedCIDRs {
-		// A network that cannot be read must not turn into "from anywhere".
+		// A network that cannot be read must not become "any source".
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			return nil, fmt.Errorf("decode key %s: %w", r.ID, err)
@@ -151,6 +157,7 @@ func position(k *apikey.Key) registry.Position {
 	return registry.Position{CreatedAt: k.CreatedAt, ID: k.ID}
 }
 
+// millis returns a time in milliseconds of the epoch, or 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -158,9 +165,10 @@ func millis(t time.Time) int64 {
 	if ms := t.UnixMilli(); ms != 0 {
 		return ms
 	}
-	return 1 // or what ended as the epoch began would have no end
+	return 1 // zero would mean no end
 }
 
+// moment returns the time of millis.
 func moment(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

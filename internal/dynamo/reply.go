@@ -17,7 +17,7 @@ const replySort = "reply"
 
 func replyPartition(name string) string { return "idem#" + name }
 
-// storedReply is a reply as it is stored: times in milliseconds, ttl in seconds.
+// storedReply is a reply as it is stored. Times are in milliseconds, ttl is in seconds.
 type storedReply struct {
 	PK     string `dynamodbav:"pk"`
 	SK     string `dynamodbav:"sk"`
@@ -29,7 +29,7 @@ type storedReply struct {
 	TTL    int64  `dynamodbav:"ttl"`
 }
 
-// Reply reads the reply to a request of that name.
+// Reply reads the reply of that name.
 func (t *Table) Reply(ctx context.Context, name string) (registry.Reply, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(replyPartition(name), replySort),
@@ -44,10 +44,12 @@ func (t *Table) Reply(ctx context.Context, name string) (registry.Reply, error) 
 	if err := attributevalue.UnmarshalMap(out.Item, &r); err != nil {
 		return registry.Reply{}, fmt.Errorf("decode a reply: %w", err)
 	}
-	return registry.Reply{Name: name, Asked: r.Asked, Pepper: r.Pepper, Sealed: r.Sealed, At: moment(r.At), Until: moment(r.Until)}, nil
+	return registry.Reply{
+		Name: name, Asked: r.Asked, Pepper: r.Pepper, Sealed: r.Sealed, At: moment(r.At), Until: moment(r.Until),
+	}, nil
 }
 
-// writeReply puts a reply where there is none that still counts.
+// writeReply stores a reply, unless one of its name is stored that has not ended.
 func (t *Table) writeReply(r *registry.Reply) (step, error) {
 	i, err := attributevalue.MarshalMap(storedReply{
 		PK: replyPartition(r.Name), SK: replySort, Asked: r.Asked, Pepper: r.Pepper, Sealed: r.Sealed,

@@ -10,8 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Schema is a table's definition, in the words of DynamoDB's API and of
-// CloudFormation.
+// Schema is the definition of a table, with the names of DynamoDB's API and of CloudFormation.
 type Schema struct {
 	AttributeDefinitions []struct {
 		AttributeName string `yaml:"AttributeName"`
@@ -41,8 +40,8 @@ type Index struct {
 	} `yaml:"Projection"`
 }
 
-// CreateTable makes the table on an engine of this machine, unless it is there. On
-// AWS the stack makes it.
+// CreateTable creates the table on an engine on this machine, unless it exists. On AWS, the stack
+// creates it.
 func (t *Table) CreateTable(ctx context.Context, s Schema) error {
 	in := &dynamodb.CreateTableInput{
 		TableName: &t.name, BillingMode: types.BillingModePayPerRequest, KeySchema: keySchema(s.KeySchema),

@@ -15,7 +15,7 @@ import (
 	"latchkey/internal/amazon"
 )
 
-// Table is safe for concurrent use.
+// Table is the table. It is safe for concurrent use.
 type Table struct {
 	client *dynamodb.Client
 	name   string
@@ -31,25 +31,28 @@ type Table struct {
 type Options struct {
 	Name string
 	AWS  aws.Config
-	// Endpoint is another endpoint than the region's own; empty: that one.
+	// Endpoint is the URL of DynamoDB. If empty, it is the region's own.
 	Endpoint string
-	// Local is for an engine on this machine.
+	// Local says that the engine runs on this machine.
 	Local bool
-	// Now is the clock that is compared with the table's; nil: none is, and
-	// [Table.Now] must not be used.
+	// Now is the clock that is compared with the table's time. If nil, [Table.Now] and [Table.Health]
+	// must not be called.
 	Now func() time.Time
-	// UsageRetention is how long what was used on a day is remembered; zero: 400 days.
+	// UsageRetention is how long daily usage is stored. If zero, it is 400 days.
 	UsageRetention time.Duration
-	// Transport carries the requests; nil: the SDK's own.
+	// Transport sends the requests. If nil, it is the SDK's own.
 	Transport http.RoundTripper
 }
 
-// defaultUsageRetention is as long as a meter with the marks of its last days lives.
+// defaultUsageRetention is as long as an unused meter with the marks of its last days is stored.
 const defaultUsageRetention = 400 * 24 * time.Hour
 
-// Open returns the table without speaking to it.
+// Open returns the table. It sends no request.
 func Open(o Options) *Table {
-	t := &Table{usageRetention: cmp.Or(o.UsageRetention, defaultUsageRetention), name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent), proven: new(atomic.Int64)}
+	t := &Table{
+		name: o.Name, now: o.Now, off: new(atomic.Int64), sent: new(sent), proven: new(atomic.Int64),
+		usageRetention: cmp.Or(o.UsageRetention, defaultUsageRetention),
+	}
 	t.client = dynamodb.NewFromConfig(o.AWS, func(d *dynamodb.Options) {
 		if o.Endpoint != "" {
 			d.BaseEndpoint = aws.String(o.Endpoint)
@@ -112,7 +115,7 @@ func (t *Table) Health(ctx context.Context) error {
 	return nil
 }
 
-// item is DynamoDB's form of one.
+// item is an item as DynamoDB's API has it.
 type item = map[string]types.AttributeValue
 
 func primaryKey(pk, sk string) item { return item{"pk": text(pk), "sk": text(sk)} }

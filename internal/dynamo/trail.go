@@ -17,14 +17,14 @@ import (
 	"latchkey/internal/registry"
 )
 
-// An entry stands with its key, as audit#<life>#<seq>. The index by-user has it
-// too, in a partition beside its user's keys, so that it costs no index of its own
-// and shows in no list of keys: the space that it begins with is in no user's id.
+// An entry is stored in the partition of its key, as audit#<life>#<seq>. The index by-user has it in
+// a partition of its own, " audit <user>". No list of keys shows it there, because no user's id begins
+// with a space.
 const trailSort = "audit#"
 
 func trailUser(user string) string { return " audit " + user }
 
-// storedEntry is an entry as it is stored: at in milliseconds, ttl in seconds.
+// storedEntry is an entry as it is stored. at is in milliseconds, ttl in seconds.
 type storedEntry struct {
 	PK    string `dynamodbav:"pk"`
 	SK    string `dynamodbav:"sk"`
@@ -44,15 +44,16 @@ func encodeEntry(s *audit.Sealed) (item, error) {
 	})
 }
 
-// decodeEntry reads what stands there, whether or not it is what was written. What
-// cannot have been is an [audit.Break].
+// decodeEntry decodes an entry, which may have been altered since it was written. An item that the
+// service cannot have written is an [audit.Break].
 func decodeEntry(i item) (audit.Sealed, error) {
 	var e storedEntry
 	err := attributevalue.UnmarshalMap(i, &e)
 	place, misplaced := audit.ParsePlace(strings.TrimPrefix(e.SK, trailSort))
 	if err != nil || misplaced != nil {
 		return audit.Sealed{}, &audit.Break{
-			Subject: strings.TrimPrefix(e.PK, keyPartition("")), Place: strings.TrimPrefix(e.SK, trailSort), Problem: "was never written so",
+			Subject: strings.TrimPrefix(e.PK, keyPartition("")), Place: strings.TrimPrefix(e.SK, trailSort),
+			Problem: "was never written so",
 		}
 	}
 	owner, _ := strings.CutPrefix(e.User, trailUser(""))
@@ -61,13 +62,13 @@ func decodeEntry(i item) (audit.Sealed, error) {
 		At: moment(e.At), Until: time.Unix(e.TTL, 0).UTC(), Text: e.Text, Sum: e.Sum,
 	}
 	if e.User != trailUser(owner) || e.Order != registry.TrailPosition(s) {
-		s.Owner = "" // a list would have it elsewhere, or nowhere
+		s.Owner = "" // the user's trail would have it elsewhere, or not at all
 	}
 	return s, nil
 }
 
-// writeEntry puts an entry. Its place is free as long as the key is of the revision
-// that it was written for, which the same transaction asks for.
+// writeEntry stores an entry. It needs no condition: the same transaction requires the revision of
+// the key for which the entry was written, and then the place of the entry is free.
 func (t *Table) writeEntry(s *audit.Sealed) (step, error) {
 	encoded, err := encodeEntry(s)
 	if err != nil {
@@ -79,7 +80,9 @@ func (t *Table) writeEntry(s *audit.Sealed) (step, error) {
 }
 
 // Trail reads a key's entries, newest first.
-func (t *Table) Trail(ctx context.Context, id string, since time.Time, from string, limit int) ([]audit.Sealed, string, error) {
+func (t *Table) Trail(ctx context.Context, id string, since time.Time, from string, limit int) (
+	[]audit.Sealed, string, error,
+) {
 	low, high := trailSort, trailSort+"~"
 	if !since.IsZero() {
 		low += audit.Place{Life: since}.String()
@@ -113,7 +116,7 @@ func (t *Table) Trail(ctx context.Context, id string, since time.Time, from stri
 	return entries, "", nil
 }
 
-// UserTrail reads the index for where the entries are, and then the entries.
+// UserTrail reads the places of the entries from the index, and then the entries.
 func (t *Table) UserTrail(ctx context.Context, userID, from string, limit int) ([]audit.Sealed, string, error) {
 	in := &dynamodb.QueryInput{
 		IndexName:                 aws.String("by-user"),
@@ -157,8 +160,7 @@ func (t *Table) UserTrail(ctx context.Context, userID, from string, limit int) (
 	return entries, next, nil
 }
 
-// newest reads what a query finds, from its end, and one more than limit if there
-// is one.
+// newest returns up to limit+1 items of a query, from its end, or all if limit is 0.
 func (t *Table) newest(ctx context.Context, in *dynamodb.QueryInput, limit int) (items []item, err error) {
 	in.TableName, in.ScanIndexForward = &t.name, aws.Bool(false)
 	for {
@@ -177,15 +179,18 @@ func (t *Table) newest(ctx context.Context, in *dynamodb.QueryInput, limit int) 
 	}
 }
 
-// Trails lists the ids of all keys that there are, and of those that have left a
-// trail or a witness. It reads the whole table.
+// Trails returns the ids of all keys, and of deleted keys whose trail or witness is stored, sorted.
+// It reads the whole table.
 func (t *Table) Trails(ctx context.Context) ([]string, error) {
 	ids := make(map[string]bool)
 	in := &dynamodb.ScanInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("#pk"),
-		FilterExpression:          aws.String("begins_with(#pk, :key) AND (#sk = :sk OR begins_with(#sk, :trail)) OR begins_with(#pk, :head)"),
-		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#sk": "sk"},
-		ExpressionAttributeValues: item{":key": text(keyPartition("")), ":sk": text(keySort), ":trail": text(trailSort), ":head": text(witnessPrefix)},
+		FilterExpression: aws.String("begins_with(#pk, :key) AND (#sk = :sk OR begins_with(#sk, :trail)) OR " +
+			"begins_with(#pk, :head)"),
+		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{
+			":key": text(keyPartition("")), ":sk": text(keySort), ":trail": text(trailSort), ":head": text(witnessPrefix),
+		},
 	}
 	for {
 		out, err := t.client.Scan(ctx, in)

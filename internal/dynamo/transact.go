@@ -12,18 +12,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// collisions bounds how often a transaction is tried again because it met
-// another one on the same item, which DynamoDB refuses instead of queueing, or a
-// partition that was asked too much. The SDK retries neither, since it does not
-// look for reasons.
+// collisions bounds how often a transaction is tried again. DynamoDB refuses one that meets another
+// on the same item, or a throttled partition. The SDK retries neither, because it does not read the
+// reasons.
 const collisions = 6
 
-// transact writes all or nothing. failed lists the writes whose condition did
-// not hold, by index; then nothing was written.
+// transact makes all writes or none. failed are the indexes of writes whose condition did not hold. If
+// there are any, nothing was written.
 func (t *Table) transact(ctx context.Context, writes []types.TransactWriteItem) (failed []int, err error) {
-	// All attempts share a name, the SDK's own as well: when a reply was lost, or a
-	// request arrives that was given up, the next attempt does not find its own work
-	// in the way.
+	// All attempts share a request token, also those of the SDK. If the reply of one was lost, or one
+	// that was given up arrives late, the conditions of the next do not fail because of it.
 	in := &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(crand.Text())}
 	for attempt := 1; ; attempt++ {
 		_, err = t.client.TransactWriteItems(ctx, in)

@@ -14,15 +14,15 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// What was used on days that are over stands in one item a month and key:
-// usage#202611, with d24 for the 24th.
+// The usage of past days is stored in one item for each key and month. In usage#202611, d24 is the
+// usage of the 24th.
 const usageSort = "usage#"
 
 func usageMonth(month int64) string { return usageSort + strconv.FormatInt(month, 10) }
 
 func usageDay(day ratelimit.Date) string { return fmt.Sprintf("d%02d", int64(day)%100) }
 
-// formerDay is how much of that a key had used that was deleted on that day: f24.
+// formerDay names the part of a day's usage that belongs to a key that was deleted on that day: f24.
 func formerDay(day ratelimit.Date) string { return fmt.Sprintf("f%02d", int64(day)%100) }
 
 // writeFormer stores the usage of a deleted key on its last day.
@@ -35,14 +35,13 @@ func (t *Table) writeFormer(id string, d ratelimit.DayUsage) step {
 	}}, nil}
 }
 
-// usageEnds is when a month's usage may be forgotten.
+// usageEnds returns the ttl of a month's usage.
 func (t *Table) usageEnds(month int64) int64 {
 	end := time.Date(int(month/100), time.Month(month%100)+1, 1, 0, 0, 0, 0, time.UTC)
 	return end.Add(t.usageRetention).Unix()
 }
 
-// RecordUsage stores the usage of days, one write for each month that they lie in:
-// as a rule one day is over, and it is one write.
+// RecordUsage stores the usage of days, which must be sorted, with one write for each month.
 func (t *Table) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
 	for len(days) > 0 {
 		month := days[0].Day.Month()
@@ -65,7 +64,7 @@ func (t *Table) RecordUsage(ctx context.Context, id string, days []ratelimit.Day
 	return nil
 }
 
-// Usage reads what was recorded of the days from one to another, in their order.
+// Usage reads the recorded usage from one day to another, in their order.
 func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error) {
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true),

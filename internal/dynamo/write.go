@@ -77,7 +77,7 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		}
 		for _, i := range failed {
 			if err := steps[i].failed; err != nil {
-				return err // the first says most
+				return err // that of the first write comes before the others
 			}
 		}
 		for _, i := range slices.Backward(failed) {
@@ -132,8 +132,8 @@ func (t *Table) checkCaller(k *apikey.Key) step {
 	}}, apikey.ErrCallerChanged}
 }
 
-// writeKey puts a key where there is none, or in place of the revision that was
-// read, or deletes that one. A revoked key is never replaced.
+// writeKey stores a new key, or replaces or deletes the revision that was read. It never replaces a
+// revoked key.
 func (t *Table) writeKey(w registry.Write) (step, error) {
 	if w.Delete {
 		condition, names, values := unchanged(w.From)
@@ -145,7 +145,7 @@ func (t *Table) writeKey(w registry.Write) (step, error) {
 	put := &types.Put{TableName: &t.name}
 	rev := w.To.Rev
 	if w.From == nil {
-		// DynamoDB deletes late: a key whose end has come counts as deleted.
+		// A key whose retention is over counts as deleted. DynamoDB deletes it later.
 		put.ConditionExpression = aws.String("attribute_not_exists(pk) OR #ttl <= :now")
 		put.ExpressionAttributeNames = map[string]string{"#ttl": "ttl"}
 		put.ExpressionAttributeValues = item{":now": number(w.At.Unix())}
@@ -159,8 +159,8 @@ func (t *Table) writeKey(w registry.Write) (step, error) {
 	return step{types.TransactWriteItem{Put: put}, apikey.ErrConflict}, err
 }
 
-// writeAliases puts those that are new, or are to go at another time, and deletes
-// those that are gone. One that had ended may be another key's by now, and stays then.
+// writeAliases stores aliases that are new or have another end, and deletes those that To does not
+// have. An alias that had ended may belong to another key by now, and then it stays.
 func (t *Table) writeAliases(w registry.Write) (steps []step) {
 	before, after := make(map[string]time.Time), make(map[string]time.Time)
 	if w.From != nil {
@@ -184,9 +184,11 @@ func (t *Table) writeAliases(w registry.Write) (steps []step) {
 		}
 		steps = append(steps, step{types.TransactWriteItem{Put: &types.Put{
 			TableName: &t.name, Item: i,
-			ConditionExpression:       aws.String("attribute_not_exists(#pk) OR #id IN (:id, :released) OR #ttl <= :now"),
-			ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#id": "keyId", "#ttl": "ttl"},
-			ExpressionAttributeValues: item{":id": text(w.To.ID), ":released": text(cmp.Or(w.Released, w.To.ID)), ":now": number(w.At.Unix())},
+			ConditionExpression:      aws.String("attribute_not_exists(#pk) OR #id IN (:id, :released) OR #ttl <= :now"),
+			ExpressionAttributeNames: map[string]string{"#pk": "pk", "#id": "keyId", "#ttl": "ttl"},
+			ExpressionAttributeValues: item{
+				":id": text(w.To.ID), ":released": text(cmp.Or(w.Released, w.To.ID)), ":now": number(w.At.Unix()),
+			},
 		}}, apikey.ErrConflict})
 	}
 	for alias := range before {

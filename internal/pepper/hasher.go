@@ -18,20 +18,19 @@ import (
 	"latchkey/internal/redact"
 )
 
-// How a secret was hashed. A plain hash is all there is of some imported tokens;
-// it gives way to a better one when the token is used.
+// The algorithms of stored hashes. Some tokens were imported as plain hashes. The gate replaces a
+// plain hash when the token is used.
 const (
 	algorithmHMAC  = "hmac-sha256"
 	algorithmPlain = "sha256"
 )
 
-// ErrCannotJudge says that a secret cannot be compared, because it was hashed in
-// a way, or with a pepper, that is not at hand. It is no evidence against the
-// caller.
+// ErrCannotJudge means that a secret cannot be compared, because its algorithm or its pepper is not
+// known here. It is no evidence against the caller.
 var ErrCannotJudge = errors.New("hashed with a pepper that is not at hand")
 
-// Hasher turns tokens into the hashes that are stored. It is immutable, and prints none of its
-// keys.
+// Hasher hashes tokens under the deployment's secret. It is immutable, safe for concurrent use, and
+// prints none of its keys.
 type Hasher struct{ keys redact.Secret[*hasherKeys] }
 
 type hasherKeys struct {
@@ -46,14 +45,15 @@ type pepper struct {
 	macs *sync.Pool // of *mac: making one costs more than hashing a token
 }
 
-// mac is one HMAC with the memory that it works in.
+// mac is an HMAC with its buffers.
 type mac struct {
 	hash    hash.Hash
 	in, out []byte
 }
 
-// NewHasher derives what hashing needs from the deployment's secret: the index
-// key and the oldest pepper come from master, newer peppers stand before it.
+// NewHasher returns the hasher of a deployment's secret. Master must have at least 32 characters, and
+// each pepper at least 16. The peppers are newest first. The oldest pepper and the other keys are
+// derived from master.
 func NewHasher(master string, peppers []string) (Hasher, error) {
 	if len(master) < 32 {
 		return Hasher{}, errors.New("the secret's master must have at least 32 characters")
@@ -81,8 +81,8 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 	return Hasher{redact.New(h)}, nil
 }
 
-// newPepper names a pepper by its fingerprint, so that a stored hash can say
-// which one it needs without anybody keeping a list.
+// newPepper returns a pepper whose name is its fingerprint. A stored hash names its pepper so, and no
+// list of names is needed.
 func newPepper(key []byte) pepper {
 	sum := sha256.Sum256(key)
 	return pepper{name: hex.EncodeToString(sum[:4]), key: key, macs: &sync.Pool{New: func() any {
@@ -90,7 +90,7 @@ func newPepper(key []byte) pepper {
 	}}}
 }
 
-// sum calls use with the token's hash, which is only good until use returns.
+// sum calls use with the token's hash. The slice is valid until use returns.
 func (p pepper) sum(t apikey.Token, use func([]byte)) {
 	m := p.macs.Get().(*mac)
 	m.hash.Reset()
@@ -102,7 +102,7 @@ func (p pepper) sum(t apikey.Token, use func([]byte)) {
 	p.macs.Put(m)
 }
 
-// Hash returns what to store of t.
+// Hash returns the secret to store for a token.
 func (h Hasher) Hash(t apikey.Token) apikey.Secret {
 	newest := h.keys.Reveal().peppers[0]
 	s := apikey.Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
@@ -113,18 +113,18 @@ func (h Hasher) Hash(t apikey.Token) apikey.Secret {
 	return s
 }
 
-// HashOf returns what to store of a token of which only the plain hash is known.
+// HashOf returns the secret to store for a foreign token of which only the plain SHA-256 is known.
 func (h Hasher) HashOf(plain [sha256.Size]byte) apikey.Secret {
 	return apikey.Secret{Algorithm: algorithmPlain, Hash: plain[:], Alias: h.alias(plain)}
 }
 
-// Current reports whether s is hashed as it would be now.
+// Current reports whether s is hashed with the present algorithm and the newest pepper.
 func (h Hasher) Current(s apikey.Secret) bool {
 	return s.Algorithm == algorithmHMAC && s.Pepper == h.keys.Reveal().peppers[0].name
 }
 
-// Matches reports whether t opens s. It takes the same time whether it does or
-// not.
+// Matches reports whether s is a hash of t. It compares in constant time. It returns ErrCannotJudge if
+// the algorithm or the pepper of s is not known.
 func (h Hasher) Matches(t apikey.Token, s apikey.Secret) (bool, error) {
 	if s.Algorithm == algorithmPlain {
 		plain := sha256.Sum256([]byte(t.Reveal()))
@@ -143,23 +143,24 @@ func (h Hasher) Matches(t apikey.Token, s apikey.Secret) (bool, error) {
 	return false, ErrCannotJudge
 }
 
-// Alias is the name under which a foreign token finds its key. It depends on
-// the token's plain SHA-256 alone, so that a hash is enough to make one.
+// Alias returns the alias of a foreign token. It depends on the token's SHA-256 alone, so that the
+// hash is enough to import a token.
 func (h Hasher) Alias(t apikey.Token) string { return h.alias(sha256.Sum256([]byte(t.Reveal()))) }
 
-// PublicAlias is what is stored of a public key that was made elsewhere.
+// PublicAlias returns the hash to store for a public key of another service.
 func (h Hasher) PublicAlias(text string) string { return h.alias(sha256.Sum256([]byte(text))) }
 
 func (h Hasher) alias(plain [sha256.Size]byte) string {
 	return base64.RawURLEncoding.EncodeToString(h.index(plain[:]))
 }
 
-// importedID is the id of the key that was called name elsewhere: always the
-// same, so that importing again finds it.
+// ImportedID returns the id for a key with this name at another service. It is always the same, so a
+// repeated import finds the key.
 func (h Hasher) ImportedID(name string) string {
 	return apikey.IDOf(h.index([]byte("imported " + name)))
 }
 
+// index returns the HMAC of data under the index key.
 func (h Hasher) index(data []byte) []byte {
 	mac := hmac.New(sha256.New, h.keys.Reveal().index)
 	mac.Write(data)
@@ -171,5 +172,5 @@ func (h Hasher) Knows(name string) bool {
 	return slices.ContainsFunc(h.keys.Reveal().peppers, func(p pepper) bool { return p.name == name })
 }
 
-// notary writes and checks trails. Its key stays when peppers come and go.
+// Notary returns the notary that writes and checks trails. Its key does not depend on the peppers.
 func (h Hasher) Notary() audit.Notary { return h.keys.Reveal().trail }

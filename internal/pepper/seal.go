@@ -11,15 +11,18 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// requestName is under what a caller's request is stored.
+// RequestName returns the name under which the reply to a caller's idempotent request is stored. key is
+// the Idempotency-Key.
 func (h Hasher) RequestName(keyID, userID, key string) string {
 	return h.alias(sha256.Sum256([]byte("request\x00" + keyID + "\x00" + userID + "\x00" + key)))
 }
 
-// fingerprint tells requests apart without saying what they are.
-func (h Hasher) Fingerprint(what, body string) []byte { return h.index([]byte(what + "\x00" + body)) }
+// Fingerprint returns a keyed hash of a request. It does not reveal the request.
+func (h Hasher) Fingerprint(operation, body string) []byte {
+	return h.index([]byte(operation + "\x00" + body))
+}
 
-// seal encrypts plain under key and the newest pepper, and returns the name of the pepper. unseal
+// Seal encrypts plain under key and the newest pepper, and returns the name of the pepper. Unseal
 // needs the same key and the same bound.
 func (h Hasher) Seal(random io.Reader, key string, plain, bound []byte) (pepper string, sealed []byte, err error) {
 	newest := h.keys.Reveal().peppers[0]
@@ -34,7 +37,7 @@ func (h Hasher) Seal(random io.Reader, key string, plain, bound []byte) (pepper 
 	return newest.name, box.Seal(nonce, nonce, plain, bound), nil
 }
 
-// unseal opens the output of seal. It returns ErrCannotJudge if the pepper is missing, and
+// Unseal opens the output of Seal. It returns ErrCannotJudge if the pepper is missing, and
 // ErrUnreadableReply if the text was not sealed with this key and this bound.
 func (h Hasher) Unseal(pepper, key string, sealed, bound []byte) ([]byte, error) {
 	for _, p := range h.keys.Reveal().peppers {
@@ -57,7 +60,7 @@ func (h Hasher) Unseal(pepper, key string, sealed, bound []byte) ([]byte, error)
 	return nil, ErrCannotJudge
 }
 
-// box takes both the pepper and the key to open.
+// box returns the cipher of a pepper and a key. Opening a sealed text takes both.
 func (p pepper) box(key string) (cipher.AEAD, error) {
 	derived, err := hkdf.Key(sha256.New, p.key, []byte(key), "latchkey reply", sha256.Size)
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Caller is who asks, as the gate has found, and on what condition. A user who
-// came without a key, by a proof of their own, has no KeyID.
+// Caller is the one who asks, as the gate has found, with the conditions of the request. A user who
+// came without a key has no KeyID.
 type Caller struct {
 	KeyID  string
 	UserID string
 	Scopes apikey.Scopes
-	// Presented says which of the key's tokens they came with; nil: it is not known.
+	// Presented says which token of the key the caller presented. If nil, it is not known.
 	Presented *Presented
-	// From says where the request came from; who made it stands above.
+	// From says where the request came from. Its Actor is not used.
 	From Origin
-	// Match holds the revisions of a key for which a change of it is meant; nil: any.
+	// Match are the revisions of a key for which a change is meant. If nil, it is meant for any.
 	Match []int64
-	// Once makes creating and rotating repeatable.
+	// Once makes a create or a rotation an idempotent request.
 	Once Once
 }
 
@@ -32,6 +32,7 @@ type Presented struct {
 	Replaced   bool  // see [apikey.Verdict]
 }
 
+// may returns an error if the caller has neither a scope nor keys:admin.
 func (c Caller) may(scope string) error {
 	if c.Scopes.Allow(scope) || c.Scopes.Admin() {
 		return nil
@@ -70,8 +71,7 @@ func (r *Registry) grantor(caller Caller, k *apikey.Key) (grantor, error) {
 	return grantor{Key: k, admin: caller.Scopes.Admin()}, nil
 }
 
-// remembered is how long ago a token may have ended that an instance still takes for one
-// that works.
+// remembered bounds how long after its end an instance may still accept a token.
 const remembered = time.Minute
 
 // manages returns an error if a caller must not change keys, by k, the present state of the key

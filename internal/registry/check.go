@@ -50,7 +50,7 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 		if broken == nil || try == rewrites {
 			return c, broken
 		}
-		// It could have been changed between the reads.
+		// The key may have changed between the reads.
 		again, err := r.subject(ctx, id)
 		if err != nil {
 			return Checked{}, err
@@ -59,7 +59,7 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 			c.Subject.Grown = again.Seq
 			return c, check()
 		}
-		c.Subject = again // it has ended, or begun
+		c.Subject = again // the key was deleted or created meanwhile
 	}
 }
 
@@ -87,6 +87,7 @@ func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]b
 	return hasher.Notary().WriteCheckpoint(c)
 }
 
+// subject returns the audit subject of a stored key, or one with nothing but the id if there is none.
 func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
 	k, record, err := r.store.Stored(ctx, id)
 	if errors.Is(err, apikey.ErrNotFound) {

@@ -7,7 +7,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Find returns one key and what it spent.
+// Find returns a key with its meter. It returns ErrNotFound for another user's key, unless the caller
+// has keys:admin.
 func (r *Registry) Find(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return apikey.Record{}, err
@@ -15,6 +16,7 @@ func (r *Registry) Find(ctx context.Context, caller Caller, id string) (apikey.R
 	return r.find(ctx, caller, id)
 }
 
+// find is Find without the check of the scope.
 func (r *Registry) find(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
 	if !apikey.ValidID(id) {
 		return apikey.Record{}, apikey.ErrNotFound
@@ -29,7 +31,7 @@ func (r *Registry) find(ctx context.Context, caller Caller, id string) (apikey.R
 	return record, nil
 }
 
-// read finds a key in the table. A key whose retention is over counts as deleted.
+// read returns a stored key. A key whose retention is over counts as deleted.
 func (r *Registry) read(ctx context.Context, id string) (apikey.Record, error) {
 	record, err := r.store.Find(ctx, id)
 	if err == nil && record.Key.Gone(r.now()) {

@@ -124,6 +124,7 @@ func (g grantor) have(what, value string) string {
 // mostListed bounds how many entries of a list an error repeats.
 const mostListed = 10
 
+// listed returns a text of the first entries of a list.
 func listed[T any](all []T) string {
 	if len(all) == 0 {
 		return "none"
@@ -139,6 +140,7 @@ func listed[T any](all []T) string {
 	return text
 }
 
+// covers reports whether g may grant the limit l.
 func (g grantor) covers(l ratelimit.Limit) bool {
 	switch {
 	case g.Unlimited:
@@ -223,6 +225,7 @@ func (g grantor) mayTouch(k *apikey.Key) error {
 	return apikey.Forbidden("environment", "must be "+g.have("environment", string(g.Environment)))
 }
 
+// refused returns the error for a right that exceeds those of g.
 func (r right) refused(g grantor) error {
 	if r.has == nil {
 		return apikey.Forbidden(r.field, "may be set by an admin only")
@@ -246,6 +249,8 @@ func hold(k *apikey.Key, c apikey.Change) {
 	k.Held = held
 }
 
+// narrower reports whether each network of inner is within one of outer. An empty list means any
+// source: every list is within it, and it is within no other list.
 func narrower(inner, outer []netip.Prefix) bool {
 	if len(outer) == 0 {
 		return true

@@ -12,15 +12,15 @@ import (
 	"latchkey/internal/pepper"
 )
 
-// Import is a key that was made elsewhere: one of its tokens, or its plain hash.
+// Import is one token of a key that was made by another service, or the hash of the token.
 type Import struct {
-	// ID is what the key was called there. Entries with one ID are tokens of one
-	// key, which share its limit. Empty: the token is a key of its own.
+	// ID is the name of the key at the other service. Entries with one ID are tokens of one key, which
+	// share its limit. If empty, the token is a key of its own.
 	ID    string
 	Token apikey.Token
-	// Hash is the token's SHA-256 where the token itself is not known.
+	// Hash is the SHA-256 of the token. It is nil if the token itself is known.
 	Hash *[sha256.Size]byte
-	// PublicKey may be used beside the token, as it was there. Empty: none.
+	// PublicKey is the public key that callers may send beside the token, or empty if there is none.
 	PublicKey   string
 	UserID      string
 	Environment apikey.Environment
@@ -31,16 +31,16 @@ type Import struct {
 type Imported string
 
 const (
-	ImportCreated   Imported = "created"   // a new key
-	ImportAdded     Imported = "added"     // another token of a key that was there
-	ImportUnchanged Imported = "unchanged" // it was there already
+	ImportCreated   Imported = "created"   // it created a key
+	ImportAdded     Imported = "added"     // it added a token to a stored key
+	ImportUnchanged Imported = "unchanged" // the key had the token already
 )
 
 // MaxTogether is the largest number of entries in one ImportAll. A transaction takes 100 writes,
 // and a new key with an alias takes five.
 const MaxTogether = 20
 
-// MaxTokens is how many tokens one key may have, and how many public keys.
+// MaxTokens is the largest number of tokens of one key, and of its public keys.
 const MaxTokens = 50
 
 // Import stores a key of another service, without any check of rights. Importing it again changes
@@ -59,8 +59,8 @@ type ImportResult struct {
 	Err error
 }
 
-// ImportAll imports at most [MaxTogether] entries as Import does one after the
-// other, but writes those that are new in one go.
+// ImportAll imports at most [MaxTogether] entries as Import does one after the other, but writes the
+// new keys in one transaction. It returns one result for each entry, in their order.
 func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResult {
 	results := make([]ImportResult, len(entries))
 	keys := make([]*apikey.Key, len(entries))
@@ -107,11 +107,12 @@ func (in Import) Check() error {
 	}
 	if in.PublicKey != "" {
 		if _, err := apikey.ParseForeign(in.PublicKey); err != nil {
-			return apikey.Invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma", apikey.MinForeignLength, apikey.MaxForeignLength)
+			return apikey.Invalid("publicKey", "must be %d to %d visible ASCII characters without space or comma",
+				apikey.MinForeignLength, apikey.MaxForeignLength)
 		}
 	}
 	switch {
-	case in.Hash != nil && nobodys[*in.Hash]:
+	case in.Hash != nil && placeholders[*in.Hash]:
 		return apikey.Invalid("sha256", "is the hash of no token")
 	case in.Hash == nil && in.Token.Reveal() == "":
 		return apikey.Invalid("key", "is missing")
@@ -121,11 +122,11 @@ func (in Import) Check() error {
 	return in.Change.Apply(&apikey.Key{Limit: apikey.DefaultLimit()})
 }
 
-// nobodys are hashes that tools write if the hash of a token is not known: the hash of the empty
+// placeholders are hashes that tools write if the hash of a token is not known: the hash of the empty
 // text, and all zeros.
-var nobodys = map[[sha256.Size]byte]bool{sha256.Sum256(nil): true, {}: true}
+var placeholders = map[[sha256.Size]byte]bool{sha256.Sum256(nil): true, {}: true}
 
-// imported is the key that an entry would be.
+// imported returns the key that an entry describes.
 func (r *Registry) imported(ctx context.Context, in Import) (*apikey.Key, error) {
 	if err := in.Check(); err != nil {
 		return nil, err
@@ -153,6 +154,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*apikey.Key, error)
 	return k, nil
 }
 
+// secret returns the secret of an entry.
 func (in Import) secret(h pepper.Hasher) apikey.Secret {
 	if in.Hash != nil {
 		return h.HashOf(*in.Hash)
@@ -160,7 +162,8 @@ func (in Import) secret(h pepper.Hasher) apikey.Secret {
 	return h.Hash(in.Token)
 }
 
-// importKey stores a key, or gives the one of its id that is there what is new.
+// importKey stores a key. If a key of its id is stored, it adds the token and the public key of k to
+// that one.
 func (r *Registry) importKey(ctx context.Context, k *apikey.Key) (Imported, error) {
 	released := ""
 	for try := 1; ; try++ {
@@ -227,7 +230,7 @@ func (r *Registry) addToken(ctx context.Context, from, k *apikey.Key, released s
 	case !from.RevokedAt.IsZero():
 		return "", apikey.Invalid("key", "is a token of a revoked key")
 	case !known && rotated:
-		// It could be one that was rotated out, which must not come back.
+		// A rotation may have replaced the token, which must not work again.
 		return "", apikey.Invalid("key", "is not added to a key that was rotated here")
 	case from.UserID != k.UserID:
 		return "", apikey.Invalid("userId", "is not that of the key's other tokens")
@@ -236,5 +239,7 @@ func (r *Registry) addToken(ctx context.Context, from, k *apikey.Key, released s
 	case len(to.PublicAliases) > MaxTokens:
 		return "", apikey.Invalid("publicKey", "is one too many: a key has at most %d", MaxTokens)
 	}
-	return ImportAdded, r.write(ctx, Write{From: from, To: &to, Action: ActionImport, By: CommandLine("import"), Released: released})
+	return ImportAdded, r.write(ctx, Write{
+		From: from, To: &to, Action: ActionImport, By: CommandLine("import"), Released: released,
+	})
 }

@@ -3,16 +3,22 @@ package registry
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"latchkey/internal/apikey"
 )
 
-// Query says which keys to list. Limit must be positive.
+// Query says which keys to list.
 type Query struct {
-	UserID string        // empty: the caller's
-	Status apikey.Status // empty: any
-	Cursor string
-	Limit  int
+	UserID string        // the caller's if empty
+	Status apikey.Status // any if empty
+	Cursor string        // Page.Next of the page before, or empty for the first
+	Limit  int           // must be positive
+}
+
+// admits reports whether k has the status of q and does not count as deleted.
+func (q Query) admits(k *apikey.Key, now time.Time) bool {
+	return !k.Gone(now) && (q.Status == "" || k.Status(now) == q.Status)
 }
 
 // Page is one page of a list. Next is empty on the last.
@@ -21,11 +27,11 @@ type Page struct {
 	Next string
 }
 
-// readAhead bounds how many keys are read for one page when few of them have
-// the status that is asked for: then the page comes short, with a cursor.
+// readAhead bounds how many keys are read for one page. If few of them have the status of the query,
+// the page is short and has a cursor.
 const readAhead = 1000
 
-// List returns keys of one user, newest first.
+// List returns a page of a user's keys, newest first. It may miss a change of the last moments.
 func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return Page{}, err
@@ -49,14 +55,14 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	page := Page{Keys: []*apikey.Key{}}
 	now := r.now()
 	for read := 0; read < readAhead; {
-		// One more than fits tells whether there is another page.
+		// One key more than fits shows whether there is another page.
 		want := q.Limit + 1
 		keys, err := r.store.List(ctx, q.UserID, after, want)
 		if err != nil {
 			return Page{}, fmt.Errorf("list keys: %w", err)
 		}
 		for _, k := range keys {
-			if !k.Gone(now) && (q.Status == "" || k.Status(now) == q.Status) {
+			if q.admits(k, now) {
 				if len(page.Keys) == q.Limit {
 					page.Next = after.cursor()
 					return page, nil

@@ -4,16 +4,16 @@ import (
 	"latchkey/internal/audit"
 )
 
-// What is done to keys. Enabling and disabling are updates, and an import that
-// adds a token to a key that is there is an import.
+// The actions of audit entries. Enabling and disabling a key is an update. An import that adds a
+// token to a stored key is an import.
 const (
 	ActionCreate      = "create"
 	ActionImport      = "import"
 	ActionUpdate      = "update"
 	ActionRotate      = "rotate"
 	ActionRevoke      = "revoke"
-	ActionEndGrace    = "end-grace"    // of every older token, the present one lives on
-	ActionRevokeToken = "revoke-token" // one of two, the key lives on
+	ActionEndGrace    = "end-grace"    // ends the replaced tokens; the present ones go on
+	ActionRevokeToken = "revoke-token" // ends one replaced token; the key goes on
 	ActionDelete      = "delete"
 )
 
@@ -24,34 +24,35 @@ func Actions() []string {
 	}
 }
 
-// Origin is who makes a change, and from where.
+// Origin says who makes a change, and from where.
 type Origin struct {
 	Actor     audit.Actor
 	RequestID string
 	SourceIP  string
 }
 
-// The types of actors: whoever holds a key, a user who came without one, whoever
-// found a token, and whoever may write to the table, with latchkey's command line.
+// The types of actors.
 const (
-	actorKey   = "key"
-	actorUser  = "user"
-	actorToken = "token"
-	actorCLI   = "cli"
+	actorKey   = "key"   // the holder of a key
+	actorUser  = "user"  // a user who came without a key
+	actorToken = "token" // a caller who proved nothing but having the token to revoke
+	actorCLI   = "cli"   // the operator of latchkey's command line, who may write to the table
 )
 
 // Actors returns every type of an actor.
 func Actors() []string { return []string{actorKey, actorUser, actorToken, actorCLI} }
 
-// CommandLine is one of latchkey's commands.
+// CommandLine returns the origin of one of latchkey's commands.
 func CommandLine(command string) Origin {
 	return Origin{Actor: audit.Actor{Type: actorCLI, ID: command}}
 }
 
-// origin is the caller's, who is a key, or a user.
+// origin returns the origin of a caller's changes. The actor is the caller's key, or the user if the
+// caller has no key.
 func (c Caller) origin() Origin {
 	o := c.From
-	if o.Actor = (audit.Actor{Type: actorKey, ID: c.KeyID}); c.KeyID == "" {
+	o.Actor = audit.Actor{Type: actorKey, ID: c.KeyID}
+	if c.KeyID == "" {
 		o.Actor = audit.Actor{Type: actorUser, ID: c.UserID}
 	}
 	return o

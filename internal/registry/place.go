@@ -10,13 +10,13 @@ import (
 // from its creation until no token counts any more that it has spent. A user who creates, spends
 // and deletes keys in turn therefore spends no more than one who holds as many.
 type Places struct {
-	// Taken is how many places are taken.
+	// Taken is the number of taken places.
 	Taken int
-	// Ends are when some of these become free, of keys that have ended.
+	// Ends says when places of ended keys become free. These are part of Taken.
 	Ends []PlaceEnd
 }
 
-// PlaceEnd is when a number of places become free.
+// PlaceEnd says when a number of places become free.
 type PlaceEnd struct {
 	At    time.Time
 	Count int

@@ -32,7 +32,9 @@ const revokedAtOnce = 50
 // revoked, and the cursor for the next call, or "" after the last keys. The caller's own key comes
 // last, since there is no next call without it. A call that failed may be repeated. Like List, it
 // may miss a key that was created in the last moments.
-func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor string) (n int, next string, err error) {
+func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor string) (
+	n int, next string, err error,
+) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return 0, "", err
 	}

@@ -8,10 +8,11 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Stats returns keys of one user, newest first, each with what its meter says at
-// this moment. Before the first page come the static keys: all of them, or the
-// user's where one is asked for.
-func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records []apikey.Record, next string, err error) {
+// Stats returns a page of a user's keys, newest first, each with its meter. Static keys come before
+// the first page: those of Query.UserID, or all if it is empty.
+func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (
+	records []apikey.Record, next string, err error,
+) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return nil, "", err
 	}
@@ -26,7 +27,9 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records [
 	if err != nil {
 		return nil, "", fmt.Errorf("static keys: %w", err)
 	}
-	static = slices.DeleteFunc(slices.Clone(static), func(k *apikey.Key) bool { return q.UserID != "" && k.UserID != q.UserID })
+	static = slices.DeleteFunc(slices.Clone(static), func(k *apikey.Key) bool {
+		return q.UserID != "" && k.UserID != q.UserID
+	})
 	meters, err := r.store.Meters(ctx, idsOf(static))
 	if err != nil {
 		return nil, "", fmt.Errorf("read meters: %w", err)
@@ -40,7 +43,9 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (records [
 // Records returns keys of one user as List does, newest first, each in its present state, with its
 // meter. A page leaves out keys that were deleted or have another status by now, so it may be
 // short.
-func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records []apikey.Record, next string, err error) {
+func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (
+	records []apikey.Record, next string, err error,
+) {
 	page, err := r.List(ctx, caller, q)
 	if err != nil {
 		return nil, "", err
@@ -53,13 +58,14 @@ func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (records
 	for _, k := range page.Keys {
 		// The index lags, so another user may own the key by now.
 		record, ok := found[k.ID]
-		if ok && record.Key.UserID == k.UserID && !record.Key.Gone(now) && (q.Status == "" || record.Key.Status(now) == q.Status) {
+		if ok && record.Key.UserID == k.UserID && q.admits(record.Key, now) {
 			records = append(records, record)
 		}
 	}
 	return records, page.Next, nil
 }
 
+// idsOf returns the id of each key.
 func idsOf(keys []*apikey.Key) []string {
 	ids := make([]string, len(keys))
 	for i, k := range keys {

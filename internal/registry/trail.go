@@ -21,8 +21,8 @@ type TrailPage struct {
 	Next    string
 }
 
-// Trail returns what was done to a key, newest first. What there was of a key that
-// was deleted is an admin's to read, also where another of its id is there now.
+// Trail returns a page of a key's audit entries, newest first. Only an admin may read the entries of
+// a deleted key, also if another key has its id now.
 func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, limit int) (TrailPage, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return TrailPage{}, err
@@ -53,9 +53,8 @@ func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, 
 	return r.trailPage(entries, next)
 }
 
-// UserTrail returns what was done to all keys of a user (empty: the caller), newest
-// first, also to those that are deleted. What was done in the last moments may be
-// missing.
+// UserTrail returns a page of the audit entries of all keys of a user, newest first. If userID is
+// empty, it is the caller. It includes deleted keys. It may miss the entries of the last moments.
 func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor string, limit int) (TrailPage, error) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return TrailPage{}, err
@@ -77,6 +76,7 @@ func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor 
 	return r.trailPage(entries, next)
 }
 
+// trailPage opens the entries whose retention is not over.
 func (r *Registry) trailPage(entries []audit.Sealed, next string) (TrailPage, error) {
 	page := TrailPage{Entries: []audit.Entry{}}
 	if next != "" {
@@ -96,7 +96,8 @@ func (r *Registry) trailPage(entries []audit.Sealed, next string) (TrailPage, er
 	return page, nil
 }
 
-// readCursor is where a page begins, as the store has it.
+// readCursor returns the place in the store at which the page of a cursor begins. check refuses a
+// text that is no such place.
 func readCursor(cursor string, check func(string) error) (string, error) {
 	if cursor == "" {
 		return "", nil
@@ -108,11 +109,12 @@ func readCursor(cursor string, check func(string) error) (string, error) {
 	return string(raw), nil
 }
 
-// TrailPosition is the place of an entry among all of its owner's: by its time.
+// TrailPosition returns the place of an entry among all entries of its owner. Places sort by time.
 func TrailPosition(s audit.Sealed) string {
 	return fmt.Sprintf("%s#%s#%s", s.At.UTC().Format(audit.TimeLayout), s.Subject, s.Place)
 }
 
+// checkTrailPosition returns an error if text is not the TrailPosition of any entry.
 func checkTrailPosition(text string) error {
 	part := strings.SplitN(text, "#", 3)
 	if len(part) != 3 || !apikey.ValidID(part[1]) {
@@ -129,8 +131,8 @@ func checkTrailPosition(text string) error {
 	return nil
 }
 
-// Trails lists the ids of a user's keys, those of deleted ones included whose trail
-// is not forgotten.
+// Trails returns the ids of a user's keys, sorted. It includes deleted keys whose audit entries are
+// still stored.
 func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) {
 	if err := apikey.CheckOwner(userID); err != nil {
 		return nil, err

@@ -14,12 +14,13 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Days are the first and the last of some days, by UTC.
+// Days are the days in UTC from one to another, both included.
 type Days struct{ From, To time.Time }
 
-// MaxDays is how many days may be asked about at once.
+// MaxDays is the largest number of days in one question.
 const MaxDays = 400
 
+// check returns an error if there are no days, or too many.
 func (d Days) check() error {
 	switch {
 	case d.To.Before(d.From):
@@ -30,9 +31,9 @@ func (d Days) check() error {
 	return nil
 }
 
-// Usage returns what was used of a key on each of some days, those without use
-// left out: of days that are over exactly, but for what environments held that
-// died; of today what was used so far, with what environments hold ready.
+// Usage returns the usage of a key on each of some days, in their order. It leaves out days without
+// usage. Past days are exact, except that tokens leased by an instance that died count as used. The
+// usage of today includes the leased tokens of all instances.
 func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) ([]ratelimit.DayUsage, error) {
 	if err := days.check(); err != nil {
 		return nil, err
@@ -74,6 +75,7 @@ func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) (
 	return inOrder(by), nil
 }
 
+// inOrder returns the days with usage, sorted.
 func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUsage {
 	var all []ratelimit.DayUsage
 	for _, day := range slices.Sorted(maps.Keys(by)) {
@@ -84,14 +86,14 @@ func inOrder(by map[ratelimit.Date]int64) []ratelimit.DayUsage {
 	return all
 }
 
-// How many keys of a user are looked at, and how many at once.
+// Bounds of UserUsage: how many keys it adds up, and how many it reads at the same time.
 const (
 	maxUsageKeys = 1000
 	usageAtOnce  = 16
 )
 
-// UserUsage is that of all of a user's keys together, also of those that were
-// revoked, but not of those that were deleted.
+// UserUsage returns the usage of all keys of a user together, as Usage does. It includes revoked
+// keys, but no deleted ones.
 func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) ([]ratelimit.DayUsage, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return nil, err
@@ -116,11 +118,7 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 		return nil, apikey.Invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
 	}
 	keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.Gone(r.now()) })
-	ids := make([]string, len(keys))
-	for i, k := range keys {
-		ids[i] = k.ID
-	}
-	meters, err := r.store.Meters(ctx, ids)
+	meters, err := r.store.Meters(ctx, idsOf(keys))
 	if err != nil {
 		return nil, fmt.Errorf("read meters: %w", err)
 	}

@@ -10,8 +10,8 @@ import (
 	"latchkey/internal/audit"
 )
 
-// write stores changes of keys, each with its audit entry. A change also drops from its key what
-// was to be forgotten long ago.
+// write stores changes of keys, each with its audit entry and witness. It also removes secrets of a
+// changed key that ended long ago.
 //
 // A key that was altered, put back or stripped of its trail outside the service can still be
 // changed and, above all, revoked. The entry then states the flaw, so that the new seal does not
@@ -52,7 +52,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 		return err
 	}
 	if len(changes) > 1 {
-		return apikey.ErrConflict // one at a time, each has an error of its own
+		return apikey.ErrConflict // the caller writes them one after another
 	}
 	w := &changes[0]
 	flaw, err := r.flaw(ctx, w.Witness.Subject)

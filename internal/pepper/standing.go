@@ -22,7 +22,7 @@ func (h Hasher) Standing(text Texter, k *apikey.Key) (audit.Standing, error) {
 	return h.Notary().Standing(k.AuditSubject(record)), nil
 }
 
-// ErrAltered says that a record is not as it was written.
+// ErrAltered means that a record was changed outside the service.
 var ErrAltered = errors.New("the record was altered")
 
 // Reseal seals to, which replaces the stored key from without an audit entry. An altered record
