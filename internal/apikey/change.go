@@ -9,7 +9,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Change says what to set of a key. A nil field leaves the key's as it is. A zero time clears the key's.
+// Change says what to set of a key. A nil field leaves the key's as it is. A zero time clears the
+// key's.
 type Change struct {
 	Name         *string
 	Description  *string

@@ -17,8 +17,8 @@ type Key struct {
 	Description string
 	Environment Environment
 	Scopes      Scopes
-	// Limit and Quota bound what the key may spend. An unlimited key has neither, and no meter. Only an
-	// admin may make one.
+	// Limit and Quota bound what the key may spend. An unlimited key has neither, and no meter.
+	// Only an admin may make one.
 	Limit        ratelimit.Limit
 	Quota        ratelimit.Quota // no quota if zero
 	Unlimited    bool
@@ -30,8 +30,8 @@ type Key struct {
 	CreatedAt    time.Time
 	RevokedAt    time.Time // not revoked if zero
 	KeyPrefix    string    // the first characters of the newest token, for its owner
-	// Secrets are the hashes of the key's tokens. PublicAliases are the hashes of public keys that an
-	// imported key had at the other service. No list shows either.
+	// Secrets are the hashes of the key's tokens. PublicAliases are the hashes of public keys that
+	// an imported key had at the other service. No list shows either.
 	Secrets       []Secret
 	PublicAliases []string
 	// PresentSince is the time of the last rotation, or zero if there was none.
@@ -69,8 +69,8 @@ func Statuses() []Status {
 	return []Status{StatusActive, StatusDisabled, StatusInactive, StatusRevoked, StatusExpired}
 }
 
-// Status returns the status of the key. It is never stored, because time alone changes it. If several
-// apply, it is the first one in the order of the gate's policy.
+// Status returns the status of the key. It is never stored, because time alone changes it. If
+// several apply, it is the first one in the order of the gate's policy.
 func (k *Key) Status(now time.Time) Status {
 	switch {
 	case !k.RevokedAt.IsZero():
@@ -91,8 +91,8 @@ func (k *Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now
 // Retention is how long a key is stored after its end.
 const Retention = 90 * 24 * time.Hour
 
-// Forgotten returns the time at which the key counts as deleted, in whole seconds. That is Retention
-// after it was revoked or expires. It is zero if the key has no end.
+// Forgotten returns the time at which the key counts as deleted, in whole seconds. That is
+// Retention after it was revoked or expires. It is zero if the key has no end.
 func (k *Key) Forgotten() time.Time {
 	end := k.RevokedAt
 	if end.IsZero() || !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(end) {
@@ -125,7 +125,8 @@ type Alias struct {
 	Until time.Time
 }
 
-// Aliases returns the aliases of the key. An alias ends with the key, or when its secret is forgotten.
+// Aliases returns the aliases of the key. An alias ends with the key, or when its secret is
+// forgotten.
 func (k *Key) Aliases() (all []Alias) {
 	for _, s := range k.Secrets {
 		if s.Alias == "" {
@@ -209,8 +210,8 @@ func Later(a, b time.Time) time.Time {
 	return b
 }
 
-// Allows reports whether a request may come from source. If the key has networks, the zero Addr is in
-// none of them.
+// Allows reports whether a request may come from source. If the key has networks, the zero Addr is
+// in none of them.
 func (k *Key) Allows(source netip.Addr) bool {
 	if len(k.AllowedCIDRs) == 0 {
 		return true
@@ -223,7 +224,8 @@ func (k *Key) Allows(source netip.Addr) bool {
 	return false
 }
 
-// Affords returns an error for a cost above the key's limit or quota, because no wait is long enough.
+// Affords returns an error for a cost above the key's limit or quota, because no wait is long
+// enough.
 func (k *Key) Affords(cost int64) error {
 	switch {
 	case k.Unlimited:

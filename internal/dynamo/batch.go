@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// batch returns the items of these keys that exist, in no order. It asks for a hundred at a time, as
-// many as DynamoDB allows.
+// batch returns the items of these keys that exist, in no order. It asks for a hundred at a time,
+// as many as DynamoDB allows.
 func (t *Table) batch(ctx context.Context, all []item) (items []item, err error) {
 	for keys := range slices.Chunk(all, 100) {
 		for attempt := 1; len(keys) > 0; attempt++ {

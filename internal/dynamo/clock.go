@@ -35,6 +35,6 @@ func (d dated) Do(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// Now returns the time of the clock in the options. If that is certainly wrong by the table's time, Now
-// returns the nearest time that may be right.
+// Now returns the time of the clock in the options. If that is certainly wrong by the table's time,
+// Now returns the nearest time that may be right.
 func (t *Table) Now() time.Time { return t.now().Add(time.Duration(t.off.Load())) }

@@ -14,7 +14,7 @@
 // Every read that a verdict rests on is strongly consistent. The index by-user lists a user's keys,
 // newest first, without secrets. It is eventually consistent.
 //
-// DynamoDB deletes items up to days after their ttl. Each condition therefore treats a key, an alias,
-// a reply or a witness whose end has come as deleted, and so does each caller of a reader. A meter
-// whose ttl has passed may still be read, which changes no decision.
+// DynamoDB deletes items up to days after their ttl. Each condition therefore treats a key, an
+// alias, a reply or a witness whose end has come as deleted, and so does each caller of a reader. A
+// meter whose ttl has passed may still be read, which changes no decision.
 package dynamo

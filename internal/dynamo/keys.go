@@ -181,8 +181,8 @@ func (t *Table) Rehash(ctx context.Context, from, to *apikey.Key, n int) error {
 	return nil
 }
 
-// List reads the index by-user. The beginning of a page is a bound of the query instead of DynamoDB's
-// own start key. A cursor can therefore only lead into the list of this user.
+// List reads the index by-user. The beginning of a page is a bound of the query instead of
+// DynamoDB's own start key. A cursor can therefore only lead into the list of this user.
 func (t *Table) List(ctx context.Context, userID string, after registry.Position, limit int) ([]*apikey.Key, error) {
 	in := &dynamodb.QueryInput{
 		TableName: &t.name, IndexName: aws.String("by-user"),

@@ -45,7 +45,8 @@ const (
 		"attribute_not_exists(#tomorrow)"
 )
 
-// Spend sends one conditional UpdateItem. The reply has the meter whether the condition holds or not.
+// Spend sends one conditional UpdateItem. The reply has the meter whether the condition holds or
+// not.
 func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	in := t.spend(id, s)
 	out, err := t.client.UpdateItem(ctx, in)

@@ -154,7 +154,8 @@ func (t *Table) rewritePlaces(ctx context.Context, key item, p places, taken int
 	return err
 }
 
-// manyEnds is how many ends that have come may wait in a count item for a create that needs the room.
+// manyEnds is how many ends that have come may wait in a count item for a create that needs the
+// room.
 const manyEnds = 16
 
 // tidyPlaces keeps the count items small of users who end keys without creating new ones. A failure
@@ -174,8 +175,8 @@ func (t *Table) tidyPlaces(ctx context.Context, changes []registry.Write) {
 	}
 }
 
-// settled is how long after the creation of a user's newest key the index is trusted to have all keys.
-// It lags by moments.
+// settled is how long after the creation of a user's newest key the index is trusted to have all
+// keys. It lags by moments.
 const settled = time.Minute
 
 // recounts bounds how often a recount starts over because another one runs at the same time.

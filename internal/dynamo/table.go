@@ -35,8 +35,8 @@ type Options struct {
 	Endpoint string
 	// Local says that the engine runs on this machine.
 	Local bool
-	// Now is the clock that is compared with the table's time. If nil, [Table.Now] and [Table.Health]
-	// must not be called.
+	// Now is the clock that is compared with the table's time. If nil, [Table.Now] and
+	// [Table.Health] must not be called.
 	Now func() time.Time
 	// UsageRetention is how long daily usage is stored. If zero, it is 400 days.
 	UsageRetention time.Duration

@@ -17,9 +17,9 @@ import (
 	"latchkey/internal/registry"
 )
 
-// An entry is stored in the partition of its key, as audit#<life>#<seq>. The index by-user has it in
-// a partition of its own, " audit <user>". No list of keys shows it there, because no user's id begins
-// with a space.
+// An entry is stored in the partition of its key, as audit#<life>#<seq>. The index by-user has it
+// in a partition of its own, " audit <user>". No list of keys shows it there, because no user's id
+// begins with a space.
 const trailSort = "audit#"
 
 func trailUser(user string) string { return " audit " + user }

@@ -17,11 +17,11 @@ import (
 // reasons.
 const collisions = 6
 
-// transact makes all writes or none. failed are the indexes of writes whose condition did not hold. If
-// there are any, nothing was written.
+// transact makes all writes or none. failed are the indexes of writes whose condition did not hold.
+// If there are any, nothing was written.
 func (t *Table) transact(ctx context.Context, writes []types.TransactWriteItem) (failed []int, err error) {
-	// All attempts share a request token, also those of the SDK. If the reply of one was lost, or one
-	// that was given up arrives late, the conditions of the next do not fail because of it.
+	// All attempts share a request token, also those of the SDK. If the reply of one was lost, or
+	// one that was given up arrives late, the conditions of the next do not fail because of it.
 	in := &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(crand.Text())}
 	for attempt := 1; ; attempt++ {
 		_, err = t.client.TransactWriteItems(ctx, in)

@@ -22,7 +22,8 @@ func usageMonth(month int64) string { return usageSort + strconv.FormatInt(month
 
 func usageDay(day ratelimit.Date) string { return fmt.Sprintf("d%02d", int64(day)%100) }
 
-// formerDay names the part of a day's usage that belongs to a key that was deleted on that day: f24.
+// formerDay names the part of a day's usage that belongs to a key that was deleted on that day:
+// f24.
 func formerDay(day ratelimit.Date) string { return fmt.Sprintf("f%02d", int64(day)%100) }
 
 // writeFormer stores the usage of a deleted key on its last day.

@@ -104,8 +104,8 @@ func described(changes []registry.Write) string {
 	return "key " + changes[0].To.ID
 }
 
-// unchanged returns the condition that a stored key has the revision of k and is not another key, which
-// was created with the same id after k was deleted.
+// unchanged returns the condition that a stored key has the revision of k and is not another key,
+// which was created with the same id after k was deleted.
 func unchanged(k *apikey.Key) (condition string, names map[string]string, values item) {
 	condition, names, values = "#rev = :rev", map[string]string{"#rev": "rev"}, item{":rev": number(k.Rev)}
 	if !k.CreatedAt.IsZero() { // otherwise the record was altered, and must still be revocable

@@ -51,9 +51,9 @@ type mac struct {
 	in, out []byte
 }
 
-// NewHasher returns the hasher of a deployment's secret. Master must have at least 32 characters, and
-// each pepper at least 16. The peppers are newest first. The oldest pepper and the other keys are
-// derived from master.
+// NewHasher returns the hasher of a deployment's secret. Master must have at least 32 characters,
+// and each pepper at least 16. The peppers are newest first. The oldest pepper and the other keys
+// are derived from master.
 func NewHasher(master string, peppers []string) (Hasher, error) {
 	if len(master) < 32 {
 		return Hasher{}, errors.New("the secret's master must have at least 32 characters")
@@ -81,8 +81,8 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 	return Hasher{redact.New(h)}, nil
 }
 
-// newPepper returns a pepper whose name is its fingerprint. A stored hash names its pepper so, and no
-// list of names is needed.
+// newPepper returns a pepper whose name is its fingerprint. A stored hash names its pepper so, and
+// no list of names is needed.
 func newPepper(key []byte) pepper {
 	sum := sha256.Sum256(key)
 	return pepper{name: hex.EncodeToString(sum[:4]), key: key, macs: &sync.Pool{New: func() any {
@@ -123,8 +123,8 @@ func (h Hasher) Current(s apikey.Secret) bool {
 	return s.Algorithm == algorithmHMAC && s.Pepper == h.keys.Reveal().peppers[0].name
 }
 
-// Matches reports whether s is a hash of t. It compares in constant time. It returns ErrCannotJudge if
-// the algorithm or the pepper of s is not known.
+// Matches reports whether s is a hash of t. It compares in constant time. It returns ErrCannotJudge
+// if the algorithm or the pepper of s is not known.
 func (h Hasher) Matches(t apikey.Token, s apikey.Secret) (bool, error) {
 	if s.Algorithm == algorithmPlain {
 		plain := sha256.Sum256([]byte(t.Reveal()))
@@ -154,8 +154,8 @@ func (h Hasher) alias(plain [sha256.Size]byte) string {
 	return base64.RawURLEncoding.EncodeToString(h.index(plain[:]))
 }
 
-// ImportedID returns the id for a key with this name at another service. It is always the same, so a
-// repeated import finds the key.
+// ImportedID returns the id for a key with this name at another service. It is always the same, so
+// a repeated import finds the key.
 func (h Hasher) ImportedID(name string) string {
 	return apikey.IDOf(h.index([]byte("imported " + name)))
 }

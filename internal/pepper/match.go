@@ -17,7 +17,8 @@ func (h Hasher) Names(k *apikey.Key, public string) bool {
 }
 
 // Match returns the index of the secret of k that the credential matches, preferring a live one, or
-// -1 if there is none. It returns ErrCannotJudge if no secret matches and one could not be compared.
+// -1 if there is none. It returns ErrCannotJudge if no secret matches and one could not be
+// compared.
 func (h Hasher) Match(k *apikey.Key, c *apikey.Credential, now time.Time) (int, error) {
 	if !h.Names(k, c.Public()) {
 		return -1, nil

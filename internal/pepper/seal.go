@@ -11,8 +11,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// RequestName returns the name under which the reply to a caller's idempotent request is stored. key is
-// the Idempotency-Key.
+// RequestName returns the name under which the reply to a caller's idempotent request is stored.
+// key is the Idempotency-Key.
 func (h Hasher) RequestName(keyID, userID, key string) string {
 	return h.alias(sha256.Sum256([]byte("request\x00" + keyID + "\x00" + userID + "\x00" + key)))
 }

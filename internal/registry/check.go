@@ -87,7 +87,8 @@ func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]b
 	return hasher.Notary().WriteCheckpoint(c)
 }
 
-// subject returns the audit subject of a stored key, or one with nothing but the id if there is none.
+// subject returns the audit subject of a stored key, or one with nothing but the id if there is
+// none.
 func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
 	k, record, err := r.store.Stored(ctx, id)
 	if errors.Is(err, apikey.ErrNotFound) {

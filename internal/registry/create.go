@@ -10,9 +10,9 @@ import (
 )
 
 // Create makes a key for a user, or for the caller if userID is empty. If env is empty, it is the
-// environment of the caller's key, or live for an admin. Create returns the key with its token, which
-// is stored nowhere. If the default of an omitted field exceeds the caller's rights, the new key gets
-// the caller's value.
+// environment of the caller's key, or live for an admin. Create returns the key with its token,
+// which is stored nowhere. If the default of an omitted field exceeds the caller's rights, the new
+// key gets the caller's value.
 func (r *Registry) Create(
 	ctx context.Context, caller Caller, userID string, env apikey.Environment, c apikey.Change,
 ) (*apikey.Key, apikey.Token, error) {
@@ -120,8 +120,8 @@ func (r *Registry) writeNew(ctx context.Context, w Write) error {
 	return err
 }
 
-// Build returns the record for a token. It stores nothing and checks no rights. A foreign token gets
-// a random id.
+// Build returns the record for a token. It stores nothing and checks no rights. A foreign token
+// gets a random id.
 func (r *Registry) Build(
 	ctx context.Context, token apikey.Token, userID string, env apikey.Environment, c apikey.Change,
 ) (*apikey.Key, error) {

@@ -7,8 +7,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Find returns a key with its meter. It returns ErrNotFound for another user's key, unless the caller
-// has keys:admin.
+// Find returns a key with its meter. It returns ErrNotFound for another user's key, unless the
+// caller has keys:admin.
 func (r *Registry) Find(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return apikey.Record{}, err

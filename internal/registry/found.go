@@ -12,8 +12,8 @@ import (
 // replaced token in its grace ends alone: the key and its new token go on.
 //
 // It returns nothing about the tokens. A known, unknown, live or ended token takes equally many
-// requests to the table, and so does a text without a token. It returns an [apikey.FieldError] for a
-// text with more than [apikey.MaxFound] tokens.
+// requests to the table, and so does a text without a token. It returns an [apikey.FieldError] for
+// a text with more than [apikey.MaxFound] tokens.
 func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) error {
 	found, err := r.options.Format.TokensIn(text)
 	if err != nil {

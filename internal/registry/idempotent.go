@@ -15,8 +15,8 @@ import (
 )
 
 // Once makes a create or a rotation an idempotent request: the caller may repeat it, and gets the
-// first answer again. A caller cannot tell a lost answer from a lost request. The zero Once asks for
-// none of this.
+// first answer again. A caller cannot tell a lost answer from a lost request. The zero Once asks
+// for none of this.
 type Once struct {
 	Key  string // the Idempotency-Key, which the caller has chosen
 	Body []byte // the content of the request
@@ -79,8 +79,8 @@ func (r *Registry) newRequest(ctx context.Context, caller Caller, operation stri
 	return q, nil
 }
 
-// replay returns the stored answer to q. It returns ErrNotFound if q is nil or has no stored answer,
-// and ErrReused if the Idempotency-Key was used for another request.
+// replay returns the stored answer to q. It returns ErrNotFound if q is nil or has no stored
+// answer, and ErrReused if the Idempotency-Key was used for another request.
 func (r *Registry) replay(ctx context.Context, q *request) (Issued, error) {
 	if q == nil {
 		return Issued{}, apikey.ErrNotFound

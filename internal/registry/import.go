@@ -14,13 +14,14 @@ import (
 
 // Import is one token of a key that was made by another service, or the hash of the token.
 type Import struct {
-	// ID is the name of the key at the other service. Entries with one ID are tokens of one key, which
-	// share its limit. If empty, the token is a key of its own.
+	// ID is the name of the key at the other service. Entries with one ID are tokens of one key,
+	// which share its limit. If empty, the token is a key of its own.
 	ID    string
 	Token apikey.Token
 	// Hash is the SHA-256 of the token. It is nil if the token itself is known.
 	Hash *[sha256.Size]byte
-	// PublicKey is the public key that callers may send beside the token, or empty if there is none.
+	// PublicKey is the public key that callers may send beside the token, or empty if there is
+	// none.
 	PublicKey   string
 	UserID      string
 	Environment apikey.Environment
@@ -59,8 +60,8 @@ type ImportResult struct {
 	Err error
 }
 
-// ImportAll imports at most [MaxTogether] entries as Import does one after the other, but writes the
-// new keys in one transaction. It returns one result for each entry, in their order.
+// ImportAll imports at most [MaxTogether] entries as Import does one after the other, but writes
+// the new keys in one transaction. It returns one result for each entry, in their order.
 func (r *Registry) ImportAll(ctx context.Context, entries []Import) []ImportResult {
 	results := make([]ImportResult, len(entries))
 	keys := make([]*apikey.Key, len(entries))
@@ -122,8 +123,8 @@ func (in Import) Check() error {
 	return in.Change.Apply(&apikey.Key{Limit: apikey.DefaultLimit()})
 }
 
-// placeholders are hashes that tools write if the hash of a token is not known: the hash of the empty
-// text, and all zeros.
+// placeholders are hashes that tools write if the hash of a token is not known: the hash of the
+// empty text, and all zeros.
 var placeholders = map[[sha256.Size]byte]bool{sha256.Sum256(nil): true, {}: true}
 
 // imported returns the key that an entry describes.
@@ -162,8 +163,8 @@ func (in Import) secret(h pepper.Hasher) apikey.Secret {
 	return h.Hash(in.Token)
 }
 
-// importKey stores a key. If a key of its id is stored, it adds the token and the public key of k to
-// that one.
+// importKey stores a key. If a key of its id is stored, it adds the token and the public key of k
+// to that one.
 func (r *Registry) importKey(ctx context.Context, k *apikey.Key) (Imported, error) {
 	released := ""
 	for try := 1; ; try++ {

@@ -27,8 +27,8 @@ type Page struct {
 	Next string
 }
 
-// readAhead bounds how many keys are read for one page. If few of them have the status of the query,
-// the page is short and has a cursor.
+// readAhead bounds how many keys are read for one page. If few of them have the status of the
+// query, the page is short and has a cursor.
 const readAhead = 1000
 
 // List returns a page of a user's keys, newest first. It may miss a change of the last moments.

@@ -7,8 +7,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Lookup returns the key that a token belongs to, even if the token or the key has ended. It returns
-// ErrNotFound if the token belongs to no stored key.
+// Lookup returns the key that a token belongs to, even if the token or the key has ended. It
+// returns ErrNotFound if the token belongs to no stored key.
 func (r *Registry) Lookup(ctx context.Context, caller Caller, c apikey.Credential) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return apikey.Record{}, err
@@ -20,8 +20,8 @@ func (r *Registry) Lookup(ctx context.Context, caller Caller, c apikey.Credentia
 	return record, err
 }
 
-// byToken returns the key of a token, and the index of the secret that the token matches. It returns
-// ErrNotFound if there is none.
+// byToken returns the key of a token, and the index of the secret that the token matches. It
+// returns ErrNotFound if there is none.
 func (r *Registry) byToken(ctx context.Context, c apikey.Credential) (record apikey.Record, secret int, err error) {
 	hasher, err := r.hasher(ctx)
 	if err != nil {

@@ -47,8 +47,8 @@ func CommandLine(command string) Origin {
 	return Origin{Actor: audit.Actor{Type: actorCLI, ID: command}}
 }
 
-// origin returns the origin of a caller's changes. The actor is the caller's key, or the user if the
-// caller has no key.
+// origin returns the origin of a caller's changes. The actor is the caller's key, or the user if
+// the caller has no key.
 func (c Caller) origin() Origin {
 	o := c.From
 	o.Actor = audit.Actor{Type: actorKey, ID: c.KeyID}

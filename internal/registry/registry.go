@@ -25,7 +25,8 @@ type Options struct {
 	// AuditRetention is how long audit entries are stored. It must be positive.
 	AuditRetention time.Duration
 	// MaxKeys is how many places the keys of one user may take, unless an admin makes them. A key
-	// takes one place until none of the tokens that it has spent counts any more. Zero sets no bound.
+	// takes one place until none of the tokens that it has spent counts any more. Zero sets no
+	// bound.
 	MaxKeys int
 	// Freshness is how long the gate trusts a read of a key. A key that has ended may spend for as
 	// long. It may be zero.

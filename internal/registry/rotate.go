@@ -16,8 +16,8 @@ const (
 	MaxGrace     = 30 * 24 * time.Hour
 )
 
-// Issued is a key with the token that was just made for it. The token is stored nowhere, so it cannot
-// be read again.
+// Issued is a key with the token that was just made for it. The token is stored nowhere, so it
+// cannot be read again.
 type Issued struct {
 	Key   *apikey.Key
 	Token apikey.Token
@@ -27,7 +27,8 @@ type Issued struct {
 	At time.Time
 }
 
-// settles is how long a new token is withheld. After that, no instance refuses it by an earlier read.
+// settles is how long a new token is withheld. After that, no instance refuses it by an earlier
+// read.
 const settles = gate.MismatchAge + 20*time.Millisecond
 
 // Settle waits until no instance refuses a token by a read that it began before now.
@@ -65,7 +66,8 @@ func (r *Registry) Rotate(ctx context.Context, caller Caller, id string, grace t
 // rotationOf names the operation among idempotent requests.
 func rotationOf(id string) string { return "rotate " + id }
 
-// rotate writes one rotation: [Write] says what that stores, and q the reply that is stored with it.
+// rotate writes one rotation: [Write] says what that stores, and q the reply that is stored with
+// it.
 func (r *Registry) rotate(
 	ctx context.Context, caller Caller, id string, grace time.Duration, q *request,
 ) (issued Issued, err error) {

@@ -43,12 +43,12 @@ type KeyStore interface {
 	// key. The records may come from different moments.
 	Records(ctx context.Context, ids []string) (map[string]apikey.Record, error)
 	// List returns up to limit keys of a user, newest first, that follow after in this order. It
-	// never returns keys of another user. It may miss the changes of the last moments. The keys have
-	// no secrets.
+	// never returns keys of another user. It may miss the changes of the last moments. The keys
+	// have no secrets.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*apikey.Key, error)
-	// Write makes all changes or none. No two of them may have an id or an alias in common. A change
-	// of a stored key sets the revision of To to the one after From's. Write never replaces a revoked
-	// key, but deletes it. It returns:
+	// Write makes all changes or none. No two of them may have an id or an alias in common. A
+	// change of a stored key sets the revision of To to the one after From's. Write never replaces
+	// a revoked key, but deletes it. It returns:
 	//
 	//   - ErrConflict if the id of a new key or a new alias is taken, if the stored key is not From at
 	//     its revision, or if To would replace a revoked key.
@@ -58,12 +58,13 @@ type KeyStore interface {
 	//   - ErrUnwitnessed if the stored witness does not fit From and its Standing, or if it belongs to
 	//     an earlier life of a new key that has not ended. A Checked change never has this error.
 	Write(ctx context.Context, changes ...Write) error
-	// Recount counts a user's places again and stores the number. It leaves out places whose end has
-	// come by now, and keys that DynamoDB has deleted after they expired.
+	// Recount counts a user's places again and stores the number. It leaves out places whose end
+	// has come by now, and keys that DynamoDB has deleted after they expired.
 	Recount(ctx context.Context, userID string, now time.Time) (Places, error)
 }
 
-// TrailStore stores the audit entries and the witness of each key. Only [KeyStore.Write] adds to it.
+// TrailStore stores the audit entries and the witness of each key. Only [KeyStore.Write] adds to
+// it.
 type TrailStore interface {
 	// Trail returns up to limit entries of a key's trail, newest first, or all if limit is 0. It
 	// leaves out lives that began before since. If from is not empty, it begins at that place. It
@@ -74,8 +75,8 @@ type TrailStore interface {
 	// UserTrail returns the entries of all of a user's keys as Trail does, in the order of their
 	// [TrailPosition]. It may miss the entries of the last moments.
 	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
-	// Stored returns a key with its stored text, or ErrNotFound. A record that the store cannot have
-	// written is an [audit.Break].
+	// Stored returns a key with its stored text, or ErrNotFound. A record that the store cannot
+	// have written is an [audit.Break].
 	Stored(ctx context.Context, id string) (*apikey.Key, []byte, error)
 	// Witness returns a key's witness, or the zero Witness if there is none.
 	Witness(ctx context.Context, id string) (audit.Witness, error)
@@ -103,7 +104,8 @@ type Write struct {
 	From *apikey.Key
 	// To is the key to store. It is nil if and only if Delete is set.
 	To *apikey.Key
-	// Delete says that From is deleted. Its meter stays, so recreating a key does not reset its limit.
+	// Delete says that From is deleted. Its meter stays, so recreating a key does not reset its
+	// limit.
 	Delete bool
 	// Most is how many places the user of a new key may take. Zero sets no bound.
 	Most int

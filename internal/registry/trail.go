@@ -21,8 +21,8 @@ type TrailPage struct {
 	Next    string
 }
 
-// Trail returns a page of a key's audit entries, newest first. Only an admin may read the entries of
-// a deleted key, also if another key has its id now.
+// Trail returns a page of a key's audit entries, newest first. Only an admin may read the entries
+// of a deleted key, also if another key has its id now.
 func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, limit int) (TrailPage, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return TrailPage{}, err

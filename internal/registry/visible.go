@@ -70,8 +70,8 @@ func encoded(v any) json.RawMessage {
 	return text
 }
 
-// visible returns the fields of a key that its owner may see, by the API's names, except counts such
-// as the revision. It leaves out empty fields.
+// visible returns the fields of a key that its owner may see, by the API's names, except counts
+// such as the revision. It leaves out empty fields.
 func visible(k *apikey.Key, now time.Time) map[string]any {
 	fields := make(map[string]any)
 	if k == nil {
@@ -115,8 +115,8 @@ func visible(k *apikey.Key, now time.Time) map[string]any {
 	return fields
 }
 
-// lessEqual returns two maps of metadata without the entries that they have in common. A map that was
-// empty before is nil.
+// lessEqual returns two maps of metadata without the entries that they have in common. A map that
+// was empty before is nil.
 func lessEqual(b, a any) (any, any) {
 	before, _ := b.(map[string]string)
 	after, _ := a.(map[string]string)
