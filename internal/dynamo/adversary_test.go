@@ -375,7 +375,7 @@ type deed struct {
 }
 
 // Each published deed is done to a table, in all its ways, and is found as published.
-func TestWhatIsFoundOfAnAdversary(t *testing.T) {
+func TestAnAdversarysChangesAreFound(t *testing.T) {
 	key := func(w *world) func(place) bool { return of(w.key, "key") }
 	deeds := map[string][]deed{
 		"edit any attribute of a key, a secret's hash included": edits(t, "record", "key"),

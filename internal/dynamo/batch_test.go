@@ -72,7 +72,7 @@ func answerOf(r *http.Request, answer any) (*http.Response, error) {
 }
 
 // What a busy table leaves out is asked for again, and not taken for absent.
-func TestWhatABusyTableLeavesOutIsAskedForAgain(t *testing.T) {
+func TestKeysThatABusyTableLeavesOutAreReadAgain(t *testing.T) {
 	options, _ := dynamotest.Faulty(t)
 	table := &busy{next: options.Transport}
 	options.Transport = table

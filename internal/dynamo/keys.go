@@ -45,6 +45,15 @@ func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
 	return r, nil
 }
 
+// idOf returns the id of the key in whose partition an item is, or "" if it is in no partition.
+func idOf(i item) string {
+	pk, _ := i["pk"].(*types.AttributeValueMemberS)
+	if pk == nil {
+		return ""
+	}
+	return strings.TrimPrefix(pk.Value, keyPartition(""))
+}
+
 // addTo adds one item of a record: the key or its meter.
 func addTo(r *apikey.Record, i item) (err error) {
 	sk, _ := i["sk"].(*types.AttributeValueMemberS)
@@ -70,11 +79,7 @@ func (t *Table) Records(ctx context.Context, ids []string) (map[string]apikey.Re
 	}
 	records := make(map[string]apikey.Record, len(ids))
 	for _, i := range items {
-		pk, _ := i["pk"].(*types.AttributeValueMemberS)
-		if pk == nil {
-			continue
-		}
-		id := strings.TrimPrefix(pk.Value, keyPartition(""))
+		id := idOf(i)
 		r := records[id]
 		if err := addTo(&r, i); err != nil {
 			return nil, fmt.Errorf("key %s: %w", id, err)

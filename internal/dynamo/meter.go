@@ -157,11 +157,7 @@ func (t *Table) Meters(ctx context.Context, ids []string) (map[string]ratelimit.
 	}
 	meters := make(map[string]ratelimit.Meter, len(ids))
 	for _, i := range items {
-		pk, _ := i["pk"].(*types.AttributeValueMemberS)
-		if pk == nil {
-			continue
-		}
-		id := strings.TrimPrefix(pk.Value, keyPartition(""))
+		id := idOf(i)
 		if meters[id], err = decodeMeter(i); err != nil {
 			return nil, fmt.Errorf("key %s: %w", id, err)
 		}

@@ -67,6 +67,18 @@ func decodeEntry(i item) (audit.Sealed, error) {
 	return s, nil
 }
 
+// decodeEntries decodes all entries, or returns the first error of decodeEntry.
+func decodeEntries(items []item) (entries []audit.Sealed, err error) {
+	for _, i := range items {
+		s, err := decodeEntry(i)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, s)
+	}
+	return entries, nil
+}
+
 // writeEntry stores an entry. It needs no condition: the same transaction requires the revision of
 // the key for which the entry was written, and then the place of the entry is free.
 func (t *Table) writeEntry(s *audit.Sealed) (step, error) {
@@ -102,13 +114,9 @@ func (t *Table) Trail(ctx context.Context, id string, since time.Time, from stri
 	if err != nil {
 		return nil, "", fmt.Errorf("query the trail of key %s: %w", id, err)
 	}
-	var entries []audit.Sealed
-	for _, i := range items {
-		s, err := decodeEntry(i)
-		if err != nil {
-			return nil, "", err
-		}
-		entries = append(entries, s)
+	entries, err := decodeEntries(items)
+	if err != nil {
+		return nil, "", err
 	}
 	if limit > 0 && len(entries) > limit {
 		return entries[:limit], entries[limit].Place.String(), nil
@@ -146,13 +154,9 @@ func (t *Table) UserTrail(ctx context.Context, userID, from string, limit int) (
 	if err != nil {
 		return nil, "", fmt.Errorf("get a user's trail: %w", err)
 	}
-	entries := make([]audit.Sealed, 0, len(items))
-	for _, i := range items {
-		s, err := decodeEntry(i)
-		if err != nil {
-			return nil, "", err
-		}
-		entries = append(entries, s)
+	entries, err := decodeEntries(items)
+	if err != nil {
+		return nil, "", err
 	}
 	slices.SortFunc(entries, func(a, b audit.Sealed) int {
 		return strings.Compare(registry.TrailPosition(b), registry.TrailPosition(a))

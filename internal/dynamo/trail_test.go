@@ -155,7 +155,7 @@ func TestTamperingWithTheTableShows(t *testing.T) {
 
 // What DynamoDB removes after its time, in any order, was not tampered with; the
 // key goes, too, when it has ended long ago.
-func TestWhatExpiresIsNoTampering(t *testing.T) {
+func TestAnExpiredEntryIsNoTampering(t *testing.T) {
 	o := dynamotest.Options(t)
 	now := morning
 	r := newRegistry(t, o, func() time.Time { return now })

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,15 @@ func (c Caller) may(scope string) error {
 		return nil
 	}
 	return &apikey.ScopeError{Scope: scope}
+}
+
+// readable returns the user whose keys the caller may read: userID, or the caller if it is empty.
+func (c Caller) readable(userID string) (string, error) {
+	userID = cmp.Or(userID, c.UserID)
+	if userID != c.UserID && !c.Scopes.Admin() {
+		return "", apikey.Forbidden("userId", "must be your own")
+	}
+	return userID, apikey.CheckOwner(userID)
 }
 
 // own returns the present rights of the caller. [Write.Caller] makes sure that they are the same

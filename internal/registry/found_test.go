@@ -182,7 +182,7 @@ func TestEveryTextTakesTheSameRequests(t *testing.T) {
 }
 
 // A copied text is read without the characters that came with it.
-func TestWhatComesAlongWithACopiedText(t *testing.T) {
+func TestTokensAreFoundInACopiedText(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                    "",
 		"k":                   "k",

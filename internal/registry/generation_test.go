@@ -28,7 +28,7 @@ func (b *bench) present(t *testing.T, gate *gate.Gate, token apikey.Token) regis
 // The rights of an admin key's token, by its generation. A token in its grace may be used and may
 // read, and changes nothing. A token that was replaced since an instance read the key changes
 // nothing either, even while that instance remembers the key.
-func TestWhatEachGenerationOfATokenMayDo(t *testing.T) {
+func TestEachGenerationOfATokenHasItsRights(t *testing.T) {
 	const yes, no = true, false
 	type deployment struct {
 		*bench

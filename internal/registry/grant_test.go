@@ -405,7 +405,7 @@ func (b *bench) issueOf(ctx context.Context, t *rapid.T, edit func(*apikey.Key))
 
 // Only an admin widens a right that an admin has set on a user's key. The caller is another key of
 // the user, with wider rights than the changed key.
-func TestWhatAnAdminHasSetOnlyAnAdminWidens(t *testing.T) {
+func TestOnlyAnAdminWidensARightThatAnAdminHasSet(t *testing.T) {
 	b := newBench(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
 	root := b.caller(t, "root", admin)

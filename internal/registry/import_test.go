@@ -209,7 +209,7 @@ func TestAnExpiryMayBeAtEitherEndOfTime(t *testing.T) {
 	}
 }
 
-func TestWhatMayNotBeImported(t *testing.T) {
+func TestImportRefusesAWrongEntry(t *testing.T) {
 	b := newBench(t)
 	b.importKey(t, registry.Import{ID: "a", Token: b.Parse(t, "a-token-of-key-a-1")})
 	for _, c := range []struct {

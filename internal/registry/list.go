@@ -36,18 +36,12 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return Page{}, err
 	}
-	if q.UserID == "" {
-		q.UserID = caller.UserID
-	}
-	if q.UserID != caller.UserID && !caller.Scopes.Admin() {
-		return Page{}, apikey.Forbidden("userId", "must be your own")
-	}
-	if err := apikey.CheckOwner(q.UserID); err != nil {
+	userID, err := caller.readable(q.UserID)
+	if err != nil {
 		return Page{}, err
 	}
 	var after Position
 	if q.Cursor != "" {
-		var err error
 		if after, err = parseCursor(q.Cursor); err != nil {
 			return Page{}, err
 		}
@@ -57,7 +51,7 @@ func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, erro
 	for read := 0; read < readAhead; {
 		// One key more than fits shows whether there is another page.
 		want := q.Limit + 1
-		keys, err := r.store.List(ctx, q.UserID, after, want)
+		keys, err := r.store.List(ctx, userID, after, want)
 		if err != nil {
 			return Page{}, fmt.Errorf("list keys: %w", err)
 		}

@@ -88,7 +88,7 @@ func TestACallerGrantsAtMostWhatItHas(t *testing.T) {
 }
 
 // A user who holds two keys cannot join what one may to what the other may.
-func TestWhatWidensAKeyComesOnTopOfAllElseItMay(t *testing.T) {
+func TestAWiderKeyMustBeWithinTheCallersRights(t *testing.T) {
 	b := newBench(t)
 	wide := func(k *apikey.Key) {
 		k.Scopes, k.Limit = apikey.Scopes{"stt"}, ratelimit.Limit{Requests: 10_000, Window: time.Minute}

@@ -175,7 +175,7 @@ func TestUntilWhenAnOlderTokenWorks(t *testing.T) {
 	}
 }
 
-func TestWhoseGraceMayBeEnded(t *testing.T) {
+func TestACallerEndsTheGraceOfItsOwnKeys(t *testing.T) {
 	b := newBench(t)
 	root, mine, yours := b.caller(t, "root", admin), b.caller(t, "u1", nil), b.caller(t, "u2", nil)
 	reader := mine

@@ -292,7 +292,7 @@ func TestATrailHoldsNoSecret(t *testing.T) {
 	}
 }
 
-func TestWhoMayReadATrail(t *testing.T) {
+func TestOnlyTheOwnerAndAnAdminReadATrail(t *testing.T) {
 	b := newBench(t)
 	root, other := b.caller(t, "root", admin), b.caller(t, "u2", nil)
 	owner := b.caller(t, "u1", nil)
@@ -445,8 +445,8 @@ func TestATrailIsReadInPages(t *testing.T) {
 	}
 }
 
-// DynamoDB removes late what is over.
-func TestWhatIsOverIsNotTold(t *testing.T) {
+// DynamoDB deletes an expired entry late.
+func TestAnExpiredEntryIsNotReturned(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
 	id := b.issueByCreate(t, root)

@@ -94,20 +94,17 @@ const (
 
 // UserUsage returns the usage of all keys of a user together, as Usage does. It includes revoked
 // keys, but no deleted ones.
-func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) ([]ratelimit.DayUsage, error) {
+func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) (
+	[]ratelimit.DayUsage, error,
+) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return nil, err
 	}
 	if err := days.check(); err != nil {
 		return nil, err
 	}
-	if userID == "" {
-		userID = caller.UserID
-	}
-	if userID != caller.UserID && !caller.Scopes.Admin() {
-		return nil, apikey.Forbidden("userId", "must be your own")
-	}
-	if err := apikey.CheckOwner(userID); err != nil {
+	userID, err := caller.readable(userID)
+	if err != nil {
 		return nil, err
 	}
 	keys, err := r.store.List(ctx, userID, Position{}, maxUsageKeys+1)
