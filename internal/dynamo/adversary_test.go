@@ -157,7 +157,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, o: dynamotest.Options(t), now: morning}
 	w.o.Transport = nil // thousands of requests, and the network does not matter
 	w.r = newRegistry(t, w.o, func() time.Time { return w.now })
-	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: registry.Once{Key: "0123456789abcdef"}}
+	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Idempotency: registry.Idempotency{Key: "0123456789abcdef"}}
 	everything := apikey.Change{
 		Name: ptr("n"), Description: ptr("d"), Scopes: &apikey.Scopes{"tts"}, Limit: &ratelimit.Limit{Requests: 5, Window: time.Minute},
 		Quota: &ratelimit.Quota{Requests: 100, Period: ratelimit.Day}, AllowedCIDRs: &[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
@@ -169,7 +169,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 		w.pass()
-		root.Once = registry.Once{}
+		root.Idempotency = registry.Idempotency{}
 		return k.ID
 	}
 	w.key, w.other = created("u1"), created("u2")

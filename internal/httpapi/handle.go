@@ -94,7 +94,7 @@ func (a *server) caller(ctx context.Context, in any) (registry.Caller, error) {
 		}
 	}
 	if request, ok := in.(idempotent); ok {
-		c.Once, err = request.once()
+		c.Idempotency, err = request.once()
 	}
 	return c, err
 }
@@ -103,7 +103,9 @@ func (a *server) caller(ctx context.Context, in any) (registry.Caller, error) {
 type conditional interface{ revisions() ([]int64, error) }
 
 // idempotent is an input with the header Idempotency-Key.
-type idempotent interface{ once() (registry.Once, error) }
+type idempotent interface {
+	once() (registry.Idempotency, error)
+}
 
 // failed returns the response to an error, and gives the log its code. The log has the error itself
 // if the response does not tell it.

@@ -16,7 +16,7 @@ type createInput struct {
 	Content jsonBody[api.CreateRequest]
 }
 
-func (in *createInput) once() (registry.Once, error) { return in.onceOf(in.Content.Value) }
+func (in *createInput) once() (registry.Idempotency, error) { return in.onceOf(in.Content.Value) }
 
 type createOutput struct {
 	CreatedHeaders

@@ -19,7 +19,7 @@ type rotateInput struct {
 	Content jsonBody[*api.RotateRequest]
 }
 
-func (in *rotateInput) once() (registry.Once, error) { return in.onceOf(in.Content.Value) }
+func (in *rotateInput) once() (registry.Idempotency, error) { return in.onceOf(in.Content.Value) }
 
 type rotateOutput struct {
 	RotatedHeaders

@@ -21,9 +21,9 @@ type OnceInput struct {
 
 // onceOf returns the identity of the request with a body. It is that of the values, so a body that
 // is written in another way has the same.
-func (in OnceInput) onceOf(body any) (registry.Once, error) {
+func (in OnceInput) onceOf(body any) (registry.Idempotency, error) {
 	text, err := json.Marshal(body)
-	return registry.Once{Key: in.IdempotencyKey, Body: text}, err
+	return registry.Idempotency{Key: in.IdempotencyKey, Body: text}, err
 }
 
 func etag(k *apikey.Key) string { return strconv.Quote(strconv.FormatInt(k.Rev, 10)) }

@@ -58,7 +58,7 @@ func TestANewPepperInterruptsNoCaller(t *testing.T) {
 		return e
 	}
 	root := registry.Caller{
-		UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Once: registry.Once{Key: "a-request-of-16-characters"},
+		UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}, Idempotency: registry.Idempotency{Key: "a-request-of-16-characters"},
 	}
 	issue := func(e *instance.Instance, who registry.Caller) apikey.Token {
 		t.Helper()

@@ -22,8 +22,8 @@ type Caller struct {
 	From Origin
 	// Match are the revisions of a key for which a change is meant. If nil, it is meant for any.
 	Match []int64
-	// Once makes a create or a rotation an idempotent request.
-	Once Once
+	// Idempotency makes a create or a rotation an idempotent request.
+	Idempotency Idempotency
 }
 
 // Presented is a token of a key as the gate has found it, on a read that may be as old as

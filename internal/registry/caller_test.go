@@ -92,7 +92,7 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 			return err
 		}},
 		{"create by name", false, func(r *registry.Registry, b bed) error {
-			b.who.Once = registry.Once{Key: "the-name-of-this-request", Body: []byte("{}")}
+			b.who.Idempotency = registry.Idempotency{Key: "the-name-of-this-request", Body: []byte("{}")}
 			_, _, err := r.Create(t.Context(), b.who, "", apikey.Live, apikey.Change{})
 			return err
 		}},

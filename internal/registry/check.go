@@ -26,41 +26,49 @@ func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 	if err != nil {
 		return Checked{}, err
 	}
-	var c Checked
-	c.Subject, err = r.subject(ctx, id)
+	subject, err := r.subject(ctx, id)
+	if err != nil {
+		return Checked{}, err
+	}
 	for try := 1; ; try++ {
+		c, err := r.readTrail(ctx, subject)
 		if err != nil {
-			return Checked{}, err
+			return c, err
 		}
-		if c.Entries, _, err = r.store.Trail(ctx, id, time.Time{}, "", 0); err != nil {
-			return Checked{}, err
-		}
-		slices.Reverse(c.Entries)
-		if c.Witness, err = r.store.Witness(ctx, id); err != nil {
-			return Checked{}, err
-		}
-		if len(c.Entries) == 0 && c.Subject.Life.IsZero() && !c.Witness.There() {
-			return Checked{Subject: c.Subject}, apikey.ErrNotFound
-		}
-		check := func() error {
-			c.Standing, err = hasher.Notary().Check(c.Subject, c.Witness, c.Entries, r.now())
-			return err
-		}
-		broken := check()
-		if broken == nil || try == rewrites {
-			return c, broken
+		c.Standing, err = hasher.Notary().Check(c.Subject, c.Witness, c.Entries, r.now())
+		if err == nil || try == rewrites {
+			return c, err
 		}
 		// The key may have changed between the reads.
 		again, err := r.subject(ctx, id)
 		if err != nil {
 			return Checked{}, err
 		}
-		if again.Life.Equal(c.Subject.Life) {
+		if again.Life.Equal(subject.Life) {
 			c.Subject.Grown = again.Seq
-			return c, check()
+			c.Standing, err = hasher.Notary().Check(c.Subject, c.Witness, c.Entries, r.now())
+			return c, err
 		}
-		c.Subject = again // the key was deleted or created meanwhile
+		subject = again // the key was deleted or created meanwhile
 	}
+}
+
+// readTrail returns a key with its trail and its witness, which are not checked yet, or
+// ErrNotFound.
+func (r *Registry) readTrail(ctx context.Context, s audit.Subject) (Checked, error) {
+	entries, _, err := r.store.Trail(ctx, s.ID, time.Time{}, "", 0)
+	if err != nil {
+		return Checked{}, err
+	}
+	slices.Reverse(entries)
+	witness, err := r.store.Witness(ctx, s.ID)
+	if err != nil {
+		return Checked{}, err
+	}
+	if len(entries) == 0 && s.Life.IsZero() && !witness.There() {
+		return Checked{Subject: s}, apikey.ErrNotFound
+	}
+	return Checked{Subject: s, Witness: witness, Entries: entries}, nil
 }
 
 // Compare returns an [audit.Break] if the stored key does not continue its state at a checkpoint.

@@ -229,7 +229,7 @@ var deeds = []deed{
 			behind.Registry = registry.New(behind.Options)
 			user := fmt.Sprintf("u%d", b.Count())
 			own := behind.caller(t, user, nil)
-			own.Once = registry.Once{Key: "a-request-of-16-characters"}
+			own.Idempotency = registry.Idempotency{Key: "a-request-of-16-characters"}
 			for range b.Options.MaxKeys {
 				behind.Issue(t, behind.Token(t), func(k *apikey.Key) { k.UserID = user })
 			}

@@ -55,7 +55,7 @@ func TestEachGenerationOfATokenHasItsRights(t *testing.T) {
 			return err
 		}, yes, no, no},
 		{"create again, for the answer", func(d deployment, who registry.Caller) error {
-			who.Once = d.repeated.Once
+			who.Idempotency = d.repeated.Idempotency
 			_, _, err := d.Registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{})
 			return err
 		}, yes, no, no},
@@ -150,7 +150,7 @@ func TestOnlyARotationOfItsOwnKeyIsAnsweredToAReplacedToken(t *testing.T) {
 		t.Error("another token was made")
 	}
 	other := who()
-	other.Once.Key += "!"
+	other.Idempotency.Key += "!"
 	if _, err := b.Registry.Rotate(t.Context(), other, k.ID, 0); !errors.Is(err, apikey.ErrReplaced) {
 		t.Errorf("by another name: %v", err)
 	}

@@ -14,22 +14,22 @@ import (
 	"latchkey/internal/pepper"
 )
 
-// Once makes a create or a rotation an idempotent request: the caller may repeat it, and gets the
-// first answer again. A caller cannot tell a lost answer from a lost request. The zero Once asks
-// for none of this.
-type Once struct {
+// Idempotency makes a create or a rotation an idempotent request: the caller may repeat it, and
+// gets the first answer again. A caller cannot tell a lost answer from a lost request. The zero
+// Idempotency asks for none of this.
+type Idempotency struct {
 	Key  string // the Idempotency-Key, which the caller has chosen
 	Body []byte // the content of the request
 }
 
 // The length of an Idempotency-Key, in characters.
 const (
-	MinOnceKey = 16
-	MaxOnceKey = 255
+	MinIdempotencyKey = 16
+	MaxIdempotencyKey = 255
 )
 
-// onceFor is the retention of a reply.
-const onceFor = 24 * time.Hour
+// replyRetention is how long a reply is stored.
+const replyRetention = 24 * time.Hour
 
 // Reply is the stored answer to an idempotent request. Opening it takes the pepper and the caller's
 // Idempotency-Key. The table has neither.
@@ -60,14 +60,14 @@ type request struct {
 
 // newRequest returns the idempotent request of a caller, or nil if it has no Idempotency-Key.
 func (r *Registry) newRequest(ctx context.Context, caller Caller, operation string) (*request, error) {
-	key := caller.Once.Key
+	key := caller.Idempotency.Key
 	if key == "" {
 		return nil, nil
 	}
 	invisible := strings.IndexFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) >= 0
-	if len(key) < MinOnceKey || len(key) > MaxOnceKey || invisible {
+	if len(key) < MinIdempotencyKey || len(key) > MaxIdempotencyKey || invisible {
 		return nil, apikey.Invalid("Idempotency-Key",
-			"must be %d to %d visible ASCII characters without space", MinOnceKey, MaxOnceKey)
+			"must be %d to %d visible ASCII characters without space", MinIdempotencyKey, MaxIdempotencyKey)
 	}
 	hasher, err := r.hasher(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func (r *Registry) newRequest(ctx context.Context, caller Caller, operation stri
 	}
 	q := &request{caller: caller, operation: operation, hasher: hasher, random: r.options.Random}
 	q.Name = hasher.RequestName(caller.KeyID, caller.UserID, key)
-	q.Asked = hasher.Fingerprint(operation, string(caller.Once.Body))
+	q.Asked = hasher.Fingerprint(operation, string(caller.Idempotency.Body))
 	return q, nil
 }
 
@@ -122,13 +122,13 @@ func (r *Registry) replayAfter(ctx context.Context, q *request, failure error) (
 
 // unseal opens a stored reply. If its pepper is missing, it rereads the deployment's secret.
 func (r *Registry) unseal(ctx context.Context, q *request, stored Reply) (Issued, error) {
-	plain, err := q.hasher.Unseal(stored.Pepper, q.caller.Once.Key, stored.Sealed, q.bound())
+	plain, err := q.hasher.Unseal(stored.Pepper, q.caller.Idempotency.Key, stored.Sealed, q.bound())
 	if errors.Is(err, pepper.ErrCannotJudge) {
 		newest, rereadErr := r.options.Reread(ctx)
 		if rereadErr != nil {
 			return Issued{}, fmt.Errorf("load the secret: %w", rereadErr)
 		}
-		plain, err = newest.Unseal(stored.Pepper, q.caller.Once.Key, stored.Sealed, q.bound())
+		plain, err = newest.Unseal(stored.Pepper, q.caller.Idempotency.Key, stored.Sealed, q.bound())
 	}
 	if err != nil {
 		return Issued{}, fmt.Errorf("open a reply: %w", err)
@@ -156,8 +156,8 @@ func (q *request) seal(i Issued) (*Reply, error) {
 		return nil, fmt.Errorf("encode a reply: %w", err)
 	}
 	sealed := q.Reply
-	sealed.At, sealed.Until = i.At, i.At.Add(onceFor)
-	sealed.Pepper, sealed.Sealed, err = q.hasher.Seal(q.random, q.caller.Once.Key, plain, q.bound())
+	sealed.At, sealed.Until = i.At, i.At.Add(replyRetention)
+	sealed.Pepper, sealed.Sealed, err = q.hasher.Seal(q.random, q.caller.Idempotency.Key, plain, q.bound())
 	return &sealed, err
 }
 

@@ -23,7 +23,7 @@ import (
 
 // asking is who with a name for the request.
 func asking(who registry.Caller, key, body string) registry.Caller {
-	who.Once = registry.Once{Key: key, Body: []byte(body)}
+	who.Idempotency = registry.Idempotency{Key: key, Body: []byte(body)}
 	return who
 }
 

@@ -154,7 +154,7 @@ func (r *race) request(ctx context.Context, b *bench, g *gate.Gate, who registry
 // ask makes one request of the registry or the gate.
 func (b *bench) ask(ctx context.Context, g *gate.Gate, who registry.Caller, a ask) told {
 	if a.once != "" {
-		who.Once = registry.Once{Key: a.once, Body: []byte(fmt.Sprint(a.do, a.grace))}
+		who.Idempotency = registry.Idempotency{Key: a.once, Body: []byte(fmt.Sprint(a.do, a.grace))}
 	}
 	if a.match >= 0 {
 		who.Match = []int64{a.match}
