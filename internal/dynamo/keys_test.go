@@ -67,7 +67,7 @@ func TestAKeyIsForgottenLongAfterItsEnd(t *testing.T) {
 	}
 }
 
-// Days are remembered by the month, and none of it for less than what was asked for.
+// Usage is stored by month, and no day of it is forgotten before its retention is over.
 func TestUsageAndRepliesAreForgottenInTime(t *testing.T) {
 	o := dynamotest.Options(t)
 	o.UsageRetention = 30 * 24 * time.Hour

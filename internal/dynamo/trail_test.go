@@ -68,8 +68,7 @@ func newRegistry(t *testing.T, o dynamo.Options, now func() time.Time, edit ...f
 	return registry.New(options)
 }
 
-// Whoever may write to the table, but does not know the secret, changes no trail
-// unseen.
+// An attacker who can write to the table, but does not know the secret, changes no trail unseen.
 func TestTamperingWithTheTableShows(t *testing.T) {
 	o := dynamotest.Options(t)
 	now := morning

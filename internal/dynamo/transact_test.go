@@ -17,8 +17,7 @@ import (
 	"latchkey/internal/registry/registrytest"
 )
 
-// canceling is a transport that answers transactions with reasons why they were
-// canceled, of which there is one for each write.
+// canceling is a transport that cancels transactions, with one reason for each write.
 type canceling struct {
 	next http.RoundTripper
 
@@ -29,7 +28,7 @@ type canceling struct {
 
 type cancellation struct {
 	reasons string
-	late    bool // what was given up before it arrives all the same
+	late    bool // the canceled transaction arrives later
 }
 
 func (c *canceling) RoundTrip(r *http.Request) (*http.Response, error) {

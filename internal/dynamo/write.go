@@ -77,7 +77,7 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		}
 		for _, i := range failed {
 			if err := steps[i].failed; err != nil {
-				return err // that of the first write comes before the others
+				return err // the error of the first write comes first
 			}
 		}
 		for _, i := range slices.Backward(failed) {

@@ -113,7 +113,7 @@ func (h Hasher) Hash(t apikey.Token) apikey.Secret {
 	return s
 }
 
-// HashOf returns the secret to store for a foreign token of which only the plain SHA-256 is known.
+// HashOf returns the secret to store for a foreign token whose plain SHA-256 alone is known.
 func (h Hasher) HashOf(plain [sha256.Size]byte) apikey.Secret {
 	return apikey.Secret{Algorithm: algorithmPlain, Hash: plain[:], Alias: h.alias(plain)}
 }

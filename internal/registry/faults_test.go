@@ -89,7 +89,7 @@ func TestAnOutageEndsByItself(t *testing.T) {
 		if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1}); err != nil || !v.Valid() {
 			t.Errorf("after %d faults: %q, %v", i, v.Code, err)
 		}
-		b.Clock.Pass(time.Second) // what is remembered may not be trusted any more
+		b.Clock.Pass(time.Second) // a remembered read is too old now
 		faults.All(fault)
 		if v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1}); err == nil || v.Code != "" {
 			t.Errorf("%d, %s: %q, %v; want an error", i, fault, v.Code, err)

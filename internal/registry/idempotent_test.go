@@ -156,7 +156,7 @@ func TestTheTableAloneOpensNoReply(t *testing.T) {
 			t.Errorf("the %s is in the table", what)
 		}
 	}
-	// What is stored is no use for another name, another request, or without the pepper.
+	// A stored reply does not open for another name, for another request, or without the pepper.
 	stored := sealed.last
 	sealed.stands = &stored
 	if _, _, err := b.Registry.Create(t.Context(), asking(root, name+"!", "the body"), "u1", apikey.Live, apikey.Change{}); err == nil || errors.Is(err, apikey.ErrConflict) {
@@ -173,9 +173,9 @@ func TestTheTableAloneOpensNoReply(t *testing.T) {
 	}
 }
 
-// Whoever can write to the table alone can copy one caller's reply to the place of
-// another's request. It is opened for the same caller, request and name only, and
-// whatever else stands there is a refusal that asks for another name, never a token.
+// An attacker who can only write to the table may copy one caller's reply to the place of another's
+// request. A reply opens only for its caller, its request and its Idempotency-Key. Any other stored
+// text is refused, and the caller never gets a token.
 func TestAReplyOpensForItsOwnRequestOnly(t *testing.T) {
 	b := newBench(t)
 	sealed := &replies{Store: b.Options.Store}

@@ -239,7 +239,7 @@ func TestImportRefusesAWrongEntry(t *testing.T) {
 			t.Errorf("%s: %v; want %s to blame", c.name, err, c.field)
 		}
 	}
-	// What was refused has left nothing behind.
+	// A refused entry has stored nothing.
 	b.importKey(t, registry.Import{ID: "d", Token: b.Parse(t, "a-token-of-key-d-1")})
 	for n := range registry.MaxTokens - 1 {
 		b.importKey(t, registry.Import{ID: "a", Token: b.Parse(t, "another-token-of-a-"+strings.Repeat("x", n))})

@@ -278,7 +278,7 @@ func TestFreePlacesAreTakenOnce(t *testing.T) {
 	}
 }
 
-// Whoever only ends keys leaves no heap of times behind.
+// The count item stays small for a user who only ends keys.
 func TestACountOfPlacesStaysSmall(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)

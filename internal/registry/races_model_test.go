@@ -11,9 +11,8 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// What a client asked for, and what it was told. The two models below say which
-// orders of these could have been answered so by one key, and by one user, at a
-// time.
+// An ask is a request of a client, and told is its answer. The two models below say in which orders
+// one key, and one user, could have given these answers.
 type (
 	ask struct {
 		do      string // create, rotate, name, enable, revoke, get, validate
@@ -148,7 +147,7 @@ func (k oneKey) step(a ask, t told) []any {
 		}
 		return nil
 	case t.failed == errUnknown:
-		// Made, or not. What it answered nobody will hear.
+		// The change was made or not. The client does not know the answer.
 		changed, err := k.change(a, fmt.Sprintf("of request %d", a.number))
 		if err != nil {
 			return []any{k}

@@ -52,7 +52,7 @@ func (r *race) run(t *testing.T, options dynamo.Options) string {
 		b := newBenchBefore(t, dynamo.Open(options))
 		b.Configure(func(o *registry.Options) { o.MaxKeys, o.Pause, o.Now = r.most, nil, time.Now })
 		if r.freshness == 0 {
-			b.Configure(func(o *registry.Options) { o.Pause = func(context.Context, time.Duration) error { return nil } }) // nobody remembers anything
+			b.Configure(func(o *registry.Options) { o.Pause = func(context.Context, time.Duration) error { return nil } }) // each check reads
 		}
 		b.RealTime = true
 		g := b.Gate(r.freshness)
@@ -204,8 +204,8 @@ func (b *bench) ask(ctx context.Context, g *gate.Gate, who registry.Caller, a as
 	return t
 }
 
-// Whatever is lost on the way, and whoever else is at it, there is one order in
-// which everything that anybody was told is true.
+// Clients work at the same time, and requests and replies are lost. Still, there is one order of all
+// requests that explains every answer.
 func TestHistoriesAreLinearizable(t *testing.T) {
 	for _, c := range []struct {
 		name      string

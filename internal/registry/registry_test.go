@@ -122,8 +122,8 @@ func TestAWiderKeyMustBeWithinTheCallersRights(t *testing.T) {
 	}
 }
 
-// Whoever comes with a key is let in on a read of it from before. By the time that
-// it grants anything, an admin may have taken away what there was to grant.
+// The gate admits a caller on an earlier read of its key. An admin may have reduced the rights of the
+// key before the caller grants any.
 func TestAKeyDoesNotGiveItselfBackWhatIsTakenFromIt(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -373,7 +373,7 @@ func TestAUserWithoutAKeyGrantsWhatUsersMay(t *testing.T) {
 		}
 		_, err = b.Registry.Update(t.Context(), alice, mine.ID, to(c.change))
 		refused(t, "update with "+c.name, err, c.param)
-		// Nobody said what users may: they may nothing.
+		// If the registry has no Users, users may grant nothing.
 		b.Configure(func(o *registry.Options) { o.Users = nil })
 		if _, _, err := b.Registry.Create(t.Context(), alice, "", apikey.Live, c.change); !errors.Is(err, apikey.ErrForbidden) {
 			t.Errorf("create with %s, when users may nothing: %v", c.name, err)

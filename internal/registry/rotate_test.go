@@ -50,7 +50,7 @@ func TestWhichTokensOpenAKeyThatIsRotated(t *testing.T) {
 		{0, 0, nil, []apikey.Code{over, over, open}}, // 0 ends every older one
 		{time.Hour, -1, nil, []apikey.Code{over, over, open}},
 		{0, 30 * day, nil, []apikey.Code{over, over, open, open}},
-		{30 * day, 0, nil, []apikey.Code{gone, gone, over, over, open}}, // what was over for 30 days
+		{30 * day, 0, nil, []apikey.Code{gone, gone, over, over, open}}, // over for 30 days
 		{time.Minute, time.Hour, nil, []apikey.Code{gone, gone, over, over, open, open}},
 	} {
 		b.Clock.Pass(c.pass)
@@ -256,8 +256,8 @@ func TestAReplacedSecretIsToldWhenItEnded(t *testing.T) {
 	}
 }
 
-// However many tokens were imported for a key, they are replaced together, and
-// whoever uses one of them is told so. Of rotations the last ten are remembered.
+// A rotation replaces all imported tokens of a key together. Each of them is refused as replaced. The
+// ends of the last ten rotations are stored.
 func TestAllTokensThatWereReplacedAtOnceAreTold(t *testing.T) {
 	b := newBench(t)
 	root := b.caller(t, "root", admin)
@@ -419,7 +419,7 @@ func TestARotationIsMadeOrNot(t *testing.T) {
 				t.Errorf("rotated: the old is %s and the new is %s", before, after)
 			}
 		case before == apikey.CodeRevoked:
-			// It was made, and nobody was told: rotating again helps.
+			// The rotation was made, but its answer was lost. Another rotation gives a token.
 			if v := b.Check(t, g, b.rotate(t, root, k.ID, 0).Token.Reveal()); !v.Valid() {
 				t.Errorf("after another rotation: %s", v.Code)
 			}

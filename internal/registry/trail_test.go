@@ -351,7 +351,7 @@ func TestOnlyTheOwnerAndAnAdminReadATrail(t *testing.T) {
 	if _, err := b.Registry.UserTrail(t.Context(), root, " u1", "", 10); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("of no user: %v", err)
 	}
-	// What the index has of trails is in nobody's list of keys.
+	// The entries in the index are in no list of keys.
 	for _, user := range []string{"u1", "u2", " audit u1"} {
 		page, err := b.Registry.List(t.Context(), root, registry.Query{UserID: user, Limit: 100})
 		if invalid := user == " audit u1"; errors.Is(err, apikey.ErrInvalid) != invalid {

@@ -14,8 +14,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// What is used on a day is told while it lasts and when it is over, of a key and
-// of all keys of a user together.
+// The usage of a day is known during the day and afterwards, for a key and for all keys of a user.
 func TestUsageByDay(t *testing.T) {
 	b := newBench(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })

@@ -180,7 +180,7 @@ func New(t testing.TB, table *dynamo.Table) *Deployment {
 	return b
 }
 
-// Configure changes the options of the registry. Whoever holds b.Registry has the new ones, too.
+// Configure changes the options of b.Registry. The pointer stays the same.
 func (b *Deployment) Configure(edit func(*registry.Options)) {
 	edit(&b.Options)
 	*b.Registry = *registry.New(b.Options)
