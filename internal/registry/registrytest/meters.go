@@ -23,16 +23,36 @@ var meterContracts = []contract{
 			spend ratelimit.Spend
 			stale bool
 		}{
-			{"not the first", ratelimit.Spend{Tokens: 1, Slice: 100, Window: w, SeenWindow: w, MaxNewest: 100, MaxUsed: 9, MaxNet: 9}, true},
-			{"the first", ratelimit.Spend{Tokens: 2, Net: 2, Slice: 100, Window: w, Fresh: true}, false},
-			{"the first again", ratelimit.Spend{Tokens: 2, Slice: 100, Window: w, Fresh: true}, true},
-			{"the same slice", ratelimit.Spend{Tokens: 3, Net: 1, Slice: 100, Window: w, SeenWindow: w, MaxNewest: 100, MaxUsed: 9, MaxNet: 9}, false},
-			{"a newer slice", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 9}, false},
-			{"an older slice", ratelimit.Spend{Tokens: 1, Slice: 999, Window: w, SeenWindow: w, MaxNewest: 999, MaxUsed: 9, MaxNet: 9}, true},
-			{"above MaxUsed", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 5, MaxNet: 9}, true},
-			{"below MinUsed", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MinUsed: 7, MaxUsed: 9, MaxNet: 9}, true},
-			{"above MaxNet", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 2}, true},
-			{"another window", ratelimit.Spend{Tokens: 1, Slice: 1000, Window: w, SeenWindow: 2 * w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 9}, true},
+			{"not the first", ratelimit.Spend{
+				Tokens: 1, Slice: 100, Window: w, SeenWindow: w, MaxNewest: 100, MaxUsed: 9, MaxNet: 9,
+			}, true},
+			{"the first", ratelimit.Spend{
+				Tokens: 2, Net: 2, Slice: 100, Window: w, Fresh: true,
+			}, false},
+			{"the first again", ratelimit.Spend{
+				Tokens: 2, Slice: 100, Window: w, Fresh: true,
+			}, true},
+			{"the same slice", ratelimit.Spend{
+				Tokens: 3, Net: 1, Slice: 100, Window: w, SeenWindow: w, MaxNewest: 100, MaxUsed: 9, MaxNet: 9,
+			}, false},
+			{"a newer slice", ratelimit.Spend{
+				Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 9,
+			}, false},
+			{"an older slice", ratelimit.Spend{
+				Tokens: 1, Slice: 999, Window: w, SeenWindow: w, MaxNewest: 999, MaxUsed: 9, MaxNet: 9,
+			}, true},
+			{"above MaxUsed", ratelimit.Spend{
+				Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 5, MaxNet: 9,
+			}, true},
+			{"below MinUsed", ratelimit.Spend{
+				Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MinUsed: 7, MaxUsed: 9, MaxNet: 9,
+			}, true},
+			{"above MaxNet", ratelimit.Spend{
+				Tokens: 1, Slice: 1000, Window: w, SeenWindow: w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 2,
+			}, true},
+			{"another window", ratelimit.Spend{
+				Tokens: 1, Slice: 1000, Window: w, SeenWindow: 2 * w, MaxNewest: 1000, MaxUsed: 9, MaxNet: 9,
+			}, true},
 		} {
 			c.spend.At, c.spend.Expires, c.spend.Day = at, at.Add(time.Hour), day
 			if err := want.Apply(c.spend); (err != nil) != c.stale {
@@ -54,10 +74,14 @@ var meterContracts = []contract{
 	}},
 	{"Of many that spend on one condition at the same time, one succeeds", func(t *testing.T, s Store) {
 		spend := ratelimit.Spend{
-			Tokens: 1, Net: 1, Slice: 5, Window: time.Second, Day: 20261124, At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
+			Tokens: 1, Net: 1, Slice: 5, Window: time.Second, Day: 20261124,
+			At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
 		}
 		spent := 0
-		for _, err := range concurrently(6, func(int) error { _, err := s.Spend(t.Context(), meterID, spend); return err }) {
+		for _, err := range concurrently(6, func(int) error {
+			_, err := s.Spend(t.Context(), meterID, spend)
+			return err
+		}) {
 			if err == nil {
 				spent++
 			} else {
@@ -75,7 +99,8 @@ var meterContracts = []contract{
 			t.Errorf("meters: %v\n%s", err, diff)
 		}
 		spend := ratelimit.Spend{
-			Tokens: 1, Slice: 5, Window: time.Second, Day: 20261124, At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
+			Tokens: 1, Slice: 5, Window: time.Second, Day: 20261124,
+			At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
 		}
 		if got, err := s.Spend(t.Context(), meterID, spend); err != nil || got.Used != 1 {
 			t.Errorf("the first spend after a touch: %+v, %v", got, err)
@@ -84,7 +109,9 @@ var meterContracts = []contract{
 	{"Usage returns the recorded days between two days", func(t *testing.T, s Store) {
 		k := NewKey(1, "u1")
 		Create(t, s, k, 0)
-		days := []ratelimit.DayUsage{{Day: 20261031, Used: 5}, {Day: 20261123, Used: 2}, {Day: 20261130, Used: 1}, {Day: 20261201, Used: 7}}
+		days := []ratelimit.DayUsage{
+			{Day: 20261031, Used: 5}, {Day: 20261123, Used: 2}, {Day: 20261130, Used: 1}, {Day: 20261201, Used: 7},
+		}
 		for range 2 { // recording again changes nothing
 			must(t, s.RecordUsage(t.Context(), k.ID, days))
 		}
@@ -101,7 +128,9 @@ var meterContracts = []contract{
 				t.Errorf("%d to %d: %v, %v", c.from, c.to, got, err)
 			}
 		}
-		must(t, s.Write(t.Context(), registry.Write{From: k, Delete: true, Former: &ratelimit.DayUsage{Day: 20261123, Former: 3}}))
+		must(t, s.Write(t.Context(), registry.Write{
+			From: k, Delete: true, Former: &ratelimit.DayUsage{Day: 20261123, Former: 3},
+		}))
 		want := []ratelimit.DayUsage{{Day: 20261123, Used: 2, Former: 3}}
 		if got, err := s.Usage(t.Context(), k.ID, 20261101, 20261129); err != nil || !cmp.Equal(want, got) {
 			t.Errorf("after the key was deleted: %v, %v", got, err)

@@ -22,7 +22,8 @@ func change(t *testing.T, s Store, k *apikey.Key, isNew bool, edit func(*registr
 		from := *k
 		w.From, place.Seq = &from, k.Rev+1
 	}
-	sealed, head, witness, err := n.Append(k.Trail, place, audit.Entry{At: w.At, Action: "update", Subject: k.ID, Owner: k.UserID}, time.Hour)
+	entry := audit.Entry{At: w.At, Action: "update", Subject: k.ID, Owner: k.UserID}
+	sealed, head, witness, err := n.Append(k.Trail, place, entry, time.Hour)
 	must(t, err)
 	k.Trail = head
 	record, err := s.Text(k, place.Seq)

@@ -34,7 +34,8 @@ var writeContracts = []contract{
 		fails(t, "the same alias", s.Write(t.Context(), registry.Write{To: sameAlias, Most: 2}), apikey.ErrConflict)
 		// Neither takes a place.
 		Create(t, s, NewKey(3, "u1"), 2)
-		fails(t, "a third key of two", s.Write(t.Context(), registry.Write{To: NewKey(4, "u1"), Most: 2}), apikey.ErrTooManyKeys)
+		third := registry.Write{To: NewKey(4, "u1"), Most: 2}
+		fails(t, "a third key of two", s.Write(t.Context(), third), apikey.ErrTooManyKeys)
 		if id, err := s.Resolve(t.Context(), first.Aliases()[0].Name); err != nil || id != first.ID {
 			t.Errorf("resolve = %q, %v", id, err)
 		}
@@ -125,7 +126,8 @@ var writeContracts = []contract{
 		for n := range 3 {
 			Create(t, s, NewKey(10+n, "u1"), 3)
 		}
-		fails(t, "a fourth key of three", s.Write(t.Context(), registry.Write{To: NewKey(20, "u1"), Most: 3}), apikey.ErrTooManyKeys)
+		fourth := registry.Write{To: NewKey(20, "u1"), Most: 3}
+		fails(t, "a fourth key of three", s.Write(t.Context(), fourth), apikey.ErrTooManyKeys)
 		_, err := s.Resolve(t.Context(), deleted.Aliases()[0].Name)
 		fails(t, "the alias of a deleted key", err, apikey.ErrNotFound)
 	}},
