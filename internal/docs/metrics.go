@@ -80,7 +80,8 @@ func metricsOf(folder string) (comment string, names []string, err error) {
 				return true
 			}
 			if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
-				if text, err := strconv.Unquote(literal.Value); err == nil && text == spec.Names[0].Name && spec.Names[0].IsExported() {
+				if text, err := strconv.Unquote(literal.Value); err == nil && text == spec.Names[0].Name &&
+					spec.Names[0].IsExported() {
 					names = append(names, text)
 				}
 			}

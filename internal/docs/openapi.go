@@ -76,7 +76,8 @@ func (s schema) kind() string {
 	}
 	for _, t := range types {
 		words = append(words, map[any]string{
-			"string": "text", "integer": "whole number", "boolean": "true or false", "object": "object", "array": "list", "null": "null", "number": "number",
+			"string": "text", "integer": "whole number", "boolean": "true or false", "object": "object",
+			"array": "list", "null": "null", "number": "number",
 		}[t])
 	}
 	text := strings.Join(words, " or ")
@@ -127,7 +128,11 @@ func readDocument(text []byte) (document, error) {
 		return document{}, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
 	if len(d.Paths) == 0 || len(d.Components.Schemas) == 0 {
-		return document{}, fmt.Errorf("the OpenAPI document has %d paths and %d schemas", len(d.Paths), len(d.Components.Schemas))
+		return document{}, fmt.Errorf(
+			"the OpenAPI document has %d paths and %d schemas",
+			len(d.Paths),
+			len(d.Components.Schemas),
+		)
 	}
 	return d, nil
 }
@@ -170,7 +175,12 @@ func route(w *writer, name string, o operation) {
 		if p.Required {
 			need = ", required"
 		}
-		w.entry(strings.TrimRight(fmt.Sprintf("%s `%s` (%s%s): %s", p.In, p.Name, p.Schema.kind(), need, escaped(p.Description)), ": "))
+		w.entry(
+			strings.TrimRight(
+				fmt.Sprintf("%s `%s` (%s%s): %s", p.In, p.Name, p.Schema.kind(), need, escaped(p.Description)),
+				": ",
+			),
+		)
 	}
 	if bodies := o.RequestBody.Content; len(bodies) > 0 {
 		first := slices.Sorted(maps.Keys(bodies))[0]
@@ -222,7 +232,9 @@ func fields(w *writer, s schema, prefix string) {
 		if slices.Contains(s.Required, name) {
 			need = ", always present"
 		}
-		w.entry(strings.TrimRight(fmt.Sprintf("`%s%s` (%s%s): %s", prefix, name, f.kind(), need, escaped(f.Description)), ": "))
+		w.entry(
+			strings.TrimRight(fmt.Sprintf("`%s%s` (%s%s): %s", prefix, name, f.kind(), need, escaped(f.Description)), ": "),
+		)
 		fields(w, f, prefix+name+".")
 	}
 }

@@ -118,7 +118,8 @@ func Check(path, text string, update bool) error {
 	return fmt.Errorf("%s has drifted from the code: run make manual", filepath.Base(path))
 }
 
-// Generated returns page with its generated part replaced by text, in which one blank line is enough. It fails if page has no [Mark].
+// Generated returns page with its generated part replaced by text, in which one blank line is enough.
+// It fails if page has no [Mark].
 func Generated(page, text string) (string, error) {
 	written, _, ok := strings.Cut(page, Mark+"\n")
 	if !ok {
