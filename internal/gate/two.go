@@ -14,6 +14,8 @@ import (
 // asks an upstream, because an unknown text may be the secret of another service. A caller learns
 // no more about a text than by presenting that text alone.
 func (g *Gate) checkTwo(ctx context.Context, r Request) (apikey.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.options.Patience)
+	defer cancel()
 	here := *g
 	here.options.Upstream = nil
 	known, meant := 0, r
