@@ -120,7 +120,7 @@ func operands(n ast.Node) int {
 }
 
 // comparesOwn are the functions that compare secrets of one side only, such as two texts of one
-// request. Their duration tells nobody a secret that he does not have.
+// request. Their duration reveals no secret to a caller who does not have it.
 var comparesOwn = []string{
 	"internal/apikey/credential.go: sameToken",
 	"internal/apikey/credential.go: Credential",

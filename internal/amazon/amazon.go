@@ -30,7 +30,7 @@ const (
 // AWS_ENDPOINT_URL_<SERVICE>, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. An error names
 // the variable that is wrong.
 //
-// The SDK's own loader looks in ten other places, none of which a function has. The code for them
+// The SDK's own loader looks in ten other places, which a function does not have. The code for them
 // would take a tenth of a cold start and a fifth of a bootstrap.
 func Lambda(variables map[string]string) (aws.Config, error) {
 	s, err := newSources(variables)

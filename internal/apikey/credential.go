@@ -114,8 +114,8 @@ func (c Credential) Public() string { return c.public }
 // Code returns why the credential cannot be a single token, or "" if it may be one.
 func (c Credential) Code() Code { return c.code }
 
-// Ambiguous reports whether the credential holds two texts of which the table decides which one is
-// a token. See [Credential.Both].
+// Ambiguous reports whether the credential holds two texts that could be tokens. The table then
+// decides which one is a token. See [Credential.Both].
 func (c Credential) Ambiguous() bool { return c.other != nil }
 
 // Both returns the two credentials of an ambiguous one. It panics for any other.

@@ -8,7 +8,7 @@ type Secret struct {
 	Pepper    string // the name of the pepper of the hash
 	Hash      []byte
 	Alias     string    // leads from a foreign token to the key; a native token needs none
-	NotAfter  time.Time // the end; if zero, that of the key
+	NotAfter  time.Time // the end; if zero, the key's end
 	Ended     bool      // the end has come, whatever the clock says
 }
 

@@ -8,7 +8,7 @@ import (
 // Subject is the stored state of a thing with a trail, as it is checked against that trail.
 type Subject struct {
 	ID string
-	// Place is that of its last entry. If Life is zero, the subject is gone.
+	// Place is the place of its last entry. If Life is zero, the subject is gone.
 	Place
 	Head Head
 	// Record is everything that is stored of the subject, without the seal.
