@@ -25,8 +25,9 @@ func revoked(k *apikey.Key, now time.Time) *apikey.Key {
 	return &to
 }
 
-// revokedAtOnce is how many keys one call of RevokeUser reads, so that it ends in a few seconds.
-const revokedAtOnce = 50
+// revokedAtOnce is how many keys one call of RevokeUser reads. Each revocation takes three requests to
+// the table, and a call must end within [apikey.Patience] on a slow table too.
+const revokedAtOnce = 25
 
 // RevokeUser ends all keys of a user, newest first, some with each call. It returns how many it has
 // revoked, and the cursor for the next call, or "" after the last keys. The caller's own key comes
