@@ -299,7 +299,7 @@ func TestRevokingAllOfAUserEndsTheCallersOwnKeyLast(t *testing.T) {
 		}
 		total, cursor = total+n, next
 	}
-	if total != 61 || calls != 2 {
+	if total != 61 || calls != 3 {
 		t.Errorf("revoked %d of 61 in %d calls", total, calls)
 	}
 }
