@@ -140,15 +140,21 @@ func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
 //   - If the read is older than Freshness after a write, one more read decides, however long that
 //     takes. With a Freshness of zero, one more read follows every write.
 func (g *Gate) checkStored(table *patience, h pepper.Hasher, r Request) (apikey.Verdict, error) {
-	f, err := g.identify(table, &h, &r, g.options.Freshness)
-	if err != nil || f.decided() {
-		return f.verdict, err
+	var f finding
+	if err := g.identify(table, &h, &r, g.options.Freshness, &f); err != nil {
+		return apikey.Verdict{}, err
+	}
+	if f.decided() {
+		return f.verdict, nil
 	}
 	decision, err := g.spend(table, f.key, &r)
 	for n := 0; errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
 		// Another instance knows newer terms.
-		if f, err = g.identify(table, &h, &r, 0); err != nil || f.decided() {
-			return f.verdict, err
+		if err := g.identify(table, &h, &r, 0, &f); err != nil {
+			return apikey.Verdict{}, err
+		}
+		if f.decided() {
+			return f.verdict, nil
 		}
 		decision, err = g.spend(table, f.key, &r)
 	}
@@ -167,7 +173,8 @@ func (g *Gate) checkStored(table *patience, h pepper.Hasher, r Request) (apikey.
 		return f.verdict, nil
 	}
 	// Spending took long enough for the key to be revoked meanwhile.
-	again, err := g.identify(table, &h, &r, 0)
+	var again finding
+	err = g.identify(table, &h, &r, 0, &again)
 	switch {
 	case err != nil && f.own && g.options.Freshness > 0 && table.over():
 		return f.verdict, nil // the table is too slow for a second opinion
