@@ -97,24 +97,24 @@ const looks = 3
 // for the secret and the table together for longer than [Options.Patience].
 func (g *Gate) Check(ctx context.Context, r Request) (apikey.Verdict, error) {
 	if g.options.Observe == nil {
-		return g.check(ctx, r)
+		return g.check(ctx, &r)
 	}
 	begun := g.options.Clock().Mono
-	v, err := g.check(ctx, r)
+	v, err := g.check(ctx, &r)
 	g.options.Observe(v, err, g.options.Clock().Mono-begun)
 	return v, err
 }
 
-func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
-	c := r.Credential
+func (g *Gate) check(ctx context.Context, r *Request) (apikey.Verdict, error) {
+	c := &r.Credential
 	if c.Missing() {
 		return apikey.Verdict{Code: apikey.CodeMissing}, nil
 	}
 	if c.Ambiguous() {
-		return g.checkTwo(ctx, r)
+		return g.checkTwo(ctx, *r)
 	}
-	if k := g.options.Static.Find(c); k != nil {
-		return g.checkStatic(ctx, k, r)
+	if k := g.options.Static.Find(*c); k != nil {
+		return g.checkStatic(ctx, k, *r)
 	}
 	table := patience{parent: ctx, limit: g.options.Patience} // it bounds the read of the secret too
 	defer table.end()
@@ -122,8 +122,8 @@ func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
 	if err != nil {
 		return apikey.Verdict{}, fmt.Errorf("load the secret: %w", err)
 	}
-	if k := keyring.Static.Find(c); k != nil {
-		return g.checkStatic(ctx, k, r)
+	if k := keyring.Static.Find(*c); k != nil {
+		return g.checkStatic(ctx, k, *r)
 	}
 	if c.Code() != "" {
 		return apikey.Verdict{Code: c.Code()}, nil
@@ -139,24 +139,24 @@ func (g *Gate) check(ctx context.Context, r Request) (apikey.Verdict, error) {
 //   - A request is refused as [Gate.identify] says.
 //   - If the read is older than Freshness after a write, one more read decides, however long that
 //     takes. With a Freshness of zero, one more read follows every write.
-func (g *Gate) checkStored(table *patience, h pepper.Hasher, r Request) (apikey.Verdict, error) {
+func (g *Gate) checkStored(table *patience, h pepper.Hasher, r *Request) (apikey.Verdict, error) {
 	var f finding
-	if err := g.identify(table, &h, &r, g.options.Freshness, &f); err != nil {
+	if err := g.identify(table, &h, r, g.options.Freshness, &f); err != nil {
 		return apikey.Verdict{}, err
 	}
 	if f.decided() {
 		return f.verdict, nil
 	}
-	decision, err := g.spend(table, f.key, &r)
+	decision, err := g.spend(table, f.key, r)
 	for n := 0; errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
 		// Another instance knows newer terms.
-		if err := g.identify(table, &h, &r, 0, &f); err != nil {
+		if err := g.identify(table, &h, r, 0, &f); err != nil {
 			return apikey.Verdict{}, err
 		}
 		if f.decided() {
 			return f.verdict, nil
 		}
-		decision, err = g.spend(table, f.key, &r)
+		decision, err = g.spend(table, f.key, r)
 	}
 	if err != nil {
 		return apikey.Verdict{}, err
@@ -172,9 +172,14 @@ func (g *Gate) checkStored(table *patience, h pepper.Hasher, r Request) (apikey.
 	if !waited || g.instant(r.Time).since(f.read) < g.options.Freshness {
 		return f.verdict, nil
 	}
-	// Spending took long enough for the key to be revoked meanwhile.
+	return g.judgeAgain(table, h, r, &f)
+}
+
+// judgeAgain judges a request that was spent for by f, because spending took long enough for the key
+// to be revoked meanwhile.
+func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *finding) (apikey.Verdict, error) {
 	var again finding
-	err = g.identify(table, &h, &r, 0, &again)
+	err := g.identify(table, &h, r, 0, &again)
 	switch {
 	case err != nil && f.own && g.options.Freshness > 0 && table.over():
 		return f.verdict, nil // the table is too slow for a second opinion

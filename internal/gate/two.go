@@ -20,7 +20,7 @@ func (g *Gate) checkTwo(ctx context.Context, r Request) (apikey.Verdict, error) 
 	here.options.Upstream = nil
 	known, meant := 0, r
 	for _, c := range r.Credential.Both() {
-		v, err := here.check(ctx, Request{Credential: c.Alone(), Time: r.Time})
+		v, err := here.check(ctx, &Request{Credential: c.Alone(), Time: r.Time})
 		if err != nil {
 			return apikey.Verdict{}, err
 		}
@@ -32,5 +32,5 @@ func (g *Gate) checkTwo(ctx context.Context, r Request) (apikey.Verdict, error) 
 	if known != 1 {
 		return apikey.Verdict{Code: apikey.CodeTwoKeys}, nil
 	}
-	return here.check(ctx, meant)
+	return here.check(ctx, &meant)
 }
