@@ -20,8 +20,8 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// build builds a bootstrap as sam build does, but for this machine, and returns its path. flags are
-// added to those of go build.
+// build builds a bootstrap for this machine, with the flags of sam build and with more flags. It
+// returns the path.
 func build(t testing.TB, function string, flags ...string) string {
 	t.Helper()
 	dir := t.TempDir()

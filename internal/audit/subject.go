@@ -28,8 +28,8 @@ func (s Subject) breakAt(p Place, problem string) error {
 	return &Break{Subject: s.ID, Place: p.String(), Problem: problem}
 }
 
-// Head is the end of a chain, as its subject stores it. The zero Head is that of a chain without
-// entries.
+// Head is the end of a chain, as its subject stores it. A chain without entries has the zero
+// Head.
 type Head struct {
 	Sum   []byte    // the last entry's
 	Until time.Time // how long the last entry is stored at least

@@ -150,7 +150,7 @@ func BenchmarkGate(b *testing.B) {
 	})
 }
 
-// poolsForget is whether a sync.Pool may lose what it holds.
+// poolsForget reports whether a sync.Pool may drop its objects, as it does under the race detector.
 var poolsForget bool
 
 // Allocations do not depend on the machine, so a test can bound them.

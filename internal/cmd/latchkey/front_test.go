@@ -177,7 +177,7 @@ func TestAGatewayInFrontOfAnAPI(t *testing.T) {
 	s.send(t, "GET", "/v1/models", "", key).isError(t, "when the backend is down", 504, "backend_unavailable")
 }
 
-// With REQUIRE_AUTH=false, every caller is anonymous and nobody manages keys.
+// With REQUIRE_AUTH=false, every caller is anonymous, and no caller manages keys.
 func TestWithoutAuthEveryCallerIsAnonymous(t *testing.T) {
 	s := start(t, t.TempDir(), "REQUIRE_AUTH=false")
 	for _, header := range []string{"Accept: */*", "X-API-Key: wrong", s.admin()} {

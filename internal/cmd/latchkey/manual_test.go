@@ -69,7 +69,7 @@ func bash(t *testing.T, s *stack, folder, script string) (string, error) {
 }
 
 // Each block of bash in the manual runs word for word on a local stack, unless it has a reason not to. A block of text
-// after it is what it prints, where … stands for anything. An answer that is an error must be part of that.
+// after it has its output, where … stands for any text. That block must show every answer that is an error.
 func TestTheManualsCommandsRun(t *testing.T) {
 	ran, folder := 0, t.TempDir()
 	s := start(t, filepath.Join(folder, ".latchkey")) // one for all pages: DynamoDB Local takes long to start

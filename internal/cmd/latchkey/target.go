@@ -25,7 +25,7 @@ type target struct {
 	stack string
 }
 
-// addFlags adds the flags --state and --stack, of which at most one may be given.
+// addFlags adds the flags --state and --stack. They exclude each other.
 func (t *target) addFlags(c *cobra.Command) {
 	c.Flags().StringVar((*string)(&t.state), "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&t.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
