@@ -199,7 +199,7 @@ func (h *history) probe() error {
 	case 6:
 		s.Fresh, s.Base = true, 0
 	case 7: // by a clock that is behind, just after midnight
-		s.Day, s.ForgetDays = before(m.Day), nil
+		s.Day, s.ForgetDays, s.ForgetMonth = before(m.Day), nil, 0
 	}
 	_, err := h.twins.Spend(h.Context(), h.id, s)
 	return err
