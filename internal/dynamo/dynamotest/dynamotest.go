@@ -15,8 +15,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -130,6 +132,10 @@ func Options(t testing.TB) dynamo.Options {
 	return o
 }
 
+// shortBackoff is the longest pause before the SDK repeats a failed request. With the pause of a
+// deployment, tests would wait for most of their time.
+const shortBackoff = 5 * time.Millisecond
+
 // Faulty makes a new table and returns its options with the network in front of it. The network
 // fails no requests until the test tells it to.
 func Faulty(t testing.TB) (dynamo.Options, *Faults) {
@@ -140,6 +146,7 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 		Endpoint: running.engine.Endpoint(),
 		Local:    true,
 	}
+	o.AWS.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(amazon.Local().Retryer(), shortBackoff) }
 	template, err := sam.Load(filepath.Join(running.root, "template.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)

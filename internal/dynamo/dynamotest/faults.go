@@ -20,7 +20,7 @@ type Fault string
 const (
 	LostRequest Fault = "lost request"     // the request does not reach the engine
 	LostReply   Fault = "lost reply"       // the engine carries out the request
-	Delay       Fault = "delay"            // the request arrives up to 100 ms later
+	Delay       Fault = "delay"            // the request arrives up to 20 ms later
 	Reset       Fault = "reset"            // the connection ends in the middle of the reply
 	Throttled   Fault = "throttled"        // 400 ProvisionedThroughputExceededException
 	Limited     Fault = "request limit"    // 400 RequestLimitExceeded
@@ -112,7 +112,7 @@ func (f *Faults) draw(r *http.Request) (Fault, time.Duration) {
 	if chosen != "" {
 		f.done[chosen]++
 	}
-	return chosen, time.Duration(f.random.Int64N(int64(100 * time.Millisecond)))
+	return chosen, time.Duration(f.random.Int64N(int64(20 * time.Millisecond)))
 }
 
 func (f *Faults) choose(r *http.Request) Fault {
