@@ -17,11 +17,20 @@ type Key struct {
 	Description string
 	Environment Environment
 	Scopes      Scopes
-	// Limit and Quota bound what the key may spend. An unlimited key has neither, and no meter.
-	// Only an admin may make one.
-	Limit        ratelimit.Limit
-	Quota        ratelimit.Quota // no quota if zero
-	Unlimited    bool
+	// Limit and Quota bound what the key may spend. A key without a Limit keeps to its plan, or to
+	// [DefaultLimit] if nothing else bounds it. An unlimited key has neither, and no meter. Only an
+	// admin may make one.
+	Limit     ratelimit.Limit
+	Quota     ratelimit.Quota // no quota if zero
+	Unlimited bool
+	// Limits are further limits, the shortest window first.
+	Limits []ratelimit.Limit
+	// Plan is the name of the key's plan. If empty, the plan of its user applies.
+	Plan string
+	// Shared and SharedQuota bound all keys of the user together that have such a bound, unless the
+	// user's record or the plan has shared bounds. They are zero if the key has none.
+	Shared       ratelimit.Limit
+	SharedQuota  ratelimit.Quota
 	AllowedCIDRs []netip.Prefix // any source if empty
 	Metadata     map[string]string
 	Enabled      bool

@@ -6,10 +6,11 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Record is a key with its meter.
+// Record is a key with its meters.
 type Record struct {
 	Key   *Key
-	Meter ratelimit.Meter
+	Meter ratelimit.Meter // the key's first, which counts its usage
+	More  []NamedMeter    // the key's other meters
 }
 
 // FormerUse returns the usage of a deleted key on its last day if that is today, or nil if it was

@@ -9,13 +9,15 @@ type Quota struct {
 	Period   Period
 }
 
-// Period is a calendar day or month.
+// Period is a calendar day or month, or the whole life of the meter.
 type Period string
 
 // The periods that a quota may have.
 const (
 	Day   Period = "day"
 	Month Period = "month"
+	// Lifetime is a period that never ends. Its quota has no leases, so no token of it is lost.
+	Lifetime Period = "lifetime"
 )
 
 // Periods returns all of them.

@@ -22,6 +22,16 @@ type Limit struct {
 	Window   time.Duration
 }
 
+// NoLimit returns a limit that is never reached, for an id that has a quota alone or whose usage is
+// counted.
+func NoLimit() Limit { return Limit{Requests: unbounded, Window: time.Hour} }
+
+// Part is one of several meters that a request spends from.
+type Part struct {
+	ID    string
+	Terms Terms
+}
+
 // Within reports whether a caller who keeps to l also keeps to outer. In the window of outer, l
 // admits at most as much as all its own windows that overlap with it.
 func (l Limit) Within(outer Limit) bool {
