@@ -20,6 +20,8 @@ const (
 	WhoamiPath   = "/api/v1/whoami"
 	KeysPath     = "/api/v1/api-keys"
 	ValidatePath = KeysPath + "/validate"
+	UsersPath    = "/api/v1/users"
+	PlansPath    = "/api/v1/plans"
 )
 
 // Texts that the API takes from a fixed list each. The OpenAPI document shows the lists.
@@ -31,7 +33,9 @@ type (
 	CallerEnvironment string
 	// Status is the state of a key, such as active or revoked.
 	Status string
-	// Period is a calendar period in UTC, such as month.
+	// Level says whose a limit or quota is: key or user.
+	Level string
+	// Period is a calendar period in UTC, such as month, or lifetime.
 	Period string
 	// VerdictCode is valid, or the reason of a refusal.
 	VerdictCode string

@@ -21,6 +21,8 @@ type Verdict struct {
 	RateLimit  *Nullable[RateLimit] `json:"rateLimit,omitempty" nullable:"true" doc:"null for a key without a limit"`
 	Unlimited  bool                 `json:"unlimited,omitempty" doc:"true for a key without a limit; otherwise absent"`
 	Quota      *Quota               `json:"quota,omitempty"`
+	Plan       string               `json:"plan,omitempty" doc:"The plan of the key or, if it has none, of its user" example:"pro"`
+	Limits     []Bound              `json:"limits,omitempty" doc:"Every limit and quota that the request keeps to. Present if these are more than rateLimit and quota of the key"`
 	ExpiresAt  string               `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
 	RetryAfter int64                `json:"retryAfter,omitempty" doc:"Seconds to wait. Present if the limit or the quota refuses" example:"12"`
 	WindowStatus

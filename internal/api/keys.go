@@ -5,7 +5,9 @@ type Fields struct {
 	Name          *string            `json:"name,omitempty" maxLength:"255" example:"ci"`
 	Description   *string            `json:"description,omitempty" maxLength:"1000" example:"Builds and deploys"`
 	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. If empty, no scoped route."`
-	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"If omitted, 60 requests in 60 seconds"`
+	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"If omitted, the key keeps to limits, its plan and its user's limits or, if it has none of them, to 60 requests in 60 seconds"`
+	Limits        *[]Line            `json:"limits,omitempty" maxItems:"4" nullable:"false" doc:"Limits besides rateLimit, at most one for each window"`
+	Plan          *string            `json:"plan,omitempty" doc:"The key's plan. Only admins may name one. If omitted or empty, that of the user" example:"pro"`
 	Quota         *QuotaInput        `json:"quota,omitempty" doc:"If omitted, none"`
 	Unlimited     *bool              `json:"unlimited,omitempty" doc:"Only admins may set it to true; not with rateLimit or quota"`
 	AllowedCIDRs  *[]string          `json:"allowedCidrs,omitempty" maxItems:"20" nullable:"false" doc:"Networks from which the key may be used. If empty, any."`
@@ -25,7 +27,7 @@ type LimitInput struct {
 // QuotaInput is the quota that a request asks for.
 type QuotaInput struct {
 	Requests Integer `json:"requests" minimum:"1" maximum:"1000000000000" example:"100"`
-	Period   Period  `json:"period" doc:"The calendar period, in UTC" example:"month"`
+	Period   Period  `json:"period" doc:"The calendar period, in UTC, or lifetime, which never ends" example:"month"`
 }
 
 // CreateRequest asks for a new key.

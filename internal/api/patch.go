@@ -7,7 +7,10 @@ type Patch struct {
 	Name          Member[string]             `json:"name,omitzero" maxLength:"255" doc:"null clears it" example:"ci"`
 	Description   Member[string]             `json:"description,omitzero" maxLength:"1000" doc:"null clears it" example:"Builds and deploys"`
 	Scopes        Member[[]string]           `json:"scopes,omitzero" maxItems:"50" doc:"What the key may do; replaces the present scopes. null allows no scoped route."`
-	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null sets 60 requests in 60 seconds. Omitted members stay."`
+	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null removes it: the key then keeps to limits, its plan and its user's limits or, if it has none of them, to 60 requests in 60 seconds. Omitted members stay."`
+	Limits        Member[[]Line]             `json:"limits,omitzero" maxItems:"4" doc:"Limits besides rateLimit, at most one for each window; replaces the present ones. null removes all"`
+	Plan          Member[string]             `json:"plan,omitzero" doc:"The key's plan. Only admins may change it. null or empty: that of the user" example:"pro"`
+	UserID        Member[string]             `json:"userId,omitzero" nullable:"false" doc:"Moves the key to another user. Only admins may" example:"u1"`
 	Quota         Member[QuotaPatch]         `json:"quota,omitzero" doc:"null removes it. Omitted members stay."`
 	Unlimited     Member[bool]               `json:"unlimited,omitzero" doc:"Only admins may set it to true; not with rateLimit or quota. null sets false"`
 	AllowedCIDRs  Member[[]string]           `json:"allowedCidrs,omitzero" maxItems:"20" doc:"Networks from which the key may be used. null allows any"`
@@ -27,7 +30,7 @@ type LimitPatch struct {
 // QuotaPatch is a merge patch of a quota.
 type QuotaPatch struct {
 	Requests Member[Integer] `json:"requests,omitzero" minimum:"1" maximum:"1000000000000" nullable:"false" example:"100"`
-	Period   Member[Period]  `json:"period,omitzero" nullable:"false" doc:"The calendar period, in UTC" example:"month"`
+	Period   Member[Period]  `json:"period,omitzero" nullable:"false" doc:"The calendar period, in UTC, or lifetime, which never ends" example:"month"`
 }
 
 // Member is a member of a merge patch: omitted (the zero value), null, or a value.

@@ -11,9 +11,12 @@ type Record struct {
 	KeyPrefix    string              `json:"keyPrefix" doc:"The beginning of the key, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	PublicKey    string              `json:"publicKey" doc:"Names the key in public; it opens nothing by itself" example:"pk_live_3fGq8ZpLw1xKc0Ty"`
 	Scopes       []string            `json:"scopes" nullable:"false"`
-	RateLimit    Nullable[RateLimit] `json:"rateLimit" doc:"null for a key without a limit"`
+	RateLimit    Nullable[RateLimit] `json:"rateLimit" doc:"null for a key without a limit of its own"`
+	Limits       []UsedLine          `json:"limits,omitempty" doc:"Limits besides rateLimit, the shortest window first"`
 	Unlimited    bool                `json:"unlimited,omitempty" doc:"true for a key without a limit; otherwise absent"`
 	Quota        *Quota              `json:"quota,omitempty"`
+	Plan         string              `json:"plan,omitempty" doc:"The key's plan. If absent, that of the user" example:"pro"`
+	Shared       *Bounds             `json:"shared,omitempty" doc:"What all such keys of the user keep to together. The limits of the user and of the plan replace it. Read only"`
 	AllowedCIDRs []string            `json:"allowedCidrs" nullable:"false"`
 	Metadata     map[string]string   `json:"metadata" nullable:"false"`
 	Enabled      bool                `json:"enabled"`
@@ -47,8 +50,8 @@ type RateLimit struct {
 // Quota is the quota of a key, with its window status if the meter was read.
 type Quota struct {
 	Requests  int64  `json:"requests" doc:"Requests in each period" example:"100"`
-	Period    Period `json:"period" doc:"The calendar period, in UTC" example:"month"`
+	Period    Period `json:"period" doc:"The calendar period, in UTC, or lifetime, which never ends" example:"month"`
 	Used      *int64 `json:"used,omitempty" example:"1"`
 	Remaining *int64 `json:"remaining,omitempty" example:"99"`
-	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends" example:"1795521660"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second at which the period ends. A lifetime quota omits it" example:"1795521660"`
 }

@@ -13,6 +13,9 @@ import (
 
 // changeOf returns the change that the fields ask for.
 func changeOf(f api.Fields, now time.Time) (apikey.Change, error) {
+	if f.Limits != nil || f.Plan != nil {
+		return apikey.Change{}, invalid("limits", "and plan cannot be set yet")
+	}
 	c := apikey.Change{
 		Description: f.Description, Unlimited: f.Unlimited, Metadata: f.Metadata, Enabled: f.Enabled,
 	}
@@ -107,6 +110,12 @@ func moment(field string, text *string) (*time.Time, error) {
 func patchOf(p api.Patch, k *apikey.Key, now time.Time) (apikey.Change, error) {
 	if err := checkNull(p); err != nil {
 		return apikey.Change{}, err
+	}
+	if p.UserID.Given() {
+		return apikey.Change{}, invalid("userId", "cannot be changed yet")
+	}
+	if p.Limits.Given() || p.Plan.Given() {
+		return apikey.Change{}, invalid("limits", "and plan cannot be set yet")
 	}
 	f := api.Fields{
 		Name: p.Name.Or(""), Description: p.Description.Or(""), Scopes: p.Scopes.Or([]string{}),

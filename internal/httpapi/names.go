@@ -19,7 +19,8 @@ var names = []string{
 	"name", "userId", "description", "environment", "scopes", "rateLimit", "requests", "window", "quota", "period",
 	"unlimited", "allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
 	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path",
-	"at", "gracePeriod", "key", "If-Match", "Idempotency-Key",
+	"at", "gracePeriod", "key", "limits", "amount", "plan", "user", "maxDays", "defaultDays", "idleDays", "suspended",
+	"maxKeys", "add", "If-Match", "Idempotency-Key",
 }
 
 // known returns the beginning of a location that consists of names.
@@ -40,6 +41,14 @@ func known(location string) string {
 func unknownField(value any, s *huma.Schema, schemas huma.Registry, location string) *apiError {
 	for s != nil && s.Ref != "" {
 		s = schemas.SchemaFromRef(s.Ref)
+	}
+	if elements, ok := value.([]any); ok && s != nil {
+		for _, element := range elements {
+			if problem := unknownField(element, s.Items, schemas, location); problem != nil {
+				return problem
+			}
+		}
+		return nil
 	}
 	object, ok := value.(map[string]any)
 	if !ok || s == nil || len(s.Properties) == 0 {

@@ -21,6 +21,7 @@ func newSchemas() huma.Registry {
 	alias[api.Environment, oneOf[environments]](r)
 	alias[api.CallerEnvironment, oneOf[callerEnvironments]](r)
 	alias[api.Status, oneOf[statuses]](r)
+	alias[api.Level, oneOf[levels]](r)
 	alias[api.Period, oneOf[periods]](r)
 	alias[api.VerdictCode, oneOf[verdictCodes]](r)
 	alias[api.ExplainCode, oneOf[explainCodes]](r)
@@ -39,6 +40,7 @@ func newSchemas() huma.Registry {
 	alias[api.Member[api.Integer], orNull[api.Integer]](r)
 	alias[api.Member[api.Period], orNull[api.Period]](r)
 	alias[api.Member[[]string], orNull[[]string]](r)
+	alias[api.Member[[]api.Line], orNull[[]api.Line]](r)
 	alias[api.Member[map[string]*string], orNull[map[string]*string]](r)
 	alias[api.Member[api.LimitPatch], orNull[api.LimitPatch]](r)
 	alias[api.Member[api.QuotaPatch], orNull[api.QuotaPatch]](r)
@@ -115,6 +117,7 @@ type (
 	environments       struct{}
 	callerEnvironments struct{}
 	statuses           struct{}
+	levels             struct{}
 	periods            struct{}
 	verdictCodes       struct{}
 	explainCodes       struct{}
@@ -130,8 +133,11 @@ func (environments) list() []string { return texts(apikey.Environments()) }
 // A static key, and a user without a key, have no environment.
 func (callerEnvironments) list() []string { return append(environments{}.list(), "") }
 func (statuses) list() []string           { return texts(apikey.Statuses()) }
-func (periods) list() []string            { return texts(ratelimit.Periods()) }
-func (verdictCodes) list() []string       { return texts(apikey.Codes()) }
+func (levels) list() []string             { return texts([]apikey.Level{apikey.OfKey, apikey.OfUser}) }
+func (periods) list() []string {
+	return texts([]ratelimit.Period{ratelimit.Day, ratelimit.Month, ratelimit.Lifetime})
+}
+func (verdictCodes) list() []string { return texts(apikey.Codes()) }
 func (explainCodes) list() []string {
 	return append(verdictCodes{}.list(), string(apikey.CodeNoRouteRule))
 }

@@ -22,7 +22,7 @@ func TestAnUnknownFieldIsNamed(t *testing.T) {
 		{"POST", keys, `{"Name":"x"}`, "Name", "Name is unknown: did you mean name?"},
 		{"POST", keys, `{"nmae":"x"}`, "nmae", "nmae is unknown: did you mean name?"},
 		{"POST", keys, `{"user_id":"x"}`, "user_id", "user_id is unknown: did you mean userId?"},
-		{"POST", keys, `{"user":"x"}`, "user", "user is unknown: did you mean userId?"},
+		{"POST", keys, `{"user":"x"}`, "user", "user is not a field of this request: did you mean userId?"},
 		{"POST", keys, `{"expires_in_days":1}`, "expires_in_days", "expires_in_days is unknown: did you mean expiresInDays?"},
 		{"POST", keys, `{"cidrs":[]}`, "cidrs", "cidrs is unknown: did you mean allowedCidrs?"},
 		{"POST", keys, `{"allowed_ip_cidrs":[]}`, "allowed_ip_cidrs", "allowed_ip_cidrs is unknown: did you mean allowedCidrs?"},
@@ -33,6 +33,7 @@ func TestAnUnknownFieldIsNamed(t *testing.T) {
 		{"POST", keys, `{"quota":{"requests":1,"Period":"day"}}`, "quota.Period", "quota.Period is unknown: did you mean quota.period?"},
 		{"POST", keys, `{"quota":{"requests":1,"period":"day","x":1}}`, "quota.x", "quota.x is unknown: use period or requests"},
 		{"PATCH", one, `{"rateLimit":{"windows":1}}`, "rateLimit.windows", "rateLimit.windows is unknown: did you mean rateLimit.window?"},
+		{"PATCH", one, `{"limits":[{"amount":1,"window":1},{"amount":1,"windw":1}]}`, "limits.windw", "limits.windw is unknown: did you mean limits.window?"},
 		// Null and twice are no other matter.
 		{"POST", keys, `{"ratelimit":null}`, "ratelimit", "ratelimit is unknown: did you mean rateLimit?"},
 		{"POST", keys, `{"rateLimit":{"request":null}}`, "rateLimit.request", "rateLimit.request is unknown: did you mean rateLimit.requests?"},
