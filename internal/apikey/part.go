@@ -85,7 +85,9 @@ func (k *Key) sharedParts(u *User, p *Plan) []Part {
 
 // partsOf returns the parts of one level. The first meter counts the limit of first, and the first
 // quota of quotas that has an end. Every other limit and quota has a meter of its own.
-func partsOf(of Level, id func(string) string, first ratelimit.Terms, limits []ratelimit.Limit, quotas []ratelimit.Quota) (parts []Part) {
+func partsOf(
+	of Level, id func(string) string, first ratelimit.Terms, limits []ratelimit.Limit, quotas []ratelimit.Quota,
+) (parts []Part) {
 	add := func(what string, t ratelimit.Terms) {
 		if t.Limit == (ratelimit.Limit{}) {
 			t.Limit = ratelimit.NoLimit()
