@@ -139,7 +139,8 @@ func smallest(limits []ratelimit.Limit) (all []ratelimit.Limit) {
 	return slices.CompactFunc(limits, func(a, b ratelimit.Limit) bool { return a.Window == b.Window })
 }
 
-// userMeters begins the ids of the meters of users. No id of a key has the character #.
+// userMeters begins the ids of the meters of users. Among the ids of keys, only those of static keys
+// may have the character #. A static key has one meter.
 const userMeters = "user#"
 
 // UserMeter returns the id of a user's meter: the first one if what is empty, or else the one for a
@@ -148,6 +149,9 @@ func UserMeter(userID, what string) string { return userMeters + what + "#" + us
 
 // ParseMeter returns whose meter an id names, and which one, as [UserMeter] has it.
 func ParseMeter(id string) (of Level, owner, what string) {
+	if strings.HasPrefix(id, staticIDs) {
+		return OfKey, id, ""
+	}
 	if rest, ok := strings.CutPrefix(id, userMeters); ok {
 		what, owner, _ = strings.Cut(rest, "#")
 		return OfUser, owner, what

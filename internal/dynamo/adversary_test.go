@@ -31,7 +31,7 @@ import (
 // kinds are all items of the table, by how their sort keys begin. A new one must be named here, and
 // be the subject of a deed below.
 var kinds = map[string]string{
-	"key": "key", "meter": "meter", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness", "health": "health",
+	"key": "key", "meter": "meter", "meter#": "further", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness", "health": "health",
 }
 
 func kindOf(sk string) string {
@@ -184,8 +184,10 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := limiter.Take(t.Context(), w.key, record.Key.Terms(), 1, w.now); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{w.key, w.key + "#60"} {
+		if _, err := limiter.Take(t.Context(), id, record.Key.Terms(), 1, w.now); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := table.RecordUsage(t.Context(), w.key, []ratelimit.DayUsage{{Day: 20261123, Used: 7}}); err != nil {
 		t.Fatal(err)
@@ -518,7 +520,8 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 				put(w.t, w.o, i)
 			}, false},
 		},
-		"edit, remove, copy or put back a meter": append(edits(t, "", "meter"),
+		"edit, remove, copy or put back a meter": append(append(edits(t, "", "meter"), edits(t, "", "further")...),
+			deed{"remove a further one", func(w *world) { w.remove(of(w.key, "further")) }, true},
 			deed{"remove", func(w *world) { w.remove(of(w.key, "meter")) }, true},
 			deed{"put back", func(w *world) { w.back(w.early, of(w.key, "meter")) }, true},
 			deed{"copy", func(w *world) { put(w.t, w.o, with(w.the(of(w.key, "meter")), "pk", letters("key#"+w.other))) }, true},

@@ -14,20 +14,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
 
 var _ registry.Store = (*Table)(nil)
 
-// Find reads a key and its meter in one query. That is one read unit for up to 4 KB.
+// Find reads a key and all its meters in one query. That is one read unit for each 4 KB. A meter
+// has less than 1 KB.
 func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
 		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
 		ExpressionAttributeValues: item{
-			":pk": text(keyPartition(id)), ":from": text(keySort), ":to": text(meterSort),
+			":pk": text(keyPartition(id)), ":from": text(keySort), ":to": text(lastMeter),
 		},
 	})
 	if err != nil {
@@ -54,7 +54,7 @@ func idOf(i item) string {
 	return strings.TrimPrefix(pk.Value, keyPartition(""))
 }
 
-// addTo adds one item of a record: the key or its meter.
+// addTo adds one item of a record: the key or one of its meters.
 func addTo(r *apikey.Record, i item) (err error) {
 	sk, _ := i["sk"].(*types.AttributeValueMemberS)
 	switch {
@@ -63,11 +63,15 @@ func addTo(r *apikey.Record, i item) (err error) {
 		r.Key, err = decodeKey(i)
 	case sk.Value == meterSort:
 		r.Meter, err = decodeMeter(i)
+	case strings.HasPrefix(sk.Value, furtherSort):
+		var m apikey.NamedMeter
+		m, err = decodeNamedMeter(i)
+		r.More = append(r.More, m)
 	}
 	return err
 }
 
-// Records reads the keys and meters of many ids in few requests.
+// Records reads the keys of many ids and their first meters in few requests.
 func (t *Table) Records(ctx context.Context, ids []string) (map[string]apikey.Record, error) {
 	keys := make([]item, 0, 2*len(ids))
 	for _, id := range ids {
@@ -104,21 +108,6 @@ func (t *Table) Resolve(ctx context.Context, alias string) (string, error) {
 		return "", apikey.ErrNotFound
 	}
 	return id.Value, nil
-}
-
-// Meter reads a meter alone.
-func (t *Table) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
-	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(keyPartition(id), meterSort),
-	})
-	if err != nil {
-		return ratelimit.Meter{}, fmt.Errorf("get meter of key %s: %w", id, err)
-	}
-	m, err := decodeMeter(out.Item)
-	if err != nil {
-		return ratelimit.Meter{}, fmt.Errorf("key %s: %w", id, err)
-	}
-	return m, nil
 }
 
 // Peppers returns names of peppers that keys of the table were hashed with. It stops at the first

@@ -54,16 +54,16 @@ func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (rateli
 	if errors.As(err, &stale) {
 		m, err := decodeMeter(stale.Item)
 		if err != nil {
-			return ratelimit.Meter{}, fmt.Errorf("key %s: %w", id, err)
+			return ratelimit.Meter{}, fmt.Errorf("meter %s: %w", id, err)
 		}
 		return m, ratelimit.ErrStale
 	}
 	if err != nil {
-		return ratelimit.Meter{}, fmt.Errorf("update meter of key %s: %w", id, err)
+		return ratelimit.Meter{}, fmt.Errorf("update meter %s: %w", id, err)
 	}
 	m, err := decodeMeter(out.Attributes)
 	if err != nil {
-		return ratelimit.Meter{}, fmt.Errorf("key %s: %w", id, err)
+		return ratelimit.Meter{}, fmt.Errorf("meter %s: %w", id, err)
 	}
 	return m, nil
 }
@@ -123,7 +123,7 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 		update += " REMOVE " + strings.Join(forget, ", ")
 	}
 	return &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: primaryKey(keyPartition(id), meterSort),
+		TableName: &t.name, Key: meterKey(id),
 		UpdateExpression: &update, ConditionExpression: &condition,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 		ReturnValues:                        types.ReturnValueAllNew,
@@ -134,35 +134,15 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 // Touch stores the time of a use for as long as an ended key is stored.
 func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: primaryKey(keyPartition(id), meterSort),
+		TableName: &t.name, Key: meterKey(id),
 		UpdateExpression:          aws.String("SET #at = :at, #ttl = :ttl"),
 		ExpressionAttributeNames:  map[string]string{"#at": "at", "#ttl": "ttl"},
 		ExpressionAttributeValues: item{":at": number(at.UnixMilli()), ":ttl": number(at.Add(apikey.Retention).Unix())},
 	})
 	if err != nil {
-		return fmt.Errorf("touch key %s: %w", id, err)
+		return fmt.Errorf("touch meter %s: %w", id, err)
 	}
 	return nil
-}
-
-// Meters reads many meters in few requests.
-func (t *Table) Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error) {
-	keys := make([]item, len(ids))
-	for n, id := range ids {
-		keys[n] = primaryKey(keyPartition(id), meterSort)
-	}
-	items, err := t.batch(ctx, keys)
-	if err != nil {
-		return nil, fmt.Errorf("get meters: %w", err)
-	}
-	meters := make(map[string]ratelimit.Meter, len(ids))
-	for _, i := range items {
-		id := idOf(i)
-		if meters[id], err = decodeMeter(i); err != nil {
-			return nil, fmt.Errorf("key %s: %w", id, err)
-		}
-	}
-	return meters, nil
 }
 
 // decodeMeter decodes a meter. Without an item, it returns the zero Meter.

@@ -243,3 +243,51 @@ func TestAMeterWithoutARevisionTakesAnotherWindow(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
+
+// Operators find the meters of a key in its partition, and those of a user in the user's. An upgrade
+// finds each first meter where earlier versions have it.
+func TestWhereMetersAndTheirUsageAreStored(t *testing.T) {
+	o := dynamotest.Options(t)
+	table := dynamo.Open(o)
+	for _, c := range []struct{ id, pk, sk, usage string }{
+		{"0000000000000001", "key#0000000000000001", "meter", "usage#202611"},
+		{"0000000000000001#60", "key#0000000000000001", "meter#60", ""},
+		{"0000000000000001#lifetime", "key#0000000000000001", "meter#lifetime", ""},
+		{"static-default#2", "key#static-default#2", "meter", "usage#202611"},
+		{"upstream-user@x", "key#upstream-user@x", "meter", "usage#202611"},
+		{"user##u1", "user#u1", "meter", "usage#202611"},
+		{"user#60#u1", "user#u1", "meter#60", ""},
+		{"user#month#a#b", "user#a#b", "meter#month", ""},
+	} {
+		if err := table.Touch(t.Context(), c.id, morning); err != nil {
+			t.Fatal(err)
+		}
+		if raw(t, o, c.pk, c.sk) == nil {
+			t.Errorf("%s is not stored as %s %s", c.id, c.pk, c.sk)
+		}
+		if err := table.RecordUsage(t.Context(), c.id, []ratelimit.DayUsage{{Day: 20261123, Used: 5}}); err != nil {
+			t.Fatal(err)
+		}
+		if stored := c.usage != "" && raw(t, o, c.pk, c.usage)["d23"] != nil; stored != (c.usage != "") {
+			t.Errorf("the usage of %s is stored in %s: %v", c.id, c.pk, stored)
+		}
+	}
+	if further := raw(t, o, "user#a#b", "usage#202611"); further != nil {
+		t.Errorf("usage is stored of a further meter: %v", further)
+	}
+}
+
+// One query is one read unit for each 4 KB.
+func TestAKeyWithManyMetersIsOneRead(t *testing.T) {
+	table := dynamotest.NewTable(t)
+	registrytest.Create(t, table, registrytest.NewKey(1, "u1"), 0)
+	for _, what := range []string{"", "#1", "#60", "#lifetime"} {
+		if err := table.Touch(t.Context(), meterID+what, morning); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reads := table.Reads()
+	if r, err := table.Find(t.Context(), meterID); err != nil || len(r.More) != 3 || table.Reads() != reads+1 {
+		t.Errorf("%d further meters with %d reads, %v", len(r.More), table.Reads()-reads, err)
+	}
+}

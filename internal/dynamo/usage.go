@@ -11,11 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
 
-// The usage of past days is stored in one item for each key and month. In usage#202611, d24 is the
-// usage of the 24th.
+// The usage of past days is stored in one item for each month, in the partition of its meter's key or
+// user. In usage#202611, d24 is the usage of the 24th. No usage is stored of further meters, because
+// they count the same requests as the first one.
 const usageSort = "usage#"
 
 func usageMonth(month int64) string { return usageSort + strconv.FormatInt(month, 10) }
@@ -44,6 +46,9 @@ func (t *Table) usageEnds(month int64) int64 {
 
 // RecordUsage stores the usage of days, which must be sorted, with one write for each month.
 func (t *Table) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
+	if _, _, what := apikey.ParseMeter(id); what != "" {
+		return nil
+	}
 	for len(days) > 0 {
 		month := days[0].Day.Month()
 		update, names, values := "SET #ttl = :ttl", map[string]string{"#ttl": "ttl"}, item{}
@@ -55,28 +60,28 @@ func (t *Table) RecordUsage(ctx context.Context, id string, days []ratelimit.Day
 		}
 		values[":ttl"] = number(t.usageEnds(month))
 		_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &t.name, Key: primaryKey(keyPartition(id), usageMonth(month)),
+			TableName: &t.name, Key: primaryKey(meterPartition(id), usageMonth(month)),
 			UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 		})
 		if err != nil {
-			return fmt.Errorf("record usage of key %s: %w", id, err)
+			return fmt.Errorf("record usage of meter %s: %w", id, err)
 		}
 	}
 	return nil
 }
 
-// Usage reads the recorded usage from one day to another, in their order.
+// Usage reads the recorded usage of a first meter from one day to another, in their order.
 func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error) {
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
 		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
 		ExpressionAttributeValues: item{
-			":pk": text(keyPartition(id)), ":from": text(usageMonth(from.Month())), ":to": text(usageMonth(to.Month())),
+			":pk": text(meterPartition(id)), ":from": text(usageMonth(from.Month())), ":to": text(usageMonth(to.Month())),
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("query usage of key %s: %w", id, err)
+		return nil, fmt.Errorf("query usage of meter %s: %w", id, err)
 	}
 	if len(out.LastEvaluatedKey) > 0 {
 		return nil, errors.New("query usage: more than a page") // a month is 300 bytes
@@ -86,7 +91,7 @@ func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) (
 		sk, _ := i["sk"].(*types.AttributeValueMemberS)
 		month, err := strconv.ParseInt(sk.Value[len(usageSort):], 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+			return nil, fmt.Errorf("decode usage of meter %s: %w", id, err)
 		}
 		for d := int64(1); d <= 31; d++ {
 			day := ratelimit.Date(month*100 + d)
@@ -100,7 +105,7 @@ func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) (
 					continue
 				}
 				if *n, err = integer(value); err != nil {
-					return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+					return nil, fmt.Errorf("decode usage of meter %s: %w", id, err)
 				}
 			}
 			if use.Used != 0 || use.Former != 0 {

@@ -1,12 +1,14 @@
 package registrytest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -136,4 +138,91 @@ var meterContracts = []contract{
 			t.Errorf("after the key was deleted: %v, %v", got, err)
 		}
 	}},
+	{"No two meter ids share a meter", func(t *testing.T, s Store) {
+		ids := meterIDs()
+		want := make(map[string]ratelimit.Meter)
+		for n, id := range ids {
+			spend := ratelimit.Spend{
+				Tokens: int64(n + 1), Net: int64(n + 1), Slice: 5, Window: time.Second, Day: 20261124,
+				At: Morning(), Expires: Morning().Add(time.Hour), Fresh: true,
+			}
+			m, err := s.Spend(t.Context(), id, spend)
+			if err != nil {
+				t.Fatalf("%s: %v", id, err)
+			}
+			must(t, s.Touch(t.Context(), id, Morning().Add(time.Duration(n)*time.Second)))
+			m.LastUsed = Morning().Add(time.Duration(n) * time.Second)
+			want[id] = m
+			if read, err := s.Meter(t.Context(), id); err != nil || !cmp.Equal(m, read, cmpopts.EquateEmpty()) {
+				t.Errorf("%s: Meter: %+v, %v", id, read, err)
+			}
+		}
+		got, err := s.Meters(t.Context(), ids)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
+			t.Errorf("meters: %v (-want +got)\n%s", err, diff)
+		}
+	}},
+	{"The usage of each first meter is apart, and further meters have none", func(t *testing.T, s Store) {
+		for n, id := range meterIDs() {
+			must(t, s.RecordUsage(t.Context(), id, []ratelimit.DayUsage{{Day: 20261123, Used: int64(n + 1)}}))
+		}
+		for n, id := range meterIDs() {
+			_, _, what := apikey.ParseMeter(id)
+			got, err := s.Usage(t.Context(), id, 20261101, 20261130)
+			want := []ratelimit.DayUsage{{Day: 20261123, Used: int64(n + 1)}}
+			if what == "" && (err != nil || !cmp.Equal(want, got)) {
+				t.Errorf("%s: %v, %v; want %v", id, got, err, want)
+			}
+		}
+	}},
+	{"Find returns the key with its first meter and with the others", func(t *testing.T, s Store) {
+		k := NewKey(1, "u1")
+		Create(t, s, k, 0)
+		var more []string
+		for _, id := range meterIDs() {
+			must(t, s.Touch(t.Context(), id, Morning()))
+			if of, owner, what := apikey.ParseMeter(id); of == apikey.OfKey && owner == k.ID && what != "" {
+				more = append(more, id)
+			}
+		}
+		must(t, s.RecordUsage(t.Context(), k.ID, []ratelimit.DayUsage{{Day: 20261123, Used: 1}}))
+		r, err := s.Find(t.Context(), k.ID)
+		must(t, err)
+		var got []string
+		for _, m := range r.More {
+			got = append(got, m.ID)
+			if !m.Meter.LastUsed.Equal(Morning()) {
+				t.Errorf("%s: %+v", m.ID, m.Meter)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(more)
+		if !slices.Equal(got, more) || r.Key.ID != k.ID || !r.Meter.LastUsed.Equal(Morning()) {
+			t.Errorf("%+v has the meters %q, want %q", r, got, more)
+		}
+	}},
 }
+
+// meterIDs returns ids of meters of all kinds. The ids of some users look like those of others with
+// the name of a meter.
+func meterIDs() []string {
+	ids := []string{"static-default", "static-default#2"}
+	for _, id := range []string{meterID, "0000000000000002"} {
+		ids = append(ids, id)
+		for _, what := range meterNames() {
+			ids = append(ids, id+"#"+what)
+		}
+	}
+	for _, user := range []string{
+		"u1", "u1#", "#u1", "u1#60", "60#u1", "#60#u1", "meter", "#meter#60", "u1#meter",
+		meterID, "user##u1", "lifetime", "Ünï #",
+	} {
+		for _, what := range append(meterNames(), "") {
+			ids = append(ids, apikey.UserMeter(user, what))
+		}
+	}
+	return ids
+}
+
+// meterNames returns the names of further meters: windows in seconds, and periods.
+func meterNames() []string { return []string{"1", "60", "86400", "day", "month", "lifetime"} }
