@@ -20,13 +20,16 @@ const (
 	CodeUnknown           Code = "unknown_key"
 	CodeRevoked           Code = "revoked_key"
 	CodeDisabled          Code = "disabled_key"
+	CodeUserSuspended     Code = "user_suspended"
 	CodeInactive          Code = "inactive_key"
 	CodeExpired           Code = "expired_key"
+	CodeIdle              Code = "idle_key"
 	CodeWrongEnvironment  Code = "wrong_environment"
 	CodeAddressNotAllowed Code = "address_not_allowed"
 	CodeInsufficientScope Code = "insufficient_scope"
 	CodeRateLimited       Code = "rate_limited"
 	CodeQuotaExceeded     Code = "quota_exceeded"
+	CodeCostAboveLimit    Code = "cost_above_limit"
 )
 
 // Codes of errors, in the order of their statuses. See [Table] for their meaning.
@@ -127,12 +130,18 @@ var table = [...]CodeInfo{
 	{Code: CodeDisabled, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "enabled",
 		Text:    invalidOrRevoked,
 		Meaning: "The key is disabled. Set enabled to true to use it again."},
+	{Code: CodeUserSuspended, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "user",
+		Text:    invalidOrRevoked,
+		Meaning: "An admin has suspended the user of the key, and so all of the user's keys."},
 	{Code: CodeInactive, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "notBefore",
 		Text:    invalidOrRevoked,
 		Meaning: "The key's notBefore is in the future."},
 	{Code: CodeExpired, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "expiresAt",
 		Text:    invalidOrRevoked,
 		Meaning: "The key's expiresAt has passed."},
+	{Code: CodeIdle, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "idleDays",
+		Text:    invalidOrRevoked,
+		Meaning: "The key was not used for as many days as its plan or the deployment allows. Rotate it to use it again."},
 	{Code: CodeWrongEnvironment, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey, Check: "environment",
 		Text:    invalidOrRevoked,
 		Meaning: "The key is of an environment, live or test, that this deployment does not accept."},
@@ -142,13 +151,20 @@ var table = [...]CodeInfo{
 	{Code: CodeInsufficientScope, Status: 403, Audience: ForCaller, Verdict: true, AtGateway: CodeInvalidKey,
 		Check:   "scope",
 		Text:    "API key does not have scope: {scope}",
-		Meaning: "The key lacks a scope that the route needs."},
+		Meaning: "The key lacks a scope that the route needs, or its plan does not include it."},
 	{Code: CodeRateLimited, Audience: ForCaller, Verdict: true, AtGateway: CodeRateLimitExceeded, Check: "rateLimit",
-		Text:    "Rate limit exceeded. Try again in {seconds} seconds.",
-		Meaning: "The key's rate limit is spent. Wait for the time that Retry-After names."},
+		Text: "Rate limit exceeded. Try again in {seconds} seconds.",
+		Meaning: "A rate limit of the key, or one that the keys of its user share, is spent. " +
+			"Wait for the time that Retry-After names."},
 	{Code: CodeQuotaExceeded, Audience: ForCaller, Verdict: true, AtGateway: CodeInsufficientQuota, Check: "quota",
-		Text:    "Quota exceeded. Try again in {seconds} seconds.",
-		Meaning: "The key's quota is spent until the calendar period ends."},
+		Text: "Quota exceeded. Try again in {seconds} seconds.",
+		Meaning: "A quota of the key, or one that the keys of its user share, is spent until the calendar " +
+			"period ends. A lifetime quota ends only when an admin adds credits, and has no Retry-After."},
+	{Code: CodeCostAboveLimit, Status: 429, Audience: ForCaller, Verdict: true, AtGateway: CodeCostAboveLimit,
+		Check: "routeCost",
+		Text:  "The request costs more than a limit of the API key allows",
+		Meaning: "The request costs more than a limit or a quota allows at all. No wait is long enough, so it " +
+			"has no Retry-After."},
 
 	{Code: CodeInvalidRequest, Status: 400, Text: "The request is not valid", Audience: ForCaller,
 		Meaning: "A header, a parameter or a field is wrong. param names it, and the message says what is allowed."},
@@ -261,10 +277,15 @@ func (c Code) Info() CodeInfo {
 }
 
 // Sentence returns the Text of a code's row. A scope and a time to wait, in whole seconds, stand in
-// the places that the Text has for them.
+// the places that the Text has for them. If there is no time to wait, the sentence about it is left
+// out.
 func (c Code) Sentence(scope string, wait time.Duration) string {
 	text := c.Info().Text
 	before, after, ok := strings.Cut(text, "{seconds}")
+	if ok && wait == 0 {
+		before, _, _ = strings.Cut(before, " Try again")
+		return before
+	}
 	if ok {
 		return before + strconv.FormatInt(int64(wait/time.Second), 10) + after
 	}

@@ -1,6 +1,9 @@
 package apikey
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Scopes are the rights of a key. A scope is a word such as "tts". A trailing "*" stands for every
 // scope with that beginning. Only a scope that begins with "keys:" includes the scopes of key
@@ -40,6 +43,24 @@ func (s Scopes) AllowAll(scopes Scopes) bool {
 		}
 	}
 	return true
+}
+
+// Within returns the scopes that both s and ceiling include, without repetition. The result includes
+// a scope if and only if both do.
+func (s Scopes) Within(ceiling Scopes) Scopes {
+	both := Scopes{}
+	add := func(scope string, other Scopes) {
+		if other.Allow(scope) && !slices.Contains(both, scope) {
+			both = append(both, scope)
+		}
+	}
+	for _, own := range s {
+		add(own, ceiling)
+	}
+	for _, most := range ceiling {
+		add(most, s)
+	}
+	return both
 }
 
 // Admin reports whether s includes keys:admin, which includes the other management scopes.

@@ -18,11 +18,17 @@ type Verdict struct {
 	// refusal therefore tells nothing about the key of another user. The record is shared, so it
 	// must not be changed.
 	Key *Key
+	// Plan is the plan of the key, or nil if it has none. It is shared too.
+	Plan *Plan
 	// Scope is the scope that the request needs.
 	Scope string
-	// Status is the window status from the limiter. It is meaningful if Key is set and not
-	// unlimited.
+	// Status is the window status from the limiter: of the part that refuses or, if none does, of
+	// the one that leaves the caller least. It is meaningful if Key is set and [Verdict.Limited].
 	Status ratelimit.Status
+	// Parts are the meters that the request spends from, and Statuses those of each. Both are shared
+	// too. Statuses is nil if there is only one part, whose status is Status.
+	Parts    []Part
+	Statuses []ratelimit.Status
 	// Replaced reports whether the presented token is in its grace period: a rotation has replaced
 	// it by another token of the same key.
 	Replaced bool
@@ -31,8 +37,8 @@ type Verdict struct {
 	Ended time.Time
 	// Text is the message of an upstream that knows the key. If empty, the code has the message.
 	Text string
-	// RetryAfter is the time to wait if the limit or the quota refused: whole seconds, at least
-	// one.
+	// RetryAfter is the time to wait if a limit or a quota refused: whole seconds, at least one. It
+	// is zero if no wait helps.
 	RetryAfter time.Duration
 }
 
@@ -62,6 +68,18 @@ func (v Verdict) Message() string {
 	}
 	return cmp.Or(v.Code.Sentence(v.Scope, v.RetryAfter), invalidOrRevoked)
 }
+
+// Scopes returns the scopes that the key has here: its own, as far as its plan includes them. The
+// list is shared too. Key must be set.
+func (v *Verdict) Scopes() Scopes {
+	if v.Plan == nil || len(v.Plan.Scopes) == 0 {
+		return v.Key.Scopes
+	}
+	return v.Key.Scopes.Within(v.Plan.Scopes)
+}
+
+// Limited reports whether a limit or a quota bounds the key.
+func (v *Verdict) Limited() bool { return v.Key != nil && (len(v.Parts) > 0 || !v.Key.Unlimited) }
 
 // Spent adds the limiter's decision: its window status and, if it refuses, its code.
 func (v *Verdict) Spent(d *ratelimit.Decision) {

@@ -28,7 +28,7 @@ import (
 // Checker judges requests; see [gate.Gate].
 type Checker interface {
 	// Check must return an error only if it could not decide. A verdict with CodeValid,
-	// CodeRateLimited or CodeQuotaExceeded must have a key.
+	// CodeRateLimited, CodeQuotaExceeded or CodeCostAboveLimit must have a key.
 	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
@@ -149,7 +149,7 @@ func (a *Authorizer) decideKey(ctx context.Context, e *event, credential apikey.
 	switch v.Code {
 	case apikey.CodeValid:
 		return allowKey(e.arn, v), nil
-	case apikey.CodeRateLimited, apikey.CodeQuotaExceeded:
+	case apikey.CodeRateLimited, apikey.CodeQuotaExceeded, apikey.CodeCostAboveLimit:
 		return denyKey(e.arn, v), nil
 	}
 	return nil, ErrUnauthorized

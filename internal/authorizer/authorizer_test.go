@@ -195,9 +195,10 @@ func TestARefusalIsTheErrorUnauthorized(t *testing.T) {
 
 func TestEachVerdictHasItsDecision(t *testing.T) {
 	want := map[apikey.Code]string{
-		apikey.CodeValid:         "allow " + validKeyID,
-		apikey.CodeRateLimited:   "deny rate_limit_exceeded",
-		apikey.CodeQuotaExceeded: "deny insufficient_quota",
+		apikey.CodeValid:          "allow " + validKeyID,
+		apikey.CodeRateLimited:    "deny rate_limit_exceeded",
+		apikey.CodeQuotaExceeded:  "deny insufficient_quota",
+		apikey.CodeCostAboveLimit: "deny cost_above_limit",
 	}
 	for _, code := range apikey.Codes() {
 		decided := want[code]

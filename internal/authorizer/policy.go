@@ -53,7 +53,7 @@ type denied struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	*windowStatus
-	RetryAfter int64 `json:"retryAfter"` // in seconds
+	RetryAfter int64 `json:"retryAfter,omitempty"` // in seconds; none if no wait helps
 }
 
 // windowStatus is the state of a key's limit at this moment. Unlimited keys have none.
@@ -97,7 +97,7 @@ func allowUser(arn string, u oidc.User) *response {
 // allowKey returns the Allow for a valid key.
 func allowKey(arn string, v apikey.Verdict) *response {
 	k := v.Key
-	scopes := strings.Join(k.Scopes, " ")
+	scopes := strings.Join(v.Scopes(), " ")
 	return newResponse("Allow", arn, k.ID, allowed{
 		KeyID: k.ID, UserID: k.UserID, Name: k.Name, Scopes: scopes,
 		UserIDHeader: inHeader.Encode(k.UserID), KeyIDHeader: inHeader.Encode(k.ID),
@@ -107,7 +107,7 @@ func allowKey(arn string, v apikey.Verdict) *response {
 	})
 }
 
-// denyKey returns the Deny for a key that has reached its limit or its quota.
+// denyKey returns the Deny for a key that has reached a limit or a quota.
 func denyKey(arn string, v apikey.Verdict) *response {
 	code := string(v.Code.Info().AtGateway)
 	return newResponse("Deny", arn, v.Key.ID, denied{
@@ -127,7 +127,7 @@ func newResponse(effect, arn, principal string, context any) *response {
 }
 
 func statusOf(v apikey.Verdict) *windowStatus {
-	if v.Key.Unlimited {
+	if !v.Limited() {
 		return nil
 	}
 	return &windowStatus{Limit: v.Status.Limit, Remaining: v.Status.Remaining, Reset: v.Status.Reset.Unix()}

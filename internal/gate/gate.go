@@ -21,6 +21,9 @@ type Request struct {
 	// Cost is how many requests to spend from the limit. A cost of zero spends nothing, and is never
 	// refused for a limit.
 	Cost int64
+	// RouteCost says that Cost is set for the route, and not by the caller. A cost above a limit is
+	// then a verdict, and never an error of the caller.
+	RouteCost bool
 	// Time is when the request arrived by the gateway's clock, or zero if that is not known. The
 	// gate takes no earlier time for the present.
 	Time time.Time

@@ -118,7 +118,7 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 	if out.KeyID = k.ID; !v.Ended.IsZero() {
 		return out
 	}
-	scopes := append([]string{}, k.Scopes...)
+	scopes := append([]string{}, v.Scopes()...)
 	out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
 	limit := a.usedLimitOf(k, v.Status)
 	out.RateLimit, out.Quota, out.WindowStatus = &limit, usedQuotaOf(k, v.Status), windowStatusOf(k, v.Status)

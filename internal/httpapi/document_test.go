@@ -211,14 +211,15 @@ func constants(t *testing.T, dir, kind, prefix string) (values []string) {
 // to change here too.
 var (
 	verdictCodes = []string{
-		"valid", "missing_key", "two_keys", "malformed_key", "unknown_key", "revoked_key", "disabled_key", "inactive_key",
-		"expired_key", "wrong_environment", "address_not_allowed", "insufficient_scope", "rate_limited", "quota_exceeded",
+		"valid", "missing_key", "two_keys", "malformed_key", "unknown_key", "revoked_key", "disabled_key",
+		"user_suspended", "inactive_key", "expired_key", "idle_key", "wrong_environment", "address_not_allowed", "insufficient_scope", "rate_limited", "quota_exceeded",
+		"cost_above_limit",
 	}
 	errorCodes = []string{
 		"invalid_request", "missing_key", "forbidden", "not_found", "method_not_allowed", "not_acceptable", "timeout",
 		"conflict", "precondition_failed", "request_too_large", "unsupported_media_type", "idempotency_key_reused",
 		"internal_error", "unavailable", "insufficient_scope", "replaced_key", "too_many_keys",
-		"invalid_api_key", "rate_limit_exceeded", "insufficient_quota", // API Gateway answers these
+		"invalid_api_key", "rate_limit_exceeded", "insufficient_quota", "cost_above_limit", // API Gateway answers these
 	}
 )
 

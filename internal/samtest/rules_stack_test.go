@@ -233,6 +233,7 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	for _, code := range []apikey.Code{
 		apikey.CodeValid, apikey.CodeMissing, apikey.CodeMalformed, apikey.CodeTwoKeys, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive,
 		apikey.CodeExpired, apikey.CodeWrongEnvironment, apikey.CodeAddressNotAllowed, apikey.CodeInsufficientScope, apikey.CodeRateLimited, apikey.CodeQuotaExceeded,
+		apikey.CodeUserSuspended, apikey.CodeIdle, apikey.CodeCostAboveLimit,
 	} {
 		codes = append(codes, string(code))
 	}

@@ -97,8 +97,9 @@ func (r *reply) code() (apikey.Code, error) {
 	switch code {
 	case apikey.CodeValid:
 		return "", errors.New("valid is false, but code is valid")
-	case apikey.CodeMalformed, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive,
-		apikey.CodeExpired, apikey.CodeWrongEnvironment, apikey.CodeAddressNotAllowed, apikey.CodeInsufficientScope:
+	case apikey.CodeMalformed, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeUserSuspended,
+		apikey.CodeInactive, apikey.CodeExpired, apikey.CodeIdle, apikey.CodeWrongEnvironment,
+		apikey.CodeAddressNotAllowed, apikey.CodeInsufficientScope:
 		return code, nil
 	case apikey.CodeRateLimited, apikey.CodeRateLimitExceeded:
 		return apikey.CodeRateLimited, nil
