@@ -1,5 +1,6 @@
-// Package routes reads rules that say which scope each route of an API needs, and finds the rule
-// for a request. A rule fits on one line. Call [Parse], and then [Rules.Scope] for each request.
+// Package routes reads rules that say which scope each route of an API needs, and what a request of
+// it costs, and finds the rule for a request. A rule fits on one line. Call [Parse], and then
+// [Rules.Scope] for each request. Call [ParseCosts], and then [Costs.Cost], for what it costs.
 package routes
 
 import (
@@ -21,22 +22,41 @@ type rule struct {
 	path   string // without escapes; a segment * stands for any one segment
 	prefix bool   // the rule is for every path that begins with path
 	folded string // path, for comparing without case
-	scope  string
+	scope  string // of a rule of Rules
+	cost   int64  // of a rule of Costs
 }
 
 // Parse reads rules such as "POST /tts/*=tts;GET /v1/*/models=;*=": each has a method, a path and a
 // scope, which may be empty. A * at the end of a path stands for everything that follows. Elsewhere
 // it stands for one segment. "*=" is a rule for all other routes.
 func Parse(text string) (Rules, error) {
-	var all Rules
+	return parse(text, "scope", func(r *rule, scope string) error {
+		if r.scope = scope; scope != "" && !apikey.ValidScope(scope) {
+			return errors.New("the scope must be at most 128 characters of a-z 0-9 : . _ * -")
+		}
+		return nil
+	})
+}
+
+// parse reads rules that have a value after the path. set stores the value in a rule, and what names
+// it in errors.
+func parse(text, what string, set func(r *rule, value string) error) ([]rule, error) {
+	var all []rule
 	for part := range strings.SplitSeq(text, ";") {
 		part = strings.TrimSpace(part)
 		if part == "" {
 			continue
 		}
-		r, err := parseRule(part)
+		pattern, value, ok := strings.Cut(part, "=")
+		if !ok {
+			return nil, fmt.Errorf("%q is not of the form METHOD /path=%s", part, what)
+		}
+		r, err := parsePattern(part, pattern, what)
 		if err != nil {
 			return nil, err
+		}
+		if err := set(&r, strings.TrimSpace(value)); err != nil {
+			return nil, fmt.Errorf("%q: %w", part, err)
 		}
 		if slices.ContainsFunc(all, r.same) {
 			return nil, fmt.Errorf("%q is a second rule for the same route", part)
@@ -46,12 +66,8 @@ func Parse(text string) (Rules, error) {
 	return all, nil
 }
 
-func parseRule(text string) (rule, error) {
-	pattern, scope, ok := strings.Cut(text, "=")
-	r := rule{scope: strings.TrimSpace(scope)}
-	if !ok || r.scope != "" && !apikey.ValidScope(r.scope) {
-		return r, fmt.Errorf("%q is not of the form METHOD /path=scope", text)
-	}
+// parsePattern reads the method and the path of a rule. text is the whole rule, for errors.
+func parsePattern(text, pattern, what string) (r rule, err error) {
 	fields := strings.Fields(pattern)
 	if len(fields) == 2 && fields[0] != "*" {
 		// A misspelled method would leave its route to a rule that may need less.
@@ -60,7 +76,7 @@ func parseRule(text string) (rule, error) {
 		}
 	}
 	if len(fields) < 1 || len(fields) > 2 {
-		return r, fmt.Errorf("%q is not of the form METHOD /path=scope", text)
+		return r, fmt.Errorf("%q is not of the form METHOD /path=%s", text, what)
 	}
 	if !r.setPath(fields[len(fields)-1]) {
 		return r, fmt.Errorf("the path of %q %s", text, pathForm)
@@ -129,12 +145,7 @@ func (rs Rules) Scope(method, path string) (string, error) {
 	}
 	method = strings.ToUpper(method)
 	plain, err := url.PathUnescape(path)
-	var best *rule
-	for i := range rs {
-		if r := &rs[i]; r.matches(method, plain) && (best == nil || r.beats(best)) {
-			best = r
-		}
-	}
+	best := mostSpecific(rs, method, plain)
 	if best == nil || err != nil || ambiguous(path, plain) {
 		return "", ErrNoRule
 	}
@@ -150,6 +161,16 @@ func (rs Rules) Scope(method, path string) (string, error) {
 		}
 	}
 	return best.scope, nil
+}
+
+// mostSpecific returns the rule that counts for a method and a path without escapes, or nil.
+func mostSpecific(rs []rule, method, plain string) (best *rule) {
+	for i := range rs {
+		if r := &rs[i]; r.matches(method, plain) && (best == nil || r.beats(best)) {
+			best = r
+		}
+	}
+	return best
 }
 
 // Cover reports whether there is a rule for a route.
@@ -180,9 +201,14 @@ func (r *rule) resembles(method, folded string) bool {
 	}
 }
 
+// isFor reports whether the rule is for a method. A rule for GET is one for HEAD too.
+func (r *rule) isFor(method string) bool {
+	return r.method == "" || r.method == method || r.method == http.MethodGet && method == http.MethodHead
+}
+
 // matches reports whether the rule is for a method and a path, which has no escapes.
 func (r *rule) matches(method, path string) bool {
-	if r.method != "" && r.method != method && (r.method != http.MethodGet || method != http.MethodHead) {
+	if !r.isFor(method) {
 		return false
 	}
 	pattern := r.path
