@@ -54,7 +54,7 @@ type ExplainRequest struct {
 	Method   string   `json:"method" enum:"GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS" example:"POST"`
 	Path     string   `json:"path" maxLength:"2048" doc:"As API Gateway sees it, without the stage" example:"/tts/speak"`
 	SourceIP *string  `json:"sourceIp,omitempty" maxLength:"64" example:"203.0.113.7"`
-	Cost     *Integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"If omitted, 1" example:"1"`
+	Cost     *Integer `json:"cost,omitempty" minimum:"0" maximum:"1000000" doc:"If omitted, the cost that a rule has for the route, or 1" example:"1"`
 	At       *string  `json:"at,omitempty" doc:"RFC 3339. If omitted, now" example:"2027-01-31T12:00:00Z"`
 }
 

@@ -32,7 +32,7 @@ type QuotaInput struct {
 
 // CreateRequest asks for a new key.
 type CreateRequest struct {
-	UserID      *string      `json:"userId,omitempty" doc:"The user who owns the key. If omitted, the caller. Only admins may name another user." example:"u1"`
+	UserID      *string      `json:"userId,omitempty" doc:"The user who owns the key. If omitted, the caller. Only admins, and members of its group for team:…, may name another." example:"u1"`
 	Environment *Environment `json:"environment,omitempty" doc:"If omitted, that of the caller's own key, and live for admins and users without a key. Only admins may name another one." example:"live"`
 	Fields
 }

@@ -71,6 +71,7 @@ const (
 	CodeTokenNotYetValid Code = "token_not_yet_valid"
 	CodeWrongSubject     Code = "wrong_subject"
 	CodeReservedSubject  Code = "reserved_subject"
+	CodeWrongUserClaim   Code = "wrong_user_claim"
 )
 
 // Audience says who reads a code. Its text is fit for the manual.
@@ -248,8 +249,11 @@ var table = [...]CodeInfo{
 	{Code: CodeWrongSubject, Audience: ForLog, AtGateway: CodeInvalidKey,
 		Meaning: "The user's JSON Web Token has no subject that can be the id of a user."},
 	{Code: CodeReservedSubject, Audience: ForLog, AtGateway: CodeInvalidKey,
-		Meaning: "The subject of the user's JSON Web Token is the id of a user that no token may have, such " +
-			"as admin."},
+		Meaning: "The subject of the user's JSON Web Token, or the claim that OIDC_USER_CLAIM names, is the id of a " +
+			"user that no token may have, such as admin or one that begins with team:."},
+	{Code: CodeWrongUserClaim, Audience: ForLog, AtGateway: CodeInvalidKey,
+		Meaning: "The claim of the user's JSON Web Token that OIDC_USER_CLAIM names is missing, is no string, or " +
+			"cannot be the id of a user."},
 }
 
 // Codes returns every code that a verdict may have, in the order of the table.

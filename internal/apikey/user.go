@@ -22,14 +22,28 @@ const formerOwnUser = "admin"
 
 // ReservedUserID reports whether id, in any case of its letters, is one that no user may have.
 func ReservedUserID(id string) bool {
-	return strings.EqualFold(id, AnonymousUser) ||
-		len(id) >= len(ownUsers) && strings.EqualFold(id[:len(ownUsers)], ownUsers)
+	return strings.EqualFold(id, AnonymousUser) || beginsWith(id, ownUsers)
 }
 
 // ReservedSubject reports whether id, in any case of its letters, is one that no user may have
-// who proves it with a JWT: it is reserved, or owns the admin keys of earlier versions.
+// who proves it with a JWT: it is reserved, is a team, or owns the admin keys of earlier versions.
 func ReservedSubject(id string) bool {
-	return ReservedUserID(id) || strings.EqualFold(id, formerOwnUser)
+	return ReservedUserID(id) || strings.EqualFold(id, formerOwnUser) || beginsWith(id, teams)
+}
+
+// teams begins the ids of teams. A team owns keys as a user does, and the members of its group act
+// for it.
+const teams = "team:"
+
+// Team returns the user id of the team of a group.
+func Team(group string) string { return teams + group }
+
+// TeamOf returns the group whose team has the user id. It reports whether id is a team's.
+func TeamOf(id string) (group string, ok bool) { return strings.CutPrefix(id, teams) }
+
+// beginsWith reports whether id begins with an ASCII prefix, in any case of its letters.
+func beginsWith(id, prefix string) bool {
+	return len(id) >= len(prefix) && strings.EqualFold(id[:len(prefix)], prefix)
 }
 
 // CheckUserID returns an error if no key may be made for the user id.

@@ -46,6 +46,8 @@ type Options struct {
 	Format apikey.Format
 	// Routes are the scopes that routes need. If there is a rule, a route without a rule is refused.
 	Routes routes.Rules
+	// Costs say how many requests one request of a route counts as.
+	Costs routes.Costs
 	// Public are the routes that need no key. Their callers are anonymous.
 	Public routes.Rules
 	// Anonymous allows every request without a key. Its caller has no scopes.
@@ -126,7 +128,11 @@ func (a *Authorizer) decideUser(ctx context.Context, e *event, token string) (*r
 		return nil, a.refuse(ctx, v.Refused)
 	}
 	a.Logger.LogAttrs(ctx, slog.LevelDebug, "allowed", slog.String("code", string(apikey.CodeValid)))
-	return allowUser(e.arn, v.User), nil
+	r, ignored := allowUser(e.arn, v.User)
+	if ignored += v.User.BadGroups; ignored > 0 {
+		a.Logger.LogAttrs(ctx, slog.LevelWarn, "groups ignored", slog.Int("ignored", ignored))
+	}
+	return r, nil
 }
 
 // decideKey has the gate judge the credential, which may be missing.
@@ -140,6 +146,7 @@ func (a *Authorizer) decideKey(ctx context.Context, e *event, credential apikey.
 		if request.Scope, err = a.Routes.Scope(e.method, e.path); err != nil {
 			return nil, a.refuse(ctx, apikey.CodeNoRouteRule)
 		}
+		request.Cost = a.Costs.Cost(e.method, e.path)
 	}
 	v, err := a.Gate.Check(ctx, request)
 	if err != nil {

@@ -293,6 +293,41 @@ func TestRoutesNeedScopes(t *testing.T) {
 	}
 }
 
+// The routes that manage keys always cost 1. A path in another form is no cheaper.
+func TestARouteHasACost(t *testing.T) {
+	costs, err := routes.ParseCosts("POST /tts/*=5;GET /v1/models=0;*=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		set            bool
+		route, members string
+		want           int64
+	}{
+		{false, "POST/tts/x", "", 1},
+		{true, "POST/tts/x", "", 5},
+		{true, "POST/TTS/x", "", 5},
+		{true, "POST/x/../tts/x", "", 5},
+		{true, "GET/tts/x", "", 2},
+		{true, "GET/v1/models", "", 0},
+		{true, "GET/v1/models/", "", 2},
+		{true, "GET/api/v1/whoami", `"resource":"/api/v1/whoami",` + ownStage + ",", 2},
+		{true, "GET/api/v1/api-keys", `"resource":"/api/v1/api-keys",` + ownStage + ",", 1},
+		{true, "GET/api/v1/api-keys", `"resource":"/api/v1/api-keys",`, 2},
+		{true, "GET/api/v1/api-keys", `"resource":"/{proxy+}",` + ownStage + ",", 2},
+	} {
+		j := says(apikey.CodeValid)
+		got := decision(t, j, request(c.route, c.members+withToken), func(o *authorizer.Options) {
+			if c.set {
+				o.Costs = costs
+			}
+		})
+		if got != "allow "+validKeyID || j.asked.Cost != c.want {
+			t.Errorf("%s, %s: %s, cost %d, want %d", c.route, c.members, got, j.asked.Cost, c.want)
+		}
+	}
+}
+
 // Routes that manage keys check scopes themselves. Only the resource of latchkey's own stage makes a
 // route one of them.
 func TestRulesDoNotConcernRoutesThatManageKeys(t *testing.T) {

@@ -45,6 +45,11 @@ type allowed struct {
 	// Presented in package registry. Generation is a string, because API Gateway might format a number.
 	Generation string `json:"generation,omitempty"`
 	Replaced   bool   `json:"replaced,omitempty"`
+	// Subject is the sub of a user whose keys belong to another owner, UserID. It is empty if the
+	// user's keys belong to the sub itself.
+	Subject string `json:"subject,omitempty"`
+	// Groups are the groups of a user, see groupsOf.
+	Groups string `json:"groups,omitempty"`
 	*windowStatus
 }
 
@@ -71,7 +76,8 @@ const noScopes = "-"
 // the text.
 var (
 	inHeader = percent.Visible("%,")
-	inWords  = inHeader.With(" ") // for scopes: spaces between words stay
+	inWords  = inHeader.With(" ")           // for scopes: spaces between words stay
+	inList   = percent.Visible("%,\"\\<>&") // for groups: JSON writes no character of it as more than one
 )
 
 // allowAnonymous returns the Allow for a caller who needs no key.
@@ -86,12 +92,41 @@ func allowAnonymous(arn string) *response {
 
 // allowUser returns the Allow for a user without a key. Its principal is not the user's id: access
 // logs contain the principal unescaped, and an issuer may choose any text as id.
-func allowUser(arn string, u oidc.User) *response {
+// It also returns how many groups of the user have no room in the context.
+func allowUser(arn string, u oidc.User) (r *response, ignored int) {
 	scopes := strings.Join(u.Scopes, " ")
-	return newResponse("Allow", arn, "user", allowed{
+	context := allowed{
 		UserID: u.ID, Name: u.Name, Scopes: scopes, Unlimited: true,
 		UserIDHeader: inHeader.Encode(u.ID), ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),
-	})
+	}
+	if u.Subject != u.ID {
+		context.Subject = u.Subject
+	}
+	context.Groups, ignored = groupsOf(u.Groups)
+	return newResponse("Allow", arn, "user", context), ignored
+}
+
+// Bounds of the groups in a context. API Gateway takes at most 8 KB of an authorizer.
+const (
+	maxGroups     = 50
+	maxGroupBytes = 3072
+)
+
+// groupsOf returns groups as the context has them: percent-encoded, with commas between them. It
+// leaves out groups that have no room, and returns how many. The user cannot act for those.
+func groupsOf(groups []string) (text string, ignored int) {
+	var b strings.Builder
+	for n, group := range groups {
+		encoded := inList.Encode(group)
+		if n == maxGroups || b.Len()+len(encoded)+1 > maxGroupBytes {
+			return b.String(), len(groups) - n
+		}
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(encoded)
+	}
+	return b.String(), 0
 }
 
 // allowKey returns the Allow for a valid key.

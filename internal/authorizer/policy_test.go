@@ -32,6 +32,10 @@ func TestAnswersHaveAPolicyAndAContext(t *testing.T) {
 	public := func(o *authorizer.Options) { o.Public = paths(t, "/*") }
 	alice := oidc.User{ID: "alice", Name: "Alice", Scopes: apikey.Scopes{"keys:read", "keys:write"}}
 	users := func(o *authorizer.Options) { o.Users = &registrar{verdict: oidc.Verdict{User: alice}} }
+	member := oidc.User{
+		ID: "acme", Subject: "auth0|alice", Scopes: apikey.Scopes{"keys:read"}, Groups: []string{"a,b", "Platform Team", "é", "x"},
+	}
+	members := func(o *authorizer.Options) { o.Users = &registrar{verdict: oidc.Verdict{User: member}} }
 	byUser := request("GET/api/v1/whoami", `"resource":"/api/v1/whoami",`+ownStage+","+withJWT)
 	byKey := string(read(t, "authorizer-allow.json"))
 	for _, c := range []struct {
@@ -61,6 +65,9 @@ func TestAnswersHaveAPolicyAndAContext(t *testing.T) {
 		{"a user without a key", &judge{}, byUser, users, answer("user", "Allow",
 			`"userId":"alice","name":"Alice","scopes":"keys:read keys:write","environment":"","internal":false,
 			"userIdHeader":"alice","scopeHeader":"keys:read keys:write","unlimited":true`)},
+		{"a member of an organisation and of groups", &judge{}, byUser, members, answer("user", "Allow",
+			`"userId":"acme","subject":"auth0|alice","groups":"a%2Cb,Platform%20Team,%C3%A9,x","name":"","scopes":"keys:read",
+			"environment":"","internal":false,"userIdHeader":"acme","scopeHeader":"keys:read","unlimited":true`)},
 	} {
 		got, err := newAuthorizer(t, c.gate, &bytes.Buffer{}, c.set).Invoke(t.Context(), []byte(c.event))
 		if err != nil {

@@ -1,8 +1,13 @@
 package authorizer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 
 	"latchkey/internal/apikey"
@@ -42,7 +47,11 @@ func TestUsersMayComeWithoutAKey(t *testing.T) {
 		{"/api/v1/api-keys/{id}/revoke", own + withJWT, user},
 		{"/api/v1/audit", own + withJWT, user},
 		{"/api/v1/usage", own + withJWT, user},
+		{"/api/v1/users/{userId}", own + withJWT, user},
+		{"/api/v1/users/{userId}/credits", own + withJWT, user},
 		{"/api/v1/users/{userId}/revoke-keys", own + withJWT, user},
+		{"/api/v1/plans", own + withJWT, user},
+		{"/api/v1/plans/{name}", own + withJWT, user},
 		{whoami, own + withJWT, user},
 		{whoami, own + `"headers":{"authorization":"` + jwt + `"}`, user},
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `"]}`, user},
@@ -51,7 +60,8 @@ func TestUsersMayComeWithoutAKey(t *testing.T) {
 		{"/tts", own + withJWT, key},
 		{"/{proxy+}", own + withJWT, key},
 		{"/api/v1/api-keys/{proxy+}", own + withJWT, key},
-		{"/api/v1/users/{userId}", own + withJWT, key},
+		{"/api/v1/users/{userId}/{proxy+}", own + withJWT, key},
+		{"/api/v1/plans-of-another", own + withJWT, key},
 		{"/api/v1/whoami/x", own + withJWT, key},
 		{"/api/v1/api-keys-of-another", own + withJWT, key},
 		{"/v1/api-keys", own + withJWT, key},
@@ -114,6 +124,68 @@ func TestEachVerdictOnAUserHasItsDecision(t *testing.T) {
 		key := string(read(t, "authorizer-allow.json"))
 		if got := decision(t, says(apikey.CodeValid), key, users); got != "allow "+validKeyID {
 			t.Errorf("a key beside %+v: %s", c.users, got)
+		}
+	}
+}
+
+// API Gateway takes at most 8 KB of an authorizer. Groups beyond that give no rights, and the log
+// says so.
+func TestGroupsBeyondTheRoomGiveNoRights(t *testing.T) {
+	named := func(n int, name string) (groups []string) {
+		for i := range n {
+			groups = append(groups, fmt.Sprintf("%s%03d", name, i))
+		}
+		return groups
+	}
+	event := request("GET/"+strings.Repeat("p", 400), `"resource":"/api/v1/api-keys",`+ownStage+","+withJWT)
+	for _, c := range []struct {
+		name   string
+		groups []string
+		bad    int
+		kept   int
+		log    string // what the log says is ignored
+	}{
+		{"none", nil, 0, 0, ""},
+		{"as many as there may be", named(50, "g"), 0, 50, ""},
+		{"one more", named(51, "g"), 0, 50, `"ignored":1`},
+		{"long names", named(50, strings.Repeat("x", 120)), 0, 24, `"ignored":26`},
+		{"names that are encoded", named(50, strings.Repeat("é", 60)), 0, 8, `"ignored":42`},
+		{"a name that JSON would escape", named(50, strings.Repeat("<", 60)), 0, 16, `"ignored":34`},
+		{"bad names", []string{"a"}, 3, 1, `"ignored":3`},
+	} {
+		user := oidc.User{
+			ID: strings.Repeat("é", 128), Subject: strings.Repeat("ü", 128), Name: strings.Repeat("n", 255),
+			Scopes: apikey.Scopes{"keys:read", "keys:write"}, Groups: c.groups, BadGroups: c.bad,
+		}
+		var log bytes.Buffer
+		a := newAuthorizer(t, says(apikey.CodeMissing), &log, func(o *authorizer.Options) {
+			o.Users = &registrar{verdict: oidc.Verdict{User: user}}
+		})
+		answer, err := a.Invoke(t.Context(), []byte(event))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if len(answer) > 8000 {
+			t.Errorf("%s: the answer has %d bytes", c.name, len(answer))
+		}
+		var r struct{ Context struct{ Groups string } }
+		unmarshal(t, answer, &r)
+		var got []string
+		for text := range strings.SplitSeq(r.Context.Groups, ",") {
+			group, err := url.PathUnescape(text)
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if group != "" {
+				got = append(got, group)
+			}
+		}
+		if !slices.Equal(got, c.groups[:c.kept]) {
+			t.Errorf("%s: %d groups are left, want the first %d", c.name, len(got), c.kept)
+		}
+		if logged := log.String(); (logged != "") != (c.log != "") || !strings.Contains(logged, c.log) {
+			t.Errorf("%s: the log has %q, want %q", c.name, logged, c.log)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"reflect"
@@ -46,6 +45,12 @@ type Config struct {
 	Environments []apikey.Environment `env:"ACCEPT_ENVIRONMENTS" envDefault:"live,test"`
 	// MaxKeysPerUser is how many keys one user may have that are not revoked, at least 1.
 	MaxKeysPerUser int `env:"MAX_KEYS_PER_USER" envDefault:"20"`
+	// A key without a plan that says otherwise expires at most KeyMaxDays after its creation, and
+	// after KeyDefaultDays if its creator names no expiry. It is refused when it was not used for
+	// KeyIdleDays. Each is 0, which bounds nothing, or at most 36500 days.
+	KeyMaxDays     int `env:"KEY_MAX_DAYS" envDefault:"0"`
+	KeyDefaultDays int `env:"KEY_DEFAULT_DAYS" envDefault:"0"`
+	KeyIdleDays    int `env:"KEY_IDLE_DAYS" envDefault:"0"`
 
 	// UsageDays is the retention of daily usage, in days: 1 to 400.
 	UsageDays int `env:"USAGE_DAYS" envDefault:"400"`
@@ -59,13 +64,24 @@ type Config struct {
 	// AdminClaim is the claim of an admin's token, such as "groups=latchkey-admins". If empty, no
 	// token makes an admin.
 	AdminClaim string `env:"OIDC_ADMIN_CLAIM"`
-	// A user without a key may grant a key at most UserMaxRequests a minute on average, and at most
-	// UserScopes.
+	// UserClaim is the claim of a token that names the owner of the caller's keys, such as org_id.
+	UserClaim string `env:"OIDC_USER_CLAIM" envDefault:"sub"`
+	// RoleClaim is a claim and the roles in it that may change keys, such as "org_role=owner,admin".
+	// Other users may only read. If empty, every user may change the keys of its owner.
+	RoleClaim string `env:"OIDC_ROLE_CLAIM"`
+	// GroupsClaim is the claim of a token with the groups of its user, such as groups. A user in the
+	// group g may act for the owner team:g. If empty, no user acts for a team.
+	GroupsClaim string `env:"OIDC_GROUPS_CLAIM"`
+	// UserMaxRequests is how many requests a minute all keys together may make that one user has
+	// created without an admin. UserScopes are the most that such a user may grant.
 	UserMaxRequests int64 `env:"USER_MAX_REQUESTS" envDefault:"60"`
 	UserScopes      List  `env:"USER_SCOPES"`
 
 	// RouteScopes are the scopes that routes need, as in "POST /tts/*=tts;*=".
 	RouteScopes string `env:"ROUTE_SCOPES"`
+	// RouteCosts say how many requests one request of a route counts as, as in
+	// "POST /tts/*=5;GET /v1/models=0". A route without a rule costs 1.
+	RouteCosts string `env:"ROUTE_COSTS"`
 	// PublicPaths are the paths that need no key, as in "/health,/docs/*".
 	PublicPaths string `env:"PUBLIC_PATHS" envDefault:"/health,/docs,/openapi.json"`
 	// If RequireAuth is false, every request passes, as the user anonymous.
@@ -145,6 +161,9 @@ func (c Config) check() error {
 		return fmt.Errorf("KEY_PREFIX: %w", err)
 	}
 	if err := c.checkUsers(); err != nil {
+		return err
+	}
+	if err := c.checkLife(); err != nil {
 		return err
 	}
 	if c.Endpoint != "" {
@@ -242,39 +261,6 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(s)
 	*d = Duration(parsed)
 	return err
-}
-
-func (c Config) checkUsers() error {
-	for _, issuer := range c.Issuers {
-		u, err := url.Parse(issuer)
-		if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") || !secure(u) {
-			return errors.New(
-				"OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; " +
-					"http is for this machine alone",
-			)
-		}
-	}
-	name, value, _ := strings.Cut(c.AdminClaim, "=")
-	scopes := apikey.Scopes(c.UserScopes)
-	switch {
-	case (len(c.Issuers) == 0) != (len(c.Audiences) == 0):
-		return errors.New("OIDC_ISSUER and OIDC_AUDIENCE need each other: a token counts only when it is meant for us")
-	case c.AdminClaim != "" && (name == "" || value == ""):
-		return errors.New("OIDC_ADMIN_CLAIM must be of the form claim=value, as in groups=latchkey-admins")
-	case c.UserMaxRequests < 1 || c.UserMaxRequests > apikey.MaxRequests:
-		return fmt.Errorf("USER_MAX_REQUESTS must be between 1 and %d", apikey.MaxRequests)
-	case scopes.Admin():
-		return errors.New("USER_SCOPES must not reach keys:admin: OIDC_ADMIN_CLAIM says who is an admin")
-	case len(scopes) > apikey.MaxScopes,
-		slices.ContainsFunc(scopes, func(s string) bool { return !apikey.ValidScope(s) }):
-		return fmt.Errorf("USER_SCOPES must be at most %d scopes of a-z 0-9 : . _ * -", apikey.MaxScopes)
-	}
-	return nil
-}
-
-func secure(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // List has the parts between the commas of a variable, without space around them.

@@ -21,7 +21,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, UserMaxRequests: 60, QueryAPIKey: true,
+		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, UserMaxRequests: 60, UserClaim: "sub", QueryAPIKey: true,
 		UsageDays: 400, AuditDays: 365, Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
@@ -53,10 +53,11 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"KEY_PREFIX":                {"pk", "SK", strings.Repeat("k", 17)},
 		"FRESHNESS":                 {"-1s", "soon", "2h", "9999999999999h", "1ns", "1ms", "20ms", "249ms", "249.9ms", "0.1", "0.249"},
 		"MAX_KEYS_PER_USER":         {"0", "-1", "1.5", "99999999999999999999"},
-		"TRUSTED_PROXY_HOPS":        {"-1", "11", "one"},
-		"OIDC_AUDIENCE":             {"latchkey"},
-		"ACCEPT_ENVIRONMENTS":       {"prod", "live,,test", "LIVE", "live;test", ","},
-		"QUERY_API_KEY":             {"maybe", "yes", "2"},
+		"KEY_MAX_DAYS":              {"-1", "36501", "1.5", "a year"}, "KEY_DEFAULT_DAYS": {"-1", "36501"}, "KEY_IDLE_DAYS": {"-1", "36501"},
+		"TRUSTED_PROXY_HOPS":  {"-1", "11", "one"},
+		"OIDC_AUDIENCE":       {"latchkey"},
+		"ACCEPT_ENVIRONMENTS": {"prod", "live,,test", "LIVE", "live;test", ","},
+		"QUERY_API_KEY":       {"maybe", "yes", "2"},
 		"API_KEYS": {
 			"canary-of-a-static-key,:canary", "canary-of-a-static-key,canary-of-a-static-key", `"canary-of-a-static-key:alice"`, "alice:canary-of-a-static-key", "1:a", "x",
 			"canary-of-a-static-key;canary-of-another-key", `[{"key":"canary-of-a-static-key"}]`, "${CANARY_API_KEYS}", "canary-of-a-static-key:a\ncanary-of-another-key:b",
@@ -98,6 +99,9 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		},
 		"OIDC_AUDIENCE":     {"", ",", " "},
 		"OIDC_ADMIN_CLAIM":  {"groups", "=admins", "groups=", "="},
+		"OIDC_USER_CLAIM":   {"org_id=acme", "sub,org_id", "org id"},
+		"OIDC_ROLE_CLAIM":   {"org_role", "=owner", "org_role=", "org_role=,", " =owner"},
+		"OIDC_GROUPS_CLAIM": {"groups=a", "groups,roles", "my groups"},
 		"USER_MAX_REQUESTS": {"0", "-1", "1000001", "1.5", "many"},
 		"USER_SCOPES":       {"A", "a b", "keys:admin", "keys:*", "tts,keys:adm*", strings.Repeat("a", 129), "a" + strings.Repeat(",a", 50)},
 	} {
@@ -113,6 +117,9 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"OIDC_ISSUER":       {"http://localhost:9998", "http://127.0.0.1:1/a", "http://[::1]:1", "https://a.auth0.com/", "https://a, https://b"},
 		"OIDC_AUDIENCE":     {"a, b", "https://api.example.com"},
 		"OIDC_ADMIN_CLAIM":  {"", "groups=latchkey-admins", "https://a/groups=cn=admins"},
+		"OIDC_USER_CLAIM":   {"", "sub", "org_id", "https://a.example.com/org"},
+		"OIDC_ROLE_CLAIM":   {"", "org_role=owner", "org_role=owner, admin", "https://a/roles=cn=owner"},
+		"OIDC_GROUPS_CLAIM": {"", "groups", "https://a.example.com/groups"},
 		"USER_MAX_REQUESTS": {"1", "1000000"},
 		"USER_SCOPES":       {"", "*", "tts, stt:*", "keys:read"},
 	} {
@@ -130,5 +137,44 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%v %+v %#v %s", c, c, c, c.Secret); strings.Contains(text, "mmmm") {
 		t.Error("a configuration prints its secret")
+	}
+}
+
+func TestTheLifeOfKeysIsWholeDays(t *testing.T) {
+	good := map[string]string{"TABLE_NAME": "t", "LATCHKEY_SECRET": secret}
+	for _, c := range []struct {
+		max, standard, idle string
+		want                apikey.Life
+		wrong               bool
+	}{
+		{"", "", "", apikey.Life{}, false},
+		{"0", "0", "0", apikey.Life{}, false},
+		{"365", "90", "30", apikey.Life{MaxDays: 365, DefaultDays: 90, IdleDays: 30}, false},
+		{"36500", "36500", "36500", apikey.Life{MaxDays: 36500, DefaultDays: 36500, IdleDays: 36500}, false},
+		{"", "90", "", apikey.Life{DefaultDays: 90}, false},
+		{"90", "90", "365", apikey.Life{MaxDays: 90, DefaultDays: 90, IdleDays: 365}, false},
+		{"90", "91", "", apikey.Life{}, true},
+	} {
+		variables := maps.Clone(good)
+		variables["KEY_MAX_DAYS"], variables["KEY_DEFAULT_DAYS"], variables["KEY_IDLE_DAYS"] = c.max, c.standard, c.idle
+		got, err := config.Load(variables)
+		if (err != nil) != c.wrong || c.wrong && !strings.Contains(err.Error(), "KEY_DEFAULT_DAYS") {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err == nil && got.Life() != c.want {
+			t.Errorf("%+v: %+v", c, got.Life())
+		}
+	}
+}
+
+func TestRolesAreReadFromTheirClaim(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "[]", "org_role=owner": "org_role [owner]", "org_role = owner , admin,": "org_role [owner admin]",
+		"https://a/roles=cn=owner": "https://a/roles [cn=owner]",
+	} {
+		claim, roles := config.Config{RoleClaim: text}.Roles()
+		if got := strings.TrimSpace(fmt.Sprint(claim, " ", roles)); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
 	}
 }

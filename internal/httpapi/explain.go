@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -41,7 +42,7 @@ func (a *server) explain(ctx context.Context, c registry.Caller, in *explainInpu
 	if err != nil {
 		return nil, err
 	}
-	route, public := a.explainRoute(body.Method, body.Path, &request)
+	route, public := a.explainRoute(body, &request)
 	out := &explainOutput{api.ExplainResponse{Code: api.ExplainCode(apikey.CodeValid), Checks: []api.CheckStep{route}}}
 	if public {
 		return out, nil
@@ -61,7 +62,8 @@ func (a *server) explain(ctx context.Context, c registry.Caller, in *explainInpu
 	return out, nil
 }
 
-// explained returns the request of the gate that a body describes, without its scope.
+// explained returns the request of the gate that a body describes, without what the rules for routes
+// say.
 func explained(body api.ExplainRequest) (gate.Request, error) {
 	r := gate.Request{Cost: 1}
 	if !strings.HasPrefix(body.Path, "/") {
@@ -82,8 +84,10 @@ func explained(body api.ExplainRequest) (gate.Request, error) {
 }
 
 // explainRoute explains the check of the route, which comes before the checks of the gate. It sets
-// the scope that the route needs. A public route needs no key, so it has no other checks.
-func (a *server) explainRoute(method, path string, r *gate.Request) (step api.CheckStep, public bool) {
+// the scope that the route needs and, unless the body has a cost, what the request costs. A public
+// route needs no key, so it has no other checks.
+func (a *server) explainRoute(body api.ExplainRequest, r *gate.Request) (step api.CheckStep, public bool) {
+	method, path := body.Method, body.Path
 	step = api.CheckStep{Check: checkOf(apikey.CodeNoRouteRule), Pass: true}
 	if a.Public.Cover(method, path) {
 		step.Detail = "the path is public: it asks for no key"
@@ -103,6 +107,10 @@ func (a *server) explainRoute(method, path string, r *gate.Request) (step api.Ch
 		step.Detail = "a rule asks for the scope " + scope
 	default:
 		step.Detail = "no rule asks for a scope"
+	}
+	if body.Cost == nil {
+		r.Cost = a.Costs.Cost(method, path)
+		step.Detail += fmt.Sprintf("; the request costs %d", r.Cost)
 	}
 	return step, false
 }

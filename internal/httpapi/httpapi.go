@@ -46,6 +46,8 @@ type Options struct {
 	Explain func(apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
 	// Routes and Public are the rules of the authorizer. The zero value has none.
 	Routes, Public routes.Rules
+	// Costs are the authorizer's rules for what a request costs.
+	Costs routes.Costs
 	// Health returns an error if the table does not answer. It must respect the context's deadline.
 	Health func(context.Context) error
 	// TrustedProxyHops is the number of the operator's own proxies before API Gateway.

@@ -53,6 +53,7 @@ type service struct {
 	root     who
 	routes   routes.Rules
 	public   routes.Rules
+	costs    routes.Costs
 	hops     int
 	queryKey bool
 	numbers  bool
@@ -67,6 +68,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	s := &service{t: t, table: table, now: noon, queryKey: true}
 	s.routes, _ = routes.Parse("POST /tts/*=tts;GET /v1/models=")
 	s.public, _ = routes.ParsePaths("/docs")
+	s.costs, _ = routes.ParseCosts("POST /tts/dear=61;POST /tts/long=5;GET /v1/models=0")
 	for _, e := range edit {
 		e(s)
 	}
@@ -94,7 +96,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: s.gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
-		Explain: s.gate.Explain, Routes: s.routes, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, UnlimitedNumbers: s.numbers,
+		Explain: s.gate.Explain, Routes: s.routes, Costs: s.costs, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, UnlimitedNumbers: s.numbers,
 	}), logger)
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s

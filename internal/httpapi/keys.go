@@ -64,7 +64,7 @@ type listInput struct {
 // ListFilter selects keys.
 type ListFilter struct {
 	Status api.Status `query:"status"`
-	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins may name another user."`
+	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins, and members of its group for team:…, may name another."`
 }
 
 type listOutput struct{ Body api.ListResponse }

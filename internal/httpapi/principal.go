@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -59,9 +60,22 @@ func (p principal) scopes() apikey.Scopes {
 	return append(apikey.Scopes{}, strings.Fields(p.text("scopes"))...)
 }
 
+// groups returns the groups of a user, which the authorizer percent-encodes and separates by commas.
+func (p principal) groups() (groups []string) {
+	for encoded := range strings.SplitSeq(p.text("groups"), ",") {
+		if group, err := url.PathUnescape(encoded); err == nil && group != "" {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
+
 // caller returns the caller without the conditions and the source of the request.
 func (p principal) caller() registry.Caller {
 	c := registry.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
+	if c.KeyID == "" {
+		c.Subject, c.Groups = p.text("subject"), p.groups()
+	}
 	if generation, ok := p.number("generation"); ok {
 		replaced := p.text("replaced")
 		c.Presented = &registry.Presented{Generation: generation, Replaced: replaced != "" && replaced != "false"}

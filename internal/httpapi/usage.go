@@ -30,7 +30,7 @@ type userUsageInput struct {
 
 // UsageFilter selects the keys of a user.
 type UsageFilter struct {
-	UserID string `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins may name another user."`
+	UserID string `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins, and members of its group for team:…, may name another."`
 }
 
 type usageOutput struct{ Body api.UsageResponse }

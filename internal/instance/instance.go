@@ -44,6 +44,8 @@ type Instance struct {
 	Metrics  *metrics.Recorder
 	// Routes are the scopes that routes need. Public are the routes that need no key.
 	Routes, Public routes.Rules
+	// Costs say how many requests one request of a route counts as.
+	Costs routes.Costs
 
 	warming sync.WaitGroup
 }
@@ -74,12 +76,16 @@ func New(
 	if err != nil {
 		return nil, fmt.Errorf("configuration: ROUTE_SCOPES: %w", err)
 	}
+	costs, err := routes.ParseCosts(c.RouteCosts)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: ROUTE_COSTS: %w", err)
+	}
 	public, err := routes.ParsePaths(c.PublicPaths)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: PUBLIC_PATHS: %w", err)
 	}
 	account.AppID = c.Service // names the caller in each User-Agent
-	i := &Instance{Config: c, Logger: logger, Now: now, Format: format, Routes: rules, Public: public}
+	i := &Instance{Config: c, Logger: logger, Now: now, Format: format, Routes: rules, Public: public, Costs: costs}
 	i.Table = dynamo.Open(dynamo.Options{
 		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now,
 		UsageRetention: time.Duration(c.UsageDays) * 24 * time.Hour,

@@ -83,5 +83,10 @@ func (c claims) meantFor(audiences []string) bool {
 // whole string, one word of it, or one string of a list.
 func (c claims) contain(nameAndValue string) bool {
 	name, value, ok := strings.Cut(nameAndValue, "=")
-	return ok && (slices.Contains(c.texts(name), value) || slices.Contains(strings.Fields(c.text(name)), value))
+	return ok && c.has(name, value)
+}
+
+// has is contain with the name and the value apart.
+func (c claims) has(name, value string) bool {
+	return slices.Contains(c.texts(name), value) || slices.Contains(strings.Fields(c.text(name)), value)
 }

@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -20,15 +22,30 @@ type Options struct {
 	// The value may be the whole string, one word of it, or one string of a list. If empty, no user
 	// is an admin.
 	AdminClaim string
+	// UserClaim is the claim that names the owner of the user's keys. If empty, it is sub.
+	UserClaim string
+	// RoleClaim is a claim with roles, and WriteRoles are those of them with which a user may change
+	// keys. Other users may only read. The claim is read as AdminClaim is. If it is empty, every user
+	// may change keys.
+	RoleClaim  string
+	WriteRoles []string
+	// GroupsClaim is the claim with the groups of a user: one string or a list of strings. If empty,
+	// no user has groups.
+	GroupsClaim string
 	// Now is the clock. It must be safe for concurrent use.
 	Now func() time.Time
 }
 
 // User is the user whom a token was issued to.
 type User struct {
-	ID     string // the token's sub
-	Name   string // empty if the token has no name, or one that cannot be displayed
-	Scopes apikey.Scopes
+	ID      string // of the owner of the user's keys
+	Subject string // the token's sub
+	Name    string // empty if the token has no name, or one that cannot be displayed
+	Scopes  apikey.Scopes
+	// Groups are the user's groups whose team can own keys, sorted. BadGroups is the number of those
+	// whose team cannot, because of their names.
+	Groups    []string
+	BadGroups int
 }
 
 // Verdict is the answer to one token: either a user or the reason of a refusal.
@@ -47,6 +64,7 @@ const (
 	NotYetValid      = apikey.CodeTokenNotYetValid
 	WrongSubject     = apikey.CodeWrongSubject    // no user, or one whose id no key could have
 	ReservedSubject  = apikey.CodeReservedSubject // a user id that latchkey itself uses, such as admin
+	WrongUserClaim   = apikey.CodeWrongUserClaim  // no owner, or one whose id no key could have
 )
 
 // clockSkew is how far an issuer's clock may be ahead of this one.
@@ -122,18 +140,58 @@ func (v *Verifier) judge(c claims) Verdict {
 	case !c.meantFor(v.options.Audiences):
 		return Verdict{Refused: WrongAudience}
 	}
-	user := User{ID: c.text("sub"), Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
-	switch {
-	case apikey.ReservedSubject(user.ID):
-		return Verdict{Refused: ReservedSubject}
-	case apikey.CheckUserID(user.ID) != nil:
-		return Verdict{Refused: WrongSubject}
+	user := User{ID: c.text("sub"), Subject: c.text("sub")}
+	if refused := refusedID(user.Subject, WrongSubject); refused != "" {
+		return Verdict{Refused: refused}
+	}
+	if claim := v.options.UserClaim; claim != "" && claim != "sub" {
+		user.ID = c.text(claim)
+		if refused := refusedID(user.ID, WrongUserClaim); refused != "" {
+			return Verdict{Refused: refused}
+		}
 	}
 	if name := c.text("name"); len(name) <= apikey.MaxName && apikey.LegibleName(name) {
 		user.Name = name
 	}
-	if c.contain(v.options.AdminClaim) {
-		user.Scopes = apikey.Scopes{apikey.ScopeAdmin}
-	}
+	user.Scopes = v.scopes(c)
+	user.setGroups(c.texts(v.options.GroupsClaim))
 	return Verdict{User: user}
+}
+
+// refusedID returns the reason why a token's user or owner cannot have an id, or "". wrong is the
+// reason if no key could have the id.
+func refusedID(id string, wrong apikey.Code) apikey.Code {
+	switch {
+	case apikey.ReservedSubject(id):
+		return ReservedSubject
+	case apikey.CheckUserID(id) != nil:
+		return wrong
+	}
+	return ""
+}
+
+// scopes returns the scopes of a user: those of an admin, those of a user who may change keys, or
+// those of one who may only read.
+func (v *Verifier) scopes(c claims) apikey.Scopes {
+	if c.contain(v.options.AdminClaim) {
+		return apikey.Scopes{apikey.ScopeAdmin}
+	}
+	writes := func(role string) bool { return c.has(v.options.RoleClaim, role) }
+	if v.options.RoleClaim == "" || slices.ContainsFunc(v.options.WriteRoles, writes) {
+		return apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}
+	}
+	return apikey.Scopes{apikey.ScopeRead}
+}
+
+// setGroups sets the groups of the user. It keeps those whose team can own keys.
+func (u *User) setGroups(groups []string) {
+	for _, group := range groups {
+		if strings.TrimSpace(group) == group && group != "" && apikey.CheckUserID(apikey.Team(group)) == nil {
+			u.Groups = append(u.Groups, group)
+		} else {
+			u.BadGroups++
+		}
+	}
+	slices.Sort(u.Groups)
+	u.Groups = slices.Compact(u.Groups)
 }

@@ -64,7 +64,7 @@ func TestTokenOfAnIssuerNamesItsUser(t *testing.T) {
 		t.Error("an issuer was asked before there was a token")
 	}
 	want := oidc.Verdict{User: oidc.User{
-		ID: "alice", Name: "Name of alice", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite},
+		ID: "alice", Subject: "alice", Name: "Name of alice", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite},
 	}}
 	for range 3 {
 		if diff := cmp.Diff(want, judge(t, v, i.Token("alice"))); diff != "" {
@@ -82,7 +82,6 @@ func TestClaimsAllowOrDeny(t *testing.T) {
 	i := oidctest.Start(t)
 	v, _ := newVerifier(i.URL)
 	now := time.Now().Unix()
-	const absent = "\x00absent"
 	for _, c := range []struct {
 		claim string
 		value any

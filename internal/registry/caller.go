@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"latchkey/internal/apikey"
@@ -16,6 +17,11 @@ type Caller struct {
 	KeyID  string
 	UserID string
 	Scopes apikey.Scopes
+	// Subject is the person who acts for UserID, if UserID is another owner such as an organisation.
+	// It is empty if UserID itself acts.
+	Subject string
+	// Groups are the groups of a user who came without a key. The user acts for their teams too.
+	Groups []string
 	// Presented says which token of the key the caller presented. If nil, it is not known.
 	Presented *Presented
 	// From says where the request came from. Its Actor is not used.
@@ -41,11 +47,26 @@ func (c Caller) may(scope string) error {
 	return &apikey.ScopeError{Scope: scope}
 }
 
+// Owns reports whether the caller acts for a user without admin rights: as that user, or as a member
+// of that team.
+func (c Caller) Owns(userID string) bool {
+	if userID == c.UserID {
+		return true
+	}
+	group, ok := apikey.TeamOf(userID)
+	return ok && slices.Contains(c.Groups, group)
+}
+
+// errNotOwner is the refusal of a userId for which the caller does not act.
+func errNotOwner() error {
+	return apikey.Forbidden("userId", "must be your own, or team: and a group that you are in")
+}
+
 // readable returns the user whose keys the caller may read: userID, or the caller if it is empty.
 func (c Caller) readable(userID string) (string, error) {
 	userID = cmp.Or(userID, c.UserID)
-	if userID != c.UserID && !c.Scopes.Admin() {
-		return "", apikey.Forbidden("userId", "must be your own")
+	if !c.Owns(userID) && !c.Scopes.Admin() {
+		return "", errNotOwner()
 	}
 	return userID, apikey.CheckOwner(userID)
 }

@@ -67,8 +67,8 @@ func (r *Registry) tryCreate(
 	}
 	most, given := 0, c
 	if !own.admin {
-		if userID != caller.UserID {
-			return Issued{}, apikey.Forbidden("userId", "must be your own")
+		if !caller.Owns(userID) {
+			return Issued{}, errNotOwner()
 		}
 		inherit(&c, own)
 		most = r.options.MaxKeys

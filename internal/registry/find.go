@@ -7,8 +7,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Find returns a key with its meter. It returns ErrNotFound for another user's key, unless the
-// caller has keys:admin.
+// Find returns a key with its meter. It returns ErrNotFound for the key of a user for whom the
+// caller does not act, unless the caller has keys:admin.
 func (r *Registry) Find(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return apikey.Record{}, err
@@ -25,7 +25,7 @@ func (r *Registry) find(ctx context.Context, caller Caller, id string) (apikey.R
 	if err != nil {
 		return apikey.Record{}, err
 	}
-	if record.Key.UserID != caller.UserID && !caller.Scopes.Admin() {
+	if !caller.Owns(record.Key.UserID) && !caller.Scopes.Admin() {
 		return apikey.Record{}, apikey.ErrNotFound
 	}
 	return record, nil

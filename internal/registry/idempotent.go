@@ -74,7 +74,11 @@ func (r *Registry) newRequest(ctx context.Context, caller Caller, operation stri
 		return nil, err
 	}
 	q := &request{caller: caller, operation: operation, hasher: hasher, random: r.options.Random}
-	q.Name = hasher.RequestName(caller.KeyID, caller.UserID, key)
+	by := caller.UserID
+	if caller.Subject != "" {
+		by += "\x00" + caller.Subject // one member of an owner gets no token that another one was issued
+	}
+	q.Name = hasher.RequestName(caller.KeyID, by, key)
 	q.Asked = hasher.Fingerprint(operation, string(caller.Idempotency.Body))
 	return q, nil
 }

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"cmp"
+
 	"latchkey/internal/audit"
 )
 
@@ -47,13 +49,13 @@ func CommandLine(command string) Origin {
 	return Origin{Actor: audit.Actor{Type: actorCLI, ID: command}}
 }
 
-// origin returns the origin of a caller's changes. The actor is the caller's key, or the user if
-// the caller has no key.
+// origin returns the origin of a caller's changes. The actor is the caller's key, or the person who
+// acts if the caller has no key.
 func (c Caller) origin() Origin {
 	o := c.From
 	o.Actor = audit.Actor{Type: actorKey, ID: c.KeyID}
 	if c.KeyID == "" {
-		o.Actor = audit.Actor{Type: actorUser, ID: c.UserID}
+		o.Actor = audit.Actor{Type: actorUser, ID: cmp.Or(c.Subject, c.UserID)}
 	}
 	return o
 }

@@ -12,7 +12,7 @@ import (
 func Keys(i *instance.Instance) lambda.Handler {
 	o := judging(i)
 	o.Registry, o.Explain = i.Registry, i.Gate.Explain
-	o.Routes, o.Public, o.TrustedProxyHops = i.Routes, i.Public, i.Config.TrustedProxyHops
+	o.Routes, o.Costs, o.Public, o.TrustedProxyHops = i.Routes, i.Costs, i.Public, i.Config.TrustedProxyHops
 	return serve(i, o)
 }
 
