@@ -24,6 +24,8 @@ var variables = map[string]string{
 	"SERVICE": "", "USAGE_DAYS": "UsageDays", "AUDIT_DAYS": "AuditDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",
 	"OIDC_ISSUER": "OidcIssuer", "OIDC_AUDIENCE": "OidcAudience", "OIDC_ADMIN_CLAIM": "OidcAdminClaim",
+	"OIDC_USER_CLAIM": "OidcUserClaim", "OIDC_ROLE_CLAIM": "OidcRoleClaim", "OIDC_GROUPS_CLAIM": "OidcGroupsClaim",
+	"ROUTE_COSTS": "RouteCosts", "KEY_MAX_DAYS": "KeyMaxDays", "KEY_DEFAULT_DAYS": "KeyDefaultDays", "KEY_IDLE_DAYS": "KeyIdleDays",
 	"USER_MAX_REQUESTS": "UserMaxRequests", "USER_SCOPES": "UserScopes",
 	"UPSTREAM_URL": "UpstreamUrl", "UPSTREAM_PREFIX": "UpstreamPrefix", "UPSTREAM_CACHE_TTL": "UpstreamCacheTtl", "UPSTREAM_TIMEOUT": "UpstreamTimeout",
 }

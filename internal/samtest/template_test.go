@@ -114,6 +114,13 @@ var effects = []effect{
 	{"OidcIssuer", "https://login.example.com, https://b/", parameters{"OidcAudience": "latchkey"}, variable(authorizer, "OIDC_ISSUER")},
 	{"OidcAudience", "latchkey,https://api.example.com", nil, variable(authorizer, "OIDC_AUDIENCE")},
 	{"OidcAdminClaim", "groups=latchkey-admins", nil, variable(authorizer, "OIDC_ADMIN_CLAIM")},
+	{"OidcUserClaim", "org_id", nil, variable(authorizer, "OIDC_USER_CLAIM")},
+	{"OidcRoleClaim", "org_role=owner, admin", nil, variable(authorizer, "OIDC_ROLE_CLAIM")},
+	{"OidcGroupsClaim", "https://a.example.com/groups", nil, variable(authorizer, "OIDC_GROUPS_CLAIM")},
+	{"RouteCosts", "POST /tts/*=5;GET /v1/models=0", nil, variable(authorizer, "ROUTE_COSTS")},
+	{"KeyMaxDays", "365", nil, variable("KeysFunction", "KEY_MAX_DAYS")},
+	{"KeyDefaultDays", "90", nil, variable("KeysFunction", "KEY_DEFAULT_DAYS")},
+	{"KeyIdleDays", "30", nil, variable("ValidateFunction", "KEY_IDLE_DAYS")},
 	{"UserMaxRequests", "7", nil, variable("KeysFunction", "USER_MAX_REQUESTS")},
 	{"UserScopes", "tts, stt:*", nil, variable("KeysFunction", "USER_SCOPES")},
 	{"RouteScopes", "POST /tts/*=tts;*=", nil, variable(authorizer, "ROUTE_SCOPES")},
@@ -240,6 +247,9 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"},
 		"BinaryMediaTypes": {"audio"},
 		"OidcIssuer":       {"login.example.com", "https://a?b", "https://a,", "ftp://a"}, "OidcAudience": {" a", "a ", ","}, "OidcAdminClaim": {"groups", "=a", "groups="},
+		"RouteCosts":    {"POST /tts", "POST /tts=", "/a=-1", "/a=1.5", "/a=1000001", "/a=b", "a=1", "/a*b=1", "/a=1 2", "GET POST /a=1"},
+		"OidcUserClaim": {"", "a=b", "a,b", "a b"}, "OidcRoleClaim": {"org_role", "=owner", "org_role=", "org_role=,"}, "OidcGroupsClaim": {"a=b", "a,b", "a b"},
+		"KeyMaxDays": {"-1", "36501", "x"}, "KeyDefaultDays": {"-1", "36501"}, "KeyIdleDays": {"-1", "36501"},
 		"UserMaxRequests": {"0", "1000001"}, "UserScopes": {"A", "a b", "a,"},
 		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"}, "RevokeRate": {"0"}, "RevokeBurst": {"0"},
 		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
@@ -259,6 +269,11 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 	for _, value := range []string{"*=", "/a=", "POST /tts/*=tts;GET /v1/models=; *=any:thing", "* /a=x;", "GET /v1/*/models=;/*/x/*=y"} {
 		if !accepts(t, declared["RouteScopes"], value) {
 			t.Errorf("RouteScopes does not accept %q", value)
+		}
+	}
+	for _, value := range []string{"", "*=0", "/a=1000000", "POST /tts/*=5;GET /v1/models=0; *=10", "* /a=999999;"} {
+		if !accepts(t, declared["RouteCosts"], value) {
+			t.Errorf("RouteCosts does not accept %q", value)
 		}
 	}
 }
