@@ -137,7 +137,7 @@ func (a *Authorizer) decideUser(ctx context.Context, e *event, token string) (*r
 
 // decideKey has the gate judge the credential, which may be missing.
 func (a *Authorizer) decideKey(ctx context.Context, e *event, credential apikey.Credential) (*response, error) {
-	request := gate.Request{Credential: credential, Source: e.source(a.TrustedProxyHops), Cost: 1}
+	request := gate.Request{Credential: credential, Source: e.source(a.TrustedProxyHops), Cost: 1, RouteCost: true}
 	if e.requestTime > 0 {
 		request.Time = time.UnixMilli(e.requestTime)
 	}

@@ -109,7 +109,7 @@ func (a *server) explainRoute(body api.ExplainRequest, r *gate.Request) (step ap
 		step.Detail = "no rule asks for a scope"
 	}
 	if body.Cost == nil {
-		r.Cost = a.Costs.Cost(method, path)
+		r.Cost, r.RouteCost = a.Costs.Cost(method, path), true
 		step.Detail += fmt.Sprintf("; the request costs %d", r.Cost)
 	}
 	return step, false

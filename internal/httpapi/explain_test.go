@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"latchkey/internal/routes"
@@ -49,6 +50,32 @@ func TestARouteIsExplained(t *testing.T) {
 		}
 		if checks, ok := a.json["checks"].([]any); c.status == 200 && (!ok || checks[0].(map[string]any)["check"] != "route") {
 			t.Errorf("%s: %s", c.body, a.text)
+		}
+	}
+}
+
+// Explain tells what the request would cost, unless it is asked about another cost.
+func TestTheCostOfARouteIsExplained(t *testing.T) {
+	s := newService(t)
+	me := s.caller("u1", "keys:read", "tts")
+	path := "/api/v1/api-keys/" + me["keyId"].(string) + "/explain"
+	for _, c := range []struct{ body, route, limit string }{
+		{`{"method":"POST","path":"/tts/x"}`, "a rule asks for the scope tts; the request costs 1", "asked for: 1"},
+		{`{"method":"POST","path":"/tts/long"}`, "a rule asks for the scope tts; the request costs 5", "asked for: 5"},
+		{`{"method":"POST","path":"/tts/%6cong"}`, "a rule asks for the scope tts; the request costs 5", "asked for: 5"},
+		{`{"method":"GET","path":"/v1/models"}`, "no rule asks for a scope; the request costs 0", "asked for: 0"},
+		{`{"method":"POST","path":"/tts/long","cost":7}`, "a rule asks for the scope tts", "asked for: 7"},
+		{`{"method":"PATCH","path":"/api/v1/api-keys/x"}`, "latchkey's own, which asks for a scope itself", "asked for: 1"},
+	} {
+		a := s.send(me, "POST", path, c.body)
+		checks, _ := a.json["checks"].([]any)
+		if a.status != 200 || len(checks) < 2 {
+			t.Errorf("%s: %d %s", c.body, a.status, a.text)
+			continue
+		}
+		first, last := checks[0].(map[string]any)["detail"], checks[len(checks)-1].(map[string]any)["detail"].(string)
+		if first != c.route || !strings.HasSuffix(last, c.limit) {
+			t.Errorf("%s: %q and %q, want %q and %q", c.body, first, last, c.route, c.limit)
 		}
 	}
 }
