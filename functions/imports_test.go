@@ -29,7 +29,7 @@ var domain = map[string]string{
 }
 
 // domainModules are the modules of others that the domain uses. None is AWS's.
-var domainModules = []string{"github.com/hashicorp/golang-lru/", "golang.org/x/sync/"}
+var domainModules = []string{"github.com/hashicorp/golang-lru/", "golang.org/x/sync/", "golang.org/x/text/"}
 
 const (
 	huma = "github.com/danielgtaylor/huma"

@@ -19,6 +19,7 @@ type Plan struct {
 	// Rev is above every earlier revision of any plan of this name, and at least the time of the
 	// change in seconds of the epoch.
 	Rev   int64
+	Seq   int64     // how often the plan was changed since it was first stored
 	Since time.Time // when the plan was first stored
 	Trail audit.Head
 }
@@ -35,6 +36,7 @@ type User struct {
 	Metadata  map[string]string
 	// Rev is as a plan's, and above the revision that the user's plan had when it was assigned.
 	Rev   int64
+	Seq   int64     // how often the record was changed since it was first stored
 	Since time.Time // when the record was first stored
 	Trail audit.Head
 }

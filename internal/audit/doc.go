@@ -45,6 +45,14 @@
 //	put the whole table back                               checkpoint the service obeys it
 //	take the trail off a key, its witness included         reported   the key looks like one of a version without trails
 //	add a key without a trail                              reported   the service obeys it
+//	edit any attribute of a user or a plan                 yes        the service obeys it until then
+//	remove a user or a plan                                yes        its bounds are gone; keys of a plan get 503
+//	copy a user or a plan to another                       yes        the service obeys it until then
+//	put a user or a plan back, alone or with its entries   yes        the service obeys it until then
+//	remove a user or a plan, its entries and its witness   checkpoint as above, and its trail is gone
+//	put a user or a plan, its entries and its witness back checkpoint the service obeys it
+//	take the trail and the witness off a user or a plan    reported   the service obeys it
+//	add a user or a plan without a trail                   reported   the service obeys it
 //	edit, remove, copy or put back a meter                 no         more or fewer requests than the limit are admitted
 //	edit, remove or put back a day's usage                 no         the usage that is shown is wrong
 //	edit, remove or put back a user's count of keys        no         the user may have more or fewer keys

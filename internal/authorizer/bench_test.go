@@ -26,7 +26,11 @@ type memory struct{ key *apikey.Key }
 func (m memory) Find(context.Context, string) (apikey.Record, error) {
 	return apikey.Record{Key: m.key}, nil
 }
-func (m memory) Resolve(context.Context, string) (string, error) { return "", apikey.ErrNotFound }
+func (m memory) User(context.Context, string) (apikey.UserRecord, error) {
+	return apikey.UserRecord{}, nil
+}
+func (m memory) Plan(context.Context, string) (*apikey.Plan, error) { return nil, apikey.ErrNotFound }
+func (m memory) Resolve(context.Context, string) (string, error)    { return "", apikey.ErrNotFound }
 func (m memory) Meter(context.Context, string) (ratelimit.Meter, error) {
 	return ratelimit.Meter{}, nil
 }

@@ -32,6 +32,7 @@ import (
 // be the subject of a deed below.
 var kinds = map[string]string{
 	"key": "key", "meter": "meter", "meter#": "further", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness", "health": "health",
+	"settings": "user", "plan": "plan",
 }
 
 func kindOf(sk string) string {
@@ -197,8 +198,10 @@ func newWorld(t *testing.T) *world {
 	if err := dynamo.Open(timed).Health(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	w.policies("early")
 	w.early = w.items()
 	for _, name := range []string{"a", "b"} {
+		w.policies(name)
 		w.update(w.key, name)
 		w.update(w.other, name)
 	}
@@ -548,6 +551,7 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 			{"write as the service does", func(w *world) { w.update(w.key, "by someone who has it") }, true},
 		},
 	}
+	maps.Copy(deeds, policyDeeds(t))
 	published := make(map[string]bool)
 	for _, f := range audit.Findings() {
 		published[f.Deed] = true
@@ -578,6 +582,7 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 				// A change of the key hides nothing of it.
 				name := "later"
 				_, err := w.r.Update(t.Context(), w.root(), w.key, func(*apikey.Key) (apikey.Change, error) { return apikey.Change{Name: &name}, nil })
+				err = errors.Join(err, w.tryPolicies(name))
 				if breaks, _ := w.verify(nil); len(breaks) == 0 {
 					t.Errorf("%s: a change afterwards (%v) hides it", d.name, err)
 				}
@@ -630,10 +635,11 @@ func edits(t *testing.T, structure, kind string) (all []deed) {
 		if name == "pk" || name == "sk" {
 			continue
 		}
-		derived := kind != "key" || slices.Contains(derivedAttributes, name)
+		record := kind == "key" || kind == "user" || kind == "plan"
+		derived := !record || slices.Contains(derivedAttributes, name) || kind == "plan" && name == "userId"
 		value, there := present[name]
 		if !there {
-			if kind == "key" || name != "unheardOf" { // other attributes of an entry or a witness are never read
+			if record || name != "unheardOf" { // other attributes of an entry or a witness are never read
 				all = append(all, deed{"add " + name, func(w *world) { put(w.t, w.o, with(pick(w), name, addition(name))) }, derived})
 			}
 			continue
@@ -645,7 +651,9 @@ func edits(t *testing.T, structure, kind string) (all []deed) {
 					continue
 				}
 			}
-			all = append(all, deed{"edit " + name + path, func(w *world) { put(w.t, w.o, with(pick(w), name, other)) }, derived})
+			// An attribute that no version knows within a policy is never read.
+			unknown := kind != "key" && name != "metadata" && strings.HasSuffix(path, ": more")
+			all = append(all, deed{"edit " + name + path, func(w *world) { put(w.t, w.o, with(pick(w), name, other)) }, derived || unknown})
 		}
 	}
 	return all

@@ -10,6 +10,11 @@
 //	alias    alias#<hmac>     alias   the id of the key behind a foreign token
 //	reply    idem#<hmac>      reply   the sealed answer to an idempotent request
 //	counter  user#<user>      keys    how many places the keys of a user take
+//	user     user#<user>      settings  what an operator has set for a user
+//	plan     plan#<name>      plan    a plan
+//
+// The entries of a user's record and of a plan are in its partition, and their witness is in
+// head#user#<user> or head#plan#<name>.
 //
 // Every read that a verdict rests on is strongly consistent. The index by-user lists a user's keys,
 // newest first, without secrets. It is eventually consistent.

@@ -17,7 +17,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// An entry is stored in the partition of its key, as audit#<life>#<seq>. The index by-user has it
+// An entry is stored in the partition of its subject, as audit#<life>#<seq>. The index by-user has it
 // in a partition of its own, " audit <user>". No list of keys shows it there, because no user's id
 // begins with a space.
 const trailSort = "audit#"
@@ -38,7 +38,7 @@ type storedEntry struct {
 
 func encodeEntry(s *audit.Sealed) (item, error) {
 	return attributevalue.MarshalMap(storedEntry{
-		PK: keyPartition(s.Subject), SK: trailSort + s.Place.String(),
+		PK: subjectPartition(s.Subject), SK: trailSort + s.Place.String(),
 		User: trailUser(s.Owner), Order: registry.TrailPosition(*s),
 		Text: s.Text, Sum: s.Sum, At: millis(s.At), TTL: s.Until.Unix(),
 	})
@@ -52,13 +52,13 @@ func decodeEntry(i item) (audit.Sealed, error) {
 	place, misplaced := audit.ParsePlace(strings.TrimPrefix(e.SK, trailSort))
 	if err != nil || misplaced != nil {
 		return audit.Sealed{}, &audit.Break{
-			Subject: strings.TrimPrefix(e.PK, keyPartition("")), Place: strings.TrimPrefix(e.SK, trailSort),
+			Subject: subjectOf(e.PK), Place: strings.TrimPrefix(e.SK, trailSort),
 			Problem: "was never written so",
 		}
 	}
 	owner, _ := strings.CutPrefix(e.User, trailUser(""))
 	s := audit.Sealed{
-		Place: place, Subject: strings.TrimPrefix(e.PK, keyPartition("")), Owner: owner,
+		Place: place, Subject: subjectOf(e.PK), Owner: owner,
 		At: moment(e.At), Until: time.Unix(e.TTL, 0).UTC(), Text: e.Text, Sum: e.Sum,
 	}
 	if e.User != trailUser(owner) || e.Order != registry.TrailPosition(s) {
@@ -91,7 +91,23 @@ func (t *Table) writeEntry(s *audit.Sealed) (step, error) {
 	}}, nil}, nil
 }
 
-// Trail reads a key's entries, newest first.
+// subjectPartition returns the partition of an audit subject: of a key if it is a key's id.
+func subjectPartition(subject string) string {
+	if strings.Contains(subject, "#") { // no id of a key has this character
+		return subject
+	}
+	return keyPartition(subject)
+}
+
+// subjectOf returns the audit subject to which a partition belongs, also if no service wrote it.
+func subjectOf(pk string) string {
+	if id, ok := strings.CutPrefix(pk, keyPartition("")); ok && subjectPartition(id) == pk {
+		return id
+	}
+	return pk
+}
+
+// Trail reads the entries of a subject, newest first.
 func (t *Table) Trail(ctx context.Context, id string, since time.Time, from string, limit int) (
 	[]audit.Sealed, string, error,
 ) {
@@ -109,10 +125,10 @@ func (t *Table) Trail(ctx context.Context, id string, since time.Time, from stri
 		ConsistentRead:            aws.Bool(true),
 		KeyConditionExpression:    aws.String("#pk = :pk AND #sk BETWEEN :low AND :high"),
 		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#sk": "sk"},
-		ExpressionAttributeValues: item{":pk": text(keyPartition(id)), ":low": text(low), ":high": text(high)},
+		ExpressionAttributeValues: item{":pk": text(subjectPartition(id)), ":low": text(low), ":high": text(high)},
 	}, limit)
 	if err != nil {
-		return nil, "", fmt.Errorf("query the trail of key %s: %w", id, err)
+		return nil, "", fmt.Errorf("query the trail of %s: %w", id, err)
 	}
 	entries, err := decodeEntries(items)
 	if err != nil {
@@ -183,17 +199,17 @@ func (t *Table) newest(ctx context.Context, in *dynamodb.QueryInput, limit int) 
 	}
 }
 
-// Trails returns the ids of all keys, and of deleted keys whose trail or witness is stored, sorted.
-// It reads the whole table.
+// Trails returns the audit subjects of all keys, users' records and plans, and of those that are
+// gone and whose trail or witness is stored, sorted. It reads the whole table.
 func (t *Table) Trails(ctx context.Context) ([]string, error) {
 	ids := make(map[string]bool)
 	in := &dynamodb.ScanInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("#pk"),
-		FilterExpression: aws.String("begins_with(#pk, :key) AND (#sk = :sk OR begins_with(#sk, :trail)) OR " +
-			"begins_with(#pk, :head)"),
+		FilterExpression:         aws.String("#sk IN (:key, :user, :plan, :head) OR begins_with(#sk, :trail)"),
 		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
 		ExpressionAttributeValues: item{
-			":key": text(keyPartition("")), ":sk": text(keySort), ":trail": text(trailSort), ":head": text(witnessPrefix),
+			":key": text(keySort), ":user": text(userSort), ":plan": text(planSort), ":head": text(witnessSort),
+			":trail": text(trailSort),
 		},
 	}
 	for {
@@ -203,8 +219,7 @@ func (t *Table) Trails(ctx context.Context) ([]string, error) {
 		}
 		for _, i := range out.Items {
 			if pk, ok := i["pk"].(*types.AttributeValueMemberS); ok {
-				_, id, _ := strings.Cut(pk.Value, "#")
-				ids[id] = true
+				ids[strings.TrimPrefix(subjectOf(pk.Value), witnessPrefix)] = true
 			}
 		}
 		if len(out.LastEvaluatedKey) == 0 {

@@ -16,8 +16,8 @@ import (
 	"latchkey/internal/registry"
 )
 
-// A witness has a partition of its own, so that putting back a key's partition does not put back
-// the witness.
+// A witness has a partition of its own, so that putting back the partition of its subject does not
+// put back the witness.
 const (
 	witnessSort   = "head"
 	witnessPrefix = "head#"
@@ -39,8 +39,8 @@ type storedWitness struct {
 	TTL       int64  `dynamodbav:"ttl,omitempty"`
 }
 
-// writeWitness replaces a key's witness. Unless the change was checked, the stored witness must fit
-// From and its Standing.
+// writeWitness replaces the witness of a change's subject. Unless the change was checked, the stored
+// witness must fit what the change replaces, and its Standing.
 func (t *Table) writeWitness(w registry.Write) (step, error) {
 	s := storedWitness{
 		PK: witnessPartition(w.Witness.Subject), SK: witnessSort, Place: w.Witness.Place.String(), Sum: w.Witness.Sum,
@@ -55,10 +55,11 @@ func (t *Table) writeWitness(w registry.Write) (step, error) {
 	values := item{":now": number(w.At.Unix())}
 	names := map[string]string{"#ttl": "ttl"}
 	var condition string
+	before, stored := w.Before()
 	switch {
 	case w.Checked:
 		return step{types.TransactWriteItem{Put: put}, nil}, nil
-	case w.From == nil:
+	case !stored:
 		condition = "attribute_not_exists(#place) OR #ttl <= :now OR #last = :true"
 		names["#last"], values[":true"] = "last", &types.AttributeValueMemberBOOL{Value: true}
 	case w.Standing == audit.Authentic:
@@ -70,7 +71,7 @@ func (t *Table) writeWitness(w registry.Write) (step, error) {
 	}
 	names["#place"] = "place"
 	if strings.Contains(condition, ":place") {
-		values[":place"] = text(audit.Place{Life: w.From.CreatedAt, Seq: w.From.Rev}.String())
+		values[":place"] = text(before.String())
 	}
 	put.ConditionExpression, put.ExpressionAttributeNames, put.ExpressionAttributeValues = &condition, names, values
 	return step{types.TransactWriteItem{Put: put}, apikey.ErrUnwitnessed}, nil
@@ -80,7 +81,7 @@ func (t *Table) writeWitness(w registry.Write) (step, error) {
 // that the service cannot have written.
 func (t *Table) Stored(ctx context.Context, id string) (*apikey.Key, []byte, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(keyPartition(id), keySort),
+		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(subjectPartition(id), keySort),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("get key %s: %w", id, err)
@@ -104,13 +105,13 @@ func (t *Table) Text(k *apikey.Key, rev int64) ([]byte, error) {
 	return recordText(i), nil
 }
 
-// Witness reads a key's witness, or returns the zero Witness if there is none.
+// Witness reads the witness of a subject, or returns the zero Witness if there is none.
 func (t *Table) Witness(ctx context.Context, id string) (audit.Witness, error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.name, ConsistentRead: aws.Bool(true), Key: primaryKey(witnessPartition(id), witnessSort),
 	})
 	if err != nil {
-		return audit.Witness{}, fmt.Errorf("get the witness of key %s: %w", id, err)
+		return audit.Witness{}, fmt.Errorf("get the witness of %s: %w", id, err)
 	}
 	if out.Item == nil {
 		return audit.Witness{}, nil

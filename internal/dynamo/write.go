@@ -28,7 +28,7 @@ type step struct {
 func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 	var steps []step
 	for _, w := range changes {
-		if w.Delete != (w.To == nil) {
+		if w.User == nil && w.Plan == nil && w.Delete != (w.To == nil) {
 			return errors.New("a write has neither a key to store nor a deletion, or it has both")
 		}
 		if w.Caller != nil && (w.From == nil || w.From.ID != w.Caller.ID) {
@@ -41,11 +41,14 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 			}
 			steps = append(steps, reply)
 		}
-		key, err := t.writeKey(w)
+		for _, p := range w.Plans {
+			steps = append(steps, t.checkPlan(p))
+		}
+		subject, err := t.writeSubject(w)
 		if err != nil {
 			return err
 		}
-		steps = append(append(steps, key), t.writeAliases(w)...)
+		steps = append(steps, subject...)
 		if w.Former != nil {
 			steps = append(steps, t.writeFormer(w.From.ID, *w.Former))
 		}
@@ -86,11 +89,29 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		again = len(failed) > 0
 	}
 	for _, w := range changes {
-		if w.From != nil && !w.Delete {
+		if w.From != nil && w.To != nil {
 			w.To.Rev = w.From.Rev + 1
 		}
 	}
 	return nil
+}
+
+// writeSubject stores the key, the user's record or the plan of a change.
+func (t *Table) writeSubject(w registry.Write) ([]step, error) {
+	var one step
+	var err error
+	switch {
+	case w.User != nil:
+		one, err = t.writeUser(w.User)
+	case w.Plan != nil:
+		one, err = t.writePlan(w.Plan)
+	default:
+		one, err = t.writeKey(w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]step{one}, t.writeAliases(w)...), nil
 }
 
 // described names the changed keys in an error.
@@ -98,6 +119,10 @@ func described(changes []registry.Write) string {
 	switch {
 	case len(changes) != 1:
 		return fmt.Sprintf("%d keys", len(changes))
+	case changes[0].User != nil:
+		return "the record of a user"
+	case changes[0].Plan != nil:
+		return "plan " + changes[0].Plan.To.Name
 	case changes[0].Delete:
 		return "key " + changes[0].From.ID
 	}
@@ -168,7 +193,7 @@ func (t *Table) writeAliases(w registry.Write) (steps []step) {
 			before[a.Name] = a.Until
 		}
 	}
-	if !w.Delete {
+	if w.To != nil {
 		for _, a := range w.To.Aliases() {
 			after[a.Name] = a.Until
 		}

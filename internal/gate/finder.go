@@ -12,6 +12,11 @@ import (
 type Finder interface {
 	// Find returns a key with its meter, both from one read, or ErrNotFound.
 	Find(ctx context.Context, id string) (apikey.Record, error)
+	// User returns what an operator has set for a user, with the user's meters, all from one read.
+	// Its User is nil if there is no record. It returns the meters also without a record.
+	User(ctx context.Context, userID string) (apikey.UserRecord, error)
+	// Plan returns the plan of a name, or ErrNotFound.
+	Plan(ctx context.Context, name string) (*apikey.Plan, error)
 	// Resolve returns the id of the key to which an alias leads, or ErrNotFound.
 	Resolve(ctx context.Context, alias string) (id string, err error)
 	// Meter returns the meter of an id, which need not be a key's, or the zero Meter if there is

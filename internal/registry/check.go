@@ -10,17 +10,19 @@ import (
 	"latchkey/internal/audit"
 )
 
-// Checked is a key with its trail and its witness, as they are stored.
+// Checked is a key, the record of a user or a plan with its trail and its witness, as they are
+// stored.
 type Checked struct {
 	Subject audit.Subject
 	Witness audit.Witness
 	Entries []audit.Sealed // oldest first
-	// Standing says how far the key's record is authenticated.
+	// Standing says how far the record is authenticated.
 	Standing audit.Standing
 }
 
 // CheckTrail returns an [audit.Break] if the stored key, its trail or its witness is not as
-// written. It returns ErrNotFound if none of these is stored.
+// written. It returns ErrNotFound if none of these is stored. id may also be the audit subject of a
+// user or a plan.
 func (r *Registry) CheckTrail(ctx context.Context, id string) (Checked, error) {
 	hasher, err := r.hasher(ctx)
 	if err != nil {
@@ -95,17 +97,23 @@ func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]b
 	return hasher.Notary().WriteCheckpoint(c)
 }
 
-// subject returns the audit subject of a stored key, or one with nothing but the id if there is
-// none.
-func (r *Registry) subject(ctx context.Context, id string) (audit.Subject, error) {
-	k, record, err := r.store.Stored(ctx, id)
+// subject returns a stored key, user's record or plan as the audit subject of an id, or one with
+// nothing but the id if there is none.
+func (r *Registry) subject(ctx context.Context, id string) (s audit.Subject, err error) {
+	_, isUser := apikey.SubjectUser(id)
+	_, isPlan := apikey.SubjectPlan(id)
+	if isUser || isPlan {
+		s, err = r.store.StoredPolicy(ctx, id)
+	} else {
+		var k *apikey.Key
+		var record []byte
+		if k, record, err = r.store.Stored(ctx, id); err == nil {
+			s = k.AuditSubject(record)
+		}
+	}
 	if errors.Is(err, apikey.ErrNotFound) {
 		return audit.Subject{ID: id}, nil
 	}
-	if err != nil {
-		return audit.Subject{}, err
-	}
-	s := k.AuditSubject(record)
 	s.ID = id // whatever the record says
-	return s, nil
+	return s, err
 }

@@ -17,12 +17,22 @@ const (
 	ActionEndGrace    = "end-grace"    // ends the replaced tokens; the present ones go on
 	ActionRevokeToken = "revoke-token" // ends one replaced token; the key goes on
 	ActionDelete      = "delete"
+	// The actions on users and plans. A change that does several things has the first action of
+	// suspend, resume, set_plan and set_user that applies. In the entry of a user, set_plan is another plan
+	// of the user, and in that of a plan it is a change of the plan.
+	ActionSetUser    = "set_user"
+	ActionSuspend    = "suspend"
+	ActionResume     = "resume"
+	ActionSetPlan    = "set_plan"
+	ActionAddCredits = "add_credits" // also of a key
+	ActionTransfer   = "transfer"    // gives a key to another user
 )
 
 // Actions returns every action of an audit entry.
 func Actions() []string {
 	return []string{
 		ActionCreate, ActionImport, ActionUpdate, ActionRotate, ActionEndGrace, ActionRevoke, ActionRevokeToken, ActionDelete,
+		ActionSetUser, ActionSuspend, ActionResume, ActionSetPlan, ActionAddCredits, ActionTransfer,
 	}
 }
 

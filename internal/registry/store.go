@@ -25,6 +25,7 @@ import (
 // Package registrytest states these contracts as tests.
 type Store interface {
 	KeyStore
+	PolicyStore
 	TrailStore
 	UsageStore
 	ReplyStore
@@ -51,7 +52,8 @@ type KeyStore interface {
 	// a revoked key, but deletes it. It returns:
 	//
 	//   - ErrConflict if the id of a new key or a new alias is taken, if the stored key is not From at
-	//     its revision, or if To would replace a revoked key.
+	//     its revision, or if To would replace a revoked key. The same holds for a change of a user's
+	//     record or of a plan, and if a plan of Plans has another revision.
 	//   - ErrCallerChanged if the stored revision of Caller is another, or if Caller is revoked.
 	//   - ErrTooManyKeys if the user already takes Most places.
 	//   - ErrRepeated if a reply of that name is stored and has not ended.
@@ -63,7 +65,29 @@ type KeyStore interface {
 	Recount(ctx context.Context, userID string, now time.Time) (Places, error)
 }
 
-// TrailStore stores the audit entries and the witness of each key. Only [KeyStore.Write] adds to
+// PolicyStore stores the records of users, and plans. Only [KeyStore.Write] adds to it. Neither is
+// ever deleted.
+type PolicyStore interface {
+	// User returns what an operator has set for a user, with the user's meters, all from one read.
+	// Its User is nil if there is no record. It returns the meters also without a record.
+	User(ctx context.Context, userID string) (apikey.UserRecord, error)
+	// Plan returns the plan of a name, or ErrNotFound.
+	Plan(ctx context.Context, name string) (*apikey.Plan, error)
+	// Plans returns all plans, by name. It may miss a plan that was first stored in the last
+	// moments.
+	Plans(ctx context.Context) ([]*apikey.Plan, error)
+	// UserText and PlanText return the stored text of a record, without the seal, which is computed
+	// over this text. They do no I/O.
+	UserText(u *apikey.User) ([]byte, error)
+	PlanText(p *apikey.Plan) ([]byte, error)
+	// StoredPolicy returns the record of a user or of a plan with its stored text, as the audit
+	// subject that [apikey.UserSubject] or [apikey.PlanSubject] names. It returns ErrNotFound if
+	// there is none. A record that the store cannot have written is an [audit.Break].
+	StoredPolicy(ctx context.Context, subject string) (audit.Subject, error)
+}
+
+// TrailStore stores the audit entries and the witness of each key, user and plan. An id is a key's,
+// or the audit subject of a user or a plan. Only [KeyStore.Write] adds to
 // it.
 type TrailStore interface {
 	// Trail returns up to limit entries of a key's trail, newest first, or all if limit is 0. It
@@ -72,8 +96,8 @@ type TrailStore interface {
 	// have written is an [audit.Break].
 	Trail(ctx context.Context, id string, since time.Time, from string, limit int) (
 		entries []audit.Sealed, next string, err error)
-	// UserTrail returns the entries of all of a user's keys as Trail does, in the order of their
-	// [TrailPosition]. It may miss the entries of the last moments.
+	// UserTrail returns the entries of a user's record and of all of the user's keys as Trail does, in
+	// the order of their [TrailPosition]. It may miss the entries of the last moments.
 	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
 	// Stored returns a key with its stored text, or ErrNotFound. A record that the store cannot
 	// have written is an [audit.Break].
@@ -97,8 +121,13 @@ type ReplyStore interface {
 	Reply(ctx context.Context, name string) (Reply, error)
 }
 
-// Write is one change to a key. It also updates the key's aliases and its user's count of keys.
+// Write is one change to a key. It also updates the key's aliases and its user's count of keys. If
+// User or Plan is set, it is a change to the record of a user or to a plan instead. From and To are
+// then nil, and Delete, Most, Former and Released do not apply.
 type Write struct {
+	// User is the change to a user's record, and Plan the change to a plan.
+	User *Replacement[apikey.User]
+	Plan *Replacement[apikey.Plan]
 	// From is the key as it was read. It is replaced or deleted only while the stored key has its
 	// revision. If nil, the key is new.
 	From *apikey.Key
@@ -131,6 +160,8 @@ type Write struct {
 	Released string
 	// At is the time of the change. Items whose end has come by then count as deleted.
 	At time.Time
+	// Plans are plans as they were read. The change is made only while each has this revision.
+	Plans []*apikey.Plan
 	// Caller is the caller's key as it was read. The change is made only while the stored key has
 	// this revision and is not revoked. If nil, the caller has no key.
 	Caller *apikey.Key
@@ -138,10 +169,31 @@ type Write struct {
 	Reply *Reply
 }
 
+// Replacement is a record as it was read, and the record to store. From is nil if none is stored. To
+// has its own revision, which must be above From's.
+type Replacement[T any] struct{ From, To *T }
+
+// Before returns the place of the last entry of the subject's trail, and false if the subject is
+// new.
+func (w *Write) Before() (p audit.Place, stored bool) {
+	switch {
+	case w.User != nil && w.User.From != nil:
+		return w.User.From.Place(), true
+	case w.Plan != nil && w.Plan.From != nil:
+		return w.Plan.From.Place(), true
+	case w.From != nil:
+		return audit.Place{Life: w.From.CreatedAt, Seq: w.From.Rev}, true
+	}
+	return audit.Place{}, false
+}
+
+// policy reports whether w changes a user's record or a plan instead of a key.
+func (w *Write) policy() bool { return w.User != nil || w.Plan != nil }
+
 // ends reports whether w revokes a key, which is done once, or deletes one that was not revoked.
 func (w *Write) ends() bool {
 	switch {
-	case w.From == nil:
+	case w.From == nil: // also if a policy is changed
 		return false
 	case w.Delete:
 		return w.From.RevokedAt.IsZero()
@@ -153,6 +205,8 @@ func (w *Write) ends() bool {
 // one that ends, and 0 if none. If until is not zero, an ended key takes its place until then.
 func (w *Write) Takes() (userID string, by int64, until time.Time) {
 	switch {
+	case w.policy():
+		return "", 0, time.Time{}
 	case w.From == nil:
 		return w.To.UserID, 1, time.Time{}
 	case !w.ends():

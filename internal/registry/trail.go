@@ -53,7 +53,8 @@ func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, 
 	return r.trailPage(entries, next)
 }
 
-// UserTrail returns a page of the audit entries of all keys of a user, newest first. If userID is
+// UserTrail returns a page of the audit entries of a user's record and of all keys of the user,
+// newest first. Those of plans belong to [apikey.PlansOwner]. If userID is
 // empty, it is the caller. It includes deleted keys. It may miss the entries of the last moments.
 func (r *Registry) UserTrail(ctx context.Context, caller Caller, userID, cursor string, limit int) (TrailPage, error) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
@@ -116,23 +117,31 @@ func TrailPosition(s audit.Sealed) string {
 
 // checkTrailPosition returns an error if text is not the TrailPosition of any entry.
 func checkTrailPosition(text string) error {
-	part := strings.SplitN(text, "#", 3)
-	if len(part) != 3 || !apikey.ValidID(part[1]) {
+	part := strings.Split(text, "#") // the subject may have this character too
+	last := len(part) - 2
+	if last < 2 {
 		return apikey.ErrInvalid
 	}
 	at, err := time.Parse(audit.TimeLayout, part[0])
 	if err != nil {
 		return err
 	}
-	place, err := audit.ParsePlace(part[2])
-	if err != nil || TrailPosition(audit.Sealed{Place: place, Subject: part[1], At: at}) != text {
+	place, err := audit.ParsePlace(strings.Join(part[last:], "#"))
+	subject := strings.Join(part[1:last], "#")
+	if err != nil || TrailPosition(audit.Sealed{Place: place, Subject: subject, At: at}) != text {
+		return apikey.ErrInvalid
+	}
+	if _, isUser := apikey.SubjectUser(subject); isUser {
+		return nil
+	}
+	if _, isPlan := apikey.SubjectPlan(subject); !isPlan && !apikey.ValidID(subject) {
 		return apikey.ErrInvalid
 	}
 	return nil
 }
 
-// Trails returns the ids of a user's keys, sorted. It includes deleted keys whose audit entries are
-// still stored.
+// Trails returns the audit subjects of a user's record and keys, sorted. It includes deleted keys
+// whose audit entries are still stored.
 func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) {
 	if err := apikey.CheckOwner(userID); err != nil {
 		return nil, err
@@ -151,6 +160,12 @@ func (r *Registry) Trails(ctx context.Context, userID string) ([]string, error) 
 	}
 	for _, e := range entries {
 		ids[e.Subject] = true
+	}
+	// The entries of the record may be over.
+	if record, err := r.store.User(ctx, userID); err != nil {
+		return nil, err
+	} else if record.User != nil {
+		ids[apikey.UserSubject(userID)] = true
 	}
 	return slices.Sorted(maps.Keys(ids)), nil
 }

@@ -11,10 +11,18 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// changes returns the fields in which two keys differ, by the API's names, with both values. A nil
-// key has no fields. Of metadata, it returns only the names whose values differ.
+// changes returns the fields in which two keys differ, by the API's names. A nil key has no fields.
 func changes(from, to *apikey.Key, now time.Time) map[string]audit.Change {
-	before, after := visible(from, now), visible(to, now)
+	all := differences(visible(from, now), visible(to, now))
+	if ended := endedTokens(from, to, now); len(ended) > 0 {
+		all["endedTokens"] = audit.Change{Before: encoded(nil), After: encoded(ended)}
+	}
+	return all
+}
+
+// differences returns the fields whose values differ, with both values. Of metadata, it returns only
+// the names whose values differ.
+func differences(before, after map[string]any) map[string]audit.Change {
 	all := make(map[string]audit.Change)
 	for _, fields := range []map[string]any{before, after} {
 		for name := range fields {
@@ -27,9 +35,6 @@ func changes(from, to *apikey.Key, now time.Time) map[string]audit.Change {
 				all[name] = c
 			}
 		}
-	}
-	if ended := endedTokens(from, to, now); len(ended) > 0 {
-		all["endedTokens"] = audit.Change{Before: encoded(nil), After: encoded(ended)}
 	}
 	return all
 }

@@ -10,12 +10,12 @@ import (
 	"latchkey/internal/audit"
 )
 
-// write stores changes of keys, each with its audit entry and witness. It also removes secrets of a
-// changed key that ended long ago.
+// write stores changes of keys, users' records and plans, each with its audit entry and witness. It
+// also removes secrets of a changed key that ended long ago.
 //
-// A key that was altered, put back or stripped of its trail outside the service can still be
-// changed and, above all, revoked. The entry then states the flaw, so that the new seal does not
-// hide it.
+// A record that was altered, put back or stripped of its trail outside the service can still be
+// changed and, above all, a key can be revoked. The entry then states the flaw, so that the new seal
+// does not hide it.
 func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	hasher, err := r.hasher(ctx)
 	if err != nil {
@@ -31,14 +31,16 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 			w.To.Secrets = tidy(w.To.Secrets, w.At)
 			w.To.KeyPrefix = r.keyPrefix(w.To, apikey.Token{})
 		}
-		if w.From != nil {
-			if w.Standing, err = hasher.Standing(r.store, w.From); err != nil {
-				return err
-			}
+		before, stored, err := r.before(w)
+		if err != nil {
+			return err
 		}
 		flaw := ""
-		if w.From != nil && w.Standing == audit.Altered {
-			if flaw, err = r.flaw(ctx, w.From.ID); err != nil {
+		if stored {
+			w.Standing = hasher.Notary().Standing(before)
+		}
+		if stored && w.Standing == audit.Altered {
+			if flaw, err = r.flaw(ctx, before.ID); err != nil {
 				return err
 			}
 			w.Checked = true
@@ -66,32 +68,51 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	return r.store.Write(ctx, *w)
 }
 
+// before returns the subject of a change as it was read, and false if it is new.
+func (r *Registry) before(w *Write) (s audit.Subject, stored bool, err error) {
+	var record []byte
+	switch {
+	case w.User != nil && w.User.From != nil:
+		record, err = r.store.UserText(w.User.From)
+		return w.User.From.AuditSubject(record), true, err
+	case w.Plan != nil && w.Plan.From != nil:
+		record, err = r.store.PlanText(w.Plan.From)
+		return w.Plan.From.AuditSubject(record), true, err
+	case w.From != nil:
+		record, err = r.store.Text(w.From, w.From.Rev)
+		return w.From.AuditSubject(record), true, err
+	}
+	return audit.Subject{}, false, nil
+}
+
 // seal adds to a change its audit entry and the witness of the entry, and sets the new head of the
-// key. flaw is the problem that the key had before.
+// subject. flaw is the problem that the subject had before.
 func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
+	e := audit.Entry{
+		At: w.At, Actor: w.By.Actor, Action: w.Action, RequestID: w.By.RequestID, SourceIP: w.By.SourceIP,
+		Last: w.Delete, Flaw: flaw,
+	}
+	switch {
+	case w.User != nil:
+		return r.sealUser(n, w, e)
+	case w.Plan != nil:
+		return r.sealPlan(n, w, e)
+	}
 	k, head, place := w.To, audit.Head{}, audit.Place{}
 	if w.From == nil {
 		place = audit.Place{Life: k.CreatedAt, Seq: k.Rev}
 	} else {
 		head, place = w.From.Trail, audit.Place{Life: w.From.CreatedAt, Seq: w.From.Rev + 1}
 	}
-	entry := audit.Entry{
-		At: w.At, Actor: w.By.Actor, Action: w.Action, RequestID: w.By.RequestID, SourceIP: w.By.SourceIP,
-		Changes: changes(w.From, w.To, w.At), Last: w.Delete, Flaw: flaw,
-	}
-	if entry.Last {
+	if e.Last {
 		k = w.From
 	} else {
-		entry.Forgotten = k.Forgotten()
+		e.Forgotten = k.Forgotten()
 	}
-	entry.Subject, entry.Owner = k.ID, k.UserID
-	sealed, next, witness, err := n.Append(head, place, entry, r.options.AuditRetention)
-	if err != nil {
+	e.Subject, e.Owner, e.Changes = k.ID, k.UserID, changes(w.From, w.To, w.At)
+	next, err := r.addEntry(n, w, head, place, e)
+	if err != nil || w.Delete {
 		return err
-	}
-	w.Entry, w.Witness = &sealed, &witness
-	if w.Delete {
-		return nil
 	}
 	w.To.Trail = next
 	record, err := r.store.Text(w.To, place.Seq)
@@ -100,6 +121,57 @@ func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 	}
 	w.To.Trail.Seal = n.Seal(k.ID, place, record)
 	return nil
+}
+
+// sealUser is seal for a user's record.
+func (r *Registry) sealUser(n audit.Notary, w *Write, e audit.Entry) (err error) {
+	from, to, head := w.User.From, w.User.To, audit.Head{}
+	if from != nil {
+		head = from.Trail
+	}
+	e.Subject, e.Owner = apikey.UserSubject(to.ID), to.ID
+	e.Changes = differences(visibleUser(from), visibleUser(to))
+	if to.Trail, err = r.addEntry(n, w, head, to.Place(), e); err != nil {
+		return err
+	}
+	record, err := r.store.UserText(to)
+	if err != nil {
+		return err
+	}
+	to.Trail.Seal = n.Seal(e.Subject, to.Place(), record)
+	return nil
+}
+
+// sealPlan is seal for a plan.
+func (r *Registry) sealPlan(n audit.Notary, w *Write, e audit.Entry) (err error) {
+	from, to, head := w.Plan.From, w.Plan.To, audit.Head{}
+	if from != nil {
+		head = from.Trail
+	}
+	e.Subject, e.Owner = apikey.PlanSubject(to.Name), apikey.PlansOwner
+	e.Changes = differences(visiblePlan(from), visiblePlan(to))
+	if to.Trail, err = r.addEntry(n, w, head, to.Place(), e); err != nil {
+		return err
+	}
+	record, err := r.store.PlanText(to)
+	if err != nil {
+		return err
+	}
+	to.Trail.Seal = n.Seal(e.Subject, to.Place(), record)
+	return nil
+}
+
+// addEntry adds to a change the entry e at a place, after the entry that head ends with, and the
+// witness of e. It returns the new head.
+func (r *Registry) addEntry(
+	n audit.Notary, w *Write, head audit.Head, p audit.Place, e audit.Entry,
+) (audit.Head, error) {
+	sealed, next, witness, err := n.Append(head, p, e, r.options.AuditRetention)
+	if err != nil {
+		return audit.Head{}, err
+	}
+	w.Entry, w.Witness = &sealed, &witness
+	return next, nil
 }
 
 // flaw returns the problem that CheckTrail finds with a key, or "".

@@ -1,0 +1,86 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/apikey"
+)
+
+// userSort follows the sort keys of the user's meters, and comes before those of the user's daily
+// usage. A query from meterSort to userSort therefore reads the record and the meters alone.
+const userSort = "settings"
+
+// storedUser is what an operator has set for a user, as it is stored. Times are in milliseconds. It
+// has no attribute userId, so that no list of keys shows it.
+type storedUser struct {
+	PK        string            `dynamodbav:"pk"`
+	SK        string            `dynamodbav:"sk"`
+	Plan      string            `dynamodbav:"plan,omitempty"`
+	Suspended bool              `dynamodbav:"suspended,omitempty"`
+	Bounds    *storedBounds     `dynamodbav:"bounds,omitempty"`
+	MaxKeys   int               `dynamodbav:"maxKeys,omitempty"`
+	Scopes    []string          `dynamodbav:"scopes,omitempty"`
+	Metadata  map[string]string `dynamodbav:"metadata,omitempty"`
+	Rev       int64             `dynamodbav:"rev"`
+	Seq       int64             `dynamodbav:"seq"`
+	Since     int64             `dynamodbav:"since"`
+	Trail     *head             `dynamodbav:"trail,omitempty"`
+}
+
+func encodeUser(u *apikey.User) (item, error) {
+	encoded, err := attributevalue.MarshalMap(storedUser{
+		PK: userPartition(u.ID), SK: userSort, Plan: u.Plan, Suspended: u.Suspended, Bounds: encodeBounds(u.Bounds),
+		MaxKeys: u.MaxKeys, Scopes: u.Scopes, Metadata: u.Metadata,
+		Rev: u.Rev, Seq: u.Seq, Since: millis(u.Since), Trail: encodeHead(u.Trail),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode a user: %w", err)
+	}
+	return encoded, nil
+}
+
+func decodeUser(i item) (*apikey.User, error) {
+	var u storedUser
+	if err := attributevalue.UnmarshalMap(i, &u); err != nil {
+		return nil, fmt.Errorf("decode a user: %w", err)
+	}
+	return &apikey.User{
+		ID: strings.TrimPrefix(u.PK, userPartition("")), Plan: u.Plan, Suspended: u.Suspended, Bounds: decodeBounds(u.Bounds),
+		MaxKeys: u.MaxKeys, Scopes: u.Scopes, Metadata: u.Metadata,
+		Rev: u.Rev, Seq: u.Seq, Since: moment(u.Since), Trail: decodeHead(u.Trail),
+	}, nil
+}
+
+// User reads a user's record and meters in one query. That is one read unit for up to 4 KB.
+func (t *Table) User(ctx context.Context, userID string) (r apikey.UserRecord, err error) {
+	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
+		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{
+			":pk": text(userPartition(userID)), ":from": text(meterSort), ":to": text(userSort),
+		},
+	})
+	if err != nil {
+		return apikey.UserRecord{}, fmt.Errorf("query a user: %w", err)
+	}
+	for _, i := range out.Items {
+		var m apikey.NamedMeter
+		if sk, _ := i["sk"].(*types.AttributeValueMemberS); sk.Value == userSort {
+			r.User, err = decodeUser(i)
+		} else if m, err = decodeNamedMeter(i); err == nil {
+			r.Meters = append(r.Meters, m)
+		}
+		if err != nil {
+			return apikey.UserRecord{}, fmt.Errorf("query a user: %w", err)
+		}
+	}
+	return r, nil
+}
