@@ -36,6 +36,8 @@ type WhoamiResponse struct {
 	Scopes      []string          `json:"scopes" nullable:"false"`
 	Environment CallerEnvironment `json:"environment" doc:"Empty for a static key, and for a user without a key" example:"live"`
 	Internal    bool              `json:"internal"`
+	Subject     string            `json:"subject,omitempty" doc:"The person who acts, if userId is an organisation" example:"auth0|alice"`
+	Teams       []string          `json:"teams,omitempty" nullable:"false" doc:"Other owners for whom the caller may act, by its groups" example:"[\"team:ops\"]"`
 	Unlimited   bool              `json:"unlimited,omitempty" doc:"true for a key without a limit, and for a user without a key; otherwise absent"`
 
 	RateLimit Nullable[WhoamiLimit] `json:"rateLimit" doc:"The tighter one of limit and quota; null for a key without a limit, and for a user without a key"`

@@ -126,13 +126,16 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 	return out
 }
 
-func (a *server) whoami(ctx context.Context, _ registry.Caller, _ *struct{}) (*whoamiOutput, error) {
+func (a *server) whoami(ctx context.Context, c registry.Caller, _ *struct{}) (*whoamiOutput, error) {
 	p := principalOf(ctx)
 	out := &whoamiOutput{Body: api.WhoamiResponse{
 		KeyID: p.text("keyId"), UserID: p.text("userId"), Name: p.text("name"), Scopes: p.scopes(),
 		Environment: api.CallerEnvironment(p.text("environment")),
-		Internal:    p.flag("internal"), Unlimited: p.flag("unlimited"),
+		Internal:    p.flag("internal"), Unlimited: p.flag("unlimited"), Subject: c.Subject,
 	}}
+	for _, group := range c.Groups {
+		out.Body.Teams = append(out.Body.Teams, apikey.Team(group))
+	}
 	var l *api.WhoamiLimit
 	if limit, ok := p.number("limit"); ok {
 		l = &api.WhoamiLimit{Requests: limit}

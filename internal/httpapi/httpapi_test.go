@@ -665,6 +665,11 @@ func TestTheSampleEventsAreAnswered(t *testing.T) {
 	if a := s.invoke(read("keys-whoami.json")); a.status != 200 || a.json["keyId"] == nil {
 		t.Errorf("whoami: %d %s", a.status, a.text)
 	}
+	want := `{"keyId":"","userId":"acme","name":"Alice","scopes":["keys:read","keys:write"],"environment":"","internal":false,` +
+		`"subject":"auth0|alice","teams":["team:ops","team:Platform Team"],"unlimited":true,"rateLimit":null}`
+	if a := s.invoke(read("keys-whoami-member.json")); a.status != 200 || strings.TrimSpace(a.text) != want {
+		t.Errorf("whoami of a member: %d %s, want %s", a.status, a.text, want)
+	}
 	if a := s.invoke(read("health.json")); a.status != 200 {
 		t.Errorf("health: %d %s", a.status, a.text)
 	}

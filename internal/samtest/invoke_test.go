@@ -32,6 +32,7 @@ var sent = map[string]struct {
 	"keys-create":             {"KeysFunction", "", 0},
 	"keys-validate":           {"ValidateFunction", `{"name":"demo","userId":"u1","scopes":["tts"],"rateLimit":{"requests":5,"window":3600}}`, 2},
 	"keys-whoami":             {"KeysFunction", "", 0},
+	"keys-whoami-member":      {"KeysFunction", "", 0},
 }
 
 func TestEachEventGetsItsGoldenAnswer(t *testing.T) {
