@@ -33,11 +33,12 @@ var _ ratelimit.Store = (*Table)(nil)
 //   - p<milliseconds in base 36>: a moment before the window was changed
 const (
 	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, " +
-		"#m = :base, #day = :base, #month = :base, #at = :at, #ttl = :ttl"
+		"#m = :base, #day = :base, #month = :base, #at = :at"
 	spendSame = "SET #h = :k, #m = if_not_exists(#m, #u)" + spendRest
 	spendNew  = "SET #w = :w, #r = :r, #h = :k, #m = :base" + spendRest
 	spendRest = ", #day = if_not_exists(#day, #v), #month = if_not_exists(#month, #v), " +
-		"#at = :at, #ttl = :ttl ADD #u :n, #v :net"
+		"#at = :at"
+	spendAdd = " ADD #u :n, #v :net"
 
 	ifFresh = "attribute_not_exists(#u)"
 	ifNewer = " AND (attribute_not_exists(#r) OR #r <= :r)"
@@ -71,12 +72,11 @@ func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (rateli
 // spend returns the UpdateItem of a spend.
 func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	names := map[string]string{
-		"#u": "u", "#v": "v", "#h": "h", "#w": "w", "#at": "at", "#ttl": "ttl", "#m": mark(s.Slice),
+		"#u": "u", "#v": "v", "#h": "h", "#w": "w", "#at": "at", "#m": mark(s.Slice),
 		"#day": period(int64(s.Day)), "#month": period(s.Day.Month()),
 	}
 	values := item{
-		":k": number(s.Slice), ":n": number(s.Tokens), ":net": number(s.Net),
-		":at": number(s.At.UnixMilli()), ":ttl": number(s.Expires.Unix()),
+		":k": number(s.Slice), ":n": number(s.Tokens), ":net": number(s.Net), ":at": number(s.At.UnixMilli()),
 	}
 	if s.Fresh || s.Restart {
 		names["#r"] = "r"
@@ -97,12 +97,21 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 		update = spendNew
 		condition += ifNewer
 	}
+	var forget []string
+	if s.Expires.IsZero() {
+		forget = append(forget, "ttl")
+	} else {
+		names["#ttl"], values[":ttl"] = "ttl", number(s.Expires.Unix())
+		update += ", #ttl = :ttl"
+	}
+	if !s.Fresh {
+		update += spendAdd
+	}
 	for i, p := range s.Earlier {
 		n := "p" + strconv.Itoa(i)
 		names["#"+n], values[":"+n] = point(p.At), number(p.Used)
 		update = "SET #" + n + " = :" + n + ", " + strings.TrimPrefix(update, "SET ")
 	}
-	var forget []string
 	for _, at := range s.ForgetEarlier {
 		forget = append(forget, point(at))
 	}

@@ -291,3 +291,32 @@ func TestAKeyWithManyMetersIsOneRead(t *testing.T) {
 		t.Errorf("%d further meters with %d reads, %v", len(r.More), table.Reads()-reads, err)
 	}
 }
+
+// DynamoDB must not delete a meter of credits, even if the meter had a ttl before.
+func TestTheMeterOfALifetimeQuotaHasNoTTL(t *testing.T) {
+	o := dynamotest.Options(t)
+	limiter := ratelimit.New(dynamo.Open(o), func() time.Time { return morning }, 10)
+	terms := ratelimit.Terms{Limit: ratelimit.NoLimit(), Quota: ratelimit.Quota{Requests: 9, Period: ratelimit.Lifetime}}
+	for _, id := range []string{meterID, meterID + "#lifetime", "user#lifetime#u1"} {
+		if _, err := limiter.Touch(t.Context(), id, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if d, err := limiter.Take(t.Context(), id, terms, 1, time.Time{}); err != nil || !d.Admitted {
+				t.Fatalf("%s: %+v, %v", id, d, err)
+			}
+		}
+	}
+	for _, place := range [][2]string{{"key#" + meterID, "meter"}, {"key#" + meterID, "meter#lifetime"}, {"user#u1", "meter#lifetime"}} {
+		if i := raw(t, o, place[0], place[1]); i == nil || i["ttl"] != nil {
+			t.Errorf("%v: %v", place, i)
+		}
+	}
+	terms.Quota.Period = ratelimit.Month
+	if d, err := limiter.Take(t.Context(), meterID, terms, 1, time.Time{}); err != nil || !d.Admitted {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if _, ok := ttlOf(t, o, "key#"+meterID, "meter"); !ok {
+		t.Error("a meter whose quota is no longer for life has no ttl")
+	}
+}

@@ -23,8 +23,11 @@ func (d Date) String() string { return d.start().Format(time.DateOnly) }
 // start returns the beginning of d.
 func (d Date) start() time.Time { return d.end(Day).AddDate(0, 0, -1) }
 
-// end returns the end of the period that d lies in.
+// end returns the end of the period that d lies in, or the zero time if it never ends.
 func (d Date) end(p Period) time.Time {
+	if p == Lifetime {
+		return time.Time{}
+	}
 	year, month, day := int(d)/10000, time.Month(int(d)/100%100), int(d)%100
 	if p == Day {
 		return time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC)

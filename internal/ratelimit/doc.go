@@ -31,6 +31,18 @@
 // The quota is the same subtraction on a second odometer, [Meter.Net]. Its marks are made at the
 // beginning of a day and of a month, by UTC. They also give the usage of each day.
 //
+// A lifetime quota counts from the first token on. Its tokens are never leased and its meter never
+// expires, so that no token is lost and none comes back.
+//
+// # Several meters
+//
+// [Limiter.TakeAll] spends from several meters for one request: those of a key and those that all
+// keys of a user share. It asks memory of all of them first, and then spends from each, the shortest
+// window first. If one denies, the tokens of the others return to their leases. What cannot return
+// counts too much, never too little.
+//
+// A meter without a limit and a quota only counts usage. It hands out up to 32 tokens with a write.
+//
 // # Changed terms
 //
 // Terms may change at any time. Two laws hold then:
@@ -46,5 +58,6 @@
 // # Files
 //
 // The arithmetic is pure: rules.go, view.go, change.go, spend.go, quota.go, date.go, status.go and
-// lease.go. [Limiter] adds memory (entry.go) and the steps around a write (take.go).
+// lease.go. [Limiter] adds memory (entry.go), the steps around a write (take.go), and requests that
+// spend from several meters (joint.go).
 package ratelimit

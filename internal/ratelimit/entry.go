@@ -13,17 +13,30 @@ type entry struct {
 	tried    time.Time // when recording usage was last tried
 
 	// unused is the number of tokens handed out on unusedDay that will not be used. They are given
-	// back to the quota with the next write of that day.
+	// back to the quota with the next write of that day. Those of a lifetime quota have no day, and
+	// are given back on any.
 	unused    int64
 	unusedDay Date
+
+	// used is how many tokens were used since this instance last spent with a write, at wrote.
+	used  int64
+	wrote time.Time
 }
 
 // back returns how many unused tokens a write may give back today.
-func (r *rules) back(e *entry, today Date) int64 {
-	if r.sameDay && e.unusedDay != today {
+func (r *rules) back(e *entry, terms *Terms, today Date) int64 {
+	if r.sameDay && terms.Quota.Period != Lifetime && e.unusedDay != today {
 		return 0
 	}
 	return e.unused
+}
+
+// dayOf returns the day that tokens handed out on day belong to: none if the quota is for life.
+func (t *Terms) dayOf(day Date) Date {
+	if t.Quota.Period == Lifetime {
+		return 0
+	}
+	return day
 }
 
 // giveUp adds what is left of a lease to the unused tokens.
@@ -65,5 +78,5 @@ func (e *entry) add(l lease, now time.Time) {
 // restore puts back what a write took out of the entry.
 func (e *entry) restore(w *write, now time.Time) {
 	e.add(w.lease, now)
-	e.putBack(w.back, w.spend.Day)
+	e.putBack(w.back, w.backDay)
 }

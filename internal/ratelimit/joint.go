@@ -2,33 +2,248 @@ package ratelimit
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 )
 
 // Joint is the limiter's answer to one request that spends from several meters.
 type Joint struct {
-	// Decision is of the part that denies or, if the request is admitted, of the one that leaves the
-	// caller least.
+	// Decision is of the part that denies or, if the request is admitted, of the tightest one. If
+	// several parts deny, it is the one with the longest wait.
 	Decision
-	// By is the index of that part.
+	// By is the index of that part. It is -1 if no part has a bound.
 	By int
-	// Statuses are those of each part.
+	// Statuses are those of all parts, in their order.
 	Statuses []Status
 }
 
-// TakeAll spends n tokens of each part, or denies. See [Limiter.Take], which it is for one part.
+// jointAttempts is how often TakeAll spends again because the tokens of one meter ended while it
+// waited for those of another.
+const jointAttempts = 3
+
+// TakeAll spends n tokens of each part, or denies. For one part, it does what [Limiter.Take] does.
+// Two parts must not have the same id. Of two parts with the same window, the one that comes first
+// should be the one with fewer callers.
+//
+// If memory shows that a part denies, TakeAll spends nothing and asks no store. Otherwise it spends
+// from one part after the other, the one with the shortest window first. If a part denies then, the
+// tokens of those before it return to their leases. Where there is no lease, they count against the
+// limit of their window and are given back to the quota with the next write.
+//
+// A denial for n above a limit or a quota has no RetryAfter. An error means that TakeAll could not
+// decide, as for Take. n must be at least 1.
 func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time.Time) (Joint, error) {
-	j := Joint{Decision: Decision{Admitted: true}, By: -1}
-	for i, p := range parts {
-		d, err := l.Take(ctx, p.ID, p.Terms, n, floor)
+	if n < 1 {
+		panic(fmt.Sprintf("ratelimit: take %d", n)) // a caller's bug
+	}
+	if len(parts) == 1 && n <= parts[0].Terms.Limit.Requests {
+		d, err := l.Take(ctx, parts[0].ID, parts[0].Terms, n, floor)
 		if err != nil {
 			return Joint{}, err
 		}
-		j.Statuses = append(j.Statuses, d.Status)
-		if !d.Admitted {
-			j.Decision, j.By = d, i
-			return j, nil
+		j := Joint{Decision: d, Statuses: []Status{d.Status}}
+		if d.Admitted {
+			j.By = tightest(j.Statuses)
+		}
+		return j, nil
+	}
+	q := joint{
+		limiter: l, parts: parts, tokens: n, floor: floor,
+		order: spendingOrder(parts), receipts: make([]receipt, len(parts)),
+	}
+	for range jointAttempts {
+		if q.fromMemory(l.time(floor)) {
+			return q.answer, nil
+		}
+		if decided, err := q.fromStore(ctx); decided || err != nil {
+			return q.answer, err
 		}
 	}
-	return j, nil
+	return Joint{}, fmt.Errorf("spend: tokens of one meter ended before those of another came, %d times", jointAttempts)
+}
+
+// PeekAll returns the statuses of all parts as [Limiter.Peek] does. Its decision is of the tightest
+// part, and admits.
+func (l *Limiter) PeekAll(parts []Part, floor time.Time) Joint {
+	j := Joint{Decision: Decision{Admitted: true}, Statuses: make([]Status, len(parts))}
+	for i, p := range parts {
+		j.Statuses[i] = l.Peek(p.ID, p.Terms, floor)
+	}
+	j.By = tightest(j.Statuses)
+	if j.By >= 0 {
+		j.Status = j.Statuses[j.By]
+	}
+	return j
+}
+
+// tightest returns the index of the status that leaves a caller least, or -1 if none has a bound.
+func tightest(statuses []Status) int {
+	tightest := -1
+	for i := range statuses {
+		s := &statuses[i]
+		if s.Limit > 0 && (tightest < 0 || s.bound().tighter(statuses[tightest].bound())) {
+			tightest = i
+		}
+	}
+	return tightest
+}
+
+// spendingOrder returns the indexes of parts in the order in which they are spent from. A token
+// that is wasted because a later part denies counts for the shortest time. Of parts with the same
+// window, the first one denies most.
+func spendingOrder(parts []Part) []int {
+	order := make([]int, len(parts))
+	for i := range parts {
+		k := i
+		for ; k > 0 && parts[order[k-1]].Terms.reach() > parts[i].Terms.reach(); k-- {
+			order[k] = order[k-1]
+		}
+		order[k] = i
+	}
+	return order
+}
+
+// joint is one call of TakeAll, with its answer once there is one.
+type joint struct {
+	limiter  *Limiter
+	parts    []Part
+	tokens   int64
+	floor    time.Time
+	order    []int
+	receipts []receipt // by part: the tokens that this call has of it
+	asked    bool      // the store was asked
+	answer   Joint
+}
+
+// request returns the request for a part.
+func (q *joint) request(i int) request {
+	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, tokens: q.tokens, receipt: &q.receipts[i]}
+}
+
+// fromMemory decides without the store if it can: it admits if all tokens are leased, or denies. It
+// reports whether it has decided. If not, it has spent nothing.
+func (q *joint) fromMemory(now time.Time) bool {
+	l := q.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	leased, by := true, -1
+	var denials []Decision // by part
+	for _, i := range q.order {
+		r := q.request(i)
+		e := l.entry(r.id)
+		n := e.lease.usable(&r.terms, now)
+		if n >= r.tokens {
+			continue
+		}
+		leased = false
+		v := l.rules.view(&e.meter, &r.terms, now)
+		if !l.rules.asksFirst || !l.deny(e, &v, &r, n) {
+			continue
+		}
+		if denials == nil {
+			denials = make([]Decision, len(q.parts))
+		}
+		if denials[i] = r.decision; by < 0 || longer(r.decision.RetryAfter, denials[by].RetryAfter) {
+			by = i
+		}
+	}
+	switch {
+	case by >= 0:
+		q.deny(by, denials[by], now)
+		for i, d := range denials {
+			if d.Status.Limit > 0 {
+				q.answer.Statuses[i] = d.Status
+			}
+		}
+	case leased:
+		statuses := make([]Status, len(q.parts))
+		for _, i := range q.order {
+			r := q.request(i)
+			l.decide(l.entry(r.id), &r, now)
+			statuses[i] = r.decision.Status
+		}
+		q.admit(statuses)
+	}
+	return by >= 0 || leased
+}
+
+// longer reports whether the wait a of a denial is longer than b. Zero means that no wait helps.
+func longer(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
+
+// fromStore spends from one part after the other, where needed with a write. It reports whether it
+// has decided. If not, it has given back all tokens.
+func (q *joint) fromStore(ctx context.Context) (decided bool, err error) {
+	l := q.limiter
+	statuses := make([]Status, len(q.parts))
+	for k, i := range q.order {
+		r, now := q.request(i), l.time(q.floor)
+		if !l.fromMemory(&r, now) {
+			q.asked = true
+			err = l.fromStore(ctx, &r, q.floor, now)
+		}
+		if err != nil {
+			q.giveBack(q.order[:k])
+			return false, err
+		}
+		if !r.decision.Admitted {
+			q.giveBack(q.order[:k])
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			q.deny(i, r.decision, l.time(q.floor))
+			return true, nil
+		}
+		statuses[i] = r.decision.Status
+	}
+	now := l.time(q.floor)
+	ended := func(r receipt) bool { return !r.usable(now) }
+	if l.rules.checksAll && slices.ContainsFunc(q.receipts, ended) {
+		q.giveBack(q.order)
+		return false, nil
+	}
+	q.admit(statuses)
+	return true, nil
+}
+
+// admit answers that the request is admitted.
+func (q *joint) admit(statuses []Status) {
+	q.answer = Joint{Decision: Decision{Admitted: true, Asked: q.asked}, By: tightest(statuses), Statuses: statuses}
+	if q.answer.By >= 0 {
+		q.answer.Status = statuses[q.answer.By]
+	}
+}
+
+// deny answers that a part denies. The statuses of the others are those of now. The caller must
+// hold the limiter's lock.
+func (q *joint) deny(by int, d Decision, now time.Time) {
+	d.Asked = q.asked
+	q.answer = Joint{Decision: d, By: by, Statuses: make([]Status, len(q.parts))}
+	for i, p := range q.parts {
+		if i == by {
+			q.answer.Statuses[i] = d.Status
+			continue
+		}
+		q.answer.Statuses[i] = q.limiter.peek(p.ID, &p.Terms, now)
+	}
+}
+
+// giveBack returns the tokens of some parts, because the request is not admitted.
+func (q *joint) giveBack(taken []int) {
+	l := q.limiter
+	now := l.time(q.floor)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, i := range taken {
+		e, r := l.entry(q.parts[i].ID), &q.receipts[i]
+		for _, tokens := range []lease{r.old, r.fresh} {
+			if l.rules.anyLease || l.rules.leases(&tokens.terms) {
+				e.add(tokens, now)
+			} else {
+				e.giveUp(tokens)
+			}
+		}
+		e.used = max(e.used-q.tokens, 0)
+		e.demand.forget(now)
+		*r = receipt{}
+	}
 }

@@ -7,7 +7,7 @@ import "time"
 type lease struct {
 	tokens int64
 	terms  Terms     // the terms that they were handed out under
-	day    Date      // the day that they were handed out on
+	day    Date      // the day that they were handed out on; 0 if their quota is for life
 	end    time.Time // they may be used before this
 }
 
@@ -20,17 +20,41 @@ func (l *lease) usable(terms *Terms, now time.Time) int64 {
 	return l.tokens
 }
 
-// leaseEnd returns the end of the lease that s begins. A token counts for the day on which it was
-// handed out, so it must not be used on the next.
-func (r *rules) leaseEnd(s Spend) time.Time {
+// leases reports whether more tokens may be handed out under t than a request needs. Those of a
+// lifetime quota would be lost with an instance, because no period ends that counts anew.
+func (r *rules) leases(t *Terms) bool {
+	return r.frame(t.Limit.Window).grace > 0 && (t.Quota.Period != Lifetime || r.leasedCredits)
+}
+
+// leaseEnd returns the end of the tokens that s hands out under t. A token counts for the day on
+// which it was handed out, so it must not be used on the next. Without a limit, it does not count
+// for a slice.
+func (r *rules) leaseEnd(s Spend, t *Terms) time.Time {
 	end := s.Day.end(Day)
-	if f := r.frame(s.Window); f.grace > 0 && f.end(s.Slice).Before(end) {
-		return f.end(s.Slice)
+	if t.Quota.Period == Lifetime {
+		end = s.At.Add(endless)
+	}
+	slice := r.frame(s.Window).end(s.Slice)
+	switch {
+	case t.counts():
+		slice = s.At.Add(countFor)
+	case t.Limit.None() && t.Quota.Period == Lifetime, r.frame(s.Window).grace == 0:
+		return end
+	}
+	if slice.Before(end) {
+		return slice
 	}
 	return end
 }
 
 const (
+	// endless is longer than any instance runs.
+	endless = 100 * 365 * 24 * time.Hour
+	// countFor is how long a token may be used that is only counted. The last use of an id is stored
+	// with a write, so it may be shown this much too early.
+	countFor = touchEvery
+	// countAhead bounds the lease of tokens that are only counted, in requests.
+	countAhead = 32
 	// leaseFor is how far ahead a lease reaches at most.
 	leaseFor = time.Second
 	// leaseShare bounds a lease to one part in so many of the room, so that one instance cannot
@@ -49,6 +73,16 @@ func size(needed, cost, perSecond int64, life time.Duration, room int64) int64 {
 	return max(needed, min(needed+cost*ahead, room/leaseShare))
 }
 
+// ahead returns how many tokens to ask for under terms that only count usage, when needed are needed
+// now. It is one request more than was used since the last write. A busy id soon needs one write in
+// 32 requests. The usage of one that stops is too high by no more than a part of what it used.
+func (e *entry) ahead(needed, cost int64, now time.Time) int64 {
+	if now.Sub(e.wrote) >= countFor {
+		return needed
+	}
+	return max(needed, min(needed+e.used, countAhead*cost))
+}
+
 // demand measures the admitted requests per second, over about the last second. Denied requests do
 // not count. If they did, every instance that denies many would lease much as soon as there is room
 // again, and would not use it.
@@ -61,6 +95,12 @@ type demand struct {
 func (d *demand) note(now time.Time) {
 	d.roll(now)
 	d.in++
+}
+
+// forget takes back a request that was noted and is denied after all.
+func (d *demand) forget(now time.Time) {
+	d.roll(now)
+	d.in = max(d.in-1, 0)
 }
 
 // roll moves on to the second of now.

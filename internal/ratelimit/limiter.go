@@ -22,7 +22,7 @@ type Decision struct {
 	OverQuota bool
 	Status    Status
 	// RetryAfter is how long to wait after a denial, in whole seconds and at least one. It is zero
-	// if the request is admitted.
+	// if the request is admitted, and if no wait helps.
 	RetryAfter time.Duration
 }
 
@@ -76,13 +76,17 @@ func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Status {
 	now := l.time(floor)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.peek(id, &terms, now)
+}
+
+// peek is Peek for a caller that holds the lock.
+func (l *Limiter) peek(id string, terms *Terms, now time.Time) (s Status) {
 	e, ok := l.entries.Get(id)
 	if !ok {
 		e = &entry{}
 	}
-	v := l.rules.view(&e.meter, &terms, now)
-	var s Status
-	s.set(&e.meter, &terms, &v, e.lease.usable(&terms, now))
+	v := l.rules.view(&e.meter, terms, now)
+	s.set(&e.meter, terms, &v, e.lease.usable(terms, now))
 	return s
 }
 
@@ -96,7 +100,7 @@ func (l *Limiter) Observe(id string, m Meter) {
 	}
 }
 
-// LeaseHits returns the number of calls of Take that were admitted from a lease. It only grows.
+// LeaseHits returns how often a meter's tokens came from a lease. It only grows.
 func (l *Limiter) LeaseHits() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,8 +2,8 @@ package ratelimit
 
 import "time"
 
-// Quota is how many tokens may be spent in each calendar period, by UTC. The zero Quota allows
-// everything.
+// Quota is how many tokens may be spent in each calendar period, by UTC, or in the whole life of a
+// meter. The zero Quota allows everything.
 type Quota struct {
 	Requests int64
 	Period   Period
@@ -16,22 +16,24 @@ type Period string
 const (
 	Day   Period = "day"
 	Month Period = "month"
-	// Lifetime is a period that never ends. Its quota has no leases, so no token of it is lost.
+	// Lifetime is a period that never ends. No token of it is leased and its meter is never deleted,
+	// so tokens are neither lost nor come back.
 	Lifetime Period = "lifetime"
 )
 
 // Periods returns all of them.
-func Periods() []Period { return []Period{Day, Month} }
+func Periods() []Period { return []Period{Day, Month, Lifetime} }
 
 // longestMonth is how many days a month has at most.
 const longestMonth = 31
 
-// Within reports whether a caller who keeps to q also keeps to outer.
+// Within reports whether a caller who keeps to q also keeps to outer. A quota that begins again with
+// each period is not within one that never does.
 func (q Quota) Within(outer Quota) bool {
 	switch {
 	case outer == Quota{}:
 		return true
-	case q == Quota{}:
+	case q == Quota{}, outer.Period == Lifetime && q.Period != Lifetime:
 		return false
 	case q.Period == Day && outer.Period == Month:
 		return q.Requests <= outer.Requests/longestMonth
@@ -43,7 +45,7 @@ func (q Quota) Within(outer Quota) bool {
 type QuotaStatus struct {
 	Used      int64
 	Remaining int64
-	Reset     time.Time // the end of the period
+	Reset     time.Time // the end of the period; zero if it never ends
 }
 
 // QuotaStatusOf returns the status of a quota by its meter, without spending. Leased tokens count
@@ -63,6 +65,8 @@ func (m *Meter) today(now time.Time) Date { return max(DateOf(now), m.Day) }
 // netBefore returns where Net stood before the period that today lies in.
 func (m *Meter) netBefore(p Period, today Date) int64 {
 	switch {
+	case p == Lifetime:
+		return 0
 	case p == Day && m.Day == today:
 		return m.DayNet
 	case p == Month && m.Month == today.Month():

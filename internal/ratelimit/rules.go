@@ -13,6 +13,11 @@ type rules struct {
 	grace    time.Duration // how long after its slice a token may still be used
 	exact    time.Duration // windows shorter than this have no guard, no grace and no leases
 	sameDay  bool          // unused tokens are given back only on the day they were handed out
+
+	asksFirst     bool // TakeAll spends nothing if memory shows that a part denies
+	checksAll     bool // TakeAll checks at its end that the tokens of each part may still be used
+	anyLease      bool // tokens return to a lease even under terms that have none
+	leasedCredits bool // tokens of a lifetime quota are leased
 }
 
 // standard returns the rules of the promise. A token of slice j is used before (j+1)L + grace +
@@ -23,7 +28,7 @@ type rules struct {
 func standard() rules {
 	return rules{
 		lookback: windowSlices, skew: 50 * time.Millisecond, grace: 400 * time.Millisecond,
-		exact: 10 * time.Second, sameDay: true,
+		exact: 10 * time.Second, sameDay: true, asksFirst: true, checksAll: true,
 	}
 }
 

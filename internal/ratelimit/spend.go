@@ -18,7 +18,7 @@ type Spend struct {
 	Window time.Duration // equal to SeenWindow, unless Fresh or Restart is set
 	Rev    int64
 	At     time.Time
-	// Expires is when the store may forget the whole meter.
+	// Expires is when the store may forget the whole meter. If zero, it never may.
 	Expires time.Time
 
 	// Fresh requires that nothing was ever spent from the meter. The rest of the condition is then
@@ -60,9 +60,11 @@ func (r *rules) plan(m *Meter, terms *Terms, v *view, n, back int64, recorded Da
 	net := n - min(n, back)
 	s := Spend{
 		Tokens: n, Net: net, Slice: v.slice, Day: today, Window: window, Rev: terms.Rev, At: v.now,
-		Expires:    expiry(v.now, window, today),
 		SeenWindow: m.Window, MaxNewest: v.slice,
 		MinUsed: m.Used, MaxUsed: m.Used + v.room - n, MaxNet: m.Net + v.quota - net,
+	}
+	if terms.Quota.Period != Lifetime {
+		s.Expires = expiry(v.now, window, today)
 	}
 	if m.Day != today {
 		// This is the first spend of its day. The usage of the day before, and of the month, must

@@ -6,19 +6,25 @@ import "time"
 type Bound struct {
 	Limit     int64 // the tokens that it allows
 	Remaining int64 // at least 0
-	// Reset is when the bound will be empty of what is spent now, in whole seconds.
+	// Reset is when the bound will be empty of what is spent now, in whole seconds. It is zero if
+	// that never happens.
 	Reset time.Time
 }
 
 // tighter reports whether a leaves a caller less than b: it has fewer tokens remaining, or as many
 // and the later reset.
 func (a Bound) tighter(b Bound) bool {
-	return a.Remaining < b.Remaining || a.Remaining == b.Remaining && a.Reset.After(b.Reset)
+	return a.Remaining < b.Remaining || a.Remaining == b.Remaining && a.later(b)
+}
+
+// later reports whether the reset of a is later than that of b. One that never comes is the latest.
+func (a Bound) later(b Bound) bool {
+	return !b.Reset.IsZero() && (a.Reset.IsZero() || a.Reset.After(b.Reset))
 }
 
 // Status is the window status of a meter: what a caller may still spend at this moment. Limit,
-// Remaining and Reset are those of the limit or of the quota, whichever is tighter. The zero Status
-// is that of an id without a limit.
+// Remaining and Reset are those of the limit or of the quota, whichever is tighter. They are zero for
+// an id without a limit and a quota. No other Limit is 0.
 type Status struct {
 	Limit     int64
 	Remaining int64
@@ -27,7 +33,7 @@ type Status struct {
 	// as unused, and those that other instances have leased count as used.
 	Used int64
 	// Rate is the status of the limit, even if the quota is tighter. At its reset, all tokens that
-	// are in the window now have left it.
+	// are in the window now have left it. It is zero if the limit is [NoLimit].
 	Rate Bound
 
 	quota Quota
@@ -64,20 +70,25 @@ func (s *Status) quotaBound() Bound {
 func (s *Status) set(m *Meter, terms *Terms, v *view, leased int64) {
 	limit := terms.Limit.Requests
 	s.Used = v.inWindow - leased
-	s.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
-	s.show(s.Rate)
+	if !terms.Limit.None() {
+		s.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
+		s.show(s.Rate)
+	}
 	q := &terms.Quota
 	if *q == (Quota{}) {
 		return
 	}
 	s.quota, s.left, s.today = *q, min(leased+v.quota, q.Requests), m.today(v.now)
-	if s.left > s.Rate.Remaining {
+	if s.Rate.Limit > 0 && s.left > s.Rate.Remaining {
 		return // the limit is tighter
 	}
-	if quota := s.quotaBound(); quota.tighter(s.Rate) {
+	if quota := s.quotaBound(); s.Rate.Limit == 0 || quota.tighter(s.Rate) {
 		s.show(quota)
 	}
 }
+
+// bound returns the bound that s shows.
+func (s *Status) bound() Bound { return Bound{Limit: s.Limit, Remaining: s.Remaining, Reset: s.Reset} }
 
 // show makes b the bound that Limit, Remaining and Reset are of.
 func (s *Status) show(b Bound) { s.Limit, s.Remaining, s.Reset = b.Limit, b.Remaining, b.Reset }
@@ -88,7 +99,7 @@ func (s *Status) refuse(overLimit, overQuota bool) bool {
 	b := s.Rate
 	if overQuota {
 		quota := s.quotaBound()
-		if overQuota = !overLimit || quota.Reset.After(b.Reset); overQuota {
+		if overQuota = !overLimit || quota.later(b); overQuota {
 			b = quota
 		}
 	}

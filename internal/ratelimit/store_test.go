@@ -96,7 +96,7 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	defer i.mu.Unlock()
 	i.spends++
 	m := &i.meter
-	if i.clock != nil && m.Used > 0 && !i.clock().Before(i.expires) {
+	if i.clock != nil && m.Used > 0 && !i.expires.IsZero() && !i.clock().Before(i.expires) {
 		*m = ratelimit.Meter{} // DynamoDB deletes later than that, never before
 	}
 	if err := m.Apply(s); err != nil {

@@ -16,6 +16,15 @@ type request struct {
 	terms    Terms
 	tokens   int64
 	decision Decision
+	receipt  *receipt // tells where the tokens came from, unless nil
+}
+
+// receipt has the tokens that a request was admitted with, as the leases that they are from.
+type receipt struct{ old, fresh lease }
+
+// usable reports whether each of the tokens may be used.
+func (r *receipt) usable(now time.Time) bool {
+	return (r.old.tokens == 0 || now.Before(r.old.end)) && (r.fresh.tokens == 0 || now.Before(r.fresh.end))
 }
 
 // fromMemory decides without the store if it can: it admits from the lease, or denies. It reports
@@ -31,7 +40,12 @@ func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
 	leased := e.lease.usable(&r.terms, now)
 	v := l.rules.view(&e.meter, &r.terms, now)
 	if leased >= r.tokens {
+		if r.receipt != nil {
+			r.receipt.old = e.lease
+			r.receipt.old.tokens = r.tokens
+		}
 		e.lease.tokens -= r.tokens
+		e.used += r.tokens
 		e.demand.note(now)
 		l.hits++
 		r.decision.Admitted = true
@@ -49,7 +63,7 @@ func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
 // deny denies r if there is too little room. leased of its tokens are already leased.
 func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
 	m, n, needed := &e.meter, r.tokens, r.tokens-leased
-	overQuota := v.quota < needed && (v.quota < 0 || v.quota+l.rules.back(e, m.today(v.now)) < needed)
+	overQuota := v.quota < needed && (v.quota < 0 || v.quota+l.rules.back(e, &r.terms, m.today(v.now)) < needed)
 	overLimit := v.room < needed
 	if !overQuota && !overLimit {
 		return false
@@ -58,6 +72,7 @@ func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
 	d.Status.set(m, &r.terms, v, leased)
 	d.OverQuota = d.Status.refuse(overLimit, overQuota)
 	switch {
+	case n > r.terms.Limit.Requests, overQuota && (n > r.terms.Quota.Requests || r.terms.Quota.Period == Lifetime):
 	case overQuota: // the limit may be spent for longer than the quota
 		d.RetryAfter = max(wait(v.now, v.freeAt(m, r.terms.Limit, n)), wait(v.now, d.Status.Quota().Reset))
 	default:
@@ -168,7 +183,9 @@ type write struct {
 	now    time.Time // when the spend was planned
 	lease  lease     // the lease that the entry had
 	leased int64     // tokens of it that were usable
-	back   int64     // unused tokens that the entry could give back on spend.Day
+	// back is how many unused tokens of backDay the entry could give back.
+	back    int64
+	backDay Date
 }
 
 // reserve plans the write that spends the tokens of r and leases some more. It decides instead, if
@@ -182,17 +199,20 @@ func (l *Limiter) reserve(r *request, now time.Time) (w write, decided bool) {
 	}
 	v := l.rules.view(&e.meter, &r.terms, now)
 	w = write{now: now, lease: e.lease, leased: e.lease.usable(&r.terms, now)}
-	w.back = l.rules.back(e, e.meter.today(now))
+	w.back, w.backDay = l.rules.back(e, &r.terms, e.meter.today(now)), e.unusedDay
 	e.lease, e.unused = lease{}, e.unused-w.back
 
 	ask := r.tokens - w.leased
-	if f := l.rules.frame(r.terms.Limit.Window); f.grace > 0 {
-		slice := v.slice
+	if l.rules.leases(&r.terms) {
+		f, slice := l.rules.frame(r.terms.Limit.Window), v.slice
 		if v.moved {
 			slice = f.at(now)
 		}
 		room := min(v.room, v.quota+w.back)
 		ask = size(ask, r.tokens, e.demand.perSecond(now), f.end(slice).Sub(now), room)
+		if r.terms.counts() {
+			ask = max(ask, e.ahead(r.tokens-w.leased, r.tokens, now))
+		}
 	}
 	w.spend = l.rules.plan(&e.meter, &r.terms, &v, ask, w.back, e.recorded)
 	return w, false
@@ -205,15 +225,22 @@ func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
 	defer l.mu.Unlock()
 	e := l.entry(r.id)
 	e.meter = seen
-	e.putBack(w.back-(w.spend.Tokens-w.spend.Net), w.spend.Day)
-	fresh := lease{tokens: w.spend.Tokens, terms: r.terms, day: w.spend.Day, end: l.rules.leaseEnd(w.spend)}
+	e.putBack(w.back-(w.spend.Tokens-w.spend.Net), w.backDay)
+	fresh := lease{
+		tokens: w.spend.Tokens, terms: r.terms, day: r.terms.dayOf(w.spend.Day), end: l.rules.leaseEnd(w.spend, &r.terms),
+	}
 	if !now.Before(fresh.end) || w.leased > 0 && !now.Before(w.lease.end) {
 		e.add(w.lease, now)
 		e.add(fresh, now)
 		return false
 	}
+	if r.receipt != nil {
+		*r.receipt = receipt{old: w.lease, fresh: fresh}
+		r.receipt.old.tokens, r.receipt.fresh.tokens = w.leased, r.tokens-w.leased
+	}
 	fresh.tokens -= r.tokens - w.leased
 	e.add(fresh, now)
+	e.used, e.wrote = r.tokens, now
 	e.demand.note(now)
 	v := l.rules.view(&e.meter, &r.terms, now)
 	r.decision.Admitted = true

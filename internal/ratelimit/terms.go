@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -26,6 +27,9 @@ type Limit struct {
 // counted.
 func NoLimit() Limit { return Limit{Requests: unbounded, Window: time.Hour} }
 
+// None reports whether l is never reached.
+func (l Limit) None() bool { return l.Requests >= unbounded }
+
 // Part is one of several meters that a request spends from.
 type Part struct {
 	ID    string
@@ -41,17 +45,42 @@ func (l Limit) Within(outer Limit) bool {
 
 // NoFaster reports whether l admits no more than outer on average. It may admit more at once.
 func (l Limit) NoFaster(outer Limit) bool {
-	return l.Requests*outer.Window.Milliseconds() <= outer.Requests*l.Window.Milliseconds()
+	high, low := bits.Mul64(uint64(l.Requests), uint64(outer.Window))
+	outerHigh, outerLow := bits.Mul64(uint64(outer.Requests), uint64(l.Window))
+	return high < outerHigh || high == outerHigh && low <= outerLow
+}
+
+// counts reports whether t bound nothing, so that the meter only counts usage.
+func (t *Terms) counts() bool { return t.Limit.None() && t.Quota == Quota{} }
+
+// reach returns for how long a token of t counts at most. Terms that bound nothing come after all
+// others but a lifetime.
+func (t *Terms) reach() time.Duration {
+	switch {
+	case t.Quota.Period == Lifetime:
+		return math.MaxInt64
+	case !t.Limit.None():
+		return t.Limit.Window
+	case t.Quota.Period == Day:
+		return 24 * time.Hour
+	case t.Quota.Period == Month:
+		return longestMonth * 24 * time.Hour
+	}
+	return math.MaxInt64 - 1
 }
 
 // Until returns a time from which on no token counts that was spent under t before last: its window
 // and its quota period have ended. The end of the window is rounded up by at most a sixteenth of
-// its length, so that the ends of many meters are few different times.
+// its length, so that the ends of many meters are few different times. The tokens of a lifetime
+// quota count forever, and Until leaves them out.
 func (t Terms) Until(last time.Time) time.Time {
 	r := standard()
 	span := r.frame(t.Limit.Window).span()
 	grid := time.Second << max(0, bits.Len64(uint64(span/time.Second))-5)
 	until := last.Add(span).Truncate(grid).Add(grid).UTC()
+	if t.Limit.None() {
+		until = last.UTC()
+	}
 	if t.Quota == (Quota{}) {
 		return until
 	}
