@@ -102,6 +102,23 @@ func TestCostsAndScopesGoByTheSameRule(t *testing.T) {
 	}
 }
 
+// The authorizer asks for the scope and the cost of each request.
+func TestAskingForAScopeOrACostTakesNoMemory(t *testing.T) {
+	scopes, err := routes.Parse("POST /tts/admin=tts:admin;POST /tts/*=tts;GET /v1/models=models;*=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := costs(t, "POST /tts/admin=9;POST /tts/*=5;GET /v1/models=0;/v1/*/speech=7;*=2")
+	for _, path := range []string{"/v1/models", "/tts/x", "/other/path"} {
+		if n := testing.AllocsPerRun(100, func() { rules.Cost("POST", path) }); n > 0 {
+			t.Errorf("the cost of %s: %v allocations", path, n)
+		}
+		if n := testing.AllocsPerRun(100, func() { _, _ = scopes.Scope("POST", path) }); n > 0 {
+			t.Errorf("the scope of %s: %v allocations", path, n)
+		}
+	}
+}
+
 func TestAWrongCostIsRefused(t *testing.T) {
 	for wrong, says := range map[string]string{
 		"POST /tts/*=": "whole number from 0 to 1000000", "POST /tts=-1": "whole number", "/a=1000001": "whole number", "/a=1.5": "whole number",

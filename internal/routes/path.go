@@ -15,10 +15,20 @@ const pathForm = `must begin with /, and may have * for a segment and at its end
 
 // fold maps paths that differ by case alone to one text.
 func fold(path string) string {
-	if strings.IndexFunc(path, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+	if beyondASCII(path) {
 		path = strings.ToUpper(path) // joins letters of which none is the lower case of the other
 	}
 	return strings.ToLower(path)
+}
+
+// beyondASCII reports whether text has a character beyond ASCII. ASCII is always in normal form.
+func beyondASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
 }
 
 // misread are characters that servers take for others. Many read a backslash as a slash. Some cut
@@ -45,7 +55,7 @@ func ambiguous(path, plain string) bool {
 		return true
 	case strings.IndexFunc(plain, obscure) >= 0:
 		return true
-	case !norm.NFKC.IsNormalString(plain): // wide letters, or two characters in place of one
+	case beyondASCII(plain) && !norm.NFKC.IsNormalString(plain): // wide letters, or two characters in place of one
 		return true
 	}
 	for rest, more := plain[1:], true; more; {
