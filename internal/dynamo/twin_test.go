@@ -135,9 +135,12 @@ func (h *history) changeTerms() {
 		},
 		Rev: int64(len(h.terms)),
 	}
-	period := rapid.SampledFrom([]ratelimit.Period{"", ratelimit.Day, ratelimit.Month}).Draw(h.T, "period")
+	period := rapid.SampledFrom(append(ratelimit.Periods(), "")).Draw(h.T, "period")
 	if period != "" {
 		terms.Quota = ratelimit.Quota{Requests: rapid.Int64Range(1, 100).Draw(h.T, "quota"), Period: period}
+	}
+	if period == ratelimit.Lifetime && rapid.Bool().Draw(h.T, "credits alone") {
+		terms.Limit = ratelimit.NoLimit()
 	}
 	h.terms = append(h.terms, terms)
 }
@@ -146,7 +149,7 @@ func (h *history) changeTerms() {
 func (h *history) take() error {
 	limiter := rapid.SampledFrom(h.instances).Draw(h.T, "instance")
 	terms := rapid.SampledFrom(h.terms[max(0, len(h.terms)-2):]).Draw(h.T, "terms")
-	n := rapid.Int64Range(1, max(1, terms.Limit.Requests/8)).Draw(h.T, "n")
+	n := rapid.Int64Range(1, min(max(1, terms.Limit.Requests/8), 10)).Draw(h.T, "n")
 	for range rapid.IntRange(1, 6).Draw(h.T, "times") {
 		if d, err := limiter.Take(h.Context(), h.id, terms, n, time.Time{}); err != nil || !d.Admitted {
 			return err

@@ -51,3 +51,15 @@ func (r *rules) Slice(window time.Duration) time.Duration { return r.frame(windo
 
 // Size returns how many tokens a write asks for.
 var Size = size
+
+// AsksNoMemory spends from the parts of a request before it looks whether one of them denies.
+func AsksNoMemory(r *rules) { r.asksFirst = false }
+
+// UsesTokensLate uses the tokens of one part although they ended while others were asked for.
+func UsesTokensLate(r *rules) { r.checksAll = false }
+
+// GivesBackToAnyLease gives tokens back to a lease even where there are none.
+func GivesBackToAnyLease(r *rules) { r.anyLease = true }
+
+// LeasesCredits leases tokens of a lifetime quota.
+func LeasesCredits(r *rules) { r.leasedCredits = true }

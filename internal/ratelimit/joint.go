@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,13 +24,13 @@ type Joint struct {
 const jointAttempts = 3
 
 // TakeAll spends n tokens of each part, or denies. For one part, it does what [Limiter.Take] does.
-// Two parts must not have the same id. Of two parts with the same window, the one that comes first
-// should be the one with fewer callers.
+// Two parts must not have the same id.
 //
 // If memory shows that a part denies, TakeAll spends nothing and asks no store. Otherwise it spends
-// from one part after the other, the one with the shortest window first. If a part denies then, the
-// tokens of those before it return to their leases. Where there is no lease, they count against the
-// limit of their window and are given back to the quota with the next write.
+// from one part after the other, the one with the shortest window first. Of two with the same
+// window, it begins with the one that has less room, or else with the one that comes first. If a
+// part denies then, the tokens of those before it return to their leases. Where there is no lease,
+// they count against the limit of their window and are given back to the quota with the next write.
 //
 // A denial for n above a limit or a quota has no RetryAfter. An error means that TakeAll could not
 // decide, as for Take. n must be at least 1.
@@ -48,9 +49,9 @@ func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time
 		}
 		return j, nil
 	}
-	q := joint{
-		limiter: l, parts: parts, tokens: n, floor: floor,
-		order: spendingOrder(parts), receipts: make([]receipt, len(parts)),
+	q := joint{limiter: l, parts: parts, tokens: n, floor: floor, receipts: make([]receipt, len(parts))}
+	for i := range parts {
+		q.order = append(q.order, i)
 	}
 	for range jointAttempts {
 		if q.fromMemory(l.time(floor)) {
@@ -89,21 +90,6 @@ func tightest(statuses []Status) int {
 	return tightest
 }
 
-// spendingOrder returns the indexes of parts in the order in which they are spent from. A token
-// that is wasted because a later part denies counts for the shortest time. Of parts with the same
-// window, the first one denies most.
-func spendingOrder(parts []Part) []int {
-	order := make([]int, len(parts))
-	for i := range parts {
-		k := i
-		for ; k > 0 && parts[order[k-1]].Terms.reach() > parts[i].Terms.reach(); k-- {
-			order[k] = order[k-1]
-		}
-		order[k] = i
-	}
-	return order
-}
-
 // joint is one call of TakeAll, with its answer once there is one.
 type joint struct {
 	limiter  *Limiter
@@ -121,51 +107,81 @@ func (q *joint) request(i int) request {
 	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, tokens: q.tokens, receipt: &q.receipts[i]}
 }
 
+// outlook is what memory shows of a part whose tokens are not leased.
+type outlook struct {
+	room   int64 // tokens that it still allows
+	denies bool
+	denial Decision
+}
+
 // fromMemory decides without the store if it can: it admits if all tokens are leased, or denies. It
-// reports whether it has decided. If not, it has spent nothing.
+// reports whether it has decided. If not, it has spent nothing, and has put the parts in order.
 func (q *joint) fromMemory(now time.Time) bool {
 	l := q.limiter
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	leased, by := true, -1
-	var denials []Decision // by part
+	by := -1
+	var seen []outlook // by part; nil while all tokens are leased
 	for _, i := range q.order {
 		r := q.request(i)
 		e := l.entry(r.id)
-		n := e.lease.usable(&r.terms, now)
-		if n >= r.tokens {
+		leased := e.lease.usable(&r.terms, now)
+		if leased >= r.tokens {
 			continue
 		}
-		leased = false
+		if seen == nil {
+			seen = make([]outlook, len(q.parts))
+		}
 		v := l.rules.view(&e.meter, &r.terms, now)
-		if !l.rules.asksFirst || !l.deny(e, &v, &r, n) {
+		seen[i].room = min(v.room, v.quota)
+		if !l.rules.asksFirst || !l.deny(e, &v, &r, leased) {
 			continue
 		}
-		if denials == nil {
-			denials = make([]Decision, len(q.parts))
-		}
-		if denials[i] = r.decision; by < 0 || longer(r.decision.RetryAfter, denials[by].RetryAfter) {
+		seen[i].denies, seen[i].denial = true, r.decision
+		if by < 0 || longer(r.decision.RetryAfter, seen[by].denial.RetryAfter) {
 			by = i
 		}
 	}
 	switch {
-	case by >= 0:
-		q.deny(by, denials[by], now)
-		for i, d := range denials {
-			if d.Status.Limit > 0 {
-				q.answer.Statuses[i] = d.Status
-			}
-		}
-	case leased:
-		statuses := make([]Status, len(q.parts))
-		for _, i := range q.order {
-			r := q.request(i)
-			l.decide(l.entry(r.id), &r, now)
-			statuses[i] = r.decision.Status
-		}
-		q.admit(statuses)
+	case seen == nil:
+		q.spendLeases(now)
+		return true
+	case by < 0:
+		q.putInOrder(seen)
+		return false
 	}
-	return by >= 0 || leased
+	q.deny(by, seen[by].denial, now)
+	for i := range seen {
+		if seen[i].denies {
+			q.answer.Statuses[i] = seen[i].denial.Status
+		}
+	}
+	return true
+}
+
+// spendLeases admits the request, whose tokens are all leased. The caller must hold the limiter's
+// lock.
+func (q *joint) spendLeases(now time.Time) {
+	statuses := make([]Status, len(q.parts))
+	for _, i := range q.order {
+		r := q.request(i)
+		q.limiter.decide(q.limiter.entry(r.id), &r, now)
+		statuses[i] = r.decision.Status
+	}
+	q.admit(statuses)
+}
+
+// putInOrder puts the part with the shortest window first. A token that is wasted because a later
+// part denies counts for the shortest time then. Of parts with the same window, the first one is the
+// one with the least room, because it is the likeliest to deny.
+func (q *joint) putInOrder(seen []outlook) {
+	slices.SortStableFunc(q.order, func(a, b int) int {
+		return cmp.Or(
+			cmp.Compare(q.parts[a].Terms.reach(), q.parts[b].Terms.reach()),
+			cmp.Compare(seen[a].room, seen[b].room),
+			cmp.Compare(a, b),
+		)
+	})
 }
 
 // longer reports whether the wait a of a denial is longer than b. Zero means that no wait helps.

@@ -131,15 +131,22 @@ func (w *world) byTerms() map[ratelimit.Terms][]admission {
 }
 
 // brokenQuota counts by the true time. It leaves out admissions so near to midnight that clocks may
-// differ about their day.
+// differ about their day. A lifetime quota may only grow.
 func (w *world) brokenQuota() string {
 	type period struct {
 		quota ratelimit.Quota
 		date  int64
 	}
 	spent := make(map[period]int64)
+	var used, most int64 // for life
 	for _, a := range w.admitted {
 		q := a.terms.Quota
+		if q.Period == ratelimit.Lifetime {
+			if used, most = used+a.n, max(most, q.Requests); used > most {
+				return fmt.Sprintf("%d of %d admitted for life", used, most)
+			}
+			continue
+		}
 		before, after := ratelimit.DateOf(a.at.Add(-skew)), ratelimit.DateOf(a.at.Add(skew))
 		if q == (ratelimit.Quota{}) || before != after {
 			continue
