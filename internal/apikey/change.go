@@ -10,12 +10,15 @@ import (
 )
 
 // Change says what to set of a key. A nil field leaves the key's as it is. A zero time clears the
-// key's.
+// key's, and so does a zero limit or quota. An empty plan is that of the user.
 type Change struct {
+	UserID       *string // moves a stored key to another user
 	Name         *string
 	Description  *string
 	Scopes       *Scopes
+	Plan         *string
 	Limit        *ratelimit.Limit
+	Limits       *[]ratelimit.Limit // in any order
 	Quota        *ratelimit.Quota
 	Unlimited    *bool
 	AllowedCIDRs *[]netip.Prefix
@@ -54,21 +57,8 @@ func (c Change) Check(now time.Time) error {
 			return err
 		}
 	}
-	if c.Limit != nil {
-		if c.Limit.Requests < 1 || c.Limit.Requests > MaxRequests {
-			return Invalid("rateLimit.requests", "must be between 1 and %d", MaxRequests)
-		}
-		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
-			return Invalid("rateLimit.window", "must be between 1 and 86400 seconds")
-		}
-	}
-	if c.Quota != nil && *c.Quota != (ratelimit.Quota{}) {
-		if c.Quota.Requests < 1 || c.Quota.Requests > MaxQuota {
-			return Invalid("quota.requests", "must be between 1 and %d", MaxQuota)
-		}
-		if c.Quota.Period != ratelimit.Day && c.Quota.Period != ratelimit.Month {
-			return Invalid("quota.period", "must be %s or %s", ratelimit.Day, ratelimit.Month)
-		}
+	if err := c.checkBounds(); err != nil {
+		return err
 	}
 	if c.AllowedCIDRs != nil && len(*c.AllowedCIDRs) > MaxCIDRs {
 		return Invalid("allowedCidrs", "must have at most %d entries", MaxCIDRs)
@@ -94,6 +84,32 @@ func (c Change) Check(now time.Time) error {
 	return nil
 }
 
+// checkBounds returns an error for the first limit, quota or plan that is out of bounds.
+func (c Change) checkBounds() error {
+	if c.Plan != nil && *c.Plan != "" {
+		if err := CheckPlanName("plan", *c.Plan); err != nil {
+			return err
+		}
+	}
+	if c.Limit != nil && *c.Limit != (ratelimit.Limit{}) {
+		if c.Limit.Requests < 1 || c.Limit.Requests > MaxRequests {
+			return Invalid("rateLimit.requests", "must be between 1 and %d", MaxRequests)
+		}
+		if !validWindow(c.Limit.Window) {
+			return Invalid("rateLimit.window", "must be between 1 and 86400 seconds")
+		}
+	}
+	if c.Limits != nil {
+		if err := CheckLimits("limits", *c.Limits); err != nil {
+			return err
+		}
+	}
+	if c.Quota != nil && *c.Quota != (ratelimit.Quota{}) {
+		return CheckQuota("quota", *c.Quota)
+	}
+	return nil
+}
+
 func (s Scopes) check() error {
 	if len(s) > MaxScopes {
 		return Invalid("scopes", "must have at most %d entries", MaxScopes)
@@ -112,7 +128,8 @@ func ValidScope(scope string) bool {
 		strings.Trim(scope, "abcdefghijklmnopqrstuvwxyz0123456789:._*-") == ""
 }
 
-// Apply sets the fields of k. It returns an error if they do not fit together. Call Check first.
+// Apply sets the fields of k, except UserID. It returns an error if they do not fit together. Call
+// Check first.
 func (c Change) Apply(k *Key) error {
 	set(&k.Name, c.Name)
 	k.Name = strings.TrimSpace(k.Name)
@@ -121,6 +138,10 @@ func (c Change) Apply(k *Key) error {
 	if c.Limit != nil {
 		k.Limit, k.Unlimited = *c.Limit, false
 	}
+	if c.Limits != nil {
+		k.Limits = SortedLimits(*c.Limits)
+	}
+	set(&k.Plan, c.Plan)
 	set(&k.Quota, c.Quota)
 	set(&k.Unlimited, c.Unlimited)
 	set(&k.AllowedCIDRs, c.AllowedCIDRs)
@@ -128,13 +149,58 @@ func (c Change) Apply(k *Key) error {
 	set(&k.Enabled, c.Enabled)
 	set(&k.NotBefore, c.NotBefore)
 	set(&k.ExpiresAt, c.ExpiresAt)
-	if k.Unlimited && k.Quota != (ratelimit.Quota{}) {
-		if c.Quota != nil {
-			return Invalid("quota", "needs a rateLimit: an unlimited key counts nothing")
-		}
-		k.Quota = ratelimit.Quota{}
+	if err := c.checkUnlimited(k); err != nil {
+		return err
+	}
+	if err := c.checkTogether(k); err != nil {
+		return err
 	}
 	return c.checkEnds(k)
+}
+
+// checkUnlimited takes the bounds away from an unlimited key. It returns an error if c gives one.
+func (c Change) checkUnlimited(k *Key) error {
+	switch {
+	case !k.Unlimited:
+		return nil
+	case c.Quota != nil && *c.Quota != ratelimit.Quota{}:
+		return Invalid("quota", "needs a rateLimit: an unlimited key counts nothing")
+	case c.Limits != nil && len(*c.Limits) > 0:
+		return Invalid("limits", "must not be given for an unlimited key")
+	}
+	k.Quota, k.Limits = ratelimit.Quota{}, nil
+	return nil
+}
+
+// checkTogether returns an error if c has set a limit of k that contradicts another one.
+func (c Change) checkTogether(k *Key) error {
+	if c.Limit == nil && c.Limits == nil || k.Limit == (ratelimit.Limit{}) || k.Unlimited {
+		return nil
+	}
+	field := "limits"
+	if c.Limits == nil {
+		field = "rateLimit"
+	}
+	if len(k.Limits) >= MaxLimits {
+		return Invalid(field, "must leave at most %d limits, rateLimit included", MaxLimits)
+	}
+	for _, l := range k.Limits {
+		switch {
+		case l.Window == k.Limit.Window:
+			return Invalid(field+".window", "must not be the same in rateLimit and in limits")
+		case l.Contradicts(k.Limit):
+			return Invalid(field+"."+amountIn(field), contradiction)
+		}
+	}
+	return nil
+}
+
+// amountIn returns the name that a field has for the amount of a limit.
+func amountIn(field string) string {
+	if field == "rateLimit" {
+		return "requests"
+	}
+	return "amount"
 }
 
 // checkEnds returns an error if c has set an end of k so that k can never be active.

@@ -27,18 +27,22 @@ type Key struct {
 	Limits []ratelimit.Limit
 	// Plan is the name of the key's plan. If empty, the plan of its user applies.
 	Plan string
-	// Shared and SharedQuota bound all keys of the user together that have such a bound, unless the
-	// user's record or the plan has shared bounds. They are zero if the key has none.
-	Shared       ratelimit.Limit
-	SharedQuota  ratelimit.Quota
-	AllowedCIDRs []netip.Prefix // any source if empty
-	Metadata     map[string]string
-	Enabled      bool
-	NotBefore    time.Time // no beginning if zero
-	ExpiresAt    time.Time // never if zero
-	CreatedAt    time.Time
-	RevokedAt    time.Time // not revoked if zero
-	KeyPrefix    string    // the first characters of the newest token, for its owner
+	// Shared bounds all keys of the user together that have such bounds. It bounds nothing if the key
+	// has none. If the user's record or the plan has limits for all keys of a user, they replace the
+	// limits of Shared, and a quota replaces its quota.
+	Shared Bounds
+	// SharesDefault says that the key shares [DefaultLimit] with the keys of its user that share a
+	// limit, unless Shared, the user's record or the plan has a limit. Keys that were made by a key
+	// without any limit of its own have it, and so has a key that may make such keys.
+	SharesDefault bool
+	AllowedCIDRs  []netip.Prefix // any source if empty
+	Metadata      map[string]string
+	Enabled       bool
+	NotBefore     time.Time // no beginning if zero
+	ExpiresAt     time.Time // never if zero
+	CreatedAt     time.Time
+	RevokedAt     time.Time // not revoked if zero
+	KeyPrefix     string    // the first characters of the newest token, for its owner
 	// Secrets are the hashes of the key's tokens. PublicAliases are the hashes of public keys that
 	// an imported key had at the other service. No list shows either.
 	Secrets       []Secret
@@ -59,8 +63,17 @@ type Key struct {
 	Trail audit.Head
 }
 
-// DefaultLimit returns the limit of a key that was created without one.
+// DefaultLimit returns the limit of a key that nothing else bounds.
 func DefaultLimit() ratelimit.Limit { return ratelimit.Limit{Requests: 60, Window: time.Minute} }
+
+// OwnLimit returns the limit that the key's first meter has if there is neither a plan nor a shared
+// bound: the key's Limit, or [DefaultLimit].
+func (k *Key) OwnLimit() ratelimit.Limit {
+	if k.Limit == (ratelimit.Limit{}) {
+		return DefaultLimit()
+	}
+	return k.Limit
+}
 
 // Status summarizes the state of a key for its owner.
 type Status string
@@ -196,9 +209,10 @@ func Earlier(a, b time.Time) time.Time {
 // PublicKey returns the public key of the key.
 func (k *Key) PublicKey() PublicKey { return PublicKey{Environment: k.Environment, ID: k.ID} }
 
-// Terms returns what the key may spend.
+// Terms returns what the key may spend if there is neither a plan nor a shared bound, and no further
+// limit. See [Key.Parts].
 func (k *Key) Terms() ratelimit.Terms {
-	return ratelimit.Terms{Limit: k.Limit, Quota: k.Quota, Rev: k.Rev}
+	return ratelimit.Terms{Limit: k.OwnLimit(), Quota: k.Quota, Rev: k.Rev}
 }
 
 // PlaceUntil returns the time until which a key that ends now takes one of its user's places. From
@@ -208,7 +222,12 @@ func (k *Key) PlaceUntil(now time.Time, freshness time.Duration) time.Time {
 	if k.Unlimited {
 		return k.CountsUntil
 	}
-	return Later(k.CountsUntil, k.Terms().Until(Earlier(now, k.ExpiresAt).Add(freshness)))
+	last := Earlier(now, k.ExpiresAt).Add(freshness)
+	until := Later(k.CountsUntil, k.Terms().Until(last))
+	if longest := len(k.Limits) - 1; longest >= 0 {
+		until = Later(until, ratelimit.Terms{Limit: k.Limits[longest]}.Until(last))
+	}
+	return until
 }
 
 // Later returns the later of two times.
@@ -238,7 +257,7 @@ func (k *Key) Allows(source netip.Addr) bool {
 func (k *Key) Affords(cost int64) error {
 	switch {
 	case k.Unlimited:
-	case cost > k.Limit.Requests:
+	case k.Limit != ratelimit.Limit{} && cost > k.Limit.Requests:
 		return Invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
 	case k.Quota.Requests > 0 && cost > k.Quota.Requests:
 		return Invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)

@@ -24,89 +24,118 @@ type Part struct {
 }
 
 // Parts returns the meters that a request with the key spends from. u is the user's record, and p is
-// the plan of the key or of its user; each may be nil. An unlimited key has no part of its own
-// besides those of its plan.
+// the plan of the key or of its user; each may be nil. An unlimited key has only the parts of its
+// plan and of its user. If there are none, it has no part at all.
 //
-// The key's rateLimit and the plan's quota for it are counted by the meter that every key has. That
-// meter counts the key's usage too. Every other limit has a meter for its window, so the window of
-// such a meter never changes. The longest limit that keys of a user share, and their quota, are
-// counted by the user's first meter.
+// The key's first meter counts its usage, its rateLimit, and its quota of a calendar period. The
+// first meter of a user counts their quota of a calendar period, and their limit for a minute. Every
+// other limit and quota has a meter of its own. Only the key's rateLimit ever changes the window of a
+// meter. No change that a caller without admin rights may make leads a limit or a quota to an empty
+// meter: if a plan has a quota of a calendar period, the key's own quota of another one is not
+// counted by the first meter.
 func (k *Key) Parts(u *User, p *Plan) []Part {
-	parts := slices.Concat(k.ownParts(p), k.sharedParts(u, p))
-	if len(parts) == 0 && !k.Unlimited {
-		return []Part{{OfKey, ratelimit.Part{ID: k.ID, Terms: ratelimit.Terms{Limit: DefaultLimit(), Rev: k.Rev}}}}
+	parts := append(k.ownParts(p), k.sharedParts(u, p)...)
+	switch {
+	case len(parts) > 1 || parts[0].Terms.Limit != ratelimit.NoLimit() || parts[0].Terms.Quota != (ratelimit.Quota{}):
+		return parts
+	case k.Unlimited:
+		return nil
 	}
-	if !k.Unlimited && parts[0].ID != k.ID { // it counts the usage
-		free := ratelimit.Part{ID: k.ID, Terms: ratelimit.Terms{Limit: ratelimit.NoLimit(), Rev: k.Rev}}
-		parts = slices.Insert(parts, 0, Part{OfKey, free})
-	}
+	parts[0].Terms.Limit = DefaultLimit()
 	return parts
 }
 
-// ownParts returns the parts of the key alone.
+// ownParts returns the parts of the key alone, the first meter among them.
 func (k *Key) ownParts(p *Plan) []Part {
-	limits, quotas := slices.Clone(k.Limits), []ratelimit.Quota{k.Quota}
-	if p != nil {
-		limits = append(limits, p.Key.Limits...)
-		quotas = []ratelimit.Quota{p.Key.Quota, k.Quota}
-	}
-	id := func(what string) string {
-		if what == "" {
-			return k.ID
-		}
-		return k.ID + "#" + what
-	}
-	return partsOf(OfKey, id, ratelimit.Terms{Limit: k.Limit, Rev: k.Rev}, smallest(limits), quotas)
-}
-
-// sharedParts returns the parts that the keys of the user share. The bounds of the user's record and
-// of the plan replace the one that the key was made with.
-func (k *Key) sharedParts(u *User, p *Plan) []Part {
+	first := ratelimit.Terms{Limit: ratelimit.NoLimit(), Rev: k.Rev}
 	var limits []ratelimit.Limit
 	var quotas []ratelimit.Quota
-	var first ratelimit.Terms
 	if p != nil {
-		limits, quotas, first.Rev = p.User.Limits, append(quotas, p.User.Quota), p.Rev
+		limits, quotas = append(limits, p.Key.Limits...), append(quotas, p.Key.Quota)
 	}
-	if u != nil {
-		limits, quotas, first.Rev = slices.Concat(limits, u.Limits), append(quotas, u.Quota), max(first.Rev, u.Rev)
+	if !k.Unlimited {
+		limits, quotas = append(limits, k.Limits...), append(quotas, k.Quota)
+		if k.Limit != (ratelimit.Limit{}) {
+			first.Limit = k.Limit
+		}
 	}
-	bounded := slices.ContainsFunc(quotas, func(q ratelimit.Quota) bool { return q != ratelimit.Quota{} })
-	if len(limits) == 0 && !bounded && k.Shared != (ratelimit.Limit{}) {
-		limits, quotas = []ratelimit.Limit{k.Shared}, []ratelimit.Quota{k.SharedQuota}
-	}
-	limits = smallest(slices.Clone(limits))
-	if last := len(limits) - 1; last >= 0 {
-		first.Limit, limits = limits[last], limits[:last]
-	}
-	id := func(what string) string { return UserMeter(k.UserID, what) }
-	return partsOf(OfUser, id, first, limits, quotas)
+	first.Quota, quotas = calendar(quotas)
+	id := func(what string) string { return k.ID + "#" + what }
+	parts := []Part{{OfKey, ratelimit.Part{ID: k.ID, Terms: first}}}
+	return append(parts, further(OfKey, id, smallest(limits), quotas)...)
 }
 
-// partsOf returns the parts of one level. The first meter counts the limit of first, and the first
-// quota of quotas that has an end. Every other limit and quota has a meter of its own.
-func partsOf(
-	of Level, id func(string) string, first ratelimit.Terms, limits []ratelimit.Limit, quotas []ratelimit.Quota,
-) (parts []Part) {
-	add := func(what string, t ratelimit.Terms) {
-		if t.Limit == (ratelimit.Limit{}) {
-			t.Limit = ratelimit.NoLimit()
+// sharedParts returns the parts that the keys of the user share. Keys of one user may have different
+// plans and shared bounds. They spend from the same meter if the windows of two limits are the same.
+func (k *Key) sharedParts(u *User, p *Plan) (parts []Part) {
+	limits, quotas := k.shared(u, p)
+	first := ratelimit.Terms{Limit: ratelimit.NoLimit()}
+	limits = smallest(limits)
+	n := slices.IndexFunc(limits, func(l ratelimit.Limit) bool { return l.Window == first.Limit.Window })
+	if n >= 0 {
+		first.Limit = limits[n]
+		limits = slices.Delete(limits, n, n+1)
+	}
+	first.Quota, quotas = calendar(quotas)
+	id := func(what string) string { return UserMeter(k.UserID, what) }
+	if n >= 0 || first.Quota != (ratelimit.Quota{}) {
+		parts = append(parts, Part{OfUser, ratelimit.Part{ID: id(""), Terms: first}})
+	}
+	return append(parts, further(OfUser, id, limits, quotas)...)
+}
+
+// shared returns the limits and the quotas that the keys of the user share.
+func (k *Key) shared(u *User, p *Plan) (limits []ratelimit.Limit, quotas []ratelimit.Quota) {
+	add := func(b Bounds) {
+		limits = append(limits, b.Limits...)
+		if b.Quota != (ratelimit.Quota{}) {
+			quotas = append(quotas, b.Quota)
 		}
+	}
+	if p != nil {
+		add(p.User)
+	}
+	if u != nil {
+		add(u.Bounds)
+	}
+	if k.Unlimited {
+		return limits, quotas
+	}
+	switch {
+	case len(limits) > 0:
+	case len(k.Shared.Limits) > 0:
+		limits = slices.Clone(k.Shared.Limits)
+	case k.SharesDefault && (p == nil || len(p.Key.Limits) == 0):
+		limits = []ratelimit.Limit{DefaultLimit()}
+	}
+	if len(quotas) == 0 {
+		quotas = []ratelimit.Quota{k.Shared.Quota}
+	}
+	return limits, quotas
+}
+
+// calendar returns the first quota of a calendar period, and one quota for each other period.
+func calendar(quotas []ratelimit.Quota) (first ratelimit.Quota, others []ratelimit.Quota) {
+	for _, q := range least(quotas) {
+		if first == (ratelimit.Quota{}) && q.Period != ratelimit.Lifetime {
+			first = q
+		} else {
+			others = append(others, q)
+		}
+	}
+	return first, others
+}
+
+// further returns the parts of one level that have a meter of their own.
+func further(of Level, id func(string) string, limits []ratelimit.Limit, quotas []ratelimit.Quota) (parts []Part) {
+	add := func(what string, t ratelimit.Terms) {
 		parts = append(parts, Part{of, ratelimit.Part{ID: id(what), Terms: t}})
-	}
-	quotas = least(quotas)
-	if n := slices.IndexFunc(quotas, func(q ratelimit.Quota) bool { return q.Period != ratelimit.Lifetime }); n >= 0 {
-		first.Quota = quotas[n]
-		quotas = slices.Delete(quotas, n, n+1)
-	}
-	if first.Limit != (ratelimit.Limit{}) || first.Quota != (ratelimit.Quota{}) {
-		add("", first)
 	}
 	for _, l := range limits {
 		add(strconv.FormatInt(int64(l.Window/time.Second), 10), ratelimit.Terms{Limit: l})
 	}
 	for _, q := range quotas {
-		add(string(q.Period), ratelimit.Terms{Quota: q})
+		add(string(q.Period), ratelimit.Terms{Limit: ratelimit.NoLimit(), Quota: q})
 	}
 	return parts
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"latchkey/internal/apikey"
-	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -25,7 +24,17 @@ func aliasPartition(alias string) string { return "alias#" + alias }
 func userPartition(user string) string   { return "user#" + user }
 
 // record is a key as it is stored. Times are in milliseconds, durations and ttl in seconds.
-// template.yaml lists the attributes in the index.
+// template.yaml lists the attributes in the index. The attributes after Rev that begin with NoLimit
+// are not in it, because an index cannot get more of them without being replaced, and no list shows
+// them.
+//
+// The version before NoLimit was added drops these attributes when it changes a key. It bounds a key
+// as follows:
+//
+//   - A key without a limit of its own is stored with the default limit, so it keeps to that.
+//   - A lifetime quota is stored as the quota 0 of the period lifetime, with the number in Lifetime.
+//     It refuses all requests of such a key, because it knows no meter that would bound them.
+//   - It knows neither plans, nor limits beside the first, nor shared bounds.
 type record struct {
 	PK           string            `dynamodbav:"pk"`
 	SK           string            `dynamodbav:"sk"`
@@ -55,6 +64,12 @@ type record struct {
 	CountsUntil  int64             `dynamodbav:"countsUntil,omitempty"`
 	Held         []string          `dynamodbav:"held,omitempty"`
 	Rev          int64             `dynamodbav:"rev"`
+	NoLimit      bool              `dynamodbav:"noLimit,omitempty"`
+	Limits       []storedLimit     `dynamodbav:"limits,omitempty"`
+	Lifetime     int64             `dynamodbav:"lifetimeQuota,omitempty"`
+	Plan         string            `dynamodbav:"plan,omitempty"`
+	Shared       *storedBounds     `dynamodbav:"shared,omitempty"`
+	Sharing      bool              `dynamodbav:"sharesDefault,omitempty"`
 	Trail        *head             `dynamodbav:"trail,omitempty"`
 	TTL          int64             `dynamodbav:"ttl,omitempty"`
 }
@@ -81,22 +96,25 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		PK: keyPartition(k.ID), SK: keySort,
 		ID: k.ID, UserID: k.UserID, CreatedKey: position(k).String(),
 		Name: k.Name, Description: k.Description, Environment: string(k.Environment), Scopes: k.Scopes,
-		Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second), Unlimited: k.Unlimited,
-		Quota: k.Quota.Requests, QuotaPeriod: string(k.Quota.Period),
+		Unlimited: k.Unlimited, NoLimit: k.Limit == ratelimit.Limit{}, Limits: encodeLimits(k.Limits),
+		Quota: k.Quota.Requests, QuotaPeriod: string(k.Quota.Period), Plan: k.Plan,
+		Shared: encodeBounds(k.Shared), Sharing: k.SharesDefault,
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
 		KeyPrefix: k.KeyPrefix, Public: k.PublicAliases, PresentSince: millis(k.PresentSince),
-		CountsUntil: millis(k.CountsUntil), Held: k.Held, Rev: rev,
+		CountsUntil: millis(k.CountsUntil), Held: k.Held, Rev: rev, Trail: encodeHead(k.Trail),
+	}
+	limit := k.OwnLimit()
+	r.Requests, r.Window = limit.Requests, int64(limit.Window/time.Second)
+	if k.Quota.Period == ratelimit.Lifetime {
+		r.Quota, r.Lifetime = 0, k.Quota.Requests
 	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
 	}
 	for _, s := range k.Secrets {
 		r.Secrets = append(r.Secrets, encodeSecret(s))
-	}
-	if h := k.Trail; len(h.Sum) > 0 {
-		r.Trail = &head{Sum: h.Sum, Seal: h.Seal, Until: h.Until.Unix()}
 	}
 	if gone := k.Forgotten(); !gone.IsZero() {
 		r.TTL = gone.Unix()
@@ -126,13 +144,20 @@ func decodeKey(i item) (*apikey.Key, error) {
 	k := &apikey.Key{
 		ID: r.ID, UserID: r.UserID, Name: r.Name, Description: r.Description,
 		Environment: apikey.Environment(r.Environment), Scopes: r.Scopes,
-		Limit:     ratelimit.Limit{Requests: r.Requests, Window: time.Duration(r.Window) * time.Second},
-		Quota:     ratelimit.Quota{Requests: r.Quota, Period: ratelimit.Period(r.QuotaPeriod)},
+		Limit:  ratelimit.Limit{Requests: r.Requests, Window: time.Duration(r.Window) * time.Second},
+		Quota:  ratelimit.Quota{Requests: r.Quota, Period: ratelimit.Period(r.QuotaPeriod)},
+		Limits: decodeLimits(r.Limits), Plan: r.Plan, Shared: decodeBounds(r.Shared), SharesDefault: r.Sharing,
 		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),
 		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, PresentSince: moment(r.PresentSince),
-		CountsUntil: moment(r.CountsUntil), Held: r.Held, Rev: r.Rev,
+		CountsUntil: moment(r.CountsUntil), Held: r.Held, Rev: r.Rev, Trail: decodeHead(r.Trail),
+	}
+	if r.NoLimit {
+		k.Limit = ratelimit.Limit{}
+	}
+	if r.Lifetime != 0 || k.Quota.Period == ratelimit.Lifetime {
+		k.Quota = ratelimit.Quota{Requests: r.Lifetime, Period: ratelimit.Lifetime}
 	}
 	for _, text := range r.AllowedCIDRs {
 		// A network that cannot be read must not become "any source".
@@ -146,9 +171,6 @@ func decodeKey(i item) (*apikey.Key, error) {
 		k.Secrets = append(k.Secrets, apikey.Secret{
 			Algorithm: s.Algorithm, Pepper: s.Pepper, Hash: s.Hash, Alias: s.Alias, NotAfter: moment(s.NotAfter), Ended: s.Ended,
 		})
-	}
-	if h := r.Trail; h != nil {
-		k.Trail = audit.Head{Sum: h.Sum, Seal: h.Seal, Until: time.Unix(h.Until, 0).UTC()}
 	}
 	return k, nil
 }

@@ -124,8 +124,8 @@ func patchOf(p api.Patch, k *apikey.Key, now time.Time) (apikey.Change, error) {
 		NotBefore: p.NotBefore.Or(""), ExpiresAt: p.ExpiresAt.Or(""), ExpiresInDays: p.ExpiresInDays.Value(),
 	}
 	if l := p.RateLimit.Value(); l != nil && *l != (api.LimitPatch{}) {
-		seconds := api.Integer(k.Limit.Window / time.Second)
-		f.RateLimit = &api.LimitInput{Requests: api.Integer(k.Limit.Requests), Window: seconds}
+		own := k.OwnLimit()
+		f.RateLimit = &api.LimitInput{Requests: api.Integer(own.Requests), Window: api.Integer(own.Window / time.Second)}
 		set(&f.RateLimit.Requests, l.Requests)
 		set(&f.RateLimit.Window, l.Window)
 	}
@@ -136,8 +136,7 @@ func patchOf(p api.Patch, k *apikey.Key, now time.Time) (apikey.Change, error) {
 	}
 	c, err := changeOf(f, now)
 	if unlimited := p.Unlimited.Value(); p.RateLimit.IsNull() && (unlimited == nil || !*unlimited) {
-		limit := apikey.DefaultLimit()
-		c.Limit = &limit
+		c.Limit = &ratelimit.Limit{}
 	}
 	if p.Quota.IsNull() {
 		c.Quota = &ratelimit.Quota{}

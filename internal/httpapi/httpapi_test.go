@@ -116,7 +116,7 @@ func (s *service) caller(user string, scopes ...string) who {
 		s.t.Fatal(err)
 	}
 	granted := apikey.Scopes(scopes)
-	k, err := s.registry.Build(s.t.Context(), token, user, apikey.Live, apikey.Change{Scopes: &granted})
+	k, err := s.registry.Build(s.t.Context(), token, user, apikey.Live, apikey.Change{Scopes: &granted, Limit: new(apikey.DefaultLimit())})
 	if err != nil {
 		s.t.Fatal(err)
 	}

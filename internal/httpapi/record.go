@@ -58,7 +58,8 @@ func (a *server) recordOf(k *apikey.Key, now time.Time) api.Record {
 func (a *server) limitOf(k *apikey.Key) api.Nullable[api.RateLimit] {
 	switch {
 	case !k.Unlimited:
-		return api.NotNull(api.RateLimit{Requests: k.Limit.Requests, Window: int64(k.Limit.Window / time.Second)})
+		limit := k.OwnLimit()
+		return api.NotNull(api.RateLimit{Requests: limit.Requests, Window: int64(limit.Window / time.Second)})
 	case a.UnlimitedNumbers:
 		return api.NotNull(api.RateLimit{Requests: unlimitedRequests, Window: unlimitedWindow})
 	}

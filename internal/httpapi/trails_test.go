@@ -30,7 +30,7 @@ func TestTrailsNameTheActorAndTheChange(t *testing.T) {
 	s.configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: apikey.DefaultLimit()} })
 	made := asked(s, s.root, "POST", keys, `{"userId":"u1","name":"a","limit":1}`, "r0")
 	made.isError(t, "a field that is not there", 400, "limit")
-	made = asked(s, s.root, "POST", keys, `{"userId":"u1","name":"a"}`, "r1")
+	made = asked(s, s.root, "POST", keys, `{"userId":"u1","name":"a","rateLimit":{"requests":60,"window":60}}`, "r1")
 	id, _ := made.json["id"].(string)
 	token, _ := made.json["key"].(string)
 	path := keys + "/" + id

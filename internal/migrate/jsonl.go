@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -224,6 +225,8 @@ func (r *Reader) limit(v *values, given fields) (*ratelimit.Limit, error) {
 		return r.o.Limit, nil
 	case unlimited:
 		return nil, wrong("unlimited", "must not be given with rateLimit; give one of them")
+	case v.rateLimit == window{}: // the registry would take it for no limit
+		return nil, wrong("rateLimit.requests", fmt.Sprintf("must be between 1 and %d", apikey.MaxRequests))
 	}
 	// A window that is out of bounds must stay so, and not overflow.
 	seconds := min(max(v.rateLimit.Window, 0), int64(2*apikey.MaxWindow/time.Second))

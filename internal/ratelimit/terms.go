@@ -24,8 +24,9 @@ type Limit struct {
 }
 
 // NoLimit returns a limit that is never reached, for an id that has a quota alone or whose usage is
-// counted.
-func NoLimit() Limit { return Limit{Requests: unbounded, Window: time.Hour} }
+// counted. Its window is a minute, which is also that of the most common limits, so an id that gets a
+// limit or loses it mostly keeps its window.
+func NoLimit() Limit { return Limit{Requests: unbounded, Window: time.Minute} }
 
 // None reports whether l is never reached.
 func (l Limit) None() bool { return l.Requests >= unbounded }
@@ -41,6 +42,13 @@ type Part struct {
 func (l Limit) Within(outer Limit) bool {
 	windows := int64((outer.Window + l.Window - 1) / l.Window)
 	return l.Requests <= outer.Requests/windows
+}
+
+// Contradicts reports whether one of two limits can never be reached because the other one allows
+// fewer tokens in a longer window.
+func (l Limit) Contradicts(other Limit) bool {
+	return l.Window < other.Window && l.Requests > other.Requests ||
+		l.Window > other.Window && l.Requests < other.Requests
 }
 
 // NoFaster reports whether l admits no more than outer on average. It may admit more at once.

@@ -70,6 +70,9 @@ func (r *Registry) tryCreate(
 		if !caller.Owns(userID) {
 			return Issued{}, errNotOwner()
 		}
+		if c.Plan != nil && *c.Plan != own.Plan {
+			return Issued{}, apikey.Forbidden("plan", "may be set by an admin only")
+		}
 		inherit(&c, own)
 		most = r.options.MaxKeys
 		env = cmp.Or(env, own.Environment)
@@ -83,11 +86,14 @@ func (r *Registry) tryCreate(
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := own.mayGrant(key); err != nil {
-		return Issued{}, err
-	}
 	if own.admin {
 		hold(key, given)
+		share(nil, key)
+	} else {
+		key.Shared, key.SharesDefault = own.family()
+	}
+	if err := own.mayGrant(key); err != nil {
+		return Issued{}, err
 	}
 	issued := Issued{Key: key, Token: token, At: key.CreatedAt}
 	reply, err := q.seal(issued)
@@ -130,8 +136,8 @@ func (r *Registry) Build(
 		return nil, err
 	}
 	k := &apikey.Key{
-		ID: token.ID(), UserID: userID, Environment: env, Limit: apikey.DefaultLimit(), Enabled: true,
-		CreatedAt: r.now(), Secrets: []apikey.Secret{hasher.Hash(token)},
+		ID: token.ID(), UserID: userID, Environment: env, Enabled: true, CreatedAt: r.now(),
+		Secrets: []apikey.Secret{hasher.Hash(token)},
 	}
 	if !token.Native() {
 		if k.ID, err = apikey.NewID(r.options.Random); err != nil {

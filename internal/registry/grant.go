@@ -20,6 +20,12 @@ type right struct {
 	within func(k *apikey.Key, g grantor) bool
 	// has describes the right of the grantor. If nil, only an admin may grant the right.
 	has func(g grantor) string
+	// fixed says that a caller without admin rights never widens the right of a stored key, whatever
+	// the caller's own rights are.
+	fixed bool
+	// counted says that a meter counts the right. A caller never widens such a right of its own key,
+	// not even to what it has: another meter would begin with nothing spent.
+	counted bool
 	// set reports whether c sets the right, and widest whether nothing of k is withheld by it.
 	// If nil, the right is never set by a change, or never held by an admin.
 	set    func(c apikey.Change) bool
@@ -27,8 +33,9 @@ type right struct {
 }
 
 // rights are in the order in which they are refused. The environment is a further right, which no
-// change sets: see mayTouch. A caller's key is enabled and active by now, so Enabled and NotBefore
-// are only compared with those of the key before the change.
+// change sets: see mayTouch. So are the shared bounds, which this package alone sets: see family. A
+// caller's key is enabled and active by now, so Enabled and NotBefore are only compared with those of
+// the key before the change.
 var rights = [...]right{
 	{
 		field:  "scopes",
@@ -42,26 +49,52 @@ var rights = [...]right{
 		within: func(k *apikey.Key, g grantor) bool { return !k.Unlimited || g.before && g.Unlimited },
 	},
 	{
+		field:  "plan",
+		within: samePlan,
+		fixed:  true,
+		set:    func(c apikey.Change) bool { return c.Plan != nil },
+		widest: func(k *apikey.Key) bool { return k.Plan == "" },
+	},
+	{
 		field:  "rateLimit",
-		within: func(k *apikey.Key, g grantor) bool { return k.Unlimited || g.covers(k.Limit) },
+		within: func(k *apikey.Key, g grantor) bool { return k.Unlimited || g.coversLimit(k) },
 		has: func(g grantor) string {
-			limit := fmt.Sprintf("%d requests in %d seconds", g.Limit.Requests, int64(g.Limit.Window/time.Second))
+			limit := described(g.OwnLimit())
 			if g.average {
 				limit += " on average"
 			}
 			return "must be within " + g.have("limit", limit)
 		},
-		set:    func(c apikey.Change) bool { return c.Limit != nil || c.Unlimited != nil },
-		widest: func(k *apikey.Key) bool { return k.Unlimited },
+		counted: true,
+		set:     func(c apikey.Change) bool { return c.Limit != nil || c.Unlimited != nil },
+		widest:  func(k *apikey.Key) bool { return k.Unlimited },
+	},
+	{
+		field:  "limits",
+		within: func(k *apikey.Key, g grantor) bool { return k.Unlimited || g.coversLimits(k) },
+		has: func(g grantor) string {
+			if g.before {
+				return "may be added or made smaller only: a limit and its window stay, unless an admin changes them"
+			}
+			texts := make([]string, len(g.Limits))
+			for i, l := range g.Limits {
+				texts[i] = described(l)
+			}
+			return "must be within " + g.have("limits", listed(texts))
+		},
+		fixed:  true,
+		set:    func(c apikey.Change) bool { return c.Limits != nil },
+		widest: func(k *apikey.Key) bool { return len(k.Limits) == 0 },
 	},
 	{
 		field:  "quota",
-		within: func(k *apikey.Key, g grantor) bool { return k.Quota.Within(g.Quota) },
+		within: func(k *apikey.Key, g grantor) bool { return g.coversQuota(k.Quota) },
 		has: func(g grantor) string {
 			return "must be within " + g.have("quota", fmt.Sprintf("%d requests per %s", g.Quota.Requests, g.Quota.Period))
 		},
-		set:    func(c apikey.Change) bool { return c.Quota != nil },
-		widest: func(k *apikey.Key) bool { return k.Quota == ratelimit.Quota{} },
+		counted: true,
+		set:     func(c apikey.Change) bool { return c.Quota != nil },
+		widest:  func(k *apikey.Key) bool { return k.Quota == ratelimit.Quota{} },
 	},
 	{
 		field: "expiresAt",
@@ -140,37 +173,9 @@ func listed[T any](all []T) string {
 	return text
 }
 
-// covers reports whether g may grant the limit l.
-func (g grantor) covers(l ratelimit.Limit) bool {
-	switch {
-	case g.Unlimited:
-		return true
-	case g.average:
-		return l.NoFaster(g.Limit)
-	}
-	return l.Within(g.Limit)
-}
-
-// inherit sets the omitted fields of a new key whose usual default would exceed the rights that its
-// creator may grant.
-func inherit(c *apikey.Change, from grantor) {
-	unlimited := c.Unlimited != nil && *c.Unlimited
-	if c.Limit == nil && !unlimited {
-		limit := apikey.DefaultLimit()
-		if !from.covers(limit) {
-			limit = from.Limit
-		}
-		c.Limit = &limit
-	}
-	if c.Quota == nil && !unlimited { // an unlimited key has none, and is refused as such
-		c.Quota = &from.Quota
-	}
-	if c.AllowedCIDRs == nil {
-		c.AllowedCIDRs = &from.AllowedCIDRs
-	}
-	if c.ExpiresAt == nil {
-		c.ExpiresAt = &from.ExpiresAt
-	}
+// described returns the text of a limit.
+func described(l ratelimit.Limit) string {
+	return fmt.Sprintf("%d requests in %d seconds", l.Requests, int64(l.Window/time.Second))
 }
 
 // mayGrant returns an error that names the first right of k that exceeds g.
@@ -189,32 +194,40 @@ func (g grantor) mayGrant(k *apikey.Key) error {
 	return nil
 }
 
-// mayChange returns an error if the caller must not change from into to. A caller without admin
-// rights never widens a right that an admin has set. It leaves every key within its earlier rights,
-// or within the caller's own.
-func (g grantor) mayChange(from, to *apikey.Key) error {
+// mayChange returns an error if the caller must not change from into to, and whether to has wider
+// rights than from. A caller without admin rights never widens a right that an admin has set, nor one
+// of its own key. It leaves every key within its earlier rights, or within the caller's own.
+func (g grantor) mayChange(from, to *apikey.Key) (wider bool, err error) {
 	if g.admin {
-		return nil
+		return false, nil
 	}
 	if err := g.mayTouch(from); err != nil {
-		return err
+		return false, err
 	}
-	wider := false
+	if from.UserID != to.UserID {
+		return false, apikey.Forbidden("userId", "may be changed by an admin only")
+	}
+	if err := g.keepsLimit(from, to); err != nil {
+		return false, err
+	}
+	before := grantor{Key: from, before: true}
 	for _, r := range rights {
 		switch {
-		case r.within(to, grantor{Key: from, before: true}):
+		case r.within(to, before):
 			continue
+		case r.fixed:
+			return false, r.refused(before)
 		case slices.Contains(from.Held, r.field):
-			return apikey.Forbidden(r.field, "was set by an admin: only an admin may widen it")
-		case !r.within(to, g):
-			return r.refused(g)
+			return false, apikey.Forbidden(r.field, "was set by an admin: only an admin may widen it")
+		case !r.within(to, g) || r.counted && g.ID == from.ID:
+			return false, r.refused(g)
 		}
 		wider = true
 	}
 	if wider {
-		return g.mayGrant(to)
+		return true, g.mayGrant(to)
 	}
-	return nil
+	return false, nil
 }
 
 // mayTouch returns an error if k is of another environment than the caller's key.

@@ -28,7 +28,9 @@ import (
 // field that is missing here fails the test: decide whether a caller grants it.
 var isRight = map[string]bool{
 	"Environment": true, "Scopes": true, "Limit": true, "Quota": true, "Unlimited": true, "AllowedCIDRs": true,
-	"Enabled": true, "NotBefore": true, "ExpiresAt": true,
+	"Enabled": true, "NotBefore": true, "ExpiresAt": true, "Limits": true, "Plan": true,
+	// Changes do not set these, but each key that a caller makes or widens gets them: see family.
+	"Shared": true, "SharesDefault": true,
 
 	"ID": false, "UserID": false, "Name": false, "Description": false, "Metadata": false, "CreatedAt": false, "RevokedAt": false,
 	"KeyPrefix": false, "Secrets": false, "PublicAliases": false, "Internal": false, "PresentSince": false, "Held": false, "CountsUntil": false, "Rev": false, "Trail": false,
@@ -55,13 +57,34 @@ var draws = map[string]func(*rapid.T) any{
 		all := rapid.SliceOfN(rapid.SampledFrom([]string{"*", "tts", "tts:*", "tts:a", "t*", "stt", "keys:read", "keys:write", "keys:*"}), 0, 4)
 		return apikey.Scopes(all.Draw(t, "scopes"))
 	},
+	"UserID": func(t *rapid.T) any { return oneOf(t, "userId", "u1", "u1", "u2") },
+	"Plan":   func(t *rapid.T) any { return oneOf(t, "plan", "", "", "pro", "free") },
+	"Limits": func(t *rapid.T) any {
+		all := []ratelimit.Limit{}
+		for _, l := range []ratelimit.Limit{{Requests: 2, Window: time.Second}, {Requests: 30, Window: 2 * time.Minute}, {Requests: 900, Window: 2 * time.Hour}} {
+			if rapid.IntRange(0, 2).Draw(t, "has a further limit") == 0 {
+				l.Requests = max(1, l.Requests/oneOf[int64](t, "part of it", 1, 1, 2))
+				all = append(all, l)
+			}
+		}
+		return all
+	},
+	"Shared": func(t *rapid.T) any {
+		return oneOf(t, "shared", apikey.Bounds{}, apikey.Bounds{}, apikey.Bounds{Limits: []ratelimit.Limit{{Requests: 100, Window: time.Minute}}},
+			apikey.Bounds{Quota: ratelimit.Quota{Requests: 1000, Period: ratelimit.Month}})
+	},
+	"SharesDefault": func(t *rapid.T) any { return oneOf(t, "shares the default", false, false, true) },
 	"Limit": func(t *rapid.T) any {
+		if rapid.IntRange(0, 5).Draw(t, "has no limit") == 0 {
+			return ratelimit.Limit{}
+		}
 		requests := oneOf[int64](t, "requests", 1, 5, 6, 10, 60, 61, 600)
 		return ratelimit.Limit{Requests: requests, Window: time.Duration(oneOf(t, "window", 1, 10, 59, 60, 61, 3600)) * time.Second}
 	},
 	"Quota": func(t *rapid.T) any {
 		return oneOf(t, "quota", ratelimit.Quota{}, ratelimit.Quota{Requests: 10, Period: ratelimit.Day}, ratelimit.Quota{Requests: 11, Period: ratelimit.Day},
-			ratelimit.Quota{Requests: 310, Period: ratelimit.Month}, ratelimit.Quota{Requests: 10, Period: ratelimit.Month})
+			ratelimit.Quota{Requests: 310, Period: ratelimit.Month}, ratelimit.Quota{Requests: 10, Period: ratelimit.Month},
+			ratelimit.Quota{Requests: 10, Period: ratelimit.Lifetime}, ratelimit.Quota{Requests: 11, Period: ratelimit.Lifetime})
 	},
 	"Unlimited": func(t *rapid.T) any { return oneOf(t, "unlimited", false, true) },
 	"AllowedCIDRs": func(t *rapid.T) any {
@@ -110,7 +133,7 @@ func drawKey(t *rapid.T, k *apikey.Key) {
 		}
 	}
 	if k.Unlimited {
-		k.Quota = ratelimit.Quota{}
+		k.Quota, k.Limits = ratelimit.Quota{}, nil
 	}
 }
 
@@ -134,19 +157,35 @@ func (j judges) admits(env apikey.Environment, k *apikey.Key, r gate.Request) bo
 	return err == nil && code == apikey.CodeValid
 }
 
+// linesOf returns the limits that a key keeps to, if neither its plan nor its user has any.
+func linesOf(k *apikey.Key) []ratelimit.Limit {
+	all := slices.Concat(k.Limits, k.Shared.Limits)
+	if k.Limit != (ratelimit.Limit{}) {
+		all = append(all, k.Limit)
+	}
+	if len(all) == 0 || k.SharesDefault {
+		all = append(all, apikey.DefaultLimit())
+	}
+	return all
+}
+
 // mostIn returns how many requests k admits in any interval of the length of a window.
 func mostIn(k *apikey.Key, window time.Duration) float64 {
+	most := 1e18
 	if k.Unlimited {
-		return 1e18
+		return most
 	}
-	touched := 1 + (window-1)/k.Limit.Window
-	return float64(k.Limit.Requests) * float64(touched)
+	for _, l := range linesOf(k) {
+		touched := 1 + (window-1)/l.Window
+		most = min(most, float64(l.Requests)*float64(touched))
+	}
+	return most
 }
 
 // mostOf returns how many requests the quota of k admits in a period.
 func mostOf(k *apikey.Key, p ratelimit.Period) float64 {
 	switch {
-	case k.Quota == ratelimit.Quota{}:
+	case k.Quota == ratelimit.Quota{}, k.Quota.Period != ratelimit.Lifetime && p == ratelimit.Lifetime:
 		return 1e18
 	case k.Quota.Period == ratelimit.Day && p == ratelimit.Month:
 		return float64(k.Quota.Requests) * 31
@@ -161,11 +200,14 @@ func asMany(k, outer *apikey.Key, average bool) bool {
 			return false
 		}
 		perSecond := func(l ratelimit.Limit) float64 { return float64(l.Requests) / l.Window.Seconds() }
-		if average && perSecond(k.Limit) > perSecond(outer.Limit) {
+		slow := func(l ratelimit.Limit) bool { return perSecond(l) <= perSecond(outer.Limit) }
+		if average && !slices.ContainsFunc(linesOf(k), slow) {
 			return false
 		}
-		if !average && mostIn(k, outer.Limit.Window) > float64(outer.Limit.Requests) {
-			return false
+		for _, l := range linesOf(outer) {
+			if !average && mostIn(k, l.Window) > float64(l.Requests) {
+				return false
+			}
 		}
 	}
 	return outer.Quota == ratelimit.Quota{} || mostOf(k, outer.Quota.Period) <= float64(outer.Quota.Requests)
@@ -218,6 +260,9 @@ func bound(k *apikey.Key, c apikey.Change) {
 	if c.Unlimited != nil && *c.Unlimited {
 		k.Unlimited = true // otherwise the ceiling would set the limit
 	}
+	if c.Limits != nil {
+		k.Limits = *c.Limits
+	}
 	if c.Quota != nil {
 		k.Quota = *c.Quota
 	}
@@ -251,6 +296,9 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 		who := registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}
 		average := rapid.IntRange(0, 2).Draw(t, "a user without a key") == 0
 		if average {
+			if own.Limit == (ratelimit.Limit{}) { // users always have one
+				own.Limit = apikey.DefaultLimit()
+			}
 			b.Configure(func(o *registry.Options) { o.Users = own })
 		} else {
 			own = b.issueOf(ctx, t, func(k *apikey.Key) {
@@ -308,6 +356,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0, 1:
 				c, back := drawChange(t), undoing(*target)
+				c.UserID = nil // the caller would not see the key any more
 				step("an admin's change", func() (*apikey.Key, error) {
 					r, err := b.Registry.Update(ctx, root, target.ID, to(c))
 					if err == nil {

@@ -120,7 +120,7 @@ func (in Import) Check() error {
 	case in.Token.Native():
 		return apikey.Invalid("key", "is one of latchkey's own, which are not imported")
 	}
-	return in.Change.Apply(&apikey.Key{Limit: apikey.DefaultLimit()})
+	return in.Change.Apply(&apikey.Key{})
 }
 
 // placeholders are hashes that tools write if the hash of a token is not known: the hash of the
@@ -139,7 +139,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*apikey.Key, error)
 	secret := in.secret(hasher)
 	k := &apikey.Key{
 		ID: hasher.ImportedID("hash " + secret.Alias), UserID: in.UserID, Environment: in.Environment,
-		Limit: apikey.DefaultLimit(), Enabled: true, CreatedAt: r.now(), Secrets: []apikey.Secret{secret},
+		Enabled: true, CreatedAt: r.now(), Secrets: []apikey.Secret{secret},
 	}
 	if in.ID != "" {
 		k.ID = hasher.ImportedID("name " + in.ID)
@@ -152,6 +152,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*apikey.Key, error)
 		return nil, err
 	}
 	hold(k, in.Change)
+	share(nil, k)
 	return k, nil
 }
 

@@ -228,7 +228,7 @@ func TestImportRefusesAWrongEntry(t *testing.T) {
 			NotBefore: new(b.Clock.Time().Add(time.Hour)), ExpiresAt: new(b.Clock.Time().Add(time.Minute)),
 		}}, "notBefore"},
 		{"a short public key", registry.Import{Token: b.Parse(t, "a-token-of-key-c-1"), PublicKey: "pk_x"}, "publicKey"},
-		{"a wrong limit", registry.Import{Token: b.Parse(t, "a-token-of-key-d-1"), Change: apikey.Change{Limit: &ratelimit.Limit{}}}, "rateLimit.requests"},
+		{"a wrong limit", registry.Import{Token: b.Parse(t, "a-token-of-key-d-1"), Change: apikey.Change{Limit: &ratelimit.Limit{Window: time.Minute}}}, "rateLimit.requests"},
 	} {
 		if c.in.UserID == "" {
 			c.in.UserID, c.in.Environment = "u1", apikey.Live

@@ -91,7 +91,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 
 	key, byUser := "key "+root.KeyID+" ", "user u1 "
 	want := []string{
-		byUser + `create; enabled: null > true; environment: null > "live"; name: null > "n"; rateLimit: null > {"requests":60,"window":60}; scopes: null > ["tts"]; tokens: null > 1; userId: null > "u1"`,
+		byUser + `create; enabled: null > true; environment: null > "live"; name: null > "n"; scopes: null > ["tts"]; shared: null > {"limits":[{"amount":60,"window":60}]}; tokens: null > 1; userId: null > "u1"`,
 		byUser + `update; allowedCidrs: null > ["10.0.0.0/8"]; expiresAt: null > "2026-11-25T12:00:00.000Z"; metadata: null > {"box":"1","team":"a"}; name: "n" > null`,
 		key + `update; enabled: true > false; metadata: {"team":"a"} > {"team":"b"}; quota: null > {"requests":9,"period":"day"}`,
 		key + `update; enabled: false > true`,
@@ -102,7 +102,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 		key + `revoke; revokedAt: null > "2026-11-24T12:00:09.240Z"`,
 		key + `delete; allowedCidrs: ["10.0.0.0/8"] > null; enabled: true > null; environment: "live" > null; expiresAt: "2026-11-25T12:00:00.000Z" > null; ` +
 			`metadata: {"box":"1","team":"b"} > null; quota: {"requests":9,"period":"day"} > null; ` +
-			`rateLimit: {"requests":60,"window":60} > null; revokedAt: "2026-11-24T12:00:09.240Z" > null; scopes: ["tts"] > null; tokens: 1 > null; userId: "u1" > null`,
+			`revokedAt: "2026-11-24T12:00:09.240Z" > null; scopes: ["tts"] > null; shared: {"limits":[{"amount":60,"window":60}]} > null; tokens: 1 > null; userId: "u1" > null`,
 	}
 	if diff := cmp.Diff(want, b.trail(t, k.ID)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -139,7 +139,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	must(nil, err)
 	must(nil, b.Registry.RevokeFound(t.Context(), registry.Origin{}, one))
 	want = []string{
-		`cli import import; enabled: null > true; environment: null > "live"; rateLimit: null > {"requests":60,"window":60}; tokens: null > 1; userId: null > "u1"`,
+		`cli import import; enabled: null > true; environment: null > "live"; tokens: null > 1; userId: null > "u1"`,
 		`cli import import; publicKeys: null > 1; tokens: 1 > 2`,
 		"token " + id + ` revoke; revokedAt: null > "2026-11-24T12:00:17.720Z"`,
 	}

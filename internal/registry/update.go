@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 
 	"latchkey/internal/apikey"
 )
@@ -29,12 +30,26 @@ func (r *Registry) Update(
 		if err := c.Apply(&to); err != nil {
 			return Write{}, false, err
 		}
-		if to.Unlimited != from.Unlimited || to.Limit != from.Limit || to.Quota != from.Quota {
+		if c.UserID != nil {
+			to.UserID = *c.UserID
+		}
+		if to.Unlimited != from.Unlimited || to.Limit != from.Limit || to.Quota != from.Quota ||
+			!slices.Equal(to.Limits, from.Limits) {
 			to.CountsUntil = from.PlaceUntil(r.now(), r.options.Freshness)
 		}
 		if own.admin {
 			hold(&to, c)
+			share(from, &to)
+			return Write{To: &to, Action: ActionUpdate}, true, nil
 		}
-		return Write{To: &to, Action: ActionUpdate}, true, own.mayChange(from, &to)
+		wide := to
+		if wide.Shared.None() && !wide.SharesDefault {
+			wide.Shared, wide.SharesDefault = own.family()
+		}
+		wider, err := own.mayChange(from, &wide)
+		if wider { // it becomes a key that the caller could have made
+			to = wide
+		}
+		return Write{To: &to, Action: ActionUpdate}, true, err
 	})
 }

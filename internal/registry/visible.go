@@ -82,11 +82,7 @@ func visible(k *apikey.Key, now time.Time) map[string]any {
 	if k == nil {
 		return fields
 	}
-	put := func(name string, value any, there bool) {
-		if there {
-			fields[name] = value
-		}
-	}
+	put := putter(fields)
 	moment := func(name string, t time.Time) { put(name, t.UTC().Format(audit.TimeLayout), !t.IsZero()) }
 	put("userId", k.UserID, true)
 	put("environment", k.Environment, true)
@@ -97,11 +93,13 @@ func visible(k *apikey.Key, now time.Time) map[string]any {
 	put("rateLimit", struct {
 		Requests int64 `json:"requests"`
 		Window   int64 `json:"window"`
-	}{k.Limit.Requests, int64(k.Limit.Window / time.Second)}, !k.Unlimited)
-	put("quota", struct {
-		Requests int64            `json:"requests"`
-		Period   ratelimit.Period `json:"period"`
-	}{k.Quota.Requests, k.Quota.Period}, k.Quota != (ratelimit.Quota{}))
+	}{k.Limit.Requests, int64(k.Limit.Window / time.Second)}, !k.Unlimited && k.Limit != (ratelimit.Limit{}))
+	own := boundsOf(apikey.Bounds{Limits: k.Limits, Quota: k.Quota})
+	put("limits", own.Limits, len(own.Limits) > 0)
+	put("quota", own.Quota, own.Quota != nil)
+	put("plan", k.Plan, k.Plan != "")
+	put("shared", boundsOf(k.Shared), !k.Shared.None())
+	put("sharesDefault", true, k.SharesDefault)
 	put("unlimited", true, k.Unlimited)
 	put("allowedCidrs", k.AllowedCIDRs, len(k.AllowedCIDRs) > 0)
 	put("metadata", k.Metadata, len(k.Metadata) > 0)

@@ -215,10 +215,11 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 	})
 }
 
-// Issue stores a key for a token, as edit wants it.
+// Issue stores a key for a token, as edit wants it. It has the default limit as its own.
 func (b *Deployment) Issue(t testing.TB, token apikey.Token, edit func(*apikey.Key)) *apikey.Key {
 	t.Helper()
-	k, err := b.Registry.Build(t.Context(), token, "u1", apikey.Live, apikey.Change{})
+	limit := apikey.DefaultLimit()
+	k, err := b.Registry.Build(t.Context(), token, "u1", apikey.Live, apikey.Change{Limit: &limit})
 	if err != nil {
 		t.Fatal(err)
 	}

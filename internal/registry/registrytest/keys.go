@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
 
@@ -20,6 +21,8 @@ var keyContracts = []contract{
 		for _, k := range []*apikey.Key{
 			NewKey(1, "u1"),
 			{ID: "least00000000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning(), Limit: apikey.DefaultLimit()},
+			{ID: "nolimit000000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning()},
+			{ID: "lifetime00000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning(), Quota: ratelimit.Quota{Requests: 7, Period: ratelimit.Lifetime}},
 		} {
 			Create(t, s, k, 0)
 			got, err := s.Find(t.Context(), k.ID)
@@ -108,6 +111,8 @@ var keyContracts = []contract{
 		want := NewKey(5, "u1")
 		// No list shows these. A change is judged by the key itself.
 		want.Secrets, want.PublicAliases, want.Held, want.CountsUntil = nil, nil, nil, time.Time{}
+		want.Limits, want.Plan, want.SharesDefault = nil, "", false
+		want.Shared = apikey.Bounds{}
 		if diff := cmp.Diff(want, keys[0], cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 			t.Errorf("listed key (-created +listed):\n%s", diff)
 		}

@@ -44,9 +44,14 @@ func NewKey(n int, user string) *apikey.Key {
 	return &apikey.Key{
 		ID: fmt.Sprintf("%016d", n), UserID: user, Name: "Näme", Description: "what for", Environment: apikey.Test,
 		Scopes: apikey.Scopes{"tts", "keys:read"}, Limit: ratelimit.Limit{Requests: 5, Window: 10 * time.Second},
-		Quota:        ratelimit.Quota{Requests: 1000, Period: ratelimit.Month},
-		AllowedCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
-		Metadata:     map[string]string{"team": "a", "empty": ""}, Enabled: true,
+		Quota:  ratelimit.Quota{Requests: 1000, Period: ratelimit.Month},
+		Limits: []ratelimit.Limit{{Requests: 2, Window: time.Second}, {Requests: 500, Window: time.Hour}}, Plan: "pro",
+		Shared: apikey.Bounds{
+			Limits: []ratelimit.Limit{{Requests: 50, Window: time.Minute}}, Quota: ratelimit.Quota{Requests: 900, Period: ratelimit.Lifetime},
+		},
+		SharesDefault: true,
+		AllowedCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
+		Metadata:      map[string]string{"team": "a", "empty": ""}, Enabled: true,
 		NotBefore: Morning().Add(-time.Hour), ExpiresAt: Morning().Add(time.Hour),
 		CreatedAt: Morning().Add(time.Duration(n) * time.Second), KeyPrefix: "sk_test_0000",
 		Secrets: []apikey.Secret{
