@@ -95,17 +95,17 @@ func (c Change) checkBounds() error {
 		if c.Limit.Requests < 1 || c.Limit.Requests > MaxRequests {
 			return Invalid("rateLimit.requests", "must be between 1 and %d", MaxRequests)
 		}
-		if !validWindow(c.Limit.Window) {
+		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
 			return Invalid("rateLimit.window", "must be between 1 and 86400 seconds")
 		}
 	}
 	if c.Limits != nil {
-		if err := CheckLimits("limits", *c.Limits); err != nil {
+		if err := CheckLimits("", *c.Limits); err != nil {
 			return err
 		}
 	}
-	if c.Quota != nil && *c.Quota != (ratelimit.Quota{}) {
-		return CheckQuota("quota", *c.Quota)
+	if c.Quota != nil {
+		return CheckQuota("", *c.Quota)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (c Change) Apply(k *Key) error {
 		k.Limit, k.Unlimited = *c.Limit, false
 	}
 	if c.Limits != nil {
-		k.Limits = SortedLimits(*c.Limits)
+		k.Limits = SortLimits(*c.Limits)
 	}
 	set(&k.Plan, c.Plan)
 	set(&k.Quota, c.Quota)
@@ -189,7 +189,7 @@ func (c Change) checkTogether(k *Key) error {
 		case l.Window == k.Limit.Window:
 			return Invalid(field+".window", "must not be the same in rateLimit and in limits")
 		case l.Contradicts(k.Limit):
-			return Invalid(field+"."+amountIn(field), contradiction)
+			return Invalid(field+"."+amountIn(field), "must not be less than that of a shorter window, nor more than that of a longer one")
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ type Part struct {
 func (k *Key) Parts(u *User, p *Plan) []Part {
 	parts := append(k.ownParts(p), k.sharedParts(u, p)...)
 	switch {
-	case len(parts) > 1 || parts[0].Terms.Limit != ratelimit.NoLimit() || parts[0].Terms.Quota != (ratelimit.Quota{}):
+	case len(parts) > 1 || !parts[0].Terms.Limit.None() || parts[0].Terms.Quota != (ratelimit.Quota{}):
 		return parts
 	case k.Unlimited:
 		return nil

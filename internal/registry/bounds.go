@@ -152,7 +152,7 @@ func (g grantor) family() (apikey.Bounds, bool) {
 func ownBounds(k *apikey.Key) apikey.Bounds {
 	b := apikey.Bounds{Limits: slices.Clone(k.Limits), Quota: k.Quota}
 	if k.Limit != (ratelimit.Limit{}) {
-		b.Limits = apikey.SortedLimits(append(b.Limits, k.Limit))
+		b.Limits = apikey.SortLimits(append(b.Limits, k.Limit))
 	}
 	return b
 }
