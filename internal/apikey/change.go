@@ -189,7 +189,8 @@ func (c Change) checkTogether(k *Key) error {
 		case l.Window == k.Limit.Window:
 			return Invalid(field+".window", "must not be the same in rateLimit and in limits")
 		case l.Contradicts(k.Limit):
-			return Invalid(field+"."+amountIn(field), "must not be less than that of a shorter window, nor more than that of a longer one")
+			return Invalid(field+"."+amountIn(field),
+				"must not be less than that of a shorter window, nor more than that of a longer one")
 		}
 	}
 	return nil

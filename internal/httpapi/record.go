@@ -57,6 +57,7 @@ func (a *server) recordOf(k *apikey.Key, now time.Time) api.Record {
 // limitOf returns the limit of a key, or null if it has none and clients need no numbers.
 func (a *server) limitOf(k *apikey.Key) api.Nullable[api.RateLimit] {
 	switch {
+	case !k.Unlimited && k.Limit == ratelimit.Limit{} && len(k.Shared.Limits)+len(k.Limits) > 0:
 	case !k.Unlimited:
 		limit := k.OwnLimit()
 		return api.NotNull(api.RateLimit{Requests: limit.Requests, Window: int64(limit.Window / time.Second)})

@@ -30,7 +30,7 @@ func TestUsersManageTheirKeysWithAToken(t *testing.T) {
 		t.Errorf("whoami: %d %s", a.status, a.text)
 	}
 	made := s.send(t, "POST", keys, `{"name":"a","scopes":["tts"]}`, alice)
-	if made.status != 201 || made.json["userId"] != "alice" || made.json["rateLimit"].(map[string]any)["requests"] != 30.0 {
+	if made.status != 201 || made.json["userId"] != "alice" || made.json["rateLimit"] != nil {
 		t.Fatalf("create: %d %s", made.status, made.text)
 	}
 	key, path := made.json["key"].(string), keys+"/"+made.json["id"].(string)

@@ -22,7 +22,10 @@ var keyContracts = []contract{
 			NewKey(1, "u1"),
 			{ID: "least00000000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning(), Limit: apikey.DefaultLimit()},
 			{ID: "nolimit000000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning()},
-			{ID: "lifetime00000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning(), Quota: ratelimit.Quota{Requests: 7, Period: ratelimit.Lifetime}},
+			{
+				ID: "lifetime00000000", UserID: "u1", Environment: apikey.Live, CreatedAt: Morning(),
+				Quota: ratelimit.Quota{Requests: 7, Period: ratelimit.Lifetime},
+			},
 		} {
 			Create(t, s, k, 0)
 			got, err := s.Find(t.Context(), k.ID)

@@ -47,7 +47,8 @@ func NewKey(n int, user string) *apikey.Key {
 		Quota:  ratelimit.Quota{Requests: 1000, Period: ratelimit.Month},
 		Limits: []ratelimit.Limit{{Requests: 2, Window: time.Second}, {Requests: 500, Window: time.Hour}}, Plan: "pro",
 		Shared: apikey.Bounds{
-			Limits: []ratelimit.Limit{{Requests: 50, Window: time.Minute}}, Quota: ratelimit.Quota{Requests: 900, Period: ratelimit.Lifetime},
+			Limits: []ratelimit.Limit{{Requests: 50, Window: time.Minute}},
+			Quota:  ratelimit.Quota{Requests: 900, Period: ratelimit.Lifetime},
 		},
 		SharesDefault: true,
 		AllowedCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
