@@ -206,8 +206,8 @@ func anyGrants(random *rand.Rand) (g grants) {
 	return g
 }
 
-// play lets instances serve requests with all keys until end. They learn of a change up to a second
-// late. Some are frozen, and some are replaced.
+// play lets instances serve requests with all keys for several windows. They learn of a change up to
+// a second late. Some are frozen, and some are replaced. Others serve several requests at once.
 func (c *cascade) play(t *testing.T, g grants, random *rand.Rand, replaced bool) []*member {
 	const windows = 8
 	var wg sync.WaitGroup
@@ -215,11 +215,15 @@ func (c *cascade) play(t *testing.T, g grants, random *rand.Rand, replaced bool)
 	begun := time.Now()
 	instances := 1 + random.IntN(6)
 	pause := g.window * time.Duration(instances) / time.Duration(2*g.most)
-	for i := range instances {
+	var e *member
+	for i := range instances * 2 {
 		own := rand.New(rand.NewPCG(random.Uint64(), uint64(i)))
-		e := c.instance(time.Duration(own.Int64N(int64(2*skew)+1)) - skew)
-		all = append(all, e)
-		burst := i%2 == 1
+		if i%2 == 0 || replaced {
+			e = c.instance(time.Duration(own.Int64N(int64(2*skew)+1)) - skew)
+			all = append(all, e)
+		}
+		burst := i%4 > 1
+		e := e
 		wg.Go(func() {
 			for time.Since(begun) < windows*g.window {
 				late := time.Since(begun) - time.Duration(own.Int64N(int64(time.Second)))

@@ -115,6 +115,39 @@ func unusedForAYear(t *testing.T, c *cascade) string {
 	return ""
 }
 
+// The random histories would show a missing guard: a limiter without it breaks a bound in one of
+// them.
+func TestACascadeShowsAMissingGuard(t *testing.T) {
+	for _, m := range []mutant{
+		{name: "tokens are used however late", rules: ratelimit.UsesTokensLate},
+		{name: "tokens return to a lease where there are none", rules: ratelimit.GivesBackToAnyLease},
+		{name: "no bound on the odometer", spend: func(s *ratelimit.Spend) { s.MaxUsed = 1 << 60 }},
+		{name: "no bound on the used tokens", spend: func(s *ratelimit.Spend) { s.MaxNet = 1 << 60 }},
+	} {
+		broken := ""
+		for seed := uint64(0); broken == "" && seed < 400; seed++ {
+			synctest.Test(t, func(t *testing.T) {
+				random := rand.New(rand.NewPCG(seed, 5))
+				g := anyGrants(random)
+				c := newCascade(m, func(i *item) {
+					i.random, i.delay = rand.New(rand.NewPCG(seed, 6)), 40*time.Millisecond
+					if !g.short {
+						i.lossy, i.freezing = 0.02, 0.02
+					}
+				})
+				time.Sleep(time.Hour)
+				c.play(t, g, random, !g.short)
+				if broken = c.broken(); broken != "" {
+					t.Logf("if there is this mistake: %s: history %d: %s", m.name, seed, broken)
+				}
+			})
+		}
+		if broken == "" {
+			t.Errorf("no history shows: %s", m.name)
+		}
+	}
+}
+
 // Memory is asked first only to save writes and tokens. No bound is broken without that.
 func TestACascadeThatAsksNoMemoryIsOnlyDearer(t *testing.T) {
 	for seed := range uint64(*rounds * cascades / 3) {
