@@ -31,6 +31,21 @@ func BenchmarkLimiter(b *testing.B) {
 	}
 	b.Run("lease hit", take(per(1<<60, time.Minute), true))
 	b.Run("denial", take(per(1, time.Minute), false))
+	takeAll := func(last ratelimit.Limit, want bool) func(*testing.B) {
+		return func(b *testing.B) {
+			limiter := ratelimit.New(&shelf{}, clock, 10)
+			parts := []ratelimit.Part{part("k", per(1<<60, time.Minute)), part("user##u", last)}
+			b.ReportAllocs()
+			for b.Loop() {
+				j, err := limiter.TakeAll(context.Background(), parts, 1, time.Time{})
+				if err != nil || j.Admitted != want && last.Requests > 1 {
+					b.Fatal(j, err)
+				}
+			}
+		}
+	}
+	b.Run("lease hits of two meters", takeAll(per(1<<60, time.Minute), true))
+	b.Run("denial of two meters", takeAll(per(1, time.Minute), false))
 	// Any limiter with meters in memory must find a meter under a lock.
 	b.Run("floor", func(b *testing.B) {
 		var mu sync.Mutex

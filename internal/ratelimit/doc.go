@@ -41,7 +41,12 @@
 // window first. If one denies, the tokens of the others return to their leases. What cannot return
 // counts too much, never too little.
 //
-// A meter without a limit and a quota only counts usage. It hands out up to 32 tokens with a write.
+// Let the keys of a user ask for twice what the user may spend, at 20 requests a second on 8
+// instances. A key's own limit then counts up to 5 % too much. It would be 49 to 110 % if memory was
+// not asked first. A key and its user need up to twice the writes of the key alone.
+//
+// A meter without a limit and a quota only counts usage. It hands out up to 32 tokens with a write,
+// and they may be used for 15 minutes. The last use is stored so much later at most.
 //
 // # Changed terms
 //

@@ -49,10 +49,7 @@ func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time
 		}
 		return j, nil
 	}
-	q := joint{limiter: l, parts: parts, tokens: n, floor: floor, receipts: make([]receipt, len(parts))}
-	for i := range parts {
-		q.order = append(q.order, i)
-	}
+	q := joint{limiter: l, parts: parts, tokens: n, floor: floor}
 	for range jointAttempts {
 		if q.fromMemory(l.time(floor)) {
 			return q.answer, nil
@@ -96,7 +93,7 @@ type joint struct {
 	parts    []Part
 	tokens   int64
 	floor    time.Time
-	order    []int
+	order    []int     // of the parts, in which they are spent from
 	receipts []receipt // by part: the tokens that this call has of it
 	asked    bool      // the store was asked
 	answer   Joint
@@ -104,7 +101,7 @@ type joint struct {
 
 // request returns the request for a part.
 func (q *joint) request(i int) request {
-	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, tokens: q.tokens, receipt: &q.receipts[i]}
+	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, tokens: q.tokens}
 }
 
 // outlook is what memory shows of a part whose tokens are not leased.
@@ -122,7 +119,7 @@ func (q *joint) fromMemory(now time.Time) bool {
 	defer l.mu.Unlock()
 	by := -1
 	var seen []outlook // by part; nil while all tokens are leased
-	for _, i := range q.order {
+	for i := range q.parts {
 		r := q.request(i)
 		e := l.entry(r.id)
 		leased := e.lease.usable(&r.terms, now)
@@ -163,7 +160,7 @@ func (q *joint) fromMemory(now time.Time) bool {
 // lock.
 func (q *joint) spendLeases(now time.Time) {
 	statuses := make([]Status, len(q.parts))
-	for _, i := range q.order {
+	for i := range q.parts {
 		r := q.request(i)
 		q.limiter.decide(q.limiter.entry(r.id), &r, now)
 		statuses[i] = r.decision.Status
@@ -175,11 +172,14 @@ func (q *joint) spendLeases(now time.Time) {
 // part denies counts for the shortest time then. Of parts with the same window, the first one is the
 // one with the least room, because it is the likeliest to deny.
 func (q *joint) putInOrder(seen []outlook) {
+	q.order = make([]int, len(q.parts))
+	for i := range q.order {
+		q.order[i] = i
+	}
 	slices.SortStableFunc(q.order, func(a, b int) int {
 		return cmp.Or(
 			cmp.Compare(q.parts[a].Terms.reach(), q.parts[b].Terms.reach()),
 			cmp.Compare(seen[a].room, seen[b].room),
-			cmp.Compare(a, b),
 		)
 	})
 }
@@ -192,8 +192,10 @@ func longer(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 func (q *joint) fromStore(ctx context.Context) (decided bool, err error) {
 	l := q.limiter
 	statuses := make([]Status, len(q.parts))
+	q.receipts = make([]receipt, len(q.parts))
 	for k, i := range q.order {
 		r, now := q.request(i), l.time(q.floor)
+		r.receipt = &q.receipts[i]
 		if !l.fromMemory(&r, now) {
 			q.asked = true
 			err = l.fromStore(ctx, &r, q.floor, now)
