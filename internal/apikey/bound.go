@@ -39,7 +39,7 @@ func (v *Verdict) Bounds() (all []Bound) {
 
 // boundsOf appends the bounds of one meter.
 func boundsOf(all []Bound, p Part, s ratelimit.Status) []Bound {
-	if limit := p.Terms.Limit; limit != ratelimit.NoLimit() {
+	if limit := p.Terms.Limit; !limit.None() {
 		all = append(all, Bound{
 			Of: p.Of, Amount: limit.Requests, Window: limit.Window,
 			Used: s.Used, Remaining: s.Rate.Remaining, Reset: s.Rate.Reset,

@@ -218,8 +218,9 @@ var table = [...]CodeInfo{
 	{Code: CodeInternalError, Status: 500, Text: "Internal error", Audience: ForCaller,
 		Meaning: "A defect of the service. The log has the cause."},
 	{Code: CodeUnavailable, Status: 503, Text: "The request could not be decided. Try again.", Audience: ForCaller,
-		Meaning: "The table, an issuer or an upstream did not answer in time. The log has the cause. " +
-			"Try again after Retry-After."},
+		Check: "plan",
+		Meaning: "The table, an issuer or an upstream did not answer in time, or the plan of the key does not " +
+			"exist. The log has the cause. Try again after Retry-After."},
 	{Code: CodeBackendUnavailable, Status: 504, Audience: ForCaller,
 		Text:    "The API behind this gateway did not answer. Try again later.",
 		Meaning: "The API behind the gateway did not answer, or not in time. latchkey itself let the request pass."},

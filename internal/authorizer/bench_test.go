@@ -21,15 +21,19 @@ import (
 
 // memory is a table with one key that answers at once. A benchmark with it measures only latchkey's
 // own work.
-type memory struct{ key *apikey.Key }
+type memory struct {
+	key  *apikey.Key
+	user *apikey.User
+	plan *apikey.Plan
+}
 
 func (m memory) Find(context.Context, string) (apikey.Record, error) {
 	return apikey.Record{Key: m.key}, nil
 }
 func (m memory) User(context.Context, string) (apikey.UserRecord, error) {
-	return apikey.UserRecord{}, nil
+	return apikey.UserRecord{User: m.user}, nil
 }
-func (m memory) Plan(context.Context, string) (*apikey.Plan, error) { return nil, apikey.ErrNotFound }
+func (m memory) Plan(context.Context, string) (*apikey.Plan, error) { return m.plan, nil }
 func (m memory) Resolve(context.Context, string) (string, error)    { return "", apikey.ErrNotFound }
 func (m memory) Meter(context.Context, string) (ratelimit.Meter, error) {
 	return ratelimit.Meter{}, nil
@@ -60,7 +64,7 @@ func warm(b testing.TB, observe func(apikey.Verdict, error, time.Duration)) (*ga
 	if err != nil {
 		b.Fatal(err)
 	}
-	table := memory{&apikey.Key{
+	table := memory{key: &apikey.Key{
 		ID: token.ID(), UserID: "u1", Name: "demo", Environment: apikey.Live, Scopes: apikey.Scopes{"tts"}, Enabled: true,
 		Limit:   ratelimit.Limit{Requests: 1 << 50, Window: time.Minute},
 		Secrets: []apikey.Secret{hasher.Hash(token)},

@@ -36,3 +36,15 @@ func (i Instant) since(then Instant) time.Duration {
 
 // before reports whether i is the earlier one of two moments in one process.
 func (i Instant) before(other Instant) bool { return i.Mono < other.Mono }
+
+// older returns a moment that is at least as old as both i and other, by each of the clocks.
+func (i Instant) older(other Instant) Instant {
+	if other.Wall.Before(i.Wall) {
+		i.Wall = other.Wall
+	}
+	i.Mono = min(i.Mono, other.Mono)
+	if i.gateway == 0 || other.gateway != 0 && other.gateway < i.gateway {
+		i.gateway = other.gateway
+	}
+	return i
+}

@@ -53,7 +53,7 @@ func TestExplainAgreesWithCheck(t *testing.T) {
 		var code apikey.Code
 		for range 3 { // it spends nothing
 			var steps []gate.Step
-			if code, steps, err = g.Explain(record, c.request); err != nil {
+			if code, steps, err = g.Explain(t.Context(), record, c.request); err != nil {
 				t.Fatal(err)
 			}
 			var failed []string
@@ -100,12 +100,12 @@ func TestExplainJudgesAtTheTimeOfTheRequest(t *testing.T) {
 	for after, want := range map[time.Duration]apikey.Code{
 		-2 * time.Hour: apikey.CodeInactive, 0: apikey.CodeRateLimited, 2 * time.Minute: apikey.CodeValid, time.Hour: apikey.CodeExpired,
 	} {
-		code, _, err := g.Explain(record, gate.Request{Cost: 1, Time: apikeytest.Noon.Add(after)})
+		code, _, err := g.Explain(t.Context(), record, gate.Request{Cost: 1, Time: apikeytest.Noon.Add(after)})
 		if err != nil || code != want {
 			t.Errorf("%v from now: %s, %v; want %s", after, code, err, want)
 		}
 	}
-	if _, _, err := g.Explain(record, gate.Request{Cost: 2}); !errors.Is(err, apikey.ErrInvalid) {
+	if _, _, err := g.Explain(t.Context(), record, gate.Request{Cost: 2}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("a cost above the limit: %v", err)
 	}
 }

@@ -129,8 +129,8 @@ func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T)
 	}
 }
 
-// However slow the table is, a check takes one read, one write and at most one more read, spends one
-// token, and returns a verdict.
+// However slow the table is, a check takes one read of the key, one of its user, one write and at most
+// one more of each read, spends one token, and returns a verdict.
 func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 	b, l := lagging(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
@@ -153,7 +153,7 @@ func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
 						9-n,
 					)
 				}
-				if calls := l.count(); calls > 3 {
+				if calls := l.count(); calls > 5 {
 					t.Errorf("freshness %v, latency %v: %d calls", freshness, latency, calls)
 				}
 			}

@@ -61,6 +61,8 @@ type Options struct {
 	// may take more time.
 	Patience     time.Duration
 	Environments []apikey.Environment // accepted here
+	// Life bounds keys whose plan does not. Only its IdleDays count here.
+	Life apikey.Life
 	// Clock measures the age of a read. Now is the limiter's time, by which keys are judged too, so
 	// that both are right or wrong together.
 	Clock    Clock
@@ -98,124 +100,113 @@ const looks = 3
 // Check judges a request. A refusal consumes nothing. An error means that Check could not decide.
 // It is never evidence against the caller, and tokens may then have been spent. Check never waits
 // for the secret and the table together for longer than [Options.Patience].
-func (g *Gate) Check(ctx context.Context, r Request) (apikey.Verdict, error) {
+func (g *Gate) Check(ctx context.Context, r Request) (v apikey.Verdict, err error) {
 	if g.options.Observe == nil {
-		return g.check(ctx, &r)
+		err = g.check(ctx, &r, &v)
+		return v, err
 	}
 	begun := g.options.Clock().Mono
-	v, err := g.check(ctx, &r)
+	err = g.check(ctx, &r, &v)
 	g.options.Observe(v, err, g.options.Clock().Mono-begun)
 	return v, err
 }
 
-func (g *Gate) check(ctx context.Context, r *Request) (apikey.Verdict, error) {
+// check is Check, and sets the verdict in v. v is zero if it could not decide. It is not returned,
+// because each copy costs a hundredth of a check.
+func (g *Gate) check(ctx context.Context, r *Request, v *apikey.Verdict) error {
+	err := g.decide(ctx, r, v)
+	if err != nil {
+		*v = apikey.Verdict{}
+	}
+	return err
+}
+
+// decide judges a request by the credential that it has.
+func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error {
 	c := &r.Credential
 	if c.Missing() {
-		return apikey.Verdict{Code: apikey.CodeMissing}, nil
+		v.Code = apikey.CodeMissing
+		return nil
 	}
 	if c.Ambiguous() {
-		return g.checkTwo(ctx, *r)
+		return g.checkTwo(ctx, *r, v)
 	}
 	if k := g.options.Static.Find(*c); k != nil {
-		return g.checkStatic(ctx, k, *r)
+		return g.checkStatic(ctx, k, r, v)
 	}
 	table := patience{parent: ctx, limit: g.options.Patience} // it bounds the read of the secret too
 	defer table.end()
 	keyring, err := g.options.Keyring(&table)
 	if err != nil {
-		return apikey.Verdict{}, fmt.Errorf("load the secret: %w", err)
+		return fmt.Errorf("load the secret: %w", err)
 	}
 	if k := keyring.Static.Find(*c); k != nil {
-		return g.checkStatic(ctx, k, *r)
+		return g.checkStatic(ctx, k, r, v)
 	}
 	if c.Code() != "" {
-		return apikey.Verdict{Code: c.Code()}, nil
+		v.Code = c.Code()
+		return nil
 	}
-	return g.checkStored(&table, keyring.Hasher, r)
+	return g.checkStored(&table, keyring.Hasher, r, v)
 }
 
 // checkStored judges a token by the table: it identifies the key, judges it and spends from its
-// limit. Three rules bound the age of a read:
+// limits. Three rules bound the age of a read, of a key and of its user and plan alike:
 //
-//   - A request is admitted on a read that was younger than Freshness when it was looked up, or
+//   - A request is admitted on reads that were younger than Freshness when they were looked up, or
 //     that began within this check.
 //   - A request is refused as [Gate.identify] says.
-//   - If the read is older than Freshness after a write, one more read decides, however long that
+//   - If a read is older than Freshness after a write, one more read decides, however long that
 //     takes. With a Freshness of zero, one more read follows every write.
-func (g *Gate) checkStored(table *patience, h pepper.Hasher, r *Request) (apikey.Verdict, error) {
+func (g *Gate) checkStored(table *patience, h pepper.Hasher, r *Request, v *apikey.Verdict) error {
 	var f finding
-	if err := g.identify(table, &h, r, g.options.Freshness, &f); err != nil {
-		return apikey.Verdict{}, err
+	err := g.judgeStored(table, h, r, &f)
+	*v = f.verdict
+	return err
+}
+
+// judgeStored is checkStored, and sets the verdict in f.
+func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *finding) error {
+	if err := g.identify(table, &h, r, g.options.Freshness, f); err != nil || f.decided() {
+		return err
 	}
-	if f.decided() {
-		return f.verdict, nil
-	}
-	decision, err := g.spend(table, f.key, r)
+	asked, err := g.spend(table, f.subject, r, &f.verdict)
 	for n := 0; errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
 		// Another instance knows newer terms.
-		if err := g.identify(table, &h, r, 0, &f); err != nil {
-			return apikey.Verdict{}, err
+		if err := g.identify(table, &h, r, 0, f); err != nil || f.decided() {
+			return err
 		}
-		if f.decided() {
-			return f.verdict, nil
-		}
-		decision, err = g.spend(table, f.key, r)
+		asked, err = g.spend(table, f.subject, r, &f.verdict)
 	}
-	if err != nil {
-		return apikey.Verdict{}, err
+	if err != nil || !f.verdict.Valid() {
+		return err
 	}
-	if f.verdict.Spent(&decision); !f.verdict.Valid() {
-		return f.verdict, nil
+	f.subject.note()
+	if !f.subject.rehashed && !h.Current(f.subject.key.Secrets[f.secret]) {
+		g.rehash(table, h, f, r.Credential.Token())
+		asked = true
 	}
-	waited := decision.Asked
-	if !f.rehashed && !h.Current(f.key.Secrets[f.secret]) {
-		g.rehash(table, h, &f, r.Credential.Token())
-		waited = true
+	if !asked || g.instant(r.Time).since(f.read) < g.options.Freshness {
+		return nil
 	}
-	if !waited || g.instant(r.Time).since(f.read) < g.options.Freshness {
-		return f.verdict, nil
-	}
-	return g.judgeAgain(table, h, r, &f)
+	return g.judgeAgain(table, h, r, f)
 }
 
 // judgeAgain judges a request that was spent for by f, because spending took long enough for the key
 // to be revoked meanwhile.
-func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *finding) (apikey.Verdict, error) {
+func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *finding) error {
 	var again finding
 	err := g.identify(table, &h, r, 0, &again)
-	switch {
+	switch v := &again.verdict; {
 	case err != nil && f.own && g.options.Freshness > 0 && table.over():
-		return f.verdict, nil // the table is too slow for a second opinion
+		return nil // the table is too slow for a second opinion
 	case err != nil:
-		return apikey.Verdict{}, err
+		return err
 	case !again.decided():
-		again.verdict.Status = f.verdict.Status
+		v.Status, v.Parts, v.Statuses = f.verdict.Status, f.verdict.Parts, f.verdict.Statuses
 	}
-	return again.verdict, nil
-}
-
-// spend takes the cost of a request from the limit of a key.
-func (g *Gate) spend(ctx context.Context, k *apikey.Key, r *Request) (ratelimit.Decision, error) {
-	if r.Cost == 0 {
-		return ratelimit.Decision{Admitted: true, Status: g.peek(k, r.Time)}, nil
-	}
-	if k.Unlimited {
-		// Touch only stores the time of the last use. Its failure refuses no request.
-		asked, _ := g.limiter.Touch(ctx, k.ID, r.Time)
-		return ratelimit.Decision{Admitted: true, Asked: asked}, nil
-	}
-	if err := k.Affords(r.Cost); err != nil {
-		return ratelimit.Decision{}, err
-	}
-	return g.limiter.Take(ctx, k.ID, k.Terms(), r.Cost, r.Time)
-}
-
-// peek returns the window status of a key without spending.
-func (g *Gate) peek(k *apikey.Key, floor time.Time) ratelimit.Status {
-	if k.Unlimited {
-		return ratelimit.Status{}
-	}
-	return g.limiter.Peek(k.ID, k.Terms(), floor)
+	f.verdict = again.verdict
+	return nil
 }
 
 // time returns the limiter's time, by which keys are judged.

@@ -12,15 +12,17 @@ import (
 
 // finding is the key that a token leads to, with the verdict on it.
 type finding struct {
-	key    *apikey.Key // nil if there is none
-	secret int         // the index of the secret that the token matches, or -1
-	read   Instant     // when the read of the key began
-	alias  Instant     // when the read of its alias began; zero if the token needs none
-	// own says that this check has read the key, and sure that it has read the alias too, if the
-	// token needs one.
-	own, sure bool
-	rehashed  bool // or the attempt failed: one attempt a read is enough
-	verdict   apikey.Verdict
+	subject *subject // nil if there is no key
+	ahead   *ahead   // reads that were made together with that of the key; nil if none was
+	verdict apikey.Verdict
+	secret  int     // the index of the secret that the token matches, or -1
+	read    Instant // when the oldest of the reads began that the verdict rests on
+	// own says that this check has made all of these reads.
+	own bool
+	// sure says that the key, and the alias if the token needs one, were read in this check or
+	// shortly before, so that a refusal may rest on them. bounded says that the subject has its user
+	// and plan, and boundsSure that a refusal may rest on these.
+	sure, bounded, boundsSure bool
 	// spent says that the verdict is an upstream's, with everything spent.
 	spent bool
 }
@@ -29,34 +31,49 @@ type finding struct {
 func (f *finding) decided() bool { return f.spent || !f.verdict.Valid() }
 
 // unknown reports whether the table has no key for the token.
-func (f *finding) unknown() bool { return f.key == nil && f.verdict.Code == apikey.CodeUnknown }
+func (f *finding) unknown() bool { return f.subject == nil && f.verdict.Code == apikey.CodeUnknown }
 
 // refuses reports whether a refusal may rest on f. If t is native, a revoked key and an ended
-// secret stay so, and no other key ever has its id. Any other refusal needs a young read.
-func (f *finding) refuses(t apikey.Token, now Instant) bool {
-	return f.sure || f.verdict.Code == apikey.CodeRevoked && t.Native() || f.age(now) < MismatchAge
-}
-
-// age returns the age of the older of the two reads.
-func (f *finding) age(now Instant) time.Duration {
-	age := now.since(f.read)
-	if f.alias != (Instant{}) {
-		age = max(age, now.since(f.alias))
+// secret stay so, and no other key ever has its id. Any other refusal needs young reads.
+func (f *finding) refuses(t apikey.Token) bool {
+	if f.verdict.Code == apikey.CodeRevoked && t.Native() {
+		return true
 	}
-	return age
+	return f.sure && (f.boundsSure || !f.restsOnBounds())
 }
 
-// identify finds the key of a token and judges the request by it. It trusts a remembered read that
-// is younger than maxAge. A refusal rests on a read that is younger than [MismatchAge], or that
+// restsOnBounds reports whether the refusal rests on the user or the plan of the key.
+func (f *finding) restsOnBounds() bool {
+	switch f.verdict.Code {
+	case apikey.CodeUserSuspended, apikey.CodeIdle:
+		return true
+	case apikey.CodeInsufficientScope:
+		return f.subject.key.Scopes.Allow(f.verdict.Scope)
+	}
+	return false
+}
+
+// ages say how old the reads may be that are trusted.
+type ages struct {
+	key, bounds time.Duration
+	again       bool // not even an alias may be older than key
+}
+
+// identify finds the key of a token and judges the request by it. It trusts remembered reads that
+// are younger than maxAge. A refusal rests on a read that is younger than [MismatchAge], or that
 // began within this check, so a token that was just created, moved or restored is never refused by
-// an older read. The revocation of a native token is final, so maxAge alone bounds that read.
+// an older read. The same holds for a user that was just resumed, and for a plan. The revocation of
+// a native token is final, so maxAge alone bounds that read.
 //
 // If the table does not know the token, an upstream decides. Its key has then been spent from.
 //
 // It fills f, which is not copied because that would cost a fifth of a check.
 func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge time.Duration, f *finding) error {
-	if err := g.look(table, h, r, maxAge, false, f); err != nil {
+	if err := g.look(table, h, r, ages{key: maxAge, bounds: maxAge}, f); err != nil {
 		return err
+	}
+	if f.verdict.Valid() {
+		return nil
 	}
 	var elsewhere *apikey.Verdict
 	if f.unknown() && g.options.Upstream != nil {
@@ -70,8 +87,14 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge ti
 		}
 		elsewhere = &v
 	}
-	if !f.verdict.Valid() && !f.refuses(r.Credential.Token(), g.instant(r.Time)) {
-		if err := g.look(table, h, r, min(maxAge, MismatchAge), true, f); err != nil {
+	// The second look may find a key that is good, with a user who was not looked at.
+	for n := 0; n < 2 && !f.verdict.Valid() && !f.refuses(r.Credential.Token()); n++ {
+		young := min(maxAge, MismatchAge)
+		a := ages{key: young, bounds: maxAge, again: true}
+		if f.restsOnBounds() {
+			a.bounds = young
+		}
+		if err := g.look(table, h, r, a, f); err != nil {
 			return err
 		}
 	}
@@ -81,93 +104,102 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge ti
 	return nil
 }
 
-// look finds the key of a token and judges it once. If again is set, it does not trust an alias
-// that is older than maxAge.
-func (g *Gate) look(
-	ctx context.Context, h *pepper.Hasher, r *Request, maxAge time.Duration, again bool, f *finding,
-) error {
+// look finds the key of a token and judges it once.
+func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding) error {
 	*f = finding{secret: -1, own: true, sure: true}
-	err := g.find(ctx, *h, r, maxAge, again, f)
+	err := g.find(ctx, h, r, a, f)
 	if err != nil {
 		return err
 	}
 	now := g.time(r.Time)
-	if f.key != nil && f.key.Gone(now) {
-		f.key = nil
+	if f.subject != nil && f.subject.key.Gone(now) {
+		f.subject = nil
 	}
-	c := &r.Credential
-	if f.key == nil {
+	if f.subject == nil {
 		f.verdict.Code = apikey.CodeUnknown
 		return nil
 	}
-	f.secret, *h, err = h.MatchOrReread(ctx, g.options.Reread, f.key, c, now)
+	c, k := &r.Credential, f.subject.key
+	f.secret, *h, err = h.MatchOrReread(ctx, g.options.Reread, k, c, now)
 	switch {
 	case err != nil:
 		return err
-	case f.secret < 0 && !h.Names(f.key, c.Public()):
+	case f.secret < 0 && !h.Names(k, c.Public()):
 		f.verdict.Code = apikey.CodeMalformed
 		return nil
 	case f.secret < 0:
 		f.verdict.Code = apikey.CodeUnknown
 		return nil
 	}
-	s := &f.key.Secrets[f.secret]
-	f.verdict.Key, f.verdict.Scope = f.key, r.Scope
-	if s.Over(now) {
-		f.verdict.Code, f.verdict.Ended = apikey.CodeRevoked, s.NotAfter
-	} else {
-		f.verdict.Code, f.verdict.Replaced = g.judge(f.key, r, now), !s.NotAfter.IsZero()
+	secret := &k.Secrets[f.secret]
+	over := secret.Over(now)
+	if !f.bounded && !over && k.RevokedAt.IsZero() {
+		if err := g.bound(ctx, r.Time, a.bounds, f); err != nil {
+			return err
+		}
 	}
-	if !f.verdict.Valid() {
-		f.verdict.Status = g.peek(f.key, r.Time)
+	s, v := f.subject, &f.verdict
+	v.Key, v.Plan, v.Parts, v.Scope = s.key, s.plan, s.parts, r.Scope
+	if over {
+		v.Code, v.Ended = apikey.CodeRevoked, secret.NotAfter
+	} else {
+		v.Code, v.Replaced = g.judge(s, r, now), !secret.NotAfter.IsZero()
+	}
+	if !v.Valid() {
+		g.peek(s, r.Time, v)
 	}
 	return nil
 }
 
-// find sets in f the key to which a token leads, from memory if the read is younger than maxAge. The
-// alias of a foreign token is remembered for longer, unless again is set: if it leads to the wrong
+// find sets in f the key to which a token leads, from memory if the reads are young enough. The
+// alias of a foreign token is remembered for longer, unless a.again is set: if it leads to the wrong
 // key, the token is refused, and a refusal takes a second look.
-func (g *Gate) find(
-	ctx context.Context, h pepper.Hasher, r *Request, maxAge time.Duration, again bool, f *finding,
-) error {
+func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding) error {
 	now := g.instant(r.Time)
 	id := r.Credential.Token().ID()
 	if !r.Credential.Token().Native() {
-		alias := h.Alias(r.Credential.Token())
-		known, read, ok := g.memory.aliases.get(alias)
-		if fresh := ok && now.since(read) < maxAge; fresh || known != "" && !again {
-			id, f.alias, f.sure = known, read, false
-		} else {
-			var err error
-			id, err = g.table.Resolve(ctx, alias)
-			switch {
-			case errors.Is(err, apikey.ErrNotFound):
-				id = ""
-			case err != nil:
-				return fmt.Errorf("find alias: %w", err)
-			}
-			f.alias = now
-			g.memory.aliases.put(alias, id, now)
+		var err error
+		if id, err = g.resolve(ctx, h.Alias(r.Credential.Token()), now, a, f); err != nil || id == "" {
+			return err
 		}
-		if id == "" {
-			f.read, f.own = f.alias, f.sure
+	}
+	s, read, known := g.memory.keys.get(id)
+	if s != nil {
+		read = s.read
+	}
+	if age := now.since(read); known && age < a.key {
+		if s == nil || s.bounded && age < a.bounds {
+			g.memory.hits.Add(1)
+			young := age < MismatchAge
+			f.subject, f.read, f.own, f.bounded = s, read, false, true
+			f.sure, f.boundsSure = f.sure && young, young
 			return nil
 		}
 	}
-	if known, read, ok := g.memory.keys.get(id); ok && now.since(read) < maxAge {
-		g.memory.hits.Add(1)
-		f.key, f.rehashed, f.read, f.own, f.sure = known.key, known.rehashed, read, false, false
-		return nil
+	if s != nil {
+		if age := now.since(s.keyRead); age < a.key {
+			g.memory.hits.Add(1)
+			f.subject, f.read, f.own, f.sure = s, s.keyRead, false, f.sure && age < MismatchAge
+			return nil
+		}
 	}
-	f.read = g.instant(r.Time)
-	record, err := g.table.Find(ctx, id)
-	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
-		return fmt.Errorf("find key: %w", err)
+	return g.readKey(ctx, r.Time, id, s, a.bounds, f)
+}
+
+// resolve returns the id of the key to which an alias leads, or "" if there is none.
+func (g *Gate) resolve(ctx context.Context, alias string, now Instant, a ages, f *finding) (string, error) {
+	id, read, ok := g.memory.aliases.get(alias)
+	if age := now.since(read); ok && (age < a.key || id != "" && !a.again) {
+		f.sure = age < MismatchAge
+		return id, nil
 	}
-	if err == nil {
-		f.key = record.Key
-		g.limiter.Observe(id, record.Meter)
+	id, err := g.table.Resolve(ctx, alias)
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		id = ""
+	case err != nil:
+		return "", fmt.Errorf("find alias: %w", err)
 	}
-	g.memory.keys.put(id, remembered{key: f.key}, f.read)
-	return nil
+	g.memory.aliases.put(alias, id, now)
+	return id, nil
 }

@@ -11,21 +11,21 @@ import (
 
 // memory holds the reads of the table that a gate remembers.
 type memory struct {
-	keys    *cache[remembered]
+	keys    *cache[*subject]
+	users   *cache[*apikey.User] // what an operator has set for users, most of whom have no record
+	plans   *cache[*apikey.Plan]
 	aliases *cache[string]          // the id of the key to which an alias leads
 	meters  *cache[bool]            // when meters were read whose keys are not in the table
+	missing *cache[bool]            // when it was logged that a plan is missing
 	hits    atomic.Int64            // reads of keys that were saved
 	alone   atomic.Pointer[Instant] // since when static keys are limited without the table
 }
 
-// remembered is a key in memory.
-type remembered struct {
-	key      *apikey.Key // it is never changed
-	rehashed bool
-}
-
 func newMemory(size int) *memory {
-	return &memory{keys: newCache[remembered](size), aliases: newCache[string](size), meters: newCache[bool](size)}
+	return &memory{
+		keys: newCache[*subject](size), users: newCache[*apikey.User](size), plans: newCache[*apikey.Plan](size),
+		aliases: newCache[string](size), meters: newCache[bool](size), missing: newCache[bool](size),
+	}
 }
 
 // isAlone reports whether static keys are limited without the table now.

@@ -13,74 +13,124 @@ import (
 // rule is one line of the policy. The table of codes has the name of its check.
 type rule struct {
 	code   apikey.Code // of the refusal
-	passes func(question) bool
-	detail func(question) string // what decided, for [Gate.Explain]
+	passes func(*question) bool
+	detail func(*question) string // what decided, for [Gate.Explain]
 }
 
-// question is a request with the key that it is judged by. It is passed by value, so that it takes
-// no memory.
+// question is a request with the key that it is judged by.
 type question struct {
-	gate   *Gate
-	key    *apikey.Key
-	scope  string
-	source netip.Addr
-	now    time.Time
+	*subject
+	scope        string
+	source       netip.Addr
+	now          time.Time
+	environments []apikey.Environment // accepted here
 }
 
-// policy has the rules in their published order: those about the key alone come before those about
-// the request. Limits come after all of them.
+func (g *Gate) question(s *subject, r *Request, now time.Time) question {
+	return question{s, r.Scope, r.Source, now, g.options.Environments}
+}
+
+// policy has the rules in their published order: those about the key and its user come before those
+// about the request. Limits come after all of them.
 var policy = [...]rule{
-	{apikey.CodeRevoked,
-		func(q question) bool { return q.key.RevokedAt.IsZero() },
-		func(q question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") }},
-	{apikey.CodeDisabled,
-		func(q question) bool { return q.key.Enabled },
-		func(q question) string { return fmt.Sprint("enabled is ", q.key.Enabled) }},
-	{apikey.CodeInactive,
-		func(q question) bool { return !q.now.Before(q.key.NotBefore) },
-		func(q question) string { return at("active from ", q.key.NotBefore, "active from the start") }},
-	{apikey.CodeExpired,
-		func(q question) bool { return q.key.ExpiresAt.IsZero() || q.now.Before(q.key.ExpiresAt) },
-		func(q question) string { return at("expires at ", q.key.ExpiresAt, "never expires") }},
-	{apikey.CodeWrongEnvironment,
-		func(q question) bool {
-			return q.key.Environment == "" || slices.Contains(q.gate.options.Environments, q.key.Environment)
-		},
-		func(q question) string {
-			return fmt.Sprintf("a %s key; accepted are %v", q.key.Environment, q.gate.options.Environments)
+	{apikey.CodeRevoked, (*question).unrevoked,
+		func(q *question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") }},
+	{apikey.CodeDisabled, (*question).enabled,
+		func(q *question) string { return fmt.Sprint("enabled is ", q.key.Enabled) }},
+	{apikey.CodeUserSuspended, (*question).unsuspended, (*question).aboutUser},
+	{apikey.CodeInactive, (*question).active,
+		func(q *question) string { return at("active from ", q.key.NotBefore, "active from the start") }},
+	{apikey.CodeExpired, (*question).unexpired,
+		func(q *question) string { return at("expires at ", q.key.ExpiresAt, "never expires") }},
+	{apikey.CodeIdle, (*question).inUse, (*question).aboutIdle},
+	{apikey.CodeWrongEnvironment, (*question).inEnvironment,
+		func(q *question) string {
+			return fmt.Sprintf("a %s key; accepted are %v", q.key.Environment, q.environments)
 		}},
-	{apikey.CodeAddressNotAllowed,
-		func(q question) bool { return q.key.Allows(q.source) },
-		func(q question) string { return fromWhere(q.source, q.key.AllowedCIDRs) }},
-	{apikey.CodeInsufficientScope,
-		func(q question) bool { return q.scope == "" || q.key.Scopes.Allow(q.scope) },
-		func(q question) string {
-			if q.scope == "" {
-				return "no scope is asked for"
-			}
-			return fmt.Sprintf("asked for is %s; the key has %q", q.scope, strings.Join(q.key.Scopes, " "))
-		}},
+	{apikey.CodeAddressNotAllowed, (*question).fromAllowed,
+		func(q *question) string { return fromWhere(q.source, q.key.AllowedCIDRs) }},
+	{apikey.CodeInsufficientScope, (*question).inScope, (*question).aboutScope},
 }
 
-// judge returns the code of the first rule that refuses a request, or CodeValid.
-func (g *Gate) judge(k *apikey.Key, r *Request, now time.Time) apikey.Code {
-	q := question{g, k, r.Scope, r.Source, now}
-	for i := range policy {
-		if !policy[i].passes(q) {
-			return policy[i].code
-		}
+func (q *question) unrevoked() bool   { return q.key.RevokedAt.IsZero() }
+func (q *question) enabled() bool     { return q.key.Enabled }
+func (q *question) unsuspended() bool { return q.user == nil || !q.user.Suspended }
+func (q *question) active() bool      { return !q.now.Before(q.key.NotBefore) }
+func (q *question) unexpired() bool   { return !q.key.Expired(q.now) }
+
+func (q *question) inUse() bool {
+	return q.idleAt.IsZero() || q.now.Before(q.idleAt) || q.used != nil && q.used.Load()
+}
+
+func (q *question) inEnvironment() bool {
+	return q.key.Environment == "" || slices.Contains(q.environments, q.key.Environment)
+}
+
+func (q *question) fromAllowed() bool { return q.key.Allows(q.source) }
+
+// inScope reports whether both the key and its plan include the scope.
+func (q *question) inScope() bool {
+	return q.scope == "" || q.key.Scopes.Allow(q.scope) && q.inPlan()
+}
+
+func (q *question) inPlan() bool {
+	return q.plan == nil || len(q.plan.Scopes) == 0 || q.plan.Scopes.Allow(q.scope)
+}
+
+// judge returns the code of the first rule that refuses a request, or CodeValid. It calls the rules
+// of policy by their names, so that the question need not be allocated.
+func (g *Gate) judge(s *subject, r *Request, now time.Time) apikey.Code {
+	q := g.question(s, r, now)
+	switch {
+	case !q.unrevoked():
+		return apikey.CodeRevoked
+	case !q.enabled():
+		return apikey.CodeDisabled
+	case !q.unsuspended():
+		return apikey.CodeUserSuspended
+	case !q.active():
+		return apikey.CodeInactive
+	case !q.unexpired():
+		return apikey.CodeExpired
+	case !q.inUse():
+		return apikey.CodeIdle
+	case !q.inEnvironment():
+		return apikey.CodeWrongEnvironment
+	case !q.fromAllowed():
+		return apikey.CodeAddressNotAllowed
+	case !q.inScope():
+		return apikey.CodeInsufficientScope
 	}
 	return apikey.CodeValid
 }
 
-// Checks returns the names of all steps of [Gate.Explain], in their order: those of the policy, and
-// then those of the limits.
-func Checks() []string {
-	var names []string
-	for _, p := range policy {
-		names = append(names, p.code.Info().Check)
+func (q *question) aboutUser() string {
+	switch {
+	case q.user == nil:
+		return "nothing is set for the user"
+	case q.user.Suspended:
+		return "the user is suspended"
 	}
-	return append(names, apikey.CodeQuotaExceeded.Info().Check, apikey.CodeRateLimited.Info().Check)
+	return "the user is not suspended"
+}
+
+func (q *question) aboutIdle() string {
+	if q.idleAt.IsZero() {
+		return "a key may be unused for any time"
+	}
+	return fmt.Sprintf("unused since %s; idle from %s",
+		q.lastUse.UTC().Format(time.RFC3339), q.idleAt.UTC().Format(time.RFC3339))
+}
+
+func (q *question) aboutScope() string {
+	if q.scope == "" {
+		return "no scope is asked for"
+	}
+	detail := fmt.Sprintf("asked for is %s; the key has %q", q.scope, strings.Join(q.key.Scopes, " "))
+	if q.plan != nil && len(q.plan.Scopes) > 0 {
+		detail += fmt.Sprintf("; its plan includes %q", strings.Join(q.plan.Scopes, " "))
+	}
+	return detail
 }
 
 func at(what string, t time.Time, otherwise string) string {

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"latchkey/internal/apikey"
 	"log/slog"
 	"time"
@@ -19,22 +18,27 @@ const (
 
 // checkStatic judges a key of the configuration, which has a meter in the table. While the table
 // does not answer, each instance limits by itself.
-func (g *Gate) checkStatic(ctx context.Context, k *apikey.Key, r Request) (apikey.Verdict, error) {
-	v := apikey.Verdict{Code: g.judge(k, &r, g.time(r.Time)), Key: k, Scope: r.Scope}
+func (g *Gate) checkStatic(ctx context.Context, k *apikey.Key, r *Request, v *apikey.Verdict) error {
+	s := subject{key: k}
+	v.Code, v.Key, v.Scope = g.judge(&s, r, g.time(r.Time)), k, r.Scope
+	if v.Valid() && !k.Unlimited {
+		if err := k.Affords(r.Cost); err != nil {
+			if !r.RouteCost {
+				return err
+			}
+			v.Code = apikey.CodeCostAboveLimit
+		}
+	}
 	if !v.Valid() || k.Unlimited {
-		v.Status = g.peek(k, r.Time)
-		return v, nil
+		v.Status = g.peekElsewhere(k, r.Time)
+		return nil
 	}
 	if now := g.instant(r.Time); !g.memory.isAlone(now) {
 		table := patience{parent: ctx, limit: min(staticPatience, g.options.Patience)}
 		defer table.end()
-		d, err := g.spendElsewhere(&table, k, r)
-		var mistake *apikey.FieldError
-		switch {
-		case err == nil:
-			return spent(v, d), nil
-		case errors.As(err, &mistake) || ctx.Err() != nil:
-			return apikey.Verdict{}, err
+		err := g.spendElsewhere(&table, k, r, v)
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
 		g.options.Logger.LogAttrs(
 			ctx,
@@ -46,14 +50,11 @@ func (g *Gate) checkStatic(ctx context.Context, k *apikey.Key, r Request) (apike
 	}
 	if r.Cost == 0 {
 		v.Status = g.options.Local.Peek(k.ID, k.Terms(), r.Time)
-		return v, nil
-	}
-	if err := k.Affords(r.Cost); err != nil {
-		return apikey.Verdict{}, err
+		return nil
 	}
 	d, err := g.options.Local.Take(ctx, k.ID, k.Terms(), r.Cost, r.Time)
-	if err != nil {
-		return apikey.Verdict{}, err
+	if err == nil {
+		v.Spent(&d)
 	}
-	return spent(v, d), nil
+	return err
 }

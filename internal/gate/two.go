@@ -13,24 +13,25 @@ import (
 // It costs up to two reads more than a check of one token, and spends only the judged key. It never
 // asks an upstream, because an unknown text may be the secret of another service. A caller learns
 // no more about a text than by presenting that text alone.
-func (g *Gate) checkTwo(ctx context.Context, r Request) (apikey.Verdict, error) {
+func (g *Gate) checkTwo(ctx context.Context, r Request, v *apikey.Verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, g.options.Patience)
 	defer cancel()
 	here := *g
 	here.options.Upstream = nil
 	known, meant := 0, r
 	for _, c := range r.Credential.Both() {
-		v, err := here.check(ctx, &Request{Credential: c.Alone(), Time: r.Time})
-		if err != nil {
-			return apikey.Verdict{}, err
+		var alone apikey.Verdict
+		if err := here.check(ctx, &Request{Credential: c.Alone(), Time: r.Time}, &alone); err != nil {
+			return err
 		}
-		if v.Key != nil {
+		if alone.Key != nil {
 			known++
 			meant.Credential = c
 		}
 	}
 	if known != 1 {
-		return apikey.Verdict{Code: apikey.CodeTwoKeys}, nil
+		v.Code = apikey.CodeTwoKeys
+		return nil
 	}
-	return here.check(ctx, &meant)
+	return here.check(ctx, &meant, v)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
@@ -24,12 +25,20 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (apikey.Verdict, er
 		if !v.Valid() {
 			return v, nil
 		}
-		if v.Code = g.judge(v.Key, &r, g.time(r.Time)); !v.Valid() {
-			v.Status = g.peek(v.Key, r.Time)
+		k := v.Key
+		if v.Code = g.judge(&subject{key: k}, &r, g.time(r.Time)); !v.Valid() {
+			v.Status = g.peekElsewhere(k, r.Time)
+			return v, nil
+		}
+		if err := k.Affords(r.Cost); err != nil {
+			if !r.RouteCost {
+				return apikey.Verdict{}, err
+			}
+			v.Code, v.Status = apikey.CodeCostAboveLimit, g.peekElsewhere(k, r.Time)
 			return v, nil
 		}
 		table := patience{parent: ctx, limit: g.options.Patience}
-		d, err := g.spendElsewhere(&table, v.Key, r)
+		err = g.spendElsewhere(&table, k, &r, &v)
 		table.end()
 		if errors.Is(err, ratelimit.ErrOldTerms) && !fresh {
 			continue
@@ -37,30 +46,44 @@ func (g *Gate) checkUpstream(ctx context.Context, r Request) (apikey.Verdict, er
 		if err != nil {
 			return apikey.Verdict{}, err
 		}
-		return spent(v, d), nil
+		return v, nil
 	}
 }
 
 // spendElsewhere spends from the meter of a key that is not in the table. A request with a cost of
 // zero needs the meter, which no read of a key has brought.
-func (g *Gate) spendElsewhere(ctx context.Context, k *apikey.Key, r Request) (ratelimit.Decision, error) {
-	if r.Cost > 0 || k.Unlimited {
-		return g.spend(ctx, k, &r)
+func (g *Gate) spendElsewhere(ctx context.Context, k *apikey.Key, r *Request, v *apikey.Verdict) error {
+	if k.Unlimited {
+		// Touch only stores the time of the last use. Its failure refuses no request.
+		if r.Cost > 0 {
+			_, _ = g.limiter.Touch(ctx, k.ID, r.Time)
+		}
+		return nil
+	}
+	if r.Cost > 0 {
+		d, err := g.limiter.Take(ctx, k.ID, k.Terms(), r.Cost, r.Time)
+		if err == nil {
+			v.Spent(&d)
+		}
+		return err
 	}
 	now := g.instant(r.Time)
 	if _, read, ok := g.memory.meters.get(k.ID); !ok || now.since(read) >= g.options.Freshness {
 		m, err := g.table.Meter(ctx, k.ID)
 		if err != nil {
-			return ratelimit.Decision{}, fmt.Errorf("find meter: %w", err)
+			return fmt.Errorf("find meter: %w", err)
 		}
 		g.limiter.Observe(k.ID, m)
 		g.memory.meters.put(k.ID, true, now)
 	}
-	return g.spend(ctx, k, &r)
+	v.Status = g.peekElsewhere(k, r.Time)
+	return nil
 }
 
-// spent returns v with the limiter's decision.
-func spent(v apikey.Verdict, d ratelimit.Decision) apikey.Verdict {
-	v.Spent(&d)
-	return v
+// peekElsewhere returns the window status of a key that is not in the table, without spending.
+func (g *Gate) peekElsewhere(k *apikey.Key, floor time.Time) ratelimit.Status {
+	if k.Unlimited {
+		return ratelimit.Status{}
+	}
+	return g.limiter.Peek(k.ID, k.Terms(), floor)
 }

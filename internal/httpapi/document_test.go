@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func TestTheDocumentListsTheConstants(t *testing.T) {
 		{"Quota", "period", constants(t, "../ratelimit", "Period", "")},
 		{"QuotaInput", "period", constants(t, "../ratelimit", "Period", "")},
 		{"Verdict", "code", verdictCodes},
-		{"ExplainOutputBody", "code", append(slices.Clone(verdictCodes), "no_route_rule")},
+		{"ExplainOutputBody", "code", append(slices.Clone(verdictCodes), "no_route_rule", "unavailable")},
 		{"TrailEntry", "action", constants(t, "../registry", "", "Action")},
 		{"TrailActor", "type", constants(t, "../registry", "", "actor")},
 		{"Detail", "type", constants(t, "../api", "ErrorType", "")},
@@ -154,8 +155,16 @@ func TestTheDocumentListsTheConstants(t *testing.T) {
 			t.Errorf("%s.%s is one of %q, want %q", c.schema, c.field, got, want)
 		}
 	}
-	if got := words("CheckStep", "check"); len(got) != len(gate.Checks())+1 || !slices.Contains(got, "route") {
-		t.Errorf("checks: %q", got)
+	check := document.Components.Schemas["CheckStep"].Value.Properties["check"].Value
+	for _, name := range append(gate.Checks(), "route", "limits.60", "user.limits.1", "quota.lifetime", "user.quota.month") {
+		if !regexp.MustCompile(check.Pattern).MatchString(name) {
+			t.Errorf("a check is not called %s: %s", name, check.Pattern)
+		}
+	}
+	for _, name := range []string{"limits.", "Plan", "limitsx60", "plan.60"} {
+		if regexp.MustCompile(check.Pattern).MatchString(name) {
+			t.Errorf("a check is called %s: %s", name, check.Pattern)
+		}
 	}
 	status := document.Paths.Find(keys).Get.Parameters.GetByInAndName("query", "status")
 	if len(status.Schema.Value.Enum) != 5 {

@@ -47,7 +47,7 @@ func (a *server) explain(ctx context.Context, c registry.Caller, in *explainInpu
 	if public {
 		return out, nil
 	}
-	code, steps, err := a.Explain(record, request)
+	code, steps, err := a.Explain(ctx, record, request)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ type Options struct {
 	Format apikey.Format
 	// Explain returns the checks of a request with a key; see [gate.Gate.Explain]. It may be nil if
 	// Registry is.
-	Explain func(apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
+	Explain func(context.Context, apikey.Record, gate.Request) (apikey.Code, []gate.Step, error)
 	// Routes and Public are the rules of the authorizer. The zero value has none.
 	Routes, Public routes.Rules
 	// Costs are the authorizer's rules for what a request costs.

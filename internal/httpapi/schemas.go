@@ -25,7 +25,7 @@ func newSchemas() huma.Registry {
 	alias[api.Period, oneOf[periods]](r)
 	alias[api.VerdictCode, oneOf[verdictCodes]](r)
 	alias[api.ExplainCode, oneOf[explainCodes]](r)
-	alias[api.CheckName, oneOf[checkNames]](r)
+	alias[api.CheckName, checkName](r)
 	alias[api.Action, oneOf[actions]](r)
 	alias[api.ActorType, oneOf[actorTypes]](r)
 	alias[api.ErrorType, oneOf[errorTypes]](r)
@@ -97,6 +97,20 @@ func (integer) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 }
 
+// checkName describes the name of a check. Those of further limits end with a window in seconds, and
+// those of further quotas with a period.
+type checkName struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (checkName) Schema(huma.Registry) *huma.Schema {
+	names := append([]string{apikey.CodeNoRouteRule.Info().Check}, gate.Checks()...)
+	for _, beginning := range gate.FurtherChecks() {
+		names = append(names, beginning+"[0-9a-z]+")
+	}
+	pattern := "^(" + strings.ReplaceAll(strings.Join(names, "|"), ".", `\.`) + ")$"
+	return &huma.Schema{Type: huma.TypeString, Pattern: pattern}
+}
+
 // oneOf describes a string of a list.
 type oneOf[L lister] struct{}
 
@@ -121,7 +135,6 @@ type (
 	periods            struct{}
 	verdictCodes       struct{}
 	explainCodes       struct{}
-	checkNames         struct{}
 	actions            struct{}
 	actorTypes         struct{}
 	errorTypes         struct{}
@@ -139,10 +152,7 @@ func (periods) list() []string {
 }
 func (verdictCodes) list() []string { return texts(apikey.Codes()) }
 func (explainCodes) list() []string {
-	return append(verdictCodes{}.list(), string(apikey.CodeNoRouteRule))
-}
-func (checkNames) list() []string {
-	return append([]string{apikey.CodeNoRouteRule.Info().Check}, gate.Checks()...)
+	return append(verdictCodes{}.list(), string(apikey.CodeNoRouteRule), string(apikey.CodeUnavailable))
 }
 func (actions) list() []string    { return registry.Actions() }
 func (actorTypes) list() []string { return registry.Actors() }

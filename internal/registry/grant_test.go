@@ -153,7 +153,7 @@ func newJudges(b *bench) judges {
 
 // admits reports whether k admits a request.
 func (j judges) admits(env apikey.Environment, k *apikey.Key, r gate.Request) bool {
-	code, _, err := j[env].Explain(apikey.Record{Key: k}, r)
+	code, _, err := j[env].ExplainWith(apikey.Record{Key: k}, apikey.UserRecord{}, nil, r)
 	return err == nil && code == apikey.CodeValid
 }
 

@@ -63,6 +63,38 @@ type Spy struct {
 	Rehashed   int
 	FailRehash error
 	FailMeter  error
+
+	UserReads, PlanReads int
+	FailUser, FailPlan   error
+}
+
+func (s *Spy) User(ctx context.Context, id string) (apikey.UserRecord, error) {
+	s.Mu.Lock()
+	s.UserReads++
+	err := s.FailUser
+	s.Mu.Unlock()
+	if err != nil {
+		return apikey.UserRecord{}, err
+	}
+	return s.Store.User(ctx, id)
+}
+
+func (s *Spy) Plan(ctx context.Context, name string) (*apikey.Plan, error) {
+	s.Mu.Lock()
+	s.PlanReads++
+	err := s.FailPlan
+	s.Mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Plan(ctx, name)
+}
+
+// Bounds returns how often users and plans were read.
+func (s *Spy) Bounds() (users, plans int) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return s.UserReads, s.PlanReads
 }
 
 // ErrHang makes a call wait until its caller gives up.
@@ -158,6 +190,8 @@ type Deployment struct {
 	Upstream gate.Upstream
 	RealTime bool          // of gates
 	Patience time.Duration // of gates; zero: 5 s
+	Life     apikey.Life   // of gates
+	Logger   *slog.Logger  // of gates; discards if nil
 	Counted  int
 }
 
@@ -208,7 +242,8 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 		clock = gate.ClockOf(time.Now)
 	}
 	return gate.New(b.Table, ratelimit.New(b.Meters, b.Clock.Time, 100), gate.Options{
-		Keyring: b.Keyring, Reread: b.Hashing, Static: b.Static, Upstream: b.Upstream, Logger: slog.New(slog.DiscardHandler),
+		Keyring: b.Keyring, Reread: b.Hashing, Static: b.Static, Upstream: b.Upstream,
+		Logger: cmp.Or(b.Logger, slog.New(slog.DiscardHandler)), Life: b.Life,
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.Clock.Time, 100),
 		Freshness: freshness, Patience: cmp.Or(b.Patience, 5*time.Second),
 		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: b.Clock.Time, Remember: 100,
@@ -230,6 +265,46 @@ func (b *Deployment) Issue(t testing.TB, token apikey.Token, edit func(*apikey.K
 		t.Fatal(err)
 	}
 	return k
+}
+
+// SetUser stores what edit sets for a user.
+func (b *Deployment) SetUser(t testing.TB, id string, edit func(*apikey.User)) {
+	t.Helper()
+	record, err := b.Options.Store.User(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := apikey.User{ID: id, Rev: b.Clock.Time().Unix(), Since: b.Clock.Time()}
+	if record.User != nil {
+		to = *record.User
+		to.Rev++
+		to.Seq++
+	}
+	edit(&to)
+	w := registry.Write{User: &registry.Replacement[apikey.User]{From: record.User, To: &to}, At: b.Clock.Time()}
+	if err := b.Options.Store.Write(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetPlan stores a plan as edit wants it.
+func (b *Deployment) SetPlan(t testing.TB, name string, edit func(*apikey.Plan)) {
+	t.Helper()
+	from, err := b.Options.Store.Plan(t.Context(), name)
+	to := apikey.Plan{Name: name, Rev: b.Clock.Time().Unix(), Since: b.Clock.Time()}
+	switch {
+	case err == nil:
+		to = *from
+		to.Rev++
+		to.Seq++
+	case !errors.Is(err, apikey.ErrNotFound):
+		t.Fatal(err)
+	}
+	edit(&to)
+	w := registry.Write{Plan: &registry.Replacement[apikey.Plan]{From: from, To: &to}, At: b.Clock.Time()}
+	if err := b.Options.Store.Write(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Token returns another native token each time.
