@@ -96,7 +96,7 @@ func TestRowsOfTheTableAreComplete(t *testing.T) {
 		checks[row.Check] = row.Code
 	}
 	for _, check := range gate.Checks() {
-		if checks[check] == "" {
+		if checks[strings.TrimPrefix(check, "user.")] == "" { // keys of one user share bounds
 			t.Errorf("no code is of the check %s", check)
 		}
 	}
