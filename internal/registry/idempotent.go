@@ -14,7 +14,7 @@ import (
 	"latchkey/internal/pepper"
 )
 
-// Idempotency makes a create or a rotation an idempotent request: the caller may repeat it, and
+// Idempotency makes a create, a rotation or an addition of credits an idempotent request: the caller may repeat it, and
 // gets the first answer again. A caller cannot tell a lost answer from a lost request. The zero
 // Idempotency asks for none of this.
 type Idempotency struct {
@@ -42,11 +42,12 @@ type Reply struct {
 	Until  time.Time // the end of its retention
 }
 
-// reply is the sealed text of a Reply. Its JSON names are stored.
+// reply is the sealed text of a Reply. Its JSON names are stored. Credits have no token.
 type reply struct {
 	Key          apikey.Key
-	Token        string
+	Token        string `json:",omitempty"`
 	Previous, At time.Time
+	User         *apikey.User `json:",omitempty"` // to whom credits were added
 }
 
 // request is an idempotent request. A nil request is one that is not idempotent.
@@ -86,23 +87,15 @@ func (r *Registry) newRequest(ctx context.Context, caller Caller, operation stri
 // replay returns the stored answer to q. It returns ErrNotFound if q is nil or has no stored
 // answer, and ErrReused if the Idempotency-Key was used for another request.
 func (r *Registry) replay(ctx context.Context, q *request) (Issued, error) {
-	if q == nil {
-		return Issued{}, apikey.ErrNotFound
-	}
-	stored, err := r.store.Reply(ctx, q.Name)
+	answer, err := r.answer(ctx, q)
 	if err != nil {
 		return Issued{}, err
 	}
-	if !r.now().Before(stored.Until) {
-		return Issued{}, apikey.ErrNotFound
-	}
-	if string(stored.Asked) != string(q.Asked) {
-		return Issued{}, apikey.ErrReused
-	}
-	issued, err := r.unseal(ctx, q, stored)
+	token, err := r.options.Format.Parse(answer.Token)
 	if err != nil {
-		return Issued{}, err
+		return Issued{}, fmt.Errorf("open a reply: %w", err)
 	}
+	issued := Issued{Key: &answer.Key, Token: token, Previous: answer.Previous, At: answer.At}
 	// Callers who rotate their own key may retry with the replaced token, because only this
 	// answer has the new one.
 	if q.operation != rotationOf(q.caller.KeyID) {
@@ -111,6 +104,24 @@ func (r *Registry) replay(ctx context.Context, q *request) (Issued, error) {
 		}
 	}
 	return issued, nil
+}
+
+// answer opens the stored answer to q, as replay does.
+func (r *Registry) answer(ctx context.Context, q *request) (reply, error) {
+	if q == nil {
+		return reply{}, apikey.ErrNotFound
+	}
+	stored, err := r.store.Reply(ctx, q.Name)
+	if err != nil {
+		return reply{}, err
+	}
+	if !r.now().Before(stored.Until) {
+		return reply{}, apikey.ErrNotFound
+	}
+	if string(stored.Asked) != string(q.Asked) {
+		return reply{}, apikey.ErrReused
+	}
+	return r.unseal(ctx, q, stored)
 }
 
 // replayAfter returns the stored answer to a request that has failed, or the failure if there is
@@ -125,27 +136,22 @@ func (r *Registry) replayAfter(ctx context.Context, q *request, failure error) (
 }
 
 // unseal opens a stored reply. If its pepper is missing, it rereads the deployment's secret.
-func (r *Registry) unseal(ctx context.Context, q *request, stored Reply) (Issued, error) {
+func (r *Registry) unseal(ctx context.Context, q *request, stored Reply) (answer reply, err error) {
 	plain, err := q.hasher.Unseal(stored.Pepper, q.caller.Idempotency.Key, stored.Sealed, q.bound())
 	if errors.Is(err, pepper.ErrCannotJudge) {
 		newest, rereadErr := r.options.Reread(ctx)
 		if rereadErr != nil {
-			return Issued{}, fmt.Errorf("load the secret: %w", rereadErr)
+			return reply{}, fmt.Errorf("load the secret: %w", rereadErr)
 		}
 		plain, err = newest.Unseal(stored.Pepper, q.caller.Idempotency.Key, stored.Sealed, q.bound())
 	}
 	if err != nil {
-		return Issued{}, fmt.Errorf("open a reply: %w", err)
+		return reply{}, fmt.Errorf("open a reply: %w", err)
 	}
-	var answer reply
 	if err := json.Unmarshal(plain, &answer); err != nil {
-		return Issued{}, errors.New("open a reply: it cannot be read") // the error could quote the token
+		return reply{}, errors.New("open a reply: it cannot be read") // the error could quote the token
 	}
-	token, err := r.options.Format.Parse(answer.Token)
-	if err != nil {
-		return Issued{}, fmt.Errorf("open a reply: %w", err)
-	}
-	return Issued{Key: &answer.Key, Token: token, Previous: answer.Previous, At: answer.At}, nil
+	return answer, nil
 }
 
 // seal returns the reply to store with the change that has issued i, or nil if q is nil.
@@ -153,14 +159,27 @@ func (q *request) seal(i Issued) (*Reply, error) {
 	if q == nil {
 		return nil, nil
 	}
-	k := *i.Key
-	k.Secrets, k.PublicAliases, k.Trail = nil, nil, audit.Head{}
-	plain, err := json.Marshal(reply{Key: k, Token: i.Token.Reveal(), Previous: i.Previous, At: i.At})
+	return q.sealAnswer(reply{Key: public(i.Key), Token: i.Token.Reveal(), Previous: i.Previous, At: i.At})
+}
+
+// public returns k without what no caller gets.
+func public(k *apikey.Key) apikey.Key {
+	shown := *k
+	shown.Secrets, shown.PublicAliases, shown.Trail = nil, nil, audit.Head{}
+	return shown
+}
+
+// sealAnswer returns the reply to store with the change that a is the answer to, or nil if q is nil.
+func (q *request) sealAnswer(a reply) (*Reply, error) {
+	if q == nil {
+		return nil, nil
+	}
+	plain, err := json.Marshal(a)
 	if err != nil {
 		return nil, fmt.Errorf("encode a reply: %w", err)
 	}
 	sealed := q.Reply
-	sealed.At, sealed.Until = i.At, i.At.Add(replyRetention)
+	sealed.At, sealed.Until = a.At, a.At.Add(replyRetention)
 	sealed.Pepper, sealed.Sealed, err = q.hasher.Seal(q.random, q.caller.Idempotency.Key, plain, q.bound())
 	return &sealed, err
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/audit"
 )
 
 // User returns what an operator has set for a user: the caller if userID is empty. A user for whom
@@ -52,10 +53,10 @@ func (r *Registry) SetUser(
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	return r.changeUser(ctx, caller, userID, func(from *apikey.User) (*apikey.User, Write, error) {
+	return r.changeUser(ctx, caller, userID, nil, func(from *apikey.User) (*apikey.User, string, error) {
 		to := *from
 		c.Apply(&to)
-		return &to, Write{Action: actionOn(from, &to)}, nil
+		return &to, actionOn(from, &to), nil
 	})
 }
 
@@ -100,17 +101,16 @@ func actionOn(from, to *apikey.User) string {
 	return ActionSetUser
 }
 
-// A userEdit returns the user to store, and the action and the reply of the change. It must not
-// modify from.
-type userEdit func(from *apikey.User) (to *apikey.User, w Write, err error)
+// A userEdit returns the user to store, and the action of the change. It must not modify from.
+type userEdit func(from *apikey.User) (to *apikey.User, action string, err error)
 
-// changeUser reads a user's record, and writes what do returns. If another change comes first, it
-// starts over.
+// changeUser reads a user's record, and writes what do returns, with the reply to q unless that is
+// nil. If another change comes first, it starts over.
 func (r *Registry) changeUser(
-	ctx context.Context, caller Caller, userID string, do userEdit,
+	ctx context.Context, caller Caller, userID string, q *request, do userEdit,
 ) (u *apikey.User, err error) {
 	err = r.retry(ctx, apikey.ErrConflict, func() error {
-		u, err = r.tryChangeUser(ctx, caller, userID, do)
+		u, err = r.tryChangeUser(ctx, caller, userID, q, do)
 		return err
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func (r *Registry) changeUser(
 
 // tryChangeUser is one attempt of changeUser. It returns ErrConflict if another change came first.
 func (r *Registry) tryChangeUser(
-	ctx context.Context, caller Caller, userID string, do userEdit,
+	ctx context.Context, caller Caller, userID string, q *request, do userEdit,
 ) (*apikey.User, error) {
 	own, err := r.own(ctx, caller)
 	if err != nil {
@@ -135,11 +135,12 @@ func (r *Registry) tryChangeUser(
 	if err := caller.meansRev(from.Rev); err != nil {
 		return nil, err
 	}
-	to, w, err := do(from)
-	if err != nil || w.Reply == nil && from.Same(to) {
+	to, action, err := do(from)
+	if err != nil || from.Same(to) {
 		return from, err
 	}
-	if w.Plans, err = r.plansOf(ctx, from, to); err != nil {
+	plans, err := r.plansOf(ctx, from, to)
+	if err != nil {
 		return nil, err
 	}
 	now := r.now()
@@ -147,12 +148,19 @@ func (r *Registry) tryChangeUser(
 		to.Seq, to.Since = 0, now
 	}
 	to.Rev = max(from.Rev+1, now.Unix())
-	for _, p := range w.Plans {
+	for _, p := range plans {
 		to.Rev = max(to.Rev, p.Rev+1)
 	}
-	w.User = &Replacement[apikey.User]{From: record.User, To: to}
-	w.By, w.Caller = caller.origin(), own.caller()
-	return to, r.write(ctx, w)
+	answered := *to
+	answered.Trail = audit.Head{}
+	reply, err := q.sealAnswer(reply{User: &answered, At: now})
+	if err != nil {
+		return nil, err
+	}
+	return to, r.write(ctx, Write{
+		User: &Replacement[apikey.User]{From: record.User, To: to}, Plans: plans, Action: action,
+		By: caller.origin(), Caller: own.caller(), Reply: reply,
+	})
 }
 
 // plansOf returns the plans of a user before and after a change. The change must only be written
