@@ -62,6 +62,20 @@ func (t *Table) checkPlan(p *apikey.Plan) step {
 	}}, apikey.ErrConflict}
 }
 
+// checkUser requires that the record of a user is as it was read, or that there is none if its
+// revision is 0.
+func (t *Table) checkUser(u *apikey.User) step {
+	check := &types.ConditionCheck{
+		TableName: &t.name, Key: primaryKey(userPartition(u.ID), userSort),
+		ConditionExpression:      aws.String("attribute_not_exists(#rev)"),
+		ExpressionAttributeNames: map[string]string{"#rev": "rev"},
+	}
+	if u.Rev != 0 {
+		check.ConditionExpression, check.ExpressionAttributeValues = aws.String("#rev = :rev"), item{":rev": number(u.Rev)}
+	}
+	return step{types.TransactWriteItem{ConditionCheck: check}, apikey.ErrCallerChanged}
+}
+
 // UserText returns the stored text of a user's record.
 func (t *Table) UserText(u *apikey.User) ([]byte, error) {
 	i, err := encodeUser(u)

@@ -34,6 +34,9 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		if w.Caller != nil && (w.From == nil || w.From.ID != w.Caller.ID) {
 			steps = append(steps, t.checkCaller(w.Caller))
 		}
+		for _, u := range w.Users {
+			steps = append(steps, t.checkUser(u))
+		}
 		if w.Reply != nil {
 			reply, err := t.writeReply(w.Reply)
 			if err != nil {

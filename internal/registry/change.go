@@ -39,6 +39,7 @@ func (r *Registry) tryChange(ctx context.Context, caller Caller, id string, do e
 		return record, err
 	}
 	w.From, w.By, w.Caller, w.PlaceUntil, w.Tidy = from, caller.origin(), own.caller(), r.placeOf(own), true
+	w.Users = own.users
 	record.Key = w.To
 	return record, r.write(ctx, w)
 }
@@ -69,6 +70,9 @@ func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey
 			return apikey.Record{}, grantor{}, err
 		}
 		own, err := r.grantor(caller, record.Key)
+		if err == nil {
+			own, err = r.under(ctx, caller, own, record.Key.UserID)
+		}
 		return record, own, err
 	}
 	own, err := r.own(ctx, caller)
@@ -76,6 +80,9 @@ func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey
 		return apikey.Record{}, grantor{}, err
 	}
 	record, err := r.find(ctx, caller, id)
+	if err == nil {
+		own, err = r.under(ctx, caller, own, record.Key.UserID)
+	}
 	return record, own, err
 }
 

@@ -100,9 +100,7 @@ func (r *Registry) WriteCheckpoint(ctx context.Context, c audit.Checkpoint) ([]b
 // subject returns a stored key, user's record or plan as the audit subject of an id, or one with
 // nothing but the id if there is none.
 func (r *Registry) subject(ctx context.Context, id string) (s audit.Subject, err error) {
-	_, isUser := apikey.SubjectUser(id)
-	_, isPlan := apikey.SubjectPlan(id)
-	if isUser || isPlan {
+	if isPolicy(id) {
 		s, err = r.store.StoredPolicy(ctx, id)
 	} else {
 		var k *apikey.Key

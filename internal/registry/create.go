@@ -73,8 +73,11 @@ func (r *Registry) tryCreate(
 		if c.Plan != nil && *c.Plan != own.Plan {
 			return Issued{}, apikey.Forbidden("plan", "may be set by an admin only")
 		}
+		if own, err = r.under(ctx, caller, own, userID); err != nil {
+			return Issued{}, err
+		}
 		inherit(&c, own)
-		most = r.options.MaxKeys
+		most = own.maxKeys(r.options.MaxKeys)
 		env = cmp.Or(env, own.Environment)
 	}
 	env = cmp.Or(env, apikey.Live)
@@ -101,7 +104,8 @@ func (r *Registry) tryCreate(
 		return Issued{}, err
 	}
 	return issued, r.writeNew(ctx, Write{
-		To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller(), Reply: reply,
+		To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller(), Users: own.users,
+		Reply: reply,
 	})
 }
 

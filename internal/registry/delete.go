@@ -26,7 +26,7 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 		}
 		tried = true
 		return r.write(ctx, Write{
-			From: record.Key, Delete: true, Action: ActionDelete, By: caller.origin(), Caller: own.caller(),
+			From: record.Key, Delete: true, Action: ActionDelete, By: caller.origin(), Caller: own.caller(), Users: own.users,
 			PlaceUntil: r.placeOf(own), Tidy: true, Former: record.FormerUse(r.now()),
 		})
 	})

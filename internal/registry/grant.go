@@ -134,6 +134,9 @@ type grantor struct {
 	*apikey.Key
 	average bool // the limit bounds the average rate alone
 	admin   bool // the caller may grant anything
+	// users are what is set for the caller's user and for the owner of the key, if the caller is no
+	// admin. The owner comes last. See under.
+	users []*apikey.User
 	// before is set if the rights are those of the changed key before the change.
 	before bool
 }

@@ -54,7 +54,8 @@ type KeyStore interface {
 	//   - ErrConflict if the id of a new key or a new alias is taken, if the stored key is not From at
 	//     its revision, or if To would replace a revoked key. The same holds for a change of a user's
 	//     record or of a plan, and if a plan of Plans has another revision.
-	//   - ErrCallerChanged if the stored revision of Caller is another, or if Caller is revoked.
+	//   - ErrCallerChanged if the stored revision of Caller or of one of Users is another, or if Caller
+	//     is revoked.
 	//   - ErrTooManyKeys if the user already takes Most places.
 	//   - ErrRepeated if a reply of that name is stored and has not ended.
 	//   - ErrUnwitnessed if the stored witness does not fit From and its Standing, or if it belongs to
@@ -160,6 +161,9 @@ type Write struct {
 	Released string
 	// At is the time of the change. Items whose end has come by then count as deleted.
 	At time.Time
+	// Users are what was set for users when it was read, with the revision 0 if nothing was. The
+	// change is made only while each has this revision.
+	Users []*apikey.User
 	// Plans are plans as they were read. The change is made only while each has this revision.
 	Plans []*apikey.Plan
 	// Caller is the caller's key as it was read. The change is made only while the stored key has

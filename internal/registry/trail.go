@@ -22,7 +22,8 @@ type TrailPage struct {
 }
 
 // Trail returns a page of a key's audit entries, newest first. Only an admin may read the entries
-// of a deleted key, also if another key has its id now.
+// of a deleted key, also if another key has its id now. Only an admin may read those of a user's
+// record or of a plan, whose audit subject is id.
 func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, limit int) (TrailPage, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return TrailPage{}, err
@@ -35,7 +36,7 @@ func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, 
 		return TrailPage{}, err
 	}
 	record, err := r.find(ctx, caller, id)
-	gone := errors.Is(err, apikey.ErrNotFound) && caller.Scopes.Admin() && apikey.ValidID(id)
+	gone := errors.Is(err, apikey.ErrNotFound) && caller.Scopes.Admin() && (apikey.ValidID(id) || isPolicy(id))
 	if err != nil && !gone {
 		return TrailPage{}, err
 	}
@@ -51,6 +52,13 @@ func (r *Registry) Trail(ctx context.Context, caller Caller, id, cursor string, 
 		return TrailPage{}, apikey.ErrNotFound
 	}
 	return r.trailPage(entries, next)
+}
+
+// isPolicy reports whether an audit subject is a user's record or a plan.
+func isPolicy(subject string) bool {
+	_, isUser := apikey.SubjectUser(subject)
+	_, isPlan := apikey.SubjectPlan(subject)
+	return isUser || isPlan
 }
 
 // UserTrail returns a page of the audit entries of a user's record and of all keys of the user,
@@ -131,10 +139,7 @@ func checkTrailPosition(text string) error {
 	if err != nil || TrailPosition(audit.Sealed{Place: place, Subject: subject, At: at}) != text {
 		return apikey.ErrInvalid
 	}
-	if _, isUser := apikey.SubjectUser(subject); isUser {
-		return nil
-	}
-	if _, isPlan := apikey.SubjectPlan(subject); !isPlan && !apikey.ValidID(subject) {
+	if !isPolicy(subject) && !apikey.ValidID(subject) {
 		return apikey.ErrInvalid
 	}
 	return nil

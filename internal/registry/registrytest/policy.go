@@ -121,6 +121,24 @@ var policyContracts = []contract{
 			t.Errorf("user: %+v, %v", got.User, err)
 		}
 	}},
+	{"Write makes a change only while what is set for its users is as it was read", func(t *testing.T, s Store) {
+		user, other := NewUser("u1"), NewUser("u2")
+		must(t, s.Write(t.Context(), userWrite(nil, user), userWrite(nil, other)))
+		none := &apikey.User{ID: "u3"}
+		write := registry.Write{To: NewKey(1, "u1"), Users: []*apikey.User{user, none}}
+		must(t, s.Write(t.Context(), write))
+		later := *user
+		later.Rev++
+		must(t, s.Write(t.Context(), userWrite(user, &later)))
+		write.To = NewKey(2, "u1")
+		fails(t, "with an earlier revision", s.Write(t.Context(), write), apikey.ErrCallerChanged)
+		write.Users = []*apikey.User{&later, {ID: "u2"}}
+		fails(t, "with one that is set by now", s.Write(t.Context(), write), apikey.ErrCallerChanged)
+		write.Users = []*apikey.User{NewUser("u3")}
+		fails(t, "with one that is not stored", s.Write(t.Context(), write), apikey.ErrCallerChanged)
+		_, err := s.Find(t.Context(), write.To.ID)
+		fails(t, "the key", err, apikey.ErrNotFound)
+	}},
 	{"Plans returns all plans by name, and no list of keys shows a record", func(t *testing.T, s Store) {
 		for _, name := range []string{"pro", "a", "basic"} {
 			must(t, s.Write(t.Context(), planWrite(nil, NewPlan(name))))
