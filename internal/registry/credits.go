@@ -57,6 +57,7 @@ func (r *Registry) addKeyCredits(
 		if to.Quota, err = credited(from.Quota, add); err != nil {
 			return Write{}, false, err
 		}
+		share(from, &to)
 		answered := public(&to)
 		answered.Rev++
 		reply, err := q.sealAnswer(reply{Key: answered, At: r.now()})

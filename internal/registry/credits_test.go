@@ -84,6 +84,14 @@ func TestCreditsAreAdded(t *testing.T) {
 		}
 	}
 	b.trail(t, apikey.UserSubject("u1"))
+	// The bound that a key shares with those that it makes follows.
+	quota := ratelimit.Quota{Requests: 5, Period: ratelimit.Lifetime}
+	k := b.Issue(t, b.Token(t), func(k *apikey.Key) {
+		k.Scopes, k.Quota, k.Shared = apikey.Scopes{apikey.ScopeWrite}, quota, apikey.Bounds{Quota: quota}
+	})
+	if r, err := b.Registry.AddKeyCredits(t.Context(), root(), k.ID, 7); err != nil || r.Key.Shared.Quota.Requests != 12 {
+		t.Errorf("shared credits: %+v, %v", r.Key, err)
+	}
 	for _, q := range []ratelimit.Quota{{}, {Requests: 5, Period: ratelimit.Month}} {
 		for _, h := range b.holders(t, q) {
 			_, err := h.add(root(), 1)

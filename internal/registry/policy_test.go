@@ -109,6 +109,10 @@ func TestAnAdminAloneSetsUsersAndPlans(t *testing.T) {
 		_, err = b.Registry.AddUserCredits(t.Context(), c.who, "u1", 1)
 		allowed("credits of u1", err, c.admin)
 	}
+	// A key whose own plan it is may read it too.
+	member := b.caller(t, "u3", func(k *apikey.Key) { k.Plan = "secret" })
+	_, err := b.Registry.Plan(t.Context(), member, "secret")
+	invalid(t, "the plan of the calling key", err, "")
 	// An admin whose key was revoked meanwhile sets nothing.
 	was := b.caller(t, "root", admin)
 	if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID); err != nil {
