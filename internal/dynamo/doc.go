@@ -3,7 +3,8 @@
 //
 //	item     pk               sk      holds
 //	key      key#<id>         key     the record, with hashes and no token
-//	meter    key#<id>         meter   what the key spent
+//	meter    key#<id>         meter   what the key spent, for the first of its meters
+//	further  key#<id>         meter#<seconds>  and meter#<period>: the same for its other meters
 //	usage    key#<id>         usage#<month>  the usage of each past day
 //	entry    key#<id>         audit#<life>#<seq>  one audit entry of the key
 //	witness  head#<id>        head    the place of the last entry, apart from the key
@@ -12,6 +13,9 @@
 //	counter  user#<user>      keys    how many places the keys of a user take
 //	user     user#<user>      settings  what an operator has set for a user
 //	plan     plan#<name>      plan    a plan
+//
+// A user has the same meters and usage in its partition, for the limits that its keys share. See
+// [apikey.ParseMeter].
 //
 // The entries of a user's record and of a plan are in its partition, and their witness is in
 // head#user#<user> or head#plan#<name>.

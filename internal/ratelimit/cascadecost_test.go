@@ -67,3 +67,40 @@ func TestWhatACascadeCosts(t *testing.T) {
 		}
 	}
 }
+
+// The manual states these shares. A limit that keys share is for who comes first: each key gets about
+// the same share of what it asks for, however much that is.
+func TestACascadeServesWhoComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, random := newCascade(mutant{}, nil), rand.New(rand.NewPCG(1, 1))
+		time.Sleep(time.Hour)
+		var all []*member
+		for range 4 {
+			all = append(all, c.instance(0))
+		}
+		user := part("user##u", per(600, time.Minute))
+		keys := []int{0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3} // the first one asks for 8 times as much
+		asked, got := make([]int, 4), make([]int, 4)
+		for range min(20_000, 6000**rounds) {
+			k, e := keys[random.IntN(len(keys))], all[random.IntN(len(all))]
+			key := part(fmt.Sprintf("k%d", k), per(6000, time.Minute))
+			e.read(key.ID)
+			e.read(user.ID)
+			j, err := e.take(t, 1, key, user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if asked[k]++; j.Admitted {
+				got[k]++
+			}
+			time.Sleep(time.Duration(random.ExpFloat64() * float64(time.Second) / 20))
+		}
+		for k := range asked {
+			share := 100 * float64(got[k]) / float64(asked[k])
+			t.Logf("four keys ask for twice what they share, as 8:1:1:1: key %d gets %.0f %% of what it asks for", k, share)
+			if share < 40 || share > 60 {
+				t.Error("40 to 60 % wanted")
+			}
+		}
+	})
+}
