@@ -65,7 +65,7 @@ type denied struct {
 type windowStatus struct {
 	Limit     int64 `json:"limit"`
 	Remaining int64 `json:"remaining"`
-	Reset     int64 `json:"reset"` // in Unix seconds
+	Reset     int64 `json:"reset,omitempty"` // in Unix seconds; none if the tightest bound never resets
 }
 
 // noScopes is the ScopeHeader of a caller without scopes. An empty value could let API Gateway pass
@@ -165,5 +165,9 @@ func statusOf(v apikey.Verdict) *windowStatus {
 	if !v.Limited() {
 		return nil
 	}
-	return &windowStatus{Limit: v.Status.Limit, Remaining: v.Status.Remaining, Reset: v.Status.Reset.Unix()}
+	s := &windowStatus{Limit: v.Status.Limit, Remaining: v.Status.Remaining}
+	if !v.Status.Reset.IsZero() {
+		s.Reset = v.Status.Reset.Unix()
+	}
+	return s
 }

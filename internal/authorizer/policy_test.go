@@ -13,6 +13,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/oidc"
+	"latchkey/internal/ratelimit"
 )
 
 // These are the complete answers that integrations and gateway responses build on.
@@ -59,6 +60,10 @@ func TestAnswersHaveAPolicyAndAContext(t *testing.T) {
 		{"a quota", says(apikey.CodeQuotaExceeded), byKey, nil, answer(validKeyID, "Deny",
 			`"code":"insufficient_quota","message":"Quota exceeded. Try again in 3600 seconds.",
 			"limit":1000,"remaining":0,"reset":1795521661,"retryAfter":3600`)},
+		{"credits", edited(func(v *apikey.Verdict) {
+			v.Code, v.Status = apikey.CodeQuotaExceeded, ratelimit.Status{Limit: 1000}
+		}), byKey, nil, answer(validKeyID, "Deny",
+			`"code":"insufficient_quota","message":"Quota exceeded.","limit":1000,"remaining":0`)},
 		{"a public route", &judge{}, byKey, public, answer("anonymous", "Allow",
 			`"keyId":"anonymous","userId":"anonymous","name":"anonymous","scopes":"","environment":"","internal":false,
 			"userIdHeader":"anonymous","keyIdHeader":"anonymous","scopeHeader":"-"`)},
