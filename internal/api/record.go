@@ -26,6 +26,8 @@ type Record struct {
 	RevokedAt    string              `json:"revokedAt,omitempty" format:"date-time"`
 	LastUsedAt   *Nullable[string]   `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null if the key was never used. Answers that issue a key omit it. For a key without a limit it may be up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
 
+	Bounds []Bound `json:"bounds,omitempty" doc:"The window status of every limit and quota that the key keeps to, those of its plan and its user included. Present if these are more than rateLimit and quota. Answers that issue a key omit it. Read only"`
+
 	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"The time until which a replaced key still works; absent if none does" example:"2027-01-31T12:00:00.000Z"`
 	WindowStatus
 }

@@ -6,12 +6,12 @@ type TrailResponse struct {
 	NextCursor string       `json:"nextCursor,omitempty" doc:"Present if another page may follow"`
 }
 
-// TrailEntry is one audit entry: a recorded change of a key.
+// TrailEntry is one audit entry: a recorded change of a key, of a user's record or of a plan.
 type TrailEntry struct {
 	At        string                 `json:"at" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	Actor     TrailActor             `json:"actor"`
 	Action    Action                 `json:"action" example:"update"`
-	KeyID     string                 `json:"keyId" example:"3fGq8ZpLw1xKc0Ty"`
+	KeyID     string                 `json:"keyId" doc:"The key that was changed, or user#… for a user's record, or plan#… for a plan" example:"3fGq8ZpLw1xKc0Ty"`
 	Changes   map[string]TrailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is the number of tokens that open the key. endedTokens lists the ended tokens, each by the time until which it would have worked. Of metadata and a long description, only the changed part is shown."`
 	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
 	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
@@ -54,10 +54,12 @@ type Stats struct {
 	Name       string           `json:"name" example:"ci"`
 	KeyPrefix  string           `json:"keyPrefix" doc:"The beginning of the key, for people to recognise it; empty if it was imported by its hash alone" example:"sk_live_3fGq"`
 	UserID     string           `json:"userId" example:"u1"`
+	Plan       string           `json:"plan,omitempty" doc:"The plan of the key or, if it has none, of its user" example:"pro"`
 	Internal   bool             `json:"internal"`
 	Unlimited  bool             `json:"unlimited,omitempty" doc:"The key has no limit, and its requests are not counted: the next four are null"`
 	Requests   *int64           `json:"requests" doc:"Requests that were admitted in the present window, and those that functions have leased" example:"100"`
 	Window     *int64           `json:"window" doc:"Seconds" example:"60"`
+	Limits     []Bound          `json:"limits,omitempty" doc:"Every limit and quota that the key keeps to, those of its plan and its user included. Present if these are more than rateLimit and quota"`
 	Limit      *int64           `json:"limit" doc:"Requests in any interval of the length of the window" example:"100"`
 	Remaining  *int64           `json:"remaining" doc:"Requests that the limit still allows, whatever the quota allows" example:"99"`
 	LastUsedAt Nullable[string] `json:"lastUsedAt" format:"date-time" doc:"null if the key was never used" example:"2026-11-24T12:00:00.000Z"`

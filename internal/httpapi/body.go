@@ -30,7 +30,7 @@ const (
 )
 
 // jsonBody is the field of an input that reads the body of the request as JSON of type B. If B is a
-// pointer, the body may be missing, and Value is then nil. Null is refused, except in an api.Patch.
+// pointer, the body may be missing, and Value is then nil. Null is refused, except in a merge patch.
 //
 // The field is named Content. huma finds it by its method Resolve. huma's own field Body would
 // choose a decoder by the Content-Type alone, and would turn the decoder's errors into text.
@@ -60,7 +60,7 @@ func documentBody(t reflect.Type, o *huma.Operation, schemas huma.Registry) {
 		Required: t.Kind() != reflect.Pointer,
 		Content:  map[string]*huma.MediaType{mediaJSON: media},
 	}
-	if t == reflect.TypeFor[api.Patch]() {
+	if isPatch(t) {
 		o.RequestBody.Content[mediaPatch] = media
 	}
 	if o.Metadata == nil {
@@ -85,8 +85,7 @@ func readInto(to any, c huma.Context) *apiError {
 	if !isJSON(c.Header("Content-Type")) {
 		return newError(apikey.CodeUnsupportedMedia, "", "")
 	}
-	_, isPatch := to.(*api.Patch)
-	value, problem := parse(text, isPatch)
+	value, problem := parse(text, isPatch(reflect.TypeOf(to).Elem()))
 	if problem != nil {
 		return problem
 	}
@@ -97,6 +96,11 @@ func readInto(to any, c huma.Context) *apiError {
 		return bodyError("", "does not have the right form")
 	}
 	return nil
+}
+
+// isPatch reports whether a body is a JSON merge patch, which may have null in it.
+func isPatch(body reflect.Type) bool {
+	return body == reflect.TypeFor[api.Patch]() || body == reflect.TypeFor[api.UserPatch]()
 }
 
 func readBody(body io.Reader) ([]byte, *apiError) {

@@ -13,11 +13,8 @@ import (
 
 // changeOf returns the change that the fields ask for.
 func changeOf(f api.Fields, now time.Time) (apikey.Change, error) {
-	if f.Limits != nil || f.Plan != nil {
-		return apikey.Change{}, invalid("limits", "and plan cannot be set yet")
-	}
 	c := apikey.Change{
-		Description: f.Description, Unlimited: f.Unlimited, Metadata: f.Metadata, Enabled: f.Enabled,
+		Plan: f.Plan, Description: f.Description, Unlimited: f.Unlimited, Metadata: f.Metadata, Enabled: f.Enabled,
 	}
 	if f.Name != nil {
 		trimmed := strings.TrimSpace(*f.Name)
@@ -32,8 +29,13 @@ func changeOf(f api.Fields, now time.Time) (apikey.Change, error) {
 			Requests: int64(f.RateLimit.Requests), Window: time.Duration(f.RateLimit.Window) * time.Second,
 		}
 	}
+	if f.Limits != nil {
+		limits := limitsIn(*f.Limits)
+		c.Limits = &limits
+	}
 	if f.Quota != nil {
-		c.Quota = &ratelimit.Quota{Requests: int64(f.Quota.Requests), Period: ratelimit.Period(f.Quota.Period)}
+		quota := quotaIn(*f.Quota)
+		c.Quota = &quota
 	}
 	if f.RateLimit != nil && f.Unlimited != nil && *f.Unlimited {
 		return c, invalid("unlimited", "must not be given with rateLimit")
@@ -111,37 +113,55 @@ func patchOf(p api.Patch, k *apikey.Key, now time.Time) (apikey.Change, error) {
 	if err := checkNull(p); err != nil {
 		return apikey.Change{}, err
 	}
-	if p.UserID.Given() {
-		return apikey.Change{}, invalid("userId", "cannot be changed yet")
-	}
-	if p.Limits.Given() || p.Plan.Given() {
-		return apikey.Change{}, invalid("limits", "and plan cannot be set yet")
-	}
 	f := api.Fields{
 		Name: p.Name.Or(""), Description: p.Description.Or(""), Scopes: p.Scopes.Or([]string{}),
-		Unlimited: p.Unlimited.Or(false), AllowedCIDRs: p.AllowedCIDRs.Or([]string{}),
-		Metadata: metadataOf(p, k), Enabled: p.Enabled.Value(),
+		Limits: p.Limits.Or(nil), Plan: p.Plan.Or(""), Unlimited: p.Unlimited.Or(false),
+		AllowedCIDRs: p.AllowedCIDRs.Or([]string{}), Enabled: p.Enabled.Value(),
+		Metadata:  mergedMetadata(p.Metadata, k.Metadata),
 		NotBefore: p.NotBefore.Or(""), ExpiresAt: p.ExpiresAt.Or(""), ExpiresInDays: p.ExpiresInDays.Value(),
 	}
 	if l := p.RateLimit.Value(); l != nil && *l != (api.LimitPatch{}) {
-		own := k.OwnLimit()
-		f.RateLimit = &api.LimitInput{Requests: api.Integer(own.Requests), Window: api.Integer(own.Window / time.Second)}
+		own := k.Limit
+		if !k.Unlimited {
+			own = k.OwnLimit()
+		}
+		seconds := api.Integer(own.Window / time.Second)
+		f.RateLimit = &api.LimitInput{Requests: api.Integer(own.Requests), Window: seconds}
 		set(&f.RateLimit.Requests, l.Requests)
 		set(&f.RateLimit.Window, l.Window)
 	}
-	if q := p.Quota.Value(); q != nil && *q != (api.QuotaPatch{}) {
-		f.Quota = &api.QuotaInput{Requests: api.Integer(k.Quota.Requests), Period: api.Period(k.Quota.Period)}
-		set(&f.Quota.Requests, q.Requests)
-		set(&f.Quota.Period, q.Period)
-	}
 	c, err := changeOf(f, now)
+	if err != nil {
+		return c, err
+	}
 	if unlimited := p.Unlimited.Value(); p.RateLimit.IsNull() && (unlimited == nil || !*unlimited) {
 		c.Limit = &ratelimit.Limit{}
 	}
-	if p.Quota.IsNull() {
-		c.Quota = &ratelimit.Quota{}
-	}
+	c.Quota, err = patchedQuota(p.Quota, k.Quota)
 	return c, err
+}
+
+// patchedQuota returns the quota that a patch makes of the present one, or nil if it changes nothing.
+func patchedQuota(p api.Member[api.QuotaPatch], present ratelimit.Quota) (*ratelimit.Quota, error) {
+	q := p.Value()
+	switch {
+	case p.IsNull():
+		return &ratelimit.Quota{}, nil
+	case q == nil || *q == (api.QuotaPatch{}):
+		return nil, nil
+	case q.Requests.IsNull():
+		return nil, invalid("quota.requests", "must not be null")
+	case q.Period.IsNull():
+		return nil, invalid("quota.period", "must not be null")
+	}
+	quota := present
+	if n := q.Requests.Value(); n != nil {
+		quota.Requests = int64(*n)
+	}
+	if period := q.Period.Value(); period != nil {
+		quota.Period = ratelimit.Period(*period)
+	}
+	return &quota, nil
 }
 
 // set gives a field the value of a member, if it has one.
@@ -151,14 +171,14 @@ func set[T any](field *T, m api.Member[T]) {
 	}
 }
 
-// checkNull returns an error for a null that has no meaning.
+// checkNull returns an error for a null that has no meaning. See also [patchedQuota].
 func checkNull(p api.Patch) error {
-	l, q := p.RateLimit.Or(api.LimitPatch{}), p.Quota.Or(api.QuotaPatch{})
+	if p.UserID.Given() {
+		return invalid("userId", "cannot be changed yet")
+	}
+	l := p.RateLimit.Or(api.LimitPatch{})
 	if l == nil {
 		l = &api.LimitPatch{}
-	}
-	if q == nil {
-		q = &api.QuotaPatch{}
 	}
 	for _, m := range []struct {
 		field string
@@ -166,7 +186,6 @@ func checkNull(p api.Patch) error {
 	}{
 		{"enabled", p.Enabled.IsNull()}, {"expiresInDays", p.ExpiresInDays.IsNull()},
 		{"rateLimit.requests", l.Requests.IsNull()}, {"rateLimit.window", l.Window.IsNull()},
-		{"quota.requests", q.Requests.IsNull()}, {"quota.period", q.Period.IsNull()},
 	} {
 		if m.null {
 			return invalid(m.field, "must not be null")
@@ -175,15 +194,16 @@ func checkNull(p api.Patch) error {
 	return nil
 }
 
-// metadataOf returns the metadata of k with the patch merged into it, or nil if the patch omits it.
-func metadataOf(p api.Patch, k *apikey.Key) *map[string]string {
-	if !p.Metadata.Given() {
+// mergedMetadata returns the present metadata with a patch merged into it, or nil if the patch is
+// omitted.
+func mergedMetadata(p api.Member[map[string]*string], present map[string]string) *map[string]string {
+	if !p.Given() {
 		return nil
 	}
 	merged := map[string]string{}
-	if p.Metadata.Value() != nil {
-		maps.Copy(merged, k.Metadata)
-		for name, value := range *p.Metadata.Value() {
+	if p.Value() != nil {
+		maps.Copy(merged, present)
+		for name, value := range *p.Value() {
 			if value == nil {
 				delete(merged, name)
 			} else {

@@ -120,8 +120,18 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 	}
 	scopes := append([]string{}, v.Scopes()...)
 	out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
-	limit := a.usedLimitOf(k, v.Status)
-	out.RateLimit, out.Quota, out.WindowStatus = &limit, usedQuotaOf(k, v.Status), windowStatusOf(k, v.Status)
+	m := metersOfVerdict(&v)
+	limit := a.usedLimitOf(k, m.byDefault(), m.status(k.ID))
+	out.RateLimit, out.Quota = &limit, usedQuotaOf(k, m.ofQuota(k))
+	if v.Limited() {
+		out.WindowStatus = windowStatusOf(v.Status)
+	}
+	if v.Plan != nil {
+		out.Plan = v.Plan.Name
+	}
+	if v.Plan != nil || len(v.Parts) > 1 {
+		out.Limits = boundsInUse(v.Bounds())
+	}
 	out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
 	return out
 }

@@ -34,12 +34,13 @@ const (
 )
 
 // addExamples adds an example of each body to the document. A deployment with a key of the id and
-// the token above answers each request as the examples show. The values are of the types that the
+// the token above, and with the plan of the example of put-plan, answers each request as the
+// examples show. The values are of the types that the
 // handlers use, so no field can be misspelt.
 func addExamples(document *huma.OpenAPI) {
 	all := examples()
 	for _, item := range document.Paths {
-		for _, o := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+		for _, o := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if o == nil {
 				continue
 			}
@@ -89,7 +90,7 @@ func examples() map[string]example {
 		}},
 		"health": {nil, api.HealthResponse{Status: "ok"}},
 	}
-	for _, part := range []map[string]example{keyExamples(), checkExamples(), reportExamples()} {
+	for _, part := range []map[string]example{keyExamples(), checkExamples(), reportExamples(), peopleExamples()} {
 		maps.Copy(all, part)
 	}
 	return all

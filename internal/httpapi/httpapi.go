@@ -93,6 +93,8 @@ func New(o Options) http.Handler {
 		a.registerExplain()
 		a.registerStats()
 		a.registerUsage()
+		a.registerUsers()
+		a.registerPlans()
 	}
 	a.registerChecks()
 	a.registerService()
@@ -112,6 +114,8 @@ func newOpenAPI() *huma.OpenAPI {
 		Tags: []*huma.Tag{
 			{Name: "keys", Description: "Managing API keys. Lists are eventually consistent, everything else is not. " +
 				"A key that a rotation has replaced may read until its grace period ends, and change nothing (403, replaced_key)."},
+			{Name: "people", Description: "Plans for many keys, and what is set for a user: " +
+				"all keys of a user keep to it together. Each change bites within FRESHNESS on every instance."},
 			{Name: "checks", Description: "Judging a key, and describing the caller."},
 			{Name: "service", Description: "The service itself."},
 		},

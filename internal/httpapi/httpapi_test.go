@@ -271,7 +271,7 @@ func TestWrongInputIsNamed(t *testing.T) {
 		{"half of a character before another's", "POST", keys, `{"userId":"\ud83d\u0041"}`, 400, ""},
 		{"the second half alone", "POST", keys, `{"userId":"\udca9\ud83d"}`, 400, ""},
 		{"half of a character at the end", "POST", keys, `{"a\uD800":1}`, 400, ""},
-		{"a field of another request", "PATCH", keys + "/0000000000000000", `{"userId":"x"}`, 400, "userId"},
+		{"a field of another request", "PATCH", keys + "/0000000000000000", `{"environment":"x"}`, 400, "environment"},
 		{"a number for a text", "POST", keys, `{"name":1}`, 400, "name"},
 		{"a long name", "POST", keys, `{"name":"` + strings.Repeat("a", 256) + `"}`, 400, "name"},
 		{"a control character", "POST", keys, `{"name":"a\u0000b"}`, 400, "name"},
@@ -438,6 +438,7 @@ func TestAKeysLife(t *testing.T) {
 		"keyPrefix": "sk_live_" + id[:4], "publicKey": "pk_live_" + id, "scopes": []any{"tts"}, "rateLimit": map[string]any{"requests": 5.0, "window": 10.0},
 		"allowedCidrs": []any{"10.0.0.0/8", "::1/128"}, "metadata": map[string]any{"team": "x"}, "enabled": true,
 		"expiresAt": "2026-11-26T12:00:00.000Z", "createdAt": "2026-11-24T12:00:00.000Z", "key": token,
+		"shared": map[string]any{"limits": []any{map[string]any{"amount": 60.0, "window": 60.0}}},
 	}
 	if diff := cmp.Diff(want, made.json); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)

@@ -137,9 +137,10 @@ func (a *server) create(ctx context.Context, c registry.Caller, in *createInput)
 	if err != nil {
 		return nil, err
 	}
+	record := a.recordOf(a.boundedOrAlone(ctx, apikey.Record{Key: k}), k.CreatedAt)
 	return &createOutput{
 		CreatedHeaders{Location: requestPath(ctx) + "/" + k.ID, ETag: etag(k)},
-		api.CreateResponse{Record: a.recordOf(k, k.CreatedAt), Key: api.NewToken(token.Reveal())},
+		api.CreateResponse{Record: record, Key: api.NewToken(token.Reveal())},
 	}, nil
 }
 
@@ -150,15 +151,20 @@ func (a *server) list(ctx context.Context, c registry.Caller, in *listInput) (*l
 	if err != nil {
 		return nil, err
 	}
+	all, err := a.Registry.Bounded(ctx, records...)
+	if err != nil {
+		return nil, err
+	}
 	out := &listOutput{api.ListResponse{Data: []api.Record{}, NextCursor: next}}
-	for _, r := range records {
-		out.Body.Data = append(out.Body.Data, a.meteredRecord(r))
+	for _, b := range all {
+		out.Body.Data = append(out.Body.Data, a.meteredRecord(b))
 	}
 	return out, nil
 }
 
 func (a *server) get(ctx context.Context, c registry.Caller, in *IDInput) (*keyOutput, error) {
-	return a.keyOf(a.Registry.Find(ctx, c, in.ID))
+	r, err := a.Registry.Find(ctx, c, in.ID)
+	return a.keyOf(ctx, r, err)
 }
 
 func (a *server) update(ctx context.Context, c registry.Caller, in *updateInput) (*keyOutput, error) {
@@ -170,13 +176,15 @@ func (a *server) update(ctx context.Context, c registry.Caller, in *updateInput)
 	if _, err := patchOf(patch, &apikey.Key{}, a.Now()); err != nil {
 		return nil, err
 	}
-	return a.keyOf(a.Registry.Update(ctx, c, in.ID, func(k *apikey.Key) (apikey.Change, error) {
+	r, err := a.Registry.Update(ctx, c, in.ID, func(k *apikey.Key) (apikey.Change, error) {
 		return patchOf(patch, k, a.Now())
-	}))
+	})
+	return a.changedKey(ctx, r, err)
 }
 
 func (a *server) revoke(ctx context.Context, c registry.Caller, in *ChangeInput) (*keyOutput, error) {
-	return a.keyOf(a.Registry.Revoke(ctx, c, in.ID))
+	r, err := a.Registry.Revoke(ctx, c, in.ID)
+	return a.changedKey(ctx, r, err)
 }
 
 func (a *server) delete(ctx context.Context, c registry.Caller, in *ChangeInput) (*struct{}, error) {
@@ -184,9 +192,31 @@ func (a *server) delete(ctx context.Context, c registry.Caller, in *ChangeInput)
 }
 
 // keyOf returns the response with a key, or the error.
-func (a *server) keyOf(r apikey.Record, err error) (*keyOutput, error) {
+func (a *server) keyOf(ctx context.Context, r apikey.Record, err error) (*keyOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keyOutput{KeyHeaders{etag(r.Key)}, a.meteredRecord(r)}, nil
+	all, err := a.Registry.Bounded(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &keyOutput{KeyHeaders{etag(r.Key)}, a.meteredRecord(all[0])}, nil
+}
+
+// changedKey returns the response with a key that was changed, or the error. The change was made, so
+// the response is no error if only what bounds the key besides its record cannot be read.
+func (a *server) changedKey(ctx context.Context, r apikey.Record, err error) (*keyOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &keyOutput{KeyHeaders{etag(r.Key)}, a.meteredRecord(a.boundedOrAlone(ctx, r))}, nil
+}
+
+// boundedOrAlone returns a key with what bounds it, or the key alone if that cannot be read.
+func (a *server) boundedOrAlone(ctx context.Context, r apikey.Record) registry.Bounded {
+	all, err := a.Registry.Bounded(ctx, r)
+	if err != nil {
+		return registry.Bounded{Record: r}
+	}
+	return all[0]
 }

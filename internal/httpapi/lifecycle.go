@@ -98,13 +98,15 @@ func (a *server) rotate(ctx context.Context, c registry.Caller, in *rotateInput)
 		return nil, err
 	}
 	out := &rotateOutput{RotatedHeaders: RotatedHeaders{etag(issued.Key)}}
-	out.Body = api.RotateResponse{Record: a.recordOf(issued.Key, issued.At), Key: api.NewToken(issued.Token.Reveal())}
+	b := a.boundedOrAlone(ctx, apikey.Record{Key: issued.Key})
+	out.Body = api.RotateResponse{Record: a.recordOf(b, issued.At), Key: api.NewToken(issued.Token.Reveal())}
 	out.Body.PreviousKeyValidUntil = stamp(issued.Previous) // with gracePeriod 0, the time at which they ended
 	return out, nil
 }
 
 func (a *server) endGrace(ctx context.Context, c registry.Caller, in *ChangeInput) (*keyOutput, error) {
-	return a.keyOf(a.Registry.EndGrace(ctx, c, in.ID))
+	r, err := a.Registry.EndGrace(ctx, c, in.ID)
+	return a.changedKey(ctx, r, err)
 }
 
 func (a *server) revokeUser(ctx context.Context, c registry.Caller, in *userInput) (*revokedOutput, error) {
@@ -121,7 +123,7 @@ func (a *server) lookup(ctx context.Context, c registry.Caller, in *tokenInput) 
 	if errors.Is(err, apikey.ErrNotFound) {
 		return nil, newError(apikey.CodeNotFound, "key", noSuchKey)
 	}
-	return a.keyOf(r, err)
+	return a.keyOf(ctx, r, err)
 }
 
 func (a *server) revokeToken(ctx context.Context, in *tokenInput) (*struct{}, error) {

@@ -178,7 +178,9 @@ func TestAMergePatchMerges(t *testing.T) {
 		{`{"description":null,"name":" x "}`, map[string]any{"description": "", "name": "x"}},
 		{`{"scopes":null}`, map[string]any{"scopes": []any{}}},
 		{`{"scopes":["tts"]}`, map[string]any{"scopes": []any{"tts"}}},
-		{`{"rateLimit":null}`, map[string]any{"rateLimit": limit(60, 60)}},
+		{`{"rateLimit":null}`, map[string]any{"rateLimit": null{}}}, // it keeps to its quota and to what it shares
+		{`{"rateLimit":null,"limits":[{"amount":9,"window":60}],"plan":null}`, map[string]any{"rateLimit": null{}, "limits": []any{
+			map[string]any{"amount": 9.0, "window": 60.0, "remaining": 9.0, "reset": 1795521600.0}}}},
 		{`{"rateLimit":{"requests":3}}`, map[string]any{"rateLimit": limit(3, 10)}},
 		{`{"rateLimit":{"window":3}}`, map[string]any{"rateLimit": limit(5, 3)}},
 		{`{"rateLimit":{}}`, nil},
@@ -225,7 +227,7 @@ func TestAMergePatchMerges(t *testing.T) {
 		`{"quota":{"requests":5,"period":null}}`: "quota.period", `{"expiresAt":"2026-11-24T12:00:00Z"}`: "expiresAt", `{"expiresAt":null,"expiresInDays":1}`: "expiresInDays",
 		`{"unlimited":true,"rateLimit":{"requests":1}}`: "unlimited", `{"name":1}`: "name", `{"rateLimit":{"requests":0}}`: "rateLimit.requests",
 		`{"rateLimit":{"x":1}}`: "rateLimit.x", `{"metadata":{"a":1}}`: "metadata", `{"metadata":[]}`: "metadata", `{"scopes":[null]}`: "scopes", `null`: "", `[]`: "", `{}`: "",
-		`{"name":"a","name":null}`: "name", `{"metadata":{"a":"1","a":null}}`: "metadata", `{"userId":"u2"}`: "userId", `{"Name":null}`: "Name", `{"quota":{"period":"week"}}`: "quota.period",
+		`{"name":"a","name":null}`: "name", `{"metadata":{"a":"1","a":null}}`: "metadata", `{"userId":null}`: "userId", `{"environment":"test"}`: "environment", `{"Name":null}`: "Name", `{"quota":{"period":"week"}}`: "quota.period",
 		`{"name":"` + strings.Repeat("a", 256) + `"}`: "name", `{"rateLimit":5}`: "rateLimit", `{"allowedCidrs":["x"]}`: "allowedCidrs",
 	} {
 		s.send(s.root, "PATCH", path, patch).isError(t, patch, 400, param)
@@ -237,7 +239,7 @@ func TestAMergePatchMerges(t *testing.T) {
 	s.send(s.root, "PATCH", path, `{"name":"x"}`, "Content-Type: text/plain").isError(t, "another content type", 415, "")
 }
 
-// plain returns a record without its window status and last use.
+// plain returns a record without its window status, its last use and what it shares.
 func (s *service) plain(path string) map[string]any {
 	s.t.Helper()
 	r := s.send(s.root, "GET", path, "").json
@@ -248,7 +250,7 @@ func (s *service) plain(path string) map[string]any {
 			delete(m, "used")
 		}
 	}
-	for _, name := range []string{"limit", "remaining", "reset", "lastUsedAt"} {
+	for _, name := range []string{"limit", "remaining", "reset", "lastUsedAt", "bounds", "shared"} {
 		delete(r, name)
 	}
 	return r

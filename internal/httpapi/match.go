@@ -26,7 +26,10 @@ func (in OnceInput) onceOf(body any) (registry.Idempotency, error) {
 	return registry.Idempotency{Key: in.IdempotencyKey, Body: text}, err
 }
 
-func etag(k *apikey.Key) string { return strconv.Quote(strconv.FormatInt(k.Rev, 10)) }
+func etag(k *apikey.Key) string { return tagOf(k.Rev) }
+
+// tagOf returns the ETag of a revision.
+func tagOf(rev int64) string { return strconv.Quote(strconv.FormatInt(rev, 10)) }
 
 // revisions returns the revisions that If-Match lists, or nil if it allows any. A weak tag and a
 // tag of another form match no revision.

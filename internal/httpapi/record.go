@@ -1,19 +1,18 @@
 package httpapi
 
 import (
+	"strconv"
 	"time"
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
-// windowStatusOf returns the window status of the tighter one of rate limit and quota.
-func windowStatusOf(k *apikey.Key, u ratelimit.Status) api.WindowStatus {
-	if k.Unlimited {
-		return api.WindowStatus{}
-	}
+// windowStatusOf returns the window status of the tightest limit or quota.
+func windowStatusOf(u ratelimit.Status) api.WindowStatus {
 	reset := u.Reset.Unix()
 	return api.WindowStatus{Limit: &u.Limit, Remaining: &u.Remaining, Reset: &reset}
 }
@@ -34,12 +33,14 @@ const (
 )
 
 // recordOf returns the record of a key at a time, without its window status and last use.
-func (a *server) recordOf(k *apikey.Key, now time.Time) api.Record {
+func (a *server) recordOf(b registry.Bounded, now time.Time) api.Record {
+	k := b.Key
 	r := api.Record{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Description: k.Description,
 		Environment: api.Environment(k.Environment), Status: api.Status(k.Status(now)),
 		KeyPrefix: k.KeyPrefix, PublicKey: k.PublicKey().String(), Scopes: append([]string{}, k.Scopes...),
-		RateLimit: a.limitOf(k), Unlimited: k.Unlimited, Quota: quotaOf(k),
+		RateLimit: a.limitOf(k, a.metersOf(b).byDefault()),
+		Unlimited: k.Unlimited, Quota: quotaOf(k), Plan: k.Plan,
 		AllowedCIDRs: []string{}, Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: stamp(k.NotBefore), ExpiresAt: stamp(k.ExpiresAt),
 		CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt),
@@ -48,28 +49,38 @@ func (a *server) recordOf(k *apikey.Key, now time.Time) api.Record {
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}
 	}
+	for _, l := range k.Limits {
+		r.Limits = append(r.Limits, api.UsedLine{Amount: l.Requests, Window: int64(l.Window / time.Second)})
+	}
+	if shared := boundsOf(k.Shared); !k.Shared.None() || k.SharesDefault {
+		if k.SharesDefault && len(k.Shared.Limits) == 0 {
+			shared.Limits = linesOf([]ratelimit.Limit{apikey.DefaultLimit()})
+		}
+		r.Shared = &shared
+	}
 	for _, p := range k.AllowedCIDRs {
 		r.AllowedCIDRs = append(r.AllowedCIDRs, p.String())
 	}
 	return r
 }
 
-// limitOf returns the limit of a key, or null if it has none and clients need no numbers.
-func (a *server) limitOf(k *apikey.Key) api.Nullable[api.RateLimit] {
-	switch {
-	case !k.Unlimited && k.Limit == ratelimit.Limit{} && len(k.Shared.Limits)+len(k.Limits) > 0:
-	case !k.Unlimited:
-		limit := k.OwnLimit()
-		return api.NotNull(api.RateLimit{Requests: limit.Requests, Window: int64(limit.Window / time.Second)})
-	case a.UnlimitedNumbers:
+// limitOf returns the limit of a key. It is null if the key has no limit of its own, and the default
+// limit does not hold. Clients that need numbers see one for an unlimited key.
+func (a *server) limitOf(k *apikey.Key, byDefault bool) api.Nullable[api.RateLimit] {
+	switch own := k.Limit; {
+	case k.Unlimited && a.UnlimitedNumbers:
 		return api.NotNull(api.RateLimit{Requests: unlimitedRequests, Window: unlimitedWindow})
+	case k.Unlimited, own == ratelimit.Limit{} && !byDefault:
+		return api.Nullable[api.RateLimit]{}
+	default:
+		own = k.OwnLimit()
+		return api.NotNull(api.RateLimit{Requests: own.Requests, Window: int64(own.Window / time.Second)})
 	}
-	return api.Nullable[api.RateLimit]{}
 }
 
-// usedLimitOf returns the limit with its window status.
-func (a *server) usedLimitOf(k *apikey.Key, u ratelimit.Status) api.Nullable[api.RateLimit] {
-	l := a.limitOf(k)
+// usedLimitOf returns the limit with its window status, by the status of the key's first meter.
+func (a *server) usedLimitOf(k *apikey.Key, byDefault bool, u ratelimit.Status) api.Nullable[api.RateLimit] {
+	l := a.limitOf(k, byDefault)
 	if l.Value != nil {
 		remaining, reset := u.Rate.Remaining, u.Rate.Reset.Unix()
 		if k.Unlimited {
@@ -88,24 +99,38 @@ func quotaOf(k *apikey.Key) *api.Quota {
 	return &api.Quota{Requests: k.Quota.Requests, Period: api.Period(k.Quota.Period)}
 }
 
-// usedQuotaOf returns the quota with its window status.
+// usedQuotaOf returns the quota with its window status, by the status of the meter that counts it.
 func usedQuotaOf(k *apikey.Key, u ratelimit.Status) *api.Quota {
 	q := quotaOf(k)
 	if q != nil {
 		used := u.Quota()
-		reset := used.Reset.Unix()
-		q.Used, q.Remaining, q.Reset = &used.Used, &used.Remaining, &reset
+		q.Used, q.Remaining = &used.Used, &used.Remaining
+		if k.Quota.Period != ratelimit.Lifetime {
+			reset := used.Reset.Unix()
+			q.Reset = &reset
+		}
 	}
 	return q
 }
 
 // meteredRecord returns the record of a key with its window status and last use.
-func (a *server) meteredRecord(r apikey.Record) api.Record {
-	rec := a.recordOf(r.Key, a.Now())
-	u := a.Registry.StatusOf(r)
-	rec.RateLimit, rec.Quota = a.usedLimitOf(r.Key, u), usedQuotaOf(r.Key, u)
-	rec.WindowStatus = windowStatusOf(r.Key, u)
-	used := usedAtOf(r)
+func (a *server) meteredRecord(b registry.Bounded) api.Record {
+	k, m := b.Key, a.metersOf(b)
+	rec := a.recordOf(b, a.Now())
+	rec.RateLimit = a.usedLimitOf(k, m.byDefault(), m.status(k.ID))
+	rec.Quota = usedQuotaOf(k, m.ofQuota(k))
+	for i, l := range rec.Limits {
+		rate := m.status(k.ID + "#" + strconv.FormatInt(l.Window, 10)).Rate
+		reset := rate.Reset.Unix()
+		rec.Limits[i].Remaining, rec.Limits[i].Reset = &rate.Remaining, &reset
+	}
+	if s, ok := m.tightest(); ok {
+		rec.WindowStatus = windowStatusOf(s)
+	}
+	if len(m.parts) > 1 {
+		rec.Bounds = boundsInUse(m.bounds(k))
+	}
+	used := usedAtOf(b.Record)
 	rec.LastUsedAt = &used
 	return rec
 }

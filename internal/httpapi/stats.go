@@ -7,7 +7,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/api"
-	"latchkey/internal/apikey"
 	"latchkey/internal/registry"
 )
 
@@ -39,28 +38,38 @@ func (a *server) stats(ctx context.Context, c registry.Caller, in *statsInput) (
 	if err != nil {
 		return nil, err
 	}
+	all, err := a.Registry.Bounded(ctx, records...)
+	if err != nil {
+		return nil, err
+	}
 	out := &statsOutput{}
 	out.Body.Data, out.Body.NextCursor = []api.Stats{}, next
-	for _, r := range records {
-		out.Body.Data = append(out.Body.Data, a.statsOf(r))
+	for _, b := range all {
+		out.Body.Data = append(out.Body.Data, a.statsOf(b))
 	}
 	return out, nil
 }
 
 // statsOf returns the window status of a key.
-func (a *server) statsOf(r apikey.Record) api.Stats {
-	k := r.Key
+func (a *server) statsOf(b registry.Bounded) api.Stats {
+	k, m := b.Key, a.metersOf(b)
 	s := api.Stats{
 		KeyID: k.ID, Name: k.Name, KeyPrefix: k.KeyPrefix, UserID: k.UserID, Internal: k.Internal,
-		Unlimited: k.Unlimited, LastUsedAt: usedAtOf(r),
+		Plan: k.Plan, Unlimited: k.Unlimited, LastUsedAt: usedAtOf(b.Record),
 	}
-	used := a.Registry.StatusOf(r)
-	if l := a.usedLimitOf(k, used).Value; l != nil {
+	used := m.status(k.ID)
+	if l := a.usedLimitOf(k, m.byDefault(), used).Value; l != nil {
 		requests := used.Used
 		if k.Unlimited {
 			requests = 0
 		}
 		s.Requests, s.Window, s.Limit, s.Remaining = &requests, &l.Window, &l.Requests, l.Remaining
+	}
+	if b.Plan != nil {
+		s.Plan = b.Plan.Name
+	}
+	if len(m.parts) > 1 {
+		s.Limits = boundsInUse(m.bounds(k))
 	}
 	return s
 }

@@ -36,9 +36,9 @@ func (a *server) registerTrails() {
 	}, a.keyTrail)
 	handle(a, &huma.Operation{
 		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"},
-		Summary: "The audit trails of a user's keys",
+		Summary: "The audit trails of a user and of its keys",
 		Description: "Needs keys:admin. Newest entry first, deleted keys included; " +
-			"entries of the last moments may be missing.",
+			"entries of the last moments may be missing. The userId latchkey:plans has the trails of all plans.",
 		Errors: []int{400, 401, 403, 429, 503},
 	}, a.userTrail)
 }

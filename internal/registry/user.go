@@ -41,19 +41,31 @@ func orNone(u *apikey.User, userID string) *apikey.User {
 func (r *Registry) SetUser(
 	ctx context.Context, caller Caller, userID string, c apikey.UserChange, replace bool,
 ) (*apikey.User, error) {
+	if replace {
+		c = c.Whole()
+	}
+	return r.UpdateUser(ctx, caller, userID, func(*apikey.User) (apikey.UserChange, error) { return c, nil })
+}
+
+// UpdateUser is SetUser for a change that depends on what is set. It calls change with that, and
+// once more for each attempt.
+func (r *Registry) UpdateUser(
+	ctx context.Context, caller Caller, userID string, change func(*apikey.User) (apikey.UserChange, error),
+) (*apikey.User, error) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return nil, err
 	}
 	if err := r.checkSettable(ctx, userID); err != nil {
 		return nil, err
 	}
-	if replace {
-		c = c.Whole()
-	}
-	if err := c.Check(); err != nil {
-		return nil, err
-	}
 	return r.changeUser(ctx, caller, userID, nil, func(from *apikey.User) (*apikey.User, string, error) {
+		c, err := change(from)
+		if err != nil {
+			return nil, "", err
+		}
+		if err := c.Check(); err != nil {
+			return nil, "", err
+		}
 		to := *from
 		c.Apply(&to)
 		return &to, actionOn(from, &to), nil

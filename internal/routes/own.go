@@ -10,13 +10,10 @@ import "strings"
 // {proxy+}.
 func Manages(resource string) bool {
 	switch resource {
-	case "/api/v1/api-keys", "/api/v1/audit", "/api/v1/usage", "/api/v1/plans":
+	case "/api/v1/api-keys", "/api/v1/audit", "/api/v1/usage",
+		"/api/v1/users/{userId}", "/api/v1/users/{userId}/credits", "/api/v1/users/{userId}/revoke-keys",
+		"/api/v1/plans", "/api/v1/plans/{name}":
 		return true
 	}
-	for _, of := range [...]string{"/api/v1/api-keys/", "/api/v1/users/", "/api/v1/plans/"} {
-		if strings.HasPrefix(resource, of) {
-			return !strings.Contains(resource, "+")
-		}
-	}
-	return false
+	return strings.HasPrefix(resource, "/api/v1/api-keys/") && !strings.Contains(resource, "+")
 }

@@ -362,7 +362,7 @@ func permissionsFit(s *stack, p *problems) {
 	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 	invokes := map[string][]string{authorizer: {api + "authorizers/a1b2c3"}}
 	for _, r := range routesOfTheAPI(false) {
-		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.NewReplacer("{id}", "*", "{userId}", "*").Replace(r.Path)
+		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.NewReplacer("{id}", "*", "{userId}", "*", "{name}", "*").Replace(r.Path)
 		invokes[r.Function] = append(invokes[r.Function], source)
 	}
 	permitted := map[string][]string{}

@@ -326,11 +326,13 @@ func (s *stack) exercise(t testing.TB, path string) {
 	}
 	id := regexp.MustCompile(`^(/api/v1/api-keys/)[^/]+`)
 	user := regexp.MustCompile(`^(/api/v1/users/)[^/]+`)
+	plan := regexp.MustCompile(`^(/api/v1/plans/)[^/]+`)
 	send := func(status int, method, path, body, token string) answer {
 		t.Helper()
 		route, _, _ := strings.Cut(path, "?")
 		if !literal[method+" "+route] {
 			route = user.ReplaceAllString(id.ReplaceAllString(route, "$1{id}"), "$1{userId}")
+			route = plan.ReplaceAllString(route, "$1{name}")
 		}
 		asked[method+" "+route] = true
 		if head := "HEAD " + route; method == "GET" && status == 200 && (token == "" || token == s.root) && !asked[head] {
@@ -378,6 +380,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 	send(202, "POST", keys+"/revoke-by-token", `{"key":"`+rotatingToken+`"}`, "")
 	send(200, "POST", "/api/v1/users/u9/revoke-keys", "", s.root)
 	send(200, "GET", keys+"?userId=u1&status=active", "", s.root)
+	s.exercisePeople(send, owner)
 	send(200, "GET", keys+"/"+owner, "", s.root)
 	send(404, "GET", keys+"/0000000000000000", "", s.root)
 	send(200, "PATCH", keys+"/"+owner, `{"name":"other"}`, s.root)
@@ -409,4 +412,26 @@ func (s *stack) exercise(t testing.TB, path string) {
 			t.Errorf("no request for %s %s", r.Method, r.Path)
 		}
 	}
+}
+
+// exercisePeople calls every route for users, plans and credits, with a key of the user u1.
+func (s *stack) exercisePeople(send func(status int, method, path, body, token string) answer, id string) {
+	const keys, users, plans = "/api/v1/api-keys", "/api/v1/users", "/api/v1/plans"
+	pro := `{"key":{"limits":[{"amount":10,"window":1}]},"user":{"limits":[{"amount":1000,"window":60}]}}`
+	for range 2 { // new, and again
+		send(200, "PUT", plans+"/pro", pro, s.root)
+		send(200, "PATCH", users+"/u1", `{"plan":"pro"}`, s.root)
+		send(200, "PUT", users+"/u2", `{"suspended":true}`, s.root)
+	}
+	send(200, "GET", plans, "", s.root)
+	send(200, "GET", plans+"/pro", "", s.root)
+	send(404, "GET", plans+"/none", "", s.root)
+	send(200, "GET", users+"/u1", "", s.root)
+	moved := send(201, "POST", keys, `{"userId":"u7","plan":"pro","limits":[{"amount":100,"window":3600}]}`, s.root)
+	moving, token := keys+"/"+moved.json["id"].(string), moved.json["key"].(string)
+	send(200, "GET", "/api/v1/whoami", "", token)
+	send(200, "GET", "/api/v1/whoami", "", token)
+	send(200, "POST", keys+"/validate", `{"apiKey":"`+token+`","cost":1}`, "")
+	send(204, "DELETE", moving, "", s.root)
+	send(200, "GET", keys+"/"+id, "", s.root)
 }

@@ -1,0 +1,219 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"latchkey/internal/apikey"
+)
+
+const (
+	users = "/api/v1/users"
+	plans = "/api/v1/plans"
+	pro   = `{"key":{"limits":[{"amount":10,"window":1}]},"user":{"limits":[{"amount":1000,"window":60}],"quota":{"requests":5000000,"period":"month"}},"idleDays":90}`
+)
+
+// ok checks that an answer is a success with a field of a value.
+func (a answer) ok(t testing.TB, what, field, want string) {
+	t.Helper()
+	var got any = a.json
+	for name := range strings.SplitSeq(field, ".") {
+		object, _ := got.(map[string]any)
+		got = object[name]
+	}
+	if a.status != 200 || fmt.Sprint(got) != want {
+		t.Errorf("%s: %d %s; want %s to be %s", what, a.status, a.text, field, want)
+	}
+}
+
+func TestAPlanIsSetAsAWhole(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "PUT", plans+"/pro", pro)
+	want := map[string]any{
+		"name": "pro", "scopes": []any{}, "idleDays": 90.0,
+		"key": map[string]any{"limits": []any{map[string]any{"amount": 10.0, "window": 1.0}}},
+		"user": map[string]any{
+			"limits": []any{map[string]any{"amount": 1000.0, "window": 60.0}},
+			"quota":  map[string]any{"requests": 5e6, "period": "month"},
+		},
+	}
+	if diff := cmp.Diff(want, made.json); diff != "" || made.status != 200 {
+		t.Errorf("%d (-want +got):\n%s", made.status, diff)
+	}
+	tag := made.header.Get("ETag")
+	got := s.send(s.root, "GET", plans+"/pro", "")
+	if got.text != made.text || got.header.Get("ETag") != tag || tag == "" {
+		t.Errorf("GET: %s %s, want %s %s", got.text, got.header.Get("ETag"), made.text, tag)
+	}
+	if again := s.send(s.root, "PUT", plans+"/pro", got.text, "If-Match: "+tag); again.status != 200 || again.text != made.text {
+		t.Errorf("what GET answers, as it is: %d %s", again.status, again.text)
+	}
+	s.send(s.root, "PUT", plans+"/pro", `{"maxDays":7,"defaultDays":3}`, `If-Match: "7"`).isError(t, "another revision", 412, "")
+	changed := s.send(s.root, "PUT", plans+"/pro", `{"name":"pro","maxDays":7,"defaultDays":3}`, "If-Match: "+tag)
+	if changed.header.Get("ETag") == tag || changed.json["idleDays"] != nil || changed.json["maxDays"] != 7.0 {
+		t.Errorf("changed: %v %s", changed.header, changed.text)
+	}
+	s.send(s.root, "PUT", plans+"/a", pro)
+	list := s.send(s.root, "GET", plans, "")
+	if data, _ := list.json["data"].([]any); len(data) != 2 || data[0].(map[string]any)["name"] != "a" {
+		t.Errorf("list: %s", list.text)
+	}
+}
+
+func TestAPlanThatIsWrongIsNamed(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct{ name, body, param string }{
+		{"pro", ``, ""},
+		{"pro", `{}`, "key"},
+		{"pro", `{"key":{}}`, "key"},
+		{"pro", `{"key":{"limits":[]},"user":{"limits":[]}}`, "key"},
+		{"pro", `{"name":"free","maxDays":1}`, "name"},
+		{"Pro", `{"maxDays":1}`, "name"},
+		{"a%20b", `{"maxDays":1}`, "name"},
+		{"a%2Fb", `{"maxDays":1}`, "name"},
+		{strings.Repeat("a", 65), `{"maxDays":1}`, "name"},
+		{"pro", `{"scopes":["A B"]}`, "scopes"},
+		{"pro", `{"key":{"limits":[{"amount":0,"window":1}]}}`, "key.limits.amount"},
+		{"pro", `{"key":{"limits":[{"amount":1}]}}`, "key.limits.window"},
+		{"pro", `{"key":{"limits":[{"amount":1,"window":90000}]}}`, "key.limits.window"},
+		{"pro", `{"key":{"limits":[{"amount":1,"window":1.5}]}}`, "key.limits.window"},
+		{"pro", `{"key":{"limits":[{"amount":1,"windows":1}]}}`, "key.limits.windows"},
+		{"pro", `{"key":{"limits":[{"amount":1,"window":60},{"amount":2,"window":60}]}}`, "key.limits.window"},
+		{"pro", `{"user":{"limits":[{"amount":10,"window":60},{"amount":20,"window":1}]}}`, "user.limits.amount"},
+		{"pro", `{"user":{"limits":[{"amount":1,"window":1},{"amount":1,"window":2},{"amount":1,"window":3},{"amount":1,"window":4},{"amount":1,"window":5}]}}`, "user.limits"},
+		{"pro", `{"user":{"limits":null}}`, "user.limits"},
+		{"pro", `{"user":{"rateLimit":{"requests":1,"window":1}}}`, "user.rateLimit"},
+		{"pro", `{"user":{"quota":{"requests":1,"period":"week"}}}`, "user.quota.period"},
+		{"pro", `{"user":{"quota":{"requests":0,"period":"day"}}}`, "user.quota.requests"},
+		{"pro", `{"maxDays":-1}`, "maxDays"},
+		{"pro", `{"maxDays":5,"defaultDays":6}`, "defaultDays"},
+		{"pro", `{"plan":"free","maxDays":1}`, "plan"},
+	} {
+		s.send(s.root, "PUT", plans+"/"+c.name, c.body).isError(t, c.name+" "+c.body, 400, c.param)
+	}
+	s.send(s.root, "GET", plans+"/pro", "").isError(t, "no plan was stored", 404, "name")
+	s.send(s.root, "GET", plans+"/A%2FB", "").isError(t, "no such name", 404, "name")
+}
+
+func TestAUserIsSet(t *testing.T) {
+	s := newService(t)
+	const at = users + "/auth0%7Ca%2F%2Fb%20%C3%BC%23..%3F"
+	none := s.send(s.root, "GET", at, "")
+	want := map[string]any{
+		"userId": "auth0|a//b ü#..?", "suspended": false, "limits": []any{}, "scopes": []any{}, "metadata": map[string]any{},
+	}
+	if diff := cmp.Diff(want, none.json); diff != "" || none.status != 200 || none.header.Get("ETag") != `"0"` {
+		t.Errorf("nothing is set: %d %v (-want +got):\n%s", none.status, none.header, diff)
+	}
+	s.send(s.root, "PUT", plans+"/pro", pro)
+	patch := func(body string, headers ...string) answer { return s.send(s.root, "PATCH", at, body, headers...) }
+	made := patch(`{"plan":"pro","metadata":{"a":"1","b":"2"},"quota":{"requests":5,"period":"day"}}`, `If-Match: "0"`)
+	made.ok(t, "one PATCH moves a customer", "plan", "pro")
+	if made.header.Get("ETag") == `"0"` {
+		t.Errorf("the ETag stays: %v", made.header)
+	}
+	patch(`{"maxKeys":5}`, `If-Match: "0"`).isError(t, "an old ETag", 412, "")
+	patch(`{"quota":{"requests":7}}`, "If-Match: "+made.header.Get("ETag")).ok(t, "a part of the quota", "quota", "map[period:day requests:7]")
+	patch(`{"metadata":{"b":null,"c":"3"}}`).ok(t, "a part of the metadata", "metadata", "map[a:1 c:3]")
+	patch(`{"suspended":true,"limits":[{"amount":100,"window":60},{"amount":5,"window":1}]}`).
+		ok(t, "limits are sorted", "limits", "[map[amount:5 window:1] map[amount:100 window:60]]")
+	patch(`{"quota":null,"metadata":null,"maxKeys":3,"scopes":["tts"]}`, "Content-Type: application/merge-patch+json").
+		ok(t, "null clears", "metadata", "map[]")
+	all := s.send(s.root, "GET", at, "")
+	if diff := cmp.Diff(map[string]any{
+		"userId": want["userId"], "plan": "pro", "suspended": true, "maxKeys": 3.0, "scopes": []any{"tts"}, "metadata": map[string]any{},
+		"limits": []any{map[string]any{"amount": 5.0, "window": 1.0}, map[string]any{"amount": 100.0, "window": 60.0}},
+	}, all.without("bounds")); diff != "" {
+		t.Errorf("GET (-want +got):\n%s", diff)
+	}
+	s.send(s.root, "PUT", at, `{"plan":"pro"}`).ok(t, "PUT empties", "suspended", "false")
+	patch(`{"plan":null}`).ok(t, "no plan", "plan", "<nil>")
+	if diff := cmp.Diff(want, s.send(s.root, "GET", at, "").json); diff != "" {
+		t.Errorf("emptied (-want +got):\n%s", diff)
+	}
+}
+
+// without returns the body of an answer without a field.
+func (a answer) without(field string) map[string]any {
+	delete(a.json, field)
+	return a.json
+}
+
+func TestAUserThatIsWrongIsNamed(t *testing.T) {
+	s := newService(t)
+	s.send(s.root, "POST", keys, `{"userId":"Am\u00e9lie"}`)
+	for _, c := range []struct{ method, user, body, param string }{
+		{"PATCH", "u1", ``, ""},
+		{"PATCH", "u1", `{}`, ""},
+		{"PATCH", "u1", `{"plan":"none"}`, "plan"},
+		{"PATCH", "u1", `{"plan":"A B"}`, "plan"},
+		{"PATCH", "u1", `{"suspended":null}`, "suspended"},
+		{"PATCH", "u1", `{"suspended":"yes"}`, "suspended"},
+		{"PATCH", "u1", `{"maxKeys":-1}`, "maxKeys"},
+		{"PATCH", "u1", `{"maxKeys":10001}`, "maxKeys"},
+		{"PATCH", "u1", `{"scopes":["A B"]}`, "scopes"},
+		{"PATCH", "u1", `{"quota":{"requests":5}}`, "quota.period"},
+		{"PATCH", "u1", `{"quota":{"period":"lifetime"}}`, "quota.requests"},
+		{"PATCH", "u1", `{"quota":{"requests":null}}`, "quota.requests"},
+		{"PATCH", "u1", `{"limits":[{"amount":1,"window":60},{"amount":2,"window":60}]}`, "limits.window"},
+		{"PATCH", "u1", `{"limits":[{"amount":10,"window":60},{"amount":20,"window":1}]}`, "limits.amount"},
+		{"PATCH", "u1", `{"limits":[null]}`, "limits"},
+		{"PATCH", "u1", `{"limit":[]}`, "limit"},
+		{"PATCH", "u1", `{"userId":"u2"}`, "userId"},
+		{"PATCH", "u1", `{"metadata":{"a":"` + strings.Repeat("x", 2100) + `"}}`, "metadata"},
+		{"PUT", "u1", `{"plan":null}`, "plan"},
+		{"PUT", "u1", `{"userId":"u2"}`, "userId"},
+		{"PUT", "u1", `{"bounds":[]}`, "bounds"},
+		{"PUT", "u1", `{"plan":"none"}`, "plan"},
+		{"PATCH", "Ame%CC%81lie", `{"suspended":true}`, "userId"}, // decomposed: another id looks the same
+		{"PATCH", "latchkey%3Aadmin", `{"suspended":true}`, "userId"},
+		{"PATCH", "anonymous", `{"suspended":true}`, "userId"},
+		{"PATCH", "%20u1", `{"suspended":true}`, "userId"},
+		{"PATCH", "a%00b", `{"suspended":true}`, "userId"},
+		{"PATCH", strings.Repeat("u", 129), `{"suspended":true}`, "userId"},
+		{"GET", strings.Repeat("u", 400), ``, "userId"},
+	} {
+		s.send(s.root, c.method, users+"/"+c.user, c.body).isError(t, c.method+" "+c.user+" "+c.body, 400, c.param)
+	}
+	if got := s.send(s.root, "GET", users+"/u1", ""); got.header.Get("ETag") != `"0"` {
+		t.Errorf("what was refused has changed something: %s", got.text)
+	}
+}
+
+// Policy: users and plans are an admin's, except that a user may read its own user and plan.
+func TestWhoMaySetUsersAndPlans(t *testing.T) {
+	s := newService(t)
+	s.send(s.root, "PUT", plans+"/pro", pro)
+	s.send(s.root, "PUT", plans+"/free", pro)
+	s.send(s.root, "PATCH", users+"/u1", `{"plan":"pro"}`)
+	mine := s.send(s.root, "POST", keys, `{"userId":"u1"}`).json["id"].(string)
+	readers, writers := s.caller("u1", apikey.ScopeRead), s.caller("u1", apikey.ScopeWrite, apikey.ScopeRead)
+	for _, c := range []struct {
+		method, path, body string
+		reader, writer     int
+	}{
+		{"GET", users + "/u1", "", 200, 200},
+		{"GET", users + "/u2", "", 403, 403},
+		{"GET", plans + "/pro", "", 200, 200},
+		{"GET", plans + "/free", "", 404, 404},
+		{"GET", plans, "", 403, 403},
+		{"PUT", plans + "/pro", pro, 403, 403},
+		{"PUT", users + "/u1", `{}`, 403, 403},
+		{"PATCH", users + "/u1", `{"plan":"free"}`, 403, 403},
+		{"PATCH", keys + "/" + mine, `{"plan":"free"}`, 403, 403},
+		{"POST", keys, `{"plan":"pro"}`, 403, 403},
+	} {
+		for _, as := range []struct {
+			who
+			name   string
+			status int
+		}{{nil, "nobody", 401}, {readers, "a reader", c.reader}, {writers, "a writer", c.writer}} {
+			if a := s.send(as.who, c.method, c.path, c.body); a.status != as.status {
+				t.Errorf("%s, %s %s %s: %d %s, want %d", as.name, c.method, c.path, c.body, a.status, a.text, as.status)
+			}
+		}
+	}
+}
