@@ -120,6 +120,6 @@ type policy struct{ kind, id, partition, other, free string }
 // of picks the items of some kinds that belong to the policy.
 func (v policy) of(kinds ...string) func(place) bool {
 	return func(p place) bool {
-		return (p.pk == v.partition || p.pk == "head#"+v.partition) && slices.Contains(kinds, kindOf(p.sk))
+		return (p.pk == v.partition || p.pk == "heads#"+v.partition) && slices.Contains(kinds, kindOf(p.sk))
 	}
 }

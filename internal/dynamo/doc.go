@@ -18,7 +18,7 @@
 // [apikey.ParseMeter].
 //
 // The entries of a user's record and of a plan are in its partition, and their witness is in
-// head#user#<user> or head#plan#<name>.
+// heads#user#<user> or heads#plan#<name>.
 //
 // Every read that a verdict rests on is strongly consistent. The index by-user lists a user's keys,
 // newest first, without secrets. It is eventually consistent.

@@ -219,7 +219,7 @@ func (t *Table) Trails(ctx context.Context) ([]string, error) {
 		}
 		for _, i := range out.Items {
 			if pk, ok := i["pk"].(*types.AttributeValueMemberS); ok {
-				ids[strings.TrimPrefix(subjectOf(pk.Value), witnessPrefix)] = true
+				ids[witnessSubject(subjectOf(pk.Value))] = true
 			}
 		}
 		if len(out.LastEvaluatedKey) == 0 {

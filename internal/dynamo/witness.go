@@ -21,9 +21,26 @@ import (
 const (
 	witnessSort   = "head"
 	witnessPrefix = "head#"
+	// policyWitnessPrefix begins the partitions of witnesses of users and plans. A version without
+	// them does not find these, and its audit would miss the records.
+	policyWitnessPrefix = "heads#"
 )
 
-func witnessPartition(id string) string { return witnessPrefix + id }
+// witnessPartition returns the partition of the witness of an audit subject.
+func witnessPartition(subject string) string {
+	if subjectPartition(subject) == subject {
+		return policyWitnessPrefix + subject
+	}
+	return witnessPrefix + subject
+}
+
+// witnessSubject is the inverse of witnessPartition.
+func witnessSubject(pk string) string {
+	if subject, ok := strings.CutPrefix(pk, policyWitnessPrefix); ok {
+		return subject
+	}
+	return strings.TrimPrefix(pk, witnessPrefix)
+}
 
 // storedWitness is a witness as it is stored. until, forgotten and ttl are in seconds. Places sort
 // in their order.
@@ -120,7 +137,7 @@ func (t *Table) Witness(ctx context.Context, id string) (audit.Witness, error) {
 	err = attributevalue.UnmarshalMap(out.Item, &s)
 	place, misplaced := audit.ParsePlace(s.Place)
 	w := audit.Witness{
-		Subject: strings.TrimPrefix(s.PK, witnessPrefix), Place: place, Sum: s.Sum, Until: time.Unix(s.Until, 0).UTC(),
+		Subject: witnessSubject(s.PK), Place: place, Sum: s.Sum, Until: time.Unix(s.Until, 0).UTC(),
 		Last: s.Last, Forgotten: second(s.Forgotten), Seal: s.Seal,
 	}
 	if err != nil || misplaced != nil || s.TTL != seconds(w.Ends()) {
