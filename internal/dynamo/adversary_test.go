@@ -636,7 +636,7 @@ func edits(t *testing.T, structure, kind string) (all []deed) {
 			continue
 		}
 		record := kind == "key" || kind == "user" || kind == "plan"
-		derived := !record || slices.Contains(derivedAttributes, name) || kind == "plan" && name == "userId"
+		derived := !record || slices.Contains(derivedAttributes, name) || kind != "key" && name == "userId"
 		value, there := present[name]
 		if !there {
 			if record || name != "unheardOf" { // other attributes of an entry or a witness are never read

@@ -17,11 +17,14 @@ import (
 // usage. A query from meterSort to userSort therefore reads the record and the meters alone.
 const userSort = "settings"
 
-// storedUser is what an operator has set for a user, as it is stored. Times are in milliseconds. It
-// has no attribute userId, so that no list of keys shows it.
+// storedUser is what an operator has set for a user, as it is stored. Times are in milliseconds. The
+// index by-user has the users of a plan in a partition of its own. No list of keys shows them there,
+// because no user's id begins with a space.
 type storedUser struct {
 	PK        string            `dynamodbav:"pk"`
 	SK        string            `dynamodbav:"sk"`
+	User      string            `dynamodbav:"userId,omitempty"`
+	Order     string            `dynamodbav:"createdKey,omitempty"`
 	Plan      string            `dynamodbav:"plan,omitempty"`
 	Suspended bool              `dynamodbav:"suspended,omitempty"`
 	Bounds    *storedBounds     `dynamodbav:"bounds,omitempty"`
@@ -34,12 +37,18 @@ type storedUser struct {
 	Trail     *head             `dynamodbav:"trail,omitempty"`
 }
 
+func planUser(plan string) string { return " plan " + plan }
+
 func encodeUser(u *apikey.User) (item, error) {
-	encoded, err := attributevalue.MarshalMap(storedUser{
+	s := storedUser{
 		PK: userPartition(u.ID), SK: userSort, Plan: u.Plan, Suspended: u.Suspended, Bounds: encodeBounds(u.Bounds),
 		MaxKeys: u.MaxKeys, Scopes: u.Scopes, Metadata: u.Metadata,
 		Rev: u.Rev, Seq: u.Seq, Since: millis(u.Since), Trail: encodeHead(u.Trail),
-	})
+	}
+	if u.Plan != "" {
+		s.User, s.Order = planUser(u.Plan), u.ID
+	}
+	encoded, err := attributevalue.MarshalMap(s)
 	if err != nil {
 		return nil, fmt.Errorf("encode a user: %w", err)
 	}
@@ -83,4 +92,29 @@ func (t *Table) User(ctx context.Context, userID string) (r apikey.UserRecord, e
 		}
 	}
 	return r, nil
+}
+
+// PlanUsers reads the index by-user.
+func (t *Table) PlanUsers(ctx context.Context, plan, after string, limit int) (ids []string, err error) {
+	in := &dynamodb.QueryInput{
+		TableName: &t.name, IndexName: aws.String("by-user"), Limit: aws.Int32(int32(limit)),
+		KeyConditionExpression:    aws.String("#user = :user"),
+		ExpressionAttributeNames:  map[string]string{"#user": "userId"},
+		ExpressionAttributeValues: item{":user": text(planUser(plan))},
+	}
+	if after != "" {
+		in.KeyConditionExpression = aws.String("#user = :user AND #created > :after")
+		in.ExpressionAttributeNames["#created"] = "createdKey"
+		in.ExpressionAttributeValues[":after"] = text(after)
+	}
+	out, err := t.client.Query(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("query the users of a plan: %w", err)
+	}
+	for _, i := range out.Items {
+		if id, ok := i["createdKey"].(*types.AttributeValueMemberS); ok {
+			ids = append(ids, id.Value)
+		}
+	}
+	return ids, nil
 }

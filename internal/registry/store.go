@@ -77,6 +77,10 @@ type PolicyStore interface {
 	// Plans returns all plans, by name. It may miss a plan that was first stored in the last
 	// moments.
 	Plans(ctx context.Context) ([]*apikey.Plan, error)
+	// PlanUsers returns up to limit ids of users who have a plan and follow after, in the order of
+	// their bytes. It returns fewer only if there are no more. It may miss the changes of the last
+	// moments.
+	PlanUsers(ctx context.Context, plan, after string, limit int) (ids []string, err error)
 	// UserText and PlanText return the stored text of a record, without the seal, which is computed
 	// over this text. They do no I/O.
 	UserText(u *apikey.User) ([]byte, error)

@@ -32,6 +32,13 @@ func (t *trap) Plans(ctx context.Context) ([]*apikey.Plan, error) {
 	return t.Store.Plans(ctx)
 }
 
+func (t *trap) PlanUsers(ctx context.Context, plan, after string, limit int) ([]string, error) {
+	if err := t.spring(ctx, "PlanUsers"); err != nil {
+		return nil, err
+	}
+	return t.Store.PlanUsers(ctx, plan, after, limit)
+}
+
 func (t *trap) UserText(u *apikey.User) ([]byte, error) {
 	if err := t.spring(nil, "UserText"); err != nil {
 		return nil, err
@@ -72,6 +79,9 @@ var policyDeed = deed{"a plan is put, listed, given to a user and verified", fun
 			return err
 		}
 		if _, err := b.Registry.User(ctx, root, user); err != nil {
+			return err
+		}
+		if _, _, err := b.Registry.PlanStats(ctx, root, "pro", "", 10); err != nil {
 			return err
 		}
 		if _, err := b.Registry.CheckTrail(ctx, apikey.UserSubject(user)); err != nil {

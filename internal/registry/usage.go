@@ -93,7 +93,8 @@ const (
 )
 
 // UserUsage returns the usage of all keys of a user together, as Usage does. It includes revoked
-// keys, but no deleted ones.
+// keys, but no deleted ones. For a day on which the user's keys shared a limit or a quota, it returns
+// what the user's own meter has counted if that is more: it includes deleted keys.
 func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) (
 	[]ratelimit.DayUsage, error,
 ) {
@@ -115,21 +116,28 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 		return nil, apikey.Invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
 	}
 	keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.Gone(r.now()) })
-	meters, err := r.store.Meters(ctx, idsOf(keys))
+	own := apikey.UserMeter(userID, "")
+	meters, err := r.store.Meters(ctx, append(idsOf(keys), own))
 	if err != nil {
 		return nil, fmt.Errorf("read meters: %w", err)
 	}
 	var mu sync.Mutex
 	sum := make(map[ratelimit.Date]int64)
+	var counted []ratelimit.DayUsage
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(usageAtOnce)
-	for _, k := range keys {
+	safely := func(id string, read func() error) {
 		group.Go(func() (err error) {
 			defer func() {
 				if cause := recover(); cause != nil { // it would end the process
-					err = fmt.Errorf("usage of key %s: panic: %T", k.ID, cause)
+					err = fmt.Errorf("usage of %s: panic: %T", id, cause)
 				}
 			}()
+			return read()
+		})
+	}
+	for _, k := range keys {
+		safely("key "+k.ID, func() error {
 			used, err := r.usage(ctx, apikey.Record{Key: k, Meter: meters[k.ID]}, days)
 			mu.Lock()
 			defer mu.Unlock()
@@ -139,8 +147,34 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 			return err
 		})
 	}
+	if meter, used := meters[own]; used {
+		safely("a user", func() (err error) {
+			counted, err = r.countedUsage(ctx, own, meter, days)
+			return err
+		})
+	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	for _, d := range counted {
+		sum[d.Day] = max(sum[d.Day], d.Used)
+	}
 	return inOrder(sum), nil
+}
+
+// countedUsage returns what the first meter of a user has counted on each of some days. A day may be
+// there twice, with the same count.
+func (r *Registry) countedUsage(ctx context.Context, id string, m ratelimit.Meter, days Days) (
+	all []ratelimit.DayUsage, err error,
+) {
+	from, to := ratelimit.DateOf(days.From), ratelimit.DateOf(days.To)
+	if all, err = r.store.Usage(ctx, id, from, to); err != nil {
+		return nil, err
+	}
+	for _, d := range m.Usage() {
+		if d.Day >= from && d.Day <= to {
+			all = append(all, d)
+		}
+	}
+	return all, nil
 }

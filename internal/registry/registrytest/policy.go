@@ -162,6 +162,32 @@ var policyContracts = []contract{
 			}
 		}
 	}},
+	{"PlanUsers returns the users of a plan in pages", func(t *testing.T, s Store) {
+		for n, id := range []string{"b", "é", "a#1", "c"} {
+			u := NewUser(id)
+			if n == 3 {
+				u.Plan = "basic"
+			}
+			must(t, s.Write(t.Context(), userWrite(nil, u)))
+		}
+		must(t, s.Write(t.Context(), userWrite(nil, &apikey.User{ID: "none", Rev: 1, Since: Morning()})))
+		var pages []string
+		for try := 0; try < 100 && len(pages) < 3; try++ { // it may miss the last moments
+			pages = nil
+			for after := ""; len(pages) < 9; {
+				ids, err := s.PlanUsers(t.Context(), "pro", after, 2)
+				must(t, err)
+				pages = append(pages, ids...)
+				if len(ids) < 2 {
+					break
+				}
+				after = ids[len(ids)-1]
+			}
+		}
+		if diff := cmp.Diff([]string{"a#1", "b", "é"}, pages); diff != "" {
+			t.Errorf("users (-want +got):\n%s", diff)
+		}
+	}},
 	{"StoredPolicy returns the text that UserText and PlanText return", func(t *testing.T, s Store) {
 		user, plan := NewUser("u1"), NewPlan("pro")
 		must(t, s.Write(t.Context(), userWrite(nil, user), planWrite(nil, plan)))
