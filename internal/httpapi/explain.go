@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -110,7 +109,6 @@ func (a *server) explainRoute(body api.ExplainRequest, r *gate.Request) (step ap
 	}
 	if body.Cost == nil {
 		r.Cost, r.RouteCost = a.Costs.Cost(method, path), true
-		step.Detail += fmt.Sprintf("; the request costs %d", r.Cost)
 	}
 	return step, false
 }

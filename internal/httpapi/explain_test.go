@@ -67,23 +67,35 @@ func TestTheCostOfARouteIsExplained(t *testing.T) {
 	s := newService(t)
 	me := s.caller("u1", "keys:read", "tts")
 	path := "/api/v1/api-keys/" + me["keyId"].(string) + "/explain"
-	for _, c := range []struct{ body, route, limit string }{
-		{`{"method":"POST","path":"/tts/x"}`, "a rule asks for the scope tts; the request costs 1", "asked for: 1"},
-		{`{"method":"POST","path":"/tts/long"}`, "a rule asks for the scope tts; the request costs 5", "asked for: 5"},
-		{`{"method":"POST","path":"/tts/%6cong"}`, "a rule asks for the scope tts; the request costs 5", "asked for: 5"},
-		{`{"method":"GET","path":"/v1/models"}`, "no rule asks for a scope; the request costs 0", "asked for: 0"},
-		{`{"method":"POST","path":"/tts/long","cost":7}`, "a rule asks for the scope tts", "asked for: 7"},
-		{`{"method":"PATCH","path":"/api/v1/api-keys/x"}`, "latchkey's own, which asks for a scope itself", "asked for: 1"},
+	for _, c := range []struct {
+		body   string
+		status int
+		code   string // of the explanation, or the parameter that is wrong
+		cost   string
+	}{
+		{`{"method":"POST","path":"/tts/x"}`, 200, "valid", "costs 1,"},
+		{`{"method":"POST","path":"/tts/long"}`, 200, "valid", "costs 5,"},
+		{`{"method":"POST","path":"/tts/%6cong"}`, 200, "valid", "costs 5,"},
+		{`{"method":"GET","path":"/v1/models"}`, 200, "valid", "costs 0,"},
+		{`{"method":"POST","path":"/tts/long","cost":7}`, 200, "valid", "costs 7,"},
+		{`{"method":"PATCH","path":"/api/v1/api-keys/x"}`, 200, "valid", "costs 1,"},
+		{`{"method":"POST","path":"/tts/dear"}`, 200, "cost_above_limit", "costs 61;"},
+		{`{"method":"POST","path":"/tts/dear","cost":60}`, 200, "valid", "costs 60,"},
+		{`{"method":"POST","path":"/tts/x","cost":61}`, 400, "cost", ""},
 	} {
 		a := s.send(me, "POST", path, c.body)
-		checks, _ := a.json["checks"].([]any)
-		if a.status != 200 || len(checks) < 2 {
-			t.Errorf("%s: %d %s", c.body, a.status, a.text)
-			continue
+		got, cost := fmt.Sprint(a.json["code"]), ""
+		if e, ok := a.json["error"].(map[string]any); ok {
+			got = fmt.Sprint(e["param"])
 		}
-		first, last := checks[0].(map[string]any)["detail"], checks[len(checks)-1].(map[string]any)["detail"].(string)
-		if first != c.route || !strings.HasSuffix(last, c.limit) {
-			t.Errorf("%s: %q and %q, want %q and %q", c.body, first, last, c.route, c.limit)
+		checks, _ := a.json["checks"].([]any)
+		for _, check := range checks {
+			if check := check.(map[string]any); check["check"] == "routeCost" {
+				cost = check["detail"].(string)
+			}
+		}
+		if a.status != c.status || got != c.code || !strings.Contains(cost, c.cost) {
+			t.Errorf("%s: %d %s, %q; want %d %s, %q", c.body, a.status, got, cost, c.status, c.code, c.cost)
 		}
 	}
 }

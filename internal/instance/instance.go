@@ -123,6 +123,7 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		Local:     ratelimit.New(ratelimit.NewMemory(remembered), i.Table.Now, remembered),
 		Logger:    i.Logger,
 		Freshness: time.Duration(c.Freshness),
+		Life:      c.Life(),
 		Patience:  apikey.Patience,
 		Observe: func(v apikey.Verdict, err error, took time.Duration) {
 			i.Metrics.Observe(v, err, took)

@@ -89,7 +89,7 @@ func TestOrganisationsAndTeamsOwnKeys(t *testing.T) {
 func TestRoutesCostWhatTheirRulesSay(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer backend.Close()
-	s := start(t, t.TempDir(), "BACKEND_URL="+backend.URL, "ROUTE_COSTS=POST /tts/*=5;GET /v1/models=0")
+	s := start(t, t.TempDir(), "BACKEND_URL="+backend.URL, "ROUTE_COSTS=POST /tts/*=5;GET /v1/models=0;POST /video=11")
 	for _, c := range []struct {
 		name, method, path string
 		want               string // the statuses of the first requests
@@ -97,6 +97,8 @@ func TestRoutesCostWhatTheirRulesSay(t *testing.T) {
 		{"a route without a rule", "GET", "/other", "204 204 204 204 204 204 204 204 204 204 429"},
 		{"a dear route", "POST", "/tts/x", "204 204 429"},
 		{"the same in capitals", "POST", "/TTS/x", "204 204 429"},
+		{"the same by a detour", "POST", "/x/%2e%2e/tts/x", "429"}, // it could be /video
+		{"a route that costs more than the limit", "POST", "/video", "429"},
 		{"a free route", "GET", "/v1/models", strings.TrimSpace(strings.Repeat("204 ", 15))},
 		{"a free route in capitals", "GET", "/V1/models", "204 204 204 204 204 204 204 204 204 204 429"},
 	} {
@@ -111,5 +113,56 @@ func TestRoutesCostWhatTheirRulesSay(t *testing.T) {
 		if text != want {
 			t.Errorf("%s: %s, want %s", c.name, text, want)
 		}
+	}
+}
+
+// USER_MAX_REQUESTS is the limit of an owner over all keys that its people make. Rotating, deleting
+// and making keys gives no more.
+func TestASecondKeyOfAnOwnerGivesNoMore(t *testing.T) {
+	issuer := oidctest.Start(t)
+	s := start(t, t.TempDir(), "OIDC_ISSUER="+issuer.URL, "OIDC_AUDIENCE="+oidctest.Audience, "OIDC_GROUPS_CLAIM=groups",
+		"USER_MAX_REQUESTS=6", "FRESHNESS=0")
+	claims := issuer.Claims("alice")
+	claims["groups"] = []string{"ops"}
+	alice := "Authorization: Bearer " + issuer.Sign(claims)
+	const keys = "/api/v1/api-keys"
+	newKey := func(body string) (path, token string) {
+		t.Helper()
+		a := s.send(t, "POST", keys, body, alice)
+		if a.status != 201 {
+			t.Fatalf("create: %d %s", a.status, a.text)
+		}
+		return keys + "/" + a.json["id"].(string), a.json["key"].(string)
+	}
+	used := func(token string) (admitted int) {
+		for range 8 {
+			if s.whoami(t, token).status == 200 {
+				admitted++
+			}
+		}
+		return admitted
+	}
+	path, first := newKey(`{"rateLimit":{"requests":4,"window":60}}`)
+	if n := used(first); n != 4 {
+		t.Errorf("the first key: %d requests, want 4", n)
+	}
+	_, second := newKey(`{}`)
+	if n := used(second); n != 2 {
+		t.Errorf("the second key: %d requests, want the 2 that are left", n)
+	}
+	if a := s.send(t, "DELETE", path, "", alice); a.status != 204 {
+		t.Errorf("delete: %d %s", a.status, a.text)
+	}
+	third, token := newKey(`{}`)
+	if n := used(token); n != 0 {
+		t.Errorf("a key in place of a deleted one: %d requests, want 0", n)
+	}
+	if a := s.send(t, "POST", third+"/rotate", `{"gracePeriod":0}`, alice); a.status != 200 || used(a.json["key"].(string)) != 0 {
+		t.Errorf("a rotated key: %d %s", a.status, a.text)
+	}
+	// A team is another owner.
+	_, token = newKey(`{"userId":"team:ops"}`)
+	if n := used(token); n != 6 {
+		t.Errorf("a key of a team: %d requests, want 6", n)
 	}
 }
