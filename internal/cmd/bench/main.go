@@ -113,14 +113,24 @@ func reportColdStart(w io.Writer, m map[string]figures) {
 
 func reportDynamoDB(w io.Writer, m map[string]figures) {
 	fmt.Fprintf(w, "\nWHAT IT COSTS AT DYNAMODB, for each admitted request (%s)\n", prices)
-	fmt.Fprintln(w, "requests/s of the key\tinstances\treads\twrites\t$ per million\tagainst a read and a write each")
-	for _, rate := range []string{"1", "10", "100", "1000"} {
-		for _, instances := range []string{"1", "4", "16"} {
-			c := m["Cost/rate="+rate+"/instances="+instances]
-			reads, writes := c["reads/request"], c["writes/request"]
-			dollars := reads*readMillion + writes*writeMillion
-			fmt.Fprintf(w, "%s\t%s\t%.4f\t%.4f\t%.4f\t%.1f %%\n",
-				rate, instances, reads, writes, dollars, 100*dollars/(readMillion+writeMillion))
+	fmt.Fprintln(w, "requests/s\tinstances\treads\twrites\t$ per million\tagainst a read and a write each")
+	row := func(what, by, rate, instances string) {
+		c, ok := m["Cost/"+by+"rate="+rate+"/instances="+instances]
+		if !ok {
+			return
+		}
+		reads, writes := c["reads/request"], c["writes/request"]
+		dollars := reads*readMillion + writes*writeMillion
+		fmt.Fprintf(w, "%s%s\t%s\t%.4f\t%.4f\t%.4f\t%.1f %%\n",
+			rate, what, instances, reads, writes, dollars, 100*dollars/(readMillion+writeMillion))
+	}
+	for _, by := range [][2]string{
+		{"", ""}, {", key + user", "user/"}, {", key + user + plan", "plan/"}, {", the same by 4 keys", "shared/"},
+	} {
+		for _, rate := range []string{"1", "10", "100", "1000"} {
+			for _, instances := range []string{"1", "4", "16"} {
+				row(by[0], by[1], rate, instances)
+			}
 		}
 	}
 }
@@ -142,7 +152,8 @@ func reportGrowth(w io.Writer, m map[string]figures) {
 
 // The prices are those of on-demand capacity in us-east-1, standard table class, by the price list
 // that holds since 2024-11-01, in dollars per million units. Writing a meter is one write unit
-// (under 1 KB). Reading a key with its meter is one strongly consistent read unit (under 4 KB).
+// (under 1 KB). Reading a key or a user with its meters, or a plan, is one strongly consistent read
+// unit (under 4 KB).
 const (
 	prices       = "us-east-1 on demand, prices of 2024-11-01"
 	readMillion  = 0.125
