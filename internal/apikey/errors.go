@@ -47,7 +47,10 @@ var (
 
 // TooManyKeysError is an [ErrTooManyKeys] that knows when there is room for another key. If Until
 // is zero, there is no room before a key ends.
-type TooManyKeysError struct{ Until time.Time }
+type TooManyKeysError struct {
+	Until time.Time
+	Field string // the field that named the user, or "" if there is none
+}
 
 func (e *TooManyKeysError) Error() string { return ErrTooManyKeys.Error() }
 func (e *TooManyKeysError) Unwrap() error { return ErrTooManyKeys }

@@ -32,7 +32,7 @@ import (
 // be the subject of a deed below.
 var kinds = map[string]string{
 	"key": "key", "meter": "meter", "meter#": "further", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness", "health": "health",
-	"settings": "user", "plan": "plan",
+	"settings": "user", "plan": "plan", "left#": "left",
 }
 
 func kindOf(sk string) string {
@@ -179,6 +179,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.pass()
 	w.third = w.imported("a-token-of-elsewhere")
+	if _, err := w.r.Update(t.Context(), w.root(), created("u7"), func(*apikey.Key) (apikey.Change, error) {
+		return apikey.Change{UserID: ptr("u8")}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass()
 	table := dynamo.Open(w.o)
 	limiter := ratelimit.New(table, func() time.Time { return w.now }, 10)
 	record, err := table.Find(t.Context(), w.key)
@@ -541,6 +547,10 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 			deed{"remove", func(w *world) { w.remove(of("", "alias")) }, true},
 			deed{"point to another key", func(w *world) { put(w.t, w.o, with(w.the(of("", "alias")), "keyId", letters(w.key))) }, true},
 			deed{"copy", func(w *world) { put(w.t, w.o, with(w.the(of("", "alias")), "pk", letters("alias#another"))) }, true},
+		),
+		"edit, remove or copy the listing of a transfer": append(edits(t, "", "left"),
+			deed{"remove", func(w *world) { w.remove(of("", "left")) }, true},
+			deed{"copy", func(w *world) { put(w.t, w.o, with(w.the(of("", "left")), "pk", letters("key#"+w.key))) }, true},
 		),
 		"edit, remove or copy a stored reply": append(edits(t, "storedReply", "reply"),
 			deed{"remove", func(w *world) { w.remove(of("", "reply")) }, true},

@@ -21,64 +21,75 @@ import (
 // The attributes of a user's count item are:
 //
 //   - n: how many places are taken
-//   - at: when the newest key was created, in milliseconds
+//   - at: when the newest key was created, or when a key came or left, in milliseconds
 //   - c: how often the item was changed
 //   - e<second in base 36>: how many of the n places become free at that second
 //
 // Items of earlier versions have neither c nor e.
 const placeEnds = "e"
 
-// writePlaces counts new keys for their users. A revoked or deleted key counts until its place is
+// delta is a change of one count item.
+type delta struct {
+	update *types.Update
+	n      int64
+	ends   map[string]int64
+}
+
+// writePlaces counts the keys that users get. A revoked or deleted key counts until its place is
 // free. A key that was revoked earlier is not counted again.
 func (t *Table) writePlaces(changes []registry.Write) (steps []step) {
-	type delta struct {
-		update *types.Update
-		n      int64
-		ends   map[string]int64
-	}
 	byUser := make(map[string]*delta)
 	for _, w := range changes {
-		user, by, until := w.Takes()
-		if by == 0 {
-			continue
-		}
-		d := byUser[user]
-		if d == nil {
-			d = &delta{ends: make(map[string]int64), update: &types.Update{
-				TableName: &t.name, Key: primaryKey(userPartition(user), countSort),
-				ExpressionAttributeNames:  map[string]string{"#n": "n", "#c": "c"},
-				ExpressionAttributeValues: item{":once": number(1)},
-			}}
-			byUser[user] = d
-			steps = append(steps, step{types.TransactWriteItem{Update: d.update}, apikey.ErrTooManyKeys})
-		}
-		if until.IsZero() {
-			d.n += by
-		} else {
-			d.ends[placeEnd(until)]++
-		}
-		if w.From == nil {
-			d.update.ExpressionAttributeNames["#at"] = "at"
-			d.update.ExpressionAttributeValues[":at"] = number(w.To.CreatedAt.UnixMilli())
-		}
-		if w.Most > 0 {
-			d.update.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
-			d.update.ExpressionAttributeValues[":most"] = number(int64(w.Most))
+		for _, taken := range w.Takes() {
+			d := byUser[taken.UserID]
+			if d == nil {
+				d = &delta{ends: make(map[string]int64), update: &types.Update{
+					TableName: &t.name, Key: primaryKey(userPartition(taken.UserID), countSort),
+					ExpressionAttributeNames:  map[string]string{"#n": "n", "#c": "c"},
+					ExpressionAttributeValues: item{":once": number(1)},
+				}}
+				byUser[taken.UserID] = d
+				steps = append(steps, step{types.TransactWriteItem{Update: d.update}, apikey.ErrTooManyKeys})
+			}
+			d.take(taken, w.Most)
 		}
 	}
 	for _, d := range byUser {
-		expression := "ADD #n :by, #c :once"
-		for i, end := range slices.Sorted(maps.Keys(d.ends)) {
-			expression += fmt.Sprintf(", #e%[1]d :e%[1]d", i)
-			d.update.ExpressionAttributeNames["#e"+strconv.Itoa(i)] = end
-			d.update.ExpressionAttributeValues[":e"+strconv.Itoa(i)] = number(d.ends[end])
-		}
-		if d.update.ExpressionAttributeValues[":at"] != nil {
-			expression = "SET #at = :at " + expression
-		}
-		d.update.UpdateExpression, d.update.ExpressionAttributeValues[":by"] = &expression, number(d.n)
+		d.express()
 	}
 	return steps
+}
+
+// take adds one change of places. A user who gets a key may then take at most most places, or any
+// number if most is 0.
+func (d *delta) take(taken registry.Taken, most int) {
+	if taken.Until.IsZero() {
+		d.n += taken.By
+	} else {
+		d.ends[placeEnd(taken.Until)]++
+	}
+	if !taken.At.IsZero() {
+		d.update.ExpressionAttributeNames["#at"] = "at"
+		d.update.ExpressionAttributeValues[":at"] = number(taken.At.UnixMilli())
+	}
+	if most > 0 && taken.By > 0 {
+		d.update.ConditionExpression = aws.String("attribute_not_exists(#n) OR #n < :most")
+		d.update.ExpressionAttributeValues[":most"] = number(int64(most))
+	}
+}
+
+// express writes the update's expression.
+func (d *delta) express() {
+	expression := "ADD #n :by, #c :once"
+	for i, end := range slices.Sorted(maps.Keys(d.ends)) {
+		expression += fmt.Sprintf(", #e%[1]d :e%[1]d", i)
+		d.update.ExpressionAttributeNames["#e"+strconv.Itoa(i)] = end
+		d.update.ExpressionAttributeValues[":e"+strconv.Itoa(i)] = number(d.ends[end])
+	}
+	if d.update.ExpressionAttributeValues[":at"] != nil {
+		expression = "SET #at = :at " + expression
+	}
+	d.update.UpdateExpression, d.update.ExpressionAttributeValues[":by"] = &expression, number(d.n)
 }
 
 func placeEnd(at time.Time) string {
@@ -163,20 +174,21 @@ const manyEnds = 16
 func (t *Table) tidyPlaces(ctx context.Context, changes []registry.Write) {
 	done := make(map[string]bool)
 	for _, w := range changes {
-		user, _, until := w.Takes()
-		if until.IsZero() || !w.Tidy || done[user] {
-			continue
-		}
-		done[user] = true
-		key := primaryKey(userPartition(user), countSort)
-		if p, err := t.readPlaces(ctx, key, w.At); err == nil && len(p.over) >= manyEnds {
-			_ = t.rewritePlaces(ctx, key, p, p.n-p.free)
+		for _, taken := range w.Takes() {
+			if taken.Until.IsZero() || !w.Tidy || done[taken.UserID] {
+				continue
+			}
+			done[taken.UserID] = true
+			key := primaryKey(userPartition(taken.UserID), countSort)
+			if p, err := t.readPlaces(ctx, key, w.At); err == nil && len(p.over) >= manyEnds {
+				_ = t.rewritePlaces(ctx, key, p, p.n-p.free)
+			}
 		}
 	}
 }
 
-// settled is how long after the creation of a user's newest key the index is trusted to have all
-// keys. It lags by moments.
+// settled is how long after a user got or lost a key the index is trusted to have all keys. It lags
+// by moments.
 const settled = time.Minute
 
 // recounts bounds how often a recount starts over because another one runs at the same time.

@@ -107,6 +107,29 @@ func subjectOf(pk string) string {
 	return pk
 }
 
+// leftSort begins the sort keys of the items that list, in the trail of the user who had a key before,
+// the entry of the change by which it got another user. Such an item has no text: it stands for the
+// entry, whose sort key begins with trailSort instead.
+const leftSort = "left#"
+
+// writeLeft lists an entry in the trail of a user who had the key before.
+func (t *Table) writeLeft(s *audit.Sealed, user string) step {
+	i := primaryKey(subjectPartition(s.Subject), leftSort+s.Place.String())
+	i["userId"], i["createdKey"] = text(trailUser(user)), text(registry.TrailPosition(*s))
+	i["ttl"] = number(s.Until.Unix())
+	return step{types.TransactWriteItem{Put: &types.Put{TableName: &t.name, Item: i}}, nil}
+}
+
+// entryKey returns the primary key of the entry that an item of the index lists.
+func entryKey(i item) item {
+	if sk, ok := i["sk"].(*types.AttributeValueMemberS); ok {
+		if place, left := strings.CutPrefix(sk.Value, leftSort); left {
+			return item{"pk": i["pk"], "sk": text(trailSort + place)}
+		}
+	}
+	return item{"pk": i["pk"], "sk": i["sk"]}
+}
+
 // Trail reads the entries of a subject, newest first.
 func (t *Table) Trail(ctx context.Context, id string, since time.Time, from string, limit int) (
 	[]audit.Sealed, string, error,
@@ -164,7 +187,7 @@ func (t *Table) UserTrail(ctx context.Context, userID, from string, limit int) (
 	}
 	keys := make([]item, len(listed))
 	for n, i := range listed {
-		keys[n] = item{"pk": i["pk"], "sk": i["sk"]}
+		keys[n] = entryKey(i)
 	}
 	items, err := t.batch(ctx, keys)
 	if err != nil {

@@ -61,6 +61,9 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 				return err
 			}
 			steps = append(steps, entry)
+			if user := w.FormerOwner(); user != "" {
+				steps = append(steps, t.writeLeft(w.Entry, user))
+			}
 		}
 		if w.Witness != nil {
 			witness, err := t.writeWitness(w)

@@ -93,9 +93,9 @@ func (a *server) errorOf(err error) *apiError {
 	case errors.As(err, &field):
 		return newError(apikey.CodeInvalidRequest, field.Field, field.Error())
 	case errors.As(err, &full):
-		return tooManyKeys(full.Until, a.Now())
+		return tooManyKeys(*full, a.Now())
 	case errors.Is(err, apikey.ErrTooManyKeys):
-		return tooManyKeys(time.Time{}, a.Now())
+		return tooManyKeys(apikey.TooManyKeysError{}, a.Now())
 	}
 	for _, answer := range answers {
 		if errors.Is(err, answer.err) {
@@ -111,13 +111,13 @@ func (a *server) errorOf(err error) *apiError {
 
 // tooManyKeys returns the error for a user who has no room for another key until a time. A zero
 // time means that there is no room before a key ends.
-func tooManyKeys(until, now time.Time) *apiError {
+func tooManyKeys(err apikey.TooManyKeysError, now time.Time) *apiError {
 	full := apikey.CodeTooManyKeys.Info().Text
-	if until.IsZero() {
-		return newError(apikey.CodeTooManyKeys, "", full+" Revoke or delete one: its place is free when these have ended")
+	if err.Until.IsZero() {
+		return newError(apikey.CodeTooManyKeys, err.Field, full+" Revoke or delete one: its place is free when these have ended")
 	}
-	seconds := max(1, int64((until.Sub(now)+time.Second-1)/time.Second))
-	e := newError(apikey.CodeTooManyKeys, "", full+fmt.Sprintf(" There is room again in %d seconds", seconds))
+	seconds := max(1, int64((err.Until.Sub(now)+time.Second-1)/time.Second))
+	e := newError(apikey.CodeTooManyKeys, err.Field, full+fmt.Sprintf(" There is room again in %d seconds", seconds))
 	e.retryAfter(seconds)
 	return e
 }

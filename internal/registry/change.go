@@ -41,7 +41,7 @@ func (r *Registry) tryChange(ctx context.Context, caller Caller, id string, do e
 	w.From, w.By, w.Caller, w.PlaceUntil, w.Tidy = from, caller.origin(), own.caller(), r.placeOf(own), true
 	w.Users = own.users
 	record.Key = w.To
-	return record, r.write(ctx, w)
+	return record, r.writePlaced(ctx, w)
 }
 
 // rewrites bounds how often a change starts over because another came first.

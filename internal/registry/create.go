@@ -103,15 +103,15 @@ func (r *Registry) tryCreate(
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, r.writeNew(ctx, Write{
+	return issued, r.writePlaced(ctx, Write{
 		To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller(), Users: own.users,
 		Reply: reply,
 	})
 }
 
-// writeNew writes a new key. If the user has too many, it counts them again. If they are still too
-// many, it returns an [apikey.TooManyKeysError].
-func (r *Registry) writeNew(ctx context.Context, w Write) error {
+// writePlaced writes a key that is new, or that gets another user. If the user has too many, it counts
+// them again. If they are still too many, it returns an [apikey.TooManyKeysError].
+func (r *Registry) writePlaced(ctx context.Context, w Write) error {
 	err := r.write(ctx, w)
 	if !errors.Is(err, apikey.ErrTooManyKeys) {
 		return err
@@ -125,7 +125,11 @@ func (r *Registry) writeNew(ctx context.Context, w Write) error {
 		err = r.write(ctx, w)
 	}
 	if errors.Is(err, apikey.ErrTooManyKeys) {
-		return &apikey.TooManyKeysError{Until: places.roomAt(w.Most)}
+		full := &apikey.TooManyKeysError{Until: places.roomAt(w.Most)}
+		if w.From != nil {
+			full.Field = "userId"
+		}
+		return full
 	}
 	return err
 }

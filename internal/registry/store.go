@@ -141,7 +141,8 @@ type Write struct {
 	// Delete says that From is deleted. Its meter stays, so recreating a key does not reset its
 	// limit.
 	Delete bool
-	// Most is how many places the user of a new key may take. Zero sets no bound.
+	// Most is how many places the user of a key that is new, or new to the user, may take. Zero sets
+	// no bound.
 	Most int
 	// PlaceUntil is the time until which a revoked or deleted key takes its place. If it has
 	// passed, the place is free at once.
@@ -209,20 +210,44 @@ func (w *Write) ends() bool {
 	return !w.To.RevokedAt.IsZero()
 }
 
-// Takes returns the user whose places a change affects, and by how many: +1 for a new key, -1 for
-// one that ends, and 0 if none. If until is not zero, an ended key takes its place until then.
-func (w *Write) Takes() (userID string, by int64, until time.Time) {
+// moves reports whether w gives a key to another user.
+func (w *Write) moves() bool { return w.From != nil && !w.Delete && w.From.UserID != w.To.UserID }
+
+// FormerOwner returns the user from whom w takes a key, or "".
+func (w *Write) FormerOwner() string {
+	if !w.policy() && w.moves() {
+		return w.From.UserID
+	}
+	return ""
+}
+
+// Taken says how a change affects the places of a user.
+type Taken struct {
+	UserID string
+	By     int64 // +1 for a key that the user gets, -1 for one that ends or leaves
+	// Until is the time until which an ended key takes its place. It is zero if the place is free at
+	// once.
+	Until time.Time
+	// At is when the index of the user's keys begins to change, or zero if the change frees a place.
+	At time.Time
+}
+
+// Takes returns how a change affects the places of users: of none, of one or, if a key gets another
+// user, of two.
+func (w *Write) Takes() []Taken {
 	switch {
 	case w.policy():
-		return "", 0, time.Time{}
+		return nil
 	case w.From == nil:
-		return w.To.UserID, 1, time.Time{}
+		return []Taken{{UserID: w.To.UserID, By: 1, At: w.To.CreatedAt}}
+	case w.moves():
+		return []Taken{{UserID: w.From.UserID, By: -1, At: w.At}, {UserID: w.To.UserID, By: 1, At: w.At}}
 	case !w.ends():
-		return "", 0, time.Time{}
+		return nil
 	case w.PlaceUntil.After(w.At):
-		return w.From.UserID, -1, w.PlaceUntil
+		return []Taken{{UserID: w.From.UserID, By: -1, Until: w.PlaceUntil}}
 	}
-	return w.From.UserID, -1, time.Time{}
+	return []Taken{{UserID: w.From.UserID, By: -1}}
 }
 
 // Position is a place in a user's list of keys. The zero Position is the beginning of the list.

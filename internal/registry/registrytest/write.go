@@ -40,6 +40,39 @@ var writeContracts = []contract{
 			t.Errorf("resolve = %q, %v", id, err)
 		}
 	}},
+	{"Write gives a key to another user, with its place, or not", func(t *testing.T, s Store) {
+		Create(t, s, NewKey(1, "u1"), 2)
+		Create(t, s, NewKey(2, "u2"), 2)
+		give := func(n int, from, to string, most int) error {
+			r, err := s.Find(t.Context(), NewKey(n, from).ID)
+			must(t, err)
+			k := *r.Key
+			k.UserID = to
+			return s.Write(t.Context(), registry.Write{From: r.Key, To: &k, Most: most, At: Morning().Add(time.Minute)})
+		}
+		fails(t, "a second key of one", give(1, "u1", "u2", 1), apikey.ErrTooManyKeys)
+		for _, user := range []string{"u1", "u2"} {
+			if p, err := s.Recount(t.Context(), user, Morning()); err != nil || p.Taken != 1 {
+				t.Errorf("refused: %s takes %+v, %v", user, p, err)
+			}
+		}
+		must(t, give(1, "u1", "u2", 2))
+		must(t, give(2, "u2", "u1", 2))
+		must(t, give(2, "u1", "u2", 2))
+		for user, want := range map[string]int{"u1": 0, "u2": 2} {
+			p, err := s.Recount(t.Context(), user, Morning().Add(80*time.Second)) // the index may lag yet
+			if err != nil || p.Taken != want {
+				t.Errorf("%s takes %+v, %v", user, p, err)
+			}
+			if p, err = s.Recount(t.Context(), user, Morning().Add(time.Hour)); err != nil || p.Taken != want {
+				t.Errorf("later: %s takes %+v, %v", user, p, err)
+			}
+			if keys, err := s.List(t.Context(), user, registry.Position{}, 10); err != nil || len(keys) != want {
+				t.Errorf("%s lists %d keys, %v", user, len(keys), err)
+			}
+		}
+		fails(t, "a third key of two", s.Write(t.Context(), registry.Write{To: NewKey(3, "u2"), Most: 2}), apikey.ErrTooManyKeys)
+	}},
 	{"Write makes all changes or none", func(t *testing.T, s Store) {
 		var keys []*apikey.Key
 		for n := range registry.MaxTogether {
