@@ -57,7 +57,7 @@
 //	edit, remove or put back a day's usage                 no         the usage that is shown is wrong
 //	edit, remove or put back a user's count of keys        no         the user may have more or fewer keys
 //	edit, remove or copy an alias                          no         a foreign token is refused; it opens no other key
-//	edit, remove or copy the listing of a transfer         no         the trail of the former user lacks it; the key's has it
+//	edit, remove or copy the listing of a transfer         no         the former user's trail lacks it, not the key's
 //	edit, remove or copy a stored reply                    no         a retry fails, or is carried out again
 //	edit or remove what health writes                      no         none
 //	do any of these with the deployment's secret           no         everything: the secret signs

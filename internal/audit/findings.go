@@ -53,7 +53,7 @@ func Findings() []Finding {
 		{"edit, remove or put back a user's count of keys", FoundNever, "the user may have more or fewer keys"},
 		{"edit, remove or copy an alias", FoundNever, "a foreign token is refused; it opens no other key"},
 		{"edit, remove or copy the listing of a transfer", FoundNever,
-			"the trail of the former user lacks it; the key's has it"},
+			"the former user's trail lacks it, not the key's"},
 		{"edit, remove or copy a stored reply", FoundNever, "a retry fails, or is carried out again"},
 		{"edit or remove what health writes", FoundNever, "none"},
 		{"do any of these with the deployment's secret", FoundNever, "everything: the secret signs"},

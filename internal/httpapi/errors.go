@@ -114,7 +114,8 @@ func (a *server) errorOf(err error) *apiError {
 func tooManyKeys(err apikey.TooManyKeysError, now time.Time) *apiError {
 	full := apikey.CodeTooManyKeys.Info().Text
 	if err.Until.IsZero() {
-		return newError(apikey.CodeTooManyKeys, err.Field, full+" Revoke or delete one: its place is free when these have ended")
+		return newError(apikey.CodeTooManyKeys, err.Field,
+			full+" Revoke or delete one: its place is free when these have ended")
 	}
 	seconds := max(1, int64((err.Until.Sub(now)+time.Second-1)/time.Second))
 	e := newError(apikey.CodeTooManyKeys, err.Field, full+fmt.Sprintf(" There is room again in %d seconds", seconds))

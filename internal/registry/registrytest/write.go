@@ -71,7 +71,8 @@ var writeContracts = []contract{
 				t.Errorf("%s lists %d keys, %v", user, len(keys), err)
 			}
 		}
-		fails(t, "a third key of two", s.Write(t.Context(), registry.Write{To: NewKey(3, "u2"), Most: 2}), apikey.ErrTooManyKeys)
+		third := registry.Write{To: NewKey(3, "u2"), Most: 2}
+		fails(t, "a third key of two", s.Write(t.Context(), third), apikey.ErrTooManyKeys)
 	}},
 	{"Write makes all changes or none", func(t *testing.T, s Store) {
 		var keys []*apikey.Key
