@@ -175,7 +175,7 @@ func (d *deployment) written(id string) audit.Standing {
 	standing := audit.Untrailed
 	for _, i := range d.Items {
 		switch pk := *i["pk"].S; {
-		case pk == "head#"+id:
+		case pk == "head#"+id, pk == "heads#"+id:
 			return audit.Authentic
 		case pk == "key#"+id && strings.HasPrefix(*i["sk"].S, "audit#"):
 			standing = audit.Unsealed
@@ -187,7 +187,7 @@ func (d *deployment) written(id string) audit.Standing {
 // The items of every version can be read, spent, changed, rotated, verified and deleted.
 func TestStateOfEachSchema(t *testing.T) {
 	files, err := filepath.Glob("testdata/schemas/*.json")
-	if err != nil || len(files) < 7 {
+	if err != nil || len(files) < 11 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
@@ -196,7 +196,10 @@ func TestStateOfEachSchema(t *testing.T) {
 }
 
 func testState(t *testing.T, d *deployment) {
-	want := map[string]apikey.Code{"disabled": apikey.CodeDisabled, "revoked": apikey.CodeRevoked, "deleted": apikey.CodeUnknown}
+	want := map[string]apikey.Code{
+		"disabled": apikey.CodeDisabled, "revoked": apikey.CodeRevoked, "deleted": apikey.CodeUnknown,
+		"suspended": apikey.CodeUserSuspended,
+	}
 	live := func(label string) bool { return want[label] == "" }
 	for id, standing := range d.standings(t) {
 		if id != d.Keys["deleted"].ID && standing != d.written(id) {
@@ -230,6 +233,10 @@ func testState(t *testing.T, d *deployment) {
 		t.Errorf("%d were spent, and %d are admitted of %d an hour", hour.Spent, admitted, limit)
 	}
 
+	if _, ok := d.Keys["planned"]; ok {
+		testPolicies(t, d)
+	}
+
 	// Another window is taken, as of then.
 	for label, k := range d.Keys {
 		if !live(label) || label == "unlimited" {
@@ -248,7 +255,11 @@ func testState(t *testing.T, d *deployment) {
 	}
 
 	// Lists and usage.
-	for user, least := range map[string]int{"u1": len(d.Keys) - 5} {
+	others := 5
+	if _, ok := d.Keys["planned"]; ok {
+		others += 4
+	}
+	for user, least := range map[string]int{"u1": len(d.Keys) - others} {
 		page, err := d.r.List(t.Context(), d.root(), registry.Query{UserID: user, Limit: 100})
 		if err != nil || len(page.Keys) < least {
 			t.Errorf("%s has %d keys, %v", user, len(page.Keys), err)
@@ -294,7 +305,7 @@ func testState(t *testing.T, d *deployment) {
 		switch {
 		case label == "deleted":
 			continue
-		case label == "revoked":
+		case label == "revoked", label == "suspended":
 			want = d.written(k.ID)
 		case d.written(k.ID) == audit.Untrailed:
 			want = audit.Partial
@@ -316,6 +327,51 @@ func testState(t *testing.T, d *deployment) {
 		d.now = d.now.Add(time.Second)
 		if v := d.check(t, k.Token); v.Code != apikey.CodeUnknown {
 			t.Errorf("%s: deleted: %s", label, v.Code)
+		}
+	}
+}
+
+// testPolicies tests what is set for users, and plans. It leaves the keys of the corpus as they are.
+func testPolicies(t *testing.T, d *deployment) {
+	table := dynamo.Open(d.o)
+	record, err := table.User(t.Context(), "u4")
+	if err != nil || record.User == nil || record.User.Plan != "pro" || record.User.Quota.Period != ratelimit.Lifetime {
+		t.Fatalf("u4: %+v, %v", record.User, err)
+	}
+	spent := make(map[string]int64)
+	for _, m := range record.Meters {
+		spent[m.ID] = m.Meter.Net
+	}
+	id := apikey.UserMeter("u4", "lifetime")
+	if before := d.Keys["planned"].Spent; spent[id] != before+1 {
+		t.Errorf("%d credits are spent of %v, %d were before", spent[id], spent, before)
+	}
+	plan, err := table.Plan(t.Context(), "pro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := *plan
+	changed.Life.MaxDays++
+	if p, err := d.r.PutPlan(t.Context(), d.root(), changed); err != nil || p.Rev <= plan.Rev || len(p.Key.Limits) != 1 {
+		t.Errorf("put: %+v, %v", p, err)
+	}
+	u, err := d.r.SetUser(t.Context(), d.root(), "u4", apikey.UserChange{Plan: ptr("basic")}, false)
+	if err != nil || u.Rev <= record.User.Rev || u.Quota != record.User.Quota {
+		t.Errorf("set: %+v, %v", u, err)
+	}
+	if u, err := d.r.AddUserCredits(t.Context(), d.root(), "u4", 5); err != nil || u.Quota.Requests != record.User.Quota.Requests+5 {
+		t.Errorf("credits: %+v, %v", u, err)
+	}
+	if u, err := d.r.SetUser(t.Context(), d.root(), "u5", apikey.UserChange{Suspended: ptr(false)}, false); err != nil || u.Suspended {
+		t.Errorf("resume: %+v, %v", u, err)
+	}
+	d.now = d.now.Add(time.Second)
+	if v := d.check(t, d.Keys["suspended"].Token); !v.Valid() {
+		t.Errorf("resumed: %s", v.Code)
+	}
+	for subject, standing := range d.standings(t) {
+		if _, isUser := apikey.SubjectUser(subject); isUser && standing != audit.Authentic {
+			t.Errorf("%s: standing %d", subject, standing)
 		}
 	}
 }

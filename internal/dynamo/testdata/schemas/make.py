@@ -48,6 +48,13 @@ def use(label, token, times):
     return answer.get("keyId") or answer.get("id")
 
 
+def put(path, body):
+    status, answer = call("PUT", "/api/v1/" + path, body, root)
+    if status != 200:
+        print(path, "is not put:", status, answer)
+    return status == 200
+
+
 def create(label, body, spend=0):
     status, answer = call("POST", "/api/v1/api-keys", {"userId": "u1", "name": label, **body}, root)
     if status != 201:
@@ -106,6 +113,27 @@ if bring("imported", "customer-7:f83Kd02mQz7Lw1xKc0TyVb97:50", "f83Kd02mQz7Lw1xK
     bring("pair", json.dumps(pair), "i16Ng35pTc0Oz4aNf3WbYe20", 0)
     bring("imported and rotated", "customer-8:g94Le13nRa8Mx2yLd1UzWc08:50", "g94Le13nRa8Mx2yLd1UzWc08", 1)
     rotate("imported and rotated")
+if put("plans/pro", {"scopes": ["tts", "keys:*"], "key": {"limits": [{"amount": 1000, "window": 1}], "quota": {"requests": 100000, "period": "day"}},
+                     "user": {"limits": [{"amount": 2000, "window": 1}, {"amount": 20000, "window": 3600}],
+                              "quota": {"requests": 1000000, "period": "month"}},
+                     "maxDays": 400, "defaultDays": 300, "idleDays": 100}):
+    put("plans/basic", {"user": {"quota": {"requests": 500000, "period": "lifetime"}}})
+    put("users/u1", {"limits": [{"amount": 5000, "window": 60}], "maxKeys": 90, "metadata": {"team": "x"}})
+    put("users/u4", {"plan": "basic"})
+    put("users/u4", {"plan": "pro", "scopes": ["tts"], "quota": {"requests": 400000, "period": "lifetime"}})
+    create("planned", {"userId": "u4"}, 3)
+    create("own plan", {"plan": "basic", "limits": [{"amount": 300, "window": 1}, {"amount": 4000, "window": 3600}],
+                        "quota": {"requests": 100000, "period": "lifetime"}}, 2)
+    create("suspended", {"userId": "u5"}, 1)
+    put("users/u5", {"suspended": True})
+    call("POST", "/api/v1/api-keys/" + keys["own plan"]["id"] + "/credits", {"add": 500}, root)
+    maker = create("maker", {"userId": "u6", "scopes": ["keys:write"], "rateLimit": {"requests": 50, "window": 60}}, 1)
+    status, answer = call("POST", "/api/v1/api-keys", {"name": "made"}, keys["maker"]["token"])
+    if status != 201:
+        print("a key is not made by a key:", status, answer)
+    else:
+        keys["made"] = {"id": answer["id"], "token": answer["key"], "spent": 1}
+        use("made", answer["key"], 1)
 
 written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 scan = urllib.request.Request(endpoint, b'{"TableName":"latchkey"}', {
