@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 // table acts, half of it after.
 type lag struct {
 	next http.RoundTripper
+	turn sync.Mutex // requests that are sent at the same time come one after the other
 
 	mu     sync.Mutex
 	clock  *apikeytest.Clock
@@ -30,6 +32,8 @@ type lag struct {
 }
 
 func (l *lag) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.mu.Lock()
 	l.calls++
 	call, every, during := l.calls, l.every, l.during
@@ -71,7 +75,7 @@ func lagging(t *testing.T) (*bench, *lag) {
 	return b, l
 }
 
-// ways are the ways to end a token, by name.
+// ways are the ways to end a token, by name. Those of users and plans begin with "its".
 var ways = map[string]func(b *bench, k *apikey.Key) error{
 	"revoked": func(b *bench, k *apikey.Key) error {
 		return b.rewrite(k, func(to *apikey.Key) { to.RevokedAt = b.Clock.Time() })
@@ -87,6 +91,63 @@ var ways = map[string]func(b *bench, k *apikey.Key) error{
 	"deleted": func(b *bench, k *apikey.Key) error {
 		return b.Options.Store.Write(context.Background(), registry.Write{From: k, Delete: true})
 	},
+	"its user is suspended": func(b *bench, k *apikey.Key) error {
+		return b.changeUser(k.UserID, func(u *apikey.User) { u.Suspended = true })
+	},
+	"its user has a plan without the scope": func(b *bench, k *apikey.Key) error {
+		return b.changeUser(k.UserID, func(u *apikey.User) { u.Plan = "narrow" })
+	},
+	"its plan has the scope no more": func(b *bench, k *apikey.Key) error {
+		return b.changePlan(k.UserID, func(p *apikey.Plan) { p.Scopes = apikey.Scopes{"stt"} })
+	},
+}
+
+// plans stores the plans that ways need.
+func (b *bench) plans(t *testing.T) {
+	t.Helper()
+	b.SetPlan(t, "narrow", func(p *apikey.Plan) { p.Scopes = apikey.Scopes{"stt"} })
+}
+
+// ending issues a key that a way can end. If needed, it has a user and a plan of its own.
+func (b *bench) ending(t *testing.T, way string) (*apikey.Key, gate.Request) {
+	t.Helper()
+	k, r := b.person(t, func(k *apikey.Key) {
+		k.Limit.Window, k.Scopes = time.Hour, apikey.Scopes{"tts"}
+	})
+	if strings.HasPrefix(way, "its") {
+		b.SetPlan(t, k.UserID, func(*apikey.Plan) {})
+		b.SetUser(t, k.UserID, func(u *apikey.User) { u.Plan = k.UserID })
+	}
+	r.Scope = "tts"
+	return k, r
+}
+
+// changeUser changes the record of a user, which must exist.
+func (b *bench) changeUser(id string, edit func(*apikey.User)) error {
+	ctx := context.Background()
+	record, err := b.Options.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	to := *record.User
+	to.Rev++
+	to.Seq++
+	edit(&to)
+	return b.Options.Store.Write(ctx, registry.Write{User: &registry.Replacement[apikey.User]{From: record.User, To: &to}, At: b.Clock.Time()})
+}
+
+// changePlan changes a plan, which must exist.
+func (b *bench) changePlan(name string, edit func(*apikey.Plan)) error {
+	ctx := context.Background()
+	from, err := b.Options.Store.Plan(ctx, name)
+	if err != nil {
+		return err
+	}
+	to := *from
+	to.Rev++
+	to.Seq++
+	edit(&to)
+	return b.Options.Store.Write(ctx, registry.Write{Plan: &registry.Replacement[apikey.Plan]{From: from, To: &to}, At: b.Clock.Time()})
 }
 
 func (b *bench) rewrite(k *apikey.Key, edit func(*apikey.Key)) error {
@@ -102,15 +163,13 @@ var freshnesses = []time.Duration{0, gate.MinFreshness, time.Second, 10 * time.S
 func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T) {
 	b, l := lagging(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
+	b.plans(t)
 	for _, freshness := range freshnesses {
 		for _, latency := range []time.Duration{0, 20 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond, 3 * time.Second} {
 			for name, end := range ways {
-				token := b.Token(t)
-				k := b.Issue(t, token, func(k *apikey.Key) { k.Limit.Window = time.Hour })
+				k, r := b.ending(t, name)
 				g := b.Gate(freshness)
-				check := func() (apikey.Verdict, error) {
-					return g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
-				}
+				check := func() (apikey.Verdict, error) { return g.Check(t.Context(), r) }
 				l.set(latency, nil)
 				if v, err := check(); err != nil || !v.Valid() {
 					t.Fatalf("freshness %v, latency %v: before: %s, %v", freshness, latency, v.Code, err)
@@ -255,19 +314,25 @@ func (h *hindered) Spend(ctx context.Context, id string, s ratelimit.Spend) (rat
 func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 	b, l := lagging(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
+	b.plans(t)
 	refusals := 0
 	for _, latency := range []time.Duration{time.Millisecond, 100 * time.Millisecond, 260 * time.Millisecond, 510 * time.Millisecond, 1100 * time.Millisecond} {
-		for at := 0; at <= 3; at++ { // before the first call, or after so many
-			for name, end := range ways {
+		for name, end := range ways {
+			// Before the first call, after so many, or after the last one. The calls between may come in
+			// any order.
+			moments := []int{0, 1, 2, 3, 5}
+			if strings.HasPrefix(name, "its") {
+				if moments = []int{0, 1, 2, 3, 4, 7}; latency != 100*time.Millisecond && latency != 1100*time.Millisecond {
+					continue
+				}
+			}
+			for _, at := range moments {
 				for _, warm := range []float64{0, 0.01, 0.999} { // of the time that a read may be trusted; 0: nothing is remembered
 					admitted := make(map[time.Duration]bool)
 					for _, freshness := range freshnesses {
-						token := b.Token(t)
-						k := b.Issue(t, token, func(k *apikey.Key) { k.Limit.Window = time.Hour })
+						k, r := b.ending(t, name)
 						g := b.Gate(freshness)
-						check := func() (apikey.Verdict, error) {
-							return g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
-						}
+						check := func() (apikey.Verdict, error) { return g.Check(t.Context(), r) }
 						l.set(0, nil)
 						if warm > 0 {
 							if v, err := check(); err != nil || !v.Valid() {

@@ -130,6 +130,7 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		},
 		Environments: c.Environments,
 		Clock:        gate.ClockOf(i.Now),
+		Life:         c.Life(),
 		Now:          i.Table.Now,
 		Remember:     remembered,
 	})
