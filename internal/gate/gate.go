@@ -171,8 +171,8 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 		return err
 	}
 	asked, err := g.spend(table, f.subject, r, &f.verdict)
-	for n := 0; errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
-		// Another instance knows newer terms.
+	for n := 0; err != nil && errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
+		*f = finding{} // another instance knows newer terms
 		if err := g.identify(table, &h, r, 0, f); err != nil || f.decided() {
 			return err
 		}
@@ -186,7 +186,7 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 		g.rehash(table, h, f, r.Credential.Token())
 		asked = true
 	}
-	if !asked || g.instant(r.Time).since(f.read) < g.options.Freshness {
+	if !asked || g.instant(r.Time).since(f.subject.read) < g.options.Freshness {
 		return nil
 	}
 	return g.judgeAgain(table, h, r, f)
@@ -198,7 +198,7 @@ func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *findi
 	var again finding
 	err := g.identify(table, &h, r, 0, &again)
 	switch v := &again.verdict; {
-	case err != nil && f.own && g.options.Freshness > 0 && table.over():
+	case err != nil && !f.remembered && g.options.Freshness > 0 && table.over():
 		return nil // the table is too slow for a second opinion
 	case err != nil:
 		return err

@@ -10,19 +10,18 @@ import (
 	"latchkey/internal/pepper"
 )
 
-// finding is the key that a token leads to, with the verdict on it.
+// finding is the key that a token leads to, with the verdict on it. Before a look, it must be zero.
 type finding struct {
 	subject *subject // nil if there is no key
 	ahead   *ahead   // reads that were made together with that of the key; nil if none was
 	verdict apikey.Verdict
-	secret  int     // the index of the secret that the token matches, or -1
-	read    Instant // when the oldest of the reads began that the verdict rests on
-	// own says that this check has made all of these reads.
-	own bool
-	// sure says that the key, and the alias if the token needs one, were read in this check or
-	// shortly before, so that a refusal may rest on them. bounded says that the subject has its user
-	// and plan, and boundsSure that a refusal may rest on these.
-	sure, bounded, boundsSure bool
+	secret  int // the index of the secret that the token matches, or -1
+	// remembered says that not all reads of the key, the user and the plan are of this check.
+	remembered bool
+	// unsure says that the key, or the alias if the token needs one, was read too long before this
+	// check for a refusal to rest on it. bounded says that the subject has its user and plan, and
+	// boundsSure that a refusal may rest on these.
+	unsure, bounded, boundsSure bool
 	// spent says that the verdict is an upstream's, with everything spent.
 	spent bool
 }
@@ -39,7 +38,7 @@ func (f *finding) refuses(t apikey.Token) bool {
 	if f.verdict.Code == apikey.CodeRevoked && t.Native() {
 		return true
 	}
-	return f.sure && (f.boundsSure || !f.restsOnBounds())
+	return !f.unsure && (f.boundsSure || !f.restsOnBounds())
 }
 
 // restsOnBounds reports whether the refusal rests on the user or the plan of the key.
@@ -67,7 +66,7 @@ type ages struct {
 //
 // If the table does not know the token, an upstream decides. Its key has then been spent from.
 //
-// It fills f, which is not copied because that would cost a fifth of a check.
+// It fills f, which must be zero. It is not copied, because that would cost a fifth of a check.
 func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge time.Duration, f *finding) error {
 	if err := g.look(table, h, r, ages{key: maxAge, bounds: maxAge}, f); err != nil {
 		return err
@@ -94,6 +93,7 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge ti
 		if f.restsOnBounds() {
 			a.bounds = young
 		}
+		*f = finding{}
 		if err := g.look(table, h, r, a, f); err != nil {
 			return err
 		}
@@ -106,7 +106,6 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge ti
 
 // look finds the key of a token and judges it once.
 func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding) error {
-	*f = finding{secret: -1, own: true, sure: true}
 	err := g.find(ctx, h, r, a, f)
 	if err != nil {
 		return err
@@ -171,15 +170,15 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 		if s == nil || s.bounded && age < a.bounds {
 			g.memory.hits.Add(1)
 			young := age < MismatchAge
-			f.subject, f.read, f.own, f.bounded = s, read, false, true
-			f.sure, f.boundsSure = f.sure && young, young
+			f.subject, f.remembered, f.bounded = s, true, true
+			f.unsure, f.boundsSure = f.unsure || !young, young
 			return nil
 		}
 	}
 	if s != nil {
 		if age := now.since(s.keyRead); age < a.key {
 			g.memory.hits.Add(1)
-			f.subject, f.read, f.own, f.sure = s, s.keyRead, false, f.sure && age < MismatchAge
+			f.subject, f.remembered, f.unsure = s, true, f.unsure || age >= MismatchAge
 			return nil
 		}
 	}
@@ -190,7 +189,7 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 func (g *Gate) resolve(ctx context.Context, alias string, now Instant, a ages, f *finding) (string, error) {
 	id, read, ok := g.memory.aliases.get(alias)
 	if age := now.since(read); ok && (age < a.key || id != "" && !a.again) {
-		f.sure = age < MismatchAge
+		f.unsure = age >= MismatchAge
 		return id, nil
 	}
 	id, err := g.table.Resolve(ctx, alias)

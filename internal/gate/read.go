@@ -37,7 +37,7 @@ func (g *Gate) readKey(
 		f.ahead = &ahead{}
 		g.readAhead(ctx, arrival, last.key.UserID, last.planName(last.user), maxAge, f.ahead, &others)
 	}
-	f.read, f.own = g.instant(arrival), true
+	read := g.instant(arrival)
 	record, err := g.table.Find(ctx, id)
 	others.Wait()
 	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
@@ -48,9 +48,9 @@ func (g *Gate) readKey(
 		for _, m := range record.More {
 			g.limiter.Observe(m.ID, m.Meter)
 		}
-		f.subject = newSubject(record, f.read)
+		f.subject = newSubject(record, read)
 	}
-	g.memory.keys.put(id, f.subject, f.read)
+	g.memory.keys.put(id, f.subject, read)
 	return nil
 }
 
@@ -80,7 +80,7 @@ func (g *Gate) bound(ctx context.Context, arrival time.Time, maxAge time.Duratio
 		return plan.err
 	}
 	f.subject = s.with(a.user.value, plan.value, a.user.read.older(plan.read), g.options.Life)
-	f.read, f.own = f.subject.read, f.own && a.user.own && plan.own
+	f.remembered = f.remembered || !a.user.own || !plan.own
 	f.bounded, f.boundsSure = true, a.user.sure && plan.sure
 	g.memory.keys.put(s.key.ID, f.subject, f.subject.keyRead)
 	return nil
