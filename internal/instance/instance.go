@@ -130,7 +130,6 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		},
 		Environments: c.Environments,
 		Clock:        gate.ClockOf(i.Now),
-		Life:         c.Life(),
 		Now:          i.Table.Now,
 		Remember:     remembered,
 	})
