@@ -28,6 +28,7 @@ const (
 type Client struct {
 	base string
 	key  redact.Secret[string] // empty if requests carry no key
+	once string                // the Idempotency-Key of the request; none if empty
 	http *http.Client
 }
 
@@ -42,6 +43,14 @@ func New(base, key string) (*Client, error) {
 		key:  redact.New(key),
 		http: &http.Client{Timeout: timeout, CheckRedirect: noRedirect},
 	}, nil
+}
+
+// Once returns a client whose request has an Idempotency-Key, and otherwise is c. The service then
+// does the request once, however often it is made.
+func (c *Client) Once(key string) *Client {
+	one := *c
+	one.once = key
+	return &one
 }
 
 func isService(u *url.URL) bool {
@@ -89,6 +98,9 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	}
 	if key := c.key.Reveal(); key != "" {
 		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	if c.once != "" {
+		r.Header.Set("Idempotency-Key", c.once)
 	}
 	response, err := c.http.Do(r)
 	if err != nil {

@@ -31,6 +31,13 @@ LATCHKEY_KEY is the key that calls it.`
 // answer. Its error is a usageError for a wrong variable, errInterrupted if ctx ended, and
 // otherwise says what to do next.
 func callAPI(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
+	return callOnce(ctx, "", method, path, query, body)
+}
+
+// callOnce is callAPI with an Idempotency-Key, unless that is empty.
+func callOnce(
+	ctx context.Context, once, method, path string, query url.Values, body any,
+) (json.RawMessage, error) {
 	var a apiConfig
 	if err := config.Read(&a, config.Process()); err != nil {
 		return nil, usageError{err}
@@ -43,7 +50,7 @@ func callAPI(ctx context.Context, method, path string, query url.Values, body an
 	if err != nil {
 		return nil, usageError{fmt.Errorf("LATCHKEY_URL %w", err)}
 	}
-	answer, err := c.Do(ctx, method, path, query, body)
+	answer, err := c.Once(once).Do(ctx, method, path, query, body)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, errInterrupted

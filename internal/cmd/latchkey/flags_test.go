@@ -23,7 +23,14 @@ var (
 		wrong: []string{"1796040000", "1796040000000", "90", "5", "0", "+90", "-90", "-1d", "9e3", "90.0", "1_000", "0x10", "d", "m", "day", "soon", "", " ", "90 d", "d90",
 			"90D", "1d2h", "500ms", "1.5s", "0s", "0d", "40000d", "9999999999999d", "99999999h", "2027-13-31", "2027-01-32", "31.01.2027", "2027/01/31", "1h\n"},
 	}
-	days   = flagValues{right: []string{"2027-01-31"}, wrong: []string{"yesterday", "1796040000", "20270131", "2027-1-1", "2027-02-30", "1969-12-31", ""}}
+	days  = flagValues{right: []string{"2027-01-31"}, wrong: []string{"yesterday", "1796040000", "20270131", "2027-1-1", "2027-02-30", "1969-12-31", ""}}
+	limit = flagValues{right: []string{"100/1m", "5/10s", "1000/h", "100/60"},
+		wrong: []string{"10", "x", "x/1m", "0/1m", "-1/1m", "1.5/1m", "1000001/1m", "1/", "/1m", "1/0", "1/2d", "1/500ms", "1/x", "100 per minute", ""}}
+	lines = flagValues{right: append([]string{"10/1s,1000/1m", "none", "1/1s,2/2s,3/3s,4/4s"}, limit.right...),
+		wrong: append([]string{"1/1m,2/60s", "100/1m,none", "none,100/1m", "1/1s,2/2s,3/3s,4/4s,5/5s", "5/month", "500/lifetime", "10/1s,", ","}, limit.wrong...)}
+	quotas = flagValues{right: []string{"10000/month", "5/day", "500/lifetime", "none"},
+		wrong: []string{"x", "10", "x/month", "0/day", "-1/day", "5/week", "5/", "/day", "1000000000001/day", "5/month/day", "10/1m", "0/lifetime", ""}}
+	lives  = flagValues{right: []string{"0", "36500"}, wrong: []string{"-1", "36501", "x", "90d", ""}}
 	counts = flagValues{right: []string{"1", "100"}, wrong: []string{"0", "101", "-1", "x", "1.5", "1e1", "", "9999999999999999999999", "50 "}}
 	costs  = flagValues{right: []string{"0", "1000000"}, wrong: []string{"-1", "1000001", "x", "1.5", "", "9999999999999999999999"}}
 	bools  = flagValues{right: []string{"true", "false"}, wrong: []string{"yes", "maybe", "2", ""}}
@@ -37,17 +44,19 @@ var (
 // flagRules has an entry for every flag of every command, by its name or by "command flag".
 var flagRules = map[string]flagValues{
 	"expires": moments, "not-before": moments,
-	"limit": {right: []string{"100/1m", "5/10s", "1000/h", "100/60"},
-		wrong: []string{"10", "x", "x/1m", "0/1m", "-1/1m", "1.5/1m", "1000001/1m", "1/", "/1m", "1/0", "1/2d", "1/500ms", "1/x", "100 per minute", ""}},
-	"quota":  {right: []string{"10000/month", "5/day"}, wrong: []string{"x", "10", "x/month", "0/day", "-1/day", "5/week", "5/", "/day", "1000000000001/day", "5/month/day", ""}},
-	"grace":  {right: []string{"1h", "24h", "30d", "0"}, wrong: []string{"90", "1796040000", "soon", "-1h", "31d", "1h30", "500ms", "0.5s", "d", "h", "never", "2027-01-31", ""}},
-	"scopes": scopes, "scope": {right: []string{"tts", "stt:*"}, wrong: []string{"A", "a b", "a,b", ""}},
+	"limit": lines, "key-limit": lines, "user-limit": lines, "quota": quotas, "key-quota": quotas, "user-quota": quotas,
+	"plan":     {right: []string{"pro", "none", "a.b_c-1"}, wrong: []string{"Pro", "a b", "a/b", strings.Repeat("p", 65), ""}},
+	"max-days": lives, "default-days": lives, "idle-days": lives,
+	"max-keys":        {right: []string{"0", "10000"}, wrong: []string{"-1", "10001", "x", "1.5", ""}},
+	"idempotency-key": {right: []string{"order-4711-of-2027-01-31"}, wrong: []string{"fifteen-letters", strings.Repeat("k", 256), "order 4711 of 2027-01-31", ""}},
+	"grace":           {right: []string{"1h", "24h", "30d", "0"}, wrong: []string{"90", "1796040000", "soon", "-1h", "31d", "1h30", "500ms", "0.5s", "d", "h", "never", "2027-01-31", ""}},
+	"scopes":          scopes, "scope": {right: []string{"tts", "stt:*"}, wrong: []string{"A", "a b", "a,b", ""}},
 	"cidr":     {right: []string{"192.0.2.0/24", "10.1.2.3", "10.0.0.0/8,2001:db8::/32"}, wrong: []string{"10.0.0.0/33", "here", "10.0.0", "10.0.0.0/8,x"}},
 	"metadata": {right: []string{"team=a", "a=1,b=2"}, wrong: []string{"a", "=", "a,b"}},
 	"env":      {right: []string{"live", "test"}, wrong: []string{"prod", "LIVE", ""}},
 	"status":   {right: []string{"active", "disabled", "inactive", "revoked", "expired"}, wrong: []string{"gone", "Active", ""}},
 	"user":     users, "key": {right: []string{"fbvIj5lD1wYRMsd9"}, wrong: []string{"x", "sk_live_1", ""}},
-	"list limit": counts, "keys audit limit": counts, "cost": costs, "source-ip": source,
+	"list limit": counts, "keys audit limit": counts, "users audit limit": counts, "users stats limit": counts, "cost": costs, "source-ip": source,
 	"method": {right: []string{"GET", "post", "OPTIONS"}, wrong: []string{"BREW", "", "GET "}},
 	"path":   {right: []string{"/tts/speak"}, wrong: []string{"tts", ""}},
 	"at":     {right: []string{"2027-01-31T12:00:00Z", "2027-01-31"}, wrong: []string{"1796040000", "90d", "5", "now", ""}},
@@ -57,7 +66,7 @@ var flagRules = map[string]flagValues{
 	"checkpoint":  free, "cursor": texts, "name": texts, "description": texts, "public-key": free, "state": free, "stack": free,
 	"ignore":        {right: []string{"acl", "acl,cors"}, wrong: []string{}},
 	"format":        {right: []string{"keyfile", "jsonl", "csv", "kong"}, wrong: []string{"xml", ""}},
-	"default-limit": {right: []string{"60/1m", "100/1m"}, wrong: []string{"60", "x", ""}},
+	"default-limit": {right: append([]string{"60/1m"}, limit.right...), wrong: append([]string{"10/1s,1000/1m", "none"}, limit.wrong...)},
 }
 
 // Every misuse of every flag is a usage error in our own words. It shows a right value and does not
@@ -173,8 +182,10 @@ func TestATokenInTheWrongPlaceIsNotRepeated(t *testing.T) {
 // is wrong.
 var arguments = map[string][]string{
 	"import": {"/nowhere"}, "smoke": {"http://127.0.0.1:1"},
-	"get": {"AAAAAAAAAAAAAAAA"}, "update": {"AAAAAAAAAAAAAAAA", "--description=x"}, "enable": {"AAAAAAAAAAAAAAAA"}, "disable": {"AAAAAAAAAAAAAAAA"},
+	"get": {"AAAAAAAAAAAAAAAA"}, "users get": {"u1"}, "update": {"AAAAAAAAAAAAAAAA", "--description=x"}, "enable": {"AAAAAAAAAAAAAAAA"}, "disable": {"AAAAAAAAAAAAAAAA"},
 	"end-grace": {"AAAAAAAAAAAAAAAA"}, "rotate": {"AAAAAAAAAAAAAAAA"}, "revoke": {"AAAAAAAAAAAAAAAA", "--yes"}, "delete": {"AAAAAAAAAAAAAAAA", "--yes"}, "explain": {"AAAAAAAAAAAAAAAA"},
+	"set": {"u1", "--max-keys=1"}, "suspend": {"u1"}, "resume": {"u1"}, "stats": {"u1"}, "users audit": {"u1"}, "put": {"pro", "--max-days=1"}, "plans get": {"pro"},
+	"keys credits": {"AAAAAAAAAAAAAAAA", "+500"}, "users credits": {"u1", "+500"},
 	"usage": {"AAAAAAAAAAAAAAAA"}, "keys audit": {"AAAAAAAAAAAAAAAA"},
 }
 

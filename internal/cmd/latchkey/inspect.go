@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
@@ -65,45 +67,63 @@ func explainCommand() *cobra.Command {
 	textFlag(c.Flags(), &method, "method", http.MethodGet, "method of the request", checkMethod)
 	textFlag(c.Flags(), &path, "path", "/", "path of the request, without the stage", checkPath)
 	textFlag(c.Flags(), &source, "source-ip", "", "IP address of the caller", checkAddress)
-	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests, "requests that the call would spend")
+	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests,
+		"requests that the call would spend; by default as\nmany as a rule has for the route, or 1")
 	textFlag(c.Flags(), &at, "at", "", "`TIME` of the request, e.g. 2027-01-31T12:00:00Z; by default now", checkTime)
 	return c
 }
 
 func usageCommand() *cobra.Command {
-	var from, to string
+	var days daysFlags
 	c := onOne(oneKey{
 		use: "usage", short: "Show a key's requests on each day (UTC)",
 		example: `  latchkey keys usage fbvIj5lD1wYRMsd9
   latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			query := nonEmpty(map[string]string{"from": from, "to": to})
-			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/usage", query, nil)
+			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/usage", days.query(""), nil)
 		},
-		print: printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
-			return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
-		}),
+		print: printUsage,
 	})
-	textFlag(c.Flags(), &from, "from", "", "first `DAY`, e.g. 2027-01-01", checkDay)
-	textFlag(c.Flags(), &to, "to", "", "last `DAY`; by default today", checkDay)
+	days.add(c.Flags())
 	return c
 }
 
+// daysFlags are the flags that name a span of days.
+type daysFlags struct{ from, to string }
+
+func (d *daysFlags) add(flags *pflag.FlagSet) {
+	textFlag(flags, &d.from, "from", "", "first `DAY`, e.g. 2027-01-01", checkDay)
+	textFlag(flags, &d.to, "to", "", "last `DAY`; by default today", checkDay)
+}
+
+// query returns the query for the days and for a user. If user is empty, it names no user.
+func (d *daysFlags) query(user string) url.Values {
+	return nonEmpty(map[string]string{"from": d.from, "to": d.to, "userId": user})
+}
+
+func printUsage(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+	return printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
+		return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
+	})(c, answer, asJSON)
+}
+
 func trailCommand() *cobra.Command {
-	var cursor string
-	var limit int64
+	var page pageOf
 	c := onOne(oneKey{
 		use: "audit", short: "Show the audit trail of a key, newest entry first",
 		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			query := nonEmpty(map[string]string{"cursor": cursor, "limit": strconv.FormatInt(limit, 10)})
-			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/audit", query, nil)
+			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/audit", page.query(nil), nil)
 		},
-		print: printPage("No audit entries are stored.", []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}, trailRow),
+		print: printPage(noTrail, trailColumns, trailRow),
 	})
-	pageFlags(c.Flags(), &cursor, &limit)
+	page.add(c.Flags())
 	return c
 }
+
+const noTrail = "No audit entries are stored."
+
+var trailColumns = []string{"AT", "ACTION", "BY", "FROM", "CHANGES"}
 
 func trailRow(e api.TrailEntry) []string {
 	var changes []string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -22,7 +23,7 @@ func keysCommand() *cobra.Command {
 		switchCommand("enable", "Enable a disabled key", true),
 		switchCommand("disable", "Disable a key until it is enabled", false),
 		rotateCommand(), endGraceCommand(), revokeCommand(), deleteCommand(),
-		explainCommand(), usageCommand(), trailCommand(),
+		keyCreditsCommand(), explainCommand(), usageCommand(), trailCommand(),
 	})
 }
 
@@ -34,10 +35,14 @@ func createCommand() *cobra.Command {
 		Use:   "create [NAME]",
 		Short: "Create a key and print only the key on standard output",
 		Long: `Creates a key and prints only the key on standard output. It is never shown
-again. By default a key has 60 requests a minute, no scopes and no expiry, but
-never more than the key that creates it.` + apiHelp,
+again. By default a key has no scopes, no expiry, and the limits of its plan and
+its user, or 60 requests a minute if they set none. It never has more than the
+key that creates it.
+
+The first --limit is the key's rateLimit, and the others are its limits.` + apiHelp,
 		Example: `  latchkey keys create ci --scopes tts --limit 100/1m --expires 90d | pbcopy
-  latchkey keys create --user u1 --quota 10000/month --json`,
+  latchkey keys create --user u1 --plan pro --limit 10/1s --limit 1000/1m
+  latchkey keys create --user u1 --quota 500/lifetime --json`,
 		Args: upTo(1, "at most one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			fields, err := f.fields(c.Flags(), time.Now())
@@ -97,8 +102,8 @@ func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 }
 
 func listCommand() *cobra.Command {
-	var user, status, cursor string
-	var limit int64
+	var user, status string
+	var page pageOf
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
@@ -108,28 +113,41 @@ func listCommand() *cobra.Command {
   latchkey keys list --user u1 --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			query := nonEmpty(map[string]string{
-				"limit": strconv.FormatInt(limit, 10), "userId": user, "status": status, "cursor": cursor,
-			})
+			query := page.query(map[string]string{"userId": user, "status": status})
 			answer, err := callAPI(c.Context(), http.MethodGet, api.KeysPath, query, nil)
 			if err != nil {
 				return err
 			}
-			return printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, asJSON)
+			return printKeys(c, answer, asJSON)
 		},
 	}
 	textFlag(c.Flags(), &user, "user", "", "`ID` of the user; by default you", checkOwner)
 	textFlag(c.Flags(), &status, "status", "", "active, disabled, inactive, revoked or expired",
 		checkOneOf("active", "disabled", "inactive", "revoked", "expired"))
-	pageFlags(c.Flags(), &cursor, &limit)
+	page.add(c.Flags())
 	jsonFlag(c, &asJSON)
 	return c
 }
 
-// pageFlags adds the flags of a command that shows one page of a list.
-func pageFlags(flags *pflag.FlagSet, cursor *string, limit *int64) {
-	flags.StringVar(cursor, "cursor", "", "cursor that the page before has printed")
-	numberFlag(flags, limit, "limit", 50, 1, 100, "entries on a page, 1 to 100")
+// pageOf is the part of a list that the flags of a command name.
+type pageOf struct {
+	cursor string
+	limit  int64
+}
+
+func (p *pageOf) add(flags *pflag.FlagSet) {
+	flags.StringVar(&p.cursor, "cursor", "", "cursor that the page before has printed")
+	numberFlag(flags, &p.limit, "limit", 50, 1, 100, "entries on a page, 1 to 100")
+}
+
+// query returns the query for the page, with the values that are not empty.
+func (p *pageOf) query(values map[string]string) url.Values {
+	query := nonEmpty(values)
+	query.Set("limit", strconv.FormatInt(p.limit, 10))
+	if p.cursor != "" {
+		query.Set("cursor", p.cursor)
+	}
+	return query
 }
 
 func getCommand() *cobra.Command {
@@ -139,32 +157,39 @@ func getCommand() *cobra.Command {
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, keyPath(id), nil, nil)
 		},
+		print: printKey,
 	})
 }
 
 func updateCommand() *cobra.Command {
 	var f keyFlags
-	var name string
+	var name, user string
 	c := onOne(oneKey{
 		use: "update", short: "Change the given properties of a key",
 		example: `  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never
-  latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt`,
+  latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt
+  latchkey keys update fbvIj5lD1wYRMsd9 --user team:search --limit none`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			fields, err := f.fields(c.Flags(), time.Now())
+			change, err := f.patch(c.Flags(), time.Now())
 			if err != nil {
 				return nil, err
 			}
 			if c.Flags().Changed("name") {
-				fields.Name = &name
+				change.Name = api.Set(name)
 			}
-			if fields == (api.Fields{}) {
+			if c.Flags().Changed("user") {
+				change.UserID = api.Set(user)
+			}
+			if change == (api.Patch{}) {
 				return nil, usageError{errors.New("needs at least one property to change; see latchkey keys update --help")}
 			}
-			return patch(c.Context(), id, fields)
+			return patch(c.Context(), id, change)
 		},
 	})
 	f.add(c.Flags())
 	c.Flags().StringVar(&name, "name", "", "name of the key")
+	textFlag(c.Flags(), &user, "user", "",
+		"`ID` of the user who gets the key; only an admin\nmay do this", checkUser)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
 }
@@ -174,15 +199,15 @@ func switchCommand(use, short string, enabled bool) *cobra.Command {
 		use: use, short: short,
 		example: fmt.Sprintf("  latchkey keys %[1]s fbvIj5lD1wYRMsd9\n  latchkey keys %[1]s fbvIj5lD1wYRMsd9 --json", use),
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return patch(c.Context(), id, api.Fields{Enabled: &enabled})
+			return patch(c.Context(), id, api.Patch{Enabled: api.Set(enabled)})
 		},
 	})
 }
 
 func keyPath(id string) string { return api.KeysPath + "/" + id }
 
-func patch(ctx context.Context, id string, fields api.Fields) (json.RawMessage, error) {
-	return callAPI(ctx, http.MethodPatch, keyPath(id), nil, fields)
+func patch(ctx context.Context, id string, change api.Patch) (json.RawMessage, error) {
+	return callAPI(ctx, http.MethodPatch, keyPath(id), nil, change)
 }
 
 func rotateCommand() *cobra.Command {

@@ -47,7 +47,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 	own := []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + token}
 	list := asked{args: "keys list --user u1", out: "\tci\tu1\tactive\tsk_live_"}.run(t, admin...)
 	id, _, _ := strings.Cut(list, "\t")
-	if !strings.HasSuffix(list, "\tnever\n") {
+	if !strings.HasSuffix(list, "\tnever\t100/day\t\t\n") {
 		t.Errorf("a key that was never used is listed as %q", list)
 	}
 
@@ -117,6 +117,13 @@ func TestAWrongCommandLineExitsWith2(t *testing.T) {
 		{args: "keys", talk: "which command?"}, {args: "keys creat", talk: "did you mean create?"}, {args: "key", talk: "did you mean keys?"},
 		{args: "completion bsh"}, {args: "completion"}, {args: "help nothing"}, {args: "version x"}, {args: "whoami x"},
 		{args: "keys create a b"}, {args: "keys create --limit 100"}, {args: "keys create --limit 1.5/1m"}, {args: "keys create --limit 5/25h"},
+		{args: "keys create --limit 5/month", talk: "are a quota"}, {args: "keys create --limit 5/1m --limit 6/60", talk: "different times"},
+		{args: "keys update " + id + " --limit none --limit 5/1m", talk: "none alone"}, {args: "keys create --plan Pro", talk: "--plan must be"},
+		{args: "keys credits " + id + " +0", talk: "such as +500"}, {args: "keys credits " + id + " ++5"}, {args: "keys credits " + id},
+		{args: "keys credits " + id + " -500", talk: "below zero"}, {args: "keys credits " + id + " 1000000000001"}, {args: "keys credits u1 +5", talk: "the ID must be"},
+		{args: "users get"}, {args: "users get " + token, talk: "not a key"}, {args: "users set u1", talk: "at least one property"}, {args: "users suspend"},
+		{args: "users credits " + token + " +5"}, {args: "users"}, {args: "plans"}, {args: "plans put pro", talk: "at least one property"},
+		{args: "plans put none --max-days 1", talk: "no plan"}, {args: "plans get ../users/u1"}, {args: "plans get Pro", talk: "the NAME must be"}, {args: "plans list x"},
 		{args: "keys create --quota 5/week"}, {args: "keys create --expires soon"}, {args: "keys create --expires -1d"},
 		{args: "keys create --limit 5/1m --unlimited"}, {args: "keys create --metadata a"}, {args: "keys list x"},
 		{args: "keys get"}, {args: "keys get " + token}, {args: "keys get ../" + id}, {args: "keys update " + id}, {args: "keys delete"},

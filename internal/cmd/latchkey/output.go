@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
@@ -38,7 +37,7 @@ func printJSON(out io.Writer, answer json.RawMessage) error {
 }
 
 // flatten adds a row for each value to rows, in the document's order. A nested field is named
-// "outer.inner", and a list is one value.
+// "outer.inner", and a list is one value. A list of limits has a row for each of them.
 func flatten(d *json.Decoder, name string, rows *[][]string) error {
 	token, err := d.Token()
 	if err != nil {
@@ -56,17 +55,9 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 			}
 		}
 	case json.Delim('['):
-		var inner [][]string
-		for d.More() {
-			if err := flatten(d, "", &inner); err != nil {
-				return err
-			}
+		if err := flattenList(d, name, rows); err != nil {
+			return err
 		}
-		var values []string
-		for _, row := range inner {
-			values = append(values, row[1])
-		}
-		*rows = append(*rows, []string{name, strings.Join(values, ",")})
 	case nil:
 		*rows = append(*rows, []string{name, "-"})
 		return nil
@@ -76,6 +67,30 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 	}
 	_, err = d.Token() // the closing delimiter
 	return err
+}
+
+// flattenList adds the rows of a list of which the opening delimiter has been read.
+func flattenList(d *json.Decoder, name string, rows *[][]string) error {
+	var values []string
+	var bounds [][]string
+	for d.More() {
+		var one [][]string
+		if err := flatten(d, "", &one); err != nil {
+			return err
+		}
+		if bound := boundRow(name, one); bound != nil {
+			bounds = append(bounds, bound)
+			continue
+		}
+		for _, row := range one {
+			values = append(values, row[1])
+		}
+	}
+	if len(bounds) == 0 {
+		bounds = [][]string{{name, strings.Join(values, ",")}}
+	}
+	*rows = append(*rows, bounds...)
+	return nil
 }
 
 // page is the form that all lists of the API have. The last page has no cursor.
@@ -143,25 +158,6 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
-}
-
-var keyColumns = []string{
-	"ID", "NAME", "USER", "STATUS", "PREFIX", "LIMIT", "EXPIRES", "CREATED", "OLDER UNTIL", "LAST USED",
-}
-
-func keyRow(k api.Record) []string {
-	limit := "unlimited"
-	if l := k.RateLimit.Value; l != nil && !k.Unlimited {
-		limit = formatLimit(l.Requests, l.Window)
-	}
-	lastUsed := "never"
-	if u := k.LastUsedAt; u != nil && u.Value != nil {
-		lastUsed = *u.Value
-	}
-	return []string{
-		k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, limit, k.ExpiresAt, k.CreatedAt,
-		k.PreviousKeyValidUntil, lastUsed,
-	}
 }
 
 // formatLimit returns a limit in the form that parseLimit reads. The window is in seconds.

@@ -28,6 +28,10 @@ func parseLimit(text string) (ratelimit.Limit, error) {
 	if err != nil || !found {
 		return ratelimit.Limit{}, errLimit
 	}
+	if span == string(ratelimit.Month) || span == string(ratelimit.Lifetime) {
+		return ratelimit.Limit{}, fmt.Errorf("must be requests per time of at most a day, such as 100/1m: "+
+			"requests per %s are a quota", span)
+	}
 	window, ok := parseWindow(span)
 	if !ok {
 		return ratelimit.Limit{}, errLimit
@@ -83,18 +87,29 @@ func parseGrace(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// parseQuota reads "10000/month".
-func parseQuota(text string) (api.QuotaInput, error) {
+// parseQuota reads "10000/month", "5/day" and "500/lifetime". It returns nil for "none".
+func parseQuota(text string) (*api.QuotaInput, error) {
+	if text == none {
+		return nil, nil
+	}
 	count, period, _ := strings.Cut(text, "/")
 	requests, err := strconv.ParseInt(count, 10, 64)
-	if err != nil || period != string(ratelimit.Day) && period != string(ratelimit.Month) {
-		return api.QuotaInput{}, errors.New("must be requests per day or month, such as 10000/month")
+	if err != nil || checkOneOf("day", "month", "lifetime")(period) != nil {
+		return nil, errors.New("must be requests per day, month or lifetime, such as 10000/month or 500/lifetime, or none")
 	}
 	if requests < 1 || requests > apikey.MaxQuota {
-		return api.QuotaInput{}, fmt.Errorf("must be 1 to %d requests per day or month, such as 10000/month",
-			apikey.MaxQuota)
+		return nil, fmt.Errorf("must be 1 to %d requests per day, month or lifetime, such as 10000/month", apikey.MaxQuota)
 	}
-	return api.QuotaInput{Requests: api.Integer(requests), Period: api.Period(period)}, nil
+	return &api.QuotaInput{Requests: api.Integer(requests), Period: api.Period(period)}, nil
+}
+
+// parseCredits reads "+500" and "500".
+func parseCredits(text string) (int64, error) {
+	credits, err := strconv.ParseInt(strings.TrimPrefix(text, "+"), 10, 64)
+	if err != nil || credits < 1 || credits > apikey.MaxQuota || strings.HasPrefix(text, "++") {
+		return 0, fmt.Errorf("the credits must be a whole number from +1 to +%d, such as +500", int64(apikey.MaxQuota))
+	}
+	return credits, nil
 }
 
 // parseMoment reads a time, a time from now such as "90d", or "never". It returns the form that the
@@ -130,6 +145,30 @@ func checkLimit(text string) error {
 func checkQuota(text string) error {
 	_, err := parseQuota(text)
 	return err
+}
+
+// checkPlan accepts the name of a plan, and none.
+func checkPlan(text string) error {
+	if text == "" || len(text) > 64 || strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		return errors.New("must be 1 to 64 characters of a-z 0-9 . _ -, such as pro")
+	}
+	return nil
+}
+
+// checkNewPlan accepts the name of a plan.
+func checkNewPlan(text string) error {
+	if text == none {
+		return errors.New("must not be none, which means no plan: choose another name")
+	}
+	return checkPlan(text)
+}
+
+// checkOnce accepts an Idempotency-Key.
+func checkOnce(text string) error {
+	if len(text) < 16 || len(text) > 255 || strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }) {
+		return errors.New("must be 16 to 255 visible ASCII characters, such as order-4711-of-2027-01-31")
+	}
+	return nil
 }
 
 func checkGrace(text string) error {

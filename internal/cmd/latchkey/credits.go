@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/api"
+)
+
+const creditsHelp = `
+
+Credits are a quota with the period lifetime, which nothing fills again. Without
+such a quota, one is made. The command adds the credits each time that it is
+run. With --idempotency-key, it adds them once in 24 hours for one KEY.`
+
+func keyCreditsCommand() *cobra.Command {
+	c := creditsCommand("Add prepaid requests to a key", "  latchkey keys credits fbvIj5lD1wYRMsd9 +500\n"+
+		"  latchkey keys credits fbvIj5lD1wYRMsd9 +500 --idempotency-key order-4711-of-2027-01-31",
+		checkID, keyPath)
+	return c
+}
+
+func userCreditsCommand() *cobra.Command {
+	return creditsCommand("Add prepaid requests for all keys of a user together",
+		"  latchkey users credits u1 +500\n  latchkey users credits u1 +500 --json", checkPerson, userPath)
+}
+
+// creditsCommand adds credits to the key or the user at path.
+func creditsCommand(short, example string, check func(string) error, path func(string) string) *cobra.Command {
+	var asJSON bool
+	var once string
+	c := &cobra.Command{
+		Use: "credits ID +AMOUNT", Short: short, Long: short + "." + creditsHelp + apiHelp, Example: example,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usageError{errors.New("needs an ID and the credits to add, such as +500")}
+			}
+			if err := check(args[0]); err != nil {
+				return usageError{errors.New("the ID " + err.Error())}
+			}
+			if _, err := parseCredits(args[1]); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			credits, err := parseCredits(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			body := api.CreditsRequest{Add: api.Integer(credits)}
+			answer, err := callOnce(c.Context(), once, http.MethodPost, path(args[0])+"/credits", nil, body)
+			if err != nil {
+				return err
+			}
+			return printAnswer(c.OutOrStdout(), answer, asJSON)
+		},
+	}
+	textFlag(c.Flags(), &once, "idempotency-key", "",
+		"`KEY` of this payment, of at least 16 characters", checkOnce)
+	jsonFlag(c, &asJSON)
+	return c
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"latchkey/internal/api"
+)
+
+func plansCommand() *cobra.Command {
+	return group("plans", "Manage plans: limits for many keys and users", []*cobra.Command{
+		planListCommand(), planGetCommand(), planPutCommand(),
+	})
+}
+
+var planColumns = []string{"NAME", "EACH KEY", "ALL KEYS OF A USER", "SCOPES", "MAX DAYS", "DEFAULT DAYS", "IDLE DAYS"}
+
+func planRow(p api.Plan) []string {
+	scopes := strings.Join(p.Scopes, ",")
+	if scopes == "" {
+		scopes = "any"
+	}
+	return []string{
+		p.Name, formatBounds(p.Key.Limits, p.Key.Quota), formatBounds(p.User.Limits, p.User.Quota), scopes,
+		formatDays(p.MaxDays), formatDays(p.DefaultDays), formatDays(p.IdleDays),
+	}
+}
+
+// formatDays returns a number of days, or "-" for none.
+func formatDays(days int64) string {
+	if days == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(days, 10)
+}
+
+func planListCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "list", Short: "List all plans by their names",
+		Long:    "Lists all plans by their names. A plan of the last seconds may be missing." + apiHelp,
+		Example: "  latchkey plans list\n  latchkey plans list --json",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			answer, err := callAPI(c.Context(), http.MethodGet, api.PlansPath, nil, nil)
+			if err != nil {
+				return err
+			}
+			return printPage("No plans. latchkey plans put makes one.", planColumns, planRow)(c, answer, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// onPlan returns a command on the plan that its argument names.
+func onPlan(
+	use, short, long, example string, do func(c *cobra.Command, name string) (json.RawMessage, error),
+) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: use + " NAME", Short: short, Long: short + "." + long + apiHelp, Example: example,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("needs one NAME of a plan; latchkey plans list shows them")}
+			}
+			if err := checkNewPlan(args[0]); err != nil {
+				return usageError{errors.New("the NAME " + err.Error())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			answer, err := do(c, args[0])
+			if err != nil {
+				return err
+			}
+			return printAnswer(c.OutOrStdout(), answer, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func planPath(name string) string { return api.PlansPath + "/" + name }
+
+func planGetCommand() *cobra.Command {
+	return onPlan("get", "Show a plan", "", "  latchkey plans get pro\n  latchkey plans get pro --json",
+		func(c *cobra.Command, name string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodGet, planPath(name), nil, nil)
+		})
+}
+
+func planPutCommand() *cobra.Command {
+	var key, user struct {
+		limits limits
+		quota  string
+	}
+	var scopes []string
+	var maxDays, defaultDays, idleDays int64
+	plan := func(c *cobra.Command, name string) (json.RawMessage, error) {
+		g := givenFlags{flags: c.Flags()}
+		body := api.PlanRequest{
+			Scopes:      given(&g, "scopes", as(append([]string{}, scopes...))),
+			MaxDays:     g.days("max-days", maxDays),
+			DefaultDays: g.days("default-days", defaultDays),
+			IdleDays:    g.days("idle-days", idleDays),
+		}
+		body.Key = g.bounds("key-limit", key.limits, "key-quota", key.quota)
+		body.User = g.bounds("user-limit", user.limits, "user-quota", user.quota)
+		switch {
+		case g.err != nil:
+			return nil, g.err
+		case body == (api.PlanRequest{}):
+			return nil, usageError{errors.New("needs at least one property of the plan; see latchkey plans put --help")}
+		}
+		return callAPI(c.Context(), http.MethodPut, planPath(name), nil, body)
+	}
+	c := onPlan("put", "Make a plan, or replace all of it", `
+
+The flags are the whole plan: a limit that is not given is removed. A change
+applies within a second to all keys of the plan. Plans are never deleted.`,
+		`  latchkey plans put pro --user-limit 1000/1m --user-quota 5000000/month --key-limit 10/1s
+  latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`, plan)
+	flags := c.Flags()
+	limitsFlag(flags, &key.limits, "key-limit",
+		"`N/TIME` for each key: N requests in any interval\nof TIME, e.g. 10/1s; may be given up to 4 times")
+	textFlag(flags, &key.quota, "key-quota", "",
+		"`N/PERIOD` for each key, e.g. 10000/month, 100/day,\n500/lifetime", checkQuota)
+	limitsFlag(flags, &user.limits, "user-limit",
+		"`N/TIME` for all keys of a user together, e.g.\n1000/1m; may be given up to 4 times")
+	textFlag(flags, &user.quota, "user-quota", "",
+		"`N/PERIOD` for all keys of a user together, e.g.\n5000000/month", checkQuota)
+	listFlag(flags, &scopes, "scopes", "`LIST` of the most that a key may do, e.g. tts,stt:*;\nif empty, any", checkScope)
+	daysFlag(flags, &maxDays, "max-days", "days after which a key expires at the latest;\n0: as the deployment says")
+	daysFlag(flags, &defaultDays, "default-days",
+		"days after which a key without an expiry expires;\n0: as the deployment says")
+	daysFlag(flags, &idleDays, "idle-days", "days without use after which a key is refused;\n0: as the deployment says")
+	return c
+}
+
+func daysFlag(flags *pflag.FlagSet, to *int64, name, usage string) {
+	numberFlag(flags, to, name, 0, 0, 36_500, usage)
+}
+
+// days returns the value of a flag that daysFlag has added, or nil if it was not given.
+func (g *givenFlags) days(flag string, value int64) *api.Integer {
+	return given(g, flag, as(api.Integer(value)))
+}
+
+// bounds returns the bounds that two flags name, or nil if neither was given.
+func (g *givenFlags) bounds(limitFlag string, l limits, quotaFlag, quota string) *api.BoundsInput {
+	if !g.flags.Changed(limitFlag) && !g.flags.Changed(quotaFlag) {
+		return nil
+	}
+	b := &api.BoundsInput{}
+	if len(l.lines) > 0 {
+		lines := apiLines(l.lines)
+		b.Limits = &lines
+	}
+	if q := given(g, quotaFlag, func() (*api.QuotaInput, error) { return parseQuota(quota) }); q != nil {
+		b.Quota = *q
+	}
+	return b
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/api"
+	"latchkey/internal/apikey"
+)
+
+func usersCommand() *cobra.Command {
+	return group("users", "Manage users: their plans and the limits that their keys share", []*cobra.Command{
+		userGetCommand(), userSetCommand(),
+		suspendCommand("suspend", "Refuse all keys of a user until it is resumed", true),
+		suspendCommand("resume", "Accept the keys of a suspended user again", false),
+		userCreditsCommand(), userUsageCommand(), userStatsCommand(), userTrailCommand(),
+	})
+}
+
+// onUser describes a command on the user that its argument names.
+type onUser struct {
+	use, short, long, example string
+	do                        func(c *cobra.Command, user string) (json.RawMessage, error)
+	print                     func(c *cobra.Command, answer json.RawMessage, asJSON bool) error
+}
+
+func (o onUser) command() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: o.use + " ID", Short: o.short, Long: o.short + "." + o.long + apiHelp, Example: o.example,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("needs one ID of a user, such as u1")}
+			}
+			if err := checkPerson(args[0]); err != nil {
+				return usageError{errors.New("the ID " + err.Error())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			answer, err := o.do(c, args[0])
+			if err != nil {
+				return err
+			}
+			if o.print != nil {
+				return o.print(c, answer, asJSON)
+			}
+			return printAnswer(c.OutOrStdout(), answer, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// checkPerson accepts the id of a user as an argument. A token in its place must not become part of
+// a URL.
+func checkPerson(text string) error {
+	format, err := apikey.NewFormat("sk")
+	if err != nil {
+		return err
+	}
+	if token, err := format.Parse(text); err == nil && token.Native() {
+		return errors.New("must be that of a user, and not a key")
+	}
+	return checkOwner(text)
+}
+
+func userPath(user string) string { return api.UsersPath + "/" + url.PathEscape(user) }
+
+func userGetCommand() *cobra.Command {
+	return onUser{
+		use: "get", short: "Show what is set for a user, and what is left of the limits that its keys share",
+		long:    "\n\nThe rows of bounds have those of the user's plan too.",
+		example: "  latchkey users get u1\n  latchkey users get u1 --json",
+		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodGet, userPath(user), nil, nil)
+		},
+	}.command()
+}
+
+func patchUser(c *cobra.Command, user string, change api.UserPatch) (json.RawMessage, error) {
+	return callAPI(c.Context(), http.MethodPatch, userPath(user), nil, change)
+}
+
+func suspendCommand(use, short string, suspended bool) *cobra.Command {
+	return onUser{
+		use: use, short: short, example: fmt.Sprintf("  latchkey users %[1]s u1\n  latchkey users %[1]s u1 --json", use),
+		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+			return patchUser(c, user, api.UserPatch{Suspended: api.Set(suspended)})
+		},
+	}.command()
+}
+
+func userSetCommand() *cobra.Command {
+	var plan, quota string
+	var shared limits
+	var maxKeys int64
+	var scopes []string
+	var metadata map[string]string
+	change := func(c *cobra.Command) (p api.UserPatch, err error) {
+		g := givenFlags{flags: c.Flags()}
+		p.Plan = planPatch(c.Flags(), plan)
+		if amount := given(&g, "quota", func() (*api.QuotaInput, error) { return parseQuota(quota) }); amount != nil {
+			p.Quota = quotaPatch(c.Flags(), *amount)
+		}
+		if c.Flags().Changed("limit") {
+			p.Limits = api.Set(apiLines(shared.lines))
+		}
+		p.MaxKeys = member(given(&g, "max-keys", as(api.Integer(maxKeys))))
+		p.Scopes = member(given(&g, "scopes", as(append([]string{}, scopes...))))
+		p.Metadata = metadataPatch(given(&g, "metadata", func() (map[string]string, error) { return metadataOf(metadata) }))
+		return p, g.err
+	}
+	c := onUser{
+		use: "set", short: "Set the given properties of a user; the others stay",
+		long: "\n\n--limit and --quota hold for all keys of the user together, beside those of the\nuser's plan.",
+		example: `  latchkey users set u1 --plan pro
+  latchkey users set u1 --limit 2000/1m --quota 10000000/month --max-keys 50
+  latchkey users set u1 --plan none --limit none`,
+		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+			p, err := change(c)
+			if err != nil {
+				return nil, err
+			}
+			if p == (api.UserPatch{}) {
+				return nil, usageError{errors.New("needs at least one property to set; see latchkey users set --help")}
+			}
+			return patchUser(c, user, p)
+		},
+	}.command()
+	flags := c.Flags()
+	textFlag(flags, &plan, "plan", "", "`NAME` of the plan of all keys that name no other,\nor none", checkPlan)
+	limitsFlag(flags, &shared, "limit", limitUsage)
+	textFlag(flags, &quota, "quota", "", quotaUsage, checkQuota)
+	numberFlag(flags, &maxKeys, "max-keys", 0, 0, 10_000,
+		"how many keys the user may have;\n0: as the deployment says")
+	listFlag(flags, &scopes, "scopes",
+		"`LIST` of the most that the user may grant, e.g.\ntts,stt:*; if empty, as the deployment says", checkScope)
+	flags.StringToStringVar(&metadata, "metadata", nil, "`LIST` of NAME=VALUE")
+	return c
+}
+
+func userUsageCommand() *cobra.Command {
+	var days daysFlags
+	c := onUser{
+		use: "usage", short: "Show the requests of a user's keys on each day (UTC)",
+		example: `  latchkey users usage u1
+  latchkey users usage u1 --from 2027-01-01 --to 2027-01-31 --json`,
+		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodGet, "/api/v1/usage", days.query(user), nil)
+		},
+		print: printUsage,
+	}.command()
+	days.add(c.Flags())
+	return c
+}
+
+func userStatsCommand() *cobra.Command {
+	var page pageOf
+	c := onUser{
+		use: "stats", short: "Show the requests of each key of a user in its present window, newest key first",
+		example: "  latchkey users stats u1\n  latchkey users stats u1 --limit 100 --json",
+		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+			query := page.query(map[string]string{"userId": user})
+			return callAPI(c.Context(), http.MethodGet, api.KeysPath+"/stats", query, nil)
+		},
+		print: printPage("No keys.", []string{"ID", "NAME", "PREFIX", "LIMIT", "USED", "LEFT", "LAST USED"}, statsRow),
+	}.command()
+	page.add(c.Flags())
+	return c
+}
+
+func statsRow(s api.Stats) []string {
+	limit, used, left, lastUsed := "-", "-", "-", "never"
+	if s.Unlimited {
+		limit = unlimited
+	}
+	if s.Limit != nil && s.Window != nil {
+		limit = formatLimit(*s.Limit, *s.Window)
+	}
+	if s.Requests != nil {
+		used = strconv.FormatInt(*s.Requests, 10)
+	}
+	if s.Remaining != nil {
+		left = strconv.FormatInt(*s.Remaining, 10)
+	}
+	if s.LastUsedAt.Value != nil {
+		lastUsed = *s.LastUsedAt.Value
+	}
+	return []string{s.KeyID, s.Name, s.KeyPrefix, limit, used, left, lastUsed}
+}
+
+func userTrailCommand() *cobra.Command {
+	var page pageOf
+	c := onUser{
+		use: "audit", short: "Show the audit trail of a user and of its keys, newest entry first",
+		example: "  latchkey users audit u1\n  latchkey users audit u1 --limit 1 --json",
+		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+			query := page.query(map[string]string{"userId": user})
+			return callAPI(c.Context(), http.MethodGet, "/api/v1/audit", query, nil)
+		},
+		print: printPage(noTrail, append([]string{"OF"}, trailColumns...),
+			func(e api.TrailEntry) []string { return append([]string{e.KeyID}, trailRow(e)...) }),
+	}.command()
+	page.add(c.Flags())
+	return c
+}
