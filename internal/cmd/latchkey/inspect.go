@@ -67,7 +67,7 @@ func explainCommand() *cobra.Command {
 	textFlag(c.Flags(), &method, "method", http.MethodGet, "method of the request", checkMethod)
 	textFlag(c.Flags(), &path, "path", "/", "path of the request, without the stage", checkPath)
 	textFlag(c.Flags(), &source, "source-ip", "", "IP address of the caller", checkAddress)
-	numberFlag(c.Flags(), &cost, "cost", 1, 0, apikey.MaxRequests,
+	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests,
 		"requests that the call would spend; by default as\nmany as a rule has for the route, or 1")
 	textFlag(c.Flags(), &at, "at", "", "`TIME` of the request, e.g. 2027-01-31T12:00:00Z; by default now", checkTime)
 	return c
