@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"latchkey/internal/api"
+	"latchkey/internal/apikey"
 )
 
 func plansCommand() *cobra.Command {
 	return group("plans", "Manage plans: limits for many keys and users", []*cobra.Command{
-		planListCommand(), planGetCommand(), planPutCommand(),
+		planListCommand(), planGetCommand(), planPutCommand(), planTrailCommand(),
 	})
 }
 
@@ -144,8 +145,29 @@ applies within a second to all keys of the plan. Plans are never deleted.`,
 	return c
 }
 
+func planTrailCommand() *cobra.Command {
+	var page pageOf
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "audit", Short: "Show the audit trail of all plans, newest entry first",
+		Long:    "Shows the audit trail of all plans, newest entry first." + apiHelp,
+		Example: "  latchkey plans audit\n  latchkey plans audit --limit 1 --json",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			answer, err := ownersTrail(c, apikey.PlansOwner, page)
+			if err != nil {
+				return err
+			}
+			return printOwnersTrail(c, answer, asJSON)
+		},
+	}
+	page.add(c.Flags())
+	jsonFlag(c, &asJSON)
+	return c
+}
+
 func daysFlag(flags *pflag.FlagSet, to *int64, name, usage string) {
-	numberFlag(flags, to, name, 0, 0, 36_500, usage)
+	numberFlag(flags, to, name, 0, 0, apikey.MaxLifeDays, usage)
 }
 
 // days returns the value of a flag that daysFlag has added, or nil if it was not given.

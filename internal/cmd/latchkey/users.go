@@ -138,7 +138,7 @@ func userSetCommand() *cobra.Command {
 	textFlag(flags, &plan, "plan", "", "`NAME` of the plan of all keys that name no other,\nor none", checkPlan)
 	limitsFlag(flags, &shared, "limit", limitUsage)
 	textFlag(flags, &quota, "quota", "", quotaUsage, checkQuota)
-	numberFlag(flags, &maxKeys, "max-keys", 0, 0, 10_000,
+	numberFlag(flags, &maxKeys, "max-keys", 0, 0, apikey.MaxMaxKeys,
 		"how many keys the user may have;\n0: as the deployment says")
 	listFlag(flags, &scopes, "scopes",
 		"`LIST` of the most that the user may grant, e.g.\ntts,stt:*; if empty, as the deployment says", checkScope)
@@ -202,12 +202,23 @@ func userTrailCommand() *cobra.Command {
 		use: "audit", short: "Show the audit trail of a user and of its keys, newest entry first",
 		example: "  latchkey users audit u1\n  latchkey users audit u1 --limit 1 --json",
 		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
-			query := page.query(map[string]string{"userId": user})
-			return callAPI(c.Context(), http.MethodGet, "/api/v1/audit", query, nil)
+			return ownersTrail(c, user, page)
 		},
-		print: printPage(noTrail, append([]string{"OF"}, trailColumns...),
-			func(e api.TrailEntry) []string { return append([]string{e.KeyID}, trailRow(e)...) }),
+		print: printOwnersTrail,
 	}.command()
 	page.add(c.Flags())
 	return c
+}
+
+// ownersTrail returns a page of the audit entries that belong to an owner.
+func ownersTrail(c *cobra.Command, owner string, page pageOf) (json.RawMessage, error) {
+	query := page.query(map[string]string{"userId": owner})
+	return callAPI(c.Context(), http.MethodGet, "/api/v1/audit", query, nil)
+}
+
+// printOwnersTrail prints audit entries with the key, the user or the plan that each is about.
+func printOwnersTrail(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+	return printPage(noTrail, append([]string{"OF"}, trailColumns...), func(e api.TrailEntry) []string {
+		return append([]string{e.KeyID}, trailRow(e)...)
+	})(c, answer, asJSON)
 }

@@ -149,8 +149,8 @@ func checkQuota(text string) error {
 
 // checkPlan accepts the name of a plan, and none.
 func checkPlan(text string) error {
-	if text == "" || len(text) > 64 || strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-		return errors.New("must be 1 to 64 characters of a-z 0-9 . _ -, such as pro")
+	if err := problemOf(apikey.CheckPlanName("plan", text)); err != nil {
+		return fmt.Errorf("%w, such as pro", err)
 	}
 	return nil
 }
