@@ -22,7 +22,7 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	return group("audit", "Check the audit trails of keys", []*cobra.Command{auditVerifyCommand()})
+	return group("audit", "Check the audit trails", []*cobra.Command{auditVerifyCommand()})
 }
 
 func auditVerifyCommand() *cobra.Command {
@@ -31,14 +31,14 @@ func auditVerifyCommand() *cobra.Command {
 	var user string
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that keys and their audit entries are as the service wrote them",
-		Long: `Reads keys and their trails directly from the table, with your own rights. It
-checks that no key and no audit entry was altered, moved, added, removed or
-restored to an earlier state. It checks one key, all keys of a user, or all
-keys. To check all keys it reads the whole table.
+		Short: "Check that keys, users, plans and audit entries are as the service wrote them",
+		Long: `Reads keys, users and plans, and their trails, directly from the table, with your
+own rights. It checks that none of them and no audit entry was altered, moved,
+added, removed or restored to an earlier state. It checks one key, a user with
+all of its keys, or everything. To check everything it reads the whole table.
 
-It prints a line for each key that is not as it was written, and the exit code
-is then 1. Keys of earlier versions are not authenticated before their next
+It prints a line for each record that is not as it was written, and the exit
+code is then 1. Keys of earlier versions are not authenticated before their next
 change: each has a line too, and --strict makes the exit code 1 for them as
 well. If everything is as it was written, standard error lists the changes that
 this run cannot detect.
@@ -49,7 +49,7 @@ nobody who writes to the table can change it. A checkpoint detects changes that
 the table alone cannot show.
 
 ` + findings(),
-		Example: `  latchkey audit verify                       # all keys, on this machine
+		Example: `  latchkey audit verify                       # everything, on this machine
   latchkey audit verify --stack latchkey --checkpoint trails.json
   latchkey audit verify --key 3fGq8ZpLw1xKc0Ty`,
 		Args: noArguments,
@@ -151,14 +151,25 @@ func (v *verification) readCheckpoint(ctx context.Context) error {
 	return nil
 }
 
-// tally counts the keys and entries of a run.
+// tally counts the records and entries of a run. A record is a key, a user or a plan.
 type tally struct {
-	entries, keys   int
-	broken, unknown int // keys that are not as written, and keys that are not authenticated
-	marks           map[string]audit.Mark
+	entries, records int
+	broken, unknown  int  // records that are not as written, and records that are not authenticated
+	others           bool // not all records are keys
+	marks            map[string]audit.Mark
 }
 
-// run checks the trails of ids and of the checkpoint. It prints each key that is not as it was
+// noun returns the word for one of the records.
+func (t tally) noun() string {
+	if t.others {
+		return "record"
+	}
+	return "key"
+}
+
+func (t tally) are(n int) string { return plural(n, t.noun()+" is", t.noun()+"s are") }
+
+// run checks the trails of ids and of the checkpoint. It prints each record that is not as it was
 // written. If nothing is wrong, it writes the next checkpoint.
 func (v *verification) run(ctx context.Context, ids []string) error {
 	if v.then != nil {
@@ -174,24 +185,24 @@ func (v *verification) run(ctx context.Context, ids []string) error {
 	}
 	switch {
 	case t.broken > 0:
-		return fmt.Errorf("%s not as written, of %d", plural(t.broken, "key is", "keys are"), t.keys)
+		return fmt.Errorf("%s not as written, of %d", t.are(t.broken), t.records)
 	case t.unknown > 0 && v.strict:
-		return fmt.Errorf("%s not authenticated, of %d", plural(t.unknown, "key is", "keys are"), t.keys)
+		return fmt.Errorf("%s not authenticated, of %d", t.are(t.unknown), t.records)
 	}
 	if err := v.writeCheckpoint(ctx, t.marks); err != nil {
 		return err
 	}
 	summary := fmt.Sprintf("%s of %s, all as written",
-		plural(t.entries, "entry", "entries"), plural(t.keys, "key", "keys"))
+		plural(t.entries, "entry", "entries"), plural(t.records, t.noun(), t.noun()+"s"))
 	if t.unknown > 0 {
-		summary += fmt.Sprintf("; %s not authenticated yet", plural(t.unknown, "key is", "keys are"))
+		summary += fmt.Sprintf("; %s not authenticated yet", t.are(t.unknown))
 	}
 	fmt.Fprintln(v.stdout, summary)
 	fmt.Fprint(v.stderr, unseen(v.then != nil))
 	return nil
 }
 
-// check checks one key and its trail, and counts the result in t. A break is no error of check.
+// check checks one record and its trail, and counts the result in t. A break is no error of check.
 func (v *verification) check(ctx context.Context, id string, t *tally) error {
 	checked, err := v.Registry.CheckTrail(ctx, id)
 	gone := errors.Is(err, apikey.ErrNotFound) && v.key == "" // expired since the ids were listed
@@ -206,12 +217,13 @@ func (v *verification) check(ctx context.Context, id string, t *tally) error {
 	case gone:
 		return nil
 	case err != nil:
-		return fmt.Errorf("key %s: %w", id, err)
+		return fmt.Errorf("%s: %w", id, err)
 	case checked.Standing != audit.Authentic:
 		t.unknown++
 		fmt.Fprintf(v.stdout, "%s: %s\n", id, checked.Standing)
 	}
-	t.keys++
+	t.records++
+	t.others = t.others || !apikey.ValidID(id)
 	t.entries += len(checked.Entries)
 	if mark := audit.MarkOf(checked.Subject, checked.Witness, checked.Entries); mark != nil {
 		t.marks[id] = *mark
