@@ -94,6 +94,8 @@ func hint(err error, key string, now time.Time) string {
 		return "latchkey validate says what is wrong with a key."
 	case e.Status == 403:
 		return "latchkey whoami shows what your key may do."
+	case e.Status == 404 && e.Param == "name":
+		return "latchkey plans list shows the names."
 	case e.Status == 404 && e.Param == "id":
 		return "latchkey keys list shows the ids."
 	case e.Code == "":
