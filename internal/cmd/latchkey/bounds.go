@@ -126,7 +126,7 @@ func printKey(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 // printShared prints the limits that all keys of a user share, and what is left of them, on
 // standard error. It prints nothing if there are none, or if the caller may not see them.
 func printShared(c *cobra.Command, userID string) error {
-	answer, err := callAPI(c.Context(), http.MethodGet, userPath(userID), nil, nil)
+	answer, err := callAPI(c.Context(), http.MethodGet, pathOfUser(userID), nil, nil)
 	if err != nil {
 		return nil //nolint:nilerr // the command has printed what it was asked for
 	}

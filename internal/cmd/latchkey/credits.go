@@ -24,7 +24,7 @@ func keyCreditsCommand() *cobra.Command {
 
 func userCreditsCommand() *cobra.Command {
 	return creditsCommand("Add prepaid requests for all keys of a user together",
-		"  latchkey users credits u1 +500\n  latchkey users credits u1 +500 --json", checkPerson, userPath)
+		"  latchkey users credits u1 +500\n  latchkey users credits u1 +500 --json", checkPerson, pathOfUser)
 }
 
 // creditsCommand adds credits to the key or the user at path.

@@ -88,12 +88,12 @@ func onPlan(
 	return c
 }
 
-func planPath(name string) string { return api.PlansPath + "/" + name }
+func pathOfPlan(name string) string { return api.PlansPath + "/" + name }
 
 func planGetCommand() *cobra.Command {
 	return onPlan("get", "Show a plan", "", "  latchkey plans get pro\n  latchkey plans get pro --json",
 		func(c *cobra.Command, name string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, planPath(name), nil, nil)
+			return callAPI(c.Context(), http.MethodGet, pathOfPlan(name), nil, nil)
 		})
 }
 
@@ -120,7 +120,7 @@ func planPutCommand() *cobra.Command {
 		case body == (api.PlanRequest{}):
 			return nil, usageError{errors.New("needs at least one property of the plan; see latchkey plans put --help")}
 		}
-		return callAPI(c.Context(), http.MethodPut, planPath(name), nil, body)
+		return callAPI(c.Context(), http.MethodPut, pathOfPlan(name), nil, body)
 	}
 	c := onPlan("put", "Make a plan, or replace all of it", `
 

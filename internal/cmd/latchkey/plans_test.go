@@ -46,7 +46,7 @@ func TestPlansAndUsersOnTheCommandLine(t *testing.T) {
 	run(
 		asked{args: "users get acme", out: "bounds\t3/1m\tof the user\t3 used\t0 left\treset 20"},
 		asked{args: "keys explain " + one, code: 3, out: "user.rateLimit\tFAIL", talk: "refused: rate_limited"},
-		asked{args: "users usage acme", out: "\t3\n"},
+		asked{args: "users usage acme --json", out: `"total":`},
 		asked{args: "users stats acme", out: "\ttwo\tsk_live_\n\tone\tsk_live_"},
 		asked{args: "users set acme --plan pro", out: "plan\tpro"},
 		asked{args: "validate", stdin: first, out: "valid\ttrue\nplan\tpro\nlimits\t10/1s\tof the key\nlimits\t1000/1m\tof the user"},
@@ -82,12 +82,14 @@ func TestPlansAndUsersOnTheCommandLine(t *testing.T) {
 		t.Errorf("audit verify: exit code %d: %s", code, talk)
 	}
 
+	run(asked{args: "plans put pro --key-limit 1000/1s", out: "key.limits\t1000/1s\nuser.limits\t\n"})
+
 	// A caller without admin rights sees its own user and its own plan, and changes neither.
 	_, weak := create("weak --user acme --scopes keys:read,keys:write")
 	own := []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + weak}
 	for _, a := range []asked{
 		{args: "users get acme", out: "userId\tacme"}, {args: "plans get pro", out: "name\tpro"},
-		{args: "users get other", code: 4}, {args: "plans get trial", code: 4}, {args: "plans list", code: 4},
+		{args: "users get other", code: 4}, {args: "plans get trial", code: 1, talk: "No such plan"}, {args: "plans list", code: 4},
 		{args: "users set acme --plan trial", code: 4}, {args: "users suspend acme", code: 4}, {args: "users credits acme +1", code: 4},
 		{args: "plans put pro --user-limit 9/1s", code: 4}, {args: "keys credits " + one + " +1", code: 4},
 		{args: "keys update " + one + " --user other", code: 4}, {args: "keys update " + one + " --plan trial", code: 4},

@@ -71,7 +71,7 @@ func checkPerson(text string) error {
 	return checkOwner(text)
 }
 
-func userPath(user string) string { return api.UsersPath + "/" + url.PathEscape(user) }
+func pathOfUser(user string) string { return api.UsersPath + "/" + url.PathEscape(user) }
 
 func userGetCommand() *cobra.Command {
 	return onUser{
@@ -79,13 +79,13 @@ func userGetCommand() *cobra.Command {
 		long:    "\n\nThe rows of bounds have those of the user's plan too.",
 		example: "  latchkey users get u1\n  latchkey users get u1 --json",
 		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, userPath(user), nil, nil)
+			return callAPI(c.Context(), http.MethodGet, pathOfUser(user), nil, nil)
 		},
 	}.command()
 }
 
 func patchUser(c *cobra.Command, user string, change api.UserPatch) (json.RawMessage, error) {
-	return callAPI(c.Context(), http.MethodPatch, userPath(user), nil, change)
+	return callAPI(c.Context(), http.MethodPatch, pathOfUser(user), nil, change)
 }
 
 func suspendCommand(use, short string, suspended bool) *cobra.Command {
