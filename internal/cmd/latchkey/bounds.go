@@ -111,18 +111,6 @@ func printKeys(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	return printShared(c, keys.Data[0].UserID)
 }
 
-// printKey prints a key. On a terminal, what its user's keys share comes after it.
-func printKey(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-	if err := printAnswer(c.OutOrStdout(), answer, asJSON); err != nil || asJSON || !isTerminal(c.OutOrStdout()) {
-		return err
-	}
-	k, err := decode[api.Record](answer)
-	if err != nil {
-		return err
-	}
-	return printShared(c, k.UserID)
-}
-
 // printShared prints the limits that all keys of a user share, and what is left of them, on
 // standard error. It prints nothing if there are none, or if the caller may not see them.
 func printShared(c *cobra.Command, userID string) error {

@@ -157,7 +157,6 @@ func getCommand() *cobra.Command {
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, keyPath(id), nil, nil)
 		},
-		print: printKey,
 	})
 }
 
