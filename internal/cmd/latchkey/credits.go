@@ -11,9 +11,12 @@ import (
 
 const creditsHelp = `
 
-Credits are a quota with the period lifetime, which nothing fills again. Without
-such a quota, one is made. The command adds the credits each time that it is
-run. With --idempotency-key, it adds them once in 24 hours for one KEY.`
+Credits are what a quota with the period lifetime allows, such as that of
+--quota 500/lifetime. There must be such a quota. A negative AMOUNT, after --,
+takes credits away.
+
+The command adds the credits each time that it is run. With --idempotency-key,
+it adds them once in 24 hours for one KEY.`
 
 func keyCreditsCommand() *cobra.Command {
 	c := creditsCommand("Add prepaid requests to a key", "  latchkey keys credits fbvIj5lD1wYRMsd9 +500\n"+
@@ -24,7 +27,7 @@ func keyCreditsCommand() *cobra.Command {
 
 func userCreditsCommand() *cobra.Command {
 	return creditsCommand("Add prepaid requests for all keys of a user together",
-		"  latchkey users credits u1 +500\n  latchkey users credits u1 +500 --json", checkPerson, pathOfUser)
+		"  latchkey users credits u1 +500\n  latchkey users credits u1 -- -500", checkPerson, pathOfUser)
 }
 
 // creditsCommand adds credits to the key or the user at path.

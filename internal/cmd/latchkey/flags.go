@@ -113,7 +113,7 @@ func flagError(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("--%s needs a value%s", missing.GetFlag().Name, see)}
 	case errors.As(err, &unknown) && strings.Trim(unknown.GetSpecifiedShortnames(), "0123456789") == "" &&
 		unknown.GetSpecifiedShortnames() != "":
-		return usageError{errors.New("a number must not be below zero" + see)}
+		return usageError{errors.New("a number below zero must come after --" + see)}
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
 		if name := unknown.GetSpecifiedName(); len(name) <= longestFlag {
 			return usageError{fmt.Errorf("there is no flag --%s%s", name, see)}

@@ -120,7 +120,7 @@ func TestAWrongCommandLineExitsWith2(t *testing.T) {
 		{args: "keys create --limit 5/month", talk: "are a quota"}, {args: "keys create --limit 5/1m --limit 6/60", talk: "different times"},
 		{args: "keys update " + id + " --limit none --limit 5/1m", talk: "none alone"}, {args: "keys create --plan Pro", talk: "--plan must be"},
 		{args: "keys credits " + id + " +0", talk: "such as +500"}, {args: "keys credits " + id + " ++5"}, {args: "keys credits " + id},
-		{args: "keys credits " + id + " -500", talk: "below zero"}, {args: "keys credits " + id + " 1000000000001"}, {args: "keys credits u1 +5", talk: "the ID must be"},
+		{args: "keys credits " + id + " -500", talk: "must come after --"}, {args: "keys credits " + id + " -- -1000000000001"}, {args: "keys credits " + id + " 1000000000001"}, {args: "keys credits u1 +5", talk: "the ID must be"},
 		{args: "users get"}, {args: "users get " + token, talk: "not a key"}, {args: "users set u1", talk: "at least one property"}, {args: "users suspend"},
 		{args: "users credits " + token + " +5"}, {args: "users"}, {args: "plans"}, {args: "plans put pro", talk: "at least one property"},
 		{args: "plans put none --max-days 1", talk: "no plan"}, {args: "plans get ../users/u1"}, {args: "plans get Pro", talk: "the NAME must be"}, {args: "plans list x"},

@@ -38,6 +38,7 @@ func TestCommandsForPeopleAskForWhatTheirFlagsSay(t *testing.T) {
 		{"keys update " + id + " --user team:a --plan pro --metadata a=b --scopes=", `{}`,
 			`PATCH /api/v1/api-keys/` + id + ` {"scopes":[],"plan":"pro","userId":"team:a","metadata":{"a":"b"}}`, ""},
 		{"keys credits " + id + " +500", `{}`, `POST /api/v1/api-keys/` + id + `/credits {"add":500}`, ""},
+		{"keys credits " + id + " -- -500", `{}`, `POST /api/v1/api-keys/` + id + `/credits {"add":-500}`, ""},
 		{"users credits u1 500 --idempotency-key order-4711-of-2027-01-31", `{}`, `POST /api/v1/users/u1/credits {"add":500} once order-4711-of-2027-01-31`, ""},
 		{"users get a/b?c", `{"userId":"a/b?c","suspended":false,"bounds":[` +
 			`{"of":"user","amount":1000,"window":60,"used":12,"remaining":988,"reset":1795521660},{"of":"user","amount":500,"period":"lifetime","used":0,"remaining":500}]}`,

@@ -103,11 +103,11 @@ func parseQuota(text string) (*api.QuotaInput, error) {
 	return &api.QuotaInput{Requests: api.Integer(requests), Period: api.Period(period)}, nil
 }
 
-// parseCredits reads "+500" and "500".
+// parseCredits reads "+500", "500" and "-500".
 func parseCredits(text string) (int64, error) {
-	credits, err := strconv.ParseInt(strings.TrimPrefix(text, "+"), 10, 64)
-	if err != nil || credits < 1 || credits > apikey.MaxQuota || strings.HasPrefix(text, "++") {
-		return 0, fmt.Errorf("the credits must be a whole number from +1 to +%d, such as +500", int64(apikey.MaxQuota))
+	credits, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || credits == 0 || max(credits, -credits) > apikey.MaxQuota {
+		return 0, fmt.Errorf("the credits must be a whole number of at most %d, such as +500", int64(apikey.MaxQuota))
 	}
 	return credits, nil
 }
