@@ -51,7 +51,8 @@ func importCommand() *cobra.Command {
 	textFlag(flags, &f.user, "user", "",
 		"`ID` of the user who owns all of the keys; by\ndefault each line names the user", checkUser)
 	textFlag(flags, &f.limit, "default-limit", "",
-		"`N/TIME` for lines without a limit (default 100/1m\nin a key file; in other forms what the plan and the\nlimits of the user say, or else 60/1m)", checkLimit)
+		"`N/TIME` for lines without a limit (default 100/1m\nin a key file; in other forms what the plan and the\n"+
+			"limits of the user say, or else 60/1m)", checkLimit)
 	listFlag(flags, &f.scopes, "scopes",
 		"`LIST` for lines without scopes (default * in a\nkey file, no scopes in other forms)", checkScope)
 	flags.StringSliceVar(&f.ignore, "ignore", nil,
