@@ -40,7 +40,7 @@ type WhoamiResponse struct {
 	Teams       []string          `json:"teams,omitempty" nullable:"false" doc:"Other owners for whom the caller may act, by its groups" example:"[\"team:ops\"]"`
 	Unlimited   bool              `json:"unlimited,omitempty" doc:"true for a key without a limit, and for a user without a key; otherwise absent"`
 
-	RateLimit Nullable[WhoamiLimit] `json:"rateLimit" doc:"The tighter one of limit and quota; null for a key without a limit, and for a user without a key"`
+	RateLimit Nullable[WhoamiLimit] `json:"rateLimit" doc:"The tightest limit or quota; null for a key without a limit, and for a user without a key"`
 	WindowStatus
 }
 
@@ -48,7 +48,7 @@ type WhoamiResponse struct {
 type WhoamiLimit struct {
 	Requests  int64 `json:"requests" example:"100"`
 	Remaining int64 `json:"remaining" example:"99"`
-	Reset     int64 `json:"reset" doc:"Epoch second" example:"1795521660"`
+	Reset     int64 `json:"reset,omitempty" doc:"Epoch second. Absent if the tightest one is a lifetime quota" example:"1795521660"`
 }
 
 // ExplainRequest describes a request of the service behind the gateway.

@@ -65,6 +65,12 @@ type PlansResponse struct {
 	Data []Plan `json:"data" nullable:"false"`
 }
 
+// PlanStatsResponse is one page of the users of a plan, by their ids.
+type PlanStatsResponse struct {
+	Data       []User `json:"data" nullable:"false"`
+	NextCursor string `json:"nextCursor,omitempty" doc:"Present if another page may follow"`
+}
+
 // User is what an operator has set for one user. A user for whom nothing is set has the empty
 // values.
 type User struct {
@@ -104,5 +110,5 @@ type UserPatch struct {
 
 // CreditsRequest adds credits to the lifetime quota of a key or of a user.
 type CreditsRequest struct {
-	Add Integer `json:"add" minimum:"1" maximum:"1000000000000" doc:"Requests to add. A key or a user without a lifetime quota gets one" example:"500"`
+	Add Integer `json:"add" minimum:"-1000000000000" maximum:"1000000000000" doc:"Requests to add to the quota, whose period must be lifetime. A negative number takes them away; at least 1 must be left of the quota" example:"500"`
 }

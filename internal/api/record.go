@@ -32,13 +32,13 @@ type Record struct {
 	WindowStatus
 }
 
-// WindowStatus is the window status of the tighter one of rate limit and quota: the one with fewer
-// requests remaining. If they are equal, it is the one with the later reset. Keys without a limit
-// omit all three fields.
+// WindowStatus is the window status of the tightest limit or quota that the key keeps to: the one with
+// the fewest requests remaining. If several have as many, it is the one with the latest reset. Keys
+// without a limit omit all three fields.
 type WindowStatus struct {
-	Limit     *int64 `json:"limit,omitempty" doc:"limit, remaining and reset are the window status of the tighter one of rateLimit and quota: the one with fewer requests remaining or, if they are equal, the later reset. A key without a limit, and answers that issue a key, omit them." example:"100"`
+	Limit     *int64 `json:"limit,omitempty" doc:"limit, remaining and reset are the window status of the tightest limit or quota that the key keeps to, those of its plan and its user included: the one with the fewest requests remaining or, of several, the latest reset. A key without a limit, and answers that issue a key, omit them." example:"100"`
 	Remaining *int64 `json:"remaining,omitempty" example:"99"`
-	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second" example:"1795521660"`
+	Reset     *int64 `json:"reset,omitempty" doc:"Epoch second. A lifetime quota omits it" example:"1795521660"`
 }
 
 // RateLimit is the limit of a key, with its window status if the meter was read.

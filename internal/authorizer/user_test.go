@@ -52,6 +52,7 @@ func TestUsersMayComeWithoutAKey(t *testing.T) {
 		{"/api/v1/users/{userId}/revoke-keys", own + withJWT, user},
 		{"/api/v1/plans", own + withJWT, user},
 		{"/api/v1/plans/{name}", own + withJWT, user},
+		{"/api/v1/plans/{name}/stats", own + withJWT, user},
 		{whoami, own + withJWT, user},
 		{whoami, own + `"headers":{"authorization":"` + jwt + `"}`, user},
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Bearer ` + jwt + `"]}`, user},

@@ -137,6 +137,7 @@ func patchOf(p api.Patch, k *apikey.Key, now time.Time) (apikey.Change, error) {
 	if unlimited := p.Unlimited.Value(); p.RateLimit.IsNull() && (unlimited == nil || !*unlimited) {
 		c.Limit = &ratelimit.Limit{}
 	}
+	c.UserID = p.UserID.Value()
 	c.Quota, err = patchedQuota(p.Quota, k.Quota)
 	return c, err
 }
@@ -173,9 +174,6 @@ func set[T any](field *T, m api.Member[T]) {
 
 // checkNull returns an error for a null that has no meaning. See also [patchedQuota].
 func checkNull(p api.Patch) error {
-	if p.UserID.Given() {
-		return invalid("userId", "cannot be changed yet")
-	}
 	l := p.RateLimit.Or(api.LimitPatch{})
 	if l == nil {
 		l = &api.LimitPatch{}
@@ -184,7 +182,7 @@ func checkNull(p api.Patch) error {
 		field string
 		null  bool
 	}{
-		{"enabled", p.Enabled.IsNull()}, {"expiresInDays", p.ExpiresInDays.IsNull()},
+		{"userId", p.UserID.IsNull()}, {"enabled", p.Enabled.IsNull()}, {"expiresInDays", p.ExpiresInDays.IsNull()},
 		{"rateLimit.requests", l.Requests.IsNull()}, {"rateLimit.window", l.Window.IsNull()},
 	} {
 		if m.null {

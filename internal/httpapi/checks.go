@@ -27,9 +27,9 @@ type whoamiOutput struct {
 
 // WindowHeaders have the window status of the caller.
 type WindowHeaders struct {
-	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are the window status of the tighter one of limit and quota. Absent for a key without a limit."`
+	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are the window status of the tightest limit or quota. Absent for a key without a limit."`
 	Remaining number `header:"X-RateLimit-Remaining"`
-	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second"`
+	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second. Absent if the tightest one is a lifetime quota"`
 }
 
 // number is a whole number in a header. An empty number omits the header.
@@ -150,13 +150,18 @@ func (a *server) whoami(ctx context.Context, c registry.Caller, _ *struct{}) (*w
 	if limit, ok := p.number("limit"); ok {
 		l = &api.WhoamiLimit{Requests: limit}
 		l.Remaining, _ = p.number("remaining")
-		l.Reset, _ = p.number("reset")
-		out.Body.WindowStatus = api.WindowStatus{Limit: &l.Requests, Remaining: &l.Remaining, Reset: &l.Reset}
+		out.Body.WindowStatus = api.WindowStatus{Limit: &l.Requests, Remaining: &l.Remaining}
+		if reset, ok := p.number("reset"); ok { // credits have none
+			l.Reset, out.Body.WindowStatus.Reset = reset, &reset
+		}
 	} else if a.UnlimitedNumbers {
 		l = &api.WhoamiLimit{Requests: unlimitedRequests, Remaining: unlimitedRequests, Reset: a.Now().Unix()}
 	}
 	if l != nil {
-		out.Limit, out.Remaining, out.Reset = numberOf(l.Requests), numberOf(l.Remaining), numberOf(l.Reset)
+		out.Limit, out.Remaining = numberOf(l.Requests), numberOf(l.Remaining)
+		if l.Reset != 0 {
+			out.Reset = numberOf(l.Reset)
+		}
 	}
 	out.Body.RateLimit.Value = l
 	return out, nil

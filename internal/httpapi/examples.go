@@ -34,8 +34,8 @@ const (
 )
 
 // addExamples adds an example of each body to the document. A deployment with a key of the id and
-// the token above, and with the plan of the example of put-plan, answers each request as the
-// examples show. The values are of the types that the
+// the token above, with the plan of the example of put-plan, and with lifetime quotas for credits,
+// answers each request as the examples show. The values are of the types that the
 // handlers use, so no field can be misspelt.
 func addExamples(document *huma.OpenAPI) {
 	all := examples()

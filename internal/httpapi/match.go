@@ -14,6 +14,13 @@ type MatchInput struct {
 	IfMatch string `header:"If-Match" maxLength:"1000" doc:"ETag of the record that the change is meant for. If omitted, the change is made to any revision, to the fields that it names only." example:"\"0\""`
 }
 
+// AnyMatchInput is MatchInput for a change that is right for any revision.
+type AnyMatchInput struct {
+	IfMatch string `header:"If-Match" maxLength:"1000" doc:"ETag of the record that the change is meant for. If omitted or *, the change is made to any revision." example:"*"`
+}
+
+func (in AnyMatchInput) revisions() ([]int64, error) { return MatchInput(in).revisions() }
+
 // OnceInput makes a request idempotent.
 type OnceInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" minLength:"16" maxLength:"255" pattern:"^[!-~]+$" doc:"Your own name for the request, which no one else can guess: use a random UUID. The same request within 24 hours has the same answer; another request has 422." example:"6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"`

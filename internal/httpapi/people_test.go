@@ -175,6 +175,13 @@ func TestAUserThatIsWrongIsNamed(t *testing.T) {
 		{"PATCH", "a%00b", `{"suspended":true}`, "userId"},
 		{"PATCH", strings.Repeat("u", 129), `{"suspended":true}`, "userId"},
 		{"GET", strings.Repeat("u", 400), ``, "userId"},
+		{"POST", "u1/credits", `{"add":-1}`, "add"},
+		{"POST", "u1/credits", `{"add":1}`, "add"}, // it has no lifetime quota
+		{"POST", "u1/credits", `{"add":1.5}`, "add"},
+		{"POST", "u1/credits", `{"add":1000000000001}`, "add"},
+		{"POST", "u1/credits", `{}`, "add"},
+		{"POST", "u1/credits", `{"amount":1}`, "amount"},
+		{"POST", "anonymous/credits", `{"add":1}`, "add"},
 	} {
 		s.send(s.root, c.method, users+"/"+c.user, c.body).isError(t, c.method+" "+c.user+" "+c.body, 400, c.param)
 	}
@@ -203,6 +210,9 @@ func TestWhoMaySetUsersAndPlans(t *testing.T) {
 		{"PUT", plans + "/pro", pro, 403, 403},
 		{"PUT", users + "/u1", `{}`, 403, 403},
 		{"PATCH", users + "/u1", `{"plan":"free"}`, 403, 403},
+		{"POST", users + "/u1/credits", `{"add":5}`, 403, 403},
+		{"POST", keys + "/" + mine + "/credits", `{"add":5}`, 403, 403},
+		{"PATCH", keys + "/" + mine, `{"userId":"u2"}`, 403, 403},
 		{"PATCH", keys + "/" + mine, `{"plan":"free"}`, 403, 403},
 		{"POST", keys, `{"plan":"pro"}`, 403, 403},
 	} {
@@ -216,4 +226,90 @@ func TestWhoMaySetUsersAndPlans(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestCreditsAreAddedOnce(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "POST", keys, `{"userId":"u1","quota":{"requests":100,"period":"lifetime"}}`)
+	s.send(s.root, "PATCH", users+"/u1", `{"quota":{"requests":100,"period":"lifetime"}}`)
+	for _, at := range []string{keys + "/" + made.json["id"].(string), users + "/u1"} {
+		const once = "Idempotency-Key: 6f1c7a52-9c0e-4f7a-9d0b-2f4f6f1f0a11"
+		add := func(n int, headers ...string) answer {
+			return s.send(s.root, "POST", at+"/credits", fmt.Sprintf(`{"add":%d}`, n), headers...)
+		}
+		add(500).ok(t, at+": the first", "quota.requests", "600")
+		first := add(5, once+at)
+		first.ok(t, at+": named", "quota.requests", "605")
+		if again := add(5, once+at); again.text != first.text || again.header.Get("ETag") != first.header.Get("ETag") {
+			t.Errorf("%s: repeated: %d %s, want %s", at, again.status, again.text, first.text)
+		}
+		add(6, once+at).isError(t, at+": another request", 422, "Idempotency-Key")
+		add(1, `If-Match: "7"`).isError(t, at+": another ETag", 412, "")
+		add(-600).ok(t, at+": taken", "quota.requests", "5")
+		add(-5).isError(t, at+": below one", 400, "add")
+		add(0).isError(t, at+": none", 400, "add")
+		add(1_000_000_000_000).isError(t, at+": above the most", 400, "add")
+		s.send(s.root, "GET", at, "").ok(t, at, "quota.requests", "5")
+	}
+	s.send(s.root, "POST", keys+"/0000000000000000/credits", `{"add":1}`).isError(t, "no such key", 404, "id")
+	s.send(s.root, "PATCH", users+"/u2", `{"quota":{"requests":5,"period":"day"}}`)
+	s.send(s.root, "POST", users+"/u2/credits", `{"add":7}`).isError(t, "a quota of a day", 400, "add")
+	got := s.send(s.root, "GET", users+"/u1", "")
+	want := map[string]any{"of": "user", "amount": 5.0, "period": "lifetime", "used": 0.0, "remaining": 5.0}
+	if bounds, _ := got.json["bounds"].([]any); len(bounds) != 1 || !cmp.Equal(bounds[0], any(want)) {
+		t.Errorf("a lifetime quota in bounds: %s", got.text)
+	}
+}
+
+func TestAKeyMovesToAnotherUser(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "POST", keys, `{"userId":"u1"}`)
+	at := keys + "/" + made.json["id"].(string)
+	s.send(s.root, "PATCH", at, `{"userId":null}`).isError(t, "null", 400, "userId")
+	s.send(s.root, "PATCH", at, `{"userId":""}`).isError(t, "empty", 400, "userId")
+	s.send(s.root, "PATCH", at, `{"userId":"latchkey:admin"}`).isError(t, "latchkey's own", 400, "userId")
+	s.send(s.root, "PATCH", at, `{"userId":"u2","name":"moved"}`).ok(t, "moved", "userId", "u2")
+	for range 5 {
+		s.send(s.root, "POST", keys, `{"userId":"full"}`)
+	}
+	s.send(s.root, "PATCH", at, `{"userId":"full"}`).isError(t, "a user at its maximum", 409, "userId")
+	s.send(s.root, "GET", at, "").ok(t, "it stays", "userId", "u2")
+}
+
+func TestTheUsersOfAPlanAreListed(t *testing.T) {
+	s := newService(t)
+	s.send(s.root, "PUT", plans+"/pro", pro)
+	s.send(s.root, "PATCH", users+"/u1", `{"plan":"pro"}`)
+	s.send(s.root, "PATCH", users+"/u2", `{"plan":"pro","suspended":true}`)
+	list := func(query string) answer {
+		t.Helper()
+		a := s.send(s.root, "GET", plans+"/pro/stats"+query, "")
+		for try := 0; try < 100 && a.status == 200 && len(a.json["data"].([]any)) == 0; try++ { // the index lags
+			a = s.send(s.root, "GET", plans+"/pro/stats"+query, "")
+		}
+		return a
+	}
+	first := list("?limit=1")
+	cursor, _ := first.json["nextCursor"].(string)
+	second := list("?limit=1&cursor=" + cursor)
+	for _, c := range []struct {
+		answer
+		user      string
+		suspended bool
+	}{{first, "u1", false}, {second, "u2", true}} {
+		data, _ := c.json["data"].([]any)
+		if c.status != 200 || len(data) != 1 {
+			t.Fatalf("%d %s", c.status, c.text)
+		}
+		u := data[0].(map[string]any)
+		if bounds, _ := u["bounds"].([]any); u["userId"] != c.user || u["suspended"] != c.suspended || len(bounds) != 2 {
+			t.Errorf("%v, want %s with two bounds", u, c.user)
+		}
+	}
+	if cursor == "" || second.json["nextCursor"] != nil {
+		t.Errorf("pages: %s and %s", first.text, second.text)
+	}
+	s.send(s.root, "GET", plans+"/none/stats", "").isError(t, "no such plan", 404, "name")
+	s.send(s.root, "GET", plans+"/pro/stats?cursor=.", "").isError(t, "a wrong cursor", 400, "cursor")
+	s.send(s.caller("u1", apikey.ScopeRead), "GET", plans+"/pro/stats", "").isError(t, "a user", 403, "")
 }

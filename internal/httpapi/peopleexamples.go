@@ -28,12 +28,20 @@ func peopleExamples() map[string]example {
 		{Of: "user", Amount: 1000, Window: 60, Used: 1, Remaining: 999, Reset: exampleReset},
 		{Of: "user", Amount: millions, Period: "month", Used: 1, Remaining: millions - 1, Reset: 1796083200},
 	}
+	credits := user
+	credits.Quota = &api.QuotaInput{Requests: 1500, Period: "lifetime"}
+	key := exampleRecord()
+	key.Quota = &api.Quota{Requests: 1500, Period: "lifetime"}
+	add := api.CreditsRequest{Add: 500}
 	return map[string]example{
-		"list-plans":  {nil, api.PlansResponse{Data: []api.Plan{plan}}},
-		"get-plan":    {nil, plan},
-		"put-plan":    {putPlan, plan},
-		"get-user":    {nil, bounded},
-		"put-user":    {api.UserRequest{Plan: &name, Metadata: &customer}, user},
-		"update-user": {api.UserPatch{Plan: api.Set(name)}, user},
+		"list-plans":       {nil, api.PlansResponse{Data: []api.Plan{plan}}},
+		"get-plan":         {nil, plan},
+		"put-plan":         {putPlan, plan},
+		"get-user":         {nil, bounded},
+		"plan-stats":       {nil, api.PlanStatsResponse{Data: []api.User{bounded}}},
+		"put-user":         {api.UserRequest{Plan: &name, Metadata: &customer}, user},
+		"update-user":      {api.UserPatch{Plan: api.Set(name)}, user},
+		"add-user-credits": {add, credits},
+		"add-key-credits":  {add, key},
 	}
 }

@@ -35,6 +35,13 @@ type PlanHeaders struct {
 	ETag string `header:"ETag" doc:"Changes with every change of the plan"`
 }
 
+type planStatsInput struct {
+	PlanInput
+	PageInput
+}
+
+type planStatsOutput struct{ Body api.PlanStatsResponse }
+
 type plansOutput struct{ Body api.PlansResponse }
 
 func (a *server) registerPlans() {
@@ -57,6 +64,13 @@ func (a *server) registerPlans() {
 			"All keys of the plan keep to it within FRESHNESS. A plan must bound something, and is never deleted.",
 		Errors: []int{400, 401, 403, 409, 412, 413, 415, 429, 503},
 	}, a.putPlan)
+	handle(a, &huma.Operation{
+		OperationID: "plan-stats", Method: http.MethodGet, Path: api.PlansPath + "/{name}/stats", Tags: []string{"people"},
+		Summary: "The users of a plan, and what they have used",
+		Description: "Needs keys:admin. By id; a change of the last moments may be missing. " +
+			"A key that names the plan itself does not make its user one of these.",
+		Errors: []int{400, 401, 403, 404, 429, 503},
+	}, a.planStats)
 }
 
 func (a *server) plans(ctx context.Context, c registry.Caller, _ *struct{}) (*plansOutput, error) {
@@ -73,10 +87,33 @@ func (a *server) plans(ctx context.Context, c registry.Caller, _ *struct{}) (*pl
 
 func (a *server) plan(ctx context.Context, c registry.Caller, in *PlanInput) (*planOutput, error) {
 	p, err := a.Registry.Plan(ctx, c, in.Name)
+	return planResponse(p, noSuchPlan(err))
+}
+
+// noSuchPlan returns an error that names the plan if err says that there is none.
+func noSuchPlan(err error) error {
 	if errors.Is(err, apikey.ErrNotFound) {
-		return nil, newError(apikey.CodeNotFound, "name", "No such plan")
+		return newError(apikey.CodeNotFound, "name", "No such plan")
 	}
-	return planResponse(p, err)
+	return err
+}
+
+func (a *server) planStats(ctx context.Context, c registry.Caller, in *planStatsInput) (*planStatsOutput, error) {
+	users, next, err := a.Registry.PlanStats(ctx, c, in.Name, in.Cursor, in.Limit)
+	if err != nil {
+		return nil, noSuchPlan(err)
+	}
+	plan, err := a.Registry.Plan(ctx, c, in.Name)
+	if err != nil {
+		return nil, noSuchPlan(err)
+	}
+	out := &planStatsOutput{api.PlanStatsResponse{Data: []api.User{}, NextCursor: next}}
+	for _, record := range users {
+		u := userOf(record.User)
+		u.Bounds = boundsInUse(a.Registry.SharedBounds(record, plan))
+		out.Body.Data = append(out.Body.Data, u)
+	}
+	return out, nil
 }
 
 func (a *server) putPlan(ctx context.Context, c registry.Caller, in *putPlanInput) (*planOutput, error) {

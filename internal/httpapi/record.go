@@ -13,8 +13,12 @@ import (
 
 // windowStatusOf returns the window status of the tightest limit or quota.
 func windowStatusOf(u ratelimit.Status) api.WindowStatus {
-	reset := u.Reset.Unix()
-	return api.WindowStatus{Limit: &u.Limit, Remaining: &u.Remaining, Reset: &reset}
+	w := api.WindowStatus{Limit: &u.Limit, Remaining: &u.Remaining}
+	if !u.Reset.IsZero() {
+		reset := u.Reset.Unix()
+		w.Reset = &reset
+	}
+	return w
 }
 
 // usedAtOf returns the time of the last use, or null if the key was never used.

@@ -38,6 +38,27 @@ type UserHeaders struct {
 	ETag string `header:"ETag" doc:"Changes with every change of the user's record, not with the use of keys"`
 }
 
+type creditsInput struct {
+	IDInput
+	AnyMatchInput
+	OnceInput
+	Content jsonBody[api.CreditsRequest]
+}
+
+func (in *creditsInput) once() (registry.Idempotency, error) { return in.onceOf(in.Content.Value) }
+
+type userCreditsInput struct {
+	PersonInput
+	AnyMatchInput
+	OnceInput
+	Content jsonBody[api.CreditsRequest]
+}
+
+func (in *userCreditsInput) once() (registry.Idempotency, error) { return in.onceOf(in.Content.Value) }
+
+const creditsNote = " Adds to the quota, whose period must be lifetime. The quota is all that may ever be spent, " +
+	"so credits that were spent stay spent."
+
 func (a *server) registerUsers() {
 	const path = api.UsersPath + "/{userId}"
 	handle(a, &huma.Operation{
@@ -62,6 +83,19 @@ func (a *server) registerUsers() {
 			"All keys of the user keep to it within FRESHNESS.",
 		Errors: []int{400, 401, 403, 409, 412, 413, 415, 429, 503},
 	}, a.patchUser)
+	handle(a, &huma.Operation{
+		OperationID: "add-user-credits", Method: http.MethodPost, Path: path + "/credits", Tags: []string{"people"},
+		Summary:     "Add credits for all keys of a user",
+		Description: "Needs keys:admin." + creditsNote,
+		Errors:      []int{400, 401, 403, 409, 412, 413, 415, 422, 429, 503},
+	}, a.addUserCredits)
+	handle(a, &huma.Operation{
+		OperationID: "add-key-credits", Method: http.MethodPost, Path: api.KeysPath + "/{id}/credits",
+		Tags:        []string{"people"},
+		Summary:     "Add credits for a key",
+		Description: "Needs keys:admin." + creditsNote,
+		Errors:      []int{400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503},
+	}, a.addKeyCredits)
 }
 
 func (a *server) user(ctx context.Context, c registry.Caller, in *PersonInput) (*userOutput, error) {
@@ -93,6 +127,15 @@ func (a *server) patchUser(ctx context.Context, c registry.Caller, in *patchUser
 	return userResponse(a.Registry.UpdateUser(ctx, c, in.UserID, func(u *apikey.User) (apikey.UserChange, error) {
 		return userPatch(patch, u)
 	}))
+}
+
+func (a *server) addUserCredits(ctx context.Context, c registry.Caller, in *userCreditsInput) (*userOutput, error) {
+	return userResponse(a.Registry.AddUserCredits(ctx, c, in.UserID, int64(in.Content.Value.Add)))
+}
+
+func (a *server) addKeyCredits(ctx context.Context, c registry.Caller, in *creditsInput) (*keyOutput, error) {
+	r, err := a.Registry.AddKeyCredits(ctx, c, in.ID, int64(in.Content.Value.Add))
+	return a.changedKey(ctx, r, err)
 }
 
 // userChange returns the change that sets what a body has.

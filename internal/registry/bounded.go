@@ -85,17 +85,20 @@ func (r *Registry) UserStatus(ctx context.Context, caller Caller, userID string)
 	if err != nil {
 		return nil, nil, err
 	}
-	var v apikey.Verdict
-	parts, statuses := r.Spending(all[0])
+	u := orNone(all[0].User.User, userID)
+	record := apikey.UserRecord{User: u, Meters: all[0].User.Meters}
+	return u, r.SharedBounds(record, all[0].Plan), nil
+}
+
+// SharedBounds returns the window status of every limit and quota that the keys of a user share by the
+// user's record and plan. The plan may be nil.
+func (r *Registry) SharedBounds(record apikey.UserRecord, plan *apikey.Plan) []apikey.Bound {
+	v := apikey.Verdict{Key: &apikey.Key{UserID: record.User.ID, Unlimited: true}}
+	parts, statuses := r.Spending(Bounded{Record: apikey.Record{Key: v.Key}, User: record, Plan: plan})
 	for i, p := range parts {
 		if p.Of == apikey.OfUser {
 			v.Parts, v.Statuses, v.Status = append(v.Parts, p), append(v.Statuses, statuses[i]), statuses[i]
 		}
 	}
-	u := orNone(all[0].User.User, userID)
-	if len(v.Parts) == 0 {
-		return u, nil, nil
-	}
-	v.Key = all[0].Key
-	return u, v.Bounds(), nil
+	return v.Bounds()
 }

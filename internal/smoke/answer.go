@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -78,12 +79,23 @@ func (r *run) ask(ctx context.Context, name, method, path string, body any, head
 	return a
 }
 
-// field returns the value at a path such as "error.code". It is nil if there is none.
+// field returns the value at a path such as "error.code" or "limits.0.of". It is nil if there is
+// none.
 func (a answer) field(path string) any {
 	var value any = a.json
 	for name := range strings.SplitSeq(path, ".") {
-		object, _ := value.(map[string]any)
-		value = object[name]
+		switch in := value.(type) {
+		case map[string]any:
+			value = in[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(in) {
+				return nil
+			}
+			value = in[i]
+		default:
+			return nil
+		}
 	}
 	return value
 }

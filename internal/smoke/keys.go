@@ -44,10 +44,15 @@ func (r *run) keys() {
 
 // create makes a key and checks the answer. ok is false if the answer has no usable key.
 func (r *run) create(name string, requests api.Integer) (id, token string, ok bool) {
+	return r.createKey(name, api.CreateRequest{Fields: api.Fields{
+		RateLimit: &api.LimitInput{Requests: requests, Window: window},
+	}})
+}
+
+// createKey makes a key with a name and an expiry, and checks the answer as create does.
+func (r *run) createKey(name string, body api.CreateRequest) (id, token string, ok bool) {
 	keyName, days := "latchkey smoke test", api.Integer(1)
-	body := api.CreateRequest{Fields: api.Fields{
-		Name: &keyName, RateLimit: &api.LimitInput{Requests: requests, Window: window}, ExpiresInDays: &days,
-	}}
+	body.Name, body.ExpiresInDays = &keyName, &days
 	a := r.send("create "+name, http.MethodPost, api.KeysPath, body, "X-API-Key: "+r.Key.Reveal())
 	id, token = a.text("id"), a.text("key")
 	r.secrets = append(r.secrets, redact.New(token))
@@ -74,7 +79,7 @@ func (r *run) create(name string, requests api.Integer) (id, token string, ok bo
 // spend uses up the limit of a key. It sends the key in each place where a key may stand.
 func (r *run) spend(id, token string) {
 	r.expect(r.validate("validate", validation(token)),
-		status(200), isJSON, cors, field("valid", true), code(apikey.CodeValid), field("keyId", id),
+		status(200), isJSON, cors, validIs(true), code(apikey.CodeValid), field("keyId", id),
 		field("rateLimit.requests", limit), field("rateLimit.window", window), field("rateLimit.remaining", limit))
 
 	uses := []answer{
@@ -102,8 +107,11 @@ func (r *run) spend(id, token string) {
 	cost, one := validation(token), api.Integer(1)
 	cost.Cost = &one
 	r.expect(r.validate("validate with a cost, over the limit", cost),
-		status(200), isJSON, cors, field("valid", false), code(apikey.CodeRateLimited))
+		status(200), isJSON, cors, validIs(false), code(apikey.CodeRateLimited))
 }
+
+// validIs wants the verdict to be that the key is valid, or that it is not.
+func validIs(want bool) expectation { return field("valid", want) }
 
 func validation(token string) api.ValidateRequest {
 	return api.ValidateRequest{APIKey: api.NewToken(token)}
@@ -142,18 +150,23 @@ func (r *run) revoke(id, token string) {
 	r.crowd(func() answer { return whoami("many at once") }, status(200))
 	r.expect(r.send("revoke", http.MethodPost, api.KeysPath+"/"+id+"/revoke", nil, "X-API-Key: "+r.Key.Reveal()),
 		status(200), isJSON, cors, field("status", "revoked"))
-	pause := time.NewTimer(r.Freshness)
-	select {
-	case <-pause.C:
-	case <-r.ctx.Done():
-		pause.Stop()
-	}
+	r.wait(r.Freshness)
 	later := fmt.Sprintf("many at once, %v after the revocation", r.Freshness)
 	r.crowd(func() answer { return whoami(later) }, status(401))
 	r.expect(whoami("a revoked key"), unauthorized()...)
 	a := r.validate("validate a revoked key", validation(token))
-	r.expect(a, status(200), isJSON, cors, field("valid", false), code(apikey.CodeRevoked))
+	r.expect(a, status(200), isJSON, cors, validIs(false), code(apikey.CodeRevoked))
 	r.remove("delete a revoked key", id)
+}
+
+// wait waits for a time, or until the run is stopped.
+func (r *run) wait(d time.Duration) {
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-r.ctx.Done():
+	}
 }
 
 // crowd makes crowdSize requests at once, and checks the first answer that differs, or any answer.

@@ -1,7 +1,8 @@
 // Package smoke checks a deployed stack from outside. It checks everything that latchkey expects of
 // API Gateway in front of it, and writes one line for each check. Call [Run] with the URL that
-// [ParseURL] returns. Run makes two keys, uses up the limit of one, revokes the other, and deletes
-// both.
+// [ParseURL] returns. Run makes two keys, uses up the limit of one, and revokes the other. It makes two
+// more for a user with a plan, and suspends the user. It deletes all four keys. The plan stays, and so
+// does an empty record of the user.
 //
 // The package uses neither the handlers nor the template, so it sees a stack as a caller does.
 package smoke
@@ -48,7 +49,7 @@ type Options struct {
 const (
 	// A cold function answers within 2 s. One that cannot reach the table answers within 3 s.
 	requestTimeout = 15 * time.Second
-	runTimeout     = 2 * time.Minute // plus Freshness
+	runTimeout     = 2 * time.Minute // plus three times Freshness
 	cleanTimeout   = 20 * time.Second
 	crowdSize      = 8 // concurrent calls, so that more than one instance answers
 )
@@ -73,7 +74,7 @@ func ParseURL(text string) (*url.URL, error) {
 // Run makes all checks and returns how many differed. It returns an error if it had to stop early,
 // because ctx ended or the checks took too long, or if it could not delete one of its keys.
 func Run(ctx context.Context, o Options) (differences int, err error) {
-	bounded, cancel := context.WithTimeout(ctx, runTimeout+o.Freshness)
+	bounded, cancel := context.WithTimeout(ctx, runTimeout+3*o.Freshness)
 	defer cancel()
 	r := &run{Options: o, ctx: bounded, report: report{out: o.Out, secrets: []redact.Secret[string]{o.Key}}}
 	r.client = &http.Client{
@@ -89,6 +90,7 @@ func Run(ctx context.Context, o Options) (differences int, err error) {
 		r.routes()
 		r.preflight()
 		r.keys()
+		r.people()
 		r.skip("503: a caller cannot make the table fail; --outage checks a stack whose functions cannot reach it")
 		r.skip("429 of the stage's throttling: it would need as many requests as the stage allows for all callers")
 	}

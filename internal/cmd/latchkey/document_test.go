@@ -50,6 +50,9 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 				if o.OperationID != "put-plan" {
 					s.putExamplePlan(t, document)
 				}
+				if strings.HasSuffix(path, "/credits") {
+					s.giveExampleQuotas(t)
+				}
 				r := exampleOf(t, s.url, method, path, o, kind, body)
 				r.Header.Set("Authorization", "Bearer "+exampleKey)
 				response, err := http.DefaultClient.Do(r)
@@ -94,6 +97,19 @@ func (s *stack) putExamplePlan(t *testing.T, document *openapi3.T) {
 	}
 	if a := s.send(t, "PUT", path, string(body), "Authorization: Bearer "+exampleKey); a.status != 200 {
 		t.Fatalf("PUT %s: %d %s", path, a.status, a.text)
+	}
+}
+
+// giveExampleQuotas gives the key and the user of the examples a quota that credits can be added to.
+func (s *stack) giveExampleQuotas(t *testing.T) {
+	t.Helper()
+	const quota = `"quota":{"requests":1000,"period":"lifetime"}`
+	for path, patch := range map[string]string{
+		"/api/v1/users/u1": `{` + quota + `}`, "/api/v1/api-keys/3fGq8ZpLw1xKc0Ty": `{"unlimited":false,` + quota + `}`,
+	} {
+		if a := s.send(t, "PATCH", path, patch, "Authorization: Bearer "+exampleKey); a.status != 200 {
+			t.Fatalf("PATCH %s: %d %s", path, a.status, a.text)
+		}
 	}
 }
 

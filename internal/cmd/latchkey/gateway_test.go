@@ -72,8 +72,8 @@ func gatewayChanges(root string) map[string]gatewayChange {
 		return func(r *http.Response) bool { return r.StatusCode == status }
 	}
 	to := func(method, path string) func(*http.Response) bool {
-		form := regexp.MustCompile("^" + path + "$")
-		return func(r *http.Response) bool { return r.Request.Method == method && form.MatchString(r.Request.URL.Path) }
+		form := regexp.MustCompile("^" + method + " (" + path + ")$")
+		return func(r *http.Response) bool { return form.MatchString(r.Request.Method + " " + r.Request.URL.Path) }
 	}
 	answers := func(fails string, on func(*http.Response) bool, do func(*http.Response)) gatewayChange {
 		return gatewayChange{fails, func() gateway {
@@ -96,7 +96,7 @@ func gatewayChanges(root string) map[string]gatewayChange {
 	says := func(from, to int) gatewayChange {
 		return answers(".*: status", with(from), func(r *http.Response) { r.StatusCode = to })
 	}
-	const keys, id = "/api/v1/api-keys", "/api/v1/api-keys/[^/]*"
+	const keys, id, users = "/api/v1/api-keys", "/api/v1/api-keys/[^/]*", "/api/v1/users/[^/]*"
 	return map[string]gatewayChange{
 		"no Allow-Origin":     drops("Access-Control-Allow-Origin"),
 		"no Allow-Methods":    drops("Access-Control-Allow-Methods"),
@@ -124,7 +124,7 @@ func gatewayChanges(root string) map[string]gatewayChange {
 		}),
 		"API Gateway's own errors": answers(".*: (body|header Retry-After)", func(r *http.Response) bool { return r.StatusCode >= 400 },
 			func(r *http.Response) { setBody(r, `{"message":"Unauthorized"}`) }),
-		"an empty context":          replaces(".*over its limit: (body|header Retry-After)", with(429), `"message":"[^"]*"`, `"message":""`),
+		"an empty context":          replaces(".*over (its|their) limit: (body|header Retry-After)", with(429), `"message":"[^"]*"`, `"message":""`),
 		"a second field in errors":  replaces(".*: body", func(r *http.Response) bool { return r.StatusCode >= 400 }, `^\{`, `{"requestId":"x",`),
 		"a reset in milliseconds":   answers(".*: header X-RateLimit-Reset", always, func(r *http.Response) { appendTo(r, "X-RateLimit-Reset", "000") }),
 		"a Retry-After that passed": answers(".*: header Retry-After", with(429), func(r *http.Response) { r.Header.Set("Retry-After", "0") }),
@@ -139,9 +139,20 @@ func gatewayChanges(root string) map[string]gatewayChange {
 		"the opposite verdict":      replaces("validate.*: field valid", to("POST", keys+"/validate"), `"valid":(true|false)`, `"valid":null`),
 		"another verdict":           replaces("validate.*: field code", to("POST", keys+"/validate"), `"code":"[^"]*"`, `"code":"x"`),
 		"no limit in verdicts":      replaces("validate: field rateLimit.*", to("POST", keys+"/validate"), `"rateLimit"`, `"rate"`),
+		"another user":              replaces("(move a user.*|move a key.*): field userId", to("PATCH", users+"|"+id), `"userId":"[^"]*"`, `"userId":"x"`),
+		"another plan of a user":    replaces("move a user.*: field plan", to("PATCH", users), `"plan":"[^"]*"`, `"plan":"x"`),
+		"another plan":              replaces("set a plan: field name", to("PUT", "/api/v1/plans/.*"), `"name":"[^"]*"`, `"name":"x"`),
+		"no ETag":                   answers("the plan: header ETag", to("GET", "/api/v1/plans/.*"), func(r *http.Response) { r.Header.Del("ETag") }),
+		"a fault of no field":       replaces("a plan that does not exist: body", to("PATCH", users), `"param":"plan"`, `"param":null`),
+		"201 for 400":               says(400, 201),
+		"no plan in verdicts":       replaces("validate a key of the plan: field plan", to("POST", keys+"/validate"), `"plan":`, `"planName":`),
+		"no limits in verdicts":     replaces("validate a key of the plan: field limits.*", to("POST", keys+"/validate"), `"limits":`, `"bounds":`),
+		"not suspended":             replaces(".*: field suspended", to("(PATCH|PUT)", users), `"suspended":(true|false)`, `"suspended":null`),
+		"no credits":                replaces("(add credits to|give) a key.*: field quota.*", to("(POST|PATCH)", id+"(/credits)?"), `"quota":`, `"credits":`),
 		"not revoked":               replaces("revoke: field status", to("POST", id+"/revoke"), `"status":"revoked"`, `"status":"active"`),
 
-		"an authorizer that allows everything": {"(no key|a malformed key|an unknown key|many at once, .*|the key over its limit|validate with a cost.*|the key as.*|a revoked key): .*", func() gateway {
+		"an authorizer that allows everything": {"(no key|a malformed key|an unknown key|many at once, .*|the key over its limit|validate with a cost.*|the key as.*|a revoked key|" +
+			"two keys .*|many at once of .*|validate a key of the plan): .*", func() gateway {
 			return gateway{request: func(r *http.Request) {
 				if r.URL.Path == "/api/v1/whoami" {
 					r.Header.Set("X-API-Key", root)
@@ -168,8 +179,8 @@ func gatewayChanges(root string) map[string]gatewayChange {
 				}
 			}}
 		}},
-		"remembered verdicts": {"(a header that says who the caller is|the key as.*|the key over its limit|many at once.*|a revoked key): .*", remembering},
-		"a revoked key works": {"(many at once, .*|a revoked key): .*", func() gateway {
+		"remembered verdicts": {"(a header that says who the caller is|the key as.*|the key over its limit|many at once.*|a revoked key|two keys .*): .*", remembering},
+		"a revoked key works": {"(many at once, .*|a revoked key|two keys .*|many at once of .*|validate a key of the plan): .*", func() gateway {
 			var revoked atomic.Bool
 			return gateway{
 				answer: func(r *http.Response) {

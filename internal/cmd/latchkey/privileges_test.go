@@ -420,18 +420,23 @@ func (s *stack) exercisePeople(send func(status int, method, path, body, token s
 	pro := `{"key":{"limits":[{"amount":10,"window":1}]},"user":{"limits":[{"amount":1000,"window":60}]}}`
 	for range 2 { // new, and again
 		send(200, "PUT", plans+"/pro", pro, s.root)
-		send(200, "PATCH", users+"/u1", `{"plan":"pro"}`, s.root)
+		send(200, "PATCH", users+"/u1", `{"plan":"pro","quota":{"requests":1000,"period":"lifetime"}}`, s.root)
 		send(200, "PUT", users+"/u2", `{"suspended":true}`, s.root)
+		send(200, "POST", users+"/u1/credits", `{"add":5}`, s.root)
 	}
 	send(200, "GET", plans, "", s.root)
 	send(200, "GET", plans+"/pro", "", s.root)
 	send(404, "GET", plans+"/none", "", s.root)
+	send(200, "GET", plans+"/pro/stats", "", s.root)
 	send(200, "GET", users+"/u1", "", s.root)
-	moved := send(201, "POST", keys, `{"userId":"u7","plan":"pro","limits":[{"amount":100,"window":3600}]}`, s.root)
+	moved := send(201, "POST", keys, `{"userId":"u7","plan":"pro","quota":{"requests":1000,"period":"lifetime"},"limits":[{"amount":100,"window":3600}]}`, s.root)
 	moving, token := keys+"/"+moved.json["id"].(string), moved.json["key"].(string)
 	send(200, "GET", "/api/v1/whoami", "", token)
+	send(200, "POST", moving+"/credits", `{"add":5}`, s.root)
 	send(200, "GET", "/api/v1/whoami", "", token)
 	send(200, "POST", keys+"/validate", `{"apiKey":"`+token+`","cost":1}`, "")
+	send(200, "PATCH", moving, `{"userId":"u8"}`, s.root)
+	send(200, "GET", "/api/v1/whoami", "", token)
 	send(204, "DELETE", moving, "", s.root)
 	send(200, "GET", keys+"/"+id, "", s.root)
 }
