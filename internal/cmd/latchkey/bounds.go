@@ -111,6 +111,18 @@ func printKeys(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	return printShared(c, keys.Data[0].UserID)
 }
 
+// boundsLeft returns each limit and quota with what is left of it.
+func boundsLeft(bounds []api.Bound) (texts []string) {
+	for _, b := range bounds {
+		text := formatQuota(b.Amount, b.Period)
+		if b.Window > 0 {
+			text = formatLimit(b.Amount, b.Window)
+		}
+		texts = append(texts, fmt.Sprintf("%s (%d left)", text, b.Remaining))
+	}
+	return texts
+}
+
 // printShared prints the limits that all keys of a user share, and what is left of them, on
 // standard error. It prints nothing if there are none, or if the caller may not see them.
 func printShared(c *cobra.Command, userID string) error {
@@ -129,13 +141,7 @@ func printShared(c *cobra.Command, userID string) error {
 	if u.Plan != "" {
 		texts = append(texts, "plan "+u.Plan)
 	}
-	for _, b := range u.Bounds {
-		text := formatQuota(b.Amount, b.Period)
-		if b.Window > 0 {
-			text = formatLimit(b.Amount, b.Window)
-		}
-		texts = append(texts, fmt.Sprintf("%s (%d left)", text, b.Remaining))
-	}
+	texts = append(texts, boundsLeft(u.Bounds)...)
 	if len(texts) > 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "\nAll keys of %s together: %s\n", oneLine(userID), oneLine(strings.Join(texts, ", ")))
 	}

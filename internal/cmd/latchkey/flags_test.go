@@ -56,7 +56,7 @@ var flagRules = map[string]flagValues{
 	"env":      {right: []string{"live", "test"}, wrong: []string{"prod", "LIVE", ""}},
 	"status":   {right: []string{"active", "disabled", "inactive", "revoked", "expired"}, wrong: []string{"gone", "Active", ""}},
 	"user":     users, "key": {right: []string{"fbvIj5lD1wYRMsd9"}, wrong: []string{"x", "sk_live_1", ""}},
-	"list limit": counts, "keys audit limit": counts, "users audit limit": counts, "users stats limit": counts, "plans audit limit": counts, "cost": costs, "source-ip": source,
+	"list limit": counts, "keys audit limit": counts, "users audit limit": counts, "users stats limit": counts, "plans audit limit": counts, "plans stats limit": counts, "cost": costs, "source-ip": source,
 	"method": {right: []string{"GET", "post", "OPTIONS"}, wrong: []string{"BREW", "", "GET "}},
 	"path":   {right: []string{"/tts/speak"}, wrong: []string{"tts", ""}},
 	"at":     {right: []string{"2027-01-31T12:00:00Z", "2027-01-31"}, wrong: []string{"1796040000", "90d", "5", "now", ""}},
@@ -184,7 +184,7 @@ var arguments = map[string][]string{
 	"import": {"/nowhere"}, "smoke": {"http://127.0.0.1:1"},
 	"get": {"AAAAAAAAAAAAAAAA"}, "users get": {"u1"}, "update": {"AAAAAAAAAAAAAAAA", "--description=x"}, "enable": {"AAAAAAAAAAAAAAAA"}, "disable": {"AAAAAAAAAAAAAAAA"},
 	"end-grace": {"AAAAAAAAAAAAAAAA"}, "rotate": {"AAAAAAAAAAAAAAAA"}, "revoke": {"AAAAAAAAAAAAAAAA", "--yes"}, "delete": {"AAAAAAAAAAAAAAAA", "--yes"}, "explain": {"AAAAAAAAAAAAAAAA"},
-	"set": {"u1", "--max-keys=1"}, "suspend": {"u1"}, "resume": {"u1"}, "stats": {"u1"}, "users audit": {"u1"}, "plans audit": {}, "put": {"pro", "--max-days=1"}, "plans get": {"pro"},
+	"set": {"u1", "--max-keys=1"}, "suspend": {"u1"}, "resume": {"u1"}, "stats": {"u1"}, "users audit": {"u1"}, "plans audit": {}, "plans stats": {"pro"}, "put": {"pro", "--max-days=1"}, "plans get": {"pro"},
 	"keys credits": {"AAAAAAAAAAAAAAAA", "+500"}, "users credits": {"u1", "+500"},
 	"usage": {"AAAAAAAAAAAAAAAA"}, "keys audit": {"AAAAAAAAAAAAAAAA"},
 }

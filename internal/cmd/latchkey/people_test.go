@@ -59,6 +59,9 @@ func TestCommandsForPeopleAskForWhatTheirFlagsSay(t *testing.T) {
 		{"plans list", `{"data":[{"name":"pro","scopes":[],"key":{"limits":[{"amount":10,"window":1}]},"user":{"limits":[{"amount":1000,"window":60}],` +
 			`"quota":{"requests":5000000,"period":"month"}},"idleDays":30},{"name":"x","scopes":["tts","stt"],"key":{"limits":[]},"user":{"limits":[]}}]}`,
 			`GET /api/v1/plans `, "pro\t10/1s\t1000/1m,5000000/month\tany\t-\t-\t30\nx\t-\t-\ttts,stt\t-\t-\t-\n"},
+		{"plans stats pro", `{"data":[{"userId":"acme","suspended":false,"bounds":[{"of":"user","amount":1000,"window":60,"used":12,"remaining":988},` +
+			`{"of":"user","amount":500,"period":"lifetime","used":0,"remaining":500}]},{"userId":"zoe","suspended":true}]}`,
+			`GET /api/v1/plans/pro/stats?limit=50 `, "acme\tfalse\t1000/1m (988 left), 500/lifetime (500 left)\nzoe\ttrue\t\n"},
 		{"plans audit --cursor c", `{"data":[{"keyId":"plan#pro","at":"2027-01-01T00:00:00.000Z","action":"set_plan","actor":{"type":"key","id":"k"},"sourceIp":"192.0.2.7"}]}`,
 			`GET /api/v1/audit?cursor=c&limit=50&userId=latchkey%3Aplans `, "plan#pro\t2027-01-01T00:00:00.000Z\tset_plan\tkey k\t192.0.2.7\t\n"},
 		{"plans get pro", `{"name":"pro","scopes":[],"key":{"limits":[{"amount":10,"window":1},{"amount":5,"window":90}]},"user":{"limits":[]}}`,

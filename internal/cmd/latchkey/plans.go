@@ -16,7 +16,7 @@ import (
 
 func plansCommand() *cobra.Command {
 	return group("plans", "Manage plans: limits for many keys and users", []*cobra.Command{
-		planListCommand(), planGetCommand(), planPutCommand(), planTrailCommand(),
+		planListCommand(), planGetCommand(), planPutCommand(), planStatsCommand(), planTrailCommand(),
 	})
 }
 
@@ -60,9 +60,11 @@ func planListCommand() *cobra.Command {
 	return c
 }
 
-// onPlan returns a command on the plan that its argument names.
+// onPlan returns a command on the plan that its argument names. print prints the answer. If nil, the
+// answer is printed field by field.
 func onPlan(
 	use, short, long, example string, do func(c *cobra.Command, name string) (json.RawMessage, error),
+	print func(c *cobra.Command, answer json.RawMessage, asJSON bool) error,
 ) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -81,6 +83,9 @@ func onPlan(
 			if err != nil {
 				return err
 			}
+			if print != nil {
+				return print(c, answer, asJSON)
+			}
 			return printAnswer(c.OutOrStdout(), answer, asJSON)
 		},
 	}
@@ -94,7 +99,21 @@ func planGetCommand() *cobra.Command {
 	return onPlan("get", "Show a plan", "", "  latchkey plans get pro\n  latchkey plans get pro --json",
 		func(c *cobra.Command, name string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, pathOfPlan(name), nil, nil)
-		})
+		}, nil)
+}
+
+func planStatsCommand() *cobra.Command {
+	var page pageOf
+	c := onPlan("stats", "Show the users of a plan by their ids, and what is left of their limits", "",
+		"  latchkey plans stats pro\n  latchkey plans stats pro --limit 100 --json",
+		func(c *cobra.Command, name string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodGet, pathOfPlan(name)+"/stats", page.query(nil), nil)
+		},
+		printPage("No users.", []string{"USER", "SUSPENDED", "LEFT"}, func(u api.User) []string {
+			return []string{u.UserID, strconv.FormatBool(u.Suspended), strings.Join(boundsLeft(u.Bounds), ", ")}
+		}))
+	page.add(c.Flags())
+	return c
 }
 
 func planPutCommand() *cobra.Command {
@@ -127,7 +146,7 @@ func planPutCommand() *cobra.Command {
 The flags are the whole plan: a limit that is not given is removed. A change
 applies within a second to all keys of the plan. Plans are never deleted.`,
 		`  latchkey plans put pro --user-limit 1000/1m --user-quota 5000000/month --key-limit 10/1s
-  latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`, plan)
+  latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`, plan, nil)
 	flags := c.Flags()
 	limitsFlag(flags, &key.limits, "key-limit",
 		"`N/TIME` for each key: N requests in any interval\nof TIME, e.g. 10/1s; may be given up to 4 times")
