@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// An operator makes a plan, moves a customer to it, suspends the customer, and sells credits.
 func TestPlansAndUsersOnTheCommandLine(t *testing.T) {
 	s := start(t, t.TempDir(), "FRESHNESS=0")
 	admin := []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + s.root}
@@ -64,9 +65,20 @@ func TestPlansAndUsersOnTheCommandLine(t *testing.T) {
 		asked{args: "keys update " + many + " --limit 20/1m", out: "rateLimit.requests\t20"},
 		asked{args: "keys update " + many + " --limit none --plan none --quota none", out: "rateLimit\t-"},
 		asked{args: "keys get " + many + " --json", out: `"rateLimit":null`},
+		asked{args: "keys credits " + many + " +500", code: 2, talk: "lifetime"},
 		asked{args: "keys update " + many + " --quota 10/lifetime", out: "quota.requests\t10"},
+		asked{args: "keys credits " + many + " +500", out: "quota.requests\t510\nquota.period\tlifetime"},
+		asked{args: "keys credits " + many + " +500 --idempotency-key order-4711-of-2027-01-31", out: "quota.requests\t1010"},
+		asked{args: "keys credits " + many + " +500 --idempotency-key order-4711-of-2027-01-31", out: "quota.requests\t1010"},
+		asked{args: "keys credits " + many + " -- -1000", out: "quota.requests\t10"},
 		asked{args: "keys create four --user acme", code: 0}, // an admin may go beyond the number of keys
+		asked{args: "users set acme --quota 1/lifetime", out: "quota.requests\t1"},
+		asked{args: "users credits acme +10000", out: "quota.requests\t10001\nquota.period\tlifetime"},
+		asked{args: "keys update " + many + " --user team:search", out: "userId\tteam:search"},
+		asked{args: "keys list --user team:search", out: many + "\tmany\tteam:search"},
+		asked{args: "users audit acme", out: "user#acme\t20\n\tadd_credits\tkey \n\tsuspend\tkey \n\tresume\tkey \n\tset_user\tkey \n" + one + "\t20"},
 		asked{args: "plans audit", out: "plan#pro\t20\nplan#trial\t20\n\tset_plan\tkey "},
+		asked{args: "keys audit " + many, out: "\ttransfer\tkey "},
 	)
 	code, _, talk := cli(t, "", nil, "audit", "verify", "--state", s.state)
 	if code != 0 {
@@ -81,6 +93,9 @@ func TestPlansAndUsersOnTheCommandLine(t *testing.T) {
 	for _, a := range []asked{
 		{args: "users get acme", out: "userId\tacme"}, {args: "plans get pro", out: "name\tpro"},
 		{args: "users get other", code: 4}, {args: "plans get trial", code: 1, talk: "No such plan"}, {args: "plans list", code: 4},
+		{args: "users set acme --plan trial", code: 4}, {args: "users suspend acme", code: 4}, {args: "users credits acme +1", code: 4},
+		{args: "plans put pro --user-limit 9/1s", code: 4}, {args: "keys credits " + one + " +1", code: 4},
+		{args: "keys update " + one + " --user other", code: 4}, {args: "keys update " + one + " --plan trial", code: 4},
 	} {
 		a.run(t, own...)
 	}
