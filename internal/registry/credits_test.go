@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo"
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -171,18 +174,50 @@ func TestCreditsThatAreAddedAtOnceAreAllAdded(t *testing.T) {
 func TestTheAnswerToCreditsIsNotForAFormerAdmin(t *testing.T) {
 	b := newBench(t)
 	was := asking(b.caller(t, "root", admin), name, "x")
-	for _, h := range b.holders(t, ratelimit.Quota{Requests: 500, Period: ratelimit.Lifetime}) {
-		was.Idempotency.Key = name + h.name[2:]
-		if _, err := h.add(was, 1); err != nil {
+	holders := b.holders(t, ratelimit.Quota{Requests: 500, Period: ratelimit.Lifetime})
+	for _, revoked := range []bool{false, true} {
+		for _, h := range holders {
+			was.Idempotency.Key = name + h.name[2:]
+			if _, err := h.add(was, 1); revoked != errors.Is(err, apikey.ErrForbidden) || !revoked && err != nil {
+				t.Errorf("%s, by a revoked key %t: %v", h.name, revoked, err)
+			}
+		}
+		if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	holders := b.holders(t, ratelimit.Quota{Requests: 1, Period: ratelimit.Lifetime})
-	if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID); err != nil {
-		t.Fatal(err)
+}
+
+// Requests and replies are lost, and each request is repeated until it is answered. Still, all
+// credits are added once, and each addition has one entry.
+func TestCreditsAreAddedOnceOnABadNetwork(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	b := newBenchBefore(t, dynamo.Open(options))
+	for _, h := range b.holders(t, ratelimit.Quota{Requests: 500, Period: ratelimit.Lifetime}) {
+		faults.Set(0.2, append(dynamotest.Before(), dynamotest.After()...)...)
+		for n := range 12 {
+			who := asking(root(), fmt.Sprintf("%s-%s-%02d", name, h.name[2:], n), "+1")
+			answered := false
+			for try := 0; try < 60 && !answered; try++ {
+				_, err := h.add(who, 1)
+				answered = err == nil
+			}
+			if !answered {
+				t.Fatalf("%s: no answer", h.name)
+			}
+		}
+		faults.Set(0)
+		if has := h.has(); has != 512 {
+			t.Errorf("%s: %d", h.name, has)
+		}
 	}
-	was.Idempotency.Key = name + "user"
-	if _, err := holders[1].add(was, 1); !errors.Is(err, apikey.ErrForbidden) {
-		t.Errorf("a former admin: %v", err)
+	added := 0
+	for _, e := range b.trail(t, apikey.UserSubject("u1")) {
+		if strings.Contains(e, registry.ActionAddCredits) {
+			added++
+		}
+	}
+	if added != 12 {
+		t.Errorf("%d entries", added)
 	}
 }
