@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -12,6 +13,13 @@ import (
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
+
+// lateIndex is a store whose index has users who had the plan before.
+type lateIndex struct{ registry.Store }
+
+func (s *lateIndex) PlanUsers(context.Context, string, string, int) ([]string, error) {
+	return []string{"nobody", "u1", "u3", "u5"}, nil
+}
 
 func TestTheUsersOfAPlanAreReadInPages(t *testing.T) {
 	b := newBench(t)
@@ -53,6 +61,10 @@ func TestTheUsersOfAPlanAreReadInPages(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", plan, diff)
 		}
+	}
+	late := b.On(&lateIndex{b.Options.Store})
+	if users, _, err := late.PlanStats(t.Context(), root(), "pro", "", 9); err != nil || len(users) != 1 || users[0].User.ID != "u1" {
+		t.Errorf("by an index that lags: %+v, %v", users, err)
 	}
 	_, _, err := b.Registry.PlanStats(t.Context(), root(), "pro", "???", 2)
 	invalid(t, "a cursor of nobody's", err, "cursor")

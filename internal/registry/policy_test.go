@@ -327,7 +327,14 @@ func TestTheRevisionOfTermsNeverGoesBack(t *testing.T) {
 			case 2:
 				b.setUser(t, "u1", apikey.UserChange{MaxKeys: ptr(int(n))})
 			case 3, 4:
-				b.putPlan(t, []string{"a", "b"}[what-3], n)
+				name := []string{"a", "b"}[what-3]
+				was, err := b.Table.Plan(t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p := b.putPlan(t, name, n); p.Rev <= was.Rev {
+					t.Fatalf("seed %d: plan %s: revision %d after %d", seed, name, p.Rev, was.Rev)
+				}
 				grows = false // the other plan, or the user's revision is above it
 			case 5: // clocks differ
 				b.Clock.Pass(time.Duration(random.IntN(3)-1) * 100 * time.Millisecond)
