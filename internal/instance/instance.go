@@ -156,6 +156,7 @@ func (i *Instance) newRegistry(held *secret.Secret) *registry.Registry {
 		MaxKeys:        c.MaxKeysPerUser,
 		Freshness:      time.Duration(c.Freshness),
 		AuditRetention: time.Duration(c.AuditDays) * 24 * time.Hour,
+		Life:           c.Life(),
 		Static: func(ctx context.Context) ([]*apikey.Key, error) {
 			keyring, err := held.Keyring(ctx)
 			return keyring.Static.Keys(), err

@@ -7,15 +7,26 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// lines returns limits that a key keeps to: its own or, if it has none, those that it shares.
-func lines(k *apikey.Key) []ratelimit.Limit {
-	switch own := ownBounds(k).Limits; {
-	case len(own) > 0:
+// lines returns limits that a key of the owner keeps to: its own or, if it has none, those of its plan
+// and those that it shares. A key without any has a quota alone.
+func (g grantor) lines(k *apikey.Key) []ratelimit.Limit {
+	own := ownBounds(k).Limits
+	if len(own) > 0 {
 		return own
-	case len(k.Shared.Limits) > 0:
-		return k.Shared.Limits
 	}
-	return []ratelimit.Limit{apikey.DefaultLimit()}
+	for _, p := range k.Parts(g.owner(), g.plan) {
+		if !p.Terms.Limit.None() {
+			own = append(own, p.Terms.Limit)
+		}
+	}
+	return own
+}
+
+// shared reports whether what is set for the owner, or for all users of the plan, bounds the rate of
+// all keys of the owner together.
+func (g grantor) shared() bool {
+	u := g.owner()
+	return u != nil && len(u.Limits) > 0 || g.plan != nil && len(g.plan.User.Limits) > 0
 }
 
 // coversLimit reports whether k keeps to the rateLimit of g.
@@ -26,11 +37,11 @@ func (g grantor) coversLimit(k *apikey.Key) bool {
 	case g.before:
 		return g.coveredLimit(k.Limit)
 	case g.average:
-		return slices.ContainsFunc(lines(k), func(l ratelimit.Limit) bool { return l.NoFaster(g.Limit) })
+		return g.shared() || slices.ContainsFunc(g.lines(k), func(l ratelimit.Limit) bool { return l.NoFaster(g.Limit) })
 	case g.Limit == ratelimit.Limit{}: // the plan and the shared bounds hold for both
 		return true
 	}
-	return within(g.Limit, lines(k))
+	return within(g.Limit, g.lines(k))
 }
 
 // coveredLimit reports whether a rateLimit may take the place of that of g, whose first meter counts
@@ -43,7 +54,8 @@ func (g grantor) coveredLimit(l ratelimit.Limit) bool {
 	case l == none:
 		return true
 	}
-	return slices.ContainsFunc(lines(g.Key), l.Within)
+	all := g.lines(g.Key)
+	return len(all) == 0 || slices.ContainsFunc(all, l.Within)
 }
 
 // coversLimits reports whether k keeps to each of the further limits of g. A stored key keeps the
@@ -54,7 +66,7 @@ func (g grantor) coversLimits(k *apikey.Key) bool {
 	}
 	return !slices.ContainsFunc(g.Limits, func(outer ratelimit.Limit) bool {
 		if !g.before {
-			return !within(outer, lines(k))
+			return !within(outer, g.lines(k))
 		}
 		return !slices.ContainsFunc(k.Limits, func(l ratelimit.Limit) bool {
 			return l.Window == outer.Window && l.Requests <= outer.Requests

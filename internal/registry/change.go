@@ -83,6 +83,9 @@ func (r *Registry) target(ctx context.Context, caller Caller, id string) (apikey
 	if err == nil {
 		own, err = r.under(ctx, caller, own, record.Key.UserID)
 	}
+	if err == nil {
+		own, err = r.planned(ctx, own, record.Key)
+	}
 	return record, own, err
 }
 

@@ -65,17 +65,18 @@ func (r *Registry) tryCreate(
 	if err != nil {
 		return Issued{}, err
 	}
-	most, given := 0, c
+	if own, err = r.creator(ctx, caller, own, userID, c); err != nil {
+		return Issued{}, err
+	}
+	most, given, life := 0, c, r.lifeOf(own.plan)
+	if c.ExpiresAt == nil {
+		end := endOf(r.now(), life)
+		if !own.admin {
+			end = apikey.Earlier(end, own.ExpiresAt)
+		}
+		c.ExpiresAt = &end
+	}
 	if !own.admin {
-		if !caller.Owns(userID) {
-			return Issued{}, errNotOwner()
-		}
-		if c.Plan != nil && *c.Plan != own.Plan {
-			return Issued{}, apikey.Forbidden("plan", "may be set by an admin only")
-		}
-		if own, err = r.under(ctx, caller, own, userID); err != nil {
-			return Issued{}, err
-		}
 		inherit(&c, own)
 		most = own.maxKeys(r.options.MaxKeys)
 		env = cmp.Or(env, own.Environment)
@@ -87,6 +88,9 @@ func (r *Registry) tryCreate(
 	}
 	key, err := r.Build(ctx, token, userID, env, c)
 	if err != nil {
+		return Issued{}, err
+	}
+	if err := checkEnd(key, life); err != nil {
 		return Issued{}, err
 	}
 	if own.admin {
@@ -103,10 +107,46 @@ func (r *Registry) tryCreate(
 	if err != nil {
 		return Issued{}, err
 	}
-	return issued, r.writePlaced(ctx, Write{
-		To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller(), Users: own.users,
-		Reply: reply,
-	})
+	w := Write{To: key, Most: most, Action: ActionCreate, By: caller.origin(), Caller: own.caller(), Reply: reply}
+	if !own.admin {
+		w.Users = own.users
+	}
+	return issued, r.writePlaced(ctx, w)
+}
+
+// creator returns the rights of a caller to make a key for a user, with what is set for the user and
+// the plan of the key.
+func (r *Registry) creator(
+	ctx context.Context, caller Caller, own grantor, userID string, c apikey.Change,
+) (grantor, error) {
+	plan := ""
+	if c.Plan != nil {
+		plan = *c.Plan
+	}
+	switch {
+	case own.admin:
+		if err := r.checkPlan(ctx, c); err != nil {
+			return grantor{}, err
+		}
+		record, err := r.store.User(ctx, userID)
+		if err != nil {
+			return grantor{}, fmt.Errorf("read what is set for a user: %w", err)
+		}
+		own.users = []*apikey.User{orNone(record.User, userID)}
+	case !caller.Owns(userID):
+		return grantor{}, errNotOwner()
+	case c.Plan != nil && plan != own.Plan:
+		return grantor{}, apikey.Forbidden("plan", "may be set by an admin only")
+	default:
+		plan = own.Plan
+		var err error
+		if own, err = r.under(ctx, caller, own, userID); err != nil {
+			return grantor{}, err
+		}
+	}
+	var err error
+	own.plan, err = r.planOf(ctx, plan, own.owner())
+	return own, err
 }
 
 // writePlaced writes a key that is new, or that gets another user. If the user has too many, it counts

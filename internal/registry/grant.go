@@ -137,6 +137,8 @@ type grantor struct {
 	// users are what is set for the caller's user and for the owner of the key, if the caller is no
 	// admin. The owner comes last. See under.
 	users []*apikey.User
+	// plan is the plan of the key to change, or nil if it has none. See planned.
+	plan *apikey.Plan
 	// before is set if the rights are those of the changed key before the change.
 	before bool
 }
@@ -213,7 +215,7 @@ func (g grantor) mayChange(from, to *apikey.Key) (wider bool, err error) {
 	if err := g.keepsLimit(from, to); err != nil {
 		return false, err
 	}
-	before := grantor{Key: from, before: true}
+	before := grantor{Key: from, before: true, users: g.users, plan: g.plan}
 	for _, r := range rights {
 		switch {
 		case r.within(to, before):

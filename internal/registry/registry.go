@@ -31,6 +31,8 @@ type Options struct {
 	// Freshness is how long the gate trusts a read of a key. A key that has ended may spend for as
 	// long. It may be zero.
 	Freshness time.Duration
+	// Life bounds the life of keys whose plan does not. Its IdleDays do not count here.
+	Life apikey.Life
 	// Static returns the static keys, which are stored in no table. If nil, there are none.
 	Static func(context.Context) ([]*apikey.Key, error)
 	// Users holds the most that users without a key may grant. Its limit bounds the average rate of

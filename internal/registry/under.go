@@ -3,10 +3,12 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
 )
 
 // under returns the rights of a caller to change a key of owner, under what is set for the caller's
@@ -38,8 +40,55 @@ func (r *Registry) under(ctx context.Context, caller Caller, own grantor, owner 
 	return own, nil
 }
 
+// planned returns the rights of a caller to change k, whose plan may bound it. A plan is read only if k
+// has no limit that bounds it whatever its plan is.
+func (r *Registry) planned(ctx context.Context, own grantor, k *apikey.Key) (grantor, error) {
+	if own.admin || k.Limit != (ratelimit.Limit{}) || k.ID == own.ID {
+		return own, nil
+	}
+	var err error
+	own.plan, err = r.planOf(ctx, k.Plan, own.owner())
+	return own, err
+}
+
+// planOf returns the plan of a key of a user: the one of that name or, if it is empty, that of the
+// user. It returns nil if there is none. A plan that is not found is an error, and never no plan.
+func (r *Registry) planOf(ctx context.Context, name string, u *apikey.User) (*apikey.Plan, error) {
+	if name == "" && u != nil {
+		name = u.Plan
+	}
+	if name == "" {
+		return nil, nil
+	}
+	p, err := r.store.Plan(ctx, name)
+	if errors.Is(err, apikey.ErrNotFound) {
+		return nil, fmt.Errorf("the plan %s is not stored", name)
+	}
+	return p, err
+}
+
+// checkPlan returns an error for a plan that a change names and that is not stored.
+func (r *Registry) checkPlan(ctx context.Context, c apikey.Change) error {
+	if c.Plan == nil || *c.Plan == "" {
+		return nil
+	}
+	_, err := r.store.Plan(ctx, *c.Plan)
+	if errors.Is(err, apikey.ErrNotFound) {
+		return apikey.Invalid("plan", "does not exist: create the plan first")
+	}
+	return err
+}
+
+// owner returns what is set for the owner of the key to change, or nil if it was not read.
+func (g grantor) owner() *apikey.User {
+	if len(g.users) == 0 {
+		return nil
+	}
+	return g.users[len(g.users)-1]
+}
+
 // maxKeys returns how many places the keys of the owner may take: most, unless another number is set
 // for the owner.
 func (g grantor) maxKeys(most int) int {
-	return cmp.Or(g.users[len(g.users)-1].MaxKeys, most)
+	return cmp.Or(g.owner().MaxKeys, most)
 }

@@ -32,6 +32,14 @@ func (r *Registry) Update(
 		if err != nil {
 			return Write{}, false, err
 		}
+		if err := r.checkPlan(ctx, c); err != nil {
+			return Write{}, false, err
+		}
+		if c.ExpiresAt != nil {
+			if err := r.checkLife(ctx, to); err != nil {
+				return Write{}, false, err
+			}
+		}
 		w := Write{To: to, Action: ActionUpdate}
 		return w, true, r.transfer(ctx, from, &w)
 	})
