@@ -32,8 +32,8 @@ type Key struct {
 	// limits of Shared, and a quota replaces its quota.
 	Shared Bounds
 	// SharesDefault says that the key shares [DefaultLimit] with the keys of its user that share a
-	// limit, unless Shared, the user's record or the plan has a limit. Keys that were made by a key
-	// without any limit of its own have it, and so has a key that may make such keys.
+	// limit, unless the user's record or the plan has a limit. A key without a rateLimit that may make
+	// other keys has it, and so have the keys that it makes.
 	SharesDefault bool
 	AllowedCIDRs  []netip.Prefix // any source if empty
 	Metadata      map[string]string
@@ -63,7 +63,7 @@ type Key struct {
 	Trail audit.Head
 }
 
-// DefaultLimit returns the limit of a key that nothing else bounds.
+// DefaultLimit returns the limit of a key without a rateLimit that neither its plan nor its user bounds.
 func DefaultLimit() ratelimit.Limit { return ratelimit.Limit{Requests: 60, Window: time.Minute} }
 
 // OwnLimit returns the limit that the key's first meter has if there is neither a plan nor a shared

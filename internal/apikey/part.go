@@ -24,8 +24,9 @@ type Part struct {
 }
 
 // Parts returns the meters that a request with the key spends from. u is the user's record, and p is
-// the plan of the key or of its user; each may be nil. An unlimited key has only the parts of its
-// plan and of its user. If there are none, it has no part at all.
+// the plan of the key or of its user; each may be nil. A key without a rateLimit keeps to [DefaultLimit] if
+// neither its plan nor its user bounds it, and it shares no bounds. An unlimited key
+// has only the parts of its plan and of its user. If there are none, it has no part at all.
 //
 // The key's first meter counts its usage, its rateLimit, and its quota of a calendar period. The
 // first meter of a user counts their quota of a calendar period, and their limit for a minute. Every
@@ -34,14 +35,15 @@ type Part struct {
 // meter: if a plan has a quota of a calendar period, the key's own quota of another one is not
 // counted by the first meter.
 func (k *Key) Parts(u *User, p *Plan) []Part {
-	parts := append(k.ownParts(p), k.sharedParts(u, p)...)
-	switch {
-	case len(parts) > 1 || !parts[0].Terms.Limit.None() || parts[0].Terms.Quota != (ratelimit.Quota{}):
-		return parts
-	case k.Unlimited:
+	shared := k.sharedParts(u, p)
+	parts := append(k.ownParts(p), shared...)
+	switch first := &parts[0].Terms; {
+	case !first.Limit.None() || len(shared) > 0 || p != nil && !p.Key.None():
+	case !k.Unlimited:
+		first.Limit = DefaultLimit()
+	default:
 		return nil
 	}
-	parts[0].Terms.Limit = DefaultLimit()
 	return parts
 }
 
@@ -101,12 +103,11 @@ func (k *Key) shared(u *User, p *Plan) (limits []ratelimit.Limit, quotas []ratel
 	if k.Unlimited {
 		return limits, quotas
 	}
-	switch {
-	case len(limits) > 0:
-	case len(k.Shared.Limits) > 0:
+	if len(limits) == 0 {
 		limits = slices.Clone(k.Shared.Limits)
-	case k.SharesDefault && (p == nil || len(p.Key.Limits) == 0):
-		limits = []ratelimit.Limit{DefaultLimit()}
+		if k.SharesDefault && (p == nil || len(p.Key.Limits) == 0) {
+			limits = append(limits, DefaultLimit())
+		}
 	}
 	if len(quotas) == 0 {
 		quotas = []ratelimit.Quota{k.Shared.Quota}

@@ -7,19 +7,20 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// lines returns limits that a key of the owner keeps to: its own or, if it has none, those of its plan
-// and those that it shares. A key without any has a quota alone.
+// lines returns limits that a key of the owner keeps to: its own or, if it has no rateLimit, also
+// those of its plan and those that it shares. It returns none only if a plan or the owner has a quota
+// alone.
 func (g grantor) lines(k *apikey.Key) []ratelimit.Limit {
-	own := ownBounds(k).Limits
-	if len(own) > 0 {
-		return own
+	all := ownBounds(k).Limits
+	if k.Limit != (ratelimit.Limit{}) {
+		return all
 	}
 	for _, p := range k.Parts(g.owner(), g.plan) {
 		if !p.Terms.Limit.None() {
-			own = append(own, p.Terms.Limit)
+			all = append(all, p.Terms.Limit)
 		}
 	}
-	return own
+	return all
 }
 
 // shared reports whether what is set for the owner, or for all users of the plan, bounds the rate of
@@ -157,7 +158,7 @@ func (g grantor) family() (apikey.Bounds, bool) {
 	case g.Unlimited:
 		return apikey.Bounds{}, false
 	}
-	return ownBounds(g.Key), unbounded(g.Key)
+	return ownBounds(g.Key), g.Limit == ratelimit.Limit{}
 }
 
 // ownBounds returns the bounds of a key alone, without those of its plan.
@@ -168,9 +169,6 @@ func ownBounds(k *apikey.Key) apikey.Bounds {
 	}
 	return b
 }
-
-// unbounded reports whether a key has no limit of its own.
-func unbounded(k *apikey.Key) bool { return k.Limit == ratelimit.Limit{} && len(k.Limits) == 0 }
 
 // makes reports whether a key may make others within its own bounds.
 func makes(k *apikey.Key) bool {
@@ -192,7 +190,7 @@ func share(from, to *apikey.Key) {
 		to.Shared, to.SharesDefault = apikey.Bounds{}, false
 		return
 	case makes(to) && (limited || quotaed || !shares):
-		to.Shared, to.SharesDefault = ownBounds(to), unbounded(to)
+		to.Shared, to.SharesDefault = ownBounds(to), to.Limit == ratelimit.Limit{}
 		return
 	}
 	if limited && exceedsShared(to) {
