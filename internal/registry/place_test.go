@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,10 +24,12 @@ type spender struct {
 	// windows says that they change the windows of keys. A meter of a shorter window remembers
 	// nothing older, so that a key whose windows differ may have up to twice its limit.
 	windows bool
-	random  *rand.Rand
-	tokens  map[string]apikey.Token // of keys that they had, by id
-	living  []string                // ids
-	spent   []time.Time
+	// omits says that they leave out the limit of some keys, and give further ones to others.
+	omits  bool
+	random *rand.Rand
+	tokens map[string]apikey.Token // of keys that they had, by id
+	living []string                // ids
+	spent  []time.Time
 }
 
 func (b *bench) spender(who registry.Caller, random *rand.Rand, limits ...ratelimit.Limit) *spender {
@@ -79,7 +82,11 @@ func (s *spender) step(t *testing.T) {
 	case n >= 16 || n >= 7 && id == "":
 		s.Clock.Pass(time.Duration(s.random.Int64N(int64(12 * time.Second))))
 	case n < 7:
-		k, token, err := s.Registry.Create(t.Context(), s.who, "", "", apikey.Change{Limit: &limit})
+		made := apikey.Change{Limit: &limit}
+		if s.omits {
+			made = []apikey.Change{made, {}, {Limits: &[]ratelimit.Limit{{Requests: 5, Window: 2 * time.Minute}}}}[s.random.IntN(3)]
+		}
+		k, token, err := s.Registry.Create(t.Context(), s.who, "", "", made)
 		ignore(err, apikey.ErrTooManyKeys)
 		if err == nil {
 			s.tokens[k.ID], s.living = token, append(s.living, k.ID)
@@ -96,9 +103,15 @@ func (s *spender) step(t *testing.T) {
 			if !s.windows && k.Limit.Window != limit.Window {
 				limit = ratelimit.Limit{Requests: 1, Window: k.Limit.Window}
 			}
+			if s.omits && k.Limit != (ratelimit.Limit{}) && s.random.IntN(2) == 0 {
+				further := append(slices.Clone(k.Limits), ratelimit.Limit{Requests: 100, Window: 2 * time.Hour})
+				return apikey.Change{Limits: &further}, nil
+			}
 			return apikey.Change{Limit: &limit}, nil
 		})
-		ignore(err)
+		if !s.omits || !errors.Is(err, apikey.ErrForbidden) && !errors.Is(err, apikey.ErrInvalid) {
+			ignore(err)
+		}
 	case n < 15:
 		issued, err := s.Registry.Rotate(t.Context(), s.who, id, 0)
 		if ignore(err, apikey.ErrEnded); err == nil {
@@ -165,6 +178,83 @@ func TestEndingKeysMultipliesNoLimit(t *testing.T) {
 				t.Errorf("%s, seed %d: %d admitted in %v, of at most %d", c.name, seed, got, own.Window, bound)
 			} else {
 				t.Logf("%s, seed %d: %d admitted in %v, of at most %d; %d in all", c.name, seed, got, own.Window, bound, len(s.spent))
+			}
+		}
+	}
+}
+
+// A key and all keys that it makes, or a user without a key, admit together no more than one grant in
+// any window, whatever keys they create, spend, change and end, in any order. Without the shared
+// bounds, they admit as much for each place.
+func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
+	own := ratelimit.Limit{Requests: 6, Window: 20 * time.Second}
+	limits := []ratelimit.Limit{own, {Requests: 3, Window: 10 * time.Second}, {Requests: 6, Window: time.Minute}}
+	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+	scopes := apikey.Scopes{"tts", apikey.ScopeRead, apikey.ScopeWrite}
+	holder := func(k *apikey.Key) registry.Caller {
+		return registry.Caller{KeyID: k.ID, UserID: k.UserID, Scopes: k.Scopes}
+	}
+	for _, c := range []struct {
+		name  string
+		maker func(b *bench) (registry.Caller, apikey.Token)
+		bound ratelimit.Limit
+	}{
+		{"a key", func(b *bench) (registry.Caller, apikey.Token) {
+			k, token, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{Scopes: &scopes, Limit: &own})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return holder(k), token
+		}, own},
+		{"a key without a limit", func(b *bench) (registry.Caller, apikey.Token) {
+			k, token, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{Scopes: &scopes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return holder(k), token
+		}, apikey.DefaultLimit()},
+		{"a key that got the right to make keys", func(b *bench) (registry.Caller, apikey.Token) {
+			k, token, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{Limit: &own})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := b.Registry.Update(t.Context(), root, k.ID, to(apikey.Change{Scopes: &scopes}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return holder(r.Key), token
+		}, own},
+		{"an imported key", func(b *bench) (registry.Caller, apikey.Token) {
+			token := b.Foreign()
+			b.importKey(t, registry.Import{Token: token, UserID: "u1", Environment: apikey.Live, Change: apikey.Change{Scopes: &scopes, Limit: &own}})
+			page, err := b.Registry.List(t.Context(), root, registry.Query{UserID: "u1", Limit: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return holder(page.Keys[0]), token
+		}, own},
+		{"a user without a key", func(b *bench) (registry.Caller, apikey.Token) {
+			b.Configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: own} })
+			return registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}, apikey.Token{}
+		}, own},
+	} {
+		for seed := range uint64(2) {
+			b := newBench(t)
+			b.Configure(func(o *registry.Options) { o.MaxKeys = 6 })
+			who, token := c.maker(b)
+			s := b.spender(who, rand.New(rand.NewPCG(seed, 2)), limits...)
+			s.windows, s.omits = true, true
+			for range 80 {
+				if who.KeyID != "" {
+					s.tokens[who.KeyID] = token
+				}
+				s.step(t)
+			}
+			bound := int(c.bound.Requests)
+			if got := s.most(c.bound.Window); got > bound || got < bound/2 {
+				t.Errorf("%s, seed %d: %d admitted in %v, of at most %d", c.name, seed, got, c.bound.Window, bound)
+			} else {
+				t.Logf("%s, seed %d: %d admitted in %v, of at most %d; %d in all", c.name, seed, got, c.bound.Window, bound, len(s.spent))
 			}
 		}
 	}
