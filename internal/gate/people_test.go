@@ -520,3 +520,68 @@ func TestAnAddressIsJudgedByTheKeyAlone(t *testing.T) {
 		t.Errorf("the user was read %d times for it", again-users)
 	}
 }
+
+// Each of the reads of key, user and plan bounds the age of what is remembered, by each of the clocks.
+func TestARememberedKeyIsAsOldAsItsUser(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		wall, mono time.Duration // between two steps
+	}{
+		{"both clocks", 600 * time.Millisecond, 600 * time.Millisecond},
+		{"frozen", 600 * time.Millisecond, 0},
+		{"the wall clock was set back", -time.Hour, 600 * time.Millisecond},
+	} {
+		b := newBench(t)
+		var requests []gate.Request
+		for range 2 {
+			token := b.Token(t)
+			b.Issue(t, token, nil)
+			requests = append(requests, gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
+		}
+		b.SetPlan(t, "pro", func(*apikey.Plan) {})
+		b.SetUser(t, "u1", func(u *apikey.User) { u.Plan = "pro" })
+		g := b.Gate(time.Second)
+		for _, r := range requests { // the second key is read later than its user and plan
+			if v := b.judge(t, g, r); !v.Valid() {
+				t.Fatal(v.Code)
+			}
+			b.Clock.Drift(c.wall, c.mono)
+		}
+		b.SetUser(t, "u1", func(u *apikey.User) { u.Suspended = true })
+		if v := b.judge(t, g, requests[1]); v.Code != apikey.CodeUserSuspended {
+			t.Errorf("%s: %s", c.name, v.Code)
+		}
+	}
+}
+
+// A key that was read in this check, with a user who is remembered, is not admitted after a slow write
+// without another read.
+func TestTheSecondReadOfAUserMayFail(t *testing.T) {
+	for _, remembered := range []bool{false, true} {
+		b := newBench(t)
+		b.Patience = 300 * time.Millisecond
+		var requests []gate.Request
+		for range 2 {
+			token := b.Token(t)
+			b.Issue(t, token, func(k *apikey.Key) { k.Limit.Window = 24 * time.Hour })
+			requests = append(requests, gate.Request{Credential: b.Format.Credential(token.Reveal()), Cost: 1})
+		}
+		slow := &hindered{Store: b.Meters}
+		b.Meters = slow
+		g := b.Gate(time.Second)
+		if remembered {
+			if v := b.judge(t, g, requests[0]); !v.Valid() {
+				t.Fatal(v.Code)
+			}
+			b.Clock.Pass(500 * time.Millisecond)
+		}
+		slow.during = func() {
+			b.Clock.Pass(1100 * time.Millisecond)
+			b.Table.Err = apikeytest.ErrHang
+		}
+		v, err := g.Check(t.Context(), requests[1])
+		if (err == nil) != !remembered || v.Valid() != !remembered {
+			t.Errorf("remembered %t: %q, %v", remembered, v.Code, err)
+		}
+	}
+}
