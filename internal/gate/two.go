@@ -10,9 +10,9 @@ import (
 // exactly one of them, that one is judged, and the other belongs to another service. If it has keys
 // for both, the request is ambiguous and refused.
 //
-// It costs up to two reads more than a check of one token, and spends only the judged key. It never
-// asks an upstream, because an unknown text may be the secret of another service. A caller learns
-// no more about a text than by presenting that text alone.
+// It costs up to two reads of keys and two of users more than a check of one token, and spends only
+// for the judged key. It never asks an upstream, because an unknown text may be the secret of another
+// service. A caller learns no more about a text than by presenting that text alone.
 func (g *Gate) checkTwo(ctx context.Context, r Request, v *apikey.Verdict) error {
 	ctx, cancel := context.WithTimeout(ctx, g.options.Patience)
 	defer cancel()
