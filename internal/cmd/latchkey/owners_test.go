@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"latchkey/internal/oidc/oidctest"
 )
@@ -164,5 +166,34 @@ func TestASecondKeyOfAnOwnerGivesNoMore(t *testing.T) {
 	_, token = newKey(`{"userId":"team:ops"}`)
 	if n := used(token); n != 6 {
 		t.Errorf("a key of a team: %d requests, want 6", n)
+	}
+}
+
+// KEY_MAX_DAYS and KEY_DEFAULT_DAYS bound every key that is made or changed by the API.
+func TestTheDeploymentBoundsTheLifeOfKeys(t *testing.T) {
+	s := start(t, t.TempDir(), "KEY_MAX_DAYS=30", "KEY_DEFAULT_DAYS=10")
+	const keys = "/api/v1/api-keys"
+	root := "X-API-Key: " + s.root
+	lives := func(a answer) int {
+		t.Helper()
+		end, err := time.Parse(time.RFC3339, fmt.Sprint(a.json["expiresAt"]))
+		if err != nil {
+			t.Fatalf("%d %s", a.status, a.text)
+		}
+		return int(time.Until(end).Round(time.Hour) / (24 * time.Hour))
+	}
+	made := s.send(t, "POST", keys, `{"userId":"u1"}`, root)
+	if days := lives(made); days != 10 {
+		t.Errorf("a key without an expiry lives %d days, want 10", days)
+	}
+	if days := lives(s.send(t, "POST", keys, `{"userId":"u1","expiresInDays":30}`, root)); days != 30 {
+		t.Errorf("a key of 30 days lives %d", days)
+	}
+	path := keys + "/" + made.json["id"].(string)
+	s.send(t, "POST", keys, `{"userId":"u1","expiresInDays":31}`, root).isError(t, "a longer life", 400, "invalid_request")
+	s.send(t, "PATCH", path, `{"expiresAt":null}`, root).isError(t, "a life without an end", 400, "invalid_request")
+	s.send(t, "PATCH", path, `{"expiresInDays":31}`, root).isError(t, "a longer life by a change", 400, "invalid_request")
+	if days := lives(s.send(t, "PATCH", path, `{"expiresInDays":20}`, root)); days != 20 {
+		t.Errorf("a changed key lives %d days, want 20", days)
 	}
 }
