@@ -218,6 +218,9 @@ func (u oneUser) step(a ask, t told, most int) []any {
 	return []any{created}
 }
 
+// inTime says that the search for an order ended before it found one, or found that there is none.
+const inTime = "no order was found in time"
+
 // check reports what could not have been in a history of one user whose keys, most
 // of them at a time, are all made in it; empty: nothing. patience bounds the search.
 func check(history []porcupine.Operation, most int, patience time.Duration) string {
@@ -247,7 +250,7 @@ func check(history []porcupine.Operation, most int, patience time.Duration) stri
 		case porcupine.Illegal:
 			return fmt.Sprintf("%s cannot have been so in any order (%d requests)", what, len(history))
 		case porcupine.Unknown:
-			return fmt.Sprintf("%s: no order was found in time (%d requests)", what, len(history))
+			return fmt.Sprintf("%s: %s (%d requests)", what, inTime, len(history))
 		}
 		return ""
 	}
