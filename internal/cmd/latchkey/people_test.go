@@ -52,8 +52,9 @@ func TestCommandsForPeopleAskForWhatTheirFlagsSay(t *testing.T) {
 		{"users suspend u1", `{}`, `PATCH /api/v1/users/u1 {"suspended":true}`, ""},
 		{"users resume u1", `{}`, `PATCH /api/v1/users/u1 {"suspended":false}`, ""},
 		{"users usage u1 --from 2027-01-01", `{"data":[{"date":"2027-01-01","requests":7}]}`, `GET /api/v1/usage?from=2027-01-01&userId=u1 `, "2027-01-01\t7\n"},
-		{"users stats u1", `{"data":[{"keyId":"` + id + `","name":"ci","keyPrefix":"sk_live_AAAA","requests":2,"window":60,"limit":5,"remaining":3,"lastUsedAt":null}]}`,
-			`GET /api/v1/api-keys/stats?limit=50&userId=u1 `, id + "\tci\tsk_live_AAAA\t5/1m\t2\t3\tnever\n"},
+		{"users stats u1", `{"data":[{"keyId":"` + id + `","name":"ci","keyPrefix":"sk_live_AAAA","requests":2,"window":60,"limit":5,"remaining":3,"lastUsedAt":null,` +
+			`"plan":"pro","limits":[{"of":"key","amount":5,"window":60,"remaining":3},{"of":"key","amount":500,"period":"lifetime","remaining":498}]}]}`,
+			`GET /api/v1/api-keys/stats?limit=50&userId=u1 `, id + "\tci\tsk_live_AAAA\t5/1m\t2\t3\tnever\tpro\t5/1m (3 left), 500/lifetime (498 left)\n"},
 		{"users audit u1 --limit 1", `{"data":[{"keyId":"user#u1","at":"2027-01-01T00:00:00.000Z","action":"suspend","actor":{"type":"key","id":"k"}}]}`,
 			`GET /api/v1/audit?limit=1&userId=u1 `, "user#u1\t2027-01-01T00:00:00.000Z\tsuspend\tkey k\t\t\n"},
 		{"plans list", `{"data":[{"name":"pro","scopes":[],"key":{"limits":[{"amount":10,"window":1}]},"user":{"limits":[{"amount":1000,"window":60}],` +

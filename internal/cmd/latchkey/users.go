@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -170,12 +171,16 @@ func userStatsCommand() *cobra.Command {
 			query := page.query(map[string]string{"userId": user})
 			return callAPI(c.Context(), http.MethodGet, api.KeysPath+"/stats", query, nil)
 		},
-		print: printPage("No keys.", []string{"ID", "NAME", "PREFIX", "LIMIT", "USED", "LEFT", "LAST USED"}, statsRow),
+		print: printPage("No keys.", statsColumns, statsRow),
 	}.command()
 	page.add(c.Flags())
 	return c
 }
 
+var statsColumns = []string{"ID", "NAME", "PREFIX", "LIMIT", "USED", "LEFT", "LAST USED", "PLAN", "LEFT OF EACH"}
+
+// statsRow returns the columns of a key. LIMIT, USED and LEFT are of rateLimit, and LEFT OF EACH has
+// all limits and quotas if the key has others.
 func statsRow(s api.Stats) []string {
 	limit, used, left, lastUsed := "-", "-", "-", "never"
 	if s.Unlimited {
@@ -193,7 +198,8 @@ func statsRow(s api.Stats) []string {
 	if s.LastUsedAt.Value != nil {
 		lastUsed = *s.LastUsedAt.Value
 	}
-	return []string{s.KeyID, s.Name, s.KeyPrefix, limit, used, left, lastUsed}
+	each := strings.Join(boundsLeft(s.Limits), ", ")
+	return []string{s.KeyID, s.Name, s.KeyPrefix, limit, used, left, lastUsed, s.Plan, each}
 }
 
 func userTrailCommand() *cobra.Command {
