@@ -62,6 +62,8 @@ func TestPlansAndUsersOnTheCommandLine(t *testing.T) {
 	run(
 		asked{args: "keys get " + many, out: "rateLimit.requests\t10\nrateLimit.window\t1\nlimits\t500/1m\nquota.period\tlifetime\nplan\ttrial"},
 		asked{args: "keys list --user acme", out: "\tmany\tacme\tactive\n\t10/1s,500/1m\t\n\t500/lifetime\ttrial\t"},
+		asked{args: "keys update " + many + " --expires 60d", code: 2, talk: "expiresAt"},
+		asked{args: "keys update " + many + " --plan missing", code: 2, talk: "plan "},
 		asked{args: "keys update " + many + " --limit 20/1m", out: "rateLimit.requests\t20"},
 		asked{args: "keys update " + many + " --limit none --plan none --quota none", out: "rateLimit\t-"},
 		asked{args: "keys get " + many + " --json", out: `"rateLimit":null`},
