@@ -52,6 +52,14 @@ func (m memory) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratelimit
 // warm returns a gate that has one key in memory, and the key's token. observe may be nil.
 func warm(b testing.TB, observe func(apikey.Verdict, error, time.Duration)) (*gate.Gate, apikey.Format, string) {
 	b.Helper()
+	return warmWith(b, observe, nil)
+}
+
+// warmWith is warm for a key whose user has a plan, unless that is nil.
+func warmWith(
+	b testing.TB, observe func(apikey.Verdict, error, time.Duration), plan *apikey.Plan,
+) (*gate.Gate, apikey.Format, string) {
+	b.Helper()
 	format, err := apikey.NewFormat("sk")
 	if err != nil {
 		b.Fatal(err)
@@ -69,6 +77,9 @@ func warm(b testing.TB, observe func(apikey.Verdict, error, time.Duration)) (*ga
 		Limit:   ratelimit.Limit{Requests: 1 << 50, Window: time.Minute},
 		Secrets: []apikey.Secret{hasher.Hash(token)},
 	}}
+	if plan != nil {
+		table.user, table.plan = &apikey.User{ID: "u1", Plan: plan.Name}, plan
+	}
 	now := time.Unix(1795521600, 0)
 	g := gate.New(table, ratelimit.New(table, func() time.Time { return now }, 10), gate.Options{
 		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
@@ -124,6 +135,12 @@ func BenchmarkEventToPolicy(b *testing.B) {
 	})
 }
 
+// threeMeters is a plan by which a request spends from three meters.
+func threeMeters() *apikey.Plan {
+	limits := []ratelimit.Limit{{Requests: 1 << 49, Window: time.Hour}}
+	return &apikey.Plan{Name: "pro", Key: apikey.Bounds{Limits: limits}, User: apikey.Bounds{Limits: limits}}
+}
+
 func BenchmarkGate(b *testing.B) {
 	g, format, token := warm(b, nil)
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
@@ -131,6 +148,15 @@ func BenchmarkGate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if v, err := g.Check(b.Context(), r); err != nil || !v.Valid() {
+				b.Fatal(v.Code, err)
+			}
+		}
+	})
+	b.Run("plan", func(b *testing.B) {
+		planned, _, _ := warmWith(b, nil, threeMeters())
+		b.ReportAllocs()
+		for b.Loop() {
+			if v, err := planned.Check(b.Context(), r); err != nil || !v.Valid() {
 				b.Fatal(v.Code, err)
 			}
 		}
@@ -170,11 +196,17 @@ func TestChecksAllocateLittle(t *testing.T) {
 	a := authorizer.New(authorizer.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)})
 	event := []byte(strings.ReplaceAll(string(read(t, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
+	planned, _, _ := warmWith(t, nil, threeMeters())
 	for _, c := range []struct {
 		name string
 		most float64
 		run  func()
 	}{
+		{"gate: judge a remembered key and spend from three meters", 5, func() {
+			if v, err := planned.Check(t.Context(), r); err != nil || !v.Valid() || len(v.Statuses) != 3 {
+				t.Fatal(v.Code, err, len(v.Statuses))
+			}
+		}},
 		{"gate: judge a remembered key and spend", 3, func() {
 			if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
 				t.Fatal(v.Code, err)

@@ -181,7 +181,9 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 	if err != nil || !f.verdict.Valid() {
 		return err
 	}
-	f.subject.note()
+	if r.Cost > 0 {
+		f.subject.note()
+	}
 	if !f.subject.rehashed && !h.Current(f.subject.key.Secrets[f.secret]) {
 		g.rehash(table, h, f, r.Credential.Token())
 		asked = true
