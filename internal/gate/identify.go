@@ -52,7 +52,8 @@ func (f *finding) restsOnBounds() bool {
 	return false
 }
 
-// ages say how old the reads may be that are trusted.
+// ages say how old the reads may be that are trusted. bounds is of the user and the plan, and at least
+// key.
 type ages struct {
 	key, bounds time.Duration
 	again       bool // not even an alias may be older than key
@@ -166,14 +167,12 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 	if s != nil {
 		read = s.read
 	}
-	if age := now.since(read); known && age < a.key {
-		if s == nil || s.bounded && age < a.bounds {
-			g.memory.hits.Add(1)
-			young := age < MismatchAge
-			f.subject, f.remembered, f.bounded = s, true, true
-			f.unsure, f.boundsSure = f.unsure || !young, young
-			return nil
-		}
+	if age := now.since(read); known && age < a.key && (s == nil || s.bounded) {
+		g.memory.hits.Add(1)
+		young := age < MismatchAge
+		f.subject, f.remembered, f.bounded = s, true, true
+		f.unsure, f.boundsSure = f.unsure || !young, young
+		return nil
 	}
 	if s != nil {
 		if age := now.since(s.keyRead); age < a.key {
