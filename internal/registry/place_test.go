@@ -194,10 +194,20 @@ func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
 	holder := func(k *apikey.Key) registry.Caller {
 		return registry.Caller{KeyID: k.ID, UserID: k.UserID, Scopes: k.Scopes}
 	}
+	imported := func(b *bench, token apikey.Token) *apikey.Key {
+		b.importKey(t, registry.Import{Token: token, UserID: "u1", Environment: apikey.Live, Change: apikey.Change{Scopes: &scopes, Limit: &own}})
+		page, err := b.Registry.List(t.Context(), root, registry.Query{UserID: "u1", Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Keys[0]
+	}
 	for _, c := range []struct {
 		name  string
 		maker func(b *bench) (registry.Caller, apikey.Token)
 		bound ratelimit.Limit
+		// again says that an admin deletes the maker now and then, and imports its token once more.
+		again bool
 	}{
 		{"a key", func(b *bench) (registry.Caller, apikey.Token) {
 			k, token, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{Scopes: &scopes, Limit: &own})
@@ -205,14 +215,14 @@ func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
 				t.Fatal(err)
 			}
 			return holder(k), token
-		}, own},
+		}, own, false},
 		{"a key without a limit", func(b *bench) (registry.Caller, apikey.Token) {
 			k, token, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{Scopes: &scopes})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return holder(k), token
-		}, apikey.DefaultLimit()},
+		}, apikey.DefaultLimit(), false},
 		{"a key that got the right to make keys", func(b *bench) (registry.Caller, apikey.Token) {
 			k, token, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{Limit: &own})
 			if err != nil {
@@ -223,20 +233,19 @@ func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
 				t.Fatal(err)
 			}
 			return holder(r.Key), token
-		}, own},
+		}, own, false},
 		{"an imported key", func(b *bench) (registry.Caller, apikey.Token) {
 			token := b.Foreign()
-			b.importKey(t, registry.Import{Token: token, UserID: "u1", Environment: apikey.Live, Change: apikey.Change{Scopes: &scopes, Limit: &own}})
-			page, err := b.Registry.List(t.Context(), root, registry.Query{UserID: "u1", Limit: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return holder(page.Keys[0]), token
-		}, own},
+			return holder(imported(b, token)), token
+		}, own, false},
+		{"an imported key that is deleted and imported again", func(b *bench) (registry.Caller, apikey.Token) {
+			token := b.Foreign()
+			return holder(imported(b, token)), token
+		}, own, true},
 		{"a user without a key", func(b *bench) (registry.Caller, apikey.Token) {
 			b.Configure(func(o *registry.Options) { o.Users = &apikey.Key{Limit: own} })
 			return registry.Caller{UserID: "u1", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}}, apikey.Token{}
-		}, own},
+		}, own, false},
 	} {
 		for seed := range uint64(2) {
 			b := newBench(t)
@@ -244,7 +253,16 @@ func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
 			who, token := c.maker(b)
 			s := b.spender(who, rand.New(rand.NewPCG(seed, 2)), limits...)
 			s.windows, s.omits = true, true
-			for range 80 {
+			for n := range 80 {
+				if c.again && n%9 == 8 {
+					if err := b.Registry.Delete(t.Context(), root, who.KeyID); err != nil {
+						t.Fatal(err)
+					}
+					delete(s.tokens, who.KeyID)
+					b.Clock.Pass(time.Second) // it is the newest key then
+					who = holder(imported(b, token))
+					s.who = who
+				}
 				if who.KeyID != "" {
 					s.tokens[who.KeyID] = token
 				}
