@@ -313,3 +313,22 @@ func TestTheUsersOfAPlanAreListed(t *testing.T) {
 	s.send(s.root, "GET", plans+"/pro/stats?cursor=.", "").isError(t, "a wrong cursor", 400, "cursor")
 	s.send(s.caller("u1", apikey.ScopeRead), "GET", plans+"/pro/stats", "").isError(t, "a user", 403, "")
 }
+
+func TestBoundsOfAKeyThatAreWrongAreNamed(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "POST", keys, `{"userId":"u1","rateLimit":{"requests":100,"window":60}}`)
+	for body, param := range map[string]string{
+		`{"plan":"none"}`: "plan",
+		`{"plan":"A B"}`:  "plan",
+		`{"limits":[{"amount":1,"window":60},{"amount":2,"window":60}]}`:                                                                                        "limits.window",
+		`{"limits":[{"amount":10,"window":60},{"amount":20,"window":1}]}`:                                                                                       "limits.amount",
+		`{"limits":[{"amount":200,"window":1}],"rateLimit":{"requests":100,"window":60}}`:                                                                       "limits.amount",
+		`{"limits":[{"amount":5,"window":60}],"rateLimit":{"requests":100,"window":60}}`:                                                                        "limits.window",
+		`{"limits":[{"amount":1,"window":1},{"amount":2,"window":2},{"amount":3,"window":3},{"amount":4,"window":4}],"rateLimit":{"requests":100,"window":60}}`: "limits",
+		`{"limits":[{"amount":5,"window":1}],"unlimited":true}`:                                                                                                 "limits",
+		`{"quota":{"requests":5,"period":"year"}}`:                                                                                                              "quota.period",
+	} {
+		s.send(s.root, "POST", keys, body).isError(t, "POST "+body, 400, param)
+		s.send(s.root, "PATCH", keys+"/"+made.json["id"].(string), body).isError(t, "PATCH "+body, 400, param)
+	}
+}
