@@ -128,7 +128,7 @@ func boundsLeft(bounds []api.Bound) (texts []string) {
 func printShared(c *cobra.Command, userID string) error {
 	answer, err := callAPI(c.Context(), http.MethodGet, pathOfUser(userID), nil, nil)
 	if err != nil {
-		return nil //nolint:nilerr // the command has printed what it was asked for
+		return nil // the command has printed the keys already
 	}
 	u, err := decode[api.User](answer)
 	if err != nil {
