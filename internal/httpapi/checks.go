@@ -11,6 +11,7 @@ import (
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
+	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
 
@@ -120,17 +121,20 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 	}
 	scopes := append([]string{}, v.Scopes()...)
 	out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
-	m := metersOfVerdict(&v)
-	limit := a.usedLimitOf(k, m.byDefault(), m.status(k.ID))
-	out.RateLimit, out.Quota = &limit, usedQuotaOf(k, m.ofQuota(k))
+	// Most keys have one meter.
+	rate, quota, byDefault := v.Status, v.Status, k.Quota == ratelimit.Quota{}
+	if v.Plan != nil || len(v.Parts) > 1 {
+		m := metersOfVerdict(&v)
+		rate, quota, byDefault = m.status(k.ID), m.ofQuota(k), m.byDefault()
+		out.Limits = boundsInUse(v.Bounds())
+	}
+	limit := a.usedLimitOf(k, byDefault, rate)
+	out.RateLimit, out.Quota = &limit, usedQuotaOf(k, quota)
 	if v.Limited() {
 		out.WindowStatus = windowStatusOf(v.Status)
 	}
 	if v.Plan != nil {
 		out.Plan = v.Plan.Name
-	}
-	if v.Plan != nil || len(v.Parts) > 1 {
-		out.Limits = boundsInUse(v.Bounds())
 	}
 	out.Unlimited, out.ExpiresAt = k.Unlimited, stamp(k.ExpiresAt)
 	return out
