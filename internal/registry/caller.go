@@ -77,7 +77,7 @@ func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	switch {
 	case caller.KeyID != "":
 	case caller.Scopes.Admin():
-		return grantor{Key: &apikey.Key{Scopes: caller.Scopes, Unlimited: true}, admin: true}, nil
+		return r.ownAdmin(ctx, caller)
 	case r.options.Users == nil:
 		return grantor{}, apikey.ErrForbidden
 	default:
@@ -93,6 +93,22 @@ func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {
 	return r.grantor(caller, record.Key)
 }
 
+// ownAdmin is own for an admin who came without a key. No gate has judged whether such a user is
+// suspended.
+func (r *Registry) ownAdmin(ctx context.Context, caller Caller) (grantor, error) {
+	record, err := r.store.User(ctx, caller.UserID)
+	if err != nil {
+		return grantor{}, fmt.Errorf("read what is set for a user: %w", err)
+	}
+	if orNone(record.User, caller.UserID).Suspended {
+		return grantor{}, errSuspended()
+	}
+	return grantor{Key: &apikey.Key{Scopes: caller.Scopes, Unlimited: true}, admin: true}, nil
+}
+
+// errSuspended is the refusal of a change by, or for, a suspended user.
+func errSuspended() error { return fmt.Errorf("%w: the user is suspended", apikey.ErrForbidden) }
+
 // grantor judges the caller again by k, the present state of the key that the request came with.
 // See manages.
 func (r *Registry) grantor(caller Caller, k *apikey.Key) (grantor, error) {
@@ -107,8 +123,8 @@ const remembered = time.Minute
 
 // manages returns an error if a caller must not change keys, by k, the present state of the key
 // that the request came with. The gate admitted the request by an earlier read. Since then, k may
-// have ended, and must not enable itself again or live on in another key. Or k may have lost
-// keys:write or keys:admin. Or a rotation may have replaced the token, whose holder must not get at
+// have ended, and must not enable itself again or live on in another key. Or k may have another user,
+// and acts for the former one no more. Or k may have lost keys:write or keys:admin. Or a rotation may have replaced the token, whose holder must not get at
 // the new one.
 func (r *Registry) manages(caller Caller, k *apikey.Key) error {
 	now := r.now()
@@ -121,6 +137,9 @@ func (r *Registry) manages(caller Caller, k *apikey.Key) error {
 	}
 	if err := (Caller{Scopes: k.Scopes}).may(needed); err != nil {
 		return err
+	}
+	if k.UserID != caller.UserID && !caller.Scopes.Admin() {
+		return fmt.Errorf("%w: the calling key has another user now", apikey.ErrForbidden)
 	}
 	p := caller.Presented
 	switch {

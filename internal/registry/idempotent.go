@@ -99,11 +99,24 @@ func (r *Registry) replay(ctx context.Context, q *request) (Issued, error) {
 	// Callers who rotate their own key may retry with the replaced token, because only this
 	// answer has the new one.
 	if q.operation != rotationOf(q.caller.KeyID) {
-		if _, err := r.own(ctx, q.caller); err != nil {
+		if err := r.mayRepeat(ctx, q.caller, issued.Key.UserID); err != nil {
 			return Issued{}, err
 		}
 	}
 	return issued, nil
+}
+
+// mayRepeat returns an error if a caller may change no keys of a user any more.
+func (r *Registry) mayRepeat(ctx context.Context, caller Caller, userID string) error {
+	own, err := r.own(ctx, caller)
+	switch {
+	case err != nil:
+		return err
+	case !own.admin && !caller.Owns(userID):
+		return errNotOwner()
+	}
+	_, err = r.under(ctx, caller, own, userID)
+	return err
 }
 
 // answer opens the stored answer to q, as replay does.

@@ -245,3 +245,30 @@ func TestAKeyIsGivenToOneUserAtATime(t *testing.T) {
 		t.Errorf("verify: %v", err)
 	}
 }
+
+// A key that was just given to another user acts for its former one no more, also where an instance
+// has not seen that yet.
+func TestAKeyThatHasMovedMakesNoKeysForItsFormerUser(t *testing.T) {
+	b := newBench(t)
+	key := b.caller(t, "u1", nil)
+	if err := b.create(t, key, "u1"); err != nil {
+		t.Fatal(err)
+	}
+	other := b.Issue(t, b.Token(t), nil).ID
+	if _, err := b.Registry.Update(t.Context(), root(), key.KeyID, give("u2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.create(t, key, "u1"); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("create: %v", err)
+	}
+	if _, err := b.Registry.Rotate(t.Context(), key, other, 0); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("rotate: %v", err)
+	}
+	if err := b.create(t, key, "u2"); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("create for the new user, for whom it was not admitted: %v", err)
+	}
+	key.UserID = "u2"
+	if err := b.create(t, key, "u2"); err != nil {
+		t.Errorf("once it is known: %v", err)
+	}
+}

@@ -28,7 +28,7 @@ func (r *Registry) under(ctx context.Context, caller Caller, own grantor, owner 
 		}
 		u := orNone(record.User, id)
 		if u.Suspended {
-			return grantor{}, fmt.Errorf("%w: the user is suspended", apikey.ErrForbidden)
+			return grantor{}, errSuspended()
 		}
 		own.users = append(own.users, u)
 		if own.average && len(u.Scopes) > 0 {

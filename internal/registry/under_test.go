@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -114,6 +115,64 @@ func TestASuspendedUserManagesNoKeys(t *testing.T) {
 	}
 	if _, err := b.Registry.Update(t.Context(), root(), mine, to(apikey.Change{Name: ptr("by root")})); err != nil {
 		t.Errorf("an admin: %v", err)
+	}
+}
+
+// A suspended user who is an admin manages nothing without a key either.
+func TestASuspendedAdminManagesNothing(t *testing.T) {
+	b := newBench(t)
+	boss := registry.Caller{UserID: "boss", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+	id := b.Issue(t, b.Token(t), nil).ID
+	for _, suspended := range []bool{false, true} {
+		if suspended {
+			b.setUser(t, "boss", apikey.UserChange{Suspended: ptr(true)})
+		}
+		_, rename := b.Registry.Update(t.Context(), boss, id, to(apikey.Change{Name: ptr(strconv.FormatBool(suspended))}))
+		_, set := b.Registry.SetUser(t.Context(), boss, "u2", apikey.UserChange{MaxKeys: ptr(b.Count())}, false)
+		_, put := b.Registry.PutPlan(t.Context(), boss, apikey.Plan{Name: "pro", Life: apikey.Life{MaxDays: b.Count()}})
+		_, _, revoke := b.Registry.RevokeUser(t.Context(), boss, "u3", "")
+		for what, err := range map[string]error{
+			"create": b.create(t, boss, "u1"), "update": rename, "set a user": set, "put a plan": put, "revoke": revoke,
+		} {
+			if suspended && !errors.Is(err, apikey.ErrForbidden) || !suspended && err != nil {
+				t.Errorf("suspended %t: %s: %v", suspended, what, err)
+			}
+		}
+	}
+	if _, err := b.Registry.SetUser(t.Context(), boss, "boss", apikey.UserChange{Suspended: ptr(false)}, false); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("resumes itself: %v", err)
+	}
+}
+
+// A stored answer has a token. Whoever may not make the request any more does not get it.
+func TestAnAnswerIsRepeatedForWhoMayStillAsk(t *testing.T) {
+	b := newBench(t)
+	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
+	user := b.selfService("tts")
+	user.Groups = []string{"red"}
+	create := func(who registry.Caller, owner string) error {
+		return b.create(t, asking(who, name+"-of-"+owner, owner), owner)
+	}
+	for _, owner := range []string{"u1", "team:red"} {
+		if err := create(user, owner); err != nil {
+			t.Fatal(err)
+		}
+		if err := create(user, owner); err != nil {
+			t.Errorf("%s: repeated: %v", owner, err)
+		}
+	}
+	left := user
+	left.Groups = nil
+	if err := create(left, "team:red"); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("by one who has left the team: %v", err)
+	}
+	b.setUser(t, "team:red", apikey.UserChange{Suspended: ptr(true)})
+	if err := create(user, "team:red"); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("of a suspended team: %v", err)
+	}
+	b.setUser(t, "u1", apikey.UserChange{Suspended: ptr(true)})
+	if err := create(user, "u1"); !errors.Is(err, apikey.ErrForbidden) {
+		t.Errorf("by a suspended user: %v", err)
 	}
 }
 
