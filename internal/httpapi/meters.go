@@ -54,15 +54,16 @@ func (m meters) ofQuota(k *apikey.Key) ratelimit.Status {
 }
 
 // tightest returns the window status of the meter that leaves the caller least: the one with fewer
-// requests remaining or, if they are equal, the later reset. It returns false if nothing bounds the
-// key.
+// requests remaining or, if they are equal, the later reset, of which never is the latest. It returns
+// false if nothing bounds the key.
 func (m meters) tightest() (t ratelimit.Status, ok bool) {
 	for i, s := range m.statuses {
 		terms := m.parts[i].Terms
 		if terms.Limit == ratelimit.NoLimit() && terms.Quota == (ratelimit.Quota{}) {
 			continue // it only counts
 		}
-		if !ok || s.Remaining < t.Remaining || s.Remaining == t.Remaining && s.Reset.After(t.Reset) {
+		later := !t.Reset.IsZero() && (s.Reset.IsZero() || s.Reset.After(t.Reset))
+		if !ok || s.Remaining < t.Remaining || s.Remaining == t.Remaining && later {
 			t, ok = s, true
 		}
 	}
@@ -78,9 +79,9 @@ func (m meters) bounds(k *apikey.Key) []apikey.Bound {
 	return v.Bounds()
 }
 
-// byDefault reports whether the default limit holds, because nothing else bounds the key.
+// byDefault reports whether the first meter of a key without a rateLimit has the default limit.
 func (m meters) byDefault() bool {
-	return len(m.parts) == 1 && m.parts[0].Of == apikey.OfKey && m.parts[0].Terms.Limit == apikey.DefaultLimit()
+	return len(m.parts) > 0 && m.parts[0].Of == apikey.OfKey && m.parts[0].Terms.Limit == apikey.DefaultLimit()
 }
 
 // boundsInUse returns bounds with their window status as the API writes them.

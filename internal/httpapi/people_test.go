@@ -276,6 +276,47 @@ func TestAKeyMovesToAnotherUser(t *testing.T) {
 	s.send(s.root, "GET", at, "").ok(t, "it stays", "userId", "u2")
 }
 
+// The default limit holds beside a key's own quota and its further limits, and each answer shows it.
+func TestTheDefaultLimitIsShownWhereItHolds(t *testing.T) {
+	s := newService(t)
+	for _, c := range []struct{ fields, limit string }{
+		{``, "60"},
+		{`,"limits":[{"amount":900,"window":3600}]`, "60"},
+		{`,"quota":{"requests":5,"period":"lifetime"}`, "60"},
+		{`,"quota":{"requests":5,"period":"day"}`, "60"},
+		{`,"scopes":["keys:write"]`, "<nil>"}, // it shares the limit
+	} {
+		made := s.send(s.root, "POST", keys, `{"userId":"u1"`+c.fields+`}`)
+		shown := func(what string, a answer) {
+			t.Helper()
+			got := "<nil>"
+			if limit, ok := a.json["rateLimit"].(map[string]any); ok {
+				got = fmt.Sprint(limit["requests"])
+			}
+			if got != c.limit {
+				t.Errorf("%s: %s: rateLimit is %s, want %s: %s", c.fields, what, got, c.limit, a.text)
+			}
+		}
+		shown("create", made)
+		shown("get", s.send(s.root, "GET", keys+"/"+made.json["id"].(string), ""))
+		shown("validate", s.send(nil, "POST", keys+"/validate", fmt.Sprintf(`{"apiKey":%q}`, made.json["key"])))
+	}
+}
+
+// Of two bounds with as much left, the one that resets later is the tighter one, and credits never do.
+func TestCreditsAreTighterThanALimitWithAsMuchLeft(t *testing.T) {
+	s := newService(t)
+	made := s.send(s.root, "POST", keys, `{"userId":"u1","rateLimit":{"requests":5,"window":60},"quota":{"requests":5,"period":"lifetime"}}`)
+	for what, a := range map[string]answer{
+		"get":      s.send(s.root, "GET", keys+"/"+made.json["id"].(string), ""),
+		"validate": s.send(nil, "POST", keys+"/validate", fmt.Sprintf(`{"apiKey":%q}`, made.json["key"])),
+	} {
+		if reset, ok := a.json["reset"]; ok || a.json["remaining"] != 5.0 {
+			t.Errorf("%s: it resets at %v: %s", what, reset, a.text)
+		}
+	}
+}
+
 func TestTheUsersOfAPlanAreListed(t *testing.T) {
 	s := newService(t)
 	s.send(s.root, "PUT", plans+"/pro", pro)
