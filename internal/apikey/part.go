@@ -115,6 +115,16 @@ func (k *Key) shared(u *User, p *Plan) (limits []ratelimit.Limit, quotas []ratel
 	return limits, quotas
 }
 
+// SharedLimits returns the limits that the key shares unless the user's record or the plan has others:
+// those of Shared and, if the key shares it, [DefaultLimit].
+func (k *Key) SharedLimits() []ratelimit.Limit {
+	limits := slices.Clone(k.Shared.Limits)
+	if k.SharesDefault {
+		limits = append(limits, DefaultLimit())
+	}
+	return smallest(limits)
+}
+
 // calendar returns the first quota of a calendar period, and one quota for each other period.
 func calendar(quotas []ratelimit.Quota) (first ratelimit.Quota, others []ratelimit.Quota) {
 	for _, q := range least(quotas) {

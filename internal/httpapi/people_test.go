@@ -303,6 +303,24 @@ func TestTheDefaultLimitIsShownWhereItHolds(t *testing.T) {
 	}
 }
 
+// A key shares the default limit beside its further limits.
+func TestTheSharedDefaultLimitIsShown(t *testing.T) {
+	s := newService(t)
+	line := func(amount, window float64) any { return map[string]any{"amount": amount, "window": window} }
+	for fields, want := range map[string][]any{
+		``: {line(60, 60)},
+		`,"limits":[{"amount":900,"window":3600}]`:                                      {line(60, 60), line(900, 3600)},
+		`,"limits":[{"amount":90,"window":60}]`:                                         {line(60, 60)},
+		`,"rateLimit":{"requests":5,"window":1},"limits":[{"amount":90,"window":3600}]`: {line(5, 1), line(90, 3600)},
+	} {
+		made := s.send(s.root, "POST", keys, `{"userId":"u1","scopes":["keys:write"]`+fields+`}`)
+		shared, _ := made.json["shared"].(map[string]any)
+		if diff := cmp.Diff(any(want), shared["limits"]); diff != "" {
+			t.Errorf("%s: %s (-want +got):\n%s", fields, made.text, diff)
+		}
+	}
+}
+
 // Of two bounds with as much left, the one that resets later is the tighter one, and credits never do.
 func TestCreditsAreTighterThanALimitWithAsMuchLeft(t *testing.T) {
 	s := newService(t)

@@ -56,10 +56,8 @@ func (a *server) recordOf(b registry.Bounded, now time.Time) api.Record {
 	for _, l := range k.Limits {
 		r.Limits = append(r.Limits, api.UsedLine{Amount: l.Requests, Window: int64(l.Window / time.Second)})
 	}
-	if shared := boundsOf(k.Shared); !k.Shared.None() || k.SharesDefault {
-		if k.SharesDefault && len(k.Shared.Limits) == 0 {
-			shared.Limits = linesOf([]ratelimit.Limit{apikey.DefaultLimit()})
-		}
+	if !k.Shared.None() || k.SharesDefault {
+		shared := boundsOf(apikey.Bounds{Limits: k.SharedLimits(), Quota: k.Shared.Quota})
 		r.Shared = &shared
 	}
 	for _, p := range k.AllowedCIDRs {

@@ -37,7 +37,7 @@ type usageOutput struct{ Body api.UsageResponse }
 
 const usageNote = " A day ends at midnight UTC. Past days are exact, except that tokens " +
 	"leased by an instance that died count as used. Today's number includes leased tokens. " +
-	"Unlimited keys are not counted."
+	"An unlimited key is counted only while its plan or its user bounds it."
 
 func (a *server) registerUsage() {
 	handle(a, &huma.Operation{
@@ -48,7 +48,8 @@ func (a *server) registerUsage() {
 	handle(a, &huma.Operation{
 		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"},
 		Summary:     "The usage of a user's keys on each day",
-		Description: "Needs keys:read. Deleted keys are not counted." + usageNote,
+		Description: "Needs keys:read. Deleted keys are counted only on days on which the user's keys shared a limit for a " +
+			"minute, or a quota for a day or a month." + usageNote,
 		Errors:      []int{400, 401, 403, 429, 503},
 	}, a.userUsage)
 }
