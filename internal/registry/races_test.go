@@ -43,14 +43,13 @@ func (r *race) run(t *testing.T, options dynamo.Options) string {
 	t.Helper()
 	r.tokens, r.told, r.begun = make(map[string][]string), make(map[string]int64), time.Now()
 	owner := newBenchBefore(t, dynamo.Open(plain(options))).caller(t, "u1", func(k *apikey.Key) {
-		k.UserID = "owner" // not one of those that are counted
 		k.Limit = short
 	})
-	owner.UserID = "u1"
 	var wg sync.WaitGroup
 	for n := range r.clients {
 		b := newBenchBefore(t, dynamo.Open(options))
-		b.Configure(func(o *registry.Options) { o.MaxKeys, o.Pause, o.Now = r.most, nil, time.Now })
+		// The calling key takes a place too.
+		b.Configure(func(o *registry.Options) { o.MaxKeys, o.Pause, o.Now = r.most+1, nil, time.Now })
 		if r.freshness == 0 {
 			b.Configure(func(o *registry.Options) { o.Pause = func(context.Context, time.Duration) error { return nil } }) // each check reads
 		}
