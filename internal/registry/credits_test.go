@@ -194,7 +194,7 @@ func TestCreditsAreAddedOnceOnABadNetwork(t *testing.T) {
 	options, faults := dynamotest.Faulty(t)
 	b := newBenchBefore(t, dynamo.Open(options))
 	for _, h := range b.holders(t, ratelimit.Quota{Requests: 500, Period: ratelimit.Lifetime}) {
-		faults.Set(0.2, append(dynamotest.Before(), dynamotest.After()...)...)
+		faults.Set(0.06, append(dynamotest.Before(), dynamotest.After()...)...)
 		for n := range 12 {
 			who := asking(root(), fmt.Sprintf("%s-%s-%02d", name, h.name[2:], n), "+1")
 			answered := false
