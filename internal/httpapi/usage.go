@@ -47,10 +47,10 @@ func (a *server) registerUsage() {
 	}, a.keyUsage)
 	handle(a, &huma.Operation{
 		OperationID: "user-usage", Method: http.MethodGet, Path: "/api/v1/usage", Tags: []string{"keys"},
-		Summary:     "The usage of a user's keys on each day",
+		Summary: "The usage of a user's keys on each day",
 		Description: "Needs keys:read. Deleted keys are counted only on days on which the user's keys shared a limit for a " +
 			"minute, or a quota for a day or a month." + usageNote,
-		Errors:      []int{400, 401, 403, 429, 503},
+		Errors: []int{400, 401, 403, 429, 503},
 	}, a.userUsage)
 }
 
