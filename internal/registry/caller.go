@@ -123,9 +123,9 @@ const remembered = time.Minute
 
 // manages returns an error if a caller must not change keys, by k, the present state of the key
 // that the request came with. The gate admitted the request by an earlier read. Since then, k may
-// have ended, and must not enable itself again or live on in another key. Or k may have another user,
-// and acts for the former one no more. Or k may have lost keys:write or keys:admin. Or a rotation may have replaced the token, whose holder must not get at
-// the new one.
+// have ended, and must not enable itself again or live on in another key. Or k may have another
+// user, and acts for the former one no more. Or k may have lost keys:write or keys:admin. Or a
+// rotation may have replaced the token, whose holder must not get at the new one.
 func (r *Registry) manages(caller Caller, k *apikey.Key) error {
 	now := r.now()
 	if k.Status(now) != apikey.StatusActive {
