@@ -230,6 +230,20 @@ func (k *Key) PlaceUntil(now time.Time, freshness time.Duration) time.Time {
 	return until
 }
 
+// PlaceUnder is PlaceUntil by what the plan p allows the key. It is the zero time if p is nil.
+func (k *Key) PlaceUnder(p *Plan, now time.Time, freshness time.Duration) (until time.Time) {
+	if p == nil {
+		return until
+	}
+	last := Earlier(now, k.ExpiresAt).Add(freshness)
+	for _, part := range k.Parts(nil, p) {
+		if part.Of == OfKey {
+			until = Later(until, part.Terms.Until(last))
+		}
+	}
+	return until
+}
+
 // Later returns the later of two times.
 func Later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -38,7 +38,12 @@ func (r *Registry) tryChange(ctx context.Context, caller Caller, id string, do e
 	if err != nil || !changed {
 		return record, err
 	}
-	w.From, w.By, w.Caller, w.PlaceUntil, w.Tidy = from, caller.origin(), own.caller(), r.placeOf(own), true
+	w.From, w.By, w.Caller, w.Tidy = from, caller.origin(), own.caller(), true
+	if w.ends() {
+		if w.PlaceUntil, err = r.placeOfEnd(ctx, own, from); err != nil {
+			return record, err
+		}
+	}
 	w.Users = own.users
 	record.Key = w.To
 	return record, r.writePlaced(ctx, w)

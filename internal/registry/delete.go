@@ -24,10 +24,16 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 		if err := caller.means(record.Key); err != nil {
 			return err
 		}
-		tried = true
-		return r.write(ctx, Write{
+		w := Write{
 			From: record.Key, Delete: true, Action: ActionDelete, By: caller.origin(), Caller: own.caller(), Users: own.users,
-			PlaceUntil: r.placeOf(own), Tidy: true, Former: record.FormerUse(r.now()),
-		})
+			Tidy: true, Former: record.FormerUse(r.now()),
+		}
+		if w.ends() {
+			if w.PlaceUntil, err = r.placeOfEnd(ctx, own, record.Key); err != nil {
+				return err
+			}
+		}
+		tried = true
+		return r.write(ctx, w)
 	})
 }

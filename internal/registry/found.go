@@ -33,7 +33,7 @@ func (r *Registry) RevokeFound(ctx context.Context, by Origin, text string) erro
 	return failed
 }
 
-// revokeToken revokes one token with three requests to the table.
+// revokeToken revokes one token with five requests to the table.
 func (r *Registry) revokeToken(ctx context.Context, by Origin, c apikey.Credential) error {
 	wrote := false
 	err := r.retry(ctx, apikey.ErrConflict, func() (err error) {
@@ -58,8 +58,12 @@ func (r *Registry) tryRevokeToken(ctx context.Context, by Origin, c apikey.Crede
 	if secret.Over(now) || !from.RevokedAt.IsZero() {
 		return false, nil
 	}
+	until, err := r.placeByPlan(ctx, from)
+	if err != nil {
+		return false, err
+	}
 	by.Actor = audit.Actor{Type: actorToken, ID: from.ID}
-	w := Write{From: from, To: revoked(from, now), Action: ActionRevoke, By: by}
+	w := Write{From: from, To: revoked(from, now), Action: ActionRevoke, By: by, PlaceUntil: until}
 	if !secret.NotAfter.IsZero() {
 		w.To, w.Action = without(from, n, now), ActionRevokeToken
 	}
@@ -82,6 +86,9 @@ func (r *Registry) revokeNothing(ctx context.Context, by Origin, c apikey.Creden
 		CreatedAt: r.now(), Secrets: []apikey.Secret{hasher.Hash(c.Token())},
 	}
 	from.Secrets[0].Alias = "" // so that no other write is in its way
+	if _, err := r.placeByPlan(ctx, from); err != nil {
+		return err
+	}
 	by.Actor = audit.Actor{Type: actorToken, ID: id}
 	w := Write{From: from, To: revoked(from, from.CreatedAt), Action: ActionRevoke, By: by, At: from.CreatedAt}
 	if err := r.seal(hasher.Notary(), &w, ""); err != nil {

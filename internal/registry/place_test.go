@@ -408,3 +408,44 @@ func TestACountOfPlacesStaysSmall(t *testing.T) {
 		t.Errorf("an hour later: %+v, %v", places, err)
 	}
 }
+
+// A key whose plan has a quota takes its place until that quota begins anew, however the key ends. If
+// not, a user gets the quota again with each key.
+func TestAKeyTakesItsPlaceUntilTheQuotaOfItsPlanBeginsAnew(t *testing.T) {
+	for name, end := range map[string]func(b *bench, who registry.Caller, id string, token apikey.Token) error{
+		"delete": func(b *bench, who registry.Caller, id string, _ apikey.Token) error {
+			return b.Registry.Delete(t.Context(), who, id)
+		},
+		"revoke": func(b *bench, who registry.Caller, id string, _ apikey.Token) error {
+			_, err := b.Registry.Revoke(t.Context(), who, id)
+			return err
+		},
+		"revoke by token": func(b *bench, _ registry.Caller, _ string, token apikey.Token) error {
+			return b.Registry.RevokeFound(t.Context(), registry.Origin{}, token.Reveal())
+		},
+	} {
+		b := newBench(t)
+		who := b.selfService("tts")
+		b.Configure(func(o *registry.Options) { o.MaxKeys = 1 })
+		day := ratelimit.Quota{Requests: 5, Period: ratelimit.Day}
+		if _, err := b.Registry.PutPlan(t.Context(), root(), apikey.Plan{Name: "pro", Key: apikey.Bounds{Quota: day}}); err != nil {
+			t.Fatal(err)
+		}
+		b.setUser(t, "u1", apikey.UserChange{Plan: ptr("pro")})
+		k, token, err := b.Registry.Create(t.Context(), who, "", "", apikey.Change{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(b, who, k.ID, token); err != nil {
+			t.Fatal(err)
+		}
+		b.Clock.Pass(time.Hour)
+		if err := b.create(t, who, "u1"); !errors.Is(err, apikey.ErrTooManyKeys) {
+			t.Errorf("%s: an hour later: %v", name, err)
+		}
+		b.Clock.Pass(12 * time.Hour) // it was noon
+		if err := b.create(t, who, "u1"); err != nil {
+			t.Errorf("%s: the next day: %v", name, err)
+		}
+	}
+}
