@@ -5,7 +5,7 @@ type Fields struct {
 	Name          *string            `json:"name,omitempty" maxLength:"255" example:"ci"`
 	Description   *string            `json:"description,omitempty" maxLength:"1000" example:"Builds and deploys"`
 	Scopes        *[]string          `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"What the key may do. If empty, no scoped route."`
-	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"If omitted, the key keeps to limits, its plan and its user's limits or, if it has none of them, to 60 requests in 60 seconds"`
+	RateLimit     *LimitInput        `json:"rateLimit,omitempty" doc:"If omitted, the key keeps to the limits of its plan and its user or, if there are none, to 60 requests in 60 seconds. limits hold beside these"`
 	Limits        *[]Line            `json:"limits,omitempty" maxItems:"4" nullable:"false" doc:"Limits besides rateLimit, at most one for each window"`
 	Plan          *string            `json:"plan,omitempty" doc:"The key's plan. Only admins may name one. If omitted or empty, that of the user" example:"pro"`
 	Quota         *QuotaInput        `json:"quota,omitempty" doc:"If omitted, none"`

@@ -7,7 +7,7 @@ type Patch struct {
 	Name          Member[string]             `json:"name,omitzero" maxLength:"255" doc:"null clears it" example:"ci"`
 	Description   Member[string]             `json:"description,omitzero" maxLength:"1000" doc:"null clears it" example:"Builds and deploys"`
 	Scopes        Member[[]string]           `json:"scopes,omitzero" maxItems:"50" doc:"What the key may do; replaces the present scopes. null allows no scoped route."`
-	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null removes it: the key then keeps to limits, its plan and its user's limits or, if it has none of them, to 60 requests in 60 seconds. Omitted members stay."`
+	RateLimit     Member[LimitPatch]         `json:"rateLimit,omitzero" doc:"null removes it: the key then keeps to the limits of its plan and its user or, if there are none, to 60 requests in 60 seconds. limits stay. Omitted members stay."`
 	Limits        Member[[]Line]             `json:"limits,omitzero" maxItems:"4" doc:"Limits besides rateLimit, at most one for each window; replaces the present ones. null removes all"`
 	Plan          Member[string]             `json:"plan,omitzero" doc:"The key's plan. Only admins may change it. null or empty: that of the user" example:"pro"`
 	UserID        Member[string]             `json:"userId,omitzero" nullable:"false" doc:"Moves the key to another user. Only admins may" example:"u1"`
