@@ -11,7 +11,6 @@ import (
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
-	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
 
@@ -121,8 +120,8 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 	}
 	scopes := append([]string{}, v.Scopes()...)
 	out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
-	// Most keys have one meter.
-	rate, quota, byDefault := v.Status, v.Status, k.Quota == ratelimit.Quota{}
+	// Most keys have one meter, with their own limit or the default one.
+	rate, quota, byDefault := v.Status, v.Status, true
 	if v.Plan != nil || len(v.Parts) > 1 {
 		m := metersOfVerdict(&v)
 		rate, quota, byDefault = m.status(k.ID), m.ofQuota(k), m.byDefault()
