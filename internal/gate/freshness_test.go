@@ -29,6 +29,8 @@ type lag struct {
 	every  time.Duration
 	calls  int
 	during func(call int) // in the middle of a request, after the table has acted
+
+	repeated bool // see hasRepeated
 }
 
 func (l *lag) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -36,6 +38,7 @@ func (l *lag) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer l.turn.Unlock()
 	l.mu.Lock()
 	l.calls++
+	l.repeated = l.repeated || !strings.HasPrefix(r.Header.Get("Amz-Sdk-Request"), "attempt=1;")
 	call, every, during := l.calls, l.every, l.during
 	l.mu.Unlock()
 	if l.clock == nil {
@@ -54,7 +57,15 @@ func (l *lag) RoundTrip(r *http.Request) (*http.Response, error) {
 func (l *lag) set(every time.Duration, during func(int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.calls, l.every, l.during = 0, every, during
+	l.calls, l.every, l.during, l.repeated = 0, every, during, false
+}
+
+// hasRepeated reports whether the SDK has repeated a request since set, because the engine of a busy
+// machine did not answer in time. The numbers of the calls then mean nothing.
+func (l *lag) hasRepeated() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.repeated
 }
 
 func (l *lag) count() int {
@@ -329,6 +340,7 @@ func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 			for _, at := range moments {
 				for _, warm := range []float64{0, 0.01, 0.999} { // of the time that a read may be trusted; 0: nothing is remembered
 					admitted := make(map[time.Duration]bool)
+					repeated := false
 					for _, freshness := range freshnesses {
 						k, r := b.ending(t, name)
 						g := b.Gate(freshness)
@@ -357,9 +369,10 @@ func TestFreshnessZeroAdmitsNothingThatAnotherValueRefuses(t *testing.T) {
 						if admitted[freshness] = v.Valid(); !v.Valid() {
 							refusals++
 						}
+						repeated = repeated || l.hasRepeated()
 					}
 					for freshness, yes := range admitted {
-						if admitted[0] && !yes {
+						if admitted[0] && !yes && !repeated {
 							t.Errorf(
 								"latency %v, warm %v, %s after call %d: admitted with 0, refused with %v",
 								latency,
