@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -339,21 +340,28 @@ func (w *world) verify(then *audit.Checkpoint) (breaks []error, unknown []string
 		slices.Sort(ids)
 		ids = slices.Compact(ids)
 	}
-	for _, id := range ids {
-		c, err := w.r.CheckTrail(w.t.Context(), id)
-		if errors.Is(err, apikey.ErrNotFound) {
-			err = nil
-		}
-		if err == nil && then != nil {
-			err = w.r.Compare(*then, c)
-		}
+	checks, errs := make([]registry.Checked, len(ids)), make([]error, len(ids))
+	var all sync.WaitGroup
+	for n, id := range ids {
+		all.Go(func() {
+			checks[n], errs[n] = w.r.CheckTrail(w.t.Context(), id)
+			if errors.Is(errs[n], apikey.ErrNotFound) {
+				errs[n] = nil
+			}
+			if errs[n] == nil && then != nil {
+				errs[n] = w.r.Compare(*then, checks[n])
+			}
+		})
+	}
+	all.Wait()
+	for n, id := range ids {
 		var b *audit.Break
-		switch {
+		switch err := errs[n]; {
 		case errors.As(err, &b):
 			breaks = append(breaks, err)
 		case err != nil:
 			w.t.Fatal(err)
-		case c.Standing != audit.Authentic:
+		case checks[n].Standing != audit.Authentic:
 			unknown = append(unknown, id)
 		}
 	}
@@ -569,6 +577,7 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 			t.Errorf("nobody does this: %s", f.Deed)
 		}
 		t.Run(f.Deed, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			start, now := w.items(), w.now
 			for _, d := range deeds[f.Deed] {
