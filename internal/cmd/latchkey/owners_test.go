@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -108,12 +109,10 @@ func TestRoutesCostWhatTheirRulesSay(t *testing.T) {
 		var got []string
 		for range strings.Fields(c.want) {
 			a := s.send(t, c.method, c.path, "", "X-API-Key: "+token)
-			got = append(got, http.StatusText(a.status))
+			got = append(got, strconv.Itoa(a.status))
 		}
-		text := strings.Join(got, " ")
-		want := strings.NewReplacer("204", http.StatusText(204), "429", http.StatusText(429)).Replace(c.want)
-		if text != want {
-			t.Errorf("%s: %s, want %s", c.name, text, want)
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%s: %s, want %s", c.name, text, c.want)
 		}
 	}
 }
