@@ -159,9 +159,9 @@ var requests = []struct {
 	{"a user with an escaped slash", "GET /api/v1/users/a%2Fb", "", []string{"X-API-Key: $admin"}, 200, samNoRoute, unescapes},
 	{"a lifetime quota of a user", "PUT /api/v1/users/u5", `{"quota":{"requests":1,"period":"lifetime"}}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"a lifetime quota of a key", "PATCH /api/v1/api-keys/$namedID", `{"unlimited":false,"quota":{"requests":1,"period":"lifetime"}}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"credits for a user", "POST /api/v1/users/u5/credits", `{"add":500}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"credits for a user", "POST /api/v1/users/u5/credits", `{"add":500}`, []string{"X-API-Key: $admin", "Idempotency-Key: added-once-by-both-sides"}, 200, 200, ""},
 	{"credits for a key", "POST /api/v1/api-keys/$namedID/credits", `{"add":500}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
-	{"credits below zero", "POST /api/v1/users/u5/credits", `{"add":-1}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
+	{"credits below zero", "POST /api/v1/users/u5/credits", `{"add":-501}`, []string{"X-API-Key: $admin"}, 400, 400, ""},
 	{"move a key to another user", "PATCH /api/v1/api-keys/$namedID", `{"userId":"u6"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
 
 	{"validate", "POST /api/v1/api-keys/validate", `{"apiKey":"$plain","scope":"tts"}`, nil, 200, 200, ""},
