@@ -51,7 +51,8 @@ func TestTheFirstVerdictMakesNoOperationTwice(t *testing.T) {
 			for operation, n := range secrets.operations {
 				seen[operation] = n
 			}
-			want := map[string]int{"GetSecretValue": 1, "Query": 2, "UpdateItem": 1}
+			// The queries are the one at the start, the key's and its user's.
+			want := map[string]int{"GetSecretValue": 1, "Query": 3, "UpdateItem": 1}
 			if diff := cmp.Diff(want, seen); diff != "" {
 				t.Error(diff)
 			}
