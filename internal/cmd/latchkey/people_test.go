@@ -5,17 +5,21 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // Each command makes one request. A flag that was not given is no part of it.
 func TestCommandsForPeopleAskForWhatTheirFlagsSay(t *testing.T) {
+	var mu sync.Mutex // guards request and answer
 	var request, answer string
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		request = r.Method + " " + r.RequestURI + " " + string(body)
 		if once := r.Header.Get("Idempotency-Key"); once != "" {
 			request += " once " + once
@@ -72,10 +76,15 @@ func TestCommandsForPeopleAskForWhatTheirFlagsSay(t *testing.T) {
 		{"plans put trial --key-quota 500/lifetime --max-days 30 --default-days 7 --idle-days 3 --scopes tts", `{}`,
 			`PUT /api/v1/plans/trial {"scopes":["tts"],"key":{"quota":{"requests":500,"period":"lifetime"}},"maxDays":30,"defaultDays":7,"idleDays":3}`, ""},
 	} {
+		mu.Lock()
 		request, answer = "", c.answer
+		mu.Unlock()
 		code, out, talk := cli(t, "", []string{"LATCHKEY_URL=" + service.URL, "LATCHKEY_KEY=the-key-of-mine"}, strings.Fields(c.args)...)
-		if code != 0 || request != c.request || out != c.out {
-			t.Errorf("latchkey %s: exit code %d\n got %s\nwant %s\n%q\n%q\n%s", c.args, code, request, c.request, out, c.out, talk)
+		mu.Lock()
+		asked := request
+		mu.Unlock()
+		if code != 0 || asked != c.request || out != c.out {
+			t.Errorf("latchkey %s: exit code %d\n got %s\nwant %s\n%q\n%q\n%s", c.args, code, asked, c.request, out, c.out, talk)
 		}
 	}
 }
