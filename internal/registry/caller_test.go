@@ -47,7 +47,6 @@ func (s *interrupted) List(ctx context.Context, userID string, after registry.Po
 // The authorizer lets a caller in, and then the caller's key is taken away, whenever that is: before
 // the change is made nothing is changed, and after it the caller could do so.
 func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
-	t.Parallel()
 	type bed struct {
 		*bench
 		who, root registry.Caller

@@ -29,7 +29,6 @@ func (b *bench) present(t *testing.T, gate *gate.Gate, token apikey.Token) regis
 // read, and changes nothing. A token that was replaced since an instance read the key changes
 // nothing either, even while that instance remembers the key.
 func TestEachGenerationOfATokenHasItsRights(t *testing.T) {
-	t.Parallel()
 	const yes, no = true, false
 	type deployment struct {
 		*bench

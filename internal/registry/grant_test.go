@@ -284,7 +284,6 @@ func bound(k *apikey.Key, c apikey.Change) {
 }
 
 func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
-	t.Parallel()
 	b := newBench(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
 	j := newJudges(b)

@@ -187,7 +187,6 @@ func TestManyImportedAtOnceAreToldOf(t *testing.T) {
 // Whatever is lost on the way, a change that was made is told of once, and one that
 // was not is not.
 func TestAnActionIsToldOfOnceOrWasNotDone(t *testing.T) {
-	t.Parallel()
 	everyFault(t, func(t *testing.T, b *bench, root registry.Caller, inject func()) {
 		inject()
 		k, _, err := b.Registry.Create(t.Context(), asking(root, name, "x"), "u1", apikey.Live, apikey.Change{})
