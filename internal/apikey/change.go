@@ -9,8 +9,8 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// Change says what to set of a key. A nil field leaves the key's as it is. A zero time clears the
-// key's, and so does a zero limit or quota. An empty plan is that of the user.
+// Change says what to set of a key. A nil field leaves the key's as it is. A zero time, limit
+// or quota clears the key's. With an empty plan, the plan of the user applies.
 type Change struct {
 	UserID       *string // moves a stored key to another user
 	Name         *string

@@ -183,8 +183,8 @@ func smallest(limits []ratelimit.Limit) (all []ratelimit.Limit) {
 // may have the character #. A static key has one meter.
 const userMeters = "user#"
 
-// UserMeter returns the id of a user's meter: the first one if what is empty, or else the one for a
-// window in seconds or for the period of a quota.
+// UserMeter returns the id of a meter of a user. The text what is a window in seconds or the period
+// of a quota. If it is empty, the id is that of the user's first meter.
 func UserMeter(userID, what string) string { return userMeters + what + "#" + userID }
 
 // ParseMeter returns whose meter an id names, and which one, as [UserMeter] has it.

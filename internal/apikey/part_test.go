@@ -119,8 +119,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// Whatever bounds the keys of a user have, and whoever changes them, the window of a meter depends on
-// its id alone, except for the key's first. Two keys would otherwise change it in turn.
+// The window of a meter depends on the meter's id alone, except for the first meter of a key. If it
+// depended on the bounds of a key, two keys of a user would change it in turn.
 func TestMetersOfUsersKeepTheirWindow(t *testing.T) {
 	windows := make(map[string]time.Duration)
 	limits := [][]ratelimit.Limit{nil, {per(10, time.Second)}, {per(9, time.Minute)}, {per(1, time.Second), per(5, time.Hour)}}

@@ -29,8 +29,8 @@ func CheckPlanName(field, name string) error {
 	return nil
 }
 
-// CheckLimits returns an error for limits that nothing can keep to, or of which one can never be
-// reached. prefix begins the names of their fields: "" or "key.".
+// CheckLimits returns an error if a limit is out of range, or if another limit is always reached
+// before it. prefix begins the names of their fields: "" or "key.".
 func CheckLimits(prefix string, limits []ratelimit.Limit) error {
 	if len(limits) > MaxLimits {
 		return Invalid(prefix+"limits", "must have at most %d entries", MaxLimits)

@@ -22,19 +22,12 @@ var _ registry.Store = (*Table)(nil)
 // Find reads a key and all its meters in one query. That is one read unit for each 4 KB. A meter
 // has less than 1 KB.
 func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
-	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-		TableName: &t.name, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
-		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
-		ExpressionAttributeValues: item{
-			":pk": text(keyPartition(id)), ":from": text(keySort), ":to": text(lastMeter),
-		},
-	})
+	items, err := t.between(ctx, keyPartition(id), keySort, lastMeter)
 	if err != nil {
 		return apikey.Record{}, fmt.Errorf("query key %s: %w", id, err)
 	}
 	var r apikey.Record
-	for _, i := range out.Items {
+	for _, i := range items {
 		if err := addTo(&r, i); err != nil {
 			return apikey.Record{}, fmt.Errorf("key %s: %w", id, err)
 		}
@@ -43,6 +36,20 @@ func (t *Table) Find(ctx context.Context, id string) (apikey.Record, error) {
 		return apikey.Record{}, apikey.ErrNotFound
 	}
 	return r, nil
+}
+
+// between reads the items of a partition from one sort key to another, both included.
+func (t *Table) between(ctx context.Context, partition, from, to string) ([]item, error) {
+	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:    aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
+		ExpressionAttributeNames:  map[string]string{"#pk": "pk", "#sk": "sk"},
+		ExpressionAttributeValues: item{":pk": text(partition), ":from": text(from), ":to": text(to)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Items, nil
 }
 
 // idOf returns the id of the key in whose partition an item is, or "" if it is in no partition.

@@ -69,18 +69,11 @@ func decodeUser(i item) (*apikey.User, error) {
 
 // User reads a user's record and meters in one query. That is one read unit for up to 4 KB.
 func (t *Table) User(ctx context.Context, userID string) (r apikey.UserRecord, err error) {
-	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-		TableName: &t.name, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:   aws.String("#pk = :pk AND #sk BETWEEN :from AND :to"),
-		ExpressionAttributeNames: map[string]string{"#pk": "pk", "#sk": "sk"},
-		ExpressionAttributeValues: item{
-			":pk": text(userPartition(userID)), ":from": text(meterSort), ":to": text(userSort),
-		},
-	})
+	items, err := t.between(ctx, userPartition(userID), meterSort, userSort)
 	if err != nil {
 		return apikey.UserRecord{}, fmt.Errorf("query a user: %w", err)
 	}
-	for _, i := range out.Items {
+	for _, i := range items {
 		var m apikey.NamedMeter
 		if sk, _ := i["sk"].(*types.AttributeValueMemberS); sk.Value == userSort {
 			r.User, err = decodeUser(i)

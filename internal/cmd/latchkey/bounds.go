@@ -111,7 +111,7 @@ func printKeys(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 	return printShared(c, keys.Data[0].UserID)
 }
 
-// boundsLeft returns each limit and quota with what is left of it.
+// boundsLeft returns each limit and quota with the number of its remaining requests.
 func boundsLeft(bounds []api.Bound) (texts []string) {
 	for _, b := range bounds {
 		text := formatQuota(b.Amount, b.Period)
@@ -123,7 +123,7 @@ func boundsLeft(bounds []api.Bound) (texts []string) {
 	return texts
 }
 
-// printShared prints the limits that all keys of a user share, and what is left of them, on
+// printShared prints the limits that all keys of a user share, with their remaining requests, on
 // standard error. It prints nothing if there are none, or if the caller may not see them.
 func printShared(c *cobra.Command, userID string) error {
 	answer, err := callAPI(c.Context(), http.MethodGet, pathOfUser(userID), nil, nil)
