@@ -43,11 +43,12 @@ sim: ## run ROUNDS (100) simulations of the limits for each setting, and show th
 bench: engine ## measure a check and its lower bound; filling the table with a million keys takes minutes
 	@go run ./internal/cmd/bench
 
-picture: ## draw the manual's picture of admissions and the limit again
+picture: engine ## draw the manual's pictures again, from runs and from the code
 	go test -count=1 -run TwiceTheLimit ./internal/ratelimit -picture
+	go test -count=1 ./internal/docs/picture -update
 
-manual: engine ## generate the manual's reference pages and its picture of a request from the code
-	go test -count=1 -run 'ReferencePages|ThePictureIs' ./internal/docs -update
+manual: engine ## generate the manual's reference pages from the code
+	go test -count=1 -run ReferencePages ./internal/docs/reference -update
 	go test -count=1 -run TheManualAgrees ./internal/cmd/latchkey -update
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)

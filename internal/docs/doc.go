@@ -1,8 +1,9 @@
-// Package docs is the manual: Markdown pages for people, and the code that keeps them true.
+// Package docs is the manual: Markdown pages for people, with their pictures. [Files] has them all,
+// and package manual renders them for a browser.
 //
 // The reference pages (configuration, cli, api, errors, metrics, events) have two parts. A person
-// writes the first part. The second part begins at [Mark], and is generated from the code that it
-// describes. Tests compare the two, and write the second part anew with
+// writes the first part. The second part begins at [Mark], and package reference generates it from the
+// code that it describes. Tests compare the two, and write the second part anew with
 //
 //	make manual
 //
@@ -11,5 +12,12 @@
 // that cannot run there has the comment <!-- not run: REASON --> above it, and is checked for its
 // syntax alone.
 //
-// No deployed program imports this package.
+// A deployed program contains this package, so it imports the standard library alone.
 package docs
+
+import "embed"
+
+// Files has the pages (*.md) and the pictures (*.svg).
+//
+//go:embed *.md *.svg
+var Files embed.FS

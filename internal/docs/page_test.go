@@ -20,6 +20,15 @@ import (
 // root is the module's folder.
 const root = "../.."
 
+func read(t *testing.T, path ...string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func pages(t *testing.T) []docs.Page {
 	t.Helper()
 	all, err := docs.Pages(root)

@@ -20,7 +20,7 @@ import (
 // drawPicture makes the test write the manual's picture: make picture.
 var drawPicture = flag.Bool("picture", false, "draw the picture of the manual")
 
-const pictureFile = "admissions.svg"
+const pictureFile = "../docs/admissions.svg"
 
 // admit decides about one request at a time.
 type admit func(at time.Time) bool

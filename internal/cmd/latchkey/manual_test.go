@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"latchkey/internal/docs"
+	"latchkey/internal/docs/reference"
 	"latchkey/internal/dynamo/dynamotest"
 )
 
@@ -198,15 +199,15 @@ var update = flag.Bool("update", false, "write the generated parts of the manual
 
 func TestTheManualAgreesWithTheCommandsAndTheRoutes(t *testing.T) {
 	document := []byte(start(t, t.TempDir()).send(t, "GET", "/openapi.json", "").text)
-	api, err := docs.API(document)
+	api, err := reference.API(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := docs.Events(document, filepath.Join(dynamotest.Root(), "events"))
+	events, err := reference.Events(document, filepath.Join(dynamotest.Root(), "events"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, text := range map[string]string{"cli.md": docs.CLI(root()), "api.md": api, "events.md": events} {
+	for page, text := range map[string]string{"cli.md": reference.CLI(root()), "api.md": api, "events.md": events} {
 		if err := docs.Check(filepath.Join(dynamotest.Root(), "internal", "docs", page), text, *update); err != nil {
 			t.Error(err)
 		}

@@ -1,8 +1,6 @@
-package docs_test
+package reference_test
 
 import (
-	"bytes"
-	"encoding/xml"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,10 +10,14 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/docs"
+	"latchkey/internal/docs/reference"
 )
 
 // update writes the generated parts of the manual anew: make manual.
 var update = flag.Bool("update", false, "write the generated parts of the manual")
+
+// root is the module's folder.
+const root = "../../.."
 
 func read(t *testing.T, path ...string) []byte {
 	t.Helper()
@@ -29,20 +31,20 @@ func read(t *testing.T, path ...string) []byte {
 // The parts that need a running stack, or the commands, are tested beside those.
 func TestReferencePagesAgreeWithTheCode(t *testing.T) {
 	template := read(t, "template.yaml")
-	variables, err := docs.Variables(filepath.Join(root, "internal", "config"), "Config")
+	variables, err := reference.Variables(filepath.Join(root, "internal", "config"), "Config")
 	if err != nil {
 		t.Fatal(err)
 	}
-	configuration, err := docs.Configuration(variables, template)
+	configuration, err := reference.Configuration(variables, template)
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := docs.Metrics(filepath.Join(root, "internal", "metrics"), template)
+	metrics, err := reference.Metrics(filepath.Join(root, "internal", "metrics"), template)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for page, text := range map[string]string{
-		"configuration.md": configuration, "metrics.md": metrics, "errors.md": docs.Errors(apikey.Table()),
+		"configuration.md": configuration, "metrics.md": metrics, "errors.md": reference.Errors(apikey.Table()),
 	} {
 		if err := docs.Check(filepath.Join(root, "internal", "docs", page), text, *update); err != nil {
 			t.Error(err)
@@ -58,18 +60,18 @@ func TestVariablesAreReadFromAStruct(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "c.go"), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := docs.Variables(folder, "C")
+	got, err := reference.Variables(folder, "C")
 	if err != nil {
 		t.Fatal(err)
 	}
 	comment := "`USER_SCOPES` and `MAX_KEYS` are for users."
-	want := []docs.Variable{
+	want := []reference.Variable{
 		{Name: "USER_SCOPES", Required: true, Comment: comment}, {Name: "MAX_KEYS", Default: "20", Comment: comment},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
-	if _, err := docs.Variables(folder, "D"); err == nil {
+	if _, err := reference.Variables(folder, "D"); err == nil {
 		t.Error("a struct that does not exist has variables")
 	}
 }
@@ -107,29 +109,5 @@ func TestAPageThatHasDriftedIsFound(t *testing.T) {
 	}
 	if err := docs.Check(file, "new", false); err != nil {
 		t.Errorf("updated: %v", err)
-	}
-}
-
-func TestThePictureIsTheOneThatIsDrawn(t *testing.T) {
-	file := filepath.Join(root, "internal", "docs", "request.svg")
-	if *update {
-		if err := os.WriteFile(file, docs.Picture(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if stored, err := os.ReadFile(file); err != nil || !bytes.Equal(stored, docs.Picture()) {
-		t.Errorf("request.svg is not what is drawn now (%v): run make manual", err)
-	}
-	if err := xml.Unmarshal(docs.Picture(), new(struct{})); err != nil {
-		t.Errorf("the picture is no XML: %v", err)
-	}
-}
-
-// The packages of the picture exist.
-func TestThePictureShowsRoomsThatExist(t *testing.T) {
-	for _, name := range docs.Rooms() {
-		if _, err := os.Stat(filepath.Join(root, "internal", name)); err != nil {
-			t.Error(err)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package docs
+package picture
 
 import (
 	"fmt"
@@ -38,8 +38,8 @@ func Rooms() []string {
 	return names
 }
 
-// Picture draws the way of a request as SVG. The same program always draws the same bytes.
-func Picture() []byte {
+// Request draws the way of a request.
+func Request() []byte {
 	var b strings.Builder
 	b.WriteString(`<svg xmlns="http://www.w3.org/2000/svg" width="890" height="300" viewBox="0 0 890 300" ` +
 		`font-family="sans-serif" font-size="13" role="img" aria-label="The way of a request through latchkey">
