@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
@@ -78,22 +77,28 @@ func usageCommand() *cobra.Command {
 	c := onOne(oneKey{
 		use: "usage", short: "Show a key's requests on each day (UTC)",
 		example: `  latchkey keys usage fbvIj5lD1wYRMsd9
+  latchkey keys usage fbvIj5lD1wYRMsd9 --plot
   latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/usage", days.query(""), nil)
 		},
-		print: printUsage,
+		print: days.print,
 	})
-	days.add(c.Flags())
+	days.add(c)
 	return c
 }
 
-// daysFlags are the flags that name a span of days.
-type daysFlags struct{ from, to string }
+// daysFlags are the flags that name a span of days and say how it is printed.
+type daysFlags struct {
+	from, to string
+	plot     bool
+}
 
-func (d *daysFlags) add(flags *pflag.FlagSet) {
-	textFlag(flags, &d.from, "from", "", "first `DAY`, e.g. 2027-01-01", checkDay)
-	textFlag(flags, &d.to, "to", "", "last `DAY`; by default today", checkDay)
+func (d *daysFlags) add(c *cobra.Command) {
+	textFlag(c.Flags(), &d.from, "from", "", "first `DAY`, e.g. 2027-01-01", checkDay)
+	textFlag(c.Flags(), &d.to, "to", "", "last `DAY`; by default today", checkDay)
+	c.Flags().BoolVar(&d.plot, "plot", false, "draw a bar for each day")
+	c.MarkFlagsMutuallyExclusive("plot", "json")
 }
 
 // query returns the query for the days and for a user. If user is empty, it names no user.
@@ -101,7 +106,10 @@ func (d *daysFlags) query(user string) url.Values {
 	return nonEmpty(map[string]string{"from": d.from, "to": d.to, "userId": user})
 }
 
-func printUsage(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+func (d *daysFlags) print(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+	if d.plot {
+		return printPlot(c, answer)
+	}
 	return printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
 		return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
 	})(c, answer, asJSON)

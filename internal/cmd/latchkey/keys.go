@@ -23,7 +23,7 @@ func keysCommand() *cobra.Command {
 		switchCommand("enable", "Enable a disabled key", true),
 		switchCommand("disable", "Disable a key until it is enabled", false),
 		rotateCommand(), endGraceCommand(), revokeCommand(), deleteCommand(),
-		keyCreditsCommand(), explainCommand(), usageCommand(), trailCommand(),
+		findCommand(), keyCreditsCommand(), explainCommand(), usageCommand(), trailCommand(),
 	})
 }
 
@@ -239,16 +239,6 @@ func endGraceCommand() *cobra.Command {
   latchkey keys end-grace fbvIj5lD1wYRMsd9 --json`,
 		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/end-grace", nil, nil)
-		},
-	})
-}
-
-func revokeCommand() *cobra.Command {
-	return onOne(oneKey{
-		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
-		example: "  latchkey keys revoke fbvIj5lD1wYRMsd9\n  latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json",
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/revoke", nil, nil)
 		},
 	})
 }

@@ -152,13 +152,14 @@ func userUsageCommand() *cobra.Command {
 	c := onUser{
 		use: "usage", short: "Show the requests of a user's keys on each day (UTC)",
 		example: `  latchkey users usage u1
+  latchkey users usage u1 --plot
   latchkey users usage u1 --from 2027-01-01 --to 2027-01-31 --json`,
 		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
 			return callAPI(c.Context(), http.MethodGet, "/api/v1/usage", days.query(user), nil)
 		},
-		print: printUsage,
+		print: days.print,
 	}.command()
-	days.add(c.Flags())
+	days.add(c)
 	return c
 }
 

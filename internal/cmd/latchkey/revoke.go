@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"latchkey/internal/api"
+)
+
+func revokeCommand() *cobra.Command {
+	var user string
+	c := onOne(oneKey{
+		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
+		example: `  latchkey keys revoke fbvIj5lD1wYRMsd9
+  latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json
+  latchkey keys revoke --user u1 --yes`,
+		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/revoke", nil, nil)
+		},
+	})
+	c.Use = "revoke {ID | --user ID}"
+	c.Long = `Revokes a key permanently; its record stays. With --user it revokes all keys of
+a user, and first says how many. Only an admin may do that.` + apiHelp
+	textFlag(c.Flags(), &user, "user", "", "`ID` of a user whose keys are all revoked", checkOwner)
+	checkOne, revokeOne := c.Args, c.RunE
+	c.Args = func(c *cobra.Command, args []string) error {
+		switch {
+		case user == "":
+			return checkOne(c, args)
+		case len(args) > 0:
+			return usageError{errors.New("takes the ID of a key or --user, and not both")}
+		}
+		return nil
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if user == "" {
+			return revokeOne(c, args)
+		}
+		return revokeAll(c, user)
+	}
+	return c
+}
+
+// revokeAll revokes all keys of a user, and prints how many it has revoked. If it ends early, the
+// error says how many keys it has revoked before.
+func revokeAll(c *cobra.Command, user string) error {
+	yes, err := c.Flags().GetBool("yes")
+	if err != nil {
+		return err
+	}
+	if !yes {
+		n, err := countLive(c.Context(), user)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			fmt.Fprintf(c.ErrOrStderr(), "User %s has no key that could be revoked.\n", oneLine(user))
+			return nil
+		}
+		question := fmt.Sprintf("Revoke %s of user %s?", plural(n, "key", "keys"), oneLine(user))
+		if err := confirm(c, false, question); err != nil {
+			return err
+		}
+	}
+	var all api.RevokedResponse
+	for cursor := ""; ; cursor = all.NextCursor {
+		query := nonEmpty(map[string]string{"cursor": cursor})
+		answer, err := callAPI(c.Context(), http.MethodPost, pathOfUser(user)+"/revoke-keys", query, nil)
+		if err == nil {
+			var page api.RevokedResponse
+			page, err = decode[api.RevokedResponse](answer)
+			all = api.RevokedResponse{Revoked: all.Revoked + page.Revoked, NextCursor: page.NextCursor}
+		}
+		if err != nil && all.Revoked == 0 {
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("%w\nlatchkey: it has revoked %s; to go on, run the same command again",
+				err, plural(all.Revoked, "key", "keys"))
+		}
+		if all.NextCursor == "" {
+			break
+		}
+	}
+	answer, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	asJSON, err := c.Flags().GetBool("json")
+	if err != nil {
+		return err
+	}
+	return printAnswer(c.OutOrStdout(), answer, asJSON)
+}
+
+// countLive returns how many keys of a user are not revoked.
+func countLive(ctx context.Context, user string) (n int, err error) {
+	query := url.Values{"userId": {user}, "limit": {"100"}}
+	for {
+		answer, err := callAPI(ctx, http.MethodGet, api.KeysPath, query, nil)
+		if err != nil {
+			return 0, err
+		}
+		keys, err := decode[page[api.Record]](answer)
+		if err != nil {
+			return 0, err
+		}
+		for _, k := range keys.Data {
+			if k.RevokedAt == "" {
+				n++
+			}
+		}
+		if keys.NextCursor == "" {
+			return n, nil
+		}
+		query.Set("cursor", keys.NextCursor)
+	}
+}
