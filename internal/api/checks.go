@@ -42,6 +42,28 @@ type WhoamiResponse struct {
 
 	RateLimit Nullable[WhoamiLimit] `json:"rateLimit" doc:"The tightest limit or quota; null for a key without a limit, and for a user without a key"`
 	WindowStatus
+	Grants *Grants `json:"grants,omitempty" doc:"What the caller may do, and the most that it may grant to a new key of its own. Present for a user without a key, and for a key with include=grants"`
+}
+
+// Grants are what a caller may do, and the most that it may grant to a new key of its own. If the
+// caller may change no key, all but the first three fields are empty.
+type Grants struct {
+	Admin        bool                `json:"admin" doc:"Whether the caller acts for every user, and may grant anything"`
+	Write        bool                `json:"write" doc:"Whether the caller may create and change keys now"`
+	Read         bool                `json:"read" doc:"Whether the caller may read keys"`
+	Scopes       []string            `json:"scopes" nullable:"false" doc:"The scopes that the caller may grant, and every scope that a pattern stands for" example:"[\"tts\"]"`
+	AnyScope     bool                `json:"anyScope" doc:"Whether the caller may grant every scope that is not of key management"`
+	RateLimit    Nullable[RateLimit] `json:"rateLimit" doc:"The most that rateLimit may be; null if it may be anything. For a user without a key, it bounds the average rate alone"`
+	Limits       []Line              `json:"limits" nullable:"false" doc:"Each key must keep to these, by its rateLimit or its limits"`
+	Quota        *QuotaInput         `json:"quota,omitempty" doc:"The most that quota may be. If absent, anything"`
+	Plan         string              `json:"plan" doc:"The plan of a new key. If empty, that of the user. Only admins may name another" example:"pro"`
+	AllowedCIDRs []string            `json:"allowedCidrs" nullable:"false" doc:"The networks of a key must be within these. If empty, any"`
+	ExpiresAt    string              `json:"expiresAt,omitempty" format:"date-time" doc:"The latest expiry of a key. If absent, any" example:"2027-01-31T12:00:00Z"`
+	Environments []Environment       `json:"environments" nullable:"false" doc:"The environments of keys that the caller may create and change"`
+	MaxKeys      int64               `json:"maxKeys" doc:"How many places the keys of the user may take. 0: any number" example:"20"`
+	KeysLeft     *int64              `json:"keysLeft,omitempty" doc:"How many of these places are free. Present unless maxKeys is 0" example:"17"`
+	MaxDays      int64               `json:"maxDays" doc:"A key expires at most so many days after its creation. 0: it need not expire" example:"90"`
+	DefaultDays  int64               `json:"defaultDays" doc:"A key without an expiry gets one so many days after its creation. 0: it gets none" example:"30"`
 }
 
 // WhoamiLimit is the window status of the calling key.

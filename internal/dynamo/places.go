@@ -105,6 +105,12 @@ type places struct {
 	pending        int64 // how many places are in left
 }
 
+// Places reads a user's count item. Places whose end has come are free.
+func (t *Table) Places(ctx context.Context, userID string, now time.Time) (registry.Places, error) {
+	p, err := t.readPlaces(ctx, primaryKey(userPartition(userID), countSort), now)
+	return registry.Places{Taken: int(p.n - p.free), Ends: p.left}, err
+}
+
 // readPlaces reads a user's count item. If there is none, no place is taken.
 func (t *Table) readPlaces(ctx context.Context, key item, now time.Time) (p places, err error) {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, ConsistentRead: aws.Bool(true), Key: key})

@@ -20,6 +20,10 @@ type validateInput struct {
 
 type validateOutput struct{ Body api.Verdict }
 
+type whoamiInput struct {
+	Include string `query:"include" enum:"grants" doc:"grants: also what a key may do and grant, which reads the table"`
+}
+
 type whoamiOutput struct {
 	WindowHeaders
 	Body api.WhoamiResponse
@@ -53,7 +57,8 @@ func (a *server) registerChecks() {
 		OperationID: "whoami", Method: http.MethodGet, Path: api.WhoamiPath, Tags: []string{"checks"},
 		Summary: "Who the caller is",
 		Description: "For any key, and for a user who comes with a token of an issuer: then keyId is empty. " +
-			"The call of a key counts as one request.",
+			"The call of a key counts as one request. With include=grants, and for every user without a key, " +
+			"it also tells what the caller may do and grant.",
 		Errors: []int{400, 401, 429, 503},
 	}, a.whoami)
 }
@@ -139,7 +144,7 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 	return out
 }
 
-func (a *server) whoami(ctx context.Context, c registry.Caller, _ *struct{}) (*whoamiOutput, error) {
+func (a *server) whoami(ctx context.Context, c registry.Caller, in *whoamiInput) (*whoamiOutput, error) {
 	p := principalOf(ctx)
 	out := &whoamiOutput{Body: api.WhoamiResponse{
 		KeyID: p.text("keyId"), UserID: p.text("userId"), Name: p.text("name"), Scopes: p.scopes(),
@@ -167,6 +172,14 @@ func (a *server) whoami(ctx context.Context, c registry.Caller, _ *struct{}) (*w
 		}
 	}
 	out.Body.RateLimit.Value = l
+	if a.Registry == nil || in.Include == "" && c.KeyID != "" {
+		return out, nil
+	}
+	grants, err := a.Registry.Grants(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Grants = grantsOf(grants)
 	return out, nil
 }
 

@@ -509,6 +509,11 @@ func TestUsersWithoutAKeyManageTheirOwnKeys(t *testing.T) {
 	want := map[string]any{
 		"keyId": "", "userId": "alice", "name": "Alice", "scopes": []any{"keys:read", "keys:write"}, "environment": "", "internal": false,
 		"unlimited": true, "rateLimit": nil,
+		"grants": map[string]any{
+			"admin": false, "write": true, "read": true, "scopes": []any{"tts"}, "anyScope": false,
+			"rateLimit": map[string]any{"requests": 60.0, "window": 60.0}, "limits": []any{}, "plan": "", "allowedCidrs": []any{},
+			"environments": []any{"live", "test"}, "maxKeys": 5.0, "keysLeft": 5.0, "maxDays": 0.0, "defaultDays": 0.0,
+		},
 	}
 	if diff := cmp.Diff(want, a.json); diff != "" || a.status != 200 {
 		t.Errorf("whoami (-want +got):\n%s", diff)
@@ -667,7 +672,9 @@ func TestTheSampleEventsAreAnswered(t *testing.T) {
 		t.Errorf("whoami: %d %s", a.status, a.text)
 	}
 	want := `{"keyId":"","userId":"acme","name":"Alice","scopes":["keys:read","keys:write"],"environment":"","internal":false,` +
-		`"subject":"auth0|alice","teams":["team:ops","team:Platform Team"],"unlimited":true,"rateLimit":null}`
+		`"subject":"auth0|alice","teams":["team:ops","team:Platform Team"],"unlimited":true,"rateLimit":null,` +
+		`"grants":{"admin":false,"write":false,"read":true,"scopes":[],"anyScope":false,"rateLimit":null,"limits":[],"plan":"",` +
+		`"allowedCidrs":[],"environments":[],"maxKeys":0,"maxDays":0,"defaultDays":0}}`
 	if a := s.invoke(read("keys-whoami-member.json")); a.status != 200 || strings.TrimSpace(a.text) != want {
 		t.Errorf("whoami of a member: %d %s, want %s", a.status, a.text, want)
 	}

@@ -30,17 +30,27 @@ func (g grantor) shared() bool {
 	return u != nil && len(u.Limits) > 0 || g.plan != nil && len(g.plan.User.Limits) > 0
 }
 
+// boundsLimit reports whether the rateLimit of g bounds that of a new key. It does not if the plan and
+// the shared bounds hold for both.
+func (g grantor) boundsLimit() bool {
+	switch {
+	case g.Unlimited:
+		return false
+	case g.average:
+		return !g.shared()
+	}
+	return g.Limit != ratelimit.Limit{}
+}
+
 // coversLimit reports whether k keeps to the rateLimit of g.
 func (g grantor) coversLimit(k *apikey.Key) bool {
 	switch {
-	case g.Unlimited:
-		return true
-	case g.before:
+	case g.before && !g.Unlimited:
 		return g.coveredLimit(k.Limit)
-	case g.average:
-		return g.shared() || slices.ContainsFunc(g.lines(k), func(l ratelimit.Limit) bool { return l.NoFaster(g.Limit) })
-	case g.Limit == ratelimit.Limit{}: // the plan and the shared bounds hold for both
+	case !g.boundsLimit():
 		return true
+	case g.average:
+		return slices.ContainsFunc(g.lines(k), func(l ratelimit.Limit) bool { return l.NoFaster(g.Limit) })
 	}
 	return within(g.Limit, g.lines(k))
 }

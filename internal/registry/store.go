@@ -61,6 +61,9 @@ type KeyStore interface {
 	//   - ErrUnwitnessed if the stored witness does not fit From and its Standing, or if it belongs to
 	//     an earlier life of a new key that has not ended. A Checked change never has this error.
 	Write(ctx context.Context, changes ...Write) error
+	// Places returns how many of a user's places are taken as they were last counted. The number may be
+	// too large: see Recount.
+	Places(ctx context.Context, userID string, now time.Time) (Places, error)
 	// Recount counts a user's places again and stores the number. It leaves out places whose end
 	// has come by now, and keys that DynamoDB has deleted after they expired.
 	Recount(ctx context.Context, userID string, now time.Time) (Places, error)

@@ -64,6 +64,9 @@ var keyContracts = []contract{
 		if p, err := s.Recount(t.Context(), "u1", Morning()); err != nil || p.Taken != 0 {
 			t.Errorf("Recount: %+v, %v", p, err)
 		}
+		if p, err := s.Places(t.Context(), "u1", Morning()); err != nil || p.Taken != 0 {
+			t.Errorf("Places: %+v, %v", p, err)
+		}
 		must(t, s.Touch(t.Context(), id, Morning()))
 		absent("of a meter without a key")
 	}},

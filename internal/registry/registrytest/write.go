@@ -175,6 +175,11 @@ var writeContracts = []contract{
 		if p, err := s.Recount(t.Context(), "u1", Morning()); err != nil || p.Taken != 1 || len(p.Ends) != 1 {
 			t.Errorf("recount before that: %+v, %v", p, err)
 		}
+		for at, want := range map[time.Time]int{Morning(): 1, until.Add(time.Second): 0} {
+			if p, err := s.Places(t.Context(), "u1", at); err != nil || p.Taken != want || len(p.Ends) != want {
+				t.Errorf("places at %s: %+v, %v", at, p, err)
+			}
+		}
 		if p, err := s.Recount(t.Context(), "u1", until.Add(time.Second)); err != nil || p.Taken != 0 || len(p.Ends) != 0 {
 			t.Errorf("recount after that: %+v, %v", p, err)
 		}
