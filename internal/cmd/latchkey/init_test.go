@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,12 @@ import (
 	"latchkey/internal/dynamo/dynamotest"
 )
 
-// cloudFormation answers DescribeStacks for the stack "auth" with these outputs and parameters.
-type cloudFormation struct{ outputs, parameters map[string]string }
+// cloudFormation answers DescribeStacks for the stack name, or auth if that is empty, with these
+// outputs and parameters.
+type cloudFormation struct {
+	name                string
+	outputs, parameters map[string]string
+}
 
 func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	list := func(tag, key, value string, of map[string]string) string {
@@ -29,7 +34,7 @@ func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return "<" + tag + ">" + text.String() + "</" + tag + ">"
 	}
 	w.Header().Set("Content-Type", "text/xml")
-	if r.PostFormValue("Action") != "DescribeStacks" || r.PostFormValue("StackName") != "auth" {
+	if r.PostFormValue("Action") != "DescribeStacks" || r.PostFormValue("StackName") != cmp.Or(c.name, "auth") {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>`+
 			`<Message>Stack with id %s does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>`, r.PostFormValue("StackName"))

@@ -31,7 +31,7 @@ revokes the other, and deletes both.
 The exit code is 0 if everything is as expected, 1 if something differs, and 2
 if the command line or one of these variables is wrong.`,
 		Example: `  latchkey smoke https://abc123.execute-api.eu-west-1.amazonaws.com/prod
-  LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 5s`,
+  LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 2s`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{errors.New("takes one URL; see --help")}
