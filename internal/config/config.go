@@ -77,6 +77,10 @@ type Config struct {
 	UserMaxRequests int64 `env:"USER_MAX_REQUESTS" envDefault:"60"`
 	UserScopes      List  `env:"USER_SCOPES"`
 
+	// ConsoleClientID names the console at the issuers, as an application without a secret. If empty,
+	// users sign in to the console with a key alone.
+	ConsoleClientID string `env:"CONSOLE_CLIENT_ID"`
+
 	// RouteScopes are the scopes that routes need, as in "POST /tts/*=tts;*=".
 	RouteScopes string `env:"ROUTE_SCOPES"`
 	// RouteCosts say how many requests one request of a route counts as, as in

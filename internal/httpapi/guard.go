@@ -34,8 +34,8 @@ func outcomeOf(ctx context.Context) *outcome {
 	return &outcome{}
 }
 
-// guard wraps the routes. It gives a request its deadline, answers in JSON where the mux would
-// answer in plain text, turns a panic into a 500, and logs requests that fail.
+// guard wraps the routes and the pages. It gives a request its deadline, answers in JSON where the
+// mux would answer in plain text, turns a panic into a 500, and logs requests that fail.
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
@@ -43,7 +43,6 @@ func (a *server) guard() http.Handler {
 		defer cancel()
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
-		setHeaders(w.Header())
 		defer func() {
 			if cause := recover(); cause != nil {
 				o.err = fmt.Errorf("panic: %s\n%s", describe(cause), debug.Stack())
@@ -53,6 +52,11 @@ func (a *server) guard() http.Handler {
 			}
 			a.log(r.Context(), rec.status, o)
 		}()
+		if page := a.page(r.URL.Path); page != nil {
+			page.ServeHTTP(rec, r)
+			return
+		}
+		setHeaders(w.Header())
 		joinIfMatch(r.Header)
 		if problem := a.route(r); problem != nil {
 			write(rec, problem)
@@ -62,7 +66,17 @@ func (a *server) guard() http.Handler {
 	})
 }
 
-// setHeaders sets the headers that every response has.
+// page returns the handler of the page at a path, or nil if the path belongs to the API.
+func (a *server) page(path string) http.Handler {
+	for at, handler := range a.Pages {
+		if rest, ok := strings.CutPrefix(path, at); ok && (rest == "" || rest[0] == '/') {
+			return handler
+		}
+	}
+	return nil
+}
+
+// setHeaders sets the headers that every response of the API has.
 func setHeaders(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers",

@@ -57,6 +57,9 @@ type Options struct {
 	// UnlimitedNumbers shows a limit of 999999 requests in 60 seconds for keys without a limit, for
 	// clients that need numbers. If false, they have null.
 	UnlimitedNumbers bool
+	// Pages are handlers of web pages, by the path at which they and all paths below them are. Their
+	// responses are their own: the API sets no header, refuses no query and answers no error in JSON.
+	Pages map[string]http.Handler
 
 	Now func() time.Time
 	// Logger gets one line for each request that fails, and for each request at level DEBUG.

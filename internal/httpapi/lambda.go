@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -19,8 +20,9 @@ import (
 type Function = func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 
 // Lambda makes a Lambda function of a handler. The function answers every event with a response and
-// never returns an error, since API Gateway would answer an error with a text of its own.
-func Lambda(h http.Handler, logger *slog.Logger) Function {
+// never returns an error, since API Gateway would answer an error with a text of its own. folders are
+// the paths of pages; see [Options.Pages].
+func Lambda(h http.Handler, logger *slog.Logger, folders ...string) Function {
 	malformedEvent := func(ctx context.Context, level slog.Level, details ...slog.Attr) {
 		logger.LogAttrs(ctx, level, "request", append([]slog.Attr{
 			slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)),
@@ -28,7 +30,7 @@ func Lambda(h http.Handler, logger *slog.Logger) Function {
 	}
 	adapter := httpadapter.New(h)
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		event.Path = routed(event)
+		event.Path = routed(event, folders)
 		if event.HTTPMethod == "" || event.Path == "" {
 			malformedEvent(ctx, slog.LevelError,
 				slog.String("event", "not a request of a REST API"), slog.String("set", setAsProxy))
@@ -57,27 +59,45 @@ const setAsProxy = "invoke this function through a REST API by AWS_PROXY, or an 
 // routed returns the path of an event's route: its resource, with the values of the path's
 // parameters. With a custom domain, the event's own path begins with the base path, which no route
 // has. An event without a resource has only that path.
-func routed(event events.APIGatewayProxyRequest) string {
+//
+// API Gateway ignores a slash at the end of a path when it looks for the resource. A folder of pages
+// keeps this slash, because browsers resolve relative URLs by it.
+func routed(event events.APIGatewayProxyRequest, folders []string) string {
 	if event.Resource == "" || event.Resource == event.Path {
 		return event.Path
+	}
+	if slices.Contains(folders, event.Resource) && strings.HasSuffix(event.Path, "/") {
+		return event.Resource + "/"
 	}
 	segments := strings.Split(event.Resource, "/")
 	for i, segment := range segments {
 		if !strings.HasPrefix(segment, "{") {
 			continue
 		}
-		value, ok := event.PathParameters[strings.Trim(segment, "{}")]
+		value, ok := event.PathParameters[strings.Trim(segment, "{+}")]
 		if !ok || value == "" {
-			return event.Path // no resource of the template has {name+}
+			return event.Path
 		}
-		// API Gateway passes a parameter on as the caller wrote it. An unescaped one stays one
-		// segment.
-		if _, err := url.PathUnescape(value); err != nil || strings.ContainsAny(value, "/?# ") {
-			value = url.PathEscape(value)
+		if strings.HasSuffix(segment, "+}") {
+			parts := strings.Split(value, "/")
+			for j, part := range parts {
+				parts[j] = escaped(part)
+			}
+			segments[i] = strings.Join(parts, "/")
+			continue
 		}
-		segments[i] = value
+		segments[i] = escaped(value)
 	}
 	return strings.Join(segments, "/")
+}
+
+// escaped returns a path parameter as one segment of a path. API Gateway passes a parameter on as the
+// caller wrote it, escaped or not.
+func escaped(value string) string {
+	if _, err := url.PathUnescape(value); err != nil || strings.ContainsAny(value, "/?# ") {
+		return url.PathEscape(value)
+	}
+	return value
 }
 
 const plainPath = "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."

@@ -67,9 +67,13 @@ func (g *Gateway) find(path string) (resource, map[string]string, bool) {
 	return resource{}, nil, false
 }
 
-// match returns the path's parameters, which stay escaped as on AWS.
+// match returns the path's parameters, which stay escaped as on AWS. As on AWS, a slash at the end of
+// the path changes nothing, unless a {name+} takes it.
 func (r resource) match(path string) (map[string]string, bool) {
 	segments := strings.Split(path, "/")
+	if last := len(r.segments); len(segments) == last+1 && segments[last] == "" && vagueness(r.segments[last-1]) < 2 {
+		segments = segments[:last]
+	}
 	var parameters map[string]string
 	for i, want := range r.segments {
 		if i >= len(segments) {

@@ -261,6 +261,7 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 
 func greet(out io.Writer, address, key string, s state) {
 	fmt.Fprintf(out, `latchkey is ready at http://%[1]s
+its console is at http://%[1]s/console/
 
 admin key   %[2]s
 files       %[3]s

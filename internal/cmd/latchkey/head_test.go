@@ -46,7 +46,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 			continue
 		}
 		routes++
-		path := strings.NewReplacer("{id}", id, "{name}", "pro", "{userId}", "u1").Replace(r.Path)
+		path := strings.NewReplacer("{id}", id, "{name}", "pro", "{userId}", "u1", "{file+}", "index.html", "{page+}", "index.html").Replace(r.Path)
 		if status := same(path, s.admin()); status != 200 && r.Path != "/api/v1/whoami" {
 			t.Errorf("HEAD %s: %d", path, status)
 		}

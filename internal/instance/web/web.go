@@ -2,17 +2,28 @@
 package web
 
 import (
+	"maps"
+	"net/http"
+	"slices"
+
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"latchkey/internal/console"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/instance"
+	"latchkey/internal/manual"
 )
 
-// Keys returns the handler of the whole API: managing keys, and judging them.
+// Keys returns the handler of the whole API, which manages keys and judges them, with the console and
+// the manual.
 func Keys(i *instance.Instance) lambda.Handler {
 	o := judging(i)
 	o.Registry, o.Explain = i.Registry, i.Gate.Explain
 	o.Routes, o.Costs, o.Public, o.TrustedProxyHops = i.Routes, i.Costs, i.Public, i.Config.TrustedProxyHops
+	o.Pages = map[string]http.Handler{
+		console.Mount: console.New(console.Options{Issuers: i.Config.Issuers, ClientID: i.Config.ConsoleClientID}),
+		manual.Mount:  manual.New(),
+	}
 	return serve(i, o)
 }
 
@@ -27,5 +38,5 @@ func judging(i *instance.Instance) httpapi.Options {
 }
 
 func serve(i *instance.Instance, o httpapi.Options) lambda.Handler {
-	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), i.Logger))
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), i.Logger, slices.Collect(maps.Keys(o.Pages))...))
 }

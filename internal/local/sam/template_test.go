@@ -143,6 +143,8 @@ func TestOnlyTheseRoutesAreOpen(t *testing.T) {
 	}
 	open := []string{
 		"GET /health", "HEAD /health", "GET /openapi.json", "HEAD /openapi.json",
+		"GET /console", "HEAD /console", "GET /console/{file+}", "HEAD /console/{file+}",
+		"GET /docs", "HEAD /docs", "GET /docs/{page+}", "HEAD /docs/{page+}",
 		"POST /api/v1/api-keys/revoke-by-token", "POST /api/v1/api-keys/validate",
 	}
 	for _, r := range template.Routes {

@@ -1,0 +1,59 @@
+// Package console is the web page for API keys. Call [New].
+//
+// The page is a client of the HTTP API and may do no more than its user's key or token. It has no
+// build step: the files in assets are served as they are.
+package console
+
+import (
+	"embed"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+
+	"latchkey/internal/pages"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// Mount is the path of the console.
+const Mount = "/console"
+
+// Options configure the console.
+type Options struct {
+	// Issuers are the URLs of the OpenID Connect issuers that users may sign in with.
+	Issuers []string
+	// ClientID names the console at the issuers. If empty, users sign in with a key alone.
+	ClientID string
+}
+
+// settings are what the page reads from config.json.
+type settings struct {
+	Issuers  []string `json:"issuers"`
+	ClientID string   `json:"clientId"`
+	APIBase  string   `json:"apiBase"` // relative to the page
+}
+
+// New returns the handler of the console, at [Mount] and below. It is safe for concurrent use.
+func New(o Options) http.Handler {
+	below, err := fs.Sub(assets, "assets")
+	if err != nil {
+		panic(err) // cannot happen: the name is a constant
+	}
+	files := pages.Files(below)
+	source := func(name string) (pages.Page, bool) {
+		if name == "config.json" {
+			return o.settings(), true
+		}
+		return files(name)
+	}
+	return pages.New(pages.Options{Mount: Mount, Source: source, Connect: pages.Origins(o.Issuers)})
+}
+
+func (o Options) settings() pages.Page {
+	body, err := json.Marshal(settings{Issuers: append([]string{}, o.Issuers...), ClientID: o.ClientID, APIBase: "../"})
+	if err != nil {
+		panic(err) // cannot happen: texts can be encoded
+	}
+	return pages.Page{Type: "application/json", Body: body}
+}

@@ -1,0 +1,32 @@
+package console_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"latchkey/internal/console"
+)
+
+func TestConfigTellsThePageWhereToSignIn(t *testing.T) {
+	for _, c := range []struct {
+		options          console.Options
+		want, connectSrc string
+	}{
+		{console.Options{}, `{"issuers":[],"clientId":"","apiBase":"../"}`, "connect-src 'self';"},
+		{
+			console.Options{Issuers: []string{"https://id.example.com/realms/a", "https://two.example.com"}, ClientID: `</script>"ü`},
+			`{"issuers":["https://id.example.com/realms/a","https://two.example.com"],"clientId":"\u003c/script\u003e\"ü","apiBase":"../"}`,
+			"connect-src 'self' https://id.example.com https://two.example.com;",
+		},
+	} {
+		w := httptest.NewRecorder()
+		console.New(c.options).ServeHTTP(w, httptest.NewRequest("GET", "/console/config.json", nil))
+		if w.Code != 200 || w.Body.String() != c.want || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%d %s %s; want %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.want)
+		}
+		if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, c.connectSrc) {
+			t.Errorf("%s; want %s", policy, c.connectSrc)
+		}
+	}
+}
