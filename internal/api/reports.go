@@ -22,6 +22,7 @@ type TrailEntry struct {
 type TrailActor struct {
 	Type ActorType `json:"type" doc:"token: a caller of revoke-by-token; cli: an operator who may write to the table"`
 	ID   string    `json:"id" doc:"The id of the key, the key of the token, the user, or the command" example:"0Ty7bNvRmJ2uQeHs"`
+	Name string    `json:"name,omitempty" doc:"The name of that key. Absent if it has none or is gone, and if the caller may not read the key" example:"ci"`
 }
 
 // TrailChange is the value of a field before and after a change.

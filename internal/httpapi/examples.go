@@ -180,7 +180,8 @@ func checkExamples() map[string]example {
 
 func reportExamples() map[string]example {
 	trail := api.TrailResponse{Data: []api.TrailEntry{{
-		At: exampleNow, Actor: api.TrailActor{Type: "key", ID: exampleID}, Action: "update", KeyID: exampleID,
+		At: exampleNow, Actor: api.TrailActor{Type: "key", ID: exampleID, Name: exampleName},
+		Action: "update", KeyID: exampleID,
 		Changes:   map[string]api.TrailChange{"name": {Before: "staging", After: exampleName}},
 		RequestID: "UK1abcDEFghiJKL=", SourceIP: exampleSource,
 	}}}

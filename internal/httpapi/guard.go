@@ -115,7 +115,7 @@ func (a *server) route(r *http.Request) *apiError {
 	if problem := a.unknownParameter(query, a.operations[pattern]); problem != nil {
 		return problem
 	}
-	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to", "include"} {
+	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to", "include", "action"} {
 		if values, ok := query[name]; ok && !isOne(values) {
 			return invalid(name, "must be given once and not be empty")
 		}

@@ -22,7 +22,8 @@ type userTrailInput struct {
 
 // TrailFilter selects the keys of a user.
 type TrailFilter struct {
-	UserID string `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller" example:"u1"`
+	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller" example:"u1"`
+	Action api.Action `query:"action" doc:"If given, only entries of this action. A page may then be short and have a cursor" example:"update"`
 }
 
 type trailOutput struct{ Body api.TrailResponse }
@@ -48,7 +49,9 @@ func (a *server) keyTrail(ctx context.Context, c registry.Caller, in *keyTrailIn
 }
 
 func (a *server) userTrail(ctx context.Context, c registry.Caller, in *userTrailInput) (*trailOutput, error) {
-	return trailOf(a.Registry.UserTrail(ctx, c, in.UserID, in.Cursor, in.Limit))
+	return trailOf(a.Registry.UserTrail(ctx, c, registry.TrailQuery{
+		UserID: in.UserID, Action: string(in.Action), Cursor: in.Cursor, Limit: in.Limit,
+	}))
 }
 
 // trailOf returns the response with a page of audit entries, or the error.
@@ -61,7 +64,7 @@ func trailOf(page registry.TrailPage, err error) (*trailOutput, error) {
 	for _, e := range page.Entries {
 		entry := api.TrailEntry{
 			At: stamp(e.At), Action: api.Action(e.Action), KeyID: e.Subject,
-			Actor:     api.TrailActor{Type: api.ActorType(e.Actor.Type), ID: e.Actor.ID},
+			Actor:     api.TrailActor{Type: api.ActorType(e.Actor.Type), ID: e.Actor.ID, Name: page.ActorName(e)},
 			Changes:   make(map[string]api.TrailChange),
 			RequestID: e.RequestID, SourceIP: e.SourceIP, Flaw: e.Flaw,
 		}

@@ -53,13 +53,14 @@ func TestTrailsNameTheActorAndTheChange(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.text)
 		}
 	}
-	root := map[string]any{"type": "key", "id": s.root["keyId"]}
+	s.send(s.root, "PATCH", keys+"/"+s.root["keyId"].(string), `{"name":"ops"}`)
+	root := map[string]any{"type": "key", "id": s.root["keyId"], "name": "ops"}
 	change := func(before, after any) map[string]any { return map[string]any{"before": before, "after": after} }
 	at := "2026-11-24T12:00:01.000Z"
 	grace := "2026-11-25T12:00:01.000Z"
 	want := []any{
 		map[string]any{"at": at, "actor": root, "action": "revoke", "keyId": id, "changes": map[string]any{"revokedAt": change(nil, "2026-11-24T12:00:01.000Z")}, "requestId": "r6", "sourceIp": "192.0.2.1"},
-		map[string]any{"at": at, "actor": map[string]any{"type": "token", "id": id}, "action": "revoke-token", "keyId": id,
+		map[string]any{"at": at, "actor": map[string]any{"type": "token", "id": id, "name": "b"}, "action": "revoke-token", "keyId": id,
 			"changes": map[string]any{"tokens": change(2.0, 1.0), "previousKeyValidUntil": change(grace, nil), "endedTokens": change(nil, []any{map[string]any{"validUntil": grace}})}, "requestId": "r5", "sourceIp": "192.0.2.1"},
 		map[string]any{"at": at, "actor": root, "action": "rotate", "keyId": id, "changes": map[string]any{"tokens": change(1.0, 2.0), "previousKeyValidUntil": change(nil, grace)}, "requestId": "r4", "sourceIp": "192.0.2.1"},
 		map[string]any{"at": at, "actor": map[string]any{"type": "user", "id": "u1"}, "action": "update", "keyId": id,
@@ -69,14 +70,16 @@ func TestTrailsNameTheActorAndTheChange(t *testing.T) {
 			"rateLimit": change(nil, map[string]any{"requests": 60.0, "window": 60.0}),
 		}, "requestId": "r1", "sourceIp": "192.0.2.1"},
 	}
-	for _, c := range []struct {
-		as   who
-		path string
-	}{{s.root, path + "/audit"}, {user, path + "/audit?limit=5"}, {s.root, "/api/v1/audit?userId=u1"}} {
-		a := s.send(c.as, "GET", c.path, "")
+	for _, path := range []string{path + "/audit", "/api/v1/audit?userId=u1"} {
+		a := s.send(s.root, "GET", path, "")
 		if diff := cmp.Diff(map[string]any{"data": want}, a.json); a.status != 200 || diff != "" {
-			t.Errorf("%s: %d -want +got:\n%s", c.path, a.status, diff)
+			t.Errorf("%s: %d -want +got:\n%s", path, a.status, diff)
 		}
+	}
+	// The user does not read the name of another user's key.
+	a := s.send(user, "GET", path+"/audit?limit=5", "")
+	if own := strings.ReplaceAll(s.send(s.root, "GET", path+"/audit", "").text, `,"name":"ops"`, ""); a.text != own || a.status != 200 {
+		t.Errorf("the user reads %d %s, want %s", a.status, a.text, own)
 	}
 	var paged []any
 	for next, calls := "", 0; calls < 10; calls++ {
@@ -123,7 +126,9 @@ func TestTrailsCheckTheCallerAndThePage(t *testing.T) {
 		{s.root, all + "?userId=" + strings.Repeat("u", 129), 400, "userId"},
 		{s.root, path + "?limit=0", 400, "limit"}, {s.root, path + "?limit=101", 400, "limit"}, {s.root, path + "?limit=x", 400, "limit"},
 		{s.root, path + "?cursor=x", 400, "cursor"}, {s.root, path + "?cursor=", 400, "cursor"}, {s.root, all + "?cursor=x", 400, "cursor"},
-		{s.root, all + "?limit=1&limit=2", 400, "limit"},
+		{s.root, all + "?limit=1&limit=2", 400, "limit"}, {s.root, all + "?action=", 400, "action"},
+		{s.root, all + "?action=explode", 400, "action"}, {s.root, all + "?action=create&action=update", 400, "action"},
+		{s.root, all + "?action=create", 200, ""}, {s.root, path + "?action=create", 400, "action"},
 	} {
 		a := s.send(c.as, "GET", c.path, "")
 		if c.status != 200 {

@@ -150,6 +150,13 @@ func (t *trap) Recount(ctx context.Context, userID string, now time.Time) (regis
 	return t.Store.Recount(ctx, userID, now)
 }
 
+func (t *trap) Places(ctx context.Context, userID string, now time.Time) (registry.Places, error) {
+	if err := t.spring(ctx, "Places"); err != nil {
+		return registry.Places{}, err
+	}
+	return t.Store.Places(ctx, userID, now)
+}
+
 func (t *trap) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	if err := t.spring(ctx, "Spend"); err != nil {
 		return ratelimit.Meter{}, err
@@ -259,6 +266,16 @@ var deeds = []deed{
 			return err
 		}
 	}, nil},
+	{"a caller asks what it may grant", func(t *testing.T, b *bench, _ registry.Caller) func(context.Context) error {
+		own := b.caller(t, "u-grants", nil)
+		return func(ctx context.Context) error {
+			g, err := b.Registry.Grants(ctx, own)
+			if err == nil && !g.Write {
+				err = errors.New("it may change nothing")
+			}
+			return err
+		}
+	}, nil},
 	{"keys and trails are listed", func(t *testing.T, b *bench, root registry.Caller) func(context.Context) error {
 		k, _, err := b.Registry.Create(t.Context(), root, "u1", apikey.Live, apikey.Change{})
 		if err != nil {
@@ -273,7 +290,7 @@ var deeds = []deed{
 				_, err = b.Registry.Trail(ctx, root, k.ID, "", 10)
 			}
 			if err == nil {
-				_, err = b.Registry.UserTrail(ctx, root, "u1", "", 10)
+				_, err = b.Registry.UserTrail(ctx, root, registry.TrailQuery{UserID: "u1", Limit: 10})
 			}
 			if err == nil {
 				_, err = b.Registry.CheckTrail(ctx, k.ID)

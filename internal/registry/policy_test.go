@@ -434,14 +434,14 @@ func TestPlansAreListedByName(t *testing.T) {
 	if _, err := b.Registry.Plan(t.Context(), root(), "missing"); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("a missing plan: %v", err)
 	}
-	page, err := b.Registry.UserTrail(t.Context(), root(), apikey.PlansOwner, "", 2)
+	page, err := b.Registry.UserTrail(t.Context(), root(), registry.TrailQuery{UserID: apikey.PlansOwner, Limit: 2})
 	for try := 0; try < 100 && err == nil && page.Next == ""; try++ {
-		page, err = b.Registry.UserTrail(t.Context(), root(), apikey.PlansOwner, "", 2)
+		page, err = b.Registry.UserTrail(t.Context(), root(), registry.TrailQuery{UserID: apikey.PlansOwner, Limit: 2})
 	}
 	if err != nil || len(page.Entries) != 2 || page.Entries[0].Owner != apikey.PlansOwner {
 		t.Fatalf("the trail of plans: %+v, %v", page, err)
 	}
-	if page, err := b.Registry.UserTrail(t.Context(), root(), apikey.PlansOwner, page.Next, 2); err != nil || len(page.Entries) != 1 {
+	if page, err := b.Registry.UserTrail(t.Context(), root(), registry.TrailQuery{UserID: apikey.PlansOwner, Cursor: page.Next, Limit: 2}); err != nil || len(page.Entries) != 1 {
 		t.Errorf("the rest: %+v, %v", page, err)
 	}
 }
@@ -460,18 +460,18 @@ func TestTheTrailOfAUserHasTheRecordsEntries(t *testing.T) {
 		b.setUser(t, user, apikey.UserChange{MaxKeys: ptr(2)})
 		var page registry.TrailPage
 		for try := 0; try < 100 && len(page.Entries) < 3; try++ {
-			if page, err = b.Registry.UserTrail(t.Context(), root(), user, "", 10); err != nil {
+			if page, err = b.Registry.UserTrail(t.Context(), root(), registry.TrailQuery{UserID: user, Limit: 10}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if len(page.Entries) != 3 || page.Entries[0].Subject != apikey.UserSubject(user) || page.Entries[2].Subject != k.ID {
 			t.Errorf("%s: %+v", user, page.Entries)
 		}
-		first, err := b.Registry.UserTrail(t.Context(), root(), user, "", 1)
+		first, err := b.Registry.UserTrail(t.Context(), root(), registry.TrailQuery{UserID: user, Limit: 1})
 		if err != nil || first.Next == "" {
 			t.Fatalf("%s: %+v, %v", user, first, err)
 		}
-		if rest, err := b.Registry.UserTrail(t.Context(), root(), user, first.Next, 10); err != nil || len(rest.Entries) != 2 {
+		if rest, err := b.Registry.UserTrail(t.Context(), root(), registry.TrailQuery{UserID: user, Cursor: first.Next, Limit: 10}); err != nil || len(rest.Entries) != 2 {
 			t.Errorf("%s: the rest: %+v, %v", user, rest, err)
 		}
 		subjects, err := b.Registry.Trails(t.Context(), user)

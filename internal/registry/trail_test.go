@@ -344,11 +344,11 @@ func TestOnlyTheOwnerAndAnAdminReadATrail(t *testing.T) {
 		}
 	}
 	for _, who := range []registry.Caller{owner, other, blind} {
-		if _, err := b.Registry.UserTrail(t.Context(), who, "", "", 10); !errors.Is(err, apikey.ErrForbidden) {
+		if _, err := b.Registry.UserTrail(t.Context(), who, registry.TrailQuery{Limit: 10}); !errors.Is(err, apikey.ErrForbidden) {
 			t.Errorf("%s reads the trail of a user: %v", who.UserID, err)
 		}
 	}
-	if _, err := b.Registry.UserTrail(t.Context(), root, " u1", "", 10); !errors.Is(err, apikey.ErrInvalid) {
+	if _, err := b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: " u1", Limit: 10}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("of no user: %v", err)
 	}
 	// The entries in the index are in no list of keys.
@@ -412,7 +412,7 @@ func TestATrailIsReadInPages(t *testing.T) {
 	}
 	for _, limit := range []int{1, 2, 3, 6, 7, 13, 100} {
 		got := read(limit, func(cursor string) (registry.TrailPage, error) {
-			return b.Registry.UserTrail(t.Context(), root, "u1", cursor, limit)
+			return b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: "u1", Cursor: cursor, Limit: limit})
 		})
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the user's by %d: -want +got:\n%s", limit, diff)
@@ -430,13 +430,13 @@ func TestATrailIsReadInPages(t *testing.T) {
 			}
 		}
 	}
-	page, err := b.Registry.UserTrail(t.Context(), root, "u1", "", 1)
+	page, err := b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: "u1", Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	for _, cursor := range []string{"x", "=", page.Next + "A", encode("2026-11-24T12:00:00.000Z"), encode("\x00"), encode(strings.Repeat("9", 200)), page.Next[:len(page.Next)-4]} {
-		if _, err := b.Registry.UserTrail(t.Context(), root, "u1", cursor, 1); !errors.Is(err, apikey.ErrInvalid) {
+		if _, err := b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: "u1", Cursor: cursor, Limit: 1}); !errors.Is(err, apikey.ErrInvalid) {
 			t.Errorf("cursor %q: %v", cursor, err)
 		}
 		if _, err := b.Registry.Trail(t.Context(), root, ids[1], cursor, 1); !errors.Is(err, apikey.ErrInvalid) {
@@ -460,7 +460,7 @@ func TestAnExpiredEntryIsNotReturned(t *testing.T) {
 	}{{264 * 24 * time.Hour, 2}, {24 * time.Hour, 1}, {99 * 24 * time.Hour, 1}, {24 * time.Hour, 0}} {
 		b.Clock.Pass(c.pass)
 		one, err := b.Registry.Trail(t.Context(), root, id, "", 10)
-		all, userErr := b.Registry.UserTrail(t.Context(), root, "u1", "", 10)
+		all, userErr := b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: "u1", Limit: 10})
 		if err != nil || userErr != nil || len(one.Entries) != c.want || len(all.Entries) != c.want {
 			t.Errorf("%s: %d and %d entries, want %d (%v, %v)", b.Clock.Time(), len(one.Entries), len(all.Entries), c.want, err, userErr)
 		}
@@ -620,5 +620,80 @@ func TestHashesThatAreUpgradedAtOnceAreSealed(t *testing.T) {
 	wg.Wait()
 	if c, err := b.Registry.CheckTrail(t.Context(), id); err != nil || c.Standing != audit.Authentic {
 		t.Errorf("standing %d, %v", c.Standing, err)
+	}
+}
+
+func TestATrailIsReadByAction(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	id := b.issueByCreate(t, root)
+	var want []string
+	for n := range 30 {
+		b.Clock.Pass(time.Second)
+		var err error
+		if n%7 > 2 {
+			_, err = b.Registry.Rotate(t.Context(), root, id, 0)
+			want = append([]string{b.Clock.Time().Format(time.TimeOnly)}, want...)
+		} else {
+			_, err = b.Registry.Update(t.Context(), root, id, to(apikey.Change{Name: ptr(fmt.Sprint(n))}))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, limit := range []int{1, 2, 3, 4, 5, 100} {
+		var got []string
+		for q := (registry.TrailQuery{UserID: "u1", Action: registry.ActionRotate, Limit: limit}); ; {
+			page, err := b.Registry.UserTrail(t.Context(), root, q)
+			if err != nil || len(page.Entries) > limit {
+				t.Fatalf("%d entries for %d, %v", len(page.Entries), limit, err)
+			}
+			for _, e := range page.Entries {
+				got = append(got, e.At.Format(time.TimeOnly))
+			}
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("by %d: -want +got:\n%s", limit, diff)
+		}
+	}
+	page, err := b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: "u1", Action: registry.ActionDelete, Limit: 1})
+	if err != nil || len(page.Entries) > 0 || page.Next != "" {
+		t.Errorf("an action that nobody did: %+v, %v", page, err)
+	}
+}
+
+// The name belongs to the key that acted, and not to one that has its id later.
+func TestATrailNamesTheKeyThatActed(t *testing.T) {
+	b := newBench(t)
+	named := func(name string) func(*apikey.Key) {
+		return func(k *apikey.Key) { admin(k); k.Name = name }
+	}
+	ops, gone, again := b.caller(t, "root", named("ops")), b.caller(t, "root", named("gone")), b.caller(t, "root", named("before"))
+	id := b.issueByCreate(t, ops)
+	for _, who := range []registry.Caller{gone, again} {
+		if _, err := b.Registry.Update(t.Context(), who, id, to(apikey.Change{Name: ptr(who.KeyID)})); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Registry.Delete(t.Context(), ops, who.KeyID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Clock.Pass(time.Second)
+	late := &apikey.Key{ID: again.KeyID, UserID: "root", Name: "after", Environment: apikey.Live, Limit: apikey.DefaultLimit(), Enabled: true, CreatedAt: b.Clock.Time()}
+	if err := b.Options.Store.Write(t.Context(), registry.Write{To: late}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := b.Registry.UserTrail(t.Context(), ops, registry.TrailQuery{UserID: "u1", Limit: 10})
+	if err != nil || len(page.Entries) != 3 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	want := map[string]string{ops.KeyID: "ops", gone.KeyID: "", again.KeyID: ""}
+	for _, e := range page.Entries {
+		if got := page.ActorName(e); got != want[e.Actor.ID] {
+			t.Errorf("%s: named %q, want %q", e.Actor.ID, got, want[e.Actor.ID])
+		}
 	}
 }

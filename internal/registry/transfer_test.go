@@ -44,7 +44,7 @@ func (b *bench) places(t *testing.T, userID string) int {
 // actions returns the actions in the trail of a user, newest first, each with its key.
 func (b *bench) actions(t *testing.T, userID string) (all []string) {
 	t.Helper()
-	page, err := b.Registry.UserTrail(t.Context(), registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}, userID, "", 100)
+	page, err := b.Registry.UserTrail(t.Context(), registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}, registry.TrailQuery{UserID: userID, Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
