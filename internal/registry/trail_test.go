@@ -632,8 +632,8 @@ func TestATrailIsReadByAction(t *testing.T) {
 		b.Clock.Pass(time.Second)
 		var err error
 		if n%7 > 2 {
-			_, err = b.Registry.Rotate(t.Context(), root, id, 0)
 			want = append([]string{b.Clock.Time().Format(time.TimeOnly)}, want...)
+			_, err = b.Registry.Rotate(t.Context(), root, id, 0) // which takes a moment
 		} else {
 			_, err = b.Registry.Update(t.Context(), root, id, to(apikey.Change{Name: ptr(fmt.Sprint(n))}))
 		}
