@@ -1,0 +1,212 @@
+//go:build browser
+
+package browsertest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+)
+
+// finder finds what a person would: in the dialog that is on top, by its text or its label.
+const finder = `
+const top = [...document.querySelectorAll("dialog[open]")].at(-1) || document.body;
+const text = (e) => (e.getAttribute("aria-label") || e.innerText || e.value || "").trim().replace(/\s+/g, " ");
+const seen = (e) => e.checkVisibility({visibilityProperty: true});
+const named = (name) => {
+	const all = [...top.querySelectorAll("button, a[href], summary, [role=tab], label, input[type=checkbox], input[type=radio]")].filter(seen);
+	return all.find((e) => text(e) === name) || all.find((e) => text(e).startsWith(name));
+};
+const field = (label) => {
+	const all = [...top.querySelectorAll("label")];
+	const found = all.find((e) => text(e) === label) || all.find((e) => text(e).startsWith(label));
+	return found ? found.control : [...top.querySelectorAll("input, select, textarea")].find((e) => e.getAttribute("aria-label") === label);
+};
+`
+
+// Eval evaluates a JavaScript expression, or the body of an async function that returns a value, and
+// stores the result in out. out may be nil.
+func (p *Page) Eval(script string, out any) {
+	p.t.Helper()
+	if strings.Contains(script, "return ") {
+		script = "(async () => {" + finder + script + "})()"
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[[]byte](script, chromedp.EvalAwaitPromise))
+	if err == nil && out != nil {
+		err = json.Unmarshal(value, out)
+	}
+	if err != nil {
+		p.t.Fatalf("%s: evaluate %.200s: %v", p.look, script, err)
+	}
+}
+
+// Until waits until a JavaScript expression is true.
+func (p *Page) Until(expression string) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		var ok bool
+		p.Eval("return !!("+expression+")", &ok)
+		if ok {
+			return
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("%s: %s did not become true. The page says:\n%s", p.look, expression, p.Text())
+		}
+	}
+}
+
+// Wait waits until the page shows a text.
+func (p *Page) Wait(text string) {
+	p.t.Helper()
+	p.Until("document.body.innerText.replace(/\\s+/g, ' ').includes(" + quote(text) + ")")
+}
+
+// WaitGone waits until the page no longer shows a text.
+func (p *Page) WaitGone(text string) {
+	p.t.Helper()
+	p.Until("!document.body.innerText.replace(/\\s+/g, ' ').includes(" + quote(text) + ")")
+}
+
+// Text returns the text that the page shows.
+func (p *Page) Text() (text string) {
+	p.t.Helper()
+	p.Eval("document.body.innerText", &text)
+	return text
+}
+
+// Click clicks a button or a link by its text or label. If a dialog is open, it must be in the dialog
+// on top.
+func (p *Page) Click(name string) {
+	p.t.Helper()
+	find := "named(" + quote(name) + ")"
+	p.Until(find + " && !" + find + ".disabled")
+	var at struct{ X, Y float64 }
+	p.Eval(`const e = `+find+`; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect();
+		return {X: r.x + r.width / 2, Y: r.y + r.height / 2}`, &at)
+	p.do(chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// Fill replaces what a field contains, by its label. Of a select it chooses the option with the text.
+func (p *Page) Fill(label, text string) {
+	p.t.Helper()
+	find := "field(" + quote(label) + ")"
+	p.Until(find)
+	var kind string
+	p.Eval("const e = "+find+"; e.focus(); if (e.select) e.select(); return e.tagName", &kind)
+	switch {
+	case kind == "SELECT":
+		p.Eval(`const e = `+find+`; const o = [...e.options].find((o) => o.text.trim() === `+quote(text)+`);
+			if (!o) throw new Error("there is no option " + `+quote(text)+`);
+			e.value = o.value; e.dispatchEvent(new Event("input", {bubbles: true})); e.dispatchEvent(new Event("change", {bubbles: true})); return 0`, nil)
+	case text == "":
+		p.do(chromedp.KeyEvent("\b"))
+	default:
+		p.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+			_, err := cdp.Call(ctx, tab, input.InsertText, input.InsertTextParams{Text: text})
+			return err
+		}))
+	}
+}
+
+// Value returns what a field contains, by its label.
+func (p *Page) Value(label string) (value string) {
+	p.t.Helper()
+	find := "field(" + quote(label) + ")"
+	p.Until(find)
+	p.Eval("return "+find+".value", &value)
+	return value
+}
+
+// Press presses keys, such as kb.Escape.
+func (p *Page) Press(keys string) {
+	p.t.Helper()
+	p.do(chromedp.KeyEvent(keys))
+}
+
+// Go shows another view of the console, such as #/audit.
+func (p *Page) Go(hash string) {
+	p.t.Helper()
+	p.Eval("location.hash = "+quote(hash)+"; return 0", nil)
+}
+
+// SignIn signs in with a key, on the console's first page.
+func (p *Page) SignIn(token string) {
+	p.t.Helper()
+	p.Fill("API key", token)
+	p.Click("Sign in with this key")
+	p.Wait("Sign out")
+}
+
+// Advance moves the page's clock.
+func (p *Page) Advance(d time.Duration) {
+	p.t.Helper()
+	p.Eval(fmt.Sprintf("testAdvance(%d)", d.Milliseconds()), nil)
+}
+
+// Everything returns all that the page holds on to: its elements, the values of its fields, its
+// address and history, and its storage.
+func (p *Page) Everything() (all string) {
+	p.t.Helper()
+	p.Eval(`const values = [...document.querySelectorAll("input, textarea, select")].map((e) => e.value);
+		const stores = [localStorage, sessionStorage].map((s) => JSON.stringify({...s}));
+		const databases = (await indexedDB.databases()).map((d) => d.name), caches = await globalThis.caches.keys();
+		return [document.documentElement.outerHTML, location.href, document.title, document.cookie, name, JSON.stringify(history.state),
+			JSON.stringify(performance.getEntriesByType("resource").map((e) => e.name)), ...values, ...stores, ...databases, ...caches].join("\n")`, &all)
+	return all
+}
+
+// Axe fails the test if axe-core finds a violation.
+func (p *Page) Axe() {
+	p.t.Helper()
+	var loaded bool
+	p.Eval("typeof axe === 'object'", &loaded)
+	if !loaded {
+		source, err := os.ReadFile(Module(".latchkey", "browser", "node_modules", "axe-core", "axe.min.js"))
+		if err != nil {
+			p.t.Fatalf("make browser installs axe-core: %v", err)
+		}
+		p.Eval(string(source)+";0", nil)
+	}
+	var violations []struct {
+		ID, Help string
+		Nodes    []struct {
+			Target         []any
+			FailureSummary string
+		}
+	}
+	p.Eval(`const r = await axe.run(document, {resultTypes: ["violations"]});
+		return r.violations.map((v) => ({ID: v.id, Help: v.help, Nodes: v.nodes.map((n) => ({Target: n.target, FailureSummary: n.failureSummary}))}))`, &violations)
+	for _, v := range violations {
+		for _, n := range v.Nodes {
+			p.t.Errorf("%s: axe: %s (%s) at %v: %s", p.look, v.ID, v.Help, n.Target, n.FailureSummary)
+		}
+	}
+}
+
+// Fits fails the test if the page is wider than its window.
+func (p *Page) Fits() {
+	p.t.Helper()
+	var wide []string
+	p.Eval(`return document.documentElement.scrollWidth <= innerWidth ? [] :
+		[...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.getAttribute("class") + " " + text(e).slice(0, 40))`, &wide)
+	if len(wide) > 0 {
+		p.t.Errorf("%s: the page is wider than its window: %v", p.look, wide)
+	}
+}
+
+func quote(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // cannot happen: a text can be encoded
+	}
+	return string(b)
+}
