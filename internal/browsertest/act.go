@@ -21,13 +21,15 @@ const top = [...document.querySelectorAll("dialog[open]")].at(-1) || document.bo
 const text = (e) => (e.getAttribute("aria-label") || e.innerText || e.value || "").trim().replace(/\s+/g, " ");
 const seen = (e) => e.checkVisibility({visibilityProperty: true});
 const named = (name) => {
-	const all = [...top.querySelectorAll("button, a[href], summary, [role=tab], label, input[type=checkbox], input[type=radio]")].filter(seen);
+	const kinds = "button, a[href], summary, [role=tab], label, input[type=checkbox], input[type=radio]";
+	const all = [...top.querySelectorAll(kinds)].filter(seen);
 	return all.find((e) => text(e) === name) || all.find((e) => text(e).startsWith(name));
 };
 const field = (label) => {
 	const all = [...top.querySelectorAll("label")];
 	const found = all.find((e) => text(e) === label) || all.find((e) => text(e).startsWith(label));
-	return found ? found.control : [...top.querySelectorAll("input, select, textarea")].find((e) => e.getAttribute("aria-label") === label);
+	if (found) return found.control;
+	return [...top.querySelectorAll("input, select, textarea")].find((e) => e.getAttribute("aria-label") === label);
 };
 `
 
@@ -106,7 +108,9 @@ func (p *Page) Fill(label, text string) {
 	case kind == "SELECT":
 		p.Eval(`const e = `+find+`; const o = [...e.options].find((o) => o.text.trim() === `+quote(text)+`);
 			if (!o) throw new Error("there is no option " + `+quote(text)+`);
-			e.value = o.value; e.dispatchEvent(new Event("input", {bubbles: true})); e.dispatchEvent(new Event("change", {bubbles: true})); return 0`, nil)
+			e.value = o.value;
+			for (const name of ["input", "change"]) e.dispatchEvent(new Event(name, {bubbles: true}));
+			return 0`, nil)
 	case text == "":
 		p.do(chromedp.KeyEvent("\b"))
 	default:
@@ -159,8 +163,9 @@ func (p *Page) Everything() (all string) {
 	p.Eval(`const values = [...document.querySelectorAll("input, textarea, select")].map((e) => e.value);
 		const stores = [localStorage, sessionStorage].map((s) => JSON.stringify({...s}));
 		const databases = (await indexedDB.databases()).map((d) => d.name), caches = await globalThis.caches.keys();
-		return [document.documentElement.outerHTML, location.href, document.title, document.cookie, name, JSON.stringify(history.state),
-			JSON.stringify(performance.getEntriesByType("resource").map((e) => e.name)), ...values, ...stores, ...databases, ...caches].join("\n")`, &all)
+		const loaded = performance.getEntriesByType("resource").map((e) => e.name);
+		return [document.documentElement.outerHTML, location.href, document.title, document.cookie, name,
+			JSON.stringify(history.state), ...loaded, ...values, ...stores, ...databases, ...caches].join("\n")`, &all)
 	return all
 }
 
@@ -184,7 +189,8 @@ func (p *Page) Axe() {
 		}
 	}
 	p.Eval(`const r = await axe.run(document, {resultTypes: ["violations"]});
-		return r.violations.map((v) => ({ID: v.id, Help: v.help, Nodes: v.nodes.map((n) => ({Target: n.target, FailureSummary: n.failureSummary}))}))`, &violations)
+		const node = (n) => ({Target: n.target, FailureSummary: n.failureSummary});
+		return r.violations.map((v) => ({ID: v.id, Help: v.help, Nodes: v.nodes.map(node)}))`, &violations)
 	for _, v := range violations {
 		for _, n := range v.Nodes {
 			p.t.Errorf("%s: axe: %s (%s) at %v: %s", p.look, v.ID, v.Help, n.Target, n.FailureSummary)
@@ -196,8 +202,9 @@ func (p *Page) Axe() {
 func (p *Page) Fits() {
 	p.t.Helper()
 	var wide []string
-	p.Eval(`return document.documentElement.scrollWidth <= innerWidth ? [] :
-		[...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.getAttribute("class") + " " + text(e).slice(0, 40))`, &wide)
+	p.Eval(`if (document.documentElement.scrollWidth <= innerWidth) return [];
+		return [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+			.map((e) => e.tagName + "." + e.getAttribute("class") + " " + text(e).slice(0, 40))`, &wide)
 	if len(wide) > 0 {
 		p.t.Errorf("%s: the page is wider than its window: %v", p.look, wide)
 	}

@@ -106,9 +106,10 @@ func (s *setUp) stack(program, dir string) error {
 	var log bytes.Buffer
 	c := exec.Command(program, "dev")
 	c.Dir, c.Stderr = running.root, &log
-	c.Env = append(os.Environ(), "PORT=0", "STATE="+filepath.Join(dir, "state"), "ROOT_KEY="+Root, "ACCESS_LOG=false", "FRESHNESS=1s",
-		"OIDC_ISSUER="+running.issuer.URL, "OIDC_AUDIENCE="+oidctest.Audience, "OIDC_ADMIN_CLAIM=role=admin", "OIDC_GROUPS_CLAIM=groups",
-		"CONSOLE_CLIENT_ID="+ClientID, "USER_SCOPES=tts,stt")
+	c.Env = append(os.Environ(), "PORT=0", "STATE="+filepath.Join(dir, "state"), "ROOT_KEY="+Root,
+		"ACCESS_LOG=false", "FRESHNESS=1s", "CONSOLE_CLIENT_ID="+ClientID, "USER_SCOPES=tts,stt",
+		"OIDC_ISSUER="+running.issuer.URL, "OIDC_AUDIENCE="+oidctest.Audience,
+		"OIDC_ADMIN_CLAIM=role=admin", "OIDC_GROUPS_CLAIM=groups")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return err

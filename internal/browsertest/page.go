@@ -69,8 +69,15 @@ type Page struct {
 }
 
 // prelude runs in each document before the page's own scripts.
-const prelude = `addEventListener("securitypolicyviolation", (e) => console.error("CSP violation", e.violatedDirective, e.blockedURI, e.sourceFile, e.lineNumber));
-(() => { const now = Date.now.bind(Date); let ahead = 0; Date.now = () => now() + ahead; window.testAdvance = (ms) => { ahead += ms; }; })();`
+const prelude = `
+addEventListener("securitypolicyviolation", (e) =>
+	console.error("CSP violation", e.violatedDirective, e.blockedURI, e.sourceFile, e.lineNumber));
+(() => {
+	const now = Date.now.bind(Date);
+	let ahead = 0;
+	Date.now = () => now() + ahead;
+	window.testAdvance = (ms) => { ahead += ms; };
+})();`
 
 // Open opens a path of the stack, such as console/, in a new tab.
 func Open(t testing.TB, look Look, path string) *Page {
@@ -82,14 +89,15 @@ func Open(t testing.TB, look Look, path string) *Page {
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	front := httptest.NewServer(http.StripPrefix(look.Prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		fault := p.fault
 		p.mu.Unlock()
 		if fault == nil || !fault(w, r) {
 			proxy.ServeHTTP(w, r)
 		}
-	})))
+	})
+	front := httptest.NewServer(http.StripPrefix(look.Prefix, handler))
 	t.Cleanup(front.Close)
 	p.URL = front.URL + look.Prefix
 
@@ -108,12 +116,15 @@ func Open(t testing.TB, look Look, path string) *Page {
 	}
 	p.do(
 		chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-			_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: prelude})
-			if err == nil {
-				_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-					{Name: "prefers-color-scheme", Value: shade}, {Name: "prefers-reduced-motion", Value: "reduce"},
-				}})
+			_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument,
+				page.AddScriptToEvaluateOnNewDocumentParams{Source: prelude})
+			if err != nil {
+				return err
 			}
+			media := []*emulation.MediaFeature{
+				{Name: "prefers-color-scheme", Value: shade}, {Name: "prefers-reduced-motion", Value: "reduce"},
+			}
+			_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
 			return err
 		}),
 		chromedp.EmulateViewport(int64(look.Width), 800),
@@ -132,7 +143,8 @@ func (p *Page) watch(ctx context.Context) error {
 	return chromedp.Listen(ctx, func(event any) {
 		switch e := event.(type) {
 		case *log.EventEntryAdded:
-			if e.Entry.Source != log.EntrySourceNetwork && (e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning) {
+			bad := e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning
+			if bad && e.Entry.Source != log.EntrySourceNetwork {
 				add("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 			}
 		case *runtime.EventExceptionThrown:
@@ -142,7 +154,8 @@ func (p *Page) watch(ctx context.Context) error {
 			}
 			add("exception: %s", text)
 		case *runtime.EventConsoleAPICalled:
-			if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
+			switch e.Type {
+			case runtime.ConsoleAPICalledTypeError, runtime.ConsoleAPICalledTypeWarning, runtime.ConsoleAPICalledTypeAssert:
 				var text []string
 				for _, a := range e.Args {
 					text = append(text, string(a.Value)+a.Description)
