@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -120,8 +121,14 @@ func TestOthersLetThroughTwiceTheLimit(t *testing.T) {
 	p.Add(bound)
 	p.Legend.Add("the limit: 100 in any 10 s", bound)
 
-	canvas := vgsvg.New(vg.Points(480), vg.Points(240))
-	p.Draw(draw.New(canvas))
+	for _, style := range []*text.Style{
+		&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Font.Variant = "Sans"
+	}
+	p.Legend.Padding = vg.Points(3)
+	canvas := vgsvg.New(vg.Points(560), vg.Points(300))
+	p.Draw(draw.Crop(draw.New(canvas), vg.Points(12), -vg.Points(16), vg.Points(12), -vg.Points(12)))
 	var picture bytes.Buffer
 	if _, err := canvas.WriteTo(&picture); err != nil {
 		t.Fatal(err)

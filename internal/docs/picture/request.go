@@ -1,22 +1,17 @@
 package picture
 
-import (
-	"fmt"
-	"strings"
-)
-
-// room is one box of the picture: where it is, what it is called, and what it does.
-type room struct {
+// box is one box of the picture: where it is, what it is called, and what it does.
+type box struct {
 	x, y, width int
 	name, does  string
 	internal    bool // a package of latchkey
 }
 
-const roomHeight = 56
+const boxHeight = 56
 
-// rooms are in the order in which a request meets them.
-func rooms() []room {
-	return []room{
+// boxes are in the order in which a request meets them.
+func boxes() []box {
+	return []box{
 		{20, 40, 120, "caller", "sends a key", false},
 		{180, 40, 150, "API Gateway", "routes and throttles", false},
 		{560, 40, 150, "your API", "gets identity headers", false},
@@ -27,12 +22,12 @@ func rooms() []room {
 	}
 }
 
-// Rooms are the packages in the picture, in the order in which a request meets them.
+// Rooms are the packages in the picture of a request, in the order in which a request meets them.
 func Rooms() []string {
 	var names []string
-	for _, r := range rooms() {
-		if r.internal {
-			names = append(names, r.name)
+	for _, b := range boxes() {
+		if b.internal {
+			names = append(names, b.name)
 		}
 	}
 	return names
@@ -40,33 +35,22 @@ func Rooms() []string {
 
 // Request draws the way of a request.
 func Request() []byte {
-	var b strings.Builder
-	b.WriteString(`<svg xmlns="http://www.w3.org/2000/svg" width="890" height="300" viewBox="0 0 890 300" ` +
-		`font-family="sans-serif" font-size="13" role="img" aria-label="The way of a request through latchkey">
-<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto">` +
-		`<path d="M0 0 10 5 0 10z" fill="#334155"/></marker></defs>
-<rect width="890" height="300" rx="8" fill="#ffffff"/>
-<rect x="165" y="138" width="715" height="152" rx="8" fill="#f1f5f9"/>
-<text x="690" y="158" fill="#64748b">one Lambda function</text>
-`)
-	for _, r := range rooms() {
+	d := draw(890, 300, "The way of a request through latchkey")
+	d.printf(`<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" `+
+		`orient="auto"><path d="M0 0 10 5 0 10z" fill="%s"/></marker></defs>`+"\n", line)
+	d.box(165, 138, 715, 152, ground, "")
+	d.text(690, 158, quiet, "", "one Lambda function")
+	for _, b := range boxes() {
 		fill := "#ffffff"
-		if r.internal {
-			fill = "#dbeafe"
+		if b.internal {
+			fill = room
 		}
-		fmt.Fprintf(&b, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" fill=\"%s\" stroke=\"#334155\"/>\n",
-			r.x, r.y, r.width, roomHeight, fill)
-		middle := r.x + r.width/2
-		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-weight=\"bold\" fill=\"#0f172a\">%s</text>\n",
-			middle, r.y+23, r.name)
-		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" fill=\"#334155\">%s</text>\n", middle, r.y+43, r.does)
+		d.box(b.x, b.y, b.width, boxHeight, fill, line)
+		d.text(b.x+b.width/2, b.y+23, ink, `text-anchor="middle" font-weight="bold"`, b.name)
+		d.text(b.x+b.width/2, b.y+43, line, `text-anchor="middle"`, b.does)
 	}
-	arrow := func(path string) {
-		fmt.Fprintf(&b, "<path d=\"%s\" stroke=\"#334155\" fill=\"none\" marker-end=\"url(#tip)\"/>\n", path)
-	}
-	label := func(x, y int, text string) {
-		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" fill=\"#334155\">%s</text>\n", x, y, text)
-	}
+	arrow := func(path string) { d.path(path, line, `marker-end="url(#tip)"`) }
+	label := func(x, y int, text string) { d.text(x, y, line, "", text) }
 	arrow("M140 68H180")
 	arrow("M330 68H560")
 	label(340, 60, "allow, and the answer returns")
@@ -82,6 +66,5 @@ func Request() []byte {
 	label(20, 140, "401 refused")
 	label(20, 160, "429 over its limit")
 	label(20, 180, "503 not decided")
-	b.WriteString("</svg>\n")
-	return []byte(b.String())
+	return d.end()
 }
