@@ -32,7 +32,8 @@ var domain = map[string]string{
 var domainModules = []string{"github.com/hashicorp/golang-lru/", "golang.org/x/sync/", "golang.org/x/text/"}
 
 const (
-	huma = "github.com/danielgtaylor/huma"
+	huma     = "github.com/danielgtaylor/huma"
+	goldmark = "github.com/yuin/goldmark"
 	// sdkLoader contains every source of credentials, also those that Lambda does not have; see
 	// [latchkey/internal/amazon.Lambda].
 	sdkLoader = "github.com/aws/aws-sdk-go-v2/config"
@@ -63,9 +64,12 @@ var forbidden = map[string][]string{
 	// The authorizer runs on every request, so it has no router.
 	"functions/authorizer": slices.Concat(notOnAWS, []string{
 		huma, "github.com/awslabs/", "github.com/zitadel/", "internal/httpapi", "internal/instance/web",
+		"internal/instance/site", "internal/pages", goldmark,
 	}),
-	"functions/validate": slices.Concat(notOnAWS, []string{"internal/oidc", "internal/instance/edge"}),
-	"functions/keys":     slices.Concat(notOnAWS, []string{"internal/oidc", "internal/instance/edge"}),
+	"functions/validate": slices.Concat(notOnAWS, []string{
+		"internal/oidc", "internal/instance/edge", "internal/instance/site", "internal/pages", goldmark,
+	}),
+	"functions/keys": slices.Concat(notOnAWS, []string{"internal/oidc", "internal/instance/edge"}),
 }
 
 // notOnAWS is used on the machine of a developer or an operator, and never in a function.
@@ -127,6 +131,28 @@ func TestOnlyDynamoImportsTheSDKOfDynamoDB(t *testing.T) {
 	}
 }
 
+// The console and the manual add one module to the keys function. Goldmark's package extension compiles
+// regular expressions whenever a program starts, so the function must not have it.
+func TestThePagesAddGoldmarkAlone(t *testing.T) {
+	deps := dependencies(t)
+	own := append([]string{"latchkey/internal/instance/web"}, deps["latchkey/internal/instance/web"]...)
+	found := false
+	for _, dep := range deps["latchkey/internal/instance/site"] {
+		switch {
+		case slices.Contains(own, dep) || !isModule(dep) && !strings.HasPrefix(dep, "latchkey/"):
+		case dep == goldmark+"/extension":
+			t.Errorf("the pages reach %s", dep)
+		case isOf(dep, goldmark):
+			found = true
+		case !isOf(strings.TrimPrefix(dep, "latchkey/internal/"), "console", "docs", "manual", "pages"):
+			t.Errorf("the pages reach %s", dep)
+		}
+	}
+	if !found {
+		t.Error("the pages do not reach goldmark: the test sees nothing")
+	}
+}
+
 // latchkey dev runs the handlers of the functions in its own process, so the program contains them
 // and huma. One file wires them, by packages edge and web. The other commands know the HTTP API only
 // by the types of package api.
@@ -141,7 +167,7 @@ func TestOneFileOfTheCommandLineWiresTheHandlers(t *testing.T) {
 		}
 		never := []string{huma, "latchkey/internal/httpapi", "latchkey/internal/authorizer"}
 		if filepath.Base(file) != "functions.go" {
-			never = append(never, "latchkey/internal/instance/edge", "latchkey/internal/instance/web")
+			never = append(never, "latchkey/internal/instance/edge", "latchkey/internal/instance/site", "latchkey/internal/instance/web")
 		}
 		syntax, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"latchkey/internal/instance"
-	"latchkey/internal/instance/web"
+	"latchkey/internal/instance/site"
 )
 
-func main() { instance.Run("keys", time.Now, web.Keys) }
+func main() { instance.Run("keys", time.Now, site.Keys) }

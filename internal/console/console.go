@@ -50,6 +50,15 @@ func New(o Options) http.Handler {
 	return pages.New(pages.Options{Mount: Mount, Source: source, Connect: pages.Origins(o.Issuers)})
 }
 
+// Libraries returns the files of other authors that the console is made of. The manual uses them too.
+func Libraries() fs.FS {
+	below, err := fs.Sub(assets, "assets/vendor")
+	if err != nil {
+		panic(err) // cannot happen: the name is a constant
+	}
+	return below
+}
+
 func (o Options) settings() pages.Page {
 	body, err := json.Marshal(settings{Issuers: append([]string{}, o.Issuers...), ClientID: o.ClientID, APIBase: "../"})
 	if err != nil {

@@ -102,6 +102,22 @@ func TestTheREADMEFitsOnThreeScreens(t *testing.T) {
 	}
 }
 
+// The README and the first page of the manual say the same about each guide.
+func TestTheREADMEListsTheGuidesOfTheIndex(t *testing.T) {
+	rows := func(text []byte) (all []string) {
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "| [") {
+				all = append(all, strings.Replace(line, "internal/docs/", "", 1))
+			}
+		}
+		return all
+	}
+	got, want := rows(read(t, "README.md")), rows(read(t, "internal", "docs", "index.md"))
+	if len(got) < 10 || len(want) < len(got) || !slices.Equal(got, want[:len(got)]) {
+		t.Errorf("README.md lists %q, and index.md %q", got, want)
+	}
+}
+
 // The README names the targets that make lists.
 func TestTheREADMENamesEveryTarget(t *testing.T) {
 	_, list, ok := strings.Cut(string(read(t, "README.md")), "`make` lists what there is: ")
@@ -125,16 +141,33 @@ var (
 	heading = regexp.MustCompile(`^#+ (.*)`)
 )
 
-// anchors are the places of a page that a link can name, as forges make them of headings.
+// anchors are the places of a page that a link can name.
 func anchors(p docs.Page) map[string]bool {
-	all := map[string]bool{"": true}
-	dropped := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	all, seen := map[string]bool{"": true}, map[string]int{}
 	for _, line := range prose(p) {
 		if m := heading.FindStringSubmatch(line); m != nil {
-			all[strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+			all[docs.Anchor(m[1], seen)] = true
 		}
 	}
 	return all
+}
+
+func TestAnchorsAreThoseOfForges(t *testing.T) {
+	seen := map[string]int{}
+	for _, c := range []struct{ heading, want string }{
+		{"The first 429", "the-first-429"},
+		{"GET /api/v1/api-keys/{id}", "get-apiv1api-keysid"},
+		{"`latchkey dev`", "latchkey-dev"},
+		{"What is forgotten, and when", "what-is-forgotten-and-when"},
+		{"a_b - c", "a_b---c"},
+		{"Größe 🔑", "größe-"},
+		{"The first 429", "the-first-429-1"},
+		{"The first 429", "the-first-429-2"},
+	} {
+		if got := docs.Anchor(c.heading, seen); got != c.want {
+			t.Errorf("%q: %q, want %q", c.heading, got, c.want)
+		}
+	}
 }
 
 func TestLinksLeadSomewhere(t *testing.T) {

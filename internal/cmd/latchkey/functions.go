@@ -14,6 +14,7 @@ import (
 	"latchkey/internal/config"
 	"latchkey/internal/instance"
 	"latchkey/internal/instance/edge"
+	"latchkey/internal/instance/site"
 	"latchkey/internal/instance/web"
 	"latchkey/internal/local"
 	"latchkey/internal/local/sam"
@@ -29,7 +30,7 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 	for id, handler := range map[string]func(*instance.Instance) lambda.Handler{
 		"AuthorizerFunction": edge.Authorizer,
 		"ValidateFunction":   web.Validate,
-		"KeysFunction":       web.Keys,
+		"KeysFunction":       site.Keys,
 	} {
 		logger, c := logger.With("function", id), c
 		c.Service = cmp.Or(c.Service, strings.ToLower(strings.TrimSuffix(id, "Function")))

@@ -8,22 +8,17 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"latchkey/internal/console"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/instance"
-	"latchkey/internal/manual"
 )
 
-// Keys returns the handler of the whole API, which manages keys and judges them, with the console and
-// the manual.
-func Keys(i *instance.Instance) lambda.Handler {
+// Keys returns the handler of the whole API, which manages keys and judges them. pages are the web pages
+// beside it, by their mounts.
+func Keys(i *instance.Instance, pages map[string]http.Handler) lambda.Handler {
 	o := judging(i)
 	o.Registry, o.Explain = i.Registry, i.Gate.Explain
 	o.Routes, o.Costs, o.Public, o.TrustedProxyHops = i.Routes, i.Costs, i.Public, i.Config.TrustedProxyHops
-	o.Pages = map[string]http.Handler{
-		console.Mount: console.New(console.Options{Issuers: i.Config.Issuers, ClientID: i.Config.ConsoleClientID}),
-		manual.Mount:  manual.New(),
-	}
+	o.Pages = pages
 	return serve(i, o)
 }
 
