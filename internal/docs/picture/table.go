@@ -2,13 +2,13 @@ package picture
 
 // Partition is a partition of the table, by the pattern of its pk, such as key#<id>.
 type Partition struct {
-	Key   string
-	Items []Item
+	Pattern string
+	Items   []Item
 }
 
 // Item is an item of a partition, by the pattern of its sk.
 type Item struct {
-	Key        string
+	Pattern    string
 	Attributes []string // without pk and sk
 }
 
@@ -49,11 +49,11 @@ func Table(partitions []Partition) []byte {
 		d.box(x, y, tableWidth, height(p), "#ffffff", line)
 		d.box(x, y, tableWidth, tableHead, room, line)
 		d.text(x+12, y+20, quiet, `font-size="12"`, "pk")
-		d.text(x+36, y+20, ink, `font-weight="bold" font-family="monospace"`, p.Key)
+		d.text(x+36, y+20, ink, `font-weight="bold" font-family="monospace"`, p.Pattern)
 		y += tableHead
 		for _, item := range p.Items {
 			d.text(x+12, y+18, quiet, `font-size="12"`, "sk")
-			d.text(x+36, y+18, ink, `font-family="monospace"`, item.Key)
+			d.text(x+36, y+18, ink, `font-family="monospace"`, item.Pattern)
 			lines := wrapped(item.Attributes)
 			for n, line := range lines {
 				d.text(x+36, y+33+n*tableLine, quiet, `font-size="11"`, line)

@@ -130,9 +130,9 @@ func partitions(t *testing.T, o dynamo.Options) []picture.Partition {
 		}
 		return strings.Compare(a, b)
 	}) {
-		p := picture.Partition{Key: pk}
+		p := picture.Partition{Pattern: pk}
 		for _, sk := range slices.Sorted(maps.Keys(all[pk])) {
-			p.Items = append(p.Items, picture.Item{Key: sk, Attributes: slices.Sorted(maps.Keys(all[pk][sk]))})
+			p.Items = append(p.Items, picture.Item{Pattern: sk, Attributes: slices.Sorted(maps.Keys(all[pk][sk]))})
 		}
 		drawn = append(drawn, p)
 	}
@@ -156,12 +156,12 @@ func TestThePictureOfTheTableIsTheOneThatIsDrawn(t *testing.T) {
 	for _, p := range drawn {
 		for _, item := range p.Items {
 			items++
-			if known := strings.Contains(section, "`"+item.Key+"`") || strings.Contains(section, "`"+strings.Replace(item.Key, "<seconds>", "…", 1)+"`"); !known {
-				t.Errorf("architecture.md does not list the item %s of %s", item.Key, p.Key)
+			if known := strings.Contains(section, "`"+item.Pattern+"`") || strings.Contains(section, "`"+strings.Replace(item.Pattern, "<seconds>", "…", 1)+"`"); !known {
+				t.Errorf("architecture.md does not list the item %s of %s", item.Pattern, p.Pattern)
 			}
 		}
-		if begin, _, _ := strings.Cut(p.Key, "<"); !strings.Contains(section, "`"+begin) {
-			t.Errorf("architecture.md does not list the partition %s", p.Key)
+		if begin, _, _ := strings.Cut(p.Pattern, "<"); !strings.Contains(section, "`"+begin) {
+			t.Errorf("architecture.md does not list the partition %s", p.Pattern)
 		}
 	}
 	if items < 15 {
