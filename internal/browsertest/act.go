@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // finder finds what a person would: in the dialog that is on top, by its text or its label.
@@ -133,7 +134,33 @@ func (p *Page) Value(label string) (value string) {
 // Press presses keys, such as kb.Escape.
 func (p *Page) Press(keys string) {
 	p.t.Helper()
-	p.do(chromedp.KeyEvent(keys))
+	for _, key := range keys {
+		if key == '\r' {
+			p.enter()
+			continue
+		}
+		p.do(chromedp.KeyEvent(string(key)))
+	}
+}
+
+// enter presses Enter as a keyboard does: a page that prevents what keydown does sends no form. The
+// events of [chromedp.KeyEvent] send it all the same.
+func (p *Page) enter() {
+	p.t.Helper()
+	p.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		for _, k := range kb.Encode('\r') {
+			if k.Type == kb.KeyChar {
+				continue
+			}
+			if k.Type == kb.KeyDown {
+				k.Type, k.Text = input.DispatchKeyEventTypeKeyDown, "\r"
+			}
+			if _, err := cdp.Call(ctx, tab, input.DispatchKeyEvent, *k); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // Go shows another view of the console, such as #/audit.

@@ -40,7 +40,7 @@ export function Dialog({ title, onClose, children, guard, class: style = "" }) {
       if (before?.isConnected) before.focus();
     };
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: what closes the dialog may go to another view in the same breath
     if (!guard) return;
     const question = () => ask(true);
     guards.add(question);
