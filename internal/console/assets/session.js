@@ -13,7 +13,7 @@ import { createContext, useContext } from "./ui.js";
  * @property {any} grants what the caller may grant; null if the service does not say
  * @property {boolean} pasted signed in with a key, not at an issuer
  * @property {string} owner the user whose keys the caller manages
- * @property {() => void} signOut
+ * @property {(reason?: string) => void} signOut
  */
 
 export const SessionContext = createContext(/** @type {any} */ (null));
