@@ -1,9 +1,11 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -88,29 +90,68 @@ func (t *Table) Usage(ctx context.Context, id string, from, to ratelimit.Date) (
 	}
 	var days []ratelimit.DayUsage
 	for _, i := range out.Items {
-		sk, _ := i["sk"].(*types.AttributeValueMemberS)
-		month, err := strconv.ParseInt(sk.Value[len(usageSort):], 10, 64)
-		if err != nil {
+		if days, err = appendUsage(days, i, from, to); err != nil {
 			return nil, fmt.Errorf("decode usage of meter %s: %w", id, err)
 		}
-		for d := int64(1); d <= 31; d++ {
-			day := ratelimit.Date(month*100 + d)
-			if day < from || day > to {
+	}
+	return days, nil
+}
+
+// Usages reads the recorded usage of many keys in few requests.
+func (t *Table) Usages(ctx context.Context, ids []string, from, to ratelimit.Date) (
+	map[string][]ratelimit.DayUsage, error,
+) {
+	var keys []item
+	for month := from; month.Month() <= to.Month(); month = month.NextMonth() {
+		for _, id := range ids {
+			keys = append(keys, primaryKey(keyPartition(id), usageMonth(month.Month())))
+		}
+	}
+	items, err := t.batch(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("get usage: %w", err)
+	}
+	all := make(map[string][]ratelimit.DayUsage)
+	for _, i := range items {
+		id := idOf(i)
+		days, err := appendUsage(all[id], i, from, to)
+		if err != nil {
+			return nil, fmt.Errorf("decode usage of key %s: %w", id, err)
+		}
+		if len(days) > 0 {
+			all[id] = days
+		}
+	}
+	for _, days := range all { // a batch has no order
+		slices.SortFunc(days, func(a, b ratelimit.DayUsage) int { return cmp.Compare(a.Day, b.Day) })
+	}
+	return all, nil
+}
+
+// appendUsage appends the days of an item, which is the usage of one month, that are in a span.
+func appendUsage(days []ratelimit.DayUsage, i item, from, to ratelimit.Date) ([]ratelimit.DayUsage, error) {
+	sk, _ := i["sk"].(*types.AttributeValueMemberS)
+	month, err := strconv.ParseInt(sk.Value[len(usageSort):], 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	for d := int64(1); d <= 31; d++ {
+		day := ratelimit.Date(month*100 + d)
+		if day < from || day > to {
+			continue
+		}
+		use := ratelimit.DayUsage{Day: day}
+		for name, n := range map[string]*int64{usageDay(day): &use.Used, formerDay(day): &use.Former} {
+			value, ok := i[name]
+			if !ok {
 				continue
 			}
-			use := ratelimit.DayUsage{Day: day}
-			for name, n := range map[string]*int64{usageDay(day): &use.Used, formerDay(day): &use.Former} {
-				value, ok := i[name]
-				if !ok {
-					continue
-				}
-				if *n, err = integer(value); err != nil {
-					return nil, fmt.Errorf("decode usage of meter %s: %w", id, err)
-				}
+			if *n, err = integer(value); err != nil {
+				return nil, err
 			}
-			if use.Used != 0 || use.Former != 0 {
-				days = append(days, use)
-			}
+		}
+		if use.Used != 0 || use.Former != 0 {
+			days = append(days, use)
 		}
 	}
 	return days, nil

@@ -87,6 +87,27 @@ func (t *Table) User(ctx context.Context, userID string) (r apikey.UserRecord, e
 	return r, nil
 }
 
+// Users reads the records of many users in few requests.
+func (t *Table) Users(ctx context.Context, userIDs []string) (map[string]*apikey.User, error) {
+	keys := make([]item, len(userIDs))
+	for n, id := range userIDs {
+		keys[n] = primaryKey(userPartition(id), userSort)
+	}
+	items, err := t.batch(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("get users: %w", err)
+	}
+	users := make(map[string]*apikey.User, len(items))
+	for _, i := range items {
+		u, err := decodeUser(i)
+		if err != nil {
+			return nil, err
+		}
+		users[u.ID] = u
+	}
+	return users, nil
+}
+
 // PlanUsers reads the index by-user.
 func (t *Table) PlanUsers(ctx context.Context, plan, after string, limit int) (ids []string, err error) {
 	in := &dynamodb.QueryInput{

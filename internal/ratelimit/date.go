@@ -17,6 +17,9 @@ func (d Date) Month() int64 { return int64(d) / 100 }
 // Next returns the day after d.
 func (d Date) Next() Date { return DateOf(d.end(Day)) }
 
+// NextMonth returns the first day of the month after d's.
+func (d Date) NextMonth() Date { return DateOf(d.end(Month)) }
+
 // String writes d as 2026-11-24.
 func (d Date) String() string { return d.start().Format(time.DateOnly) }
 

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"time"
 
@@ -47,6 +48,12 @@ type KeyStore interface {
 	// never returns keys of another user. It may miss the changes of the last moments. The keys
 	// have no secrets.
 	List(ctx context.Context, userID string, after Position, limit int) ([]*apikey.Key, error)
+	// ListAll returns all keys of a user or, if userID is empty, of all users, each once and in no
+	// order. It may miss the changes of the last moments. The keys have the fields by which they are
+	// found and sorted, and no others: ID, UserID, Name, KeyPrefix, Enabled, NotBefore, ExpiresAt,
+	// CreatedAt and RevokedAt. It returns ErrTooMany if there are more than most, or if it would have
+	// to read several times as many items.
+	ListAll(ctx context.Context, userID string, most int) ([]*apikey.Key, error)
 	// Write makes all changes or none. No two of them may have an id or an alias in common. A
 	// change of a stored key sets the revision of To to the one after From's. Write never replaces
 	// a revoked key, but deletes it. It returns:
@@ -75,6 +82,9 @@ type PolicyStore interface {
 	// User returns what an operator has set for a user, with the user's meters, all from one read.
 	// Its User is nil if there is no record. It returns the meters also without a record.
 	User(ctx context.Context, userID string) (apikey.UserRecord, error)
+	// Users returns what an operator has set for users, by their ids. It leaves out users without a
+	// record. The records may come from different moments.
+	Users(ctx context.Context, userIDs []string) (map[string]*apikey.User, error)
 	// Plan returns the plan of a name, or ErrNotFound.
 	Plan(ctx context.Context, name string) (*apikey.Plan, error)
 	// Plans returns all plans, by name. It may miss a plan that was first stored in the last
@@ -121,6 +131,9 @@ type UsageStore interface {
 	// Usage returns the recorded usage of a key from one day to another, both included, in their
 	// order. It leaves out days without usage. It includes the usage of former lives.
 	Usage(ctx context.Context, id string, from, to ratelimit.Date) ([]ratelimit.DayUsage, error)
+	// Usages returns what Usage does for many keys, by id. It leaves out keys without usage. The
+	// usage of two keys may come from different moments.
+	Usages(ctx context.Context, ids []string, from, to ratelimit.Date) (map[string][]ratelimit.DayUsage, error)
 }
 
 // ReplyStore stores the answers to idempotent requests. Only [KeyStore.Write] adds to it.
@@ -128,6 +141,9 @@ type ReplyStore interface {
 	// Reply returns the reply of that name, or ErrNotFound.
 	Reply(ctx context.Context, name string) (Reply, error)
 }
+
+// ErrTooMany is the error of a list that would have to read more than it may.
+var ErrTooMany = errors.New("too many items to read")
 
 // Write is one change to a key. It also updates the key's aliases and its user's count of keys. If
 // User or Plan is set, it is a change to the record of a user or to a plan instead. From and To are
@@ -270,19 +286,28 @@ func (p Position) cursor() string { return base64.RawURLEncoding.EncodeToString(
 
 // parseCursor returns the position whose cursor is text.
 func parseCursor(text string) (Position, error) {
-	bad := apikey.Invalid("cursor", "must be the nextCursor of an earlier answer")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return Position{}, bad
+		return Position{}, errBadCursor()
 	}
-	at, id, _ := strings.Cut(string(raw), "#")
+	return parsePosition(string(raw))
+}
+
+// parsePosition returns the position whose text is text.
+func parsePosition(text string) (Position, error) {
+	at, id, _ := strings.Cut(text, "#")
 	created, err := time.Parse(audit.TimeLayout, at)
 	if err != nil || !apikey.ValidID(id) {
-		return Position{}, bad
+		return Position{}, errBadCursor()
 	}
 	p := Position{CreatedAt: created, ID: id}
-	if p.String() != string(raw) {
-		return Position{}, bad
+	if p.String() != text {
+		return Position{}, errBadCursor()
 	}
 	return p, nil
+}
+
+// errBadCursor is the error for a cursor that no answer had.
+func errBadCursor() error {
+	return apikey.Invalid("cursor", "must be the nextCursor of an earlier answer")
 }
