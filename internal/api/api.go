@@ -33,6 +33,8 @@ type (
 	CallerEnvironment string
 	// Status is the state of a key, such as active or revoked.
 	Status string
+	// Sort is the order of a list of keys, such as lastUsed.
+	Sort string
 	// Level says whose a limit or quota is: key or user.
 	Level string
 	// Period is a calendar period in UTC, such as month, or lifetime.

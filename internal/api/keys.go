@@ -43,7 +43,7 @@ type CreateResponse struct {
 	Key Token `json:"key" doc:"The key itself. It is never shown again."`
 }
 
-// ListResponse is one page of a user's keys, newest first.
+// ListResponse is one page of a list of keys.
 type ListResponse struct {
 	Data       []Record `json:"data" nullable:"false"`
 	NextCursor string   `json:"nextCursor,omitempty" doc:"Present if another page may follow"`

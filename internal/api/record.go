@@ -28,6 +28,8 @@ type Record struct {
 
 	Bounds []Bound `json:"bounds,omitempty" doc:"The window status of every limit and quota that the key keeps to, those of its plan and its user included. Present if these are more than rateLimit and quota. Answers that issue a key omit it. Read only"`
 
+	Usage []DayUsage `json:"usage,omitempty" nullable:"false" doc:"The usage of the last 30 days, oldest first. Present if the request has include=usage. Today's number includes leased tokens. Read only"`
+
 	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"The time until which a replaced key still works; absent if none does" example:"2027-01-31T12:00:00.000Z"`
 	WindowStatus
 }

@@ -87,6 +87,17 @@ func (f Format) Parse(text string) (Token, error) {
 	return hide(&tokenText{text: text, id: body[:idLength], env: env}), nil
 }
 
+// Reveals reports whether text begins as a native token does, and has a part of its secret.
+func (f Format) Reveals(text string) bool {
+	for _, env := range Environments() {
+		rest, ok := strings.CutPrefix(text, f.prefix+"_"+string(env)+"_")
+		if ok && len(rest) > idLength {
+			return true
+		}
+	}
+	return false
+}
+
 // New makes a native token with a new id. random must be a source fit for secrets.
 func (f Format) New(env Environment, random io.Reader) (Token, error) {
 	id, err := NewID(random)

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"latchkey/internal/apikey"
@@ -115,8 +117,8 @@ func (a *server) route(r *http.Request) *apiError {
 	if problem := a.unknownParameter(query, a.operations[pattern]); problem != nil {
 		return problem
 	}
-	for _, name := range []string{"limit", "cursor", "status", "userId", "from", "to", "include", "action"} {
-		if values, ok := query[name]; ok && !isOne(values) {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if name != queryKey && !isOne(query[name]) {
 			return invalid(name, "must be given once and not be empty")
 		}
 	}

@@ -44,6 +44,11 @@ type IDInput struct {
 	ID string `path:"id" maxLength:"64" example:"3fGq8ZpLw1xKc0Ty"`
 }
 
+type getInput struct {
+	IDInput
+	IncludeInput
+}
+
 // ChangeInput names a key to change, under the condition of If-Match.
 type ChangeInput struct {
 	IDInput
@@ -53,21 +58,8 @@ type ChangeInput struct {
 // PageInput names a page of a list.
 type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string `query:"cursor" maxLength:"256" doc:"nextCursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
 }
-
-type listInput struct {
-	PageInput
-	ListFilter
-}
-
-// ListFilter selects keys.
-type ListFilter struct {
-	Status api.Status `query:"status"`
-	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. Only admins, and members of its group for team:…, may name another."`
-}
-
-type listOutput struct{ Body api.ListResponse }
 
 type updateInput struct {
 	ChangeInput
@@ -84,12 +76,7 @@ func (a *server) registerKeys() {
 			"409 if the user has no room for another key. Only this answer holds the key.",
 		Errors: []int{400, 401, 403, 409, 413, 415, 422, 429, 503},
 	}, a.create)
-	handle(a, &huma.Operation{
-		OperationID: "list-keys", Method: http.MethodGet, Path: api.KeysPath, Tags: []string{"keys"},
-		Summary:     "List a user's keys",
-		Description: "Needs keys:read. Newest first; a change of the last moments may be missing.",
-		Errors:      []int{400, 401, 403, 429, 503},
-	}, a.list)
+	a.registerList()
 	handle(a, &huma.Operation{
 		OperationID: "get-key", Method: http.MethodGet, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
 		Summary:     "Get a key",
@@ -144,27 +131,20 @@ func (a *server) create(ctx context.Context, c registry.Caller, in *createInput)
 	}, nil
 }
 
-func (a *server) list(ctx context.Context, c registry.Caller, in *listInput) (*listOutput, error) {
-	records, next, err := a.Registry.Records(ctx, c, registry.Query{
-		UserID: in.UserID, Status: apikey.Status(in.Status), Cursor: in.Cursor, Limit: in.Limit,
-	})
-	if err != nil {
-		return nil, err
-	}
-	all, err := a.Registry.Bounded(ctx, records...)
-	if err != nil {
-		return nil, err
-	}
-	out := &listOutput{api.ListResponse{Data: []api.Record{}, NextCursor: next}}
-	for _, b := range all {
-		out.Body.Data = append(out.Body.Data, a.meteredRecord(b))
-	}
-	return out, nil
-}
-
-func (a *server) get(ctx context.Context, c registry.Caller, in *IDInput) (*keyOutput, error) {
+func (a *server) get(ctx context.Context, c registry.Caller, in *getInput) (*keyOutput, error) {
 	r, err := a.Registry.Find(ctx, c, in.ID)
-	return a.keyOf(ctx, r, err)
+	if err != nil {
+		return nil, err
+	}
+	b, err := a.Registry.Bounded(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	answer := []api.Record{a.meteredRecord(b)}
+	if err := a.addUsage(ctx, in.IncludeInput, []registry.Bounded{b}, answer); err != nil {
+		return nil, err
+	}
+	return &keyOutput{KeyHeaders{etag(r.Key)}, answer[0]}, nil
 }
 
 func (a *server) update(ctx context.Context, c registry.Caller, in *updateInput) (*keyOutput, error) {
@@ -196,11 +176,11 @@ func (a *server) keyOf(ctx context.Context, r apikey.Record, err error) (*keyOut
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Registry.Bounded(ctx, r)
+	b, err := a.Registry.Bounded(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return &keyOutput{KeyHeaders{etag(r.Key)}, a.meteredRecord(all[0])}, nil
+	return &keyOutput{KeyHeaders{etag(r.Key)}, a.meteredRecord(b)}, nil
 }
 
 // changedKey returns the response with a key that was changed, or the error. The change was made, so
@@ -214,9 +194,9 @@ func (a *server) changedKey(ctx context.Context, r apikey.Record, err error) (*k
 
 // boundedOrAlone returns a key with what bounds it, or the key alone if that cannot be read.
 func (a *server) boundedOrAlone(ctx context.Context, r apikey.Record) registry.Bounded {
-	all, err := a.Registry.Bounded(ctx, r)
+	b, err := a.Registry.Bounded(ctx, r)
 	if err != nil {
 		return registry.Bounded{Record: r}
 	}
-	return all[0]
+	return b
 }

@@ -20,7 +20,8 @@ var names = []string{
 	"unlimited", "allowedCidrs", "metadata", "enabled", "notBefore", "expiresAt", "expiresInDays",
 	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path",
 	"at", "gracePeriod", "key", "limits", "amount", "plan", "user", "maxDays", "defaultDays", "idleDays", "suspended",
-	"maxKeys", "add", "include", "action", "If-Match", "Idempotency-Key",
+	"maxKeys", "add", "search", "sort", "expiresBefore", "unusedSince", "neverUsed", "rotating", "include", "action",
+	"If-Match", "Idempotency-Key",
 }
 
 // known returns the beginning of a location that consists of names.

@@ -21,6 +21,7 @@ func newSchemas() huma.Registry {
 	alias[api.Environment, oneOf[environments]](r)
 	alias[api.CallerEnvironment, oneOf[callerEnvironments]](r)
 	alias[api.Status, oneOf[statuses]](r)
+	alias[api.Sort, oneOf[sorts]](r)
 	alias[api.Level, oneOf[levels]](r)
 	alias[api.Period, oneOf[periods]](r)
 	alias[api.VerdictCode, oneOf[verdictCodes]](r)
@@ -131,6 +132,7 @@ type (
 	environments       struct{}
 	callerEnvironments struct{}
 	statuses           struct{}
+	sorts              struct{}
 	levels             struct{}
 	periods            struct{}
 	verdictCodes       struct{}
@@ -146,6 +148,7 @@ func (environments) list() []string { return texts(apikey.Environments()) }
 // A static key, and a user without a key, have no environment.
 func (callerEnvironments) list() []string { return append(environments{}.list(), "") }
 func (statuses) list() []string           { return texts(apikey.Statuses()) }
+func (sorts) list() []string              { return texts(registry.Sorts()) }
 func (levels) list() []string             { return texts([]apikey.Level{apikey.OfKey, apikey.OfUser}) }
 func (periods) list() []string {
 	return texts([]ratelimit.Period{ratelimit.Day, ratelimit.Month, ratelimit.Lifetime})

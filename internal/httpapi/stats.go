@@ -38,7 +38,7 @@ func (a *server) stats(ctx context.Context, c registry.Caller, in *statsInput) (
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Registry.Bounded(ctx, records...)
+	all, err := a.Registry.BoundedAll(ctx, records)
 	if err != nil {
 		return nil, err
 	}

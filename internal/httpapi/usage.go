@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/api"
+	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -77,18 +78,55 @@ func usageOf(days registry.Days, used []ratelimit.DayUsage, err error) (*usageOu
 	if err != nil {
 		return nil, err
 	}
-	by := make(map[string]int64)
 	out := &usageOutput{}
 	for _, d := range used {
-		by[d.Day.String()] = d.Used
 		out.Body.Total += d.Used
 	}
-	out.Body.Data = []api.DayUsage{}
+	out.Body.Data = daysOf(days, used)
+	return out, nil
+}
+
+// daysOf returns every one of the days with its usage.
+func daysOf(days registry.Days, used []ratelimit.DayUsage) []api.DayUsage {
+	by := make(map[string]int64)
+	for _, d := range used {
+		by[d.Day.String()] = d.Used
+	}
+	all := []api.DayUsage{}
 	for day := days.From; !day.After(days.To); day = day.AddDate(0, 0, 1) {
 		date := day.Format(time.DateOnly)
-		out.Body.Data = append(out.Body.Data, api.DayUsage{Date: date, Requests: by[date]})
+		all = append(all, api.DayUsage{Date: date, Requests: by[date]})
 	}
-	return out, nil
+	return all
+}
+
+// IncludeInput asks for more of each key than its record.
+type IncludeInput struct {
+	Include string `query:"include" enum:"usage" doc:"usage: each key has the requests of each of the last 30 days"`
+}
+
+// addUsage adds the usage of the last days to the records of an answer, if the request asks for it. all has
+// the same keys.
+func (a *server) addUsage(ctx context.Context, in IncludeInput, all []registry.Bounded, answer []api.Record) error {
+	if in.Include != "usage" {
+		return nil
+	}
+	days, err := DaysInput{}.days(a.Now())
+	if err != nil {
+		return err
+	}
+	records := make([]apikey.Record, len(all))
+	for i, b := range all {
+		records[i] = b.Record
+	}
+	used, err := a.Registry.UsageOf(ctx, records, days)
+	if err != nil {
+		return err
+	}
+	for i := range answer {
+		answer[i].Usage = daysOf(days, used[answer[i].ID])
+	}
+	return nil
 }
 
 // defaultDays is the length of a span without a first day.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
@@ -17,39 +18,108 @@ type Bounded struct {
 	Plan *apikey.Plan
 }
 
-// Bounded adds what bounds the keys besides their records. It reads each user and each plan once. A
-// static key has neither.
-func (r *Registry) Bounded(ctx context.Context, records ...apikey.Record) ([]Bounded, error) {
-	users, plans := make(map[string]apikey.UserRecord), make(map[string]*apikey.Plan)
+// Bounded adds what bounds a key besides its record. A static key has neither a user nor a plan.
+func (r *Registry) Bounded(ctx context.Context, record apikey.Record) (Bounded, error) {
+	b := Bounded{Record: record}
+	if record.Key.Internal {
+		return b, nil
+	}
+	var err error
+	if b.User, err = r.store.User(ctx, record.Key.UserID); err != nil {
+		return Bounded{}, fmt.Errorf("read the user: %w", err)
+	}
+	b.Plan, err = r.planIfStored(ctx, b.planName())
+	return b, err
+}
+
+// BoundedAll does what Bounded does for many keys, in few requests. It also adds the meters of the
+// keys that their records do not have.
+func (r *Registry) BoundedAll(ctx context.Context, records []apikey.Record) ([]Bounded, error) {
 	all := make([]Bounded, len(records))
+	var ids []string
 	for i, record := range records {
 		all[i].Record = record
-		if record.Key.Internal {
+		if !record.Key.Internal {
+			ids = append(ids, record.Key.UserID)
+		}
+	}
+	slices.Sort(ids)
+	users, err := r.store.Users(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read the users: %w", err)
+	}
+	plans := make(map[string]*apikey.Plan)
+	for i := range all {
+		b := &all[i]
+		if b.Key.Internal {
 			continue
 		}
-		user, known := users[record.Key.UserID]
+		b.User.User = users[b.Key.UserID]
+		name := b.planName()
+		plan, known := plans[name]
 		if !known {
-			var err error
-			if user, err = r.store.User(ctx, record.Key.UserID); err != nil {
-				return nil, fmt.Errorf("read the user: %w", err)
-			}
-			users[record.Key.UserID] = user
-		}
-		all[i].User = user
-		name := record.Key.Plan
-		if name == "" && user.User != nil {
-			name = user.User.Plan
-		}
-		if _, known = plans[name]; !known && name != "" {
-			plan, err := r.store.Plan(ctx, name)
-			if err != nil && !errors.Is(err, apikey.ErrNotFound) {
-				return nil, fmt.Errorf("read the plan: %w", err)
+			if plan, err = r.planIfStored(ctx, name); err != nil {
+				return nil, err
 			}
 			plans[name] = plan
 		}
-		all[i].Plan = plans[name]
+		b.Plan = plan
 	}
-	return all, nil
+	return all, r.addMeters(ctx, all)
+}
+
+// planName returns the name of the key's plan or, if it has none, of the user's.
+func (b *Bounded) planName() string {
+	if b.Key.Plan == "" && b.User.User != nil {
+		return b.User.User.Plan
+	}
+	return b.Key.Plan
+}
+
+// planIfStored returns the plan of a name, or nil if the name is empty or the plan is missing.
+func (r *Registry) planIfStored(ctx context.Context, name string) (*apikey.Plan, error) {
+	if name == "" {
+		return nil, nil
+	}
+	plan, err := r.store.Plan(ctx, name)
+	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
+		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	return plan, nil
+}
+
+// addMeters adds the meters, besides the first of each key, that requests with the keys spend from.
+func (r *Registry) addMeters(ctx context.Context, all []Bounded) error {
+	var ids []string
+	for _, b := range all {
+		ids = append(ids, b.furtherMeters()...)
+	}
+	slices.Sort(ids)
+	if len(ids) == 0 {
+		return nil
+	}
+	meters, err := r.store.Meters(ctx, slices.Compact(ids))
+	if err != nil {
+		return fmt.Errorf("read meters: %w", err)
+	}
+	for i, b := range all {
+		for _, id := range b.furtherMeters() {
+			if m, used := meters[id]; used {
+				all[i].More = append(all[i].More, apikey.NamedMeter{ID: id, Meter: m})
+			}
+		}
+	}
+	return nil
+}
+
+// furtherMeters returns the ids of the meters besides the key's first.
+func (b Bounded) furtherMeters() (ids []string) {
+	for _, p := range b.Key.Parts(b.User.User, b.Plan) {
+		if p.ID != b.Key.ID {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
 }
 
 // Spending returns the parts that requests with the key spend from, and the window status of each.
@@ -81,13 +151,13 @@ func (r *Registry) UserStatus(ctx context.Context, caller Caller, userID string)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := r.Bounded(ctx, apikey.Record{Key: &apikey.Key{UserID: userID, Unlimited: true}})
+	b, err := r.Bounded(ctx, apikey.Record{Key: &apikey.Key{UserID: userID, Unlimited: true}})
 	if err != nil {
 		return nil, nil, err
 	}
-	u := orNone(all[0].User.User, userID)
-	record := apikey.UserRecord{User: u, Meters: all[0].User.Meters}
-	return u, r.SharedBounds(record, all[0].Plan), nil
+	u := orNone(b.User.User, userID)
+	record := apikey.UserRecord{User: u, Meters: b.User.Meters}
+	return u, r.SharedBounds(record, b.Plan), nil
 }
 
 // SharedBounds returns the window status of every limit and quota that the keys of a user share by the

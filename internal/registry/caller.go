@@ -71,6 +71,17 @@ func (c Caller) readable(userID string) (string, error) {
 	return userID, apikey.CheckOwner(userID)
 }
 
+// listable returns the user whose keys q asks for, or "" for all users.
+func (c Caller) listable(q Query) (string, error) {
+	switch {
+	case !q.All:
+		return c.readable(q.UserID)
+	case !c.Scopes.Admin():
+		return "", errNotOwner()
+	}
+	return "", nil
+}
+
 // own returns the present rights of the caller. [Write.Caller] makes sure that they are the same
 // when a change is written.
 func (r *Registry) own(ctx context.Context, caller Caller) (grantor, error) {

@@ -143,6 +143,20 @@ func (t *trap) Usage(ctx context.Context, id string, from, to ratelimit.Date) ([
 	return t.Store.Usage(ctx, id, from, to)
 }
 
+func (t *trap) Usages(ctx context.Context, ids []string, from, to ratelimit.Date) (map[string][]ratelimit.DayUsage, error) {
+	if err := t.spring(ctx, "Usages"); err != nil {
+		return nil, err
+	}
+	return t.Store.Usages(ctx, ids, from, to)
+}
+
+func (t *trap) ListAll(ctx context.Context, userID string, most int) ([]*apikey.Key, error) {
+	if err := t.spring(ctx, "ListAll"); err != nil {
+		return nil, err
+	}
+	return t.Store.ListAll(ctx, userID, most)
+}
+
 func (t *trap) Recount(ctx context.Context, userID string, now time.Time) (registry.Places, error) {
 	if err := t.spring(ctx, "Recount"); err != nil {
 		return registry.Places{}, err
@@ -285,6 +299,16 @@ var deeds = []deed{
 			_, err := b.Registry.List(ctx, root, registry.Query{UserID: "u1", Limit: 10})
 			if err == nil {
 				_, _, err = b.Registry.Records(ctx, root, registry.Query{UserID: "u1", Limit: 10})
+			}
+			if err == nil {
+				var records []apikey.Record
+				records, _, err = b.Registry.Records(ctx, root, registry.Query{All: true, Sort: registry.SortSpent, Limit: 10})
+				if err == nil {
+					_, err = b.Registry.UsageOf(ctx, records, registry.Days{From: apikeytest.Noon.AddDate(0, 0, -1), To: apikeytest.Noon})
+				}
+			}
+			if err == nil {
+				_, _, err = b.Registry.Records(ctx, root, registry.Query{UserID: "u1", NeverUsed: true, Limit: 10})
 			}
 			if err == nil {
 				_, err = b.Registry.Trail(ctx, root, k.ID, "", 10)

@@ -3,23 +3,9 @@ package registry
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"latchkey/internal/apikey"
 )
-
-// Query says which keys to list.
-type Query struct {
-	UserID string        // the caller's if empty
-	Status apikey.Status // any if empty
-	Cursor string        // Page.Next of the page before, or empty for the first
-	Limit  int           // must be positive
-}
-
-// admits reports whether k has the status of q and does not count as deleted.
-func (q Query) admits(k *apikey.Key, now time.Time) bool {
-	return !k.Gone(now) && (q.Status == "" || k.Status(now) == q.Status)
-}
 
 // Page is one page of a list. Next is empty on the last.
 type Page struct {
@@ -31,7 +17,8 @@ type Page struct {
 // query, the page is short and has a cursor.
 const readAhead = 1000
 
-// List returns a page of a user's keys, newest first. It may miss a change of the last moments.
+// List returns a page of a user's keys, newest first. It may miss a change of the last moments. It
+// reads no field of q but UserID, Status, Cursor and Limit.
 func (r *Registry) List(ctx context.Context, caller Caller, q Query) (Page, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
 		return Page{}, err

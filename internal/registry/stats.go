@@ -40,12 +40,25 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (
 	return append(records, listed...), next, nil
 }
 
-// Records returns keys of one user as List does, newest first, each in its present state, with its
-// meter. A page leaves out keys that were deleted or have another status by now, so it may be
-// short.
+// Records returns the keys that q selects, each in its present state, with its meter. A page leaves
+// out keys that were deleted or do not fit q by now, so it may be short. Keys that change between two
+// pages may be in neither or in both. An admin may list the keys of all users.
 func (r *Registry) Records(ctx context.Context, caller Caller, q Query) (
 	records []apikey.Record, next string, err error,
 ) {
+	if !q.simple() {
+		if err := caller.may(apikey.ScopeRead); err != nil {
+			return nil, "", err
+		}
+		userID, err := caller.listable(q)
+		if err != nil {
+			return nil, "", err
+		}
+		if !q.All {
+			q.UserID = userID
+		}
+		return r.sorted(ctx, userID, q)
+	}
 	page, err := r.List(ctx, caller, q)
 	if err != nil {
 		return nil, "", err

@@ -18,6 +18,13 @@ func (t *trap) User(ctx context.Context, userID string) (apikey.UserRecord, erro
 	return t.Store.User(ctx, userID)
 }
 
+func (t *trap) Users(ctx context.Context, userIDs []string) (map[string]*apikey.User, error) {
+	if err := t.spring(ctx, "Users"); err != nil {
+		return nil, err
+	}
+	return t.Store.Users(ctx, userIDs)
+}
+
 func (t *trap) Plan(ctx context.Context, name string) (*apikey.Plan, error) {
 	if err := t.spring(ctx, "Plan"); err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func rights(kms string) map[string][]string {
 	if kms != "" {
 		judge = append(judge, "kms:Decrypt "+kms)
 	}
-	manage := append(slices.Clone(judge), "dynamodb:BatchGetItem ${Table.Arn}", "dynamodb:ConditionCheckItem ${Table.Arn}", "dynamodb:DeleteItem ${Table.Arn}", "dynamodb:PutItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}/index/by-user")
+	manage := append(slices.Clone(judge), "dynamodb:BatchGetItem ${Table.Arn}", "dynamodb:ConditionCheckItem ${Table.Arn}", "dynamodb:DeleteItem ${Table.Arn}", "dynamodb:PutItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}/index/by-user", "dynamodb:Scan ${Table.Arn}/index/by-user")
 	return map[string][]string{authorizer: judge, "ValidateFunction": judge, "KeysFunction": manage}
 }
 
@@ -217,7 +217,7 @@ var series = map[string][]string{
 }
 
 // operations are the operations of the functions on the table. DynamoDB may refuse each of them.
-var operations = []string{"BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"}
+var operations = []string{"BatchGetItem", "GetItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"}
 
 // services returns the names of the functions in metrics. They contain the name of the stack, which
 // separates two stacks in one account.
