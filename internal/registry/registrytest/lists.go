@@ -23,7 +23,7 @@ func found(k *apikey.Key) *apikey.Key {
 }
 
 var listContracts = []contract{
-	{"ListAll returns all keys of a user or of all users, with the fields by which they are found", func(t *testing.T, s Store) {
+	{"ListAll returns all keys of a user or of all users, by what they are found", func(t *testing.T, s Store) {
 		byUser := make(map[string][]*apikey.Key)
 		for n := range 7 {
 			k := NewKey(n, "u"+strconv.Itoa(n%2))
@@ -35,7 +35,9 @@ var listContracts = []contract{
 			byUser[""] = append(byUser[""], found(k))
 		}
 		// The index has these too.
-		entry := audit.Sealed{Subject: NewKey(0, "").ID, Owner: "u0", At: Morning(), Until: Morning().AddDate(1, 0, 0), Text: "{}", Sum: []byte{1}}
+		entry := audit.Sealed{
+			Subject: NewKey(0, "").ID, Owner: "u0", At: Morning(), Until: Morning().AddDate(1, 0, 0), Text: "{}", Sum: []byte{1},
+		}
 		must(t, s.Write(t.Context(), registry.Write{To: NewKey(8, "u2"), Entry: &entry}))
 		byUser[""] = append(byUser[""], found(NewKey(8, "u2")))
 		plan := &apikey.Plan{Name: "pro", Rev: 1}

@@ -23,7 +23,9 @@ type Store interface {
 
 // Test tests an implementation. open must return an empty store each time.
 func Test(t *testing.T, open func(t testing.TB) Store) {
-	for _, all := range [][]contract{keyContracts, listContracts, policyContracts, writeContracts, trailContracts, meterContracts} {
+	for _, all := range [][]contract{
+		keyContracts, listContracts, policyContracts, writeContracts, trailContracts, meterContracts,
+	} {
 		for _, c := range all {
 			t.Run(c.states, func(t *testing.T) { c.test(t, open(t)) })
 		}
