@@ -34,14 +34,17 @@ type group struct {
 // for.
 type book struct {
 	files    fs.FS
+	base     string // the relative URL of the API
 	markdown goldmark.Markdown
 	groups   []group
 	pages    map[string]func() (pages.Page, error) // by name
 }
 
 // open reads the index page, whose links to other pages are the navigation, in their order.
-func open(files fs.FS) (*book, error) {
+func open(o Options) (*book, error) {
+	files := o.Text
 	b := &book{files: files, markdown: newMarkdown(), pages: map[string]func() (pages.Page, error){}}
+	b.base = "../" + strings.Repeat("../", strings.Count(o.Prefix, "/"))
 	index, err := fs.ReadFile(files, indexFile)
 	if err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func (b *book) page(file, name string) (pages.Page, error) {
 func (b *book) tryPage() pages.Page {
 	s := sheet{
 		title: "Try the API", name: "api", groups: b.groups, scripts: []string{"manual.js", "try/page.js"},
-		text: `<div id="try"><noscript><p>This page needs JavaScript. ` +
+		text: `<div id="try" data-base="` + b.base + `"><noscript><p>This page needs JavaScript. ` +
 			`<a href="http-api">HTTP API</a> describes the same routes.</p></noscript></div>` + "\n",
 	}
 	return pages.Page{Type: htmlType, Body: s.html()}

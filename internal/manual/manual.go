@@ -24,17 +24,27 @@ var assets embed.FS
 // Mount is the path of the manual.
 const Mount = "/docs"
 
-// New returns the handler of the manual, at [Mount] and below. It is safe for concurrent use. The files
-// are pages (*.md) and their pictures, such as [latchkey/internal/docs.Files]. The links of index.md are
-// the navigation. The libraries are those of the console.
-func New(text, libraries fs.FS) http.Handler {
+// Options configure the manual.
+type Options struct {
+	// Prefix is the path before [Mount], such as /latchkey. It may be empty.
+	Prefix string
+	// Text has the pages (*.md) and their pictures, such as [latchkey/internal/docs.Files]. The links of
+	// index.md are the navigation.
+	Text fs.FS
+	// Libraries are those of the console, which the page api uses.
+	Libraries fs.FS
+}
+
+// New returns the handler of the manual, at [Mount] after the prefix and below. It is safe for
+// concurrent use.
+func New(o Options) http.Handler {
 	below, err := fs.Sub(assets, "assets")
 	if err != nil {
 		panic(err) // cannot happen: the name is a constant
 	}
-	load := sync.OnceValues(func() (*book, error) { return open(text) })
-	files, pictures, vendor := pages.Files(below), pages.Files(text), pages.Files(libraries)
-	return pages.New(pages.Options{Mount: Mount, Source: func(name string) (pages.Page, bool) {
+	load := sync.OnceValues(func() (*book, error) { return open(o) })
+	files, pictures, vendor := pages.Files(below), pages.Files(o.Text), pages.Files(o.Libraries)
+	return pages.New(pages.Options{Mount: o.Prefix + Mount, Source: func(name string) (pages.Page, bool) {
 		if page, ok := files(name); ok {
 			return page, true
 		}

@@ -25,7 +25,12 @@ import (
 	"latchkey/internal/manual"
 )
 
-func newManual() http.Handler { return manual.New(docs.Files, console.Libraries()) }
+// newManualAt returns the manual below a prefix.
+func newManualAt(prefix string) http.Handler {
+	return manual.New(manual.Options{Prefix: prefix, Text: docs.Files, Libraries: console.Libraries()})
+}
+
+func newManual() http.Handler { return newManualAt("") }
 
 // get returns what a page of the manual answers.
 func get(t testing.TB, h http.Handler, at string) (status int, text string) {
@@ -163,6 +168,25 @@ func TestLinksOfPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
+// The page that sends requests finds the API below any prefix, stage and base path.
+func TestThePageOfTheAPIKnowsWhereTheAPIIs(t *testing.T) {
+	for prefix, base := range map[string]string{"": "../", "/latchkey": "../../", "/a/b": "../../../"} {
+		h := newManualAt(prefix)
+		status, text := get(t, h, prefix+"/docs/api")
+		if status != 200 || !strings.Contains(text, `<div id="try" data-base="`+base+`">`) {
+			t.Errorf("%q: %d %s", prefix, status, text)
+		}
+		if status, _ := get(t, h, "/docs/start"); (status == 200) != (prefix == "") {
+			t.Errorf("%q: the page without the prefix is %d", prefix, status)
+		}
+		for _, name := range []string{"preact.js", "hooks.js", "htm.js"} {
+			if status, _ := get(t, h, prefix+"/docs/vendor/"+name); status != 200 {
+				t.Errorf("%q: the library %s is %d", prefix, name, status)
+			}
+		}
+	}
+}
+
 func TestSearchKnowsTheHeadingsOfAllPages(t *testing.T) {
 	h := newManual()
 	_, text := get(t, h, "/docs/search.json")
@@ -210,7 +234,7 @@ func written(t *testing.T, text string) string {
 		"page.md":     {Data: []byte("# Page\n\n" + text + "\n")},
 		"picture.png": {Data: []byte("\x89PNG")},
 	}
-	status, all := get(t, manual.New(files, nil), "/docs/page")
+	status, all := get(t, manual.New(manual.Options{Text: files}), "/docs/page")
 	if status != 200 {
 		t.Fatalf("%d %s", status, all)
 	}

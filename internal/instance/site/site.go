@@ -18,6 +18,6 @@ import (
 func Keys(i *instance.Instance) lambda.Handler {
 	return web.Keys(i, map[string]http.Handler{
 		console.Mount: console.New(console.Options{Issuers: i.Config.Issuers, ClientID: i.Config.ConsoleClientID}),
-		manual.Mount:  manual.New(docs.Files, console.Libraries()),
+		manual.Mount:  manual.New(manual.Options{Text: docs.Files, Libraries: console.Libraries()}),
 	})
 }

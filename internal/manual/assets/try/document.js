@@ -12,7 +12,7 @@
  *   parameters?: Parameter[], requestBody?: {required?: boolean, content: Record<string, Content>},
  *   responses: Record<string, {description: string, content?: Record<string, Content>}>,
  *   security?: Record<string, string[]>[]}} Route
- * @typedef {{servers?: {url: string}[], tags: {name: string, description: string}[],
+ * @typedef {{tags: {name: string, description: string}[],
  *   paths: Record<string, Record<string, Route>>, components: {schemas: Record<string, Schema>}}} Document
  */
 

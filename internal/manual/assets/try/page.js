@@ -35,12 +35,11 @@ function values(path, answer) {
   return all;
 }
 
-/** @param {{doc: Document}} props */
-function Routes({ doc }) {
+/** @param {{doc: Document, base: string}} props base: the URL of the API, without a slash at its end */
+function Routes({ doc, base }) {
   const [key, setKey] = useState("");
   const [filter, setFilter] = useState("");
   const [known, setKnown] = useState(/** @type {Record<string, string>} */ ({}));
-  const base = new URL(doc.servers?.[0]?.url || "/", DOCUMENT).href.replace(/\/$/, "");
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const groups = doc.tags
     .map((tag) => ({
@@ -73,7 +72,8 @@ function Routes({ doc }) {
       has the same as text.</p>`;
 }
 
-function App() {
+/** @param {{base: string}} props */
+function App({ base }) {
   const [doc, setDoc] = useState(/** @type {Document | null} */ (null));
   const [error, setError] = useState("");
   const load = () => {
@@ -87,11 +87,11 @@ function App() {
     return html`<div class="problem" role="alert"><p><strong>The OpenAPI document cannot be read.</strong> ${DOCUMENT.pathname}: ${error}</p>
       <button type="button" onClick=${load}>Try again</button></div>`;
   }
-  return doc ? html`<${Routes} doc=${doc} />` : html`<p role="status">Loading…</p>`;
+  return doc ? html`<${Routes} doc=${doc} base=${base} />` : html`<p role="status">Loading…</p>`;
 }
 
 const place = document.getElementById("try");
 if (place) {
   place.replaceChildren();
-  render(html`<${App} />`, place);
+  render(html`<${App} base=${new URL(place.dataset.base || "../", document.baseURI).href.replace(/\/$/, "")} />`, place);
 }
