@@ -1,4 +1,4 @@
-.PHONY: help run test clients sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine
+.PHONY: help run test clients browser sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary. dynamodb-local is Amazon's own engine and needs Java 17.
@@ -61,8 +61,8 @@ fuzz: ## run each fuzz test for FUZZTIME (20s)
 
 lint: ## run gofmt, vet and staticcheck, and check that go.mod is tidy
 	@files=$$(gofmt -l functions internal); test -z "$$files" || { echo "not gofmted: $$files"; exit 1; }
-	go vet -tags sam,clients ./...
-	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags sam,clients ./...
+	go vet -tags sam,clients,browser ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags sam,clients,browser ./...
 	go mod tidy -diff
 
 build: bin/latchkey ## build the command line and the three bootstraps into bin/ (ARCHITECTURE: arm64 or x86_64)
@@ -156,6 +156,26 @@ $(RECIPES): Makefile
 
 clients: engine $(CLIENTS) $(RECIPES) ## test the local stack with other clients (OpenAI's, schemathesis) and the manual's recipes
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
+
+# What the tests in a browser need: axe-core judges pages, TypeScript checks the types of the scripts,
+# and the packages of vendor.json are compared with the vendored files.
+AXE := 4.14.1
+TYPESCRIPT := 7.0.2
+BROWSER := .latchkey/browser/installed
+VENDORED := internal/console/assets/vendor/vendor.json
+
+$(BROWSER): Makefile $(VENDORED)
+	@command -v npm >/dev/null || { echo "the tests in a browser need npm: install Node.js"; exit 1; }
+	@mkdir -p .latchkey/browser
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .latchkey/browser axe-core@$(AXE) typescript@$(TYPESCRIPT) \
+		$$(node -p '[...new Set(require("./$(VENDORED)").map((f) => f.package + "@" + f.version))].join(" ")')
+	@touch $@
+
+browser: engine $(BROWSER) ## test the console in Chromium (SCREENSHOTS: a folder for pictures of all views)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ echo "the tests in a browser need Chromium: install the package chromium"; exit 1; }
+	@SCREENSHOTS='$(abspath $(SCREENSHOTS))' go test -count=1 -v -tags browser ./internal/console > .latchkey/browser.log 2>&1; \
+	code=$$?; grep -E '^ *(--- FAIL|[a-z_]+_test.go:|measured|FAIL|ok|panic)' .latchkey/browser.log; exit $$code
 
 # A static binary in a tar file, which is a container image without changes.
 .latchkey/dynoxide-linux-%.tgz: Makefile

@@ -242,3 +242,9 @@ func (p *Page) Shot(name string) {
 		p.t.Fatal(err)
 	}
 }
+
+// Navigate opens another path of the stack in the tab.
+func (p *Page) Navigate(path string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(p.URL + "/" + path))
+}

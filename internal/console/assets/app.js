@@ -78,8 +78,14 @@ function Frame({ session, onSignOut }) {
   useLayoutEffect(() => {
     const title = main.current.querySelector("h1")?.textContent || "Keys";
     document.title = `${title} – latchkey console`;
-    if (first.current) first.current = false;
-    else main.current.focus({ preventScroll: true });
+    if (first.current) {
+      first.current = false;
+      return;
+    }
+    // The list returns to its place by itself.
+    if (main.current.contains(document.activeElement) && document.activeElement !== main.current) return;
+    main.current.focus({ preventScroll: true });
+    if (route.view !== "keys" || route.id) scrollTo(0, 0);
   }, [route.view, route.id]);
   return html`<${Header} session=${session} view=${route.view} onSignOut=${() => onSignOut()} />
     ${session.admin && session.pasted && html`<p class="notice" role="status">${warning ||

@@ -172,7 +172,7 @@ export function Copy({ text, label = "Copy" }) {
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 365], ["year", Infinity]];
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 /** ago says when a time is, seen from now. @param {number} ms @param {number} [now] */
 export function ago(ms, now = Date.now()) {
