@@ -65,7 +65,7 @@ func (m *manyKeys) key(i int) map[string]any {
 	at := func(d time.Duration) string { return now.Add(d).UTC().Format(time.RFC3339) }
 	k := map[string]any{
 		"id": fmt.Sprintf("key%013d", i), "userId": fmt.Sprintf("u%d", i%7), "name": fmt.Sprintf("service %d", i), "environment": "live",
-		"status": []string{"active", "active", "active", "disabled", "revoked", "expired", "inactive"}[i%7],
+		"status":    []string{"active", "active", "active", "disabled", "revoked", "expired", "inactive"}[i%7],
 		"keyPrefix": "sk_live_ab12", "scopes": []string{"tts", "stt"}[:i%3%2+1], "createdAt": at(-time.Duration(i+1) * 31 * time.Hour),
 		"lastUsedAt": nil, "rateLimit": nil, "allowedCidrs": []string{}, "metadata": map[string]string{}, "enabled": true, "description": "",
 	}

@@ -2,7 +2,7 @@
 // This module starts the console and draws its frame.
 
 import { configure, onSignedOut, signOut } from "./api.js";
-import { Badge, Dialog, Problem, html, render, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
+import { Badge, Dialog, Problem, announce, html, render, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
 import { SessionContext } from "./session.js";
 import { useIdle } from "./idle.js";
 import { useRoute } from "./route.js";
@@ -101,6 +101,7 @@ function App({ config }) {
   const leave = useCallback((/** @type {string} */ why = "") => {
     signOut();
     forgetList();
+    announce("");
     again?.done(false);
     askAgain(null);
     set(null);
@@ -115,7 +116,10 @@ function App({ config }) {
   /** @param {any} renewed */
   const goOn = (renewed) => {
     const same = renewed.owner === session.owner && renewed.admin === session.admin;
-    if (!same) forgetList();
+    if (!same) {
+      forgetList();
+      announce("");
+    }
     again?.done(same);
     askAgain(null);
     set({ ...renewed, round: same ? session.round : (session.round || 0) + 1 });

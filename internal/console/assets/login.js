@@ -36,7 +36,8 @@ export function Login({ config, reason, again, onSignedIn }) {
       onSignedIn(await whoami(pasted));
     } catch (problem) {
       signOut();
-      throw problem;
+      if (pasted || /** @type {any} */ (problem).status !== 401) throw problem;
+      throw new Error("The service does not accept the issuer's token. OIDC_AUDIENCE must name an audience of the access tokens that the console gets.");
     }
   };
   /** @param {string} what @param {() => Promise<void>} job */

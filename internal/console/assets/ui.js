@@ -129,7 +129,7 @@ function explain(error) {
     case 412: return ["Someone else changed it in the meantime", text];
     case 429: return ["Too many requests", text];
     case 503: return ["The service is unavailable", text];
-    case undefined: return ["Something went wrong in this page", text];
+    case undefined: return ["This did not work", text];
   }
   return error.status >= 500 ? ["The service failed", text] : ["The request was refused", text];
 }
