@@ -1,7 +1,7 @@
 // @ts-check
 // This module has the charts. Each says in words what it shows.
 
-import { html } from "./ui.js";
+import { Time, html } from "./ui.js";
 
 const format = new Intl.NumberFormat("en");
 
@@ -47,7 +47,7 @@ export function Bars({ data, label }) {
         <rect x=${i * width + 1} y=${123 - y(day.requests)} width=${Math.max(width - 2, 1)} height=${y(day.requests)} />
         ${refused(day) > 0 && html`<rect class="refused" x=${i * width + 1} y=${123 - y(day.requests) - y(refused(day))} width=${Math.max(width - 2, 1)} height=${y(refused(day))} />`}</g>`)}
     </svg>
-    <figcaption><span>${data[0]?.date}</span><span>${number(sum(data))} requests, at most ${number(most)} a day</span><span>${data.at(-1)?.date}</span></figcaption>
+    <figcaption><span>${data[0]?.date}</span><span>${number(sum(data))} requests${sum(data) > 0 && `, at most ${number(Math.max(...data.map((day) => day.requests)))} a day`}</span><span>${data.at(-1)?.date}</span></figcaption>
     <div class="unseen"><table><caption>${label}</caption><thead><tr><th scope="col">Day</th><th scope="col">Requests</th>
       ${any && html`<th scope="col">Refused</th>`}</tr></thead>
       <tbody>${data.map((day) => html`<tr><th scope="row">${day.date}</th><td>${number(day.requests)}</td>
@@ -75,7 +75,7 @@ export function Limit({ bounds }) {
   return html`<ul class="limits">${bounds.map((b) => {
     const part = b.amount > 0 ? Math.min(1, b.used / b.amount) : 1;
     return html`<li><span>${bound(b)}${b.of === "user" ? ", of all keys of the user" : ""}</span>
-      <span class="figure">${number(b.remaining)} left</span>
+      <span class="figure">${number(b.remaining)} left${b.used > 0 && b.reset && html`, full again <${Time} at=${new Date(b.reset * 1000).toISOString()} />`}</span>
       <svg class=${"limit" + (part >= 1 ? " spent" : part >= 0.8 ? " near" : "")} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
         <rect class="all" width="100" height="4" /><rect width=${part * 100} height="4" /></svg></li>`;
   })}</ul>`;

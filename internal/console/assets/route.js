@@ -2,7 +2,7 @@
 // This module knows which view the address names. Views are in the part of the address after #, which
 // the browser sends to no server.
 
-import { guarded, useEffect, useState } from "./ui.js";
+import { guarded, useLayoutEffect, useState } from "./ui.js";
 
 /** @typedef {{view: string, id: string, params: URLSearchParams}} Route */
 
@@ -27,7 +27,7 @@ export function go(path) {
 /** useRoute returns which view the address names. @returns {Route} */
 export function useRoute() {
   const [route, set] = useState(read);
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: no change of the address is missed
     let shown = location.hash;
     const follow = () => {
       if (location.hash === shown) return;
