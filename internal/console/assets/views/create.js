@@ -59,9 +59,9 @@ function CreateForm({ session, userId, onClose, onIssued }) {
     <form class="key-form" ref=${box} onSubmit=${submit} novalidate>
       ${full && html`<p class="notice" role="note">You have ${session.grants.maxKeys} of ${session.grants.maxKeys} keys. Revoke or delete one that you no longer need first.</p>`}
       <${Fields} form=${form} set=${set} problem=${problems(errors, error)} session=${session} create />
-      <${FormProblem} error=${error} />
+      <div class="foot"><${FormProblem} error=${error} />
       <div class="actions"><button type="button" onClick=${onClose}>Cancel</button>
-        <button class="primary" disabled=${busy}>${busy ? "Creating…" : "Create key"}</button></div>
+        <button class="primary" disabled=${busy}>${busy ? "Creating…" : "Create key"}</button></div></div>
     </form>
   <//>`;
 }

@@ -55,9 +55,9 @@ export function Edit({ session, record, etag, onClose, onDone }) {
       <${FormProblem} error=${error} />` : html`
       <form class="key-form" ref=${box} onSubmit=${submit} novalidate>
         <${Fields} form=${form} set=${set} problem=${problems(errors, error)} session=${session} />
-        <${FormProblem} error=${error} />
+        <div class="foot"><${FormProblem} error=${error} />
         <div class="actions"><button type="button" onClick=${onClose}>Cancel</button>
-          <button class="primary" disabled=${busy}>${busy ? "Saving…" : "Save"}</button></div>
+          <button class="primary" disabled=${busy}>${busy ? "Saving…" : "Save"}</button></div></div>
       </form>`}
   <//>`;
 }

@@ -138,7 +138,7 @@ function Limit({ form, set, problem, session }) {
 /** @param {Props} props */
 function QuotaFields({ form, set, problem }) {
   return html`<${Group} legend="Quota" error=${problem("quota")}
-    hint=${form.period === "lifetime" ? "All that the key may ever spend" : form.period === "none" ? "" : "It begins anew at midnight UTC"}>
+    hint=${{ day: "It begins anew at midnight UTC", month: "It begins anew on the first day of a month, UTC", lifetime: "All that the key may ever spend" }[form.period]}>
     <${Choices} name="period" value=${form.period} onValue=${(period) => set({ period })}
       options=${[["none", "None"], ["day", "Per day"], ["month", "Per month"], ["lifetime", "In all"]]} />
     ${form.period !== "none" && html`<div class="row">
