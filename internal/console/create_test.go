@@ -37,7 +37,7 @@ func shownToken(p *browsertest.Page) (token string) {
 }
 
 func TestCreateShowsATokenOnce(t *testing.T) {
-	eachLook(t, func(t *testing.T, look browsertest.Look) {
+	inLooks(t, browsertest.Wide, browsertest.NarrowDark, func(t *testing.T, look browsertest.Look) {
 		p := create(t, look)
 		p.Axe()
 		p.Fits()
