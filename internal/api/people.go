@@ -85,6 +85,20 @@ type User struct {
 	Bounds    []Bound           `json:"bounds,omitempty" doc:"The window status of every limit and quota that the user's keys share, those of the plan included. Read only"`
 }
 
+// UsersResponse is one page of the users who have keys, by their ids.
+type UsersResponse struct {
+	Data       []Owner `json:"data" nullable:"false"`
+	NextCursor string  `json:"nextCursor,omitempty" doc:"Present if another page may follow"`
+}
+
+// Owner sums up the keys of one user.
+type Owner struct {
+	UserID     string           `json:"userId" example:"u1"`
+	Keys       int              `json:"keys" doc:"How many keys the user has, whatever their status is" example:"3"`
+	Active     int              `json:"active" doc:"How many of them are active" example:"2"`
+	LastUsedAt Nullable[string] `json:"lastUsedAt" format:"date-time" doc:"The last use of any of them. null if none was used" example:"2026-11-24T12:00:00.000Z"`
+}
+
 // UserRequest sets a user as a whole: an omitted field is empty.
 type UserRequest struct {
 	UserID    *string            `json:"userId,omitempty" doc:"If given, the user in the path" example:"u1"`

@@ -96,6 +96,7 @@ func New(o Options) http.Handler {
 		a.registerExplain()
 		a.registerStats()
 		a.registerUsage()
+		a.registerOwners()
 		a.registerUsers()
 		a.registerPlans()
 	}

@@ -298,3 +298,72 @@ func TestAKeyMayIncludeItsUsage(t *testing.T) {
 		t.Errorf("a new key: %s", a.text)
 	}
 }
+
+func TestUsersAreListedForAdmins(t *testing.T) {
+	s, _ := gallery(t)
+	// The last use of u1's keys is at 12:05:09.
+	want := []any{
+		map[string]any{"userId": "root", "keys": 1.0, "active": 1.0, "lastUsedAt": nil},
+		map[string]any{"userId": "u1", "keys": 3.0, "active": 3.0, "lastUsedAt": "2026-11-24T12:05:09.000Z"},
+		map[string]any{"userId": "u2", "keys": 6.0, "active": 4.0, "lastUsedAt": "2026-11-24T12:03:09.000Z"},
+	}
+	const users = "/api/v1/users"
+	for _, c := range []struct {
+		query string
+		want  []any
+	}{{"", want}, {"search=u", want[1:]}, {"search=u2", want[2:]}, {"search=U", nil}, {"search=" + url.QueryEscape("<script>"), nil}} {
+		for _, limit := range []int{100, 1, 2} {
+			var got []any
+			cursor := ""
+			for range 10 {
+				a := s.send(s.root, "GET", fmt.Sprintf("%s?%s&limit=%d%s", users, c.query, limit, cursor), "")
+				if a.status != 200 {
+					t.Fatalf("%s: %d %s", c.query, a.status, a.text)
+				}
+				got = append(got, a.json["data"].([]any)...)
+				next, more := a.json["nextCursor"].(string)
+				if cursor = "&cursor=" + next; !more {
+					break
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s, %d on a page (-want +got):\n%s", c.query, limit, diff)
+			}
+		}
+	}
+	cursor := s.send(s.root, "GET", users+"?limit=1", "").json["nextCursor"].(string)
+	ofKeys := s.send(s.root, "GET", keys+"?userId=*&limit=1", "").json["nextCursor"].(string)
+	for _, c := range []struct {
+		who          who
+		query, param string
+		want         int
+	}{
+		{s.caller("u1", apikey.ScopeRead, apikey.ScopeWrite), "", "", 403},
+		{who{"userId": "u1", "scopes": "keys:read"}, "?search=u1", "", 403},
+		{nil, "", "authorization", 401},
+		{s.root, "?cursor=x", "cursor", 400},
+		{s.root, "?cursor=" + ofKeys, "cursor", 400},
+		{s.root, "?search=u&cursor=" + cursor, "cursor", 400},
+		{s.root, "?search=", "search", 400},
+		{s.root, "?search=" + strings.Repeat("ü", 129), "search", 400},
+		{s.root, "?userId=u1", "userId", 400},
+		{s.root, "?limit=0", "limit", 400},
+	} {
+		s.send(c.who, "GET", users+c.query, "").isError(t, fmt.Sprint(c.who["scopes"], c.query), c.want, c.param)
+	}
+	if a := s.send(s.root, "GET", keys+"?userId=*&cursor="+cursor, ""); a.status != 400 {
+		t.Errorf("a cursor of users for keys: %d %s", a.status, a.text)
+	}
+	// Long ids still have a cursor that is taken.
+	long := strings.Repeat("語", 128)
+	for _, end := range []string{"", "x"} {
+		user := long[:len(long)-3*len(end)] + end
+		if a := s.send(s.root, "POST", keys, `{"userId":"`+user+`"}`); a.status != 201 {
+			t.Fatalf("%d %s", a.status, a.text)
+		}
+	}
+	next := s.send(s.root, "GET", users+"?limit=1&search=%E8%AA%9E", "").json["nextCursor"].(string)
+	if a := s.send(s.root, "GET", users+"?limit=1&search=%E8%AA%9E&cursor="+next, ""); a.status != 200 || len(a.json["data"].([]any)) != 1 {
+		t.Errorf("after a long id: %d %s", a.status, a.text)
+	}
+}

@@ -34,9 +34,12 @@ func peopleExamples() map[string]example {
 	key.Quota = &api.Quota{Requests: 1500, Period: "lifetime"}
 	add := api.CreditsRequest{Add: 500}
 	return map[string]example{
-		"list-plans":       {nil, api.PlansResponse{Data: []api.Plan{plan}}},
-		"get-plan":         {nil, plan},
-		"put-plan":         {putPlan, plan},
+		"list-plans": {nil, api.PlansResponse{Data: []api.Plan{plan}}},
+		"get-plan":   {nil, plan},
+		"put-plan":   {putPlan, plan},
+		"list-users": {nil, api.UsersResponse{Data: []api.Owner{
+			{UserID: exampleUser, Keys: 3, Active: 2, LastUsedAt: api.NotNull(exampleNow)},
+		}}},
 		"get-user":         {nil, bounded},
 		"plan-stats":       {nil, api.PlanStatsResponse{Data: []api.User{bounded}}},
 		"put-user":         {api.UserRequest{Plan: &name, Metadata: &customer}, user},

@@ -19,8 +19,8 @@ const lookAhead = 500
 // errTooManyToSort is the refusal of a list of too many keys.
 func errTooManyToSort(q Query) error {
 	if q.All {
-		return apikey.Invalid("userId", "must name one user: all users have more than %d keys, "+
-			"or so many audit entries that their keys cannot be looked through", maxSorted)
+		return apikey.Invalid("userId", "must name one user: all users together have more than %d keys, "+
+			"or too many audit entries to look for the keys among them", maxSorted)
 	}
 	return apikey.Invalid("userId", "has more than %d keys, which is too many to filter or to sort: "+
 		"leave out sort and every filter but status", maxSorted)

@@ -10,7 +10,7 @@ import "strings"
 // {proxy+}.
 func Manages(resource string) bool {
 	switch resource {
-	case "/api/v1/api-keys", "/api/v1/audit", "/api/v1/usage",
+	case "/api/v1/api-keys", "/api/v1/audit", "/api/v1/usage", "/api/v1/users",
 		"/api/v1/users/{userId}", "/api/v1/users/{userId}/credits", "/api/v1/users/{userId}/revoke-keys",
 		"/api/v1/plans", "/api/v1/plans/{name}", "/api/v1/plans/{name}/stats":
 		return true

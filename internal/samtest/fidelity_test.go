@@ -81,6 +81,7 @@ var requests = []struct {
 	{"HEAD of a key's usage", "HEAD /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"HEAD of a user's usage", "HEAD /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
 	{"HEAD of a key's trail", "HEAD /api/v1/api-keys/$spentID/audit", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"HEAD of the users", "HEAD /api/v1/users", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"HEAD of the plans", "HEAD /api/v1/plans", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"HEAD of a user", "HEAD /api/v1/users/u2", "", []string{"X-API-Key: $reader"}, 200, 200, ""},
 	{"HEAD of the trails of a user's keys", "HEAD /api/v1/audit?userId=u3", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
@@ -125,6 +126,10 @@ var requests = []struct {
 	{"delete again", "DELETE /api/v1/api-keys/$doomedID", "", []string{"X-API-Key: $admin"}, 404, 404, ""},
 
 	{"the statistics", "GET /api/v1/api-keys/stats?userId=u2", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the users", "GET /api/v1/users?search=u", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the users, without the scope", "GET /api/v1/users", "", []string{"X-API-Key: $reader"}, 403, 403, ""},
+	{"the keys of all users", "GET /api/v1/api-keys?userId=*&sort=lastUsed&include=usage", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
+	{"the keys of all users, without the scope", "GET /api/v1/api-keys?userId=*", "", []string{"X-API-Key: $reader"}, 403, 403, ""},
 	{"the statistics, without the scope", "GET /api/v1/api-keys/stats", "", []string{"X-API-Key: $reader"}, 403, 403, ""},
 	{"a key's usage", "GET /api/v1/api-keys/$spentID/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"a user's usage", "GET /api/v1/usage?from=2026-01-30&to=2026-02-01", "", []string{"X-API-Key: $reader"}, 200, 200, ""},

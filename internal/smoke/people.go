@@ -37,6 +37,9 @@ func (r *run) people() {
 	r.expect(r.send("a plan that does not exist", http.MethodPatch, at, none, admin),
 		status(400), isJSON, cors, envelope("plan must be a plan that exists: put the plan first",
 			api.InvalidRequestError, "plan", apikey.CodeInvalidRequest))
+	r.expect(r.get("no key for all users", api.UsersPath), unauthorized()...)
+	r.expect(r.get("the user's keys by what they spent", api.KeysPath+"?sort=spent&include=usage&userId="+user, admin),
+		status(200), isJSON, cors)
 	r.expect(r.send("no key for a user", http.MethodPatch, at, api.UserPatch{Suspended: api.Set(true)}), unauthorized()...)
 
 	first, token, ok := r.createFor("a key of the user", user)

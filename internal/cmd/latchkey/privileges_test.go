@@ -429,6 +429,7 @@ func (s *stack) exercisePeople(send func(status int, method, path, body, token s
 	send(200, "GET", plans+"/pro", "", s.root)
 	send(404, "GET", plans+"/none", "", s.root)
 	send(200, "GET", plans+"/pro/stats", "", s.root)
+	send(200, "GET", users, "", s.root)
 	send(200, "GET", users+"/u1", "", s.root)
 	moved := send(201, "POST", keys, `{"userId":"u7","plan":"pro","quota":{"requests":1000,"period":"lifetime"},"limits":[{"amount":100,"window":3600}]}`, s.root)
 	moving, token := keys+"/"+moved.json["id"].(string), moved.json["key"].(string)
