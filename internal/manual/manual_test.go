@@ -259,7 +259,7 @@ func TestMarkdownBecomesHTMLWithoutMarkupOfItsOwn(t *testing.T) {
 		{"a link to a page", "[a](limits.md#leases) [b](index.md) [c](api.md#record)", "<p><a href=\"limits#leases\">a</a> <a href=\"./\">b</a> <a href=\"http-api#record\">c</a></p>\n"},
 		{"a link to code", "see [gate/`policy`](../gate/policy.go).", "<p>see gate/<code>policy</code>.</p>\n"},
 		{"a link to the outside", "[a](https://example.com/x?a=1&b=2)", "<p><a href=\"https://example.com/x?a=1&amp;b=2\">a</a></p>\n"},
-		{"a picture that is no text", "![b](picture.png)", "<p><img src=\"data:image/png;base64,iVBORw==\" alt=\"b\"></p>\n"},
+		{"a picture that is no text", "![b \"c\"](picture.png)", "<p><span class=\"picture\" role=\"group\" aria-label=\"Picture\" tabindex=\"0\"><img src=\"data:image/png;base64,iVBORw==\" alt=\"b &#34;c&#34;\"></span></p>\n"},
 		{"a table", "| a | b |\n|---|---|\n| `x` | [y](start.md) \\| z |\n| 1 | |",
 			"<div class=\"wide\" role=\"group\" aria-label=\"Table\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">a</th><th scope=\"col\">b</th></tr></thead><tbody>\n" +
 				"<tr><td><code>x</code></td><td><a href=\"start\">y</a> | z</td></tr>\n<tr><td>1</td><td></td></tr>\n</tbody></table></div>\n"},

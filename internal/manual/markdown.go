@@ -188,6 +188,7 @@ type elements struct{}
 func (elements) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindFencedCodeBlock, code)
 	r.Register(ast.KindCodeBlock, code)
+	r.Register(ast.KindImage, picture)
 	r.Register(ast.KindHTMLBlock, markup)
 	r.Register(ast.KindRawHTML, markup)
 	registerTables(r)
@@ -206,6 +207,17 @@ func code(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkS
 		_, _ = w.WriteString(html.EscapeString(string(line.Value(source))))
 	}
 	_, _ = w.WriteString("</code></pre>\n")
+	return ast.WalkSkipChildren, nil
+}
+
+func picture(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	to := html.EscapeString(string(n.(*ast.Image).Destination))
+	alt := html.EscapeString(plain(n, source))
+	_, _ = w.WriteString(`<span class="picture" role="group" aria-label="Picture" tabindex="0">` +
+		`<img src="` + to + `" alt="` + alt + `"></span>`)
 	return ast.WalkSkipChildren, nil
 }
 
