@@ -1,7 +1,7 @@
 // Package console is the web page for API keys. Call [New].
 //
 // The page is a client of the HTTP API and may do no more than its user's key or token. It has no
-// build step: the files in assets are served as they are.
+// build step: the files in assets are served as they are, without their comments.
 package console
 
 import (
@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"latchkey/internal/pages"
 )
@@ -45,7 +46,11 @@ func New(o Options) http.Handler {
 		if name == "config.json" {
 			return o.settings(), true
 		}
-		return files(name)
+		page, ok := files(name)
+		if strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "vendor/") {
+			page.Body = withoutComments(page.Body)
+		}
+		return page, ok
 	}
 	return pages.New(pages.Options{Mount: Mount, Source: source, Connect: pages.Origins(o.Issuers)})
 }
