@@ -298,3 +298,21 @@ func TestCreateOnBadDays(t *testing.T) {
 }
 
 func sprint(value any) string { return fmt.Sprint(value) }
+
+// TestAMemberCreatesAKeyForTheTeam signs in at the issuer, so the caller has no key.
+func TestAMemberCreatesAKeyForTheTeam(t *testing.T) {
+	browsertest.SetUser(t, map[string]any{"sub": "linus", "groups": []string{"kernel"}}, nil)
+	p := browsertest.Open(t, browsertest.WideDark, "console/")
+	visit(p)
+	p.Click("Create key")
+	p.Wait("Create a key")
+	p.Axe()
+	p.Fill("Owner", "team:kernel")
+	p.Click("stt")
+	p.Click("Create key")
+	token := shownToken(p)
+	_, who := browsertest.Call(t, token, "GET", "api/v1/whoami", "")
+	if who["userId"] != "team:kernel" || sprint(who["scopes"]) != "[stt]" {
+		t.Errorf("the key is of %v with %v", who["userId"], who["scopes"])
+	}
+}

@@ -42,7 +42,7 @@ export function Fields(props) {
     <${Field} label="Name" name="name" error=${problem("name")} hint="What uses this key, such as a service or a laptop">
       <input name="name" autofocus value=${form.name} autocomplete="off" dir="auto" onInput=${(e) => set({ name: typed(e) })} />
     <//>
-    ${session.admin && html`<${Owner} ...${props} />`}
+    ${session.admin ? html`<${Owner} ...${props} />` : create && session.who.teams?.length > 0 && html`<${Team} ...${props} />`}
     ${create && session.admin && html`<${Group} legend="Environment" error=${problem("environment")}>
       <${Choices} name="environment" value=${form.environment} onValue=${(environment) => set({ environment })}
         options=${(session.grants?.environments ?? ["live", "test"]).map((e) => [e, e])} />
@@ -62,6 +62,15 @@ function Owner({ form, set, problem, create }) {
     <input name="userId" value=${form.userId} list="owners" autocomplete="off" dir="auto"
       onInput=${(e) => set({ userId: typed(e) })} />
     <datalist id="owners">${known.map((u) => html`<option key=${u} value=${u} />`)}</datalist>
+  <//>`;
+}
+
+/** Offers the teams for which the caller may act. @param {Props} props */
+function Team({ form, set, problem, session }) {
+  return html`<${Field} label="Owner" name="userId" error=${problem("userId")}>
+    <select name="userId" onChange=${(e) => set({ userId: typed(e) })}>
+      ${["", ...session.who.teams].map((t) => html`<option key=${t} value=${t} selected=${t === form.userId}>${t || "You"}</option>`)}
+    </select>
   <//>`;
 }
 
