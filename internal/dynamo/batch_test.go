@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"latchkey/internal/dynamo"
@@ -19,14 +20,20 @@ import (
 // one now and then, as long as it may.
 type busy struct {
 	next http.RoundTripper
-	most int // batches
+	mu   sync.Mutex // batches are read at the same time
+	most int        // batches
 }
 
 func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchGetItem") || b.most == 0 {
+	b.mu.Lock()
+	cut := strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchGetItem") && b.most > 0
+	if cut {
+		b.most--
+	}
+	b.mu.Unlock()
+	if !cut {
 		return b.next.RoundTrip(r)
 	}
-	b.most--
 	type keys struct {
 		Keys           []json.RawMessage
 		ConsistentRead bool

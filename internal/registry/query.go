@@ -90,17 +90,18 @@ func (q Query) admitsUse(r apikey.Record) bool {
 	return true
 }
 
-// admitsRecord reports whether a key in its present state fits q.
+// admitsRecord reports whether a key in its present state fits q, whose UserID must be set unless All
+// is. The index lags, so another user may own the key by now.
 func (q Query) admitsRecord(r apikey.Record, now time.Time) bool {
-	return q.admits(r.Key, now) && q.admitsUse(r) && (!q.Rotating || !r.Key.PreviousUntil(now).IsZero())
+	return (q.All || r.Key.UserID == q.UserID) && q.admits(r.Key, now) && q.admitsUse(r) &&
+		(!q.Rotating || !r.Key.PreviousUntil(now).IsZero())
 }
 
 // place is the place of a key in a sorted list: those of a higher rank come first, and of equal ones
 // the newest.
 type place struct {
 	Position
-	rank  int64
-	owner string
+	rank int64
 }
 
 func (p place) compare(other place) int {

@@ -86,7 +86,7 @@ func (r *Registry) rank(ctx context.Context, q Query, keys []*apikey.Key) ([]pla
 }
 
 func placeOf(k *apikey.Key, rank int64) place {
-	return place{Position: Position{CreatedAt: k.CreatedAt, ID: k.ID}, rank: rank, owner: k.UserID}
+	return place{Position{CreatedAt: k.CreatedAt, ID: k.ID}, rank}
 }
 
 // whole is the rank of a key that has spent all of a limit. A key whose limit was lowered may have
@@ -163,9 +163,7 @@ func (r *Registry) page(ctx context.Context, q Query, places []place, now time.T
 				return records, q.cursor(last), nil
 			}
 			last = p
-			record, ok := found[p.ID]
-			// The index lags, so another user may own the key by now.
-			if ok && (q.All || record.Key.UserID == p.owner) && q.admitsRecord(record, now) {
+			if record, ok := found[p.ID]; ok && q.admitsRecord(record, now) {
 				records = append(records, record)
 			}
 		}
