@@ -171,10 +171,10 @@ $(BROWSER): Makefile $(VENDORED)
 		$$(node -p '[...new Set(require("./$(VENDORED)").map((f) => f.package + "@" + f.version))].join(" ")')
 	@touch $@
 
-browser: engine $(BROWSER) ## test the console in Chromium (SCREENSHOTS: a folder for pictures of all views)
+browser: engine $(BROWSER) ## test the console and the manual in Chromium (SCREENSHOTS: a folder for pictures of all views)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "the tests in a browser need Chromium: install the package chromium"; exit 1; }
-	@SCREENSHOTS='$(abspath $(SCREENSHOTS))' go test -count=1 -v -tags browser ./internal/console > .latchkey/browser.log 2>&1; \
+	@SCREENSHOTS='$(abspath $(SCREENSHOTS))' go test -count=1 -v -tags browser -p 1 ./internal/console ./internal/manual > .latchkey/browser.log 2>&1; \
 	code=$$?; grep -E '^ *(--- FAIL|[a-z_]+_test.go:|measured|FAIL|ok|panic)' .latchkey/browser.log; exit $$code
 
 # A static binary in a tar file, which is a container image without changes.

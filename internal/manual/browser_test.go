@@ -6,6 +6,9 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,26 +18,46 @@ import (
 
 func TestMain(m *testing.M) { browsertest.Main(m) }
 
+// The scripts are checked with the declarations of the console's libraries.
+func TestTheScriptsHaveNoTypeErrors(t *testing.T) {
+	dir, err := os.MkdirTemp(browsertest.Module(".latchkey", "browser"), "types")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	types := os.DirFS(filepath.Join("..", "console", "types"))
+	for to, from := range map[string]fs.FS{"": os.DirFS("assets"), "vendor": types} {
+		if err := os.CopyFS(filepath.Join(dir, to), from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(filepath.Join(dir, "vendor", "tsconfig.json"), filepath.Join(dir, "tsconfig.json")); err != nil {
+		t.Fatal(err)
+	}
+	tsc := exec.CommandContext(t.Context(), browsertest.Module(".latchkey", "browser", "node_modules", ".bin", "tsc"), "-p", dir)
+	if out, err := tsc.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func eachLook(t *testing.T, test func(t *testing.T, look browsertest.Look)) {
 	for _, look := range browsertest.Looks() {
 		t.Run(look.String(), func(t *testing.T) { test(t, look) })
 	}
 }
 
-// The pages that have each kind of content: a list of pages, pictures, code, tables, long names.
+// The pages have each kind of content: a list of pages, pictures, code and tables. The API's page is
+// tested below, in all looks.
 func TestPagesAreAccessible(t *testing.T) {
-	eachLook(t, func(t *testing.T, look browsertest.Look) {
-		for _, name := range []string{"", "start", "limits", "architecture", "metrics"} {
+	for _, look := range []browsertest.Look{browsertest.Wide, browsertest.NarrowDark} {
+		for _, name := range []string{"", "start", "limits"} {
 			p := browsertest.Open(t, look, "docs/"+name)
 			p.Until("document.querySelector('main h1')")
 			p.Axe()
 			p.Fits()
-			if name == "" {
-				name = "index"
-			}
-			p.Shot("manual-" + name)
+			p.Shot("manual-" + cmp.Or(name, "index"))
 		}
-	})
+	}
 }
 
 // On a narrow screen, long names and wide tables show whether a page fits.
@@ -43,15 +66,18 @@ func TestEachPageFitsItsWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := browsertest.Open(t, browsertest.Narrow, "docs/")
 	for _, file := range files {
-		p := browsertest.Open(t, browsertest.Narrow, strings.TrimPrefix(pageOf(file), "/"))
-		p.Until("document.querySelector('main h1') && [...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+		at := browsertest.Narrow.Prefix + pageOf(file)
+		p.Eval("location.href = '"+at+"'; return 0", nil)
+		p.Until("location.pathname === '" + at + "' && document.readyState === 'complete' && document.querySelector('main h1')")
+		p.Until("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
 		p.Fits()
 	}
 }
 
 func TestTheSearchLeadsToAHeading(t *testing.T) {
-	eachLook(t, func(t *testing.T, look browsertest.Look) {
+	for _, look := range []browsertest.Look{browsertest.WideDark, browsertest.Narrow} {
 		p := browsertest.Open(t, look, "docs/start")
 		p.Fill("Search the headings", "leases")
 		p.Wait("Limits and quotas")
@@ -60,7 +86,7 @@ func TestTheSearchLeadsToAHeading(t *testing.T) {
 		p.Until("location.pathname.endsWith('/docs/limits') && location.hash === '#leases'")
 		p.Fill("Search the headings", `<script>alert("שלום 🔑")</script>`)
 		p.Wait("No heading has these words")
-	})
+	}
 }
 
 // stored is all that outlives the page, or that others see: its address, its history and its storage.

@@ -17,7 +17,7 @@ const DOCUMENT = new URL("../openapi.json", document.baseURI);
 function operations(doc, tag) {
   return Object.entries(doc.paths).flatMap(([path, item]) => METHODS
     .filter((method) => item[method]?.tags.includes(tag))
-    .map((method) => ({ method, path, ...item[method] })));
+    .map((method) => ({ ...item[method], method, path })));
 }
 
 /**
