@@ -15,6 +15,10 @@ package api
 
 // Paths of the API. A deployment puts its stage before each of them.
 const (
+	// OwnPrefix comes before the paths that belong to latchkey itself and not to its API: health, the
+	// document, the console and the manual. They are there in every deployment. They may also be
+	// without it, unless the paths of another API are there.
+	OwnPrefix    = "/latchkey"
 	HealthPath   = "/health"
 	DocumentPath = "/openapi.json"
 	WhoamiPath   = "/api/v1/whoami"

@@ -22,6 +22,8 @@ const Mount = "/console"
 
 // Options configure the console.
 type Options struct {
+	// Prefix is the path before [Mount], such as /latchkey. It may be empty.
+	Prefix string
 	// Issuers are the URLs of the OpenID Connect issuers that users may sign in with.
 	Issuers []string
 	// ClientID names the console at the issuers. If empty, users sign in with a key alone.
@@ -35,7 +37,8 @@ type settings struct {
 	APIBase  string   `json:"apiBase"` // relative to the page
 }
 
-// New returns the handler of the console, at [Mount] and below. It is safe for concurrent use.
+// New returns the handler of the console, at [Mount] after the prefix and below. It is safe for
+// concurrent use.
 func New(o Options) http.Handler {
 	below, err := fs.Sub(assets, "assets")
 	if err != nil {
@@ -52,7 +55,7 @@ func New(o Options) http.Handler {
 		}
 		return page, ok
 	}
-	return pages.New(pages.Options{Mount: Mount, Source: source, Connect: pages.Origins(o.Issuers)})
+	return pages.New(pages.Options{Mount: o.Prefix + Mount, Source: source, Connect: pages.Origins(o.Issuers)})
 }
 
 // Libraries returns the files of other authors that the console is made of. The manual uses them too.
@@ -65,7 +68,11 @@ func Libraries() fs.FS {
 }
 
 func (o Options) settings() pages.Page {
-	body, err := json.Marshal(settings{Issuers: append([]string{}, o.Issuers...), ClientID: o.ClientID, APIBase: "../"})
+	// An empty list is [] in JSON, and nil is not.
+	body, err := json.Marshal(settings{
+		Issuers: append([]string{}, o.Issuers...), ClientID: o.ClientID,
+		APIBase: "../" + strings.Repeat("../", strings.Count(o.Prefix, "/")),
+	})
 	if err != nil {
 		panic(err) // cannot happen: texts can be encoded
 	}

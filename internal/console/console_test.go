@@ -14,6 +14,7 @@ func TestConfigTellsThePageWhereToSignIn(t *testing.T) {
 		want, connectSrc string
 	}{
 		{console.Options{}, `{"issuers":[],"clientId":"","apiBase":"../"}`, "connect-src 'self';"},
+		{console.Options{Prefix: "/latchkey"}, `{"issuers":[],"clientId":"","apiBase":"../../"}`, "connect-src 'self';"},
 		{
 			console.Options{Issuers: []string{"https://id.example.com/realms/a", "https://two.example.com"}, ClientID: `</script>"ü`},
 			`{"issuers":["https://id.example.com/realms/a","https://two.example.com"],"clientId":"\u003c/script\u003e\"ü","apiBase":"../"}`,
@@ -21,7 +22,7 @@ func TestConfigTellsThePageWhereToSignIn(t *testing.T) {
 		},
 	} {
 		w := httptest.NewRecorder()
-		console.New(c.options).ServeHTTP(w, httptest.NewRequest("GET", "/console/config.json", nil))
+		console.New(c.options).ServeHTTP(w, httptest.NewRequest("GET", c.options.Prefix+"/console/config.json", nil))
 		if w.Code != 200 || w.Body.String() != c.want || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%d %s %s; want %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.want)
 		}

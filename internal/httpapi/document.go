@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,13 +15,31 @@ import (
 	"latchkey/internal/api"
 )
 
-// document serves the OpenAPI document. Its server is the address that it was read from, because
-// its paths do not have the stage. The rest is encoded once, since that takes milliseconds and
-// anyone may ask.
-func document(of *huma.OpenAPI) http.HandlerFunc {
+// registerDocument adds the routes of the document. The one with a prefix names health with it, so
+// that each of its paths leads to latchkey in every deployment.
+func (a *server) registerDocument() {
+	of := a.huma.OpenAPI()
+	complete := sync.OnceFunc(func() { addExamples(of) })
+	a.mux.Handle("GET "+api.DocumentPath, document(api.DocumentPath, func() *huma.OpenAPI {
+		complete()
+		return of
+	}))
+	a.mux.Handle("GET "+api.OwnPrefix+api.DocumentPath, document(api.OwnPrefix+api.DocumentPath, func() *huma.OpenAPI {
+		complete()
+		prefixed := *of
+		prefixed.Paths = maps.Clone(of.Paths)
+		prefixed.Paths[api.OwnPrefix+api.HealthPath] = of.Paths[api.HealthPath]
+		delete(prefixed.Paths, api.HealthPath)
+		return &prefixed
+	}))
+}
+
+// document serves the OpenAPI document at a path. Its server is the address that it was read from,
+// because its paths do not have the stage. The rest is encoded once, since that takes milliseconds
+// and anyone may ask.
+func document(at string, of func() *huma.OpenAPI) http.HandlerFunc {
 	rest := sync.OnceValue(func() []byte {
-		addExamples(of)
-		text, err := json.Marshal(of)
+		text, err := json.Marshal(of())
 		if err != nil {
 			panic(err) // cannot happen: every value can be encoded
 		}
@@ -29,7 +48,7 @@ func document(of *huma.OpenAPI) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, _ := core.GetAPIGatewayContextFromContext(r.Context())
 		server := huma.Server{
-			URL:         cmp.Or(strings.TrimSuffix(c.Path, api.DocumentPath), "/"),
+			URL:         cmp.Or(strings.TrimSuffix(strings.TrimSuffix(c.Path, "/"), at), "/"),
 			Description: "Where this document was read from",
 		}
 		own, err := json.Marshal(&server)

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
@@ -57,6 +58,9 @@ func (a *server) guard() http.Handler {
 		if page := a.page(r.URL.Path); page != nil {
 			page.ServeHTTP(rec, r)
 			return
+		}
+		if r.URL.Path == api.OwnPrefix+api.HealthPath {
+			r.URL = &url.URL{Path: api.HealthPath, RawQuery: r.URL.RawQuery}
 		}
 		setHeaders(w.Header())
 		joinIfMatch(r.Header)

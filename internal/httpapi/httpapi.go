@@ -21,7 +21,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
 	"latchkey/internal/registry"
@@ -102,7 +101,7 @@ func New(o Options) http.Handler {
 	}
 	a.registerChecks()
 	a.registerService()
-	a.mux.Handle("GET "+api.DocumentPath, document(a.huma.OpenAPI()))
+	a.registerDocument()
 	return a.guard()
 }
 

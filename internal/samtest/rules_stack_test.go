@@ -26,6 +26,7 @@ var variables = map[string]string{
 	"OIDC_ISSUER": "OidcIssuer", "OIDC_AUDIENCE": "OidcAudience", "OIDC_ADMIN_CLAIM": "OidcAdminClaim",
 	"OIDC_USER_CLAIM": "OidcUserClaim", "OIDC_ROLE_CLAIM": "OidcRoleClaim", "OIDC_GROUPS_CLAIM": "OidcGroupsClaim",
 	"ROUTE_COSTS": "RouteCosts", "KEY_MAX_DAYS": "KeyMaxDays", "KEY_DEFAULT_DAYS": "KeyDefaultDays", "KEY_IDLE_DAYS": "KeyIdleDays",
+	"CONSOLE_CLIENT_ID": "ConsoleClientId",
 	"USER_MAX_REQUESTS": "UserMaxRequests", "USER_SCOPES": "UserScopes",
 	"UPSTREAM_URL": "UpstreamUrl", "UPSTREAM_PREFIX": "UpstreamPrefix", "UPSTREAM_CACHE_TTL": "UpstreamCacheTtl", "UPSTREAM_TIMEOUT": "UpstreamTimeout",
 }

@@ -90,9 +90,28 @@ func authorizerRunsEachTime(s *stack, p *problems) {
 	}}))
 }
 
-// routesOfTheAPI returns the routes in the OpenAPI document of the HTTP API, and the route of the
-// document. If a key is optional in the document, protected says whether the route requires it.
-func routesOfTheAPI(protected bool) []route {
+// choices are those of a deployment that decide its routes. The zero value has the routes that always
+// exist. start-api evaluates no condition, and so serves these alone.
+type choices struct {
+	protected bool // validate requires a key
+	atRoot    bool // latchkey's own paths are at the root too
+	console   bool // there is a console
+}
+
+func choicesOf(s *stack) choices {
+	own := s.Parameters["OwnPrefix"]
+	return choices{
+		protected: s.Parameters["ProtectValidate"] == "true", console: s.Parameters["ConsoleEnabled"] == "true",
+		atRoot: own == "none" || own == "auto" && s.Parameters["BackendUrl"] == "",
+	}
+}
+
+// byDefault are the choices of the parameters' defaults.
+var byDefault = choices{atRoot: true, console: true}
+
+// routesOfTheAPI returns the routes in the OpenAPI document of the HTTP API, those of the document,
+// and those of the pages.
+func routesOfTheAPI(c choices) []route {
 	w := httptest.NewRecorder()
 	httpapi.New(httpapi.Options{Registry: &registry.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
 	var document struct {
@@ -109,7 +128,16 @@ func routesOfTheAPI(protected bool) []route {
 			all = append(all, r)
 		}
 	}
-	add(route{Method: "GET", Path: "/openapi.json", Function: "KeysFunction"})
+	for _, path := range []string{"/health", "/openapi.json", "/docs", "/docs/{page+}", "/console", "/console/{file+}"} {
+		isConsole := strings.HasPrefix(path, "/console")
+		if !isConsole || c.console {
+			add(route{Method: "GET", Path: "/latchkey" + path, Function: "KeysFunction"})
+		}
+		if c.atRoot && (!isConsole || c.console) {
+			add(route{Method: "GET", Path: path, Function: "KeysFunction"})
+		}
+	}
+	delete(document.Paths, "/health")
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			r := route{Method: strings.ToUpper(method), Path: path, Function: "KeysFunction"}
@@ -118,7 +146,7 @@ func routesOfTheAPI(protected bool) []route {
 			}
 			takes := slices.ContainsFunc(operation.Security, func(s map[string]any) bool { return len(s) > 0 })
 			open := slices.ContainsFunc(operation.Security, func(s map[string]any) bool { return len(s) == 0 })
-			if takes && (!open || protected) {
+			if takes && (!open || c.protected) {
 				r.Authorizer = authorizer
 			}
 			add(r)
@@ -134,7 +162,7 @@ func sorted(routes []route) []route {
 
 func routesAreThoseOfTheAPI(s *stack, p *problems) {
 	want := object{}
-	for _, r := range routesOfTheAPI(s.Parameters["ProtectValidate"] == "true") {
+	for _, r := range routesOfTheAPI(choicesOf(s)) {
 		operation := object{"responses": object{}, "x-amazon-apigateway-integration": object{
 			"type": "aws_proxy", "httpMethod": "POST", "uri": invocation(r.Function),
 		}}
@@ -164,7 +192,7 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 	p.equal("paths", got, want)
 	// start-api does not support http_proxy: such a route has no function. It evaluates no
 	// condition, so validate needs no key there.
-	p.equal("routes of start-api", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(false))
+	p.equal("routes of start-api", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(choices{}))
 	if types := at(s.body(), "x-amazon-apigateway-binary-media-types"); (types != nil) != (s.Parameters["BackendUrl"] != "") {
 		p.add("binary media types are %v", types)
 	}
@@ -188,7 +216,7 @@ func passedOn(uri string) object {
 
 func preflightsAreOpen(s *stack, p *problems) {
 	methods := map[string]bool{}
-	for _, r := range routesOfTheAPI(false) {
+	for _, r := range routesOfTheAPI(byDefault) {
 		methods[r.Method] = true
 	}
 	for _, method := range []string{"HEAD", "OPTIONS", "PUT"} { // a backend may have them
@@ -350,19 +378,26 @@ func stageIsThrottled(s *stack, p *problems) {
 				text(m, "ThrottlingRateLimit") + " " + text(m, "ThrottlingBurstLimit")
 		}
 	}
-	p.equal("rates and bursts", settings, object{
+	want := object{
 		"* /*": s.Parameters["ApiRate"] + " " + s.Parameters["ApiBurst"],
 		// The path begins with two slashes: the escaped slash belongs to its name.
 		"POST //api/v1/api-keys/validate":        s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
 		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["RevokeRate"] + " " + s.Parameters["RevokeBurst"],
-	})
+	}
+	for _, r := range routesOfTheAPI(choicesOf(s)) {
+		if isPage := strings.Contains(r.Path, "/docs") || strings.Contains(r.Path, "/console"); isPage && r.Method == "GET" {
+			want["GET /"+r.Path] = s.Parameters["PageRate"] + " " + s.Parameters["PageBurst"]
+		}
+	}
+	p.equal("rates and bursts", settings, want)
 }
 
 func permissionsFit(s *stack, p *problems) {
 	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 	invokes := map[string][]string{authorizer: {api + "authorizers/a1b2c3"}}
-	for _, r := range routesOfTheAPI(false) {
-		source := api + s.Parameters["StageName"] + "/" + r.Method + strings.NewReplacer("{id}", "*", "{userId}", "*", "{name}", "*").Replace(r.Path)
+	parameter := regexp.MustCompile(`\{\w+\+?\}`)
+	for _, r := range routesOfTheAPI(choicesOf(s)) {
+		source := api + s.Parameters["StageName"] + "/" + r.Method + parameter.ReplaceAllString(r.Path, "*")
 		invokes[r.Function] = append(invokes[r.Function], source)
 	}
 	permitted := map[string][]string{}

@@ -40,6 +40,10 @@ var deployments = map[string]parameters{
 		"DenyStatus": "403", "AlarmTopicArn": topic, "KmsKeyArn": key, "Tracing": "Active", "AccessLog": "json", "AccountLogRole": "create", "StageName": "v1",
 		"LogRetentionDays": "365", "Architecture": "x86_64", "OidcIssuer": "https://login.example.com", "OidcAudience": "latchkey", "OidcAdminClaim": "groups=admins", "UserScopes": "tts",
 	},
+	"a backend that has no own paths":       {"BackendUrl": backend, "OwnPrefix": "none"},
+	"nothing of its own at the root":        {"OwnPrefix": "latchkey"},
+	"no console":                            {"ConsoleEnabled": "false"},
+	"a backend and no console":              {"BackendUrl": backend, "ConsoleEnabled": "false"},
 	"a backend":                             {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
 	"a backend and an access log":           {"BackendUrl": backend, "AccessLog": "json"},
 	"a backend and an access log of lines":  {"BackendUrl": backend, "AccessLog": "line"},
@@ -82,7 +86,7 @@ func TestTheLocalStackServesTheSameRoutes(t *testing.T) {
 	for _, r := range template.Routes {
 		got = append(got, route{r.Method, r.Path, r.Function, r.Authorizer})
 	}
-	if want := routesOfTheAPI(false); !slices.Equal(sorted(got), want) {
+	if want := routesOfTheAPI(byDefault); !slices.Equal(sorted(got), want) {
 		t.Errorf("the local stack has\n%v, the API\n%v", got, want)
 	}
 	want := gatewayResponses("429")
@@ -136,6 +140,11 @@ var effects = []effect{
 	{"ApiBurst", "10", nil, []any{"ApiStage", "MethodSettings", 0, "ThrottlingBurstLimit"}},
 	{"ValidateRate", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingRateLimit"}},
 	{"ValidateBurst", "10", nil, []any{"ApiStage", "MethodSettings", 1, "ThrottlingBurstLimit"}},
+	{"PageRate", "12", nil, []any{"ApiStage", "MethodSettings", 3, "ThrottlingRateLimit"}},
+	{"PageBurst", "12", nil, []any{"ApiStage", "MethodSettings", 3, "ThrottlingBurstLimit"}},
+	{"OwnPrefix", "latchkey", nil, []any{"Api", "Body", "paths", "/console", "get", "x-amazon-apigateway-integration", "type"}},
+	{"ConsoleEnabled", "false", nil, []any{"Api", "Body", "paths", "/latchkey/console", "get", "x-amazon-apigateway-integration", "type"}},
+	{"ConsoleClientId", "latchkey-console", nil, variable("KeysFunction", "CONSOLE_CLIENT_ID")},
 	{"RevokeRate", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingRateLimit"}},
 	{"RevokeBurst", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingBurstLimit"}},
 	{"BackendUrl", backend, nil, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "uri"}},
@@ -182,6 +191,8 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 			want = "${AccessLogs.Arn}"
 		case "AccountLogRole":
 			want = "${Account}"
+		case "OwnPrefix", "ConsoleEnabled":
+			want = "" // no such path
 		case "BackendUrl":
 			want += "/{proxy}"
 		case "ProtectValidate":
@@ -251,7 +262,8 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"OidcUserClaim": {"", "a=b", "a,b", "a b"}, "OidcRoleClaim": {"org_role", "=owner", "org_role=", "org_role=,"}, "OidcGroupsClaim": {"a=b", "a,b", "a b"},
 		"KeyMaxDays": {"-1", "36501", "x"}, "KeyDefaultDays": {"-1", "36501"}, "KeyIdleDays": {"-1", "36501"},
 		"UserMaxRequests": {"0", "1000001"}, "UserScopes": {"A", "a b", "a,"},
-		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"}, "RevokeRate": {"0"}, "RevokeBurst": {"0"},
+		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"}, "RevokeRate": {"0"}, "RevokeBurst": {"0"}, "PageRate": {"0"}, "PageBurst": {"0"},
+		"OwnPrefix": {"", "/latchkey", "Auto"}, "ConsoleEnabled": {"", "yes"}, "ConsoleClientId": {"a b", "\n"},
 		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
 		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
 	} {

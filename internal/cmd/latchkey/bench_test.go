@@ -22,7 +22,7 @@ func bare() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("ready at http://%s\n\nadmin key   none\n", listener.Addr())
+	fmt.Printf("ready at http://%[1]s\nits console is at http://%[1]s/console/\n\nadmin key   none\n", listener.Addr())
 	_ = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")

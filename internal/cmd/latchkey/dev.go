@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ type devConfig struct {
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
 	// BackendURL is the API behind every path that is not latchkey's own. If empty, there is none.
 	BackendURL string `env:"BACKEND_URL"`
+	// OwnPrefix and Console are the template's OwnPrefix and ConsoleEnabled.
+	OwnPrefix string `env:"OWN_PREFIX" envDefault:"auto"`
+	Console   bool   `env:"CONSOLE_ENABLED" envDefault:"true"`
 	// ProtectValidate makes validate require a key of the calling service.
 	ProtectValidate bool `env:"PROTECT_VALIDATE"`
 	Access          bool `env:"ACCESS_LOG" envDefault:"true"`
@@ -52,7 +56,7 @@ func devCommand() *cobra.Command {
 		Short: "Run the whole service on this machine",
 		Long: `Runs API Gateway, the three functions and a table on this machine, from
 template.yaml and with the same handlers, events and answers as on AWS. It is
-ready when /health answers 200. These variables configure it:
+ready when /latchkey/health answers 200. These variables configure it:
 
   PORT               port on 127.0.0.1 (3000; 0 for any free port)
   STATE              folder of its files (.latchkey)
@@ -63,6 +67,10 @@ ready when /health answers 200. These variables configure it:
   ENGINE             dynoxide or dynamodb-local
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
   BACKEND_URL        URL of the API that receives all other paths
+  OWN_PREFIX         whether /health, /openapi.json, /console/ and /docs/ are
+                     latchkey's, and not only below /latchkey: none (yes),
+                     latchkey (no), auto (if there is no BACKEND_URL)
+  CONSOLE_ENABLED    whether there is a console (true)
   PROTECT_VALIDATE   whether a caller of validate must send a key of its own
                      (false)
   ACCESS_LOG         whether each request is a line on standard error (true):
@@ -81,6 +89,9 @@ The functions' own variables, such as FRESHNESS, are in internal/docs/configurat
 				return usageError{errors.New("BACKEND_URL must be an http or https URL without user, query, fragment " +
 					"and / at its end")}
 			}
+			if !slices.Contains([]string{"auto", "latchkey", "none"}, d.OwnPrefix) {
+				return usageError{errors.New("OWN_PREFIX must be auto, latchkey or none")}
+			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
 			return d.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), logger)
 		},
@@ -93,7 +104,9 @@ func (d devConfig) parameters() map[string]string {
 	const unthrottled = "1000000000" // a rate and a burst that no machine reaches
 	return map[string]string{
 		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
+		"OwnPrefix": d.OwnPrefix, "ConsoleEnabled": strconv.FormatBool(d.Console),
 		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
+		"PageRate": unthrottled, "PageBurst": unthrottled,
 	}
 }
 
@@ -155,7 +168,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	// limit is for large bodies.
 	debug.SetGCPercent(800)
 	debug.SetMemoryLimit(256 << 20)
-	greet(out, listener.Addr().String(), token.Reveal(), s)
+	greet(out, listener.Addr().String(), consolePath(template), token.Reveal(), s)
 	return local.Serve(ctx, listener, served)
 }
 
@@ -259,10 +272,24 @@ func (d devConfig) rootKey(s state, format apikey.Format, env apikey.Environment
 	return token, keep(s.rootKey(), token.Reveal())
 }
 
-func greet(out io.Writer, address, key string, s state) {
-	fmt.Fprintf(out, `latchkey is ready at http://%[1]s
-its console is at http://%[1]s/console/
+// consolePath returns the path of the template's console, or an empty text if it has none. The path
+// without a prefix comes first.
+func consolePath(t *sam.Template) string {
+	path := ""
+	for _, route := range t.Routes {
+		if strings.HasSuffix(route.Path, "/console") && (path == "" || len(route.Path) < len(path)) {
+			path = route.Path
+		}
+	}
+	return path
+}
 
+func greet(out io.Writer, address, console, key string, s state) {
+	fmt.Fprintf(out, "latchkey is ready at http://%s\n", address)
+	if console != "" {
+		fmt.Fprintf(out, "its console is at http://%s%s/\n", address, console)
+	}
+	fmt.Fprintf(out, `
 admin key   %[2]s
 files       %[3]s
 

@@ -85,7 +85,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-var ready = regexp.MustCompile(`ready at (http://\S+)\nits console is at http://\S+/console/\n\nadmin key   (\S+)\n`)
+var ready = regexp.MustCompile(`ready at (http://\S+)\n(?:its console is at http://\S+/console/\n)?\nadmin key   (\S+)\n`)
 
 // start starts a stack in a folder with more variables, and waits until it is ready. The stack is
 // killed at the end of the test. Unless environment has a DYNAMODB_ENDPOINT, the stack borrows an

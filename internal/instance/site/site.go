@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"latchkey/internal/api"
+	"latchkey/internal/config"
 	"latchkey/internal/console"
 	"latchkey/internal/docs"
 	"latchkey/internal/instance"
@@ -16,8 +18,19 @@ import (
 
 // Keys returns the handler of the whole API, with the console and the manual.
 func Keys(i *instance.Instance) lambda.Handler {
-	return web.Keys(i, map[string]http.Handler{
-		console.Mount: console.New(console.Options{Issuers: i.Config.Issuers, ClientID: i.Config.ConsoleClientID}),
-		manual.Mount:  manual.New(manual.Options{Text: docs.Files, Libraries: console.Libraries()}),
-	})
+	return web.Keys(i, pages(i.Config))
+}
+
+// pages returns the console and the manual by their mounts: at the root, and below latchkey's own
+// prefix. The template decides to which of them API Gateway leads.
+func pages(c config.Config) map[string]http.Handler {
+	all := make(map[string]http.Handler)
+	book := manual.New(manual.Options{Text: docs.Files, Libraries: console.Libraries()})
+	for _, prefix := range []string{"", api.OwnPrefix} {
+		all[prefix+console.Mount] = console.New(console.Options{
+			Prefix: prefix, Issuers: c.Issuers, ClientID: c.ConsoleClientID,
+		})
+		all[prefix+manual.Mount] = http.StripPrefix(prefix, book)
+	}
+	return all
 }

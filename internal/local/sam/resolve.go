@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -94,21 +95,45 @@ func (d document) branch(node *yaml.Node) (*yaml.Node, error) {
 	return node.Content[2], nil
 }
 
-// holds evaluates a condition, which must compare a parameter with a text:
-//
-//	!Equals [!Ref Parameter, text]
-//	!Not [!Equals [!Ref Parameter, text]]
+// holds evaluates a condition of the template by its name.
 func (d document) holds(name string) (bool, error) {
-	condition, want := d.Conditions[name], true
-	if condition.Tag == "!Not" && len(condition.Content) == 1 {
-		condition, want = *condition.Content[0], false
+	condition := d.Conditions[name]
+	held, err := d.evaluate(&condition)
+	if err != nil {
+		return false, fmt.Errorf("the condition %s %w", name, err)
 	}
-	if condition.Tag == "!Equals" && len(condition.Content) == 2 {
-		left, right := condition.Content[0], condition.Content[1]
+	return held, nil
+}
+
+// evaluate evaluates an expression of a condition. Its innermost parts must compare a parameter with
+// a text: !Equals [!Ref Parameter, text].
+func (d document) evaluate(node *yaml.Node) (bool, error) {
+	parts := node.Content
+	switch {
+	case node.Tag == "!Condition" && node.Kind == yaml.ScalarNode:
+		return d.holds(node.Value)
+	case node.Tag == "!Not" && len(parts) == 1:
+		held, err := d.evaluate(parts[0])
+		return !held, err
+	case (node.Tag == "!And" || node.Tag == "!Or") && len(parts) > 1:
+		all := node.Tag == "!And"
+		result := all
+		for _, part := range parts {
+			held, err := d.evaluate(part)
+			if err != nil {
+				return false, err
+			}
+			if held != all {
+				result = held
+			}
+		}
+		return result, nil
+	case node.Tag == "!Equals" && len(parts) == 2:
+		left, right := parts[0], parts[1]
 		p, ok := d.Parameters[left.Value]
 		if ok && left.Tag == "!Ref" && right.Kind == yaml.ScalarNode && strings.HasPrefix(right.Tag, "!!") {
-			return (p.Default == right.Value) == want, nil
+			return p.Default == right.Value, nil
 		}
 	}
-	return false, fmt.Errorf("the condition %s does not compare a parameter with a text", name)
+	return false, errors.New("does not compare a parameter with a text")
 }

@@ -85,7 +85,9 @@ func TestUnsupportedTemplateIsRefused(t *testing.T) {
 
 		// Conditions and resources.
 		{"StageName: !Ref StageName", "StageName: !If [Nothing, a, b]", "Nothing"},
-		{"StageName: !Ref StageName", "StageName: !If [WatchesBackend, a, b]", "WatchesBackend"},
+		{"  HasBackend: !Not [", "  HasBackend: !Nor [", "HasBackend"},
+		{"!And [!Condition HasConsole, !Condition IsAtRoot]", "!And [!Condition HasConsole]", "HasConsoleAtRoot"},
+		{"!And [!Condition HasConsole, !Condition IsAtRoot]", "!And [!Condition HasConsole, !Condition AtRoot]", "AtRoot"},
 		{"StageName: !Ref StageName", "StageName: !If [HasBackend, a]", "!If"},
 		{`!Equals [!Ref BackendUrl, ""]`, "!Equals [!Ref AWS::Region, x]", "HasBackend"},
 		{"    Type: AWS::DynamoDB::Table", "    Type: AWS::DynamoDB::Table\n    Condition: X", "Condition"},
@@ -136,16 +138,73 @@ func TestParametersDecideConditions(t *testing.T) {
 	}
 }
 
+// ownPaths are the paths that are at the root, below /latchkey, or at both.
+var ownPaths = []string{"/health", "/openapi.json", "/docs", "/docs/{page+}", "/console", "/console/{file+}"}
+
+func TestParametersDecideWhereTheOwnPathsAre(t *testing.T) {
+	const backend = "http://127.0.0.1:9"
+	for _, c := range []struct {
+		parameters      map[string]string
+		atRoot, console bool
+	}{
+		{nil, true, true},
+		{map[string]string{"BackendUrl": backend}, false, true},
+		{map[string]string{"OwnPrefix": "auto", "BackendUrl": backend}, false, true},
+		{map[string]string{"OwnPrefix": "latchkey"}, false, true},
+		{map[string]string{"OwnPrefix": "latchkey", "BackendUrl": backend}, false, true},
+		{map[string]string{"OwnPrefix": "none", "BackendUrl": backend}, true, true},
+		{map[string]string{"ConsoleEnabled": "false"}, true, false},
+		{map[string]string{"ConsoleEnabled": "false", "BackendUrl": backend}, false, false},
+	} {
+		template, err := load(t, c.parameters)
+		if err != nil {
+			t.Errorf("%v: %v", c.parameters, err)
+			continue
+		}
+		var want, throttled []string
+		for _, path := range ownPaths {
+			isPage := strings.HasPrefix(path, "/docs") || strings.HasPrefix(path, "/console")
+			if strings.HasPrefix(path, "/console") && !c.console {
+				continue
+			}
+			prefixes := []string{"/latchkey"}
+			if c.atRoot {
+				prefixes = append(prefixes, "")
+			}
+			for _, prefix := range prefixes {
+				want = append(want, "GET "+prefix+path, "HEAD "+prefix+path)
+				if isPage {
+					throttled = append(throttled, "GET "+prefix+path)
+				}
+			}
+		}
+		var got, limits []string
+		for _, r := range template.Routes {
+			if r.Backend == nil && !strings.HasPrefix(r.Path, "/api/v1/") {
+				got = append(got, r.Method+" "+r.Path)
+			}
+		}
+		for _, limit := range template.Throttles {
+			if !strings.HasPrefix(limit.Path, "/api/v1/") && limit.Path != "/*" {
+				limits = append(limits, limit.Method+" "+limit.Path)
+			}
+		}
+		for what, pair := range map[string][2][]string{"routes": {got, want}, "throttles": {limits, throttled}} {
+			if slices.Sort(pair[0]); !slices.Equal(pair[0], slices.Sorted(slices.Values(pair[1]))) {
+				t.Errorf("%v: %s %v, want %v", c.parameters, what, pair[0], pair[1])
+			}
+		}
+	}
+}
+
 func TestOnlyTheseRoutesAreOpen(t *testing.T) {
 	template, err := load(t, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := []string{
-		"GET /health", "HEAD /health", "GET /openapi.json", "HEAD /openapi.json",
-		"GET /console", "HEAD /console", "GET /console/{file+}", "HEAD /console/{file+}",
-		"GET /docs", "HEAD /docs", "GET /docs/{page+}", "HEAD /docs/{page+}",
-		"POST /api/v1/api-keys/revoke-by-token", "POST /api/v1/api-keys/validate",
+	open := []string{"POST /api/v1/api-keys/revoke-by-token", "POST /api/v1/api-keys/validate"}
+	for _, path := range ownPaths {
+		open = append(open, "GET "+path, "HEAD "+path, "GET /latchkey"+path, "HEAD /latchkey"+path)
 	}
 	for _, r := range template.Routes {
 		if name := r.Method + " " + r.Path; (r.Authorizer == "") != slices.Contains(open, name) {
