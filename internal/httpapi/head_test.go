@@ -13,7 +13,7 @@ func TestTheFunctionAnswersHeadWithoutABody(t *testing.T) {
 		want int
 	}{
 		{nil, "/health", 200},
-		{nil, "/openapi.json", 200},
+		{nil, "/openapi.json", 200}, {nil, "/latchkey/openapi.json", 200}, {nil, "/latchkey/health", 200},
 		{s.root, "/api/v1/whoami", 200},
 		{s.root, keys, 200},
 		{s.root, path, 200},

@@ -393,6 +393,7 @@ func TestATokenIsNeverEchoed(t *testing.T) {
 	for _, path := range []string{
 		keys + "/" + canary, keys + "?limit=" + canary, keys + "?cursor=" + canary, keys + "?status=" + canary, keys + "?userId=" + canary + "%00",
 		keys + "?" + canary + "=1", "/api/v1/whoami?api_key=" + canary, "/health?x=" + canary, "/openapi.json?x=" + canary,
+		"/latchkey/health?x=" + canary, "/latchkey/openapi.json?x=" + canary, "/latchkey/" + canary,
 	} {
 		for _, method := range []string{"GET", "DELETE", canary} {
 			a := s.send(s.root, method, path, "", "Accept: "+canary, "Content-Type: "+canary, "X-"+canary+": "+canary)

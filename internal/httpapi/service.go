@@ -31,7 +31,8 @@ func (a *server) registerService() {
 	handleOpen(a, &huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: api.HealthPath, Tags: []string{"service"},
 		Summary: "Whether the service can decide",
-		Description: "503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, " +
+		Description: "It is at " + api.OwnPrefix + api.HealthPath + " in every deployment. " +
+			"503 when the table does not answer, or takes no write. A write is tried at most once in 30 seconds, " +
 			"or when one has failed. An answer is remembered for 5 seconds.",
 		Errors: []int{400, 503},
 	}, a.healthy)

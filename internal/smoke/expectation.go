@@ -34,6 +34,12 @@ func header(name, want string) expectation {
 	}}
 }
 
+func headerMatches(name string, form *regexp.Regexp) expectation {
+	return expectation{"header " + name, "of the form " + form.String(), func(a answer) (string, bool) {
+		return a.header.Get(name), form.MatchString(a.header.Get(name))
+	}}
+}
+
 // number wants a header to be a whole number from low to high.
 func number(name string, low, high int) expectation {
 	return expectation{"header " + name, fmt.Sprintf("%d to %d", low, high), func(a answer) (string, bool) {

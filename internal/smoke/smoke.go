@@ -35,8 +35,8 @@ type Options struct {
 	QueryAPIKey     bool
 	ProtectValidate bool
 	DenyStatus      int
-	// Backend says that the stack has a BackendUrl.
-	Backend bool
+	// Backend says that the stack has a BackendUrl, and Console that it has a console.
+	Backend, Console bool
 	// Outage says that the stack's functions cannot reach the table. Run then checks only that every
 	// request is answered 503.
 	Outage bool
@@ -86,6 +86,7 @@ func Run(ctx context.Context, o Options) (differences int, err error) {
 		r.outage()
 	} else {
 		r.service()
+		r.pages()
 		r.refusals()
 		r.routes()
 		r.preflight()
@@ -114,11 +115,42 @@ type run struct {
 var limitHeaders = []string{"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 func (r *run) service() {
-	r.expect(r.get("health", api.HealthPath), status(200), isJSON, cors, field("status", "ok"))
-	r.expect(r.get("the OpenAPI document", api.DocumentPath),
+	r.expect(r.get("health", ownHealth), status(200), isJSON, cors, field("status", "ok"))
+	r.expect(r.get("the OpenAPI document", api.OwnPrefix+api.DocumentPath),
 		status(200), cors, fieldMatches("openapi", whole(`3\.1\.\d`)))
 	r.expect(r.get("the admin key", api.WhoamiPath, "X-API-Key: "+r.Key.Reveal()),
 		status(200), isJSON, cors, exposes(limitHeaders[1:]...))
+}
+
+// ownHealth is the path of health in every deployment. Without the prefix, it may be a backend's.
+const ownHealth = api.OwnPrefix + api.HealthPath
+
+// pages checks the manual, and the console if the stack has one.
+func (r *run) pages() {
+	r.folder("the manual", "docs")
+	if r.Console {
+		r.folder("the console", "console")
+	}
+}
+
+// folder checks a folder of pages: its redirect, its first page, and a page that it does not have.
+func (r *run) folder(name, folder string) {
+	at := api.OwnPrefix + "/" + folder
+	r.expect(r.get(name+" without the slash", at), status(307), header("Location", folder+"/"))
+	r.expect(r.get(name, at+"/"), append(page(), status(200))...)
+	r.expect(r.get(name+", a page that does not exist", at+"/no-such-page"), append(page(), status(404))...)
+}
+
+// page returns the expectations for each answer of a page. A browser obeys these headers, so an answer
+// without them would let a text in a page run as a script.
+func page() []expectation {
+	return []expectation{
+		header("Content-Type", "text/html; charset=utf-8"), header("X-Content-Type-Options", "nosniff"),
+		header("Referrer-Policy", "no-referrer"), header("Cross-Origin-Opener-Policy", "same-origin"),
+		headerMatches("Content-Security-Policy", whole(`default-src 'none'; script-src 'self'; style-src 'self'; `+
+			`img-src 'self' data:; connect-src 'self'[^;]*; base-uri 'none'; form-action 'none'; `+
+			`frame-ancestors 'none'; require-trusted-types-for 'script'`)),
+	}
 }
 
 func (r *run) refusals() {
@@ -149,9 +181,10 @@ func unauthorized() []expectation {
 // key. Otherwise API Gateway's default answer would be 403. With an Authorization header it would be
 // an error about an AWS signature.
 func (r *run) routes() {
-	unknown := []expectation{
+	notFound := []expectation{
 		status(404), isJSON, cors, envelope("No such route", api.InvalidRequestError, "", apikey.CodeNotFound),
 	}
+	unknown := notFound
 	if r.Backend {
 		unknown = unauthorized()
 	}
@@ -162,9 +195,8 @@ func (r *run) routes() {
 	r.expect(r.get("an unknown route with a key", "/no-such-route", "X-API-Key: "+random), unknown...)
 	r.expect(r.get("an unknown route with Authorization", "/no-such-route", "Authorization: Bearer "+random),
 		unknown...)
-	if !r.Backend {
-		r.expect(r.send("an unknown method", http.MethodPut, api.HealthPath, nil), unknown...)
-	}
+	// The backend has no method of latchkey's own paths.
+	r.expect(r.send("an unknown method", http.MethodPut, ownHealth, nil), notFound...)
 }
 
 func (r *run) preflight() {
@@ -195,6 +227,6 @@ func (r *run) outage() {
 	r.expect(r.get("a key, without the table", api.WhoamiPath, "X-API-Key: "+unknown), undecided(gateways)...)
 	r.expect(r.send("validate, without the table", http.MethodPost, api.ValidatePath, validation(unknown)),
 		undecided(own)...)
-	r.expect(r.get("health, without the table", api.HealthPath), undecided(own)...)
+	r.expect(r.get("health, without the table", ownHealth), undecided(own)...)
 	r.expect(r.get("no key, without the table", api.WhoamiPath), unauthorized()...)
 }

@@ -102,7 +102,7 @@ func openapiCommand() *cobra.Command {
   LATCHKEY_URL=https://keys.example.com latchkey openapi`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := callAPI(c.Context(), http.MethodGet, api.DocumentPath, nil, nil)
+			answer, err := callAPI(c.Context(), http.MethodGet, api.OwnPrefix+api.DocumentPath, nil, nil)
 			if err != nil {
 				return err
 			}

@@ -217,7 +217,7 @@ func TestADeadBackendIsItsOwnError(t *testing.T) {
 		}
 		// These requests counted against the limit, and our own routes still work.
 		s.send(t, "GET", "/v1/models", "", "X-API-Key: "+token).isError(t, what+", over the limit", 429, "rate_limit_exceeded")
-		if a := s.send(t, "GET", "/health", ""); a.status != 200 {
+		if a := s.send(t, "GET", "/latchkey/health", ""); a.status != 200 {
 			t.Errorf("%s: health is %d %s", what, a.status, a.text)
 		}
 		if err := s.end(syscall.SIGTERM); err != nil {

@@ -40,7 +40,7 @@ func (g gateway) start(t testing.TB, s *stack) *url.URL {
 			}
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if at := r.Header.Get("Location"); at != "" {
+			if at := r.Header.Get("Location"); strings.HasPrefix(at, "/") {
 				r.Header.Set("Location", "/prod"+at)
 			}
 			if g.answer != nil {
@@ -129,27 +129,34 @@ func gatewayChanges(root string) map[string]gatewayChange {
 		"a reset in milliseconds":   answers(".*: header X-RateLimit-Reset", always, func(r *http.Response) { appendTo(r, "X-RateLimit-Reset", "000") }),
 		"a Retry-After that passed": answers(".*: header Retry-After", with(429), func(r *http.Response) { r.Header.Set("Retry-After", "0") }),
 		"a Location without stage":  answers(".*: header Location", with(201), func(r *http.Response) { r.Header.Set("Location", keys+"/x") }),
-		"health is not ok":          replaces("health: field status", to("GET", "/health"), "ok", "well"),
-		"another document":          replaces("the OpenAPI document: field openapi", to("GET", "/openapi.json"), `"3.1.\d"`, `"3.0.3"`),
-		"another form of keys":      replaces("create.*: field key", to("POST", keys), `"key":"sk_live_`, `"key":"sk-live-`),
-		"another form of ids":       replaces("create.*: field id", to("POST", keys), `"id":"[^"]*"`, `"id":"../x"`),
-		"another key's record":      replaces("the record of.*: field id", to("GET", id), `"id":"[^"]*"`, `"id":"x"`),
-		"another key's verdict":     replaces("validate.*: field keyId", to("POST", keys+"/validate"), `"keyId":"[^"]*"`, `"keyId":"x"`),
-		"another caller":            replaces("the key as.*: field keyId", to("GET", "/api/v1/whoami"), `"keyId":"[^"]*"`, `"keyId":"x"`),
-		"the opposite verdict":      replaces("validate.*: field valid", to("POST", keys+"/validate"), `"valid":(true|false)`, `"valid":null`),
-		"another verdict":           replaces("validate.*: field code", to("POST", keys+"/validate"), `"code":"[^"]*"`, `"code":"x"`),
-		"no limit in verdicts":      replaces("validate: field rateLimit.*", to("POST", keys+"/validate"), `"rateLimit"`, `"rate"`),
-		"another user":              replaces("(move a user.*|move a key.*): field userId", to("PATCH", users+"|"+id), `"userId":"[^"]*"`, `"userId":"x"`),
-		"another plan of a user":    replaces("move a user.*: field plan", to("PATCH", users), `"plan":"[^"]*"`, `"plan":"x"`),
-		"another plan":              replaces("set a plan: field name", to("PUT", "/api/v1/plans/.*"), `"name":"[^"]*"`, `"name":"x"`),
-		"no ETag":                   answers("the plan: header ETag", to("GET", "/api/v1/plans/.*"), func(r *http.Response) { r.Header.Del("ETag") }),
-		"a fault of no field":       replaces("a plan that does not exist: body", to("PATCH", users), `"param":"plan"`, `"param":null`),
-		"201 for 400":               says(400, 201),
-		"no plan in verdicts":       replaces("validate a key of the plan: field plan", to("POST", keys+"/validate"), `"plan":`, `"planName":`),
-		"no limits in verdicts":     replaces("validate a key of the plan: field limits.*", to("POST", keys+"/validate"), `"limits":`, `"bounds":`),
-		"not suspended":             replaces(".*: field suspended", to("(PATCH|PUT)", users), `"suspended":(true|false)`, `"suspended":null`),
-		"no credits":                replaces("(add credits to|give) a key.*: field quota.*", to("(POST|PATCH)", id+"(/credits)?"), `"quota":`, `"credits":`),
-		"not revoked":               replaces("revoke: field status", to("POST", id+"/revoke"), `"status":"revoked"`, `"status":"active"`),
+		"health is not ok":          replaces("health: field status", to("GET", "/latchkey/health"), "ok", "well"),
+		"another document":          replaces("the OpenAPI document: field openapi", to("GET", "/latchkey/openapi.json"), `"3.1.\d"`, `"3.0.3"`),
+		"a page without a policy":   drops("Content-Security-Policy"),
+		"a policy that allows more": answers("the (manual|console).*: header Content-Security-Policy", to("GET", "/latchkey/(docs|console)/.*"), func(r *http.Response) {
+			r.Header.Set("Content-Security-Policy", strings.Replace(r.Header.Get("Content-Security-Policy"), "script-src 'self'", "script-src 'self' 'unsafe-inline'", 1))
+		}),
+		"a redirect that loses the stage": answers("the (manual|console) without the slash: header Location", with(307), func(r *http.Response) {
+			r.Header.Set("Location", "/"+r.Header.Get("Location"))
+		}),
+		"another form of keys":   replaces("create.*: field key", to("POST", keys), `"key":"sk_live_`, `"key":"sk-live-`),
+		"another form of ids":    replaces("create.*: field id", to("POST", keys), `"id":"[^"]*"`, `"id":"../x"`),
+		"another key's record":   replaces("the record of.*: field id", to("GET", id), `"id":"[^"]*"`, `"id":"x"`),
+		"another key's verdict":  replaces("validate.*: field keyId", to("POST", keys+"/validate"), `"keyId":"[^"]*"`, `"keyId":"x"`),
+		"another caller":         replaces("the key as.*: field keyId", to("GET", "/api/v1/whoami"), `"keyId":"[^"]*"`, `"keyId":"x"`),
+		"the opposite verdict":   replaces("validate.*: field valid", to("POST", keys+"/validate"), `"valid":(true|false)`, `"valid":null`),
+		"another verdict":        replaces("validate.*: field code", to("POST", keys+"/validate"), `"code":"[^"]*"`, `"code":"x"`),
+		"no limit in verdicts":   replaces("validate: field rateLimit.*", to("POST", keys+"/validate"), `"rateLimit"`, `"rate"`),
+		"another user":           replaces("(move a user.*|move a key.*): field userId", to("PATCH", users+"|"+id), `"userId":"[^"]*"`, `"userId":"x"`),
+		"another plan of a user": replaces("move a user.*: field plan", to("PATCH", users), `"plan":"[^"]*"`, `"plan":"x"`),
+		"another plan":           replaces("set a plan: field name", to("PUT", "/api/v1/plans/.*"), `"name":"[^"]*"`, `"name":"x"`),
+		"no ETag":                answers("the plan: header ETag", to("GET", "/api/v1/plans/.*"), func(r *http.Response) { r.Header.Del("ETag") }),
+		"a fault of no field":    replaces("a plan that does not exist: body", to("PATCH", users), `"param":"plan"`, `"param":null`),
+		"201 for 400":            says(400, 201),
+		"no plan in verdicts":    replaces("validate a key of the plan: field plan", to("POST", keys+"/validate"), `"plan":`, `"planName":`),
+		"no limits in verdicts":  replaces("validate a key of the plan: field limits.*", to("POST", keys+"/validate"), `"limits":`, `"bounds":`),
+		"not suspended":          replaces(".*: field suspended", to("(PATCH|PUT)", users), `"suspended":(true|false)`, `"suspended":null`),
+		"no credits":             replaces("(add credits to|give) a key.*: field quota.*", to("(POST|PATCH)", id+"(/credits)?"), `"quota":`, `"credits":`),
+		"not revoked":            replaces("revoke: field status", to("POST", id+"/revoke"), `"status":"revoked"`, `"status":"active"`),
 
 		"an authorizer that allows everything": {"(no key|a malformed key|an unknown key|many at once, .*|the key over its limit|validate with a cost.*|the key as.*|a revoked key|" +
 			"two keys .*|many at once of .*|validate a key of the plan): .*", func() gateway {
@@ -165,7 +172,7 @@ func gatewayChanges(root string) map[string]gatewayChange {
 			return gateway{request: func(r *http.Request) {
 				if r.Method == "POST" && r.URL.Path == keys && r.Header.Get("X-API-Key") == "" {
 					r.Header.Set("X-API-Key", "x")
-					r.Method, r.URL.Path = "GET", "/health"
+					r.Method, r.URL.Path = "GET", "/latchkey/health"
 				}
 			}}
 		}},

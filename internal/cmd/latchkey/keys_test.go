@@ -99,7 +99,7 @@ func TestAKeysLifeOnTheCommandLine(t *testing.T) {
 	asked{args: "keys list", code: 4, talk: "keys:read\nlatchkey whoami"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY="+weak)
 
 	// --json prints the API's answer as it is.
-	for path, args := range map[string]string{"/api/v1/api-keys?limit=50": "keys list --json", "/openapi.json": "openapi"} {
+	for path, args := range map[string]string{"/api/v1/api-keys?limit=50": "keys list --json", "/latchkey/openapi.json": "openapi"} {
 		if got, want := (asked{args: args}).run(t, admin...), s.send(t, "GET", path, "", s.admin()).text; got != strings.TrimRight(want, "\n")+"\n" {
 			t.Errorf("%s: %s; want %s", args, got, want)
 		}

@@ -60,6 +60,7 @@ func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 // stack is a running latchkey dev.
 type stack struct {
 	url, root, state string
+	console          string // the path of its console, as the start text has it
 	process          *exec.Cmd
 	log              *safeBuffer
 	giveBack         func() // the engine that it was lent
@@ -85,7 +86,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-var ready = regexp.MustCompile(`ready at (http://\S+)\n(?:its console is at http://\S+/console/\n)?\nadmin key   (\S+)\n`)
+var ready = regexp.MustCompile(`ready at (http://\S+)\n(?:its console is at http://[^/\s]+(\S+)\n)?\nadmin key   (\S+)\n`)
 
 // start starts a stack in a folder with more variables, and waits until it is ready. The stack is
 // killed at the end of the test. Unless environment has a DYNAMODB_ENDPOINT, the stack borrows an
@@ -114,7 +115,7 @@ func start(t testing.TB, state string, environment ...string) *stack {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		text.WriteString(lines.Text() + "\n")
 		if m := ready.FindStringSubmatch(text.String()); m != nil {
-			s.url, s.root = m[1], m[2]
+			s.url, s.console, s.root = m[1], m[2], m[3]
 			go func() { _, _ = io.Copy(io.Discard, out) }()
 			return s
 		}
@@ -429,6 +430,7 @@ func TestAStackWithAWrongVariableDoesNotStart(t *testing.T) {
 	for i, wrong := range []string{
 		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", `API_KEYS="canary-of-a-static-key:alice"`, "INTERNAL_API_KEY=canary", "UPSTREAM_URL=canary", "ROOT_KEY=canary", `ROOT_KEY="canary-of-an-admin-key"`, "ROOT_KEY=${CANARY_ADMIN_KEY}", "ROOT_KEY=changeme-canary-changeme", "BACKEND_URL=canary",
 		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
+		"OWN_PREFIX=canary", "OWN_PREFIX=/canary", "CONSOLE_ENABLED=canary",
 	} {
 		at := endpoint
 		if i == 0 {

@@ -327,12 +327,13 @@ func (s *stack) exercise(t testing.TB, path string) {
 	id := regexp.MustCompile(`^(/api/v1/api-keys/)[^/]+`)
 	user := regexp.MustCompile(`^(/api/v1/users/)[^/]+`)
 	plan := regexp.MustCompile(`^(/api/v1/plans/)[^/]+`)
+	pages := strings.NewReplacer("/console/index.html", "/console/{file+}", "/docs/index.html", "/docs/{page+}", "/console/", "/console", "/docs/", "/docs")
 	send := func(status int, method, path, body, token string) answer {
 		t.Helper()
 		route, _, _ := strings.Cut(path, "?")
 		if !literal[method+" "+route] {
 			route = user.ReplaceAllString(id.ReplaceAllString(route, "$1{id}"), "$1{userId}")
-			route = plan.ReplaceAllString(route, "$1{name}")
+			route = pages.Replace(plan.ReplaceAllString(route, "$1{name}"))
 		}
 		asked[method+" "+route] = true
 		if head := "HEAD " + route; method == "GET" && status == 200 && (token == "" || token == s.root) && !asked[head] {
@@ -356,8 +357,15 @@ func (s *stack) exercise(t testing.TB, path string) {
 		return id, made
 	}
 
-	send(200, "GET", "/health", "", "")
-	send(200, "GET", "/openapi.json", "", "")
+	for _, prefix := range []string{"", "/latchkey"} {
+		send(200, "GET", prefix+"/health", "", "")
+		send(200, "GET", prefix+"/openapi.json", "", "")
+		for _, folder := range []string{prefix + "/console", prefix + "/docs"} {
+			send(307, "GET", folder, "", "")
+			send(200, "GET", folder+"/", "", "")
+			send(200, "GET", folder+"/index.html", "", "")
+		}
+	}
 	send(200, "GET", "/api/v1/whoami", "", s.root)
 	for _, token := range []string{"", "x", "a-foreign-token-of-nobody", s.root[1:]} {
 		send(401, "GET", "/api/v1/whoami", "", token)

@@ -71,6 +71,7 @@ if the command line or one of these variables is wrong.`,
 	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
 	textFlag(c.Flags(), &denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", checkOneOf("429", "403"))
 	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
+	c.Flags().BoolVar(&o.Console, "console", true, "the stack's parameter ConsoleEnabled")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
 	return c
 }

@@ -26,7 +26,7 @@ func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change fun
 	t.Helper()
 	var out bytes.Buffer
 	o := smoke.Options{
-		URL: at, Key: redact.New(s.root), QueryAPIKey: true, DenyStatus: 429, Out: &out, Now: time.Now,
+		URL: at, Key: redact.New(s.root), QueryAPIKey: true, Console: true, DenyStatus: 429, Out: &out, Now: time.Now,
 	}
 	if change != nil {
 		change(&o)

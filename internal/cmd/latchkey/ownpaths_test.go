@@ -1,0 +1,71 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// A backend keeps its own /health, /openapi.json, /console and /docs, unless OWN_PREFIX says otherwise.
+// latchkey's are below /latchkey in any case.
+func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "backend "+r.URL.Path)
+	}))
+	defer backend.Close()
+	withBackend := "BACKEND_URL=" + backend.URL
+	for _, c := range []struct {
+		environment     []string
+		atRoot, console bool
+		greets          string // the path of the console in the start text
+	}{
+		{nil, true, true, "/console/"},
+		{[]string{withBackend}, false, true, "/latchkey/console/"},
+		{[]string{"OWN_PREFIX=latchkey"}, false, true, "/latchkey/console/"},
+		{[]string{withBackend, "OWN_PREFIX=none"}, true, true, "/console/"},
+		{[]string{withBackend, "CONSOLE_ENABLED=false"}, false, false, ""},
+		{[]string{"CONSOLE_ENABLED=false"}, true, false, ""},
+	} {
+		hasBackend := len(c.environment) > 0 && c.environment[0] == withBackend
+		s := start(t, t.TempDir(), append(c.environment, "PUBLIC_PATHS=/health,/openapi.json,/docs*,/console*,/latchkey/*")...)
+		if s.console != c.greets {
+			t.Errorf("%v: the start text has the console at %q, want %q", c.environment, s.console, c.greets)
+		}
+		for path, is := range map[string]string{
+			"/health": `{"status":"ok"}`, "/openapi.json": `"openapi":"3.1.0"`, "/docs/": "<html", "/console/": "<html",
+			"/docs/index.html": "<html", "/console/index.html": "<html", "/docs": "<html", "/console": "<html",
+		} {
+			exists := c.console || !strings.HasPrefix(path, "/console")
+			for _, prefix := range []string{"", "/latchkey"} {
+				a := s.send(t, "GET", prefix+path, "", "Accept: */*")
+				ours := exists && (c.atRoot || prefix != "")
+				switch {
+				case ours && (a.status >= 400 || !strings.Contains(a.text, is)):
+					t.Errorf("%v: %s is not latchkey's: %d %.200s", c.environment, prefix+path, a.status, a.text)
+				case !ours && hasBackend && a.text != "backend "+prefix+path:
+					t.Errorf("%v: %s is not the backend's: %d %.200s", c.environment, prefix+path, a.status, a.text)
+				case !ours && !hasBackend && a.status != 404:
+					t.Errorf("%v: %s exists: %d %.200s", c.environment, prefix+path, a.status, a.text)
+				}
+			}
+		}
+		base := map[string]string{"/console/": "../", "/latchkey/console/": "../../"}
+		for at, apiBase := range base {
+			if a := s.send(t, "GET", at+"config.json", ""); c.console && (c.atRoot || at != "/console/") && a.json["apiBase"] != apiBase {
+				t.Errorf("%v: %sconfig.json: %s", c.environment, at, a.text)
+			}
+		}
+		asked{args: "openapi", out: `"/latchkey/health"`}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY=")
+		smoke := "smoke"
+		if hasBackend {
+			smoke += " --backend"
+		}
+		if !c.console {
+			asked{args: smoke, code: 1, out: "DIFFERS  the console"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY="+s.root)
+			smoke += " --console=false"
+		}
+		asked{args: smoke, out: "as expected"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY="+s.root)
+	}
+}
