@@ -25,12 +25,13 @@ func Keys(i *instance.Instance) lambda.Handler {
 // prefix. The template decides to which of them API Gateway leads.
 func pages(c config.Config) map[string]http.Handler {
 	all := make(map[string]http.Handler)
-	book := manual.New(manual.Options{Text: docs.Files, Libraries: console.Libraries()})
 	for _, prefix := range []string{"", api.OwnPrefix} {
 		all[prefix+console.Mount] = console.New(console.Options{
 			Prefix: prefix, Issuers: c.Issuers, ClientID: c.ConsoleClientID,
 		})
-		all[prefix+manual.Mount] = http.StripPrefix(prefix, book)
+		all[prefix+manual.Mount] = manual.New(manual.Options{
+			Prefix: prefix, Text: docs.Files, Libraries: console.Libraries(),
+		})
 	}
 	return all
 }
