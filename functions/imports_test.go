@@ -23,8 +23,9 @@ var domain = map[string]string{
 	"audit":     "redact",
 	"apikey":    "audit ratelimit redact",
 	"pepper":    "apikey audit ratelimit redact",
-	"gate":      "apikey audit pepper ratelimit redact", // judges keys, and cannot manage them
-	"registry":  "apikey audit gate pepper ratelimit redact",
+	"tally":     "apikey audit ratelimit redact",
+	"gate":      "apikey audit pepper ratelimit redact tally", // judges keys, and cannot manage them
+	"registry":  "apikey audit gate pepper ratelimit redact tally",
 	"api":       "redact", // the types of the HTTP API, without a handler
 }
 

@@ -31,6 +31,8 @@ type Record struct {
 	Usage []DayUsage `json:"usage,omitempty" nullable:"false" doc:"The usage of the last 30 days, oldest first. Present if the request has include=usage. Today's number includes leased tokens. Read only"`
 
 	PreviousKeyValidUntil string `json:"previousKeyValidUntil,omitempty" format:"date-time" doc:"The time until which a replaced key still works; absent if none does" example:"2027-01-31T12:00:00.000Z"`
+
+	PreviousKeyLastUsedAt *Nullable[string] `json:"previousKeyLastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"The last use of the replaced key, accurate to a minute; null if it was not used since. Absent if none still works, and in answers that issue a key" example:"2026-11-24T12:00:00.000Z"`
 	WindowStatus
 }
 

@@ -39,8 +39,9 @@ type UsageResponse struct {
 
 // DayUsage is the usage on one day, which ends at midnight UTC.
 type DayUsage struct {
-	Date     string `json:"date" format:"date" example:"2026-11-24"`
-	Requests int64  `json:"requests" example:"1234"`
+	Date     string           `json:"date" format:"date" example:"2026-11-24"`
+	Requests int64            `json:"requests" example:"1234"`
+	Refused  map[string]int64 `json:"refused,omitempty" doc:"Refused requests by the code of the verdict, a lower bound. Absent if none is known" example:"{\"rate_limited\":3}"`
 }
 
 // StatsResponse is one page of the window status of a user's keys, newest first.

@@ -55,6 +55,7 @@
 //	add a user or a plan without a trail                   reported   the service obeys it
 //	edit, remove, copy or put back a meter                 no         more or fewer requests than the limit are admitted
 //	edit, remove or put back a day's usage                 no         the usage that is shown is wrong
+//	edit, remove or put back refusals or an older use      no         the numbers that are shown are wrong
 //	edit, remove or put back a user's count of keys        no         the user may have more or fewer keys
 //	edit, remove or copy an alias                          no         a foreign token is refused; it opens no other key
 //	edit, remove or copy the listing of a transfer         no         the former user's trail lacks it, not the key's

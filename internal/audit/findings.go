@@ -50,6 +50,7 @@ func Findings() []Finding {
 		{"add a user or a plan without a trail", FoundReported, "the service obeys it"},
 		{"edit, remove, copy or put back a meter", FoundNever, "more or fewer requests than the limit are admitted"},
 		{"edit, remove or put back a day's usage", FoundNever, "the usage that is shown is wrong"},
+		{"edit, remove or put back refusals or an older use", FoundNever, "the numbers that are shown are wrong"},
 		{"edit, remove or put back a user's count of keys", FoundNever, "the user may have more or fewer keys"},
 		{"edit, remove or copy an alias", FoundNever, "a foreign token is refused; it opens no other key"},
 		{"edit, remove or copy the listing of a transfer", FoundNever,

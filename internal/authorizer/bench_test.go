@@ -17,6 +17,7 @@ import (
 	"latchkey/internal/metrics"
 	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
+	"latchkey/internal/tally"
 )
 
 // memory is a table with one key that answers at once. A benchmark with it measures only latchkey's
@@ -85,6 +86,7 @@ func warmWith(
 		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Freshness: time.Second, Patience: time.Second, Observe: observe, Environments: []apikey.Environment{apikey.Live},
 		Clock: func() gate.Instant { return gate.Instant{Wall: now} }, Now: func() time.Time { return now }, Remember: 10,
+		Tally: tally.New(nil, func() time.Time { return now }), // nothing is refused
 	})
 	return g, format, token.Reveal()
 }

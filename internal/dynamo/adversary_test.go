@@ -33,7 +33,7 @@ import (
 // be the subject of a deed below.
 var kinds = map[string]string{
 	"key": "key", "meter": "meter", "meter#": "further", "alias": "alias", "keys": "count", "reply": "reply", "audit#": "entry", "usage#": "usage", "head": "witness", "health": "health",
-	"settings": "user", "plan": "plan", "left#": "left",
+	"settings": "user", "plan": "plan", "left#": "left", "refused#": "refused", "previous": "older",
 }
 
 func kindOf(sk string) string {
@@ -198,6 +198,12 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	if err := table.RecordUsage(t.Context(), w.key, []ratelimit.DayUsage{{Day: 20261123, Used: 7}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.AddRefused(t.Context(), w.key, record.Key.CreatedAt, apikey.Refusals{20261123: {apikey.CodeRateLimited: 7}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.SetOlderUse(t.Context(), w.key, w.now); err != nil {
 		t.Fatal(err)
 	}
 	timed := w.o
@@ -546,6 +552,10 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 		"edit, remove or put back a day's usage": append(edits(t, "", "usage"),
 			deed{"remove", func(w *world) { w.remove(of(w.key, "usage")) }, true},
 			deed{"put back", func(w *world) { w.back(w.early, of("", "usage")) }, true},
+		),
+		"edit, remove or put back refusals or an older use": append(append(edits(t, "", "refused"), edits(t, "", "older")...),
+			deed{"remove", func(w *world) { w.remove(of(w.key, "refused", "older")) }, true},
+			deed{"put back", func(w *world) { w.back(w.early, of("", "refused", "older")) }, true},
 		),
 		"edit, remove or put back a user's count of keys": append(edits(t, "", "count"),
 			deed{"remove", func(w *world) { w.remove(of("", "count")) }, true},

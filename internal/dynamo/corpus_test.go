@@ -271,7 +271,7 @@ func testState(t *testing.T, d *deployment) {
 		t.Errorf("usage: %v", err)
 	}
 	if slices.ContainsFunc(d.Items, func(i map[string]stored) bool { return *i["sk"].S == "usage#202612" }) &&
-		!slices.Contains(used, ratelimit.DayUsage{Day: 20261201, Used: 7}) {
+		!slices.Contains(used.Days, ratelimit.DayUsage{Day: 20261201, Used: 7}) {
 		t.Errorf("used: %v", used)
 	}
 

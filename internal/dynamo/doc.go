@@ -6,6 +6,8 @@
 //	meter    key#<id>         meter   what the key spent, for the first of its meters
 //	further  key#<id>         meter#<seconds>  and meter#<period>: the same for its other meters
 //	usage    key#<id>         usage#<month>  the usage of each past day
+//	refusals key#<id>         refused#<month>#<life>  refused requests of each day, by code
+//	older    key#<id>         previous  when a token was last used that a rotation has replaced
 //	entry    key#<id>         audit#<life>#<seq>  one audit entry of the key
 //	witness  head#<id>        head    the place of the last entry, apart from the key
 //	alias    alias#<hmac>     alias   the id of the key behind a foreign token

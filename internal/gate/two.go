@@ -18,10 +18,12 @@ func (g *Gate) checkTwo(ctx context.Context, r Request, v *apikey.Verdict) error
 	defer cancel()
 	here := *g
 	here.options.Upstream = nil
+	looks := here
+	looks.options.Tally = nil
 	known, meant := 0, r
 	for _, c := range r.Credential.Both() {
 		var alone apikey.Verdict
-		if err := here.check(ctx, &Request{Credential: c.Alone(), Time: r.Time}, &alone); err != nil {
+		if err := looks.check(ctx, &Request{Credential: c.Alone(), Time: r.Time}, &alone); err != nil {
 			return err
 		}
 		if alone.Key != nil {

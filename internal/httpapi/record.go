@@ -22,12 +22,14 @@ func windowStatusOf(u ratelimit.Status) api.WindowStatus {
 }
 
 // usedAtOf returns the time of the last use, or null if the key was never used.
-func usedAtOf(r apikey.Record) api.Nullable[string] {
-	used := r.LastUsed()
-	if used.IsZero() {
+func usedAtOf(r apikey.Record) api.Nullable[string] { return nullTime(r.LastUsed()) }
+
+// nullTime returns a time as the API writes it, or null for the zero time.
+func nullTime(t time.Time) api.Nullable[string] {
+	if t.IsZero() {
 		return api.Nullable[string]{}
 	}
-	return api.NotNull(stamp(used))
+	return api.NotNull(stamp(t))
 }
 
 // Clients that need numbers see this limit for a key without one; see [Options].
@@ -134,6 +136,10 @@ func (a *server) meteredRecord(b registry.Bounded) api.Record {
 	}
 	used := usedAtOf(b.Record)
 	rec.LastUsedAt = &used
+	if rec.PreviousKeyValidUntil != "" {
+		older := nullTime(b.OlderUse)
+		rec.PreviousKeyLastUsedAt = &older
+	}
 	return rec
 }
 

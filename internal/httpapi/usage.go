@@ -38,7 +38,9 @@ type usageOutput struct{ Body api.UsageResponse }
 
 const usageNote = " A day ends at midnight UTC. Past days are exact, except that tokens " +
 	"leased by an instance that died count as used. Today's number includes leased tokens. " +
-	"An unlimited key is counted only while its plan or its user bounds it."
+	"An unlimited key is counted only while its plan or its user bounds it. " +
+	"refused is a lower bound: each instance writes its counts at most once a minute, with a later request, " +
+	"and those of an instance that ends before are lost."
 
 func (a *server) registerUsage() {
 	handle(a, &huma.Operation{
@@ -74,15 +76,19 @@ func (a *server) userUsage(ctx context.Context, c registry.Caller, in *userUsage
 }
 
 // usageOf returns the response with every one of the days, or the error.
-func usageOf(days registry.Days, used []ratelimit.DayUsage, err error) (*usageOutput, error) {
+func usageOf(days registry.Days, used registry.Usage, err error) (*usageOutput, error) {
 	if err != nil {
 		return nil, err
 	}
 	out := &usageOutput{}
-	for _, d := range used {
+	for _, d := range used.Days {
 		out.Body.Total += d.Used
 	}
-	out.Body.Data = daysOf(days, used)
+	out.Body.Data = daysOf(days, used.Days)
+	for i := range out.Body.Data {
+		day := ratelimit.DateOf(days.From.AddDate(0, 0, i))
+		out.Body.Data[i].Refused = refusedOf(used.Refused[day])
+	}
 	return out, nil
 }
 
@@ -127,6 +133,18 @@ func (a *server) addUsage(ctx context.Context, in IncludeInput, all []registry.B
 		answer[i].Usage = daysOf(days, used[answer[i].ID])
 	}
 	return nil
+}
+
+// refusedOf returns counts of refusals as the API writes them, or nil if there are none.
+func refusedOf(codes map[apikey.Code]int64) map[string]int64 {
+	var all map[string]int64
+	for code, n := range codes {
+		if all == nil {
+			all = make(map[string]int64)
+		}
+		all[string(code)] = n
+	}
+	return all
 }
 
 // defaultDays is the length of a span without a first day.

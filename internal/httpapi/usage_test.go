@@ -2,9 +2,11 @@ package httpapi_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
 
@@ -76,4 +78,59 @@ func TestUsageTotalsMatchTheRequestedDays(t *testing.T) {
 			t.Errorf("%s: %d (-want +got):\n%s", path, a.status, diff)
 		}
 	}
+}
+
+func TestUsageHasRefusals(t *testing.T) {
+	s := newService(t)
+	me := s.caller("u1", "keys:read")
+	id := me["keyId"].(string)
+	refused := apikey.Refusals{
+		20261123: {apikey.CodeRateLimited: 3, apikey.CodeRevoked: 1}, 20261124: {apikey.CodeExpired: 2},
+	}
+	if err := s.table.AddRefused(t.Context(), id, noon, refused); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/api/v1/api-keys/" + id + "/usage", "/api/v1/usage"} {
+		a := s.send(me, "GET", path+"?from=2026-11-22&to=2026-11-23", "")
+		if diff := cmp.Diff(map[string]any{"total": 0.0, "data": []any{
+			map[string]any{"date": "2026-11-22", "requests": 0.0},
+			map[string]any{"date": "2026-11-23", "requests": 0.0, "refused": map[string]any{"rate_limited": 3.0, "revoked_key": 1.0}},
+		}}, a.json); diff != "" {
+			t.Errorf("%s: %d (-want +got):\n%s", path, a.status, diff)
+		}
+	}
+}
+
+func TestARecordHasTheLastUseOfTheReplacedKey(t *testing.T) {
+	s := newService(t)
+	path, _, _ := s.made("")
+	id := path[len(keys)+1:]
+	const field = "previousKeyLastUsedAt"
+	if a := s.send(s.root, "GET", path, ""); a.status != 200 || has(a.json, field) {
+		t.Errorf("before a rotation: %d %s", a.status, a.text)
+	}
+	if a := s.send(s.root, "POST", path+"/rotate", `{"gracePeriod":60}`); a.status != 200 || has(a.json, field) {
+		t.Errorf("the answer to a rotation: %d %s", a.status, a.text)
+	}
+	if a := s.send(s.root, "GET", path, ""); !has(a.json, field) || a.json[field] != nil {
+		t.Errorf("not used: %s", a.text)
+	}
+	if err := s.table.SetOlderUse(t.Context(), id, noon.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.send(s.root, "GET", path, ""); a.json[field] != "2026-11-24T12:00:01.000Z" {
+		t.Errorf("used: %s", a.text)
+	}
+	list := s.send(s.root, "GET", keys+"?userId=u1", "").json["data"].([]any)[0].(map[string]any)
+	if list[field] != "2026-11-24T12:00:01.000Z" {
+		t.Errorf("in the list: %v", list)
+	}
+	if a := s.send(s.root, "POST", path+"/end-grace", ""); a.status != 200 || has(a.json, field) {
+		t.Errorf("ended: %d %s", a.status, a.text)
+	}
+}
+
+func has(object map[string]any, field string) bool {
+	_, ok := object[field]
+	return ok
 }

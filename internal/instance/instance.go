@@ -29,6 +29,7 @@ import (
 	"latchkey/internal/registry"
 	"latchkey/internal/routes"
 	"latchkey/internal/secret"
+	"latchkey/internal/tally"
 	"latchkey/internal/upstream"
 )
 
@@ -47,6 +48,7 @@ type Instance struct {
 	// Costs say how many requests one request of a route counts as.
 	Costs routes.Costs
 
+	tally   *tally.Tally
 	warming sync.WaitGroup
 }
 
@@ -115,6 +117,7 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		return err
 	}
 	limiter := ratelimit.New(i.Table, i.Table.Now, remembered)
+	i.tally = tally.New(i.Table, i.Table.Now)
 	i.Gate = gate.New(i.Table, limiter, gate.Options{
 		Keyring:   held.Keyring,
 		Reread:    held.Reread,
@@ -125,6 +128,7 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		Freshness: time.Duration(c.Freshness),
 		Life:      c.Life(),
 		Patience:  apikey.Patience,
+		Tally:     i.tally,
 		Observe: func(v apikey.Verdict, err error, took time.Duration) {
 			i.Metrics.Observe(v, err, took)
 		},
@@ -190,6 +194,17 @@ func (i *Instance) warm(ctx context.Context, task func(context.Context)) {
 // Ready waits until connections are open and the secret is read, but no longer than 0.4 s. It
 // returns no error: if the table or the secret does not answer, the first request finds out.
 func (i *Instance) Ready() { i.warming.Wait() }
+
+// closing bounds how long an instance that ends waits for the table. Lambda gives it half a second.
+const closing = 400 * time.Millisecond
+
+// Close writes what the instance has counted and not written. It must be called after the last
+// request, or not at all: then the counts are lost.
+func (i *Instance) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	i.tally.Flush(ctx)
+}
 
 // Run runs a Lambda function until Lambda ends the process. service is the function's name in logs
 // and metrics. handler makes the function's handler. answers are the handler's errors that are

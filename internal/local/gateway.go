@@ -50,6 +50,13 @@ func NewGateway(t *sam.Template, functions map[string]*Pool, now func() time.Tim
 	}, nil
 }
 
+// Close ends the instances of all functions; see [Pool.Close].
+func (g *Gateway) Close() {
+	for _, pool := range g.functions {
+		pool.Close()
+	}
+}
+
 // exchange is one request and its response.
 type exchange struct {
 	w          http.ResponseWriter

@@ -23,15 +23,16 @@ type Pool struct {
 	newHandler func() lambda.Handler
 	slots      chan struct{} // holds one element for each request that runs
 
-	mu   sync.Mutex
-	idle []instance // the one that was used last is last
+	mu     sync.Mutex
+	idle   []instance // the one that was used last is last
+	closed bool
 }
 
 // instance delivers requests to the goroutine of an instance. Each instance has one goroutine, and
 // not one for each request, because the stack that a handler needs takes long to grow.
 type instance chan call
 
-// call is a request to an instance.
+// call is a request to an instance. Without a context, it asks the instance to end.
 type call struct {
 	ctx     context.Context
 	payload []byte
@@ -48,7 +49,8 @@ const idleLimit = 10 * time.Minute
 
 // NewPool returns a pool of at most max instances. newHandler is called when a request needs a new
 // instance, as part of that request, and possibly by several requests at once. Each call must return
-// a handler with a memory of its own.
+// a handler with a memory of its own. If a handler has a method Close, it is called when its instance
+// ends.
 func NewPool(newHandler func() lambda.Handler, max int) *Pool {
 	return &Pool{newHandler: newHandler, slots: make(chan struct{}, max)}
 }
@@ -74,6 +76,31 @@ func (p *Pool) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
+// Close ends the instances that wait for a request, and waits until they have ended. An instance that is
+// busy ends after its request. The pool may still be used, and then starts an instance for each request.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	ended := make(chan outcome, len(idle))
+	for _, i := range idle {
+		i <- call{done: ended}
+	}
+	for range idle {
+		<-ended
+	}
+}
+
+// end ends an instance, whose handler is nil if it had no request. A panic is no one's business any
+// more.
+func end(handler lambda.Handler) {
+	defer func() { _ = recover() }()
+	if h, ok := handler.(interface{ Close() }); ok {
+		h.Close()
+	}
+}
+
 // run is the goroutine of an instance.
 func (p *Pool) run(i instance) {
 	var handler lambda.Handler
@@ -95,13 +122,19 @@ func (p *Pool) run(i instance) {
 		if c.ctx.Err() != nil {
 			return false
 		}
-		p.giveBack(i)
-		return true
+		return p.giveBack(i)
 	}
+	defer func() { end(handler) }()
 	idle := time.NewTimer(idleLimit)
 	for {
 		select {
 		case c := <-i:
+			if c.ctx == nil {
+				end(handler)
+				handler = nil
+				c.done <- outcome{}
+				return
+			}
 			if !handle(c) {
 				return
 			}
@@ -128,10 +161,14 @@ func (p *Pool) take() instance {
 	return i
 }
 
-func (p *Pool) giveBack(i instance) {
+// giveBack makes an instance wait for its next request. It reports false if the pool is closed.
+func (p *Pool) giveBack(i instance) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.idle = append(p.idle, i)
+	if !p.closed {
+		p.idle = append(p.idle, i)
+	}
+	return !p.closed
 }
 
 // remove reports false if a request has just taken the instance.

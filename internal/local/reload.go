@@ -22,14 +22,26 @@ func NewReloader(build func() (http.Handler, error)) (*Reloader, error) {
 	return r, r.Reload()
 }
 
-// Reload builds a new handler. Requests that run keep the handler that they began with. If build
-// fails, the handler stays as it was.
+// Reload builds a new handler, and closes the one before if it has a method Close. Requests that run
+// keep the handler that they began with. If build fails, the handler stays as it was.
 func (r *Reloader) Reload() error {
 	h, err := r.build()
 	if err == nil {
-		r.current.Store(&h)
+		closeHandler(r.current.Swap(&h))
 	}
 	return err
+}
+
+// Close closes the present handler if it has a method Close.
+func (r *Reloader) Close() { closeHandler(r.current.Load()) }
+
+func closeHandler(h *http.Handler) {
+	if h == nil {
+		return
+	}
+	if closer, ok := (*h).(interface{ Close() }); ok {
+		closer.Close()
+	}
 }
 
 func (r *Reloader) ServeHTTP(w http.ResponseWriter, request *http.Request) {

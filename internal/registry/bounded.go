@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
@@ -16,6 +17,9 @@ type Bounded struct {
 	apikey.Record
 	User apikey.UserRecord
 	Plan *apikey.Plan
+	// OlderUse is when the token was last used that the last rotation has replaced. It is zero if that
+	// token was not used since then, or works no more.
+	OlderUse time.Time
 }
 
 // Bounded adds what bounds a key besides its record. A static key has neither a user nor a plan.
@@ -28,8 +32,12 @@ func (r *Registry) Bounded(ctx context.Context, record apikey.Record) (Bounded, 
 	if b.User, err = r.store.User(ctx, record.Key.UserID); err != nil {
 		return Bounded{}, fmt.Errorf("read the user: %w", err)
 	}
-	b.Plan, err = r.planIfStored(ctx, b.planName())
-	return b, err
+	if b.Plan, err = r.planIfStored(ctx, b.planName()); err != nil {
+		return Bounded{}, err
+	}
+	one := []Bounded{b}
+	err = r.addOlderUses(ctx, one)
+	return one[0], err
 }
 
 // BoundedAll does what Bounded does for many keys, in few requests. It also adds the meters of the
@@ -65,7 +73,10 @@ func (r *Registry) BoundedAll(ctx context.Context, records []apikey.Record) ([]B
 		}
 		b.Plan = plan
 	}
-	return all, r.addMeters(ctx, all)
+	if err := r.addMeters(ctx, all); err != nil {
+		return nil, err
+	}
+	return all, r.addOlderUses(ctx, all)
 }
 
 // planName returns the name of the key's plan or, if it has none, of the user's.
@@ -120,6 +131,29 @@ func (b Bounded) furtherMeters() (ids []string) {
 		}
 	}
 	return ids
+}
+
+// addOlderUses adds when replaced tokens of keys were last used, as far as they still work.
+func (r *Registry) addOlderUses(ctx context.Context, all []Bounded) error {
+	var rotating []string
+	for _, b := range all {
+		if !b.Key.PreviousUntil(r.now()).IsZero() {
+			rotating = append(rotating, b.Key.ID)
+		}
+	}
+	if len(rotating) == 0 {
+		return nil
+	}
+	uses, err := r.store.OlderUses(ctx, rotating)
+	if err != nil {
+		return fmt.Errorf("read uses of older tokens: %w", err)
+	}
+	for i, b := range all {
+		if use := uses[b.Key.ID]; !use.Before(b.Key.PresentSince) {
+			all[i].OlderUse = use
+		}
+	}
+	return nil
 }
 
 // Spending returns the parts that requests with the key spend from, and the window status of each.

@@ -171,6 +171,20 @@ func (t *trap) Places(ctx context.Context, userID string, now time.Time) (regist
 	return t.Store.Places(ctx, userID, now)
 }
 
+func (t *trap) Refused(ctx context.Context, keys []*apikey.Key, from, to ratelimit.Date) (map[string]apikey.Refusals, error) {
+	if err := t.spring(ctx, "Refused"); err != nil {
+		return nil, err
+	}
+	return t.Store.Refused(ctx, keys, from, to)
+}
+
+func (t *trap) OlderUses(ctx context.Context, ids []string) (map[string]time.Time, error) {
+	if err := t.spring(ctx, "OlderUses"); err != nil {
+		return nil, err
+	}
+	return t.Store.OlderUses(ctx, ids)
+}
+
 func (t *trap) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	if err := t.spring(ctx, "Spend"); err != nil {
 		return ratelimit.Meter{}, err
@@ -276,7 +290,11 @@ var deeds = []deed{
 			}); err != nil {
 				return err
 			}
-			_, err = b.Registry.Rotate(ctx, root, k.ID, 0)
+			issued, err := b.Registry.Rotate(ctx, root, k.ID, time.Hour)
+			if err != nil {
+				return err
+			}
+			_, err = b.Registry.Bounded(ctx, apikey.Record{Key: issued.Key})
 			return err
 		}
 	}, nil},

@@ -89,7 +89,7 @@ func TestTheUsageOfAUserHasWhatDeletedKeysSpent(t *testing.T) {
 			t.Fatal(err)
 		}
 		by := make(map[ratelimit.Date]int64)
-		for _, d := range used {
+		for _, d := range used.Days {
 			by[d.Day] += d.Used
 		}
 		return by

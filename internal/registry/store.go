@@ -124,7 +124,8 @@ type TrailStore interface {
 	Witness(ctx context.Context, id string) (audit.Witness, error)
 }
 
-// UsageStore stores what keys spend. The gate and its limiter write to it.
+// UsageStore stores what keys spend, and what is refused. The gate, its limiter and its tally write to
+// it.
 type UsageStore interface {
 	// Meters returns the meter of each id. It leaves out ids without a meter.
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)
@@ -134,6 +135,13 @@ type UsageStore interface {
 	// Usages returns what Usage does for many keys, by id. It leaves out keys without usage. The
 	// usage of two keys may come from different moments.
 	Usages(ctx context.Context, ids []string, from, to ratelimit.Date) (map[string][]ratelimit.DayUsage, error)
+	// Refused returns the refused requests with keys, by id, from one day to another, both included. It
+	// leaves out keys without refusals, and refusals of another life of a key.
+	Refused(ctx context.Context, keys []*apikey.Key, from, to ratelimit.Date) (map[string]apikey.Refusals, error)
+	// OlderUses returns when a token of a key was last used that a rotation had replaced, by the key's
+	// id. It leaves out keys without such a use. The use may be of a former life of the key, and the
+	// token may have ended.
+	OlderUses(ctx context.Context, ids []string) (map[string]time.Time, error)
 }
 
 // ReplyStore stores the answers to idempotent requests. Only [KeyStore.Write] adds to it.

@@ -31,18 +31,44 @@ func (d Days) check() error {
 	return nil
 }
 
-// Usage returns the usage of a key on each of some days, in their order. It leaves out days without
-// usage. Past days are exact, except that tokens leased by an instance that died count as used. The
-// usage of today includes the leased tokens of all instances.
-func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) ([]ratelimit.DayUsage, error) {
+// Usage is how keys were used on some days.
+type Usage struct {
+	// Days are the days with usage, in their order. Past days are exact, except that tokens leased by
+	// an instance that died count as used. The usage of today includes the leased tokens of all
+	// instances.
+	Days []ratelimit.DayUsage
+	// Refused counts refused requests. It is a lower bound: see package tally.
+	Refused apikey.Refusals
+}
+
+// Usage returns the usage of a key on some days.
+func (r *Registry) Usage(ctx context.Context, caller Caller, id string, days Days) (Usage, error) {
 	if err := days.check(); err != nil {
-		return nil, err
+		return Usage{}, err
 	}
 	record, err := r.Find(ctx, caller, id)
 	if err != nil {
-		return nil, err
+		return Usage{}, err
 	}
-	return r.usage(ctx, record, days)
+	used, err := r.usage(ctx, record, days)
+	if err != nil {
+		return Usage{}, err
+	}
+	refused, err := r.refused(ctx, []*apikey.Key{record.Key}, days)
+	return Usage{Days: used, Refused: refused}, err
+}
+
+// refused returns the refused requests with keys, all together. It leaves out those of former lives.
+func (r *Registry) refused(ctx context.Context, keys []*apikey.Key, days Days) (apikey.Refusals, error) {
+	all, err := r.store.Refused(ctx, keys, ratelimit.DateOf(days.From), ratelimit.DateOf(days.To))
+	if err != nil {
+		return nil, fmt.Errorf("read refusals: %w", err)
+	}
+	sum := make(apikey.Refusals)
+	for _, one := range all {
+		sum.AddAll(one)
+	}
+	return sum, nil
 }
 
 // usage returns the usage of one life of a key. If a key was deleted and created again, it leaves
@@ -130,35 +156,34 @@ const (
 // UserUsage returns the usage of all keys of a user together, as Usage does. It includes revoked
 // keys, but no deleted ones. For a day on which the user's keys shared a limit or a quota, it returns
 // what the user's own meter has counted if that is more: it includes deleted keys.
-func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) (
-	[]ratelimit.DayUsage, error,
-) {
+func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, days Days) (Usage, error) {
 	if err := caller.may(apikey.ScopeRead); err != nil {
-		return nil, err
+		return Usage{}, err
 	}
 	if err := days.check(); err != nil {
-		return nil, err
+		return Usage{}, err
 	}
 	userID, err := caller.readable(userID)
 	if err != nil {
-		return nil, err
+		return Usage{}, err
 	}
 	keys, err := r.store.List(ctx, userID, Position{}, maxUsageKeys+1)
 	if err != nil {
-		return nil, fmt.Errorf("list keys: %w", err)
+		return Usage{}, fmt.Errorf("list keys: %w", err)
 	}
 	if len(keys) > maxUsageKeys {
-		return nil, apikey.Invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
+		return Usage{}, apikey.Invalid("userId", "has more than %d keys: ask for the usage of each", maxUsageKeys)
 	}
 	keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.Gone(r.now()) })
 	own := apikey.UserMeter(userID, "")
 	meters, err := r.store.Meters(ctx, append(idsOf(keys), own))
 	if err != nil {
-		return nil, fmt.Errorf("read meters: %w", err)
+		return Usage{}, fmt.Errorf("read meters: %w", err)
 	}
 	var mu sync.Mutex
 	sum := make(map[ratelimit.Date]int64)
 	var counted []ratelimit.DayUsage
+	var refused apikey.Refusals
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(usageAtOnce)
 	safely := func(id string, read func() error) {
@@ -182,6 +207,10 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 			return err
 		})
 	}
+	safely("refusals", func() (err error) {
+		refused, err = r.refused(ctx, keys, days)
+		return err
+	})
 	if meter, used := meters[own]; used {
 		safely("a user", func() (err error) {
 			counted, err = r.countedUsage(ctx, own, meter, days)
@@ -189,12 +218,12 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return Usage{}, err
 	}
 	for _, d := range counted {
 		sum[d.Day] = max(sum[d.Day], d.Used)
 	}
-	return inOrder(sum), nil
+	return Usage{Days: inOrder(sum), Refused: refused}, nil
 }
 
 // countedUsage returns what the first meter of a user has counted on each of some days. A day may be

@@ -44,9 +44,9 @@ func TestUsageByDay(t *testing.T) {
 		}
 		return all
 	}
-	expect := func(what string, got []ratelimit.DayUsage, err error, want []ratelimit.DayUsage) {
+	expect := func(what string, got registry.Usage, err error, want []ratelimit.DayUsage) {
 		t.Helper()
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		if diff := cmp.Diff(want, got.Days); err != nil || diff != "" {
 			t.Errorf("%s (-want +got): %v\n%s", what, err, diff)
 		}
 	}
@@ -125,11 +125,11 @@ func TestUsageBelongsToALifeOfAKey(t *testing.T) {
 	shows := func(step, user string, want ...ratelimit.DayUsage) {
 		t.Helper()
 		one, err := b.Registry.Usage(t.Context(), root, id, days)
-		if diff := cmp.Diff(want, one); err != nil || diff != "" {
+		if diff := cmp.Diff(want, one.Days); err != nil || diff != "" {
 			t.Errorf("%s (-want +got): %v\n%s", step, err, diff)
 		}
 		all, err := b.Registry.UserUsage(t.Context(), root, user, days)
-		if diff := cmp.Diff(want, all); err != nil || diff != "" {
+		if diff := cmp.Diff(want, all.Days); err != nil || diff != "" {
 			t.Errorf("%s, of its user (-want +got): %v\n%s", step, err, diff)
 		}
 		record, err := b.Registry.Find(t.Context(), root, id)

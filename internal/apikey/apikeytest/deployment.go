@@ -18,6 +18,7 @@ import (
 	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
+	"latchkey/internal/tally"
 )
 
 var Noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -192,6 +193,7 @@ type Deployment struct {
 	Patience time.Duration // of gates; zero: 5 s
 	Life     apikey.Life   // of gates
 	Logger   *slog.Logger  // of gates; discards if nil
+	Tally    *tally.Tally  // of gates; may be nil
 	Counted  int
 }
 
@@ -246,7 +248,7 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 		Logger: cmp.Or(b.Logger, slog.New(slog.DiscardHandler)), Life: b.Life,
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.Clock.Time, 100),
 		Freshness: freshness, Patience: cmp.Or(b.Patience, 5*time.Second),
-		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: b.Clock.Time, Remember: 100,
+		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: b.Clock.Time, Remember: 100, Tally: b.Tally,
 	})
 }
 

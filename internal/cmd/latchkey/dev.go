@@ -159,6 +159,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	if err != nil {
 		return err
 	}
+	defer gateway.Close() // before the engine ends
 	go gateway.ReloadOnHangup(ctx, logger)
 	var served http.Handler = gateway
 	if d.Access {

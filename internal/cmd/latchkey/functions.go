@@ -43,8 +43,17 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 				panic(err) // the same call succeeded before, and makes no request that could fail
 			}
 			logger.Debug("instance started")
-			return handler(i)
+			return ending{handler(i), i}
 		}, maxInstances)
 	}
 	return local.NewGateway(t, pools, time.Now, logger)
 }
+
+// ending is a handler that closes its instance when it ends.
+type ending struct {
+	lambda.Handler
+	instance *instance.Instance
+}
+
+// Close closes the instance.
+func (e ending) Close() { e.instance.Close() }

@@ -138,6 +138,64 @@ var meterContracts = []contract{
 			t.Errorf("after the key was deleted: %v, %v", got, err)
 		}
 	}},
+	{"AddRefused adds to what is stored of a life, by day and code", func(t *testing.T, s Store) {
+		one, two := NewKey(1, "u1"), NewKey(2, "u1")
+		again := *one
+		again.CreatedAt = again.CreatedAt.Add(time.Millisecond)
+		limited := func(day ratelimit.Date, n int64) apikey.Refusals {
+			return apikey.Refusals{day: {apikey.CodeRateLimited: n}}
+		}
+		for _, counts := range []apikey.Refusals{
+			limited(20261130, 2), limited(20261130, 3), {20261130: {apikey.CodeRevoked: 1}, 20261201: {apikey.CodeRateLimited: 4}},
+			limited(20261024, 9), limited(20270101, 5),
+		} {
+			must(t, s.AddRefused(t.Context(), one.ID, one.CreatedAt, counts))
+		}
+		must(t, s.AddRefused(t.Context(), one.ID, again.CreatedAt, limited(20261130, 100)))
+		must(t, s.AddRefused(t.Context(), two.ID, two.CreatedAt, limited(20261130, 7)))
+		for _, c := range []struct {
+			from, to ratelimit.Date
+			want     map[string]apikey.Refusals
+		}{
+			{20261024, 20270101, map[string]apikey.Refusals{
+				one.ID: {
+					20261024: {apikey.CodeRateLimited: 9}, 20261130: {apikey.CodeRateLimited: 5, apikey.CodeRevoked: 1},
+					20261201: {apikey.CodeRateLimited: 4}, 20270101: {apikey.CodeRateLimited: 5},
+				},
+				two.ID: limited(20261130, 7),
+			}},
+			{20261201, 20261231, map[string]apikey.Refusals{one.ID: limited(20261201, 4)}},
+			{20261101, 20261129, map[string]apikey.Refusals{}},
+		} {
+			got, err := s.Refused(t.Context(), []*apikey.Key{one, two, NewKey(3, "u1")}, c.from, c.to)
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+				t.Errorf("%d to %d: %v (-want +got)\n%s", c.from, c.to, err, diff)
+			}
+		}
+		got, err := s.Refused(t.Context(), []*apikey.Key{&again}, 20261101, 20261231)
+		want := map[string]apikey.Refusals{one.ID: limited(20261130, 100)}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("the other life: %v (-want +got)\n%s", err, diff)
+		}
+		// What a verdict needs has none of it.
+		Create(t, s, one, 0)
+		must(t, s.SetOlderUse(t.Context(), one.ID, Morning()))
+		if r, err := s.Find(t.Context(), one.ID); err != nil || len(r.More) > 0 || !r.Meter.LastUsed.IsZero() {
+			t.Errorf("Find: %+v, %v", r, err)
+		}
+	}},
+	{"SetOlderUse replaces the time of the use of an older token", func(t *testing.T, s Store) {
+		for n := range 3 {
+			must(t, s.SetOlderUse(t.Context(), NewKey(n%2, "u1").ID, Morning().Add(time.Duration(n)*time.Second)))
+		}
+		want := map[string]time.Time{
+			NewKey(0, "u1").ID: Morning().Add(2 * time.Second), NewKey(1, "u1").ID: Morning().Add(time.Second),
+		}
+		got, err := s.OlderUses(t.Context(), []string{NewKey(0, "u1").ID, NewKey(1, "u1").ID, NewKey(2, "u1").ID})
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v (-want +got)\n%s", err, diff)
+		}
+	}},
 	{"No two meter ids share a meter", func(t *testing.T, s Store) {
 		ids := meterIDs()
 		want := make(map[string]ratelimit.Meter)

@@ -12,6 +12,7 @@ import (
 	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
+	"latchkey/internal/tally"
 )
 
 // Store is everything that a registry, a gate and a limiter store.
@@ -19,6 +20,7 @@ type Store interface {
 	registry.Store
 	gate.Finder
 	ratelimit.Store
+	tally.Store
 }
 
 // Test tests an implementation. open must return an empty store each time.
