@@ -146,8 +146,8 @@ var meterContracts = []contract{
 			return apikey.Refusals{day: {apikey.CodeRateLimited: n}}
 		}
 		for _, counts := range []apikey.Refusals{
-			limited(20261130, 2), limited(20261130, 3), {20261130: {apikey.CodeRevoked: 1}, 20261201: {apikey.CodeRateLimited: 4}},
-			limited(20261024, 9), limited(20270101, 5),
+			limited(20261130, 2), limited(20261130, 3), limited(20261024, 9), limited(20270101, 5),
+			{20261130: {apikey.CodeRevoked: 1}, 20261201: {apikey.CodeRateLimited: 4}},
 		} {
 			must(t, s.AddRefused(t.Context(), one.ID, one.CreatedAt, counts))
 		}
