@@ -248,3 +248,17 @@ func (p *Page) Navigate(path string) {
 	p.t.Helper()
 	p.do(chromedp.Navigate(p.URL + "/" + path))
 }
+
+// Beside opens any URL in another tab of the same profile, as another site that a person visits would
+// be. What goes wrong there fails no test.
+func (p *Page) Beside(address string) *Page {
+	p.t.Helper()
+	ctx, cancel := chromedp.NewContext(p.ctx)
+	p.t.Cleanup(cancel)
+	beside := &Page{URL: address, t: p.t, look: p.look, ctx: ctx}
+	if err := chromedp.Do(ctx); err != nil {
+		p.t.Fatal(err)
+	}
+	beside.do(chromedp.Navigate(address))
+	return beside
+}
