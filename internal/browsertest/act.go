@@ -39,7 +39,7 @@ const field = (label) => {
 func (p *Page) Eval(script string, out any) {
 	p.t.Helper()
 	if strings.Contains(script, "return ") {
-		script = "(async () => {" + finder + script + "})()"
+		script = "(() => {" + finder + "return (async () => {" + script + "})()})()"
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
@@ -48,7 +48,7 @@ func (p *Page) Eval(script string, out any) {
 		err = json.Unmarshal(value, out)
 	}
 	if err != nil {
-		p.t.Fatalf("%s: evaluate %.200s: %v", p.look, script, err)
+		p.t.Fatalf("%s: evaluate: %v", p.look, err)
 	}
 }
 

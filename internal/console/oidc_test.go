@@ -15,7 +15,7 @@ import (
 func visit(p *browsertest.Page) { p.Click("Sign in at 127.0.0.1") }
 
 func TestAUserSignsInAtTheIssuer(t *testing.T) {
-	eachLook(t, func(t *testing.T, look browsertest.Look) {
+	for _, look := range []browsertest.Look{browsertest.WideDark, browsertest.Narrow} {
 		var token map[string]any
 		browsertest.SetUser(t, map[string]any{"sub": "ada " + look.String(), "groups": []string{"ops"}},
 			func(_ url.Values, answer map[string]any) {
@@ -46,7 +46,7 @@ func TestAUserSignsInAtTheIssuer(t *testing.T) {
 				t.Errorf("after the sign-out, the page has the %s %v", name, token[name])
 			}
 		}
-	})
+	}
 }
 
 func TestAnAdminSignsInAtTheIssuer(t *testing.T) {

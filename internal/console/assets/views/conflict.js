@@ -27,7 +27,7 @@ export function Conflict({ base, mine, theirs, last, busy, onSave, onTheirs, onB
       <thead><tr><th scope="col">Field</th><th scope="col">Yours</th><th scope="col">Theirs</th></tr></thead>
       <tbody>${rows.map((r) => html`<tr key=${r.name}>
         <th scope="row">${r.label}</th>
-        ${[["mine", mine, "Yours"], ["theirs", theirs, "Theirs"]].map(([side, values, word]) => html`<td key=${side}><label>
+        ${/** @type {["mine" | "theirs", any, string][]} */ ([["mine", mine, "Yours"], ["theirs", theirs, "Theirs"]]).map(([side, values, word]) => html`<td key=${side}><label>
           <input type="radio" name=${"choose-" + r.name} value=${side} aria-label=${`${r.label}: ${word}`} checked=${choices[r.name] === side}
             onChange=${() => setChoices({ ...choices, [r.name]: side })} />
           <bdi>${describe(r.name, /** @type {any} */ (values)[r.name])}</bdi></label></td>`)}

@@ -28,7 +28,7 @@ export function RevokeAll({ userId, own, onClose, onDone }) {
   return html`<${Confirm} title="Revoke all keys of a user" word=${userId} verb="Revoke all keys" onYes=${revoke} onClose=${onClose}>
     ${error && html`<${Problem} error=${error} onRetry=${reload} />`}
     ${!user && !error && html`<${Loading} what="the number of keys" />`}
-    ${user && html`<p><bdi>${userId}</bdi> has <strong>${number(user.active)}</strong> active ${user.active === 1 ? "key" : "keys"}
+    ${user && html`<p><bdi>${userId}</bdi> has <strong>${number(user.active)}</strong> active ${user.active === 1 ? "key" : "keys"}${" "}
       of ${number(user.keys)}. All of them will be revoked. <strong>This cannot be undone.</strong></p>`}
     ${own && html`<p class="problem">This user is your own: you will be signed out.</p>`}
     ${revoked > 0 && html`<p role="status">${number(revoked)} revoked so far.</p>`}
