@@ -13,7 +13,7 @@ import { describe } from "./words.js";
  */
 export function Conflict({ base, mine, theirs, last, busy, onSave, onTheirs, onBack }) {
   const rows = differences(base, mine, theirs);
-  const [choices, setChoices] = useState(() => Object.fromEntries(rows.map((r) => [r.name, r.choice])));
+  const [choices, setChoices] = useState(() => /** @type {Record<string, any>} */ (Object.fromEntries(rows.map((r) => [r.name, r.choice]))));
   const open = rows.filter((r) => !choices[r.name]);
   const save = () => {
     const chosen = rows.filter((r) => choices[r.name] === "mine").map((r) => [r.name, mine[r.name]]);
