@@ -316,3 +316,38 @@ func TestAMemberCreatesAKeyForTheTeam(t *testing.T) {
 		t.Errorf("the key is of %v with %v", who["userId"], who["scopes"])
 	}
 }
+
+// TestTheDialogKnowsWhatTheCallersKeyMayGrant signs in with a key that is bounded in all ways.
+func TestTheDialogKnowsWhatTheCallersKeyMayGrant(t *testing.T) {
+	_, token := browsertest.Create(t, `{"name":"bounded","userId":"bounded","scopes":["keys:read","keys:write","tts:*"],"expiresInDays":10,
+		"rateLimit":{"requests":600,"window":60},"quota":{"requests":1000,"period":"month"},"allowedCidrs":["127.0.0.0/8"]}`)
+	p := browsertest.Open(t, browsertest.NarrowDark, "console/")
+	p.SignIn(token)
+	p.Click("Create key")
+	p.Wait("At the latest")
+	var late []string
+	p.Eval(`return [...document.querySelectorAll("dialog input[type=radio]:disabled")].map((e) => e.value)`, &late)
+	if sprint(late) != "[30 90 365]" {
+		t.Errorf("the presets that are too late are %v", late)
+	}
+	p.Click("Own limit")
+	p.Wait("At most 600 each minute")
+	p.Click("Per month")
+	p.Wait("At most 1,000 each month")
+	p.Click("More")
+	p.Wait("They must be within 127.0.0.0/8")
+	p.Fill("Another scope", "tts:speak")
+	p.Press(kb.Enter)
+	p.Fill("Rate limit: requests", "601")
+	p.Click("Create key")
+	wrong(p, "Rate limit", "rateLimit must be within")
+	p.Axe()
+	p.Shot("create-bounded")
+	p.Fill("Rate limit: requests", "600")
+	p.Fill("Quota: requests", "1000")
+	p.Click("Create key")
+	_, who := browsertest.Call(t, shownToken(p), "GET", "api/v1/whoami", "")
+	if sprint(who["scopes"]) != "[tts:speak]" {
+		t.Errorf("the key has the scopes %v", who["scopes"])
+	}
+}

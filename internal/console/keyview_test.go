@@ -212,3 +212,25 @@ func inLooks(t *testing.T, one, other browsertest.Look, test func(t *testing.T, 
 		t.Run(look.String(), func(t *testing.T) { test(t, look) })
 	}
 }
+
+// TestUsageShowsWhatWasRefused answers for the service: its counts come a minute late.
+func TestUsageShowsWhatWasRefused(t *testing.T) {
+	id, _ := browsertest.Create(t, `{"name":"refused"}`)
+	p := browsertest.Open(t, browsertest.Wide, "console/")
+	p.SignIn(browsertest.Root)
+	p.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/usage") {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"total":1500,"data":[{"date":"2026-11-28","requests":500},{"date":"2026-11-29","requests":1000,
+			"refused":{"rate_limited":20,"a_code_of_tomorrow":1}},{"date":"2026-11-30","requests":0,"refused":{"quota_exceeded":300}}]}`)
+		return true
+	})
+	p.Go("#/keys/" + id)
+	p.Wait("Refused, at least: 300 quota, 20 rate limit, 1 a_code_of_tomorrow.")
+	p.Wait("1,500 requests, at most 1,000 a day")
+	p.Until(`document.querySelector(".bars tbody").innerText.replace(/\s+/g, " ").includes("2026-11-29 1,000 21")`)
+	p.Axe()
+	p.Shot("key-refused")
+}

@@ -2,7 +2,7 @@
 // The dialog that creates a key. The answer is the only place where its token is ever shown.
 import { html, useEffect, useRef, useState, Dialog, Problem } from "../ui.js";
 import { call } from "../api.js";
-import { emptyValues, formOf, patchOf, read, requestName } from "./form.js";
+import { emptyValues, expiryBounds, formOf, patchOf, read, requestName } from "./form.js";
 import { Fields, SHOWN, problems } from "./fields.js";
 import { useSession } from "../session.js";
 import { go } from "../route.js";
@@ -24,10 +24,14 @@ export function Create({ userId = "", onClose }) {
   }} />`;
 }
 
-/** @param {any} grants @returns {import("./form.js").Form} */
+/**
+ * An expiry of at most 90 days is chosen. "never" leaves it to the service, which then takes the default
+ * of the plan or the latest that the caller may grant.
+ * @param {any} grants @returns {import("./form.js").Form}
+ */
 function firstForm(grants, userId = "") {
-  const days = grants?.defaultDays || (grants?.maxDays && Math.min(90, grants.maxDays)) || 90;
-  const usual = ["7", "30", "90", "365"].filter((d) => Number(d) <= days).at(-1) ?? "date";
+  const { late } = expiryBounds(grants);
+  const usual = grants?.defaultDays ? "never" : ["7", "30", "90"].filter((d) => !late.includes(d)).at(-1) ?? "never";
   return { ...formOf(emptyValues()), userId, environment: "live", expiry: usual };
 }
 

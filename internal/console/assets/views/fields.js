@@ -2,8 +2,9 @@
 // The inputs for what a caller may set of a key. Create and edit share them.
 import { html, useEffect, useState, Field } from "../ui.js";
 import { call } from "../api.js";
-import { about } from "./form.js";
+import { PRESETS, about, expiryBounds } from "./form.js";
 import { Choices, Group, Rows } from "./rows.js";
+import { bound, moment } from "./words.js";
 
 /** @typedef {import("./form.js").Form} Form */
 /** @typedef {import("./form.js").LineText} LineText */
@@ -95,7 +96,7 @@ function useSuggestions(path, text, names) {
 function Scopes({ form, set, problem, session }) {
   const [text, setText] = useState("");
   const grants = session.grants;
-  const any = session.admin || !grants || grants.anyScope;
+  const any = session.admin || !grants || grants.anyScope || grants.scopes.some((s) => s.includes("*"));
   const offered = (grants?.scopes ?? []).filter((s) => !s.includes("*"));
   const usual = session.admin ? ["keys:read", "keys:write", "keys:admin"] : [];
   const [known, setKnown] = useState(() => [...new Set([...offered, ...form.scopes, ...usual])]);
@@ -137,17 +138,25 @@ function LineInputs({ value, onValue, name }) {
 /** @param {Props} props */
 function Limit({ form, set, problem, session }) {
   return html`<${Group} legend="Rate limit" error=${problem("rateLimit", "unlimited")}
-    hint=${form.limit === "own" ? "It holds for any interval of this length, and not from the full minute on" : form.limit === "default" ? "The limits of the plan and the user or, without any, 60 requests per minute" : "Requests are not counted"}>
+    hint=${form.limit === "own" ? sentences("It holds for any interval of this length, and not from the full minute on", session.grants?.rateLimit) : form.limit === "default" ? "The limits of the plan and the user or, without any, 60 requests per minute" : "Requests are not counted"}>
     <${Choices} name="limit" value=${form.limit} onValue=${(limit) => set({ limit })}
       options=${[["default", "Default"], ["own", "Own limit"], ...(session.admin || form.limit === "unlimited" ? [["unlimited", "Unlimited"]] : [])]} />
     ${form.limit === "own" && html`<div class="row"><${LineInputs} name="Rate limit" value=${form.rate} onValue=${(rate) => set({ rate })} /></div>`}
   <//>`;
 }
 
+/** When a quota begins anew. @type {Record<string, string>} */
+const QUOTAS = {
+  day: "It begins anew at midnight UTC", month: "It begins anew on the first day of a month, UTC", lifetime: "All that the key may ever spend",
+};
+
+/** @param {string | undefined} hint @param {any} most the most that the caller may grant of a limit or a quota, or null */
+const sentences = (hint, most) => [hint, most && `At most ${bound({ ...most, amount: most.requests })}`].filter(Boolean).join(". ");
+
 /** @param {Props} props */
-function QuotaFields({ form, set, problem }) {
+function QuotaFields({ form, set, problem, session }) {
   return html`<${Group} legend="Quota" error=${problem("quota")}
-    hint=${{ day: "It begins anew at midnight UTC", month: "It begins anew on the first day of a month, UTC", lifetime: "All that the key may ever spend" }[form.period]}>
+    hint=${sentences(QUOTAS[form.period], session.grants?.quota)}>
     <${Choices} name="period" value=${form.period} onValue=${(period) => set({ period })}
       options=${[["none", "None"], ["day", "Per day"], ["month", "Per month"], ["lifetime", "In all"]]} />
     ${form.period !== "none" && html`<div class="row">
@@ -157,13 +166,14 @@ function QuotaFields({ form, set, problem }) {
 }
 
 /** @param {Props} props */
-function Expiry({ form, set, problem, session }) {
-  const most = session.admin ? 0 : session.grants?.maxDays ?? 0;
-  const days = ["7", "30", "90", "365"];
-  return html`<${Group} legend="Expires" error=${problem("expiresAt", "expiresInDays")}
-    hint=${most ? `A key may live for ${most} days at most` : form.expiry === "never" ? "A key that never expires stays open until someone ends it" : ""}>
+function Expiry({ form, set, problem, session, create }) {
+  const { latest, late } = expiryBounds(session.grants);
+  const days = create ? session.grants?.defaultDays : 0;
+  const bound = latest < Infinity ? `At the latest ${moment(new Date(latest).toISOString())}` : "";
+  const never = days ? `A key without a date expires after ${days} days` : bound || "A key that never expires stays open until someone ends it";
+  return html`<${Group} legend="Expires" error=${problem("expiresAt", "expiresInDays")} hint=${form.expiry === "never" ? never : bound}>
     <${Choices} name="expiry" value=${form.expiry} onValue=${(expiry) => set({ expiry })}
-      options=${[...days.map((d) => [d, `${d} days`, most > 0 && Number(d) > most]), ["date", "On a date"], ["never", "Never", most > 0]]} />
+      options=${[...PRESETS.map((d) => [d, `${d} days`, late.includes(d)]), ["date", "On a date"], ["never", create && (days || bound) ? "Default" : "Never"]]} />
     ${form.expiry === "date" && html`<div class="row"><input type="datetime-local" aria-label="Expires on" value=${form.expiresAt}
       onInput=${(e) => set({ expiresAt: typed(e) })} /></div>`}
   <//>`;
@@ -176,7 +186,7 @@ function More({ form, set, problem, session }) {
   return html`<details class="more" open=${open || wrong !== ""} onToggle=${(e) => setOpen(e.target.open)}>
     <summary>More: networks, metadata, further limits${session.admin ? ", plan" : ""}, start, description</summary>
     <${Rows} legend="Allowed networks" item="network" rows=${form.networks} blank="" max=${20} error=${problem("allowedCidrs")}
-      hint="The key works from these only, such as 192.0.2.0/24 or 2001:db8::/32. If empty, from anywhere"
+      hint=${session.grants?.allowedCidrs?.length ? `They must be within ${session.grants.allowedCidrs.join(", ")}. If empty, these` : "The key works from these only, such as 192.0.2.0/24 or 2001:db8::/32. If empty, from anywhere"}
       onRows=${(networks) => set({ networks })}
       render=${(row, change, name, at) => html`
         <input aria-label=${name} value=${row} autocomplete="off" spellcheck=${false} onInput=${(e) => change(typed(e))}

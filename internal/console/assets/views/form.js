@@ -211,6 +211,21 @@ export function about(error, ...names) {
   return error && names.some((n) => param === n || param.startsWith(n + ".")) ? error.message : "";
 }
 
+const DAY = 86_400_000;
+
+/** The presets of an expiry, in days. */
+export const PRESETS = ["7", "30", "90", "365"];
+
+/**
+ * What a caller may choose as the expiry: the latest time in milliseconds, and which presets are after it.
+ * @param {any} grants @param {number} now
+ */
+export function expiryBounds(grants, now = Date.now()) {
+  const bounds = grants && !grants.admin ? [Date.parse(grants.expiresAt ?? ""), now + (grants.maxDays || NaN) * DAY] : [];
+  const latest = Math.min(...bounds.filter((t) => !isNaN(t)));
+  return { latest, late: PRESETS.filter((d) => now + Number(d) * DAY > latest) };
+}
+
 /** @returns {string} a name for one idempotent request, which no one else can guess */
 export function requestName() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");

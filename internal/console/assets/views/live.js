@@ -18,14 +18,14 @@ export function boundsOf(record) {
 }
 
 /**
- * The seconds between two reads. They spend at most a twentieth of the caller's own limit.
+ * The seconds between two reads. They spend at most a tenth of the caller's own limit.
  * @param {any} who
  */
 export function pace(who) {
   const limit = who?.rateLimit;
   if (!limit || who.unlimited) return POLL;
   const window = limit.window ?? 60;
-  return Math.min(MOST, Math.max(POLL, Math.ceil((20 * window) / Math.max(1, limit.requests))));
+  return Math.min(MOST, Math.max(POLL, Math.ceil((10 * window) / Math.max(1, limit.requests))));
 }
 
 /**

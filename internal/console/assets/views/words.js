@@ -2,6 +2,8 @@
 // Values of a key as people read them.
 import { bound } from "../chart.js";
 
+export { bound };
+
 /** @param {string} at */
 export function moment(at) {
   const t = new Date(at);
