@@ -18,6 +18,10 @@ import (
 // may read so many items for each key that it may return.
 const scannedForEach = 5
 
+// pageOfKeys is how many items of the index one request reads. A larger page may take longer than one
+// attempt may.
+const pageOfKeys = 1000
+
 // listedFields returns the attributes that ListAll reads, by their names in its expressions.
 func listedFields() map[string]string {
 	names := make(map[string]string)
@@ -36,13 +40,15 @@ func (t *Table) ListAll(ctx context.Context, userID string, most int) ([]*apikey
 	names["#sk"] = "sk"
 	if userID == "" {
 		return t.scanKeys(ctx, most, &dynamodb.ScanInput{
-			TableName: &t.name, IndexName: aws.String("by-user"), ProjectionExpression: &fields,
-			FilterExpression: aws.String("#sk = :sk"), ExpressionAttributeNames: names,
+			TableName: &t.name, IndexName: aws.String("by-user"), Limit: aws.Int32(pageOfKeys),
+			ProjectionExpression: &fields,
+			FilterExpression:     aws.String("#sk = :sk"), ExpressionAttributeNames: names,
 			ExpressionAttributeValues: item{":sk": text(keySort)},
 		})
 	}
 	in := &dynamodb.QueryInput{
-		TableName: &t.name, IndexName: aws.String("by-user"), ProjectionExpression: &fields,
+		TableName: &t.name, IndexName: aws.String("by-user"), Limit: aws.Int32(pageOfKeys),
+		ProjectionExpression:   &fields,
 		KeyConditionExpression: aws.String("#userId = :user"),
 		FilterExpression:       aws.String("#sk = :sk"), ExpressionAttributeNames: names,
 		ExpressionAttributeValues: item{":sk": text(keySort), ":user": text(userID)},

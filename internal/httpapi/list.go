@@ -45,6 +45,15 @@ func (a *server) registerList() {
 	}, a.list)
 }
 
+// lookThrough is how long a request may take that looks through all keys. It is longer than for any
+// other request, because no backend waits for it. The functions end after 10 seconds.
+const lookThrough = 8 * time.Second
+
+// patiently returns a context of a request that ends after lookThrough, and not before.
+func patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), lookThrough)
+}
+
 // allUsers stands for all users in the query of a list.
 const allUsers = "*"
 
@@ -53,6 +62,8 @@ func (a *server) list(ctx context.Context, c registry.Caller, in *listInput) (*l
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	records, next, err := a.Registry.Records(ctx, c, q)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,8 @@ func (a *server) registerOwners() {
 }
 
 func (a *server) owners(ctx context.Context, c registry.Caller, in *ownersInput) (*ownersOutput, error) {
+	ctx, cancel := patiently(ctx)
+	defer cancel()
 	owners, next, err := a.Registry.Owners(ctx, c, in.Search, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, err

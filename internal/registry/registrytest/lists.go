@@ -67,6 +67,24 @@ var listContracts = []contract{
 				t.Errorf("%d keys and an error", len(keys))
 			}
 		}
+		// The audit entries of all users count too.
+		for n := range int64(30) {
+			from, to := NewKey(0, "u1"), NewKey(0, "u1")
+			from.Rev = n
+			to.Rev = n
+			entry := audit.Sealed{
+				Place: audit.Place{Life: to.CreatedAt, Seq: n}, Subject: to.ID, Owner: "u1",
+				At: Morning(), Until: Morning().AddDate(1, 0, 0), Text: "{}", Sum: []byte{1},
+			}
+			must(t, s.Write(t.Context(), registry.Write{From: from, To: to, Entry: &entry}))
+		}
+		_, err := s.ListAll(t.Context(), "", 5)
+		fails(t, "many entries", err, registry.ErrTooMany)
+		for userID, most := range map[string]int{"": 10, "u1": 5} {
+			if keys, err := s.ListAll(t.Context(), userID, most); err != nil || len(keys) != 5 {
+				t.Errorf("beside entries, of %q: %d keys, %v", userID, len(keys), err)
+			}
+		}
 	}},
 	{"Users returns the records of users by their ids", func(t *testing.T, s Store) {
 		want := make(map[string]*apikey.User)
