@@ -149,7 +149,7 @@ func TestAReaderIsOfferedNoChange(t *testing.T) {
 	p := browsertest.Open(t, browsertest.Wide, "console/")
 	p.SignIn(token)
 	p.Go("#/keys/" + id)
-	p.Wait("Older")
+	p.Wait("not used since the rotation")
 	for _, verb := range []string{"Edit", "Rotate", "Disable", "Revoke", "Delete", "End grace now"} {
 		var n int
 		p.Eval(`return [...document.querySelectorAll("button")].filter((b) => b.innerText === "`+verb+`").length`, &n)
