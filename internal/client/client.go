@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,7 +29,7 @@ const (
 type Client struct {
 	base string
 	key  redact.Secret[string] // empty if requests carry no key
-	once string                // the Idempotency-Key of the request; none if empty
+	with http.Header           // more headers of each request
 	http *http.Client
 }
 
@@ -45,12 +46,27 @@ func New(base, key string) (*Client, error) {
 	}, nil
 }
 
-// Once returns a client whose request has an Idempotency-Key, and otherwise is c. The service then
-// does the request once, however often it is made.
-func (c *Client) Once(key string) *Client {
-	one := *c
-	one.once = key
-	return &one
+// With returns a client whose requests have one more header, and otherwise is c. If value is empty, it
+// returns c.
+func (c *Client) With(header, value string) *Client {
+	if value == "" {
+		return c
+	}
+	more := *c
+	more.with = c.with.Clone()
+	if more.with == nil {
+		more.with = make(http.Header)
+	}
+	more.with.Set(header, value)
+	return &more
+}
+
+// Through returns a client whose requests pass through what wrap returns, and otherwise is c.
+func (c *Client) Through(wrap func(http.RoundTripper) http.RoundTripper) *Client {
+	wrapped, own := *c, *c.http
+	own.Transport = wrap(http.DefaultTransport)
+	wrapped.http = &own
+	return &wrapped
 }
 
 func isService(u *url.URL) bool {
@@ -73,10 +89,22 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Do makes one request and returns the body of the answer, which must have a status of 2xx.
-// body is sent as JSON unless it is nil. The error is an [*Error] if there was an answer with
-// another status; otherwise there was no answer. Do never retries.
+// Answer is an answer with a status of 2xx.
+type Answer struct {
+	Body   json.RawMessage
+	Header http.Header
+}
+
+// Do makes one request as [Client.Send] does, and returns the body of the answer.
 func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
+	answer, err := c.Send(ctx, method, path, query, body)
+	return answer.Body, err
+}
+
+// Send makes one request and returns the answer, which must have a status of 2xx.
+// body is sent as JSON unless it is nil. The error is an [*Error] if there was an answer with
+// another status; otherwise there was no answer. Send never retries.
+func (c *Client) Send(ctx context.Context, method, path string, query url.Values, body any) (Answer, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -85,13 +113,13 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return nil, fmt.Errorf("encode the request: %w", err)
+			return Answer{}, fmt.Errorf("encode the request: %w", err)
 		}
 		content = bytes.NewReader(text)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, target, content)
 	if err != nil {
-		return nil, fmt.Errorf("make the request: %w", err)
+		return Answer{}, fmt.Errorf("make the request: %w", err)
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -99,22 +127,20 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	if key := c.key.Reveal(); key != "" {
 		r.Header.Set("Authorization", "Bearer "+key)
 	}
-	if c.once != "" {
-		r.Header.Set("Idempotency-Key", c.once)
-	}
+	maps.Copy(r.Header, c.with)
 	response, err := c.http.Do(r)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return Answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return nil, explain(response, answer)
+		return Answer{}, explain(response, answer)
 	}
-	return answer, nil
+	return Answer{Body: answer, Header: response.Header}, nil
 }
 
 // explain reads the error envelope of an answer.

@@ -1,61 +1,75 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"latchkey/internal/apikey"
 	"latchkey/internal/client"
-	"latchkey/internal/config"
 )
-
-// apiConfig configures the commands that call the HTTP API. There is no flag for the key, because
-// other users can see a command line, and the shell stores it.
-type apiConfig struct {
-	URL string           `env:"LATCHKEY_URL" envDefault:"http://127.0.0.1:3000"`
-	Key config.Sensitive `env:"LATCHKEY_KEY"`
-}
 
 const apiHelp = `
 
-LATCHKEY_URL is the URL of the service (default http://127.0.0.1:3000).
-LATCHKEY_KEY is the key that calls it.`
+LATCHKEY_URL is the URL of the service (default http://127.0.0.1:3000), and
+LATCHKEY_KEY is the key that calls it. latchkey login stores both in a profile.`
 
-// callAPI makes one request with the URL and the key of [apiConfig] and returns the body of the
-// answer. Its error is a usageError for a wrong variable, errInterrupted if ctx ended, and
-// otherwise says what to do next.
-func callAPI(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
-	return callOnce(ctx, "", method, path, query, body)
+// apiFlags adds the flags of a command that calls the API.
+func apiFlags(c *cobra.Command) {
+	profileFlag(c, "`NAME` of the profile with the URL and the key, as\nlatchkey login stores it")
+	c.Flags().Bool("debug", false, "print each request on standard error, without keys")
 }
 
-// callOnce is callAPI with an Idempotency-Key, unless that is empty.
-func callOnce(
-	ctx context.Context, once, method, path string, query url.Values, body any,
-) (json.RawMessage, error) {
-	var a apiConfig
-	if err := config.Read(&a, config.Process()); err != nil {
-		return nil, usageError{err}
-	}
-	key := strings.TrimSpace(a.Key.Reveal()) // a key that was read from a file may end in a newline
-	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, usageError{errors.New("LATCHKEY_KEY must be one key, of visible ASCII characters")}
-	}
-	c, err := client.New(a.URL, key)
+// apiOutput adds the flags of a command that calls the API and prints data.
+func apiOutput(c *cobra.Command) *output {
+	out := outputFlags(c)
+	apiFlags(c)
+	return out
+}
+
+// callAPI makes one request with the settings of a command, and returns the answer. The error is a
+// usageError for a wrong variable, and otherwise is that of [settings.send].
+func callAPI(c *cobra.Command, method, path string, query url.Values, body any) (client.Answer, error) {
+	s, err := settingsOf(c)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("LATCHKEY_URL %w", err)}
+		return client.Answer{}, err
 	}
-	answer, err := c.Once(once).Do(ctx, method, path, query, body)
+	return s.send(c, method, path, query, body)
+}
+
+// send makes one request and returns the answer. A request that changes something has the headers that
+// the command's flags --if-match and --idempotency-key name. With --debug, it prints the request. The
+// error is errInterrupted if the command's context ended, and otherwise says what to do next.
+func (s settings) send(c *cobra.Command, method, path string, query url.Values, body any) (client.Answer, error) {
+	service, err := s.client()
+	if err != nil {
+		return client.Answer{}, err
+	}
+	if f := c.Flags().Lookup("debug"); f != nil && f.Value.String() == "true" {
+		service = service.Through(func(next http.RoundTripper) http.RoundTripper {
+			return &debugger{out: c.ErrOrStderr(), key: s.key, next: next}
+		})
+	}
+	if method != http.MethodGet {
+		for flag, header := range map[string]string{"if-match": "If-Match", "idempotency-key": "Idempotency-Key"} {
+			if f := c.Flags().Lookup(flag); f != nil {
+				service = service.With(header, f.Value.String())
+			}
+		}
+	}
+	answer, err := service.Send(c.Context(), method, path, query, body)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, errInterrupted
+	case err != nil && c.Context().Err() != nil:
+		return client.Answer{}, errInterrupted
 	case err != nil:
-		return nil, hinted{err, hint(err, key, time.Now())}
+		return client.Answer{}, hinted{err, s.hint(err, time.Now())}
 	}
 	return answer, nil
 }
@@ -75,20 +89,23 @@ func (h hinted) Error() string {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// hint returns what to do next about an error of a request that was made with key, or "".
-func hint(err error, key string, now time.Time) string {
+// hint returns what to do next about an error of a request with s, or "".
+func (s settings) hint(err error, now time.Time) string {
 	var e *client.Error
+	key := s.key.Reveal()
 	switch {
 	case !errors.As(err, &e):
 		return "Is it running? latchkey dev starts it on this machine; LATCHKEY_URL names another one."
+	case e.Status == 401 && key == "" && s.withheld != "":
+		return s.withheld
 	case e.Status == 401 && key == "":
-		return "LATCHKEY_KEY is not set. latchkey init makes an admin key; latchkey dev stores\n" +
-			"its own in .latchkey/root-key."
+		return "LATCHKEY_KEY is not set. latchkey login stores a key, and latchkey init makes an\n" +
+			"admin key; latchkey dev stores its own in .latchkey/root-key."
 	case e.Status == 401 && apikey.IsJWT(key):
 		if end := expiry(key); !end.IsZero() && !now.Before(end) {
-			return "LATCHKEY_KEY is a user's token that expired at " + end.UTC().Format(time.RFC3339) + ":\nsign in again."
+			return s.keyName + " is a user's token that expired at " + end.UTC().Format(time.RFC3339) + ":\nsign in again."
 		}
-		return "LATCHKEY_KEY is a user's token: the stack must name its issuer and its audience, and\n" +
+		return s.keyName + " is a user's token: the stack must name its issuer and its audience, and\n" +
 			"the route must be one that manages keys."
 	case e.Status == 401:
 		return "latchkey validate says what is wrong with a key."
@@ -99,7 +116,7 @@ func hint(err error, key string, now time.Time) string {
 	case e.Status == 404 && e.Param == "id":
 		return "latchkey keys list shows the ids."
 	case e.Code == "":
-		return "LATCHKEY_URL must be the URL of latchkey, with the stage if it has one."
+		return s.urlName + " must be the URL of latchkey, with the stage if it has one."
 	}
 	return ""
 }
@@ -119,8 +136,8 @@ func expiry(token string) time.Time {
 }
 
 // decode reads the body of an answer.
-func decode[T any](answer json.RawMessage) (value T, err error) {
-	if err := json.Unmarshal(answer, &value); err != nil {
+func decode[T any](body json.RawMessage) (value T, err error) {
+	if err := json.Unmarshal(body, &value); err != nil {
 		return value, fmt.Errorf("read the answer: %w", err)
 	}
 	return value, nil

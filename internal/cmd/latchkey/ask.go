@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/client"
 )
 
 // verdictNo is the error of a command that worked and whose verdict is no. Its exit code is 3.
@@ -19,7 +18,7 @@ type verdictNo struct{ error }
 func validateCommand() *cobra.Command {
 	var scope, source, public string
 	var cost int64
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use:   "validate",
 		Short: "Check the key on standard input; exit code 3 if it is not valid",
@@ -46,14 +45,14 @@ if the key is valid, 3 if it is not, and 1 if that could not be decided.` + apiH
 			if c.Flags().Changed("cost") {
 				body.Cost = (*api.Integer)(&cost)
 			}
-			answer, err := callAPI(c.Context(), http.MethodPost, api.ValidatePath, nil, body)
+			answer, err := callAPI(c, http.MethodPost, api.ValidatePath, nil, body)
 			if err != nil {
 				return err
 			}
-			if err := printAnswer(c.OutOrStdout(), answer, asJSON); err != nil {
+			if err := printAnswer(c, answer, out); err != nil {
 				return err
 			}
-			verdict, err := decode[api.Verdict](answer)
+			verdict, err := decode[api.Verdict](answer.Body)
 			if err != nil {
 				return err
 			}
@@ -67,69 +66,56 @@ if the key is valid, 3 if it is not, and 1 if that could not be decided.` + apiH
 	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests, "requests to spend")
 	textFlag(c.Flags(), &source, "source-ip", "", "IP address from which the key was used", checkAddress)
 	c.Flags().StringVar(&public, "public-key", "", "public key that must belong to the key")
-	jsonFlag(c, &asJSON)
+	out = apiOutput(c)
 	return c
 }
 
 func whoamiCommand() *cobra.Command {
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use:   "whoami",
-		Short: "Show the owner, the scopes and the limit of LATCHKEY_KEY",
-		Long: `Shows the owner, the scopes and the limit of LATCHKEY_KEY. The call counts as one
-request of that key.` + apiHelp,
+		Short: "Show who calls: the owner, the scopes and the limit of the key",
+		Long: `Shows the owner, the scopes and the limit of the key that calls. The call counts
+as one request of that key. Standard error names the profile in use, and the
+variables that come before it.` + apiHelp,
 		Example: `  latchkey whoami
-  LATCHKEY_KEY=$(cat .latchkey/root-key) latchkey whoami --json`,
+  LATCHKEY_KEY=$(cat .latchkey/root-key) latchkey whoami --jq .userId`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := callAPI(c.Context(), http.MethodGet, api.WhoamiPath, nil, nil)
+			s, err := settingsOf(c)
 			if err != nil {
 				return err
 			}
-			return printAnswer(c.OutOrStdout(), answer, asJSON)
+			if origin := s.origin(); origin != "" {
+				fmt.Fprintln(c.ErrOrStderr(), origin)
+			}
+			return out.show(c, func() (client.Answer, error) {
+				return callAPI(c, http.MethodGet, api.WhoamiPath, nil, nil)
+			}, nil)
 		},
 	}
-	jsonFlag(c, &asJSON)
+	out = apiOutput(c)
 	return c
 }
 
 func openapiCommand() *cobra.Command {
-	return &cobra.Command{
+	out := &output{form: formJSON}
+	c := &cobra.Command{
 		Use:   "openapi",
 		Short: "Print the service's OpenAPI document",
-		Long:  `Prints the OpenAPI 3.1 document of the service at LATCHKEY_URL.` + apiHelp,
+		Long:  `Prints the OpenAPI 3.1 document of the service, as JSON.` + apiHelp,
 		Example: `  latchkey openapi > openapi.json
-  LATCHKEY_URL=https://keys.example.com latchkey openapi`,
+  latchkey openapi --jq '.paths | keys[]'`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := callAPI(c.Context(), http.MethodGet, api.OwnPrefix+api.DocumentPath, nil, nil)
+			answer, err := callAPI(c, http.MethodGet, api.OwnPrefix+api.DocumentPath, nil, nil)
 			if err != nil {
 				return err
 			}
-			return printJSON(c.OutOrStdout(), answer)
+			return out.printJSON(c, answer.Body)
 		},
 	}
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print version, revision and platform",
-		Example: "  latchkey version\n  latchkey version | cut -d' ' -f2",
-		Args:    noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			version, revision := "unknown", "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = s.Value
-					}
-				}
-			}
-			fmt.Fprintf(c.OutOrStdout(), "latchkey %s, revision %s, %s %s/%s\n",
-				version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
-		},
-	}
+	filterFlag(c, out)
+	apiFlags(c)
+	return c
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/api"
+	"latchkey/internal/client"
 )
 
 const unlimited = "unlimited"
@@ -99,12 +99,12 @@ func ownLimits(k api.Record) string {
 }
 
 // printKeys prints a page of keys. On a terminal, what their users share comes after it.
-func printKeys(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-	err := printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, asJSON)
-	if err != nil || asJSON || !isTerminal(c.OutOrStdout()) {
+func printKeys(c *cobra.Command, answer client.Answer, out *output) error {
+	err := printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, out)
+	if err != nil || out.form != formTable || out.asJSON() || out.page.all || !isTerminal(c.OutOrStdout()) {
 		return err
 	}
-	keys, err := decode[page[api.Record]](answer)
+	keys, err := decode[page[api.Record]](answer.Body)
 	if err != nil || len(keys.Data) == 0 {
 		return err
 	}
@@ -126,11 +126,11 @@ func boundsLeft(bounds []api.Bound) (texts []string) {
 // printShared prints the limits that all keys of a user share, with their remaining requests, on
 // standard error. It prints nothing if there are none, or if the caller may not see them.
 func printShared(c *cobra.Command, userID string) error {
-	answer, err := callAPI(c.Context(), http.MethodGet, pathOfUser(userID), nil, nil)
+	answer, err := callAPI(c, http.MethodGet, pathOfUser(userID), nil, nil)
 	if err != nil {
 		return nil // the command has printed the keys already
 	}
-	u, err := decode[api.User](answer)
+	u, err := decode[api.User](answer.Body)
 	if err != nil {
 		return err
 	}

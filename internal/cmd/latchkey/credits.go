@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/api"
+	"latchkey/internal/client"
 )
 
 const creditsHelp = `
@@ -19,21 +20,21 @@ The command adds the credits each time that it is run. With --idempotency-key,
 it adds them once in 24 hours for one KEY.`
 
 func keyCreditsCommand() *cobra.Command {
-	c := creditsCommand("Add prepaid requests to a key", "  latchkey keys credits fbvIj5lD1wYRMsd9 +500\n"+
+	return creditsCommand("Add prepaid requests to a key", "  latchkey keys credits fbvIj5lD1wYRMsd9 +500\n"+
 		"  latchkey keys credits fbvIj5lD1wYRMsd9 +500 --idempotency-key order-4711-of-2027-01-31",
-		checkID, keyPath)
-	return c
+		checkID, keyPath, keyIDs)
 }
 
 func userCreditsCommand() *cobra.Command {
 	return creditsCommand("Add prepaid requests for all keys of a user together",
-		"  latchkey users credits u1 +500\n  latchkey users credits u1 -- -500", checkPerson, pathOfUser)
+		"  latchkey users credits u1 +500\n  latchkey users credits u1 -- -500", checkPerson, pathOfUser, userIDs)
 }
 
 // creditsCommand adds credits to the key or the user at path.
-func creditsCommand(short, example string, check func(string) error, path func(string) string) *cobra.Command {
-	var asJSON bool
-	var once string
+func creditsCommand(
+	short, example string, check func(string) error, path func(string) string, ids completer,
+) *cobra.Command {
+	var out *output
 	c := &cobra.Command{
 		Use: "credits ID +AMOUNT", Short: short, Long: short + "." + creditsHelp + apiHelp, Example: example,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -48,21 +49,20 @@ func creditsCommand(short, example string, check func(string) error, path func(s
 			}
 			return nil
 		},
+		ValidArgsFunction: completeArgument(ids),
 		RunE: func(c *cobra.Command, args []string) error {
 			credits, err := parseCredits(args[1])
 			if err != nil {
 				return usageError{err}
 			}
 			body := api.CreditsRequest{Add: api.Integer(credits)}
-			answer, err := callOnce(c.Context(), once, http.MethodPost, path(args[0])+"/credits", nil, body)
-			if err != nil {
-				return err
-			}
-			return printAnswer(c.OutOrStdout(), answer, asJSON)
+			return out.show(c, func() (client.Answer, error) {
+				return callAPI(c, http.MethodPost, path(args[0])+"/credits", nil, body)
+			}, nil)
 		},
 	}
-	textFlag(c.Flags(), &once, "idempotency-key", "",
-		"`KEY` of this payment, of at least 16 characters", checkOnce)
-	jsonFlag(c, &asJSON)
+	onceFlag(c)
+	matchFlag(c)
+	out = apiOutput(c)
 	return c
 }

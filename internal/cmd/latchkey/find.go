@@ -11,7 +11,7 @@ import (
 )
 
 func findCommand() *cobra.Command {
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use:   "find",
 		Short: "Show the key that the token on standard input belongs to",
@@ -31,14 +31,14 @@ the token. Only an admin may do this.` + apiHelp,
 				return usageError{errors.New("standard input is empty: it must have one token")}
 			}
 			body := api.TokenRequest{Key: api.NewToken(token)}
-			answer, err := callAPI(c.Context(), http.MethodPost, api.KeysPath+"/lookup", nil, body)
+			answer, err := callAPI(c, http.MethodPost, api.KeysPath+"/lookup", nil, body)
 			if err != nil {
 				return findHint(err)
 			}
-			return printAnswer(c.OutOrStdout(), answer, asJSON)
+			return printAnswer(c, answer, out)
 		},
 	}
-	jsonFlag(c, &asJSON)
+	out = apiOutput(c)
 	return c
 }
 

@@ -34,6 +34,18 @@ func (t *checkedText) Set(text string) error {
 	return nil
 }
 
+// choiceFlag adds a text flag whose value is one of words. Completion knows them.
+func choiceFlag(c *cobra.Command, to *string, name, value, usage string, words ...string) {
+	choiceFlagP(c, to, name, "", value, usage, words...)
+}
+
+// choiceFlagP is choiceFlag for a flag that has a short form too.
+func choiceFlagP(c *cobra.Command, to *string, name, short, value, usage string, words ...string) {
+	*to = value
+	c.Flags().VarP(&checkedText{to, checkOneOf(words...)}, name, short, usage)
+	completeFlag(c, name, oneOf(words...))
+}
+
 // listFlag adds a flag that is a list with commas between its entries. Each entry must pass check.
 // The list may be empty, and the flag may be given more than once.
 func listFlag(flags *pflag.FlagSet, to *[]string, name, usage string, check func(string) error) {
@@ -115,11 +127,42 @@ func flagError(c *cobra.Command, err error) error {
 		unknown.GetSpecifiedShortnames() != "":
 		return usageError{errors.New("a number below zero must come after --" + see)}
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
-		if name := unknown.GetSpecifiedName(); len(name) <= longestFlag {
-			return usageError{fmt.Errorf("there is no flag --%s%s", name, see)}
-		}
+		return unknownFlag(c, unknown.GetSpecifiedName())
 	}
 	return usageError{errors.New("there is a flag that does not exist" + see)}
+}
+
+// unknownFlag returns the error about a flag that c does not have, with the names of similar flags.
+func unknownFlag(c *cobra.Command, name string) error {
+	see := "; see " + c.CommandPath() + " --help"
+	if len(name) > longestFlag {
+		return usageError{errors.New("there is a flag that does not exist" + see)}
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	near := similar(name, names)
+	if len(near) == 0 {
+		return usageError{fmt.Errorf("there is no flag --%s%s", name, see)}
+	}
+	return usageError{fmt.Errorf("there is no flag --%s; did you mean --%s?%s", name, near[0], see[1:])}
+}
+
+// similar returns the words that somebody may have meant who typed a word. It has cobra compare them,
+// so that flags and commands are treated alike.
+func similar(typed string, words []string) []string {
+	of := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, word := range words {
+		of.AddCommand(&cobra.Command{Use: word, Run: func(*cobra.Command, []string) {}})
+	}
+	return of.SuggestionsFor(typed)
+}
+
+// groupProblem says what cobra's error about flags that exclude each other says, in other words. Cobra
+// ends it with "[a b] were all set".
+func groupProblem(text string) string {
+	text = text[strings.LastIndex(text, "[")+1:]
+	names, _, _ := strings.Cut(text, "]")
+	return "--" + strings.Join(strings.Fields(names), " and --") + " exclude each other: leave one out"
 }
 
 // longestFlag is the length of the longest word that an error repeats as the name of a flag or a
@@ -132,10 +175,10 @@ var mayBeEmpty = map[string]bool{"name": true, "description": true, "cursor": tr
 
 // checkFlags checks the rules that concern several flags, and that flags are not empty.
 func checkFlags(c *cobra.Command) error {
-	if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
-		return usageError{err}
+	if err := c.ValidateFlagGroups(); err != nil {
+		return usageError{errors.New(groupProblem(err.Error()))}
 	}
-	var problem error
+	problem := checkOutput(c)
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.String() == "" && !mayBeEmpty[f.Name] && problem == nil {
 			problem = usageError{fmt.Errorf("--%s must not be empty", f.Name)}

@@ -64,6 +64,11 @@ var flagRules = map[string]flagValues{
 	"freshness":   {right: []string{"1s", "500ms", "0", "1h"}, wrong: []string{"5", "x", "-1s", "2h", ""}},
 	"deny-status": {right: []string{"429", "403"}, wrong: []string{"200", "x", ""}},
 	"checkpoint":  free, "cursor": texts, "name": texts, "description": texts, "public-key": free, "state": free, "stack": free,
+	"output":        {right: []string{"table", "json", "csv"}, wrong: []string{"yaml", "JSON", ""}},
+	"jq":            {right: []string{".data[].id", ".", `"\(.a) b"`}, wrong: []string{".keys[", "no_such(.id)", "$unbound", ".a | | .b", "\"open", "", "  "}},
+	"profile":       {right: []string{"prod", "a.b_c-1"}, wrong: []string{"a b", "sk_live_Lu7py5Hr8hk6nR251eNjX5EdXPiV59ITARW01f3KzUU9iQBG2fG011", "ü", ""}},
+	"if-match":      {right: []string{"3", `"3"`, "*", "0"}, wrong: []string{"three", "-1", "3.5", `W/"3"`, "sk_live_1", ""}},
+	"key-file":      free,
 	"ignore":        {right: []string{"acl", "acl,cors"}, wrong: []string{}},
 	"format":        {right: []string{"keyfile", "jsonl", "csv", "kong"}, wrong: []string{"xml", ""}},
 	"default-limit": {right: append([]string{"60/1m"}, limit.right...), wrong: append([]string{"10/1s,1000/1m", "none"}, limit.wrong...)},
@@ -74,6 +79,7 @@ var flagRules = map[string]flagValues{
 func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
 	t.Setenv("LATCHKEY_URL", "http://127.0.0.1:1")
 	t.Setenv("LATCHKEY_KEY", "")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	foreign := regexp.MustCompile(`strconv|time:|parsing|invalid (syntax|argument|duration)|parse error|netip|=value|bare "`)
 	flags := 0
 	var walk func(c *cobra.Command)

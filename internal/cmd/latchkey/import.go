@@ -24,7 +24,8 @@ type importFlags struct {
 	limit        string
 	scopes       []string
 	ignore       []string
-	dryRun, json bool
+	dryRun       bool
+	out          *output
 }
 
 func importCommand() *cobra.Command {
@@ -58,7 +59,7 @@ func importCommand() *cobra.Command {
 	flags.StringSliceVar(&f.ignore, "ignore", nil,
 		"`LIST` of fields, columns and plugins to leave out,\nwith what they restrict")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything, list the keys and write nothing")
-	flags.BoolVar(&f.json, "json", false, "print the summary as JSON")
+	f.out = outputFlags(c)
 	c.MarkFlagsMutuallyExclusive("state", "stack")
 	return c
 }
@@ -153,10 +154,10 @@ func importProgress(t migrate.Tally, percent int) string {
 	return text
 }
 
-// print prints the list of a dry run, and the summary.
+// print prints the list of a dry run, and the summary. As CSV it prints only the list.
 func (f importFlags) print(c *cobra.Command, t migrate.Tally, made importList, complete bool) error {
 	made.sort()
-	if f.json {
+	if f.out.asJSON() {
 		line, err := json.Marshal(struct {
 			migrate.Tally
 			Complete bool       `json:"complete"`
@@ -166,9 +167,9 @@ func (f importFlags) print(c *cobra.Command, t migrate.Tally, made importList, c
 		if err != nil {
 			return err
 		}
-		return printJSON(c.OutOrStdout(), line)
+		return f.out.printJSON(c, line)
 	}
-	if err := made.print(c.OutOrStdout()); err != nil {
+	if err := f.out.printRows(c, importColumns, made.rows()); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("%d created, %d added to a key, %d unchanged, %d failed",
@@ -176,7 +177,11 @@ func (f importFlags) print(c *cobra.Command, t migrate.Tally, made importList, c
 	if f.dryRun {
 		text += " (dry run: nothing was written)"
 	}
-	_, err := fmt.Fprintln(c.OutOrStdout(), text)
+	to := c.OutOrStdout()
+	if f.out.form == formCSV {
+		to = c.ErrOrStderr()
+	}
+	_, err := fmt.Fprintln(to, text)
 	return err
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,12 +61,12 @@ func (l importList) sort() {
 	slices.SortFunc(l, func(a, b importedLine) int { return a.Line - b.Line })
 }
 
-// print prints a row for each line.
-func (l importList) print(out io.Writer) error {
+// rows returns a row for each line.
+func (l importList) rows() [][]string {
 	rows := make([][]string, 0, len(l))
 	for _, k := range l {
 		scopes := strings.Join(k.Scopes, ",")
 		rows = append(rows, []string{strconv.Itoa(k.Line), k.Did, k.UserID, k.Name, scopes, k.Limit, k.ExpiresAt})
 	}
-	return printRows(out, importColumns, rows)
+	return rows
 }

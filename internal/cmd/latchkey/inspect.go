@@ -16,6 +16,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/client"
 	"latchkey/internal/migrate"
 )
 
@@ -23,10 +24,10 @@ func explainCommand() *cobra.Command {
 	var method, path, source, at string
 	var cost int64
 	c := onOne(oneKey{
-		use: "explain", short: "Show why a request with a key is allowed or refused; exit code 3 if it is refused",
+		use: "explain", reads: true, short: "Show why a request with a key is allowed or refused; exit code 3 if it is refused",
 		example: `  latchkey keys explain fbvIj5lD1wYRMsd9
   latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7`,
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
 			body := api.ExplainRequest{Method: strings.ToUpper(method), Path: path, SourceIP: nonZero(source)}
 			if moment, ok := migrate.ParseTime(at); ok {
 				body.At = nonZero(moment.Format(time.RFC3339Nano))
@@ -34,10 +35,10 @@ func explainCommand() *cobra.Command {
 			if c.Flags().Changed("cost") {
 				body.Cost = (*api.Integer)(&cost)
 			}
-			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/explain", nil, body)
+			return callAPI(c, http.MethodPost, keyPath(id)+"/explain", nil, body)
 		},
-		print: func(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-			explained, err := decode[api.ExplainResponse](answer)
+		print: func(c *cobra.Command, answer client.Answer, out *output) error {
+			explained, err := decode[api.ExplainResponse](answer.Body)
 			if err != nil {
 				return err
 			}
@@ -49,10 +50,10 @@ func explainCommand() *cobra.Command {
 				}
 				rows = append(rows, []string{string(check.Check), result, check.Detail})
 			}
-			if asJSON {
-				err = printJSON(c.OutOrStdout(), answer)
+			if out.asJSON() {
+				err = out.printJSON(c, answer.Body)
 			} else {
-				err = printRows(c.OutOrStdout(), []string{"CHECK", "RESULT", "WHAT DECIDED"}, rows)
+				err = out.printRows(c, []string{"CHECK", "RESULT", "WHAT DECIDED"}, rows)
 			}
 			if err != nil {
 				return err
@@ -64,6 +65,7 @@ func explainCommand() *cobra.Command {
 		},
 	})
 	textFlag(c.Flags(), &method, "method", http.MethodGet, "method of the request", checkMethod)
+	completeFlag(c, "method", oneOf(methods()...))
 	textFlag(c.Flags(), &path, "path", "/", "path of the request, without the stage", checkPath)
 	textFlag(c.Flags(), &source, "source-ip", "", "IP address of the caller", checkAddress)
 	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests,
@@ -75,12 +77,12 @@ func explainCommand() *cobra.Command {
 func usageCommand() *cobra.Command {
 	var days daysFlags
 	c := onOne(oneKey{
-		use: "usage", short: "Show a key's requests on each day (UTC)",
+		use: "usage", reads: true, short: "Show a key's requests on each day (UTC)",
 		example: `  latchkey keys usage fbvIj5lD1wYRMsd9
   latchkey keys usage fbvIj5lD1wYRMsd9 --plot
   latchkey keys usage fbvIj5lD1wYRMsd9 --from 2027-01-01 --to 2027-01-31 --json`,
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/usage", days.query(""), nil)
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, keyPath(id)+"/usage", days.query(""), nil)
 		},
 		print: days.print,
 	})
@@ -98,7 +100,9 @@ func (d *daysFlags) add(c *cobra.Command) {
 	textFlag(c.Flags(), &d.from, "from", "", "first `DAY`, e.g. 2027-01-01", checkDay)
 	textFlag(c.Flags(), &d.to, "to", "", "last `DAY`; by default today", checkDay)
 	c.Flags().BoolVar(&d.plot, "plot", false, "draw a bar for each day")
-	c.MarkFlagsMutuallyExclusive("plot", "json")
+	for _, form := range []string{"json", "jq", "output"} {
+		c.MarkFlagsMutuallyExclusive("plot", form)
+	}
 }
 
 // query returns the query for the days and for a user. If user is empty, it names no user.
@@ -106,27 +110,25 @@ func (d *daysFlags) query(user string) url.Values {
 	return nonEmpty(map[string]string{"from": d.from, "to": d.to, "userId": user})
 }
 
-func (d *daysFlags) print(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+func (d *daysFlags) print(c *cobra.Command, answer client.Answer, out *output) error {
 	if d.plot {
-		return printPlot(c, answer)
+		return printPlot(c, answer.Body)
 	}
 	return printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
 		return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
-	})(c, answer, asJSON)
+	})(c, answer, out)
 }
 
 func trailCommand() *cobra.Command {
 	var page pageOf
-	c := onOne(oneKey{
-		use: "audit", short: "Show the audit trail of a key, newest entry first",
+	return onOne(oneKey{
+		use: "audit", reads: true, page: &page, short: "Show the audit trail of a key, newest entry first",
 		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, keyPath(id)+"/audit", page.query(nil), nil)
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, keyPath(id)+"/audit", page.query(nil), nil)
 		},
 		print: printPage(noTrail, trailColumns, trailRow),
 	})
-	page.add(c.Flags())
-	return c
 }
 
 const noTrail = "No audit entries are stored."

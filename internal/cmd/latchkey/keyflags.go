@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"latchkey/internal/api"
@@ -26,11 +27,12 @@ const (
 		"500/lifetime; none removes it"
 )
 
-func (f *keyFlags) add(flags *pflag.FlagSet) {
+func (f *keyFlags) add(c *cobra.Command) {
+	flags := c.Flags()
 	flags.StringVar(&f.description, "description", "", "`TEXT` that describes the key")
 	listFlag(flags, &f.scopes, "scopes", "`LIST` of scopes, e.g. tts,stt:*", checkScope)
-	textFlag(flags, &f.plan, "plan", "",
-		"`NAME` of the key's plan, or none for that of its\nuser; only an admin may set this", checkPlan)
+	planFlag(c, &f.plan,
+		"`NAME` of the key's plan, or none for that of its\nuser; only an admin may set this")
 	limitsFlag(flags, &f.limits, "limit", limitUsage)
 	textFlag(flags, &f.quota, "quota", "", quotaUsage, checkQuota)
 	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; only an admin may set this")

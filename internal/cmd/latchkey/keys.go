@@ -1,20 +1,17 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/client"
 )
 
 func keysCommand() *cobra.Command {
@@ -30,7 +27,7 @@ func keysCommand() *cobra.Command {
 func createCommand() *cobra.Command {
 	var f keyFlags
 	var user, environment string
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use:   "create [NAME]",
 		Short: "Create a key and print only the key on standard output",
@@ -59,32 +56,33 @@ The first --limit is the key's rateLimit, and the others are its limits.` + apiH
 			if c.Flags().Changed("env") {
 				body.Environment = (*api.Environment)(&environment)
 			}
-			answer, err := callAPI(c.Context(), http.MethodPost, api.KeysPath, nil, body)
-			if err != nil {
-				return err
-			}
-			return printIssued(c, answer, asJSON)
+			return out.show(c, func() (client.Answer, error) {
+				return callAPI(c, http.MethodPost, api.KeysPath, nil, body)
+			}, printIssued)
 		},
 	}
-	f.add(c.Flags())
-	textFlag(c.Flags(), &user, "user", "", "`ID` of the user who owns the key; by default you", checkOwner)
-	textFlag(c.Flags(), &environment, "env", "",
-		"`ENV`, live or test; by default that of your key, or live", checkOneOf("live", "test"))
-	jsonFlag(c, &asJSON)
+	f.add(c)
+	userFlag(c, &user, "`ID` of the user who owns the key; by default you", checkOwner)
+	choiceFlag(c, &environment, "env", "", "`ENV`, live or test; by default that of your key, or\nlive", "live", "test")
+	onceFlag(c)
+	out = apiOutput(c)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
 }
 
 // printIssued prints a new token. Standard output has nothing else, so that it can be piped into
 // another program.
-func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
-	made, err := decode[api.CreateResponse](answer) // a rotation has an answer of the same form
+func printIssued(c *cobra.Command, answer client.Answer, out *output) error {
+	made, err := decode[api.CreateResponse](answer.Body) // a rotation has an answer of the same form
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		err = printJSON(c.OutOrStdout(), answer)
-	} else {
+	switch {
+	case out.asJSON():
+		err = out.printJSON(c, answer.Body)
+	case out.form == formCSV:
+		err = printAnswer(c, answer, out)
+	default:
 		if made.PreviousKeyValidUntil != "" {
 			older := "The key before it works until"
 			if span, err := parseGrace(c.Flag("grace").Value.String()); err == nil && span == 0 {
@@ -104,58 +102,35 @@ func printIssued(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
 func listCommand() *cobra.Command {
 	var user, status string
 	var page pageOf
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List a user's keys, newest first",
 		Long:  `Lists a user's keys, newest first. A change of the last seconds may be missing.` + apiHelp,
 		Example: `  latchkey keys list --status active
-  latchkey keys list --user u1 --json`,
+  latchkey keys list --user u1 --all --jq '.data[].id'`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			query := page.query(map[string]string{"userId": user, "status": status})
-			answer, err := callAPI(c.Context(), http.MethodGet, api.KeysPath, query, nil)
-			if err != nil {
-				return err
-			}
-			return printKeys(c, answer, asJSON)
+			return out.show(c, func() (client.Answer, error) {
+				query := page.query(map[string]string{"userId": user, "status": status})
+				return callAPI(c, http.MethodGet, api.KeysPath, query, nil)
+			}, printKeys)
 		},
 	}
-	textFlag(c.Flags(), &user, "user", "", "`ID` of the user; by default you", checkOwner)
-	textFlag(c.Flags(), &status, "status", "", "active, disabled, inactive, revoked or expired",
-		checkOneOf("active", "disabled", "inactive", "revoked", "expired"))
-	page.add(c.Flags())
-	jsonFlag(c, &asJSON)
+	userFlag(c, &user, "`ID` of the user; by default you", checkOwner)
+	choiceFlag(c, &status, "status", "", "active, disabled, inactive, revoked or expired",
+		"active", "disabled", "inactive", "revoked", "expired")
+	out = apiOutput(c)
+	out.paged(c, &page)
 	return c
-}
-
-// pageOf is the part of a list that the flags of a command name.
-type pageOf struct {
-	cursor string
-	limit  int64
-}
-
-func (p *pageOf) add(flags *pflag.FlagSet) {
-	flags.StringVar(&p.cursor, "cursor", "", "cursor that the page before has printed")
-	numberFlag(flags, &p.limit, "limit", 50, 1, 100, "entries on a page, 1 to 100")
-}
-
-// query returns the query for the page, with the values that are not empty.
-func (p *pageOf) query(values map[string]string) url.Values {
-	query := nonEmpty(values)
-	query.Set("limit", strconv.FormatInt(p.limit, 10))
-	if p.cursor != "" {
-		query.Set("cursor", p.cursor)
-	}
-	return query
 }
 
 func getCommand() *cobra.Command {
 	return onOne(oneKey{
-		use: "get", short: "Show a key and the remaining requests of its limit",
+		use: "get", reads: true, short: "Show a key and the remaining requests of its limit",
 		example: "  latchkey keys get fbvIj5lD1wYRMsd9\n  latchkey keys get fbvIj5lD1wYRMsd9 --json",
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, keyPath(id), nil, nil)
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, keyPath(id), nil, nil)
 		},
 	})
 }
@@ -168,10 +143,10 @@ func updateCommand() *cobra.Command {
 		example: `  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never
   latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt
   latchkey keys update fbvIj5lD1wYRMsd9 --user team:search --limit none`,
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
 			change, err := f.patch(c.Flags(), time.Now())
 			if err != nil {
-				return nil, err
+				return client.Answer{}, err
 			}
 			if c.Flags().Changed("name") {
 				change.Name = api.Set(name)
@@ -180,15 +155,14 @@ func updateCommand() *cobra.Command {
 				change.UserID = api.Set(user)
 			}
 			if change == (api.Patch{}) {
-				return nil, usageError{errors.New("needs at least one property to change; see latchkey keys update --help")}
+				return client.Answer{}, usageError{errors.New("needs at least one property to change; see latchkey keys update --help")}
 			}
-			return patch(c.Context(), id, change)
+			return patch(c, id, change)
 		},
 	})
-	f.add(c.Flags())
+	f.add(c)
 	c.Flags().StringVar(&name, "name", "", "name of the key")
-	textFlag(c.Flags(), &user, "user", "",
-		"`ID` of the user who gets the key; only an admin\nmay do this", checkUser)
+	userFlag(c, &user, "`ID` of the user who gets the key; only an admin\nmay do this", checkUser)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
 }
@@ -197,16 +171,16 @@ func switchCommand(use, short string, enabled bool) *cobra.Command {
 	return onOne(oneKey{
 		use: use, short: short,
 		example: fmt.Sprintf("  latchkey keys %[1]s fbvIj5lD1wYRMsd9\n  latchkey keys %[1]s fbvIj5lD1wYRMsd9 --json", use),
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return patch(c.Context(), id, api.Patch{Enabled: api.Set(enabled)})
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return patch(c, id, api.Patch{Enabled: api.Set(enabled)})
 		},
 	})
 }
 
 func keyPath(id string) string { return api.KeysPath + "/" + id }
 
-func patch(ctx context.Context, id string, change api.Patch) (json.RawMessage, error) {
-	return callAPI(ctx, http.MethodPatch, keyPath(id), nil, change)
+func patch(c *cobra.Command, id string, change api.Patch) (client.Answer, error) {
+	return callAPI(c, http.MethodPatch, keyPath(id), nil, change)
 }
 
 func rotateCommand() *cobra.Command {
@@ -215,20 +189,21 @@ func rotateCommand() *cobra.Command {
 		use: "rotate", short: "Give a key a new token and print only the token on standard output",
 		example: `  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 1h | pbcopy
   latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 0 --json`,
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
 			span, err := parseGrace(grace)
 			if err != nil {
-				return nil, usageError{fmt.Errorf("--grace %w", err)}
+				return client.Answer{}, usageError{fmt.Errorf("--grace %w", err)}
 			}
 			seconds := api.Integer(span / time.Second)
 			body := api.RotateRequest{GracePeriod: &seconds}
-			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/rotate", nil, body)
+			return callAPI(c, http.MethodPost, keyPath(id)+"/rotate", nil, body)
 		},
 		print: printIssued,
 	})
 	textFlag(c.Flags(), &grace, "grace", "24h",
 		"`SPAN` for which the present token still works,\ne.g. 1h, up to 30d; 0 ends it and all older tokens\nat once",
 		checkGrace)
+	onceFlag(c)
 	return c
 }
 
@@ -237,8 +212,8 @@ func endGraceCommand() *cobra.Command {
 		use: "end-grace", short: "End the older tokens of a rotated key now; the present token stays",
 		example: `  latchkey keys end-grace fbvIj5lD1wYRMsd9
   latchkey keys end-grace fbvIj5lD1wYRMsd9 --json`,
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/end-grace", nil, nil)
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return callAPI(c, http.MethodPost, keyPath(id)+"/end-grace", nil, nil)
 		},
 	})
 }
@@ -247,8 +222,8 @@ func deleteCommand() *cobra.Command {
 	return onOne(oneKey{
 		use: "delete", short: "Delete a key and its record", final: "Delete",
 		example: "  latchkey keys delete fbvIj5lD1wYRMsd9\n  latchkey keys delete fbvIj5lD1wYRMsd9 --yes",
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodDelete, keyPath(id), nil, nil)
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return callAPI(c, http.MethodDelete, keyPath(id), nil, nil)
 		},
 	})
 }
@@ -259,14 +234,20 @@ type oneKey struct {
 	// final is the verb of the question that the command asks first, because it cannot be undone.
 	// If empty, the command asks nothing.
 	final string
+	// reads is true for a command that changes nothing. Others have the flag --if-match.
+	reads bool
+	// out prints the answer. If nil, the command makes one.
+	out *output
+	// page has the flags of a list with pages. If nil, there are none.
+	page *pageOf
 	// do makes the request and returns the answer.
-	do func(c *cobra.Command, id string) (json.RawMessage, error)
+	do func(c *cobra.Command, id string) (client.Answer, error)
 	// print prints the answer. If nil, the answer is printed field by field.
-	print func(c *cobra.Command, answer json.RawMessage, asJSON bool) error
+	print printer
 }
 
 func onOne(o oneKey) *cobra.Command {
-	var asJSON, yes bool
+	out, yes := cmp.Or(o.out, &output{}), false
 	c := &cobra.Command{
 		Use: o.use + " ID", Short: o.short, Long: o.short + "." + apiHelp, Example: o.example,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -276,33 +257,24 @@ func onOne(o oneKey) *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: completeArgument(keyIDs),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.final != "" {
 				if err := confirm(c, yes, o.final+" key "+args[0]+"?"); err != nil {
 					return err
 				}
 			}
-			answer, err := o.do(c, args[0])
-			if err != nil {
-				return err
-			}
-			if len(answer) == 0 {
-				fmt.Fprintln(c.ErrOrStderr(), "Done.")
-				return nil
-			}
-			if o.print != nil {
-				return o.print(c, answer, asJSON)
-			}
-			return printAnswer(c.OutOrStdout(), answer, asJSON)
+			return out.show(c, func() (client.Answer, error) { return o.do(c, args[0]) }, o.print)
 		},
 	}
 	if o.final != "" {
 		c.Flags().BoolVar(&yes, "yes", false, "do it without a question")
 	}
-	jsonFlag(c, &asJSON)
+	if !o.reads {
+		matchFlag(c)
+	}
+	out.addFlags(c)
+	apiFlags(c)
+	out.paged(c, o.page)
 	return c
-}
-
-func jsonFlag(c *cobra.Command, to *bool) {
-	c.Flags().BoolVar(to, "json", false, "print the API's answer as it is, in JSON")
 }

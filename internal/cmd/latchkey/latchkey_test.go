@@ -46,7 +46,7 @@ func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 	}
 	c := exec.Command(program, args...)
 	c.Env = append(os.Environ(), "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE_DIR="+dynamotest.Engine().Dir,
-		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"))
+		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"), "XDG_CONFIG_HOME="+noProfiles())
 	c.Env = append(c.Env, environment...)
 	// A test that fails must not leave a program that writes to the next one's table.
 	t.Cleanup(func() {
@@ -56,6 +56,9 @@ func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 	})
 	return c
 }
+
+// noProfiles is a folder without profiles, so that no test uses those of the person who runs it.
+func noProfiles() string { return filepath.Join(dynamotest.Root(), ".latchkey", "no-profiles") }
 
 // stack is a running latchkey dev.
 type stack struct {

@@ -100,3 +100,17 @@ func formatBounds(lines []api.Line, quota *api.QuotaInput) string {
 func formatQuota(requests int64, period api.Period) string {
 	return fmt.Sprintf("%d/%s", requests, period)
 }
+
+// formatLimit returns a limit in the form that parseLimit reads. The window is in seconds.
+func formatLimit(requests, window int64) string {
+	span := fmt.Sprintf("%ds", window)
+	for _, unit := range []struct {
+		name   string
+		length int64
+	}{{"m", 60}, {"h", 3600}, {"d", int64(day / time.Second)}} {
+		if window > 0 && window%unit.length == 0 {
+			span = fmt.Sprintf("%d%s", window/unit.length, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d/%s", requests, span)
+}

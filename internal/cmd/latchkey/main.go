@@ -55,7 +55,8 @@ func exitCode(err error) int {
 func root() *cobra.Command {
 	c := group("latchkey", "API keys with exact limits, on AWS or on this machine", []*cobra.Command{
 		devCommand(), initCommand(), importCommand(), auditCommand(), smokeCommand(),
-		keysCommand(), usersCommand(), plansCommand(), validateCommand(), whoamiCommand(), openapiCommand(), versionCommand(),
+		loginCommand(), logoutCommand(), whoamiCommand(),
+		keysCommand(), usersCommand(), plansCommand(), validateCommand(), openapiCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.
 
@@ -65,7 +66,7 @@ Exit codes:
   2    the command line or a variable is wrong, or the API refused the request
        as invalid
   3    the verdict is no: the key is not valid, or the request would be refused
-  4    LATCHKEY_KEY is not accepted, or it may not make this request
+  4    the key is not accepted, or it may not make this request
   130  interrupted`
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(flagError)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/client"
 )
 
 func plansCommand() *cobra.Command {
@@ -42,33 +42,35 @@ func formatDays(days int64) string {
 }
 
 func planListCommand() *cobra.Command {
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use: "list", Short: "List all plans by their names",
 		Long:    "Lists all plans by their names. A plan of the last seconds may be missing." + apiHelp,
 		Example: "  latchkey plans list\n  latchkey plans list --json",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := callAPI(c.Context(), http.MethodGet, api.PlansPath, nil, nil)
-			if err != nil {
-				return err
-			}
-			return printPage("No plans. latchkey plans put makes one.", planColumns, planRow)(c, answer, asJSON)
+			return out.show(c, func() (client.Answer, error) {
+				return callAPI(c, http.MethodGet, api.PlansPath, nil, nil)
+			}, printPage("No plans. latchkey plans put makes one.", planColumns, planRow))
 		},
 	}
-	jsonFlag(c, &asJSON)
+	out = apiOutput(c)
 	return c
 }
 
-// onPlan returns a command on the plan that its argument names. print prints the answer. If nil, the
-// answer is printed field by field.
-func onPlan(
-	use, short, long, example string, do func(c *cobra.Command, name string) (json.RawMessage, error),
-	print func(c *cobra.Command, answer json.RawMessage, asJSON bool) error,
-) *cobra.Command {
-	var asJSON bool
+// onPlan describes a command on the plan that its argument names.
+type onPlan struct {
+	use, short, long, example string
+	do                        func(c *cobra.Command, name string) (client.Answer, error)
+	print                     printer // if nil, the answer is printed field by field
+	reads                     bool    // the command changes nothing; others have the flag --if-match
+	page                      *pageOf // the flags of a list with pages; nil for other commands
+}
+
+func (o onPlan) command() *cobra.Command {
+	var out *output
 	c := &cobra.Command{
-		Use: use + " NAME", Short: short, Long: short + "." + long + apiHelp, Example: example,
+		Use: o.use + " NAME", Short: o.short, Long: o.short + "." + o.long + apiHelp, Example: o.example,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("needs one NAME of a plan; latchkey plans list shows them")}
@@ -78,42 +80,44 @@ func onPlan(
 			}
 			return nil
 		},
+		ValidArgsFunction: completeArgument(planNames),
 		RunE: func(c *cobra.Command, args []string) error {
-			answer, err := do(c, args[0])
-			if err != nil {
-				return err
-			}
-			if print != nil {
-				return print(c, answer, asJSON)
-			}
-			return printAnswer(c.OutOrStdout(), answer, asJSON)
+			return out.show(c, func() (client.Answer, error) { return o.do(c, args[0]) }, o.print)
 		},
 	}
-	jsonFlag(c, &asJSON)
+	if !o.reads {
+		matchFlag(c)
+	}
+	out = apiOutput(c)
+	out.paged(c, o.page)
 	return c
 }
 
 func pathOfPlan(name string) string { return api.PlansPath + "/" + name }
 
 func planGetCommand() *cobra.Command {
-	return onPlan("get", "Show a plan", "", "  latchkey plans get pro\n  latchkey plans get pro --json",
-		func(c *cobra.Command, name string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, pathOfPlan(name), nil, nil)
-		}, nil)
+	return onPlan{
+		use: "get", reads: true, short: "Show a plan",
+		example: "  latchkey plans get pro\n  latchkey plans get pro --json",
+		do: func(c *cobra.Command, name string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, pathOfPlan(name), nil, nil)
+		},
+	}.command()
 }
 
 func planStatsCommand() *cobra.Command {
 	var page pageOf
-	c := onPlan("stats", "Show the users of a plan by their ids, and what is left of their limits", "",
-		"  latchkey plans stats pro\n  latchkey plans stats pro --limit 100 --json",
-		func(c *cobra.Command, name string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, pathOfPlan(name)+"/stats", page.query(nil), nil)
+	return onPlan{
+		use: "stats", reads: true, page: &page,
+		short:   "Show the users of a plan by their ids, and what is left of their limits",
+		example: "  latchkey plans stats pro\n  latchkey plans stats pro --all --json",
+		do: func(c *cobra.Command, name string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, pathOfPlan(name)+"/stats", page.query(nil), nil)
 		},
-		printPage("No users.", []string{"USER", "SUSPENDED", "LEFT"}, func(u api.User) []string {
+		print: printPage("No users.", []string{"USER", "SUSPENDED", "LEFT"}, func(u api.User) []string {
 			return []string{u.UserID, strconv.FormatBool(u.Suspended), strings.Join(boundsLeft(u.Bounds), ", ")}
-		}))
-	page.add(c.Flags())
-	return c
+		}),
+	}.command()
 }
 
 func planPutCommand() *cobra.Command {
@@ -123,7 +127,7 @@ func planPutCommand() *cobra.Command {
 	}
 	var scopes []string
 	var maxDays, defaultDays, idleDays int64
-	plan := func(c *cobra.Command, name string) (json.RawMessage, error) {
+	plan := func(c *cobra.Command, name string) (client.Answer, error) {
 		g := givenFlags{flags: c.Flags()}
 		body := api.PlanRequest{
 			Scopes:      given(&g, "scopes", as(append([]string{}, scopes...))),
@@ -135,18 +139,21 @@ func planPutCommand() *cobra.Command {
 		body.User = g.bounds("user-limit", user.limits, "user-quota", user.quota)
 		switch {
 		case g.err != nil:
-			return nil, g.err
+			return client.Answer{}, g.err
 		case body == (api.PlanRequest{}):
-			return nil, usageError{errors.New("needs at least one property of the plan; see latchkey plans put --help")}
+			return client.Answer{}, usageError{errors.New("needs at least one property of the plan; see latchkey plans put --help")}
 		}
-		return callAPI(c.Context(), http.MethodPut, pathOfPlan(name), nil, body)
+		return callAPI(c, http.MethodPut, pathOfPlan(name), nil, body)
 	}
-	c := onPlan("put", "Make a plan, or replace all of it", `
+	c := onPlan{
+		use: "put", short: "Make a plan, or replace all of it", long: `
 
 The flags are the whole plan: a limit that is not given is removed. A change
 applies within a second to all keys of the plan. Plans are never deleted.`,
-		`  latchkey plans put pro --user-limit 1000/1m --user-quota 5000000/month --key-limit 10/1s
-  latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`, plan, nil)
+		example: `  latchkey plans put pro --user-limit 1000/1m --user-quota 5000000/month --key-limit 10/1s
+  latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`,
+		do: plan,
+	}.command()
 	flags := c.Flags()
 	limitsFlag(flags, &key.limits, "key-limit",
 		"`N/TIME` for each key: N requests in any interval\nof TIME, e.g. 10/1s; may be given up to 4 times")
@@ -166,22 +173,20 @@ applies within a second to all keys of the plan. Plans are never deleted.`,
 
 func planTrailCommand() *cobra.Command {
 	var page pageOf
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use: "audit", Short: "Show the audit trail of all plans, newest entry first",
 		Long:    "Shows the audit trail of all plans, newest entry first." + apiHelp,
 		Example: "  latchkey plans audit\n  latchkey plans audit --limit 1 --json",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			answer, err := ownersTrail(c, apikey.PlansOwner, page)
-			if err != nil {
-				return err
-			}
-			return printOwnersTrail(c, answer, asJSON)
+			return out.show(c, func() (client.Answer, error) {
+				return ownersTrail(c, apikey.PlansOwner, &page)
+			}, printOwnersTrail)
 		},
 	}
-	page.add(c.Flags())
-	jsonFlag(c, &asJSON)
+	out = apiOutput(c)
+	out.paged(c, &page)
 	return c
 }
 

@@ -14,6 +14,9 @@ import (
 
 var errInterrupted = errors.New("interrupted")
 
+// longestToken is more bytes than any token has. The API refuses what is longer.
+const longestToken = 16 << 10
+
 // readToken reads a token from standard input. On a terminal, it asks for the token and does not
 // show it.
 func readToken(c *cobra.Command) (string, error) {
@@ -29,8 +32,7 @@ func readToken(c *cobra.Command) (string, error) {
 		// An interrupted ReadPassword leaves the terminal without echo, so it is restored here.
 		return strings.TrimSpace(string(text)), errors.Join(err, term.Restore(terminal, before))
 	}
-	const longest = 16 << 10 // longer than any token: the API refuses the rest
-	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), longest))
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), longestToken))
 	if err != nil {
 		return "", fmt.Errorf("read the key: %w", err)
 	}

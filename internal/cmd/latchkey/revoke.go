@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,23 +10,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/api"
+	"latchkey/internal/client"
 )
 
 func revokeCommand() *cobra.Command {
 	var user string
+	out := &output{}
 	c := onOne(oneKey{
+		out: out,
 		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
 		example: `  latchkey keys revoke fbvIj5lD1wYRMsd9
   latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json
   latchkey keys revoke --user u1 --yes`,
-		do: func(c *cobra.Command, id string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodPost, keyPath(id)+"/revoke", nil, nil)
+		do: func(c *cobra.Command, id string) (client.Answer, error) {
+			return callAPI(c, http.MethodPost, keyPath(id)+"/revoke", nil, nil)
 		},
 	})
 	c.Use = "revoke {ID | --user ID}"
 	c.Long = `Revokes a key permanently; its record stays. With --user it revokes all keys of
 a user, and first says how many. Only an admin may do that.` + apiHelp
-	textFlag(c.Flags(), &user, "user", "", "`ID` of a user whose keys are all revoked", checkOwner)
+	userFlag(c, &user, "`ID` of a user whose keys are all revoked", checkOwner)
+	c.MarkFlagsMutuallyExclusive("user", "if-match")
 	checkOne, revokeOne := c.Args, c.RunE
 	c.Args = func(c *cobra.Command, args []string) error {
 		switch {
@@ -42,20 +45,20 @@ a user, and first says how many. Only an admin may do that.` + apiHelp
 		if user == "" {
 			return revokeOne(c, args)
 		}
-		return revokeAll(c, user)
+		return revokeAll(c, user, out)
 	}
 	return c
 }
 
 // revokeAll revokes all keys of a user, and prints how many it has revoked. If it ends early, the
 // error says how many keys it has revoked before.
-func revokeAll(c *cobra.Command, user string) error {
+func revokeAll(c *cobra.Command, user string, out *output) error {
 	yes, err := c.Flags().GetBool("yes")
 	if err != nil {
 		return err
 	}
 	if !yes {
-		n, err := countLive(c.Context(), user)
+		n, err := countLive(c, user)
 		if err != nil {
 			return err
 		}
@@ -71,10 +74,10 @@ func revokeAll(c *cobra.Command, user string) error {
 	var all api.RevokedResponse
 	for cursor := ""; ; cursor = all.NextCursor {
 		query := nonEmpty(map[string]string{"cursor": cursor})
-		answer, err := callAPI(c.Context(), http.MethodPost, pathOfUser(user)+"/revoke-keys", query, nil)
+		answer, err := callAPI(c, http.MethodPost, pathOfUser(user)+"/revoke-keys", query, nil)
 		if err == nil {
 			var page api.RevokedResponse
-			page, err = decode[api.RevokedResponse](answer)
+			page, err = decode[api.RevokedResponse](answer.Body)
 			all = api.RevokedResponse{Revoked: all.Revoked + page.Revoked, NextCursor: page.NextCursor}
 		}
 		if err != nil && all.Revoked == 0 {
@@ -92,22 +95,18 @@ func revokeAll(c *cobra.Command, user string) error {
 	if err != nil {
 		return err
 	}
-	asJSON, err := c.Flags().GetBool("json")
-	if err != nil {
-		return err
-	}
-	return printAnswer(c.OutOrStdout(), answer, asJSON)
+	return printAnswer(c, client.Answer{Body: answer}, out)
 }
 
 // countLive returns how many keys of a user are not revoked.
-func countLive(ctx context.Context, user string) (n int, err error) {
+func countLive(c *cobra.Command, user string) (n int, err error) {
 	query := url.Values{"userId": {user}, "limit": {"100"}}
 	for {
-		answer, err := callAPI(ctx, http.MethodGet, api.KeysPath, query, nil)
+		answer, err := callAPI(c, http.MethodGet, api.KeysPath, query, nil)
 		if err != nil {
 			return 0, err
 		}
-		keys, err := decode[page[api.Record]](answer)
+		keys, err := decode[page[api.Record]](answer.Body)
 		if err != nil {
 			return 0, err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/client"
 )
 
 func usersCommand() *cobra.Command {
@@ -27,12 +27,14 @@ func usersCommand() *cobra.Command {
 // onUser describes a command on the user that its argument names.
 type onUser struct {
 	use, short, long, example string
-	do                        func(c *cobra.Command, user string) (json.RawMessage, error)
-	print                     func(c *cobra.Command, answer json.RawMessage, asJSON bool) error
+	do                        func(c *cobra.Command, user string) (client.Answer, error)
+	print                     printer
+	reads                     bool    // the command changes nothing; others have the flag --if-match
+	page                      *pageOf // the flags of a list with pages; nil for other commands
 }
 
 func (o onUser) command() *cobra.Command {
-	var asJSON bool
+	var out *output
 	c := &cobra.Command{
 		Use: o.use + " ID", Short: o.short, Long: o.short + "." + o.long + apiHelp, Example: o.example,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -44,18 +46,16 @@ func (o onUser) command() *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: completeArgument(userIDs),
 		RunE: func(c *cobra.Command, args []string) error {
-			answer, err := o.do(c, args[0])
-			if err != nil {
-				return err
-			}
-			if o.print != nil {
-				return o.print(c, answer, asJSON)
-			}
-			return printAnswer(c.OutOrStdout(), answer, asJSON)
+			return out.show(c, func() (client.Answer, error) { return o.do(c, args[0]) }, o.print)
 		},
 	}
-	jsonFlag(c, &asJSON)
+	if !o.reads {
+		matchFlag(c)
+	}
+	out = apiOutput(c)
+	out.paged(c, o.page)
 	return c
 }
 
@@ -76,23 +76,23 @@ func pathOfUser(user string) string { return api.UsersPath + "/" + url.PathEscap
 
 func userGetCommand() *cobra.Command {
 	return onUser{
-		use: "get", short: "Show what is set for a user, and what is left of the limits that its keys share",
+		use: "get", reads: true, short: "Show what is set for a user, and what is left of the limits that its keys share",
 		long:    "\n\nThe rows of bounds have those of the user's plan too.",
 		example: "  latchkey users get u1\n  latchkey users get u1 --json",
-		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, pathOfUser(user), nil, nil)
+		do: func(c *cobra.Command, user string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, pathOfUser(user), nil, nil)
 		},
 	}.command()
 }
 
-func patchUser(c *cobra.Command, user string, change api.UserPatch) (json.RawMessage, error) {
-	return callAPI(c.Context(), http.MethodPatch, pathOfUser(user), nil, change)
+func patchUser(c *cobra.Command, user string, change api.UserPatch) (client.Answer, error) {
+	return callAPI(c, http.MethodPatch, pathOfUser(user), nil, change)
 }
 
 func suspendCommand(use, short string, suspended bool) *cobra.Command {
 	return onUser{
 		use: use, short: short, example: fmt.Sprintf("  latchkey users %[1]s u1\n  latchkey users %[1]s u1 --json", use),
-		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			return patchUser(c, user, api.UserPatch{Suspended: api.Set(suspended)})
 		},
 	}.command()
@@ -124,19 +124,19 @@ func userSetCommand() *cobra.Command {
 		example: `  latchkey users set u1 --plan pro
   latchkey users set u1 --limit 2000/1m --quota 10000000/month --max-keys 50
   latchkey users set u1 --plan none --limit none`,
-		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			p, err := change(c)
 			if err != nil {
-				return nil, err
+				return client.Answer{}, err
 			}
 			if p == (api.UserPatch{}) {
-				return nil, usageError{errors.New("needs at least one property to set; see latchkey users set --help")}
+				return client.Answer{}, usageError{errors.New("needs at least one property to set; see latchkey users set --help")}
 			}
 			return patchUser(c, user, p)
 		},
 	}.command()
 	flags := c.Flags()
-	textFlag(flags, &plan, "plan", "", "`NAME` of the plan of all keys that name no other,\nor none", checkPlan)
+	planFlag(c, &plan, "`NAME` of the plan of all keys that name no other,\nor none")
 	limitsFlag(flags, &shared, "limit", limitUsage)
 	textFlag(flags, &quota, "quota", "", quotaUsage, checkQuota)
 	numberFlag(flags, &maxKeys, "max-keys", 0, 0, apikey.MaxMaxKeys,
@@ -150,12 +150,12 @@ func userSetCommand() *cobra.Command {
 func userUsageCommand() *cobra.Command {
 	var days daysFlags
 	c := onUser{
-		use: "usage", short: "Show the requests of a user's keys on each day (UTC)",
+		use: "usage", reads: true, short: "Show the requests of a user's keys on each day (UTC)",
 		example: `  latchkey users usage u1
   latchkey users usage u1 --plot
   latchkey users usage u1 --from 2027-01-01 --to 2027-01-31 --json`,
-		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
-			return callAPI(c.Context(), http.MethodGet, "/api/v1/usage", days.query(user), nil)
+		do: func(c *cobra.Command, user string) (client.Answer, error) {
+			return callAPI(c, http.MethodGet, "/api/v1/usage", days.query(user), nil)
 		},
 		print: days.print,
 	}.command()
@@ -165,17 +165,15 @@ func userUsageCommand() *cobra.Command {
 
 func userStatsCommand() *cobra.Command {
 	var page pageOf
-	c := onUser{
-		use: "stats", short: "Show the requests of each key of a user in its present window, newest key first",
+	return onUser{
+		use: "stats", reads: true, page: &page, short: "Show the requests of each key of a user in its present window, newest key first",
 		example: "  latchkey users stats u1\n  latchkey users stats u1 --limit 100 --json",
-		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
+		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			query := page.query(map[string]string{"userId": user})
-			return callAPI(c.Context(), http.MethodGet, api.KeysPath+"/stats", query, nil)
+			return callAPI(c, http.MethodGet, api.KeysPath+"/stats", query, nil)
 		},
 		print: printPage("No keys.", statsColumns, statsRow),
 	}.command()
-	page.add(c.Flags())
-	return c
 }
 
 var statsColumns = []string{"ID", "NAME", "PREFIX", "LIMIT", "USED", "LEFT", "LAST USED", "PLAN", "LEFT OF EACH"}
@@ -205,27 +203,25 @@ func statsRow(s api.Stats) []string {
 
 func userTrailCommand() *cobra.Command {
 	var page pageOf
-	c := onUser{
-		use: "audit", short: "Show the audit trail of a user and of its keys, newest entry first",
+	return onUser{
+		use: "audit", reads: true, page: &page, short: "Show the audit trail of a user and of its keys, newest entry first",
 		example: "  latchkey users audit u1\n  latchkey users audit u1 --limit 1 --json",
-		do: func(c *cobra.Command, user string) (json.RawMessage, error) {
-			return ownersTrail(c, user, page)
+		do: func(c *cobra.Command, user string) (client.Answer, error) {
+			return ownersTrail(c, user, &page)
 		},
 		print: printOwnersTrail,
 	}.command()
-	page.add(c.Flags())
-	return c
 }
 
 // ownersTrail returns a page of the audit entries that belong to an owner.
-func ownersTrail(c *cobra.Command, owner string, page pageOf) (json.RawMessage, error) {
+func ownersTrail(c *cobra.Command, owner string, page *pageOf) (client.Answer, error) {
 	query := page.query(map[string]string{"userId": owner})
-	return callAPI(c.Context(), http.MethodGet, "/api/v1/audit", query, nil)
+	return callAPI(c, http.MethodGet, "/api/v1/audit", query, nil)
 }
 
 // printOwnersTrail prints audit entries with the key, the user or the plan that each is about.
-func printOwnersTrail(c *cobra.Command, answer json.RawMessage, asJSON bool) error {
+func printOwnersTrail(c *cobra.Command, answer client.Answer, out *output) error {
 	return printPage(noTrail, append([]string{"OF"}, trailColumns...), func(e api.TrailEntry) []string {
 		return append([]string{e.KeyID}, trailRow(e)...)
-	})(c, answer, asJSON)
+	})(c, answer, out)
 }

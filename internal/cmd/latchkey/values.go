@@ -171,6 +171,15 @@ func checkOnce(text string) error {
 	return nil
 }
 
+// checkTag accepts a revision, an ETag, and *.
+func checkTag(text string) error {
+	revision := strings.TrimSuffix(strings.TrimPrefix(text, `"`), `"`)
+	if _, err := strconv.ParseUint(revision, 10, 63); err != nil && text != "*" {
+		return errors.New("must be a revision such as 3, as keys get shows it, its ETag, or * for any")
+	}
+	return nil
+}
+
 func checkGrace(text string) error {
 	_, err := parseGrace(text)
 	return err
@@ -238,9 +247,9 @@ func checkPath(text string) error {
 	return nil
 }
 
-func checkMethod(text string) error {
-	return checkOneOf("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")(strings.ToUpper(text))
-}
+func checkMethod(text string) error { return checkOneOf(methods()...)(strings.ToUpper(text)) }
+
+func methods() []string { return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} }
 
 func checkOneOf(words ...string) func(string) error {
 	return func(text string) error {
