@@ -144,7 +144,7 @@ func TestACheckpointIsCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify(1, "", file+" is no checkpoint of this deployment, or was altered", "--checkpoint", file)
-	verify(2, "", "none of the others can be", "--checkpoint", file, "--key", id)
+	verify(2, "", "exclude each other", "--checkpoint", file, "--key", id)
 }
 
 // Keys of a version without trails are reported, and are errors with --strict.
