@@ -43,14 +43,6 @@ func oneOf(words ...string) completer {
 	return func(*cobra.Command, string) []string { return words }
 }
 
-// listOf completes the last entry of a list with commas.
-func listOf(words completer) completer {
-	return func(c *cobra.Command, typed string) []string {
-		at := strings.LastIndex(typed, ",") + 1
-		return eachOf(words(c, typed[at:]), func(word string) string { return typed[:at] + word })
-	}
-}
-
 // profileNames returns the names of the profiles.
 func profileNames(*cobra.Command, string) []string {
 	stored, err := readProfiles(profileFile(config.Process()))

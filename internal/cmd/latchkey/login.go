@@ -33,7 +33,7 @@ argument, because other users can see a command line, and the shell stores it.
 
 By default, URL is that of the profile, or else LATCHKEY_URL, or else
 http://127.0.0.1:3000. The check counts as one request of the key.`,
-		Example: `  latchkey login https://keys.example.com/prod --profile prod
+		Example: `  latchkey login https://keys.example.com --profile prod
   latchkey login --key-file .latchkey/root-key`,
 		Args: upTo(1, "at most one URL"),
 		RunE: func(c *cobra.Command, args []string) error { return login(c, strings.Join(args, ""), file) },

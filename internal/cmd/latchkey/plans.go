@@ -110,7 +110,7 @@ func planStatsCommand() *cobra.Command {
 	return onPlan{
 		use: "stats", reads: true, page: &page,
 		short:   "Show the users of a plan by their ids, and what is left of their limits",
-		example: "  latchkey plans stats pro\n  latchkey plans stats pro --all --json",
+		example: "  latchkey plans stats pro\n  latchkey plans stats pro --limit 100 --json",
 		do: func(c *cobra.Command, name string) (client.Answer, error) {
 			return callAPI(c, http.MethodGet, pathOfPlan(name)+"/stats", page.query(nil), nil)
 		},
