@@ -137,6 +137,7 @@ var openFields = map[string]string{
 	"internal/dynamo.secret.Pepper":             "the name of a pepper",
 	"internal/dynamo.storedReply.Pepper":        "the name of a pepper",
 	"internal/dynamo.record.CreatedKey":         "a position in the index of a user's keys",
+	"internal/cmd/latchkey.profileText.Key":     "the form of a file, wrapped as soon as it is read",
 	"internal/cmd/latchkey.verification.key":    "the id of a key",
 	"internal/pepper.pepper.key":                "reached through Hasher's Secret alone",
 	"internal/registry.reply.Token":             "exists to be sealed, between two calls",

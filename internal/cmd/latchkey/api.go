@@ -23,7 +23,7 @@ LATCHKEY_KEY is the key that calls it. latchkey login stores both in a profile.`
 
 // apiFlags adds the flags of a command that calls the API.
 func apiFlags(c *cobra.Command) {
-	profileFlag(c, "`NAME` of the profile with the URL and the key, as\nlatchkey login stores it")
+	profileFlag(c, "`NAME` of the profile with the URL and the key, as latchkey login stores it")
 	c.Flags().Bool("debug", false, "print each request on standard error, without keys")
 }
 

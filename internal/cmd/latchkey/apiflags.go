@@ -32,13 +32,13 @@ func planFlag(c *cobra.Command, to *string, usage string) {
 func onceFlag(c *cobra.Command) {
 	var key string
 	textFlag(c.Flags(), &key, "idempotency-key", "",
-		"`KEY` of this request, of at least 16 characters;\nrepeated within 24 hours, the request is done once", checkOnce)
+		"`KEY` of this request, of at least 16 characters; repeated within 24 hours, the request is done once", checkOnce)
 }
 
 // matchFlag adds the flag --if-match. [callAPI] sends it.
 func matchFlag(c *cobra.Command) {
 	c.Flags().Var(new(tag), "if-match",
-		"`REV`: make the change only if the record still has\nthis revision or ETag")
+		"`REV`: make the change only if the record still has this revision or ETag")
 }
 
 // tag is the value of --if-match: a revision or an ETag, as an ETag.

@@ -31,11 +31,12 @@ func auditVerifyCommand() *cobra.Command {
 	var user string
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that keys, users, plans and audit entries are as the service wrote them",
-		Long: `Reads keys, users and plans, and their trails, directly from the table, with your
-own rights. It checks that none of them and no audit entry was altered, moved,
-added, removed or restored to an earlier state. It checks one key, a user with
-all of its keys, or everything. To check everything it reads the whole table.
+		Short: "Check that keys and audit entries are as the service wrote them",
+		Long: `Reads keys, users and plans, and their trails, directly from the table, with
+your own rights. It checks that none of them and no audit entry was altered,
+moved, added, removed or restored to an earlier state. It checks one key, a user
+with all of its keys, or everything. To check everything it reads the whole
+table.
 
 It prints a line for each record that is not as it was written, and the exit
 code is then 1. Keys of earlier versions are not authenticated before their next
@@ -88,10 +89,13 @@ the table alone cannot show.
 
 // findings lists each deed of an attacker, how it is found, and what the attacker gains.
 func findings() string {
-	title := "The deeds of an attacker who can write to the table, whether verify finds them, and what the attacker gains:"
-	return deeds(title, audit.Findings(), func(f audit.Finding) string {
-		return f.Deed + "\t" + string(f.Found) + "\t" + f.Gain
-	})
+	var b strings.Builder
+	b.WriteString("The deeds of an attacker who can write to the table, whether verify finds them,\n" +
+		"and what the attacker gains:\n")
+	for _, f := range audit.Findings() {
+		fmt.Fprintf(&b, "\n  %s\n      %s: %s", f.Deed, f.Found, f.Gain)
+	}
+	return b.String()
 }
 
 // unseen lists each deed of an attacker that a run does not find, and what the attacker gains.

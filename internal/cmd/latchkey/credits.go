@@ -21,7 +21,7 @@ it adds them once in 24 hours for one KEY.`
 
 func keyCreditsCommand() *cobra.Command {
 	return creditsCommand("Add prepaid requests to a key", "  latchkey keys credits fbvIj5lD1wYRMsd9 +500\n"+
-		"  latchkey keys credits fbvIj5lD1wYRMsd9 +500 --idempotency-key order-4711-of-2027-01-31",
+		"  latchkey keys credits fbvIj5lD1wYRMsd9 +500 \\\n    --idempotency-key order-4711-of-2027-01-31",
 		checkID, keyPath, keyIDs)
 }
 

@@ -76,7 +76,8 @@ ready when /latchkey/health answers 200. These variables configure it:
   ACCESS_LOG         whether each request is a line on standard error (true):
                      time | key ID, or - | METHOD /path | status
 
-The functions' own variables, such as FRESHNESS, are in internal/docs/configuration.md.`,
+The functions' own variables, such as FRESHNESS, are in
+internal/docs/configuration.md.`,
 		Example: `  latchkey dev
   PORT=8080 ROOT_KEY=an-admin-key-of-mine latchkey dev`,
 		Args: noArguments,

@@ -171,7 +171,7 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 		t.Fatal(err)
 	}
 	for name, script := range map[string]string{
-		"pbcopy": "cat > clipboard", "pbpaste": "cat clipboard", "psql": "cat rows", "clear": "",
+		"pbcopy": "cat > clipboard", "pbpaste": "cat clipboard", "psql": "cat rows", "clear": "", "man": "cat",
 	} {
 		if err := os.WriteFile(filepath.Join(w.bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 			t.Fatal(err)

@@ -15,10 +15,10 @@ func findCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "find",
 		Short: "Show the key that the token on standard input belongs to",
-		Long: `Shows the key that the token on standard input belongs to. On a terminal, it asks
-for the token. It finds keys that are disabled, expired or revoked, and those
-whose token was replaced by a rotation. It spends nothing, and it never prints
-the token. Only an admin may do this.` + apiHelp,
+		Long: `Shows the key that the token on standard input belongs to. On a terminal, it
+asks for the token. It finds keys that are disabled, expired or revoked, and
+those whose token was replaced by a rotation. It spends nothing, and it never
+prints the token. Only an admin may do this.` + apiHelp,
 		Example: `  latchkey keys find < leaked-token
   pbpaste | latchkey keys find --json`,
 		Args: noToken,

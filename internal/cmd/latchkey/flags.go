@@ -157,6 +157,11 @@ func similar(typed string, words []string) []string {
 	return of.SuggestionsFor(typed)
 }
 
+// nothingGiven is the error of a change that changes nothing.
+func nothingGiven(c *cobra.Command) error {
+	return usageError{fmt.Errorf("needs at least one property; see %s --help", c.CommandPath())}
+}
+
 // groupProblem says what cobra's error about flags that exclude each other says, in other words. Cobra
 // ends it with "[a b] were all set".
 func groupProblem(text string) string {

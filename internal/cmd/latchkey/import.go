@@ -47,17 +47,17 @@ func importCommand() *cobra.Command {
 	flags.StringVar(&f.state, "state", defaultState, "`DIR` of the running stack")
 	flags.StringVar(&f.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
 	textFlag(flags, &f.form, "format", "",
-		"`FORM`: keyfile, jsonl, csv, kong, apisix, litellm\nor unkey; keyfile and jsonl are told apart by the\nfirst line",
+		"`FORM`: keyfile, jsonl, csv, kong, apisix, litellm or unkey; keyfile and jsonl are told apart by the first line",
 		checkForm)
 	textFlag(flags, &f.user, "user", "",
-		"`ID` of the user who owns all of the keys; by\ndefault each line names the user", checkUser)
+		"`ID` of the user who owns all of the keys; by default each line names the user", checkUser)
 	textFlag(flags, &f.limit, "default-limit", "",
-		"`N/TIME` for lines without a limit (default 100/1m\nin a key file; in other forms what the plan and the\n"+
+		"`N/TIME` for lines without a limit (default 100/1m in a key file; in other forms what the plan and the "+
 			"limits of the user say, or else 60/1m)", checkLimit)
 	listFlag(flags, &f.scopes, "scopes",
-		"`LIST` for lines without scopes (default * in a\nkey file, no scopes in other forms)", checkScope)
+		"`LIST` for lines without scopes (default * in a key file, no scopes in other forms)", checkScope)
 	flags.StringSliceVar(&f.ignore, "ignore", nil,
-		"`LIST` of fields, columns and plugins to leave out,\nwith what they restrict")
+		"`LIST` of fields, columns and plugins to leave out, with what they restrict")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything, list the keys and write nothing")
 	f.out = outputFlags(c)
 	c.MarkFlagsMutuallyExclusive("state", "stack")

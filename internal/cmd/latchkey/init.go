@@ -19,7 +19,7 @@ func initCommand() *cobra.Command {
 output. It is an ordinary key. init writes it with your own rights to the table:
 those of your AWS credentials, or the right to read the local stack's folder.`,
 		Example: `  latchkey init                       # for the stack that latchkey dev runs
-  latchkey init --stack latchkey      # for a deployed stack, found by its outputs`,
+  latchkey init --stack latchkey      # for a deployed stack`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()

@@ -24,9 +24,11 @@ func explainCommand() *cobra.Command {
 	var method, path, source, at string
 	var cost int64
 	c := onOne(oneKey{
-		use: "explain", reads: true, short: "Show why a request with a key is allowed or refused; exit code 3 if it is refused",
+		use: "explain", reads: true,
+		short: "Show why a request is allowed or refused; exit code 3 if refused",
 		example: `  latchkey keys explain fbvIj5lD1wYRMsd9
-  latchkey keys explain fbvIj5lD1wYRMsd9 --method POST --path /tts/speak --source-ip 192.0.2.7`,
+  latchkey keys explain fbvIj5lD1wYRMsd9 --method POST \
+    --path /tts/speak --source-ip 192.0.2.7`,
 		do: func(c *cobra.Command, id string) (client.Answer, error) {
 			body := api.ExplainRequest{Method: strings.ToUpper(method), Path: path, SourceIP: nonZero(source)}
 			if moment, ok := migrate.ParseTime(at); ok {
@@ -69,7 +71,7 @@ func explainCommand() *cobra.Command {
 	textFlag(c.Flags(), &path, "path", "/", "path of the request, without the stage", checkPath)
 	textFlag(c.Flags(), &source, "source-ip", "", "IP address of the caller", checkAddress)
 	numberFlag(c.Flags(), &cost, "cost", 0, 0, apikey.MaxRequests,
-		"requests that the call would spend; by default as\nmany as a rule has for the route, or 1")
+		"requests that the call would spend; by default as many as a rule has for the route, or 1")
 	textFlag(c.Flags(), &at, "at", "", "`TIME` of the request, e.g. 2027-01-31T12:00:00Z; by default now", checkTime)
 	return c
 }

@@ -32,7 +32,8 @@ func (f *filter) Set(text string) error {
 	var wrong *gojq.ParseError
 	switch {
 	case errors.As(err, &wrong):
-		return usageError{fmt.Errorf("must be an expression of jq%s: it cannot be read %s", example, place(text, wrong.Offset))}
+		where := place(text, wrong.Offset)
+		return usageError{fmt.Errorf("must be an expression of jq%s: it cannot be read %s", example, where)}
 	case err != nil:
 		return usageError{errors.New("must be an expression of jq" + example)}
 	}

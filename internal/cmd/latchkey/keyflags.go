@@ -21,9 +21,9 @@ type keyFlags struct {
 }
 
 const (
-	limitUsage = "`N/TIME`: N requests in any interval of TIME, e.g.\n100/1m, 5/10s; may be given up to 4 times, with\n" +
+	limitUsage = "`N/TIME`: N requests in any interval of TIME, e.g. 100/1m, 5/10s; may be given up to 4 times, with " +
 		"different TIMEs; replaces all; none removes them"
-	quotaUsage = "`N/PERIOD`: N requests in each calendar day or\nmonth, e.g. 10000/month, or in all, e.g.\n" +
+	quotaUsage = "`N/PERIOD`: N requests in each calendar day or month, e.g. 10000/month, or in all, e.g. " +
 		"500/lifetime; none removes it"
 )
 
@@ -32,7 +32,7 @@ func (f *keyFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.description, "description", "", "`TEXT` that describes the key")
 	listFlag(flags, &f.scopes, "scopes", "`LIST` of scopes, e.g. tts,stt:*", checkScope)
 	planFlag(c, &f.plan,
-		"`NAME` of the key's plan, or none for that of its\nuser; only an admin may set this")
+		"`NAME` of the key's plan, or none for that of its user; only an admin may set this")
 	limitsFlag(flags, &f.limits, "limit", limitUsage)
 	textFlag(flags, &f.quota, "quota", "", quotaUsage, checkQuota)
 	flags.BoolVar(&f.unlimited, "unlimited", false, "no limit; only an admin may set this")

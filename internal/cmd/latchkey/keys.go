@@ -63,7 +63,7 @@ The first --limit is the key's rateLimit, and the others are its limits.` + apiH
 	}
 	f.add(c)
 	userFlag(c, &user, "`ID` of the user who owns the key; by default you", checkOwner)
-	choiceFlag(c, &environment, "env", "", "`ENV`, live or test; by default that of your key, or\nlive", "live", "test")
+	choiceFlag(c, &environment, "env", "", "`ENV`, live or test; by default that of your key, or live", "live", "test")
 	onceFlag(c)
 	out = apiOutput(c)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
@@ -155,14 +155,14 @@ func updateCommand() *cobra.Command {
 				change.UserID = api.Set(user)
 			}
 			if change == (api.Patch{}) {
-				return client.Answer{}, usageError{errors.New("needs at least one property to change; see latchkey keys update --help")}
+				return client.Answer{}, nothingGiven(c)
 			}
 			return patch(c, id, change)
 		},
 	})
 	f.add(c)
 	c.Flags().StringVar(&name, "name", "", "name of the key")
-	userFlag(c, &user, "`ID` of the user who gets the key; only an admin\nmay do this", checkUser)
+	userFlag(c, &user, "`ID` of the user who gets the key; only an admin may do this", checkUser)
 	c.MarkFlagsMutuallyExclusive("limit", "unlimited")
 	return c
 }
@@ -201,7 +201,7 @@ func rotateCommand() *cobra.Command {
 		print: printIssued,
 	})
 	textFlag(c.Flags(), &grace, "grace", "24h",
-		"`SPAN` for which the present token still works,\ne.g. 1h, up to 30d; 0 ends it and all older tokens\nat once",
+		"`SPAN` for which the present token still works, e.g. 1h, up to 30d; 0 ends it and all older tokens at once",
 		checkGrace)
 	onceFlag(c)
 	return c

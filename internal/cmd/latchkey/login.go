@@ -24,7 +24,7 @@ func loginCommand() *cobra.Command {
 		Long: `Asks for a key, checks it, and stores it with the URL in a profile. Other
 commands then need no variables. A profile is a part of
 
-  $XDG_CONFIG_HOME/latchkey/config.toml   by default ~/.config/latchkey/config.toml
+  $XDG_CONFIG_HOME/latchkey/config.toml   (~/.config/latchkey/config.toml)
 
 which only you can read. --profile names it; the profile named default is used
 where no other is named. Logging in again replaces it. The key is typed, or
@@ -62,7 +62,8 @@ func login(c *cobra.Command, at, file string) error {
 	}
 	name = cmp.Or(name, usualProfile)
 	s := settings{
-		url: strings.TrimRight(cmp.Or(at, stored.all[name].url, v.URL, usualURL), "/"), urlName: "the URL", keyName: "the key",
+		url:     strings.TrimRight(cmp.Or(at, stored.all[name].url, v.URL, usualURL), "/"),
+		urlName: "the URL", keyName: "the key",
 	}
 	if !config.ServiceURL(s.url) {
 		return usageError{errors.New("the URL must be an http or https URL without user, query and fragment")}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func root() *cobra.Command {
 	c := group("latchkey", "API keys with exact limits, on AWS or on this machine", []*cobra.Command{
 		devCommand(), initCommand(), importCommand(), auditCommand(), smokeCommand(),
 		loginCommand(), logoutCommand(), whoamiCommand(),
-		keysCommand(), usersCommand(), plansCommand(), validateCommand(), openapiCommand(), versionCommand(),
+		keysCommand(), usersCommand(), plansCommand(), validateCommand(), openapiCommand(), manCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.
 
@@ -70,6 +71,7 @@ Exit codes:
   130  interrupted`
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetFlagErrorFunc(flagError)
+	c.SetUsageTemplate(strings.ReplaceAll(c.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	c.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return checkFlags(c) }
 	c.InitDefaultHelpCmd()
 	c.InitDefaultCompletionCmd()

@@ -53,7 +53,7 @@ func (o *output) addFlags(c *cobra.Command) {
 }
 
 func filterFlag(c *cobra.Command, out *output) {
-	c.Flags().Var(&out.jq, "jq", "`EXPR` of jq that selects from the JSON; prints texts\nwithout quotes")
+	c.Flags().Var(&out.jq, "jq", "`EXPR` of jq that selects from the JSON; prints texts without quotes")
 }
 
 // checkOutput returns an error if the flags of outputFlags contradict each other.

@@ -109,7 +109,7 @@ func planStatsCommand() *cobra.Command {
 	var page pageOf
 	return onPlan{
 		use: "stats", reads: true, page: &page,
-		short:   "Show the users of a plan by their ids, and what is left of their limits",
+		short:   "Show the users of a plan, and what is left of their limits",
 		example: "  latchkey plans stats pro\n  latchkey plans stats pro --limit 100 --json",
 		do: func(c *cobra.Command, name string) (client.Answer, error) {
 			return callAPI(c, http.MethodGet, pathOfPlan(name)+"/stats", page.query(nil), nil)
@@ -141,7 +141,7 @@ func planPutCommand() *cobra.Command {
 		case g.err != nil:
 			return client.Answer{}, g.err
 		case body == (api.PlanRequest{}):
-			return client.Answer{}, usageError{errors.New("needs at least one property of the plan; see latchkey plans put --help")}
+			return client.Answer{}, nothingGiven(c)
 		}
 		return callAPI(c, http.MethodPut, pathOfPlan(name), nil, body)
 	}
@@ -150,24 +150,25 @@ func planPutCommand() *cobra.Command {
 
 The flags are the whole plan: a limit that is not given is removed. A change
 applies within a second to all keys of the plan. Plans are never deleted.`,
-		example: `  latchkey plans put pro --user-limit 1000/1m --user-quota 5000000/month --key-limit 10/1s
+		example: `  latchkey plans put pro --user-limit 1000/1m --user-quota 5000000/month \
+    --key-limit 10/1s
   latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`,
 		do: plan,
 	}.command()
 	flags := c.Flags()
 	limitsFlag(flags, &key.limits, "key-limit",
-		"`N/TIME` for each key: N requests in any interval\nof TIME, e.g. 10/1s; may be given up to 4 times")
+		"`N/TIME` for each key: N requests in any interval of TIME, e.g. 10/1s; may be given up to 4 times")
 	textFlag(flags, &key.quota, "key-quota", "",
-		"`N/PERIOD` for each key, e.g. 10000/month, 100/day,\n500/lifetime", checkQuota)
+		"`N/PERIOD` for each key, e.g. 10000/month, 100/day, 500/lifetime", checkQuota)
 	limitsFlag(flags, &user.limits, "user-limit",
-		"`N/TIME` for all keys of a user together, e.g.\n1000/1m; may be given up to 4 times")
+		"`N/TIME` for all keys of a user together, e.g. 1000/1m; may be given up to 4 times")
 	textFlag(flags, &user.quota, "user-quota", "",
-		"`N/PERIOD` for all keys of a user together, e.g.\n5000000/month", checkQuota)
-	listFlag(flags, &scopes, "scopes", "`LIST` of the most that a key may do, e.g. tts,stt:*;\nif empty, any", checkScope)
-	daysFlag(flags, &maxDays, "max-days", "days after which a key expires at the latest;\n0: as the deployment says")
+		"`N/PERIOD` for all keys of a user together, e.g. 5000000/month", checkQuota)
+	listFlag(flags, &scopes, "scopes", "`LIST` of the most that a key may do, e.g. tts,stt:*; if empty, any", checkScope)
+	daysFlag(flags, &maxDays, "max-days", "days after which a key expires at the latest; 0: as the deployment says")
 	daysFlag(flags, &defaultDays, "default-days",
-		"days after which a key without an expiry expires;\n0: as the deployment says")
-	daysFlag(flags, &idleDays, "idle-days", "days without use after which a key is refused;\n0: as the deployment says")
+		"days after which a key without an expiry expires; 0: as the deployment says")
+	daysFlag(flags, &idleDays, "idle-days", "days without use after which a key is refused; 0: as the deployment says")
 	return c
 }
 

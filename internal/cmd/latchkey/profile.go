@@ -49,8 +49,8 @@ func profileFile(variables map[string]string) string {
 // profileText is the file's form.
 type profileText struct {
 	Profiles map[string]struct {
-		URL string           `toml:"url"`
-		Key config.Sensitive `toml:"key"`
+		URL string `toml:"url"`
+		Key string `toml:"key"`
 	} `toml:"profiles"`
 }
 
@@ -90,10 +90,10 @@ func readProfiles(file string) (profiles, error) {
 			return p, usageError{fmt.Errorf("%s: the name of a profile %w", file, checkProfile(name))}
 		case !config.ServiceURL(one.URL):
 			return p, usageError{fmt.Errorf("%s: the url of profile %s must be an http or https URL", file, name)}
-		case checkKey(one.Key.Reveal()) != nil:
-			return p, usageError{fmt.Errorf("%s: the key of profile %s %w", file, name, checkKey(one.Key.Reveal()))}
+		case checkKey(one.Key) != nil:
+			return p, usageError{fmt.Errorf("%s: the key of profile %s %w", file, name, checkKey(one.Key))}
 		}
-		p.all[name] = profile{one.URL, one.Key}
+		p.all[name] = profile{one.URL, config.NewSensitive(one.Key)}
 	}
 	return p, nil
 }
@@ -111,7 +111,7 @@ func profileError(file string, err error) error {
 	}
 	line, _ := wrong.Position()
 	if len(wrong.Key()) > 0 {
-		return fmt.Errorf("%s:%d: the value has the wrong type; url and key are texts", file, line)
+		return fmt.Errorf("%s:%d: a profile has url and key, each once and each a text", file, line)
 	}
 	return fmt.Errorf("%s:%d: this is not TOML", file, line)
 }

@@ -76,7 +76,7 @@ func pathOfUser(user string) string { return api.UsersPath + "/" + url.PathEscap
 
 func userGetCommand() *cobra.Command {
 	return onUser{
-		use: "get", reads: true, short: "Show what is set for a user, and what is left of the limits that its keys share",
+		use: "get", reads: true, short: "Show a user, and what is left of the limits that its keys share",
 		long:    "\n\nThe rows of bounds have those of the user's plan too.",
 		example: "  latchkey users get u1\n  latchkey users get u1 --json",
 		do: func(c *cobra.Command, user string) (client.Answer, error) {
@@ -130,19 +130,19 @@ func userSetCommand() *cobra.Command {
 				return client.Answer{}, err
 			}
 			if p == (api.UserPatch{}) {
-				return client.Answer{}, usageError{errors.New("needs at least one property to set; see latchkey users set --help")}
+				return client.Answer{}, nothingGiven(c)
 			}
 			return patchUser(c, user, p)
 		},
 	}.command()
 	flags := c.Flags()
-	planFlag(c, &plan, "`NAME` of the plan of all keys that name no other,\nor none")
+	planFlag(c, &plan, "`NAME` of the plan of all keys that name no other, or none")
 	limitsFlag(flags, &shared, "limit", limitUsage)
 	textFlag(flags, &quota, "quota", "", quotaUsage, checkQuota)
 	numberFlag(flags, &maxKeys, "max-keys", 0, 0, apikey.MaxMaxKeys,
-		"how many keys the user may have;\n0: as the deployment says")
+		"how many keys the user may have; 0: as the deployment says")
 	listFlag(flags, &scopes, "scopes",
-		"`LIST` of the most that the user may grant, e.g.\ntts,stt:*; if empty, as the deployment says", checkScope)
+		"`LIST` of the most that the user may grant, e.g. tts,stt:*; if empty, as the deployment says", checkScope)
 	flags.StringToStringVar(&metadata, "metadata", nil, "`LIST` of NAME=VALUE")
 	return c
 }
@@ -166,7 +166,8 @@ func userUsageCommand() *cobra.Command {
 func userStatsCommand() *cobra.Command {
 	var page pageOf
 	return onUser{
-		use: "stats", reads: true, page: &page, short: "Show the requests of each key of a user in its present window, newest key first",
+		use: "stats", reads: true, page: &page,
+		short:   "Show the requests of each key of a user in its present window",
 		example: "  latchkey users stats u1\n  latchkey users stats u1 --limit 100 --json",
 		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			query := page.query(map[string]string{"userId": user})
@@ -204,7 +205,8 @@ func statsRow(s api.Stats) []string {
 func userTrailCommand() *cobra.Command {
 	var page pageOf
 	return onUser{
-		use: "audit", reads: true, page: &page, short: "Show the audit trail of a user and of its keys, newest entry first",
+		use: "audit", reads: true, page: &page,
+		short:   "Show the audit trail of a user and of its keys, newest entry first",
 		example: "  latchkey users audit u1\n  latchkey users audit u1 --limit 1 --json",
 		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			return ownersTrail(c, user, &page)

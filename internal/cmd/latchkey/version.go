@@ -49,7 +49,7 @@ func versionCommand() *cobra.Command {
 	var out *output
 	c := &cobra.Command{
 		Use:   "version",
-		Short: "Print version, commit, its date, the version of Go and the platform",
+		Short: "Print version, commit, date, Go and platform",
 		Example: `  latchkey version
   latchkey version --jq .commit`,
 		Args: noArguments,
