@@ -77,27 +77,49 @@ var fromStack = map[string]string{
 }
 
 // configOfStack reads the configuration from the outputs and parameters of a CloudFormation stack.
-// From process, which has this process's variables, it takes only the endpoint. Other variables
-// there may be meant for another stack, so a value that contradicts the stack is an error.
+// process has this process's variables.
 func configOfStack(ctx context.Context, stack string, process map[string]string) (config.Config, error) {
 	loaded, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return config.Config{}, fmt.Errorf("configure AWS: %w", err)
 	}
-	input := &cloudformation.DescribeStacksInput{StackName: &stack}
-	out, err := cloudformation.NewFromConfig(loaded).DescribeStacks(ctx, input)
+	deployed, err := describeStack(ctx, loaded, stack)
 	if err != nil {
-		return config.Config{}, fmt.Errorf("describe stack %s: %w", stack, err)
+		return config.Config{}, err
 	}
-	values := make(map[string]string)
+	return deployed.config(stack, process)
+}
+
+// deployedStack is a CloudFormation stack.
+type deployedStack struct {
+	status string
+	values map[string]string // its outputs and parameters
+}
+
+func describeStack(ctx context.Context, account aws.Config, name string) (deployedStack, error) {
+	input := &cloudformation.DescribeStacksInput{StackName: &name}
+	out, err := cloudformation.NewFromConfig(account).DescribeStacks(ctx, input)
+	if err != nil {
+		return deployedStack{}, fmt.Errorf("describe stack %s: %w", name, err)
+	}
+	d := deployedStack{values: make(map[string]string)}
 	for _, s := range out.Stacks {
+		d.status = string(s.StackStatus)
 		for _, o := range s.Outputs {
-			values[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+			d.values[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 		}
 		for _, p := range s.Parameters {
-			values[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+			d.values[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 		}
 	}
+	return d, nil
+}
+
+// config returns the configuration of the functions of the stack. From process, which has this
+// process's variables, it takes only the endpoint. Other variables there may be meant for another
+// stack, so a value that contradicts the stack is an error.
+func (d deployedStack) config(stack string, process map[string]string) (config.Config, error) {
+	values := d.values
 	variables := map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": process["AWS_ENDPOINT_URL_DYNAMODB"]}
 	for _, name := range slices.Sorted(maps.Keys(fromStack)) {
 		variable, value := fromStack[name], values[name]

@@ -47,6 +47,9 @@ type Engine struct {
 	failure error // why the child ended; set before done is closed
 }
 
+// defaultDir is the folder in which make installs the engines.
+const defaultDir = ".latchkey/engine"
+
 const (
 	startTime = 30 * time.Second // for a JVM on a busy laptop
 	stopTime  = 3 * time.Second
@@ -56,7 +59,7 @@ const (
 // Start starts an engine and returns when it answers. ctx bounds the start only. Stop ends the engine.
 func Start(ctx context.Context, o Options) (*Engine, error) {
 	if o.Dir == "" {
-		o.Dir = filepath.Join(".latchkey", "engine")
+		o.Dir = defaultDir
 	}
 	if o.Logs == nil {
 		o.Logs = io.Discard
@@ -125,6 +128,15 @@ func start(ctx context.Context, o Options, port int, lock *os.File) (*Engine, er
 		return nil, fmt.Errorf("%w\n%s", errors.Join(err, stopErr), last)
 	}
 	return e, nil
+}
+
+// Find returns an error that says what to do if the engine is not installed.
+func (o Options) Find() error {
+	if o.Dir == "" {
+		o.Dir = defaultDir
+	}
+	_, err := o.command(0)
+	return err
 }
 
 // command returns the engine's command line.
