@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,10 +64,6 @@ var keyColumns = []string{
 // keyRow returns the columns of a key. LIMIT and QUOTA are of the key alone, and SHARED is what the
 // key shares with others of its user.
 func keyRow(k api.Record) []string {
-	lastUsed := "never"
-	if u := k.LastUsedAt; u != nil && u.Value != nil {
-		lastUsed = *u.Value
-	}
 	quota, shared := "", ""
 	if k.Quota != nil {
 		quota = formatQuota(k.Quota.Requests, k.Quota.Period)
@@ -76,7 +73,7 @@ func keyRow(k api.Record) []string {
 	}
 	return []string{
 		k.ID, k.Name, k.UserID, string(k.Status), k.KeyPrefix, ownLimits(k), k.ExpiresAt, k.CreatedAt,
-		k.PreviousKeyValidUntil, lastUsed, quota, k.Plan, shared,
+		k.PreviousKeyValidUntil, lastUse(k), quota, k.Plan, shared,
 	}
 }
 
@@ -98,7 +95,7 @@ func ownLimits(k api.Record) string {
 	return strings.Join(own, ",")
 }
 
-// printKeys prints a page of keys. On a terminal, what their users share comes after it.
+// printKeys prints a page of keys. On a terminal, what they share comes after it if one user owns them.
 func printKeys(c *cobra.Command, answer client.Answer, out *output) error {
 	err := printPage("No keys. latchkey keys create makes one.", keyColumns, keyRow)(c, answer, out)
 	if err != nil || out.form != formTable || out.asJSON() || out.page.all || !isTerminal(c.OutOrStdout()) {
@@ -108,7 +105,11 @@ func printKeys(c *cobra.Command, answer client.Answer, out *output) error {
 	if err != nil || len(keys.Data) == 0 {
 		return err
 	}
-	return printShared(c, keys.Data[0].UserID)
+	owner := keys.Data[0].UserID
+	if slices.ContainsFunc(keys.Data, func(k api.Record) bool { return k.UserID != owner }) {
+		return nil
+	}
+	return printShared(c, owner)
 }
 
 // boundsLeft returns each limit and quota with the number of its remaining requests.

@@ -23,10 +23,11 @@ import (
 // The scripts in testdata/script run every example of every help on one local stack, each as a shell
 // does. A script calls
 //
-//	example [-exit CODE] [-serves] 'LINE OF THE HELP'
+//	example [-exit CODE] [-until TEXT] 'LINE OF THE HELP'
 //
 // The id of a key in the line becomes that of a key of the script's own user, which is there for u1.
-// The URL of a service becomes the stack's. With -serves, the command is ended when it is ready.
+// The URL of a service becomes the stack's. With -until, the output goes to the file shown, and the
+// command is ended when it has printed the text.
 func TestEveryExampleOfEveryHelpRuns(t *testing.T) {
 	world := newExampleWorld(t)
 	var mu sync.Mutex
@@ -90,28 +91,29 @@ func helpExamples() map[string][]string {
 
 // runExample runs an example and returns its line.
 func runExample(ts *testscript.TestScript, neg bool, args []string) (line string) {
-	want, serves := 0, false
+	want, until := 0, ""
 	for len(args) > 1 {
 		switch {
-		case args[0] == "-serves":
-			serves, args = true, args[1:]
+		case args[0] == "-until" && len(args) > 2:
+			until = args[1]
 		case args[0] == "-exit" && len(args) > 2:
 			code, err := strconv.Atoi(args[1])
 			ts.Check(err)
-			want, args = code, args[2:]
+			want = code
 		default:
-			ts.Fatalf("usage: example [-exit CODE] [-serves] 'LINE'")
+			ts.Fatalf("usage: example [-exit CODE] [-until TEXT] 'LINE'")
 		}
+		args = args[2:]
 	}
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: example [-exit CODE] [-serves] 'LINE'")
+		ts.Fatalf("usage: example [-exit CODE] [-until TEXT] 'LINE'")
 	}
 	text := exampleID.ReplaceAllString(args[0], ts.Getenv("ID"))
 	text = exampleUser.ReplaceAllString(text, ts.Getenv("OWNER"))
 	text = exampleURL.ReplaceAllString(text, ts.Getenv("LATCHKEY_URL"))
-	if serves {
-		text = strings.ReplaceAll(text, "PORT=8080", "PORT=0") +
-			" > ready & child=$!; until grep -q ready ready; do kill -0 $child; sleep 0.05; done; kill $child; wait $child"
+	if until != "" {
+		text = strings.ReplaceAll(text, "PORT=8080", "PORT=0") + " > shown & child=$!; " +
+			"until grep -q " + until + " shown; do kill -0 $child; sleep 0.05; done; kill $child; wait $child"
 	}
 	err := ts.Exec("bash", "-euo", "pipefail", "-c", text)
 	var exit *exec.ExitError

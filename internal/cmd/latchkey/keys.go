@@ -99,32 +99,6 @@ func printIssued(c *cobra.Command, answer client.Answer, out *output) error {
 	return nil
 }
 
-func listCommand() *cobra.Command {
-	var user, status string
-	var page pageOf
-	var out *output
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List a user's keys, newest first",
-		Long:  `Lists a user's keys, newest first. A change of the last seconds may be missing.` + apiHelp,
-		Example: `  latchkey keys list --status active
-  latchkey keys list --user u1 --all --jq '.data[].id'`,
-		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return out.show(c, func() (client.Answer, error) {
-				query := page.query(map[string]string{"userId": user, "status": status})
-				return callAPI(c, http.MethodGet, api.KeysPath, query, nil)
-			}, printKeys)
-		},
-	}
-	userFlag(c, &user, "`ID` of the user; by default you", checkOwner)
-	choiceFlag(c, &status, "status", "", "active, disabled, inactive, revoked or expired",
-		"active", "disabled", "inactive", "revoked", "expired")
-	out = apiOutput(c)
-	out.paged(c, &page)
-	return c
-}
-
 func getCommand() *cobra.Command {
 	return onOne(oneKey{
 		use: "get", reads: true, short: "Show a key and the remaining requests of its limit",

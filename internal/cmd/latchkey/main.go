@@ -57,7 +57,8 @@ func root() *cobra.Command {
 	c := group("latchkey", "API keys with exact limits, on AWS or on this machine", []*cobra.Command{
 		devCommand(), initCommand(), importCommand(), auditCommand(), smokeCommand(), doctorCommand(),
 		loginCommand(), logoutCommand(), whoamiCommand(),
-		keysCommand(), usersCommand(), plansCommand(), validateCommand(), openapiCommand(), manCommand(), versionCommand(),
+		keysCommand(), usersCommand(), plansCommand(), validateCommand(), topCommand(), exportCommand(),
+		openapiCommand(), manCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.
 

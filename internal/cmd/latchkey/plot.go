@@ -49,7 +49,7 @@ func canvasOf(c *cobra.Command) canvas {
 const leastBar = 8
 
 // lines returns one line for each bar: its label, its value, and a bar whose length is its share of
-// the largest value. A value above 0 always shows.
+// the largest value. A value above 0 always shows, and only the largest fills the bar.
 func (c canvas) lines(bars []bar) []string {
 	var labels, values, notes int
 	var most int64
@@ -84,15 +84,15 @@ func (c canvas) draw(value, most int64, width int) string {
 	}
 	share := float64(min(value, most)) / float64(most)
 	if c.ascii {
-		return strings.Repeat("#", max(1, int(share*float64(width)+0.5)))
+		return strings.Repeat("#", max(1, int(share*float64(width))))
 	}
-	eighths := max(1, int(share*float64(8*width)+0.5))
+	eighths := max(1, int(share*float64(8*width)))
 	return strings.Repeat("█", eighths/8) + [...]string{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"}[eighths%8]
 }
 
 // meter returns a bar for a share from 0 to 1 that is always width columns long.
 func (c canvas) meter(share float64, width int) string {
-	drawn := c.draw(int64(share*1000+0.5), 1000, width)
+	drawn := c.draw(int64(share*1000), 1000, width)
 	rest := "·"
 	if c.ascii {
 		rest = "."
