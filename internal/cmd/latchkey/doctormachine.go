@@ -61,8 +61,8 @@ func (r *report) checkFiles(s state) bool {
 			return false
 		}
 		if info.Mode().Perm()&file.fatal != 0 {
-			r.fail("files", fmt.Sprintf("%s has the rights %o: others could read or replace a secret", file.path, info.Mode().Perm()),
-				"chmod "+file.mend+" "+file.path)
+			text := "%s has the rights %o: others could read or replace a secret"
+			r.fail("files", fmt.Sprintf(text, file.path, info.Mode().Perm()), "chmod "+file.mend+" "+file.path)
 			return true
 		}
 	}

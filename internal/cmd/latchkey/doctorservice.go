@@ -92,8 +92,8 @@ func (r *report) checkService(c *cobra.Command, s settings) {
 	case refused.Status >= 500 && refused.Code != "":
 		r.fail("service", s.url+" cannot decide: "+refused.Message, "latchkey doctor --stack NAME")
 	default:
-		r.fail("service", fmt.Sprintf("%s is not latchkey's URL, or lacks the stage, such as /prod: status %d", s.url, refused.Status),
-			"latchkey login "+strings.TrimRight(s.url, "/")+"/prod")
+		text := fmt.Sprintf("%s is not latchkey's URL, or lacks the stage, such as /prod: status %d", s.url, refused.Status)
+		r.fail("service", text, "latchkey login "+strings.TrimRight(s.url, "/")+"/prod")
 		r.skip("clock", "another service answers")
 		r.skip("key", "another service answers")
 		return

@@ -101,17 +101,22 @@ const fewFunctions = 100
 // checkConcurrency checks how many functions the account may run at once in the region.
 func (r *report) checkConcurrency(ctx context.Context, account aws.Config) {
 	out, err := lambda.NewFromConfig(account).GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
-	switch {
-	case err != nil:
-		r.skip("quota", "how many functions may run at once: "+reason(err))
-	case out.AccountLimit == nil:
-		r.skip("quota", "how many functions may run at once: the answer has no limit")
-	case out.AccountLimit.ConcurrentExecutions < fewFunctions:
-		r.warn("quota", fmt.Sprintf("only %d functions may run at once in %s", out.AccountLimit.ConcurrentExecutions, account.Region),
-			"aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000")
-	default:
-		r.ok("quota", fmt.Sprintf("%d functions may run at once in %s", out.AccountLimit.ConcurrentExecutions, account.Region))
+	if err != nil || out.AccountLimit == nil {
+		why := "the answer has no limit"
+		if err != nil {
+			why = reason(err)
+		}
+		r.skip("quota", "how many functions may run at once: "+why)
+		return
 	}
+	most := out.AccountLimit.ConcurrentExecutions
+	text := fmt.Sprintf("%d functions may run at once in %s", most, account.Region)
+	if most < fewFunctions {
+		r.warn("quota", "only "+text, "aws service-quotas request-service-quota-increase --service-code lambda "+
+			"--quota-code L-B99A9384 --desired-value 1000")
+		return
+	}
+	r.ok("quota", text)
 }
 
 // failOrSkip adds a failure or, if you lack a right to ask, a check that was not done.

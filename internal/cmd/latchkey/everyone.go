@@ -20,7 +20,8 @@ type audience struct {
 }
 
 func (a *audience) add(c *cobra.Command) {
-	userFlag(c, &a.user, "`ID` of the user, or '*' for all; by default all users\nfor an admin, and you otherwise", checkOwner)
+	userFlag(c, &a.user,
+		"`ID` of the user, or '*' for all; by default all users\nfor an admin, and you otherwise", checkOwner)
 }
 
 // ask calls request with the user to ask for, which is empty for the caller. If the caller turns out

@@ -59,7 +59,8 @@ limits: set these anew. Name the fields that import does not take:
 		},
 	}
 	whose.add(c)
-	c.Flags().StringVar(&path, "file", "", "`FILE` to write instead of standard output; only you\ncan read it, and it is there once it is complete")
+	c.Flags().StringVar(&path, "file", "",
+		"`FILE` to write instead of standard output; only you\ncan read it, and it is there once it is complete")
 	apiFlags(c)
 	return c
 }

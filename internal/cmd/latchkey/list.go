@@ -45,10 +45,12 @@ be missing.` + apiHelp,
 	choiceFlag(c, &f.status, "status", "", "active, disabled, inactive, revoked or expired",
 		"active", "disabled", "inactive", "revoked", "expired")
 	textFlag(c.Flags(), &f.search, "search", "", "`TEXT` with which the name, the id or the prefix begins", checkSearch)
-	choiceFlag(c, &f.sort, "sort", "", "created, lastUsed or spent: the newest, the last used,\nor the nearest to its limit first",
+	choiceFlag(c, &f.sort, "sort", "",
+		"created, lastUsed or spent: the newest, the last used,\nor the nearest to its limit first",
 		"created", "lastUsed", "spent")
 	textFlag(c.Flags(), &f.expires, "expires-before", "", "`WHEN` the key expires at the latest, e.g. 7d", checkAhead)
-	textFlag(c.Flags(), &f.unused, "unused-since", "", "`WHEN` the key was last used at the latest, e.g. 90d\n(ago) or 2027-01-31", checkPast)
+	textFlag(c.Flags(), &f.unused, "unused-since", "",
+		"`WHEN` the key was last used at the latest, e.g. 90d\n(ago) or 2027-01-31", checkPast)
 	c.Flags().BoolVar(&f.neverUsed, "never-used", false, "only keys that were never used")
 	c.Flags().BoolVar(&f.rotating, "rotating", false, "only keys of which an older token still works")
 	out = apiOutput(c)
