@@ -22,7 +22,7 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	return group("audit", "Check the audit trails", []*cobra.Command{auditVerifyCommand()})
+	return group("audit", "Show and check the audit trails", []*cobra.Command{auditListCommand(), auditVerifyCommand()})
 }
 
 func auditVerifyCommand() *cobra.Command {

@@ -54,7 +54,7 @@ func doctorCommand() *cobra.Command {
 	var out *output
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check this machine's settings and the service, and say what to do next",
+		Short: "Check settings, service and machine, and say what to do next",
 		Long: `Checks the variables and the profile, the service, its clock, the key that calls
 it, and the local stack's engine, files and secret. With --stack it checks a
 deployed stack with your own AWS credentials: region, stack, table, secret, and

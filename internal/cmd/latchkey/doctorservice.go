@@ -74,7 +74,7 @@ func (r *report) checkService(c *cobra.Command, s settings) {
 		return
 	}
 	begun := time.Now()
-	answer, err := open.Send(c.Context(), http.MethodGet, api.HealthPath, nil, nil)
+	answer, err := open.Send(c.Context(), http.MethodGet, api.OwnPrefix+api.HealthPath, nil, nil)
 	took := time.Since(begun)
 	var refused *client.Error
 	switch {
@@ -83,7 +83,7 @@ func (r *report) checkService(c *cobra.Command, s settings) {
 	case !errors.As(err, &refused):
 		next := "latchkey dev"
 		if !loopback(s.url) {
-			next = "curl -i " + s.url + api.HealthPath
+			next = "curl -i " + s.url + api.OwnPrefix + api.HealthPath
 		}
 		r.fail("service", s.url+" does not answer: "+cause(err), next)
 		r.skip("clock", "the service does not answer")

@@ -23,18 +23,18 @@ func exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Print the records of keys as JSON Lines, without secrets",
-		Long: `Prints each key as one line of JSON, the newest key first, with the fields of the
-API. A page is printed as soon as it is there. Keys that are made meanwhile may
-be missing, and no key is there twice.
+		Long: `Prints each key as one line of JSON, the newest key first, with the fields of
+the API. A page is printed as soon as it is there. Keys that are made meanwhile
+may be missing, and no key is there twice.
 
-An export is for records, for comparing two deployments, and for moving settings.
-It has neither tokens nor their hashes, because the API never gives them away.
-So it cannot restore keys whose table is lost: restore a backup of the table for
+An export is for records, for comparing deployments, and for moving settings. It
+has neither tokens nor their hashes, because the API never gives them away. So
+it cannot restore keys whose table is lost: restore a backup of the table for
 that. Neither has it the requests that keys have spent, nor users and plans.
 
 latchkey import --format jsonl takes a line again once it has a token as "key",
-or its hash as "sha256". The key then has another id, and neither its plan nor its further
-limits: set these anew. Name the fields that import does not take:
+or its hash as "sha256". The key then has another id, and neither its plan nor
+its further limits: set these anew. Name the fields that import does not take:
 
   --ignore id,publicKey,status,keyPrefix,limits,plan,shared,createdAt,revokedAt
   --ignore lastUsedAt,previousKeyValidUntil` + apiHelp,

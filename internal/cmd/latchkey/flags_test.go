@@ -73,6 +73,7 @@ var flagRules = map[string]flagValues{
 	"sort":           {right: []string{"created", "lastUsed", "spent"}, wrong: []string{"name", "Spent", ""}},
 	"expires-before": {right: []string{"7d", "12h", "2027-01-31"}, wrong: append([]string{"never"}, moments.wrong...)},
 	"unused-since":   {right: []string{"90d", "12h", "2027-01-31", "2027-01-31T12:00:00Z"}, wrong: append([]string{"never"}, moments.wrong...)},
+	"action":         {right: []string{"create", "revoke"}, wrong: []string{"frobnicate", ""}},
 	"watch":          {right: []string{"1s", "10s", "1h"}, wrong: []string{"0", "5", "500ms", "2h", "soon", "-1s", ""}},
 	"ignore":         {right: []string{"acl", "acl,cors"}, wrong: []string{}},
 	"format":         {right: []string{"keyfile", "jsonl", "csv", "kong"}, wrong: []string{"xml", ""}},

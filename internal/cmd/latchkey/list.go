@@ -26,9 +26,9 @@ func listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List keys, newest first",
-		Long: `Lists a user's keys, or those of all users for an admin, newest first or as --sort
-says. A key must fit all flags that are given. A change of the last seconds may
-be missing.` + apiHelp,
+		Long: `Lists a user's keys, or those of all users for an admin, newest first or as
+--sort says. A key must fit all flags that are given. A change of the last
+seconds may be missing.` + apiHelp,
 		Example: `  latchkey keys list --status active
   latchkey keys list --user u1 --all --jq '.data[].id'
   latchkey keys list --user '*' --expires-before 7d

@@ -63,6 +63,14 @@ func TestAnAdminSeesAllUsers(t *testing.T) {
 	has("keys list --user * --unused-since 1h", idle, busy)
 	has("top --limit 1", "busy\tu1\t20/1h\t7\t35%\tkey\t20", idle)
 	has("top", idle, "\x1b")
+	has("users list", "u1\t1\t1\t20", "\x1b")
+	has("users list", "u2\t1\t1\tnever", "\x1b")
+	has("users list --search u2", "u2", "u1")
+	has("audit list --user u2", idle, busy)
+	has("audit list --user u2 --action create", "\tcreate\t", busy)
+	if out := list("audit list --user u2 --action revoke"); out != "" {
+		t.Errorf("no key was revoked: %s", out)
+	}
 	has("export", `"name":"busy"`, token)
 	own := []string{"LATCHKEY_URL=" + s.url, "LATCHKEY_KEY=" + token}
 	for _, args := range []string{"top", "export"} {
@@ -70,4 +78,5 @@ func TestAnAdminSeesAllUsers(t *testing.T) {
 			t.Errorf("a user's %s shows %s", args, out)
 		}
 	}
+	asked{args: "users list", code: 4}.run(t, own...)
 }

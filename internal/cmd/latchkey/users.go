@@ -17,7 +17,7 @@ import (
 
 func usersCommand() *cobra.Command {
 	return group("users", "Manage users: their plans and the limits that their keys share", []*cobra.Command{
-		userGetCommand(), userSetCommand(),
+		usersListCommand(), userGetCommand(), userSetCommand(),
 		suspendCommand("suspend", "Refuse all keys of a user until it is resumed", true),
 		suspendCommand("resume", "Accept the keys of a suspended user again", false),
 		userCreditsCommand(), userUsageCommand(), userStatsCommand(), userTrailCommand(),
