@@ -130,7 +130,7 @@ func (q Query) after() (p place, ok bool, err error) {
 		return place{}, false, bad
 	}
 	parts := strings.SplitN(string(raw), ".", 3)
-	if len(parts) != 3 || parts[0] != q.fingerprint() {
+	if len(parts) != 3 {
 		return place{}, false, bad
 	}
 	if p.rank, err = strconv.ParseInt(parts[1], 36, 64); err != nil {
