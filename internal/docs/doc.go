@@ -17,7 +17,10 @@ package docs
 
 import "embed"
 
-// Files has the pages (*.md) and the pictures (*.svg).
+// Files has the pages (*.md), the pictures (*.svg) and the pictures of the console (screens/*.png).
 //
-//go:embed *.md *.svg
+// A test of package manual takes the latter, as SCREENSHOTS=folder make browser writes them. They are
+// stored with 128 colours.
+//
+//go:embed *.md *.svg screens/*.png
 var Files embed.FS

@@ -336,6 +336,23 @@ func TestPagesAreRenderedOnceForAll(t *testing.T) {
 	}
 }
 
+// Pictures that are no text are parts of pages, so they must be small.
+func TestPicturesOfTheConsoleAreSmallAndShown(t *testing.T) {
+	files, err := fs.Glob(docs.Files, "screens/*.png")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	_, text := get(t, newManual(), "/docs/people")
+	if n := strings.Count(text, `<img src="data:image/png;base64,`); n != len(files) {
+		t.Errorf("the page shows %d pictures of %d", n, len(files))
+	}
+	for _, file := range files {
+		if picture, err := fs.ReadFile(docs.Files, file); err != nil || len(picture) > 60_000 {
+			t.Errorf("%s has %d bytes (%v)", file, len(picture), err)
+		}
+	}
+}
+
 // The pages and their scripts are text, as a Lambda function answers.
 func TestPagesAreSmall(t *testing.T) {
 	h := newManual()
