@@ -169,6 +169,14 @@ func (p *Page) watch(ctx context.Context) error {
 // Expect allows problems whose text contains part, such as a violation that the test provokes.
 func (p *Page) Expect(part string) { p.expected = append(p.expected, part) }
 
+// Problems returns what the page has done that must not happen, such as a violation of its
+// Content-Security-Policy.
+func (p *Page) Problems() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string{}, p.problems...)
+}
+
 func (p *Page) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -52,7 +52,7 @@ func (p *people) authorize(w http.ResponseWriter, r *http.Request) {
 	q, code := r.URL.Query(), rand.Text()
 	back, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil || q.Get("client_id") != ClientID || q.Get("response_type") != "code" ||
-		q.Get("code_challenge_method") != "S256" {
+		q.Get("code_challenge_method") != "S256" || q.Get("audience") != oidctest.Audience {
 		http.Error(w, "a wrong request", http.StatusBadRequest)
 		return
 	}

@@ -28,12 +28,15 @@ type Options struct {
 	Issuers []string
 	// ClientID names the console at the issuers. If empty, users sign in with a key alone.
 	ClientID string
+	// Audience is what the console asks the issuer's access tokens to be for. It may be empty.
+	Audience string
 }
 
 // settings are what the page reads from config.json.
 type settings struct {
 	Issuers  []string `json:"issuers"`
 	ClientID string   `json:"clientId"`
+	Audience string   `json:"audience,omitempty"`
 	APIBase  string   `json:"apiBase"` // relative to the page
 }
 
@@ -70,7 +73,7 @@ func Libraries() fs.FS {
 func (o Options) settings() pages.Page {
 	// An empty list is [] in JSON, and nil is not.
 	body, err := json.Marshal(settings{
-		Issuers: append([]string{}, o.Issuers...), ClientID: o.ClientID,
+		Issuers: append([]string{}, o.Issuers...), ClientID: o.ClientID, Audience: o.Audience,
 		APIBase: "../" + strings.Repeat("../", strings.Count(o.Prefix, "/")),
 	})
 	if err != nil {

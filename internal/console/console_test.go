@@ -16,8 +16,8 @@ func TestConfigTellsThePageWhereToSignIn(t *testing.T) {
 		{console.Options{}, `{"issuers":[],"clientId":"","apiBase":"../"}`, "connect-src 'self';"},
 		{console.Options{Prefix: "/latchkey"}, `{"issuers":[],"clientId":"","apiBase":"../../"}`, "connect-src 'self';"},
 		{
-			console.Options{Issuers: []string{"https://id.example.com/realms/a", "https://two.example.com"}, ClientID: `</script>"ü`},
-			`{"issuers":["https://id.example.com/realms/a","https://two.example.com"],"clientId":"\u003c/script\u003e\"ü","apiBase":"../"}`,
+			console.Options{Issuers: []string{"https://id.example.com/realms/a", "https://two.example.com"}, ClientID: `</script>"ü`, Audience: "latchkey"},
+			`{"issuers":["https://id.example.com/realms/a","https://two.example.com"],"clientId":"\u003c/script\u003e\"ü","audience":"latchkey","apiBase":"../"}`,
 			"connect-src 'self' https://id.example.com https://two.example.com;",
 		},
 	} {

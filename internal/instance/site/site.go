@@ -24,10 +24,13 @@ func Keys(i *instance.Instance) lambda.Handler {
 // pages returns the console and the manual by their mounts: at the root, and below latchkey's own
 // prefix. The template decides to which of them API Gateway leads.
 func pages(c config.Config) map[string]http.Handler {
-	all := make(map[string]http.Handler)
+	all, audience := make(map[string]http.Handler), ""
+	if len(c.Audiences) > 0 {
+		audience = c.Audiences[0]
+	}
 	for _, prefix := range []string{"", api.OwnPrefix} {
 		all[prefix+console.Mount] = console.New(console.Options{
-			Prefix: prefix, Issuers: c.Issuers, ClientID: c.ConsoleClientID,
+			Prefix: prefix, Issuers: c.Issuers, ClientID: c.ConsoleClientID, Audience: audience,
 		})
 		all[prefix+manual.Mount] = manual.New(manual.Options{
 			Prefix: prefix, Text: docs.Files, Libraries: console.Libraries(),
