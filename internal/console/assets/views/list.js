@@ -79,7 +79,7 @@ export function List({ params }) {
     <div class="head" ref=${top}><h1>Keys</h1>
       ${session.write && html`<button type="button" class="primary" onClick=${() => show("create")}>Create key</button>`}</div>
     <${Filters} filters=${filters} onChange=${change} session=${session} onReload=${reload} />
-    ${session.admin && filters.owner && html`<p class="bulk">Keys of <strong><bdi>${filters.owner}</bdi></strong>
+    ${session.admin && filters.owner && html`<p class="bulk"><span>Keys of <strong><bdi>${filters.owner}</bdi></strong></span>
       <button type="button" class="danger" onClick=${() => show("revoke")}>Revoke all keys of this user…</button></p>`}
     ${done && html`<p class="notice" role="status">${done}</p>`}
     ${error && html`<${Problem} error=${error} onRetry=${reload} />`}
