@@ -22,7 +22,7 @@ type userTrailInput struct {
 
 // TrailFilter selects the keys of a user.
 type TrailFilter struct {
-	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller" example:"u1"`
+	UserID string     `query:"userId" maxLength:"128" doc:"The user who owns the keys. If omitted, the caller. * stands for all users" example:"u1"`
 	Action api.Action `query:"action" doc:"If given, only entries of this action. A page may then be short and have a cursor" example:"update"`
 }
 
@@ -39,7 +39,8 @@ func (a *server) registerTrails() {
 		OperationID: "user-audit", Method: http.MethodGet, Path: "/api/v1/audit", Tags: []string{"keys"},
 		Summary: "The audit trails of a user and of its keys",
 		Description: "Needs keys:admin. Newest entry first, deleted keys included; " +
-			"entries of the last moments may be missing. The userId latchkey:plans has the trails of all plans.",
+			"entries of the last moments may be missing. The userId latchkey:plans has the trails of all plans. " +
+			"userId=* looks through all entries for each page. If these are more than 20000, the answer is 400.",
 		Errors: []int{400, 401, 403, 429, 503},
 	}, a.userTrail)
 }
@@ -49,9 +50,11 @@ func (a *server) keyTrail(ctx context.Context, c registry.Caller, in *keyTrailIn
 }
 
 func (a *server) userTrail(ctx context.Context, c registry.Caller, in *userTrailInput) (*trailOutput, error) {
-	return trailOf(a.Registry.UserTrail(ctx, c, registry.TrailQuery{
-		UserID: in.UserID, Action: string(in.Action), Cursor: in.Cursor, Limit: in.Limit,
-	}))
+	q := registry.TrailQuery{UserID: in.UserID, Action: string(in.Action), Cursor: in.Cursor, Limit: in.Limit}
+	if q.UserID == allUsers {
+		q.UserID, q.All = "", true
+	}
+	return trailOf(a.Registry.UserTrail(ctx, c, q))
 }
 
 // trailOf returns the response with a page of audit entries, or the error.

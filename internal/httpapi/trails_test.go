@@ -128,7 +128,9 @@ func TestTrailsCheckTheCallerAndThePage(t *testing.T) {
 		{s.root, path + "?cursor=x", 400, "cursor"}, {s.root, path + "?cursor=", 400, "cursor"}, {s.root, all + "?cursor=x", 400, "cursor"},
 		{s.root, all + "?limit=1&limit=2", 400, "limit"}, {s.root, all + "?action=", 400, "action"},
 		{s.root, all + "?action=explode", 400, "action"}, {s.root, all + "?action=create&action=update", 400, "action"},
-		{s.root, all + "?action=create", 200, ""}, {s.root, path + "?action=create", 400, "action"},
+		{s.root, all + "?action=create", 200, ""}, {s.root, all + "?userId=*", 200, ""}, {me, all + "?userId=*", 403, ""},
+		{s.root, all + "?userId=*&action=create&limit=1", 200, ""}, {s.root, all + "?userId=*&cursor=x", 400, "cursor"},
+		{s.root, path + "?userId=*", 400, "userId"}, {s.root, path + "?action=create", 400, "action"},
 	} {
 		a := s.send(c.as, "GET", c.path, "")
 		if c.status != 200 {

@@ -94,6 +94,20 @@ func (t *trap) UserTrail(ctx context.Context, userID, from string, limit int) ([
 	return t.Store.UserTrail(ctx, userID, from, limit)
 }
 
+func (t *trap) AllTrails(ctx context.Context, most int) ([]registry.TrailPlace, error) {
+	if err := t.spring(ctx, "AllTrails"); err != nil {
+		return nil, err
+	}
+	return t.Store.AllTrails(ctx, most)
+}
+
+func (t *trap) Entries(ctx context.Context, places []registry.TrailPlace) ([]audit.Sealed, error) {
+	if err := t.spring(ctx, "Entries"); err != nil {
+		return nil, err
+	}
+	return t.Store.Entries(ctx, places)
+}
+
 func (t *trap) Stored(ctx context.Context, id string) (*apikey.Key, []byte, error) {
 	if err := t.spring(ctx, "Stored"); err != nil {
 		return nil, nil, err
@@ -333,6 +347,9 @@ var deeds = []deed{
 			}
 			if err == nil {
 				_, err = b.Registry.UserTrail(ctx, root, registry.TrailQuery{UserID: "u1", Limit: 10})
+			}
+			if err == nil {
+				_, err = b.Registry.UserTrail(ctx, root, registry.TrailQuery{All: true, Limit: 10})
 			}
 			if err == nil {
 				_, err = b.Registry.CheckTrail(ctx, k.ID)

@@ -117,6 +117,12 @@ type TrailStore interface {
 	// UserTrail returns the entries of a user's record and of all of the user's keys as Trail does, in
 	// the order of their [TrailPosition]. It may miss the entries of the last moments.
 	UserTrail(ctx context.Context, userID, from string, limit int) (entries []audit.Sealed, next string, err error)
+	// AllTrails returns the places of all entries of all trails, each once and in no order. It may miss
+	// the entries of the last moments. It returns ErrTooMany if there are more than most, or if it
+	// would have to read several times as many items.
+	AllTrails(ctx context.Context, most int) ([]TrailPlace, error)
+	// Entries returns the entries at some places, in no order. It leaves out places without an entry.
+	Entries(ctx context.Context, places []TrailPlace) ([]audit.Sealed, error)
 	// Stored returns a key with its stored text, or ErrNotFound. A record that the store cannot
 	// have written is an [audit.Break].
 	Stored(ctx context.Context, id string) (*apikey.Key, []byte, error)

@@ -79,13 +79,15 @@ func isPolicy(subject string) bool {
 // TrailQuery says which audit entries to return.
 type TrailQuery struct {
 	UserID string // the caller's if empty
+	// All asks for the entries of all users and plans. UserID must be empty.
+	All    bool
 	Action string // any if empty
 	Cursor string // TrailPage.Next of the page before, or empty for the first
 	Limit  int    // must be positive
 }
 
-// UserTrail returns a page of the audit entries of a user's record and of all keys of the user,
-// newest first. Those of plans belong to [apikey.PlansOwner]. It includes deleted keys. It may miss
+// UserTrail returns a page of the audit entries of a user's record and of all keys of the user, or of all
+// users, newest first. Those of plans belong to [apikey.PlansOwner]. It includes deleted keys. It may miss
 // the entries of the last moments. If few entries have the action of the query, the page may be short
 // and have a cursor.
 func (r *Registry) UserTrail(ctx context.Context, caller Caller, q TrailQuery) (TrailPage, error) {
@@ -99,6 +101,13 @@ func (r *Registry) UserTrail(ctx context.Context, caller Caller, q TrailQuery) (
 	from, err := readCursor(q.Cursor, checkTrailPosition)
 	if err != nil {
 		return TrailPage{}, err
+	}
+	if q.All {
+		page, err := r.allTrails(ctx, q, from)
+		if err != nil {
+			return TrailPage{}, err
+		}
+		return r.withActors(ctx, caller, page)
 	}
 	page := TrailPage{Entries: []audit.Entry{}}
 	for read := 0; ; {

@@ -705,3 +705,71 @@ func TestATrailNamesTheKeyThatActed(t *testing.T) {
 		}
 	}
 }
+
+func TestAllTrailsAreReadTogether(t *testing.T) {
+	b := newBench(t)
+	root := b.caller(t, "root", admin)
+	var ids []string
+	for _, user := range []string{"u1", "u2", "u3"} {
+		k, _, err := b.Registry.Create(t.Context(), root, user, apikey.Live, apikey.Change{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, k.ID)
+	}
+	for n := range 12 {
+		b.Clock.Pass(time.Second)
+		if _, err := b.Registry.Update(t.Context(), root, ids[n%3], to(apikey.Change{Name: ptr(fmt.Sprint(n))})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Clock.Pass(time.Second)
+	// The entry of a transfer is in the trails of two users.
+	if _, err := b.Registry.Update(t.Context(), root, ids[0], to(apikey.Change{UserID: ptr("u4")})); err != nil {
+		t.Fatal(err)
+	}
+	b.setUser(t, "u5", apikey.UserChange{Suspended: ptr(true)})
+	var want []string // of the users one by one
+	for _, user := range []string{"u1", "u2", "u3", "u4", "u5"} {
+		page, err := b.Registry.UserTrail(t.Context(), root, registry.TrailQuery{UserID: user, Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Entries {
+			want = append(want, e.At.Format(audit.TimeLayout)+" "+e.Subject+" "+tell(e))
+		}
+	}
+	slices.Sort(want)
+	want = slices.Compact(want)
+	for _, c := range []struct {
+		limit  int
+		action string
+	}{{1, ""}, {2, ""}, {5, ""}, {100, ""}, {1, registry.ActionUpdate}, {5, registry.ActionUpdate}, {100, registry.ActionUpdate}} {
+		var got, expected []string
+		for _, text := range want {
+			if strings.Contains(text, " "+c.action) {
+				expected = append(expected, text)
+			}
+		}
+		for q := (registry.TrailQuery{All: true, Action: c.action, Limit: c.limit}); ; {
+			page, err := b.Registry.UserTrail(t.Context(), root, q)
+			if err != nil || len(page.Entries) > c.limit || len(got) > len(want) {
+				t.Fatalf("%d entries for %d, after %d, %v", len(page.Entries), c.limit, len(got), err)
+			}
+			for _, e := range page.Entries {
+				text := e.At.Format(audit.TimeLayout) + " " + e.Subject + " " + tell(e)
+				if n := len(got); n > 0 && got[n-1] < text[:len(audit.TimeLayout)] {
+					t.Errorf("by %d: %s comes after %s", c.limit, text, got[n-1])
+				}
+				got = append(got, text)
+			}
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(expected, got); diff != "" || len(got) < 12 {
+			t.Errorf("by %d, %s: -want +got:\n%s", c.limit, c.action, diff)
+		}
+	}
+}

@@ -389,6 +389,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 	send(200, "POST", "/api/v1/users/u9/revoke-keys", "", s.root)
 	send(200, "GET", keys+"?userId=u1&status=active", "", s.root)
 	send(200, "GET", keys+"?userId=*&sort=spent", "", s.root)
+	send(200, "GET", "/api/v1/audit?userId=*&action=create", "", s.root)
 	s.exercisePeople(send, owner)
 	send(200, "GET", keys+"/"+owner, "", s.root)
 	send(404, "GET", keys+"/0000000000000000", "", s.root)

@@ -109,6 +109,39 @@ var trailContracts = []contract{
 			t.Errorf("the rest: %d entries, next %q, %v", len(rest), next, err)
 		}
 	}},
+	{"AllTrails returns the place of each entry, and Entries what is there", func(t *testing.T, s Store) {
+		want := make(map[registry.TrailPlace]string)
+		for n, user := range []string{"u1", "u2", "u1"} {
+			k := NewKey(n, user)
+			for _, first := range []bool{true, false} {
+				must(t, change(t, s, k, first, func(w *registry.Write) {
+					e := w.Entry
+					want[registry.TrailPlace{Position: registry.TrailPosition(*e), Subject: e.Subject, Place: e.Place}] = e.Text
+				}))
+			}
+		}
+		var places []registry.TrailPlace
+		for try := 0; try < 100 && len(places) < len(want); try++ { // it may miss the last ones
+			var err error
+			places, err = s.AllTrails(t.Context(), len(want))
+			must(t, err)
+		}
+		for _, p := range places {
+			entries, err := s.Entries(t.Context(), []registry.TrailPlace{p})
+			if err != nil || len(entries) != 1 || entries[0].Text != want[p] {
+				t.Errorf("%+v: %+v, %v", p, entries, err)
+			}
+		}
+		_, err := s.AllTrails(t.Context(), len(want)-1)
+		if fails(t, "one too many", err, registry.ErrTooMany); len(places) != len(want) {
+			t.Errorf("%d places of %d", len(places), len(want))
+		}
+		none := registry.TrailPlace{Subject: NewKey(9, "u1").ID, Place: places[0].Place}
+		entries, err := s.Entries(t.Context(), append(places, none))
+		if err != nil || len(entries) != len(want) {
+			t.Errorf("%d entries, %v", len(entries), err)
+		}
+	}},
 	{"An entry is stored as it was written, also after its key is deleted", func(t *testing.T, s Store) {
 		k := NewKey(1, "u1")
 		var written audit.Sealed
