@@ -116,8 +116,8 @@ func (d *daysFlags) print(c *cobra.Command, answer client.Answer, out *output) e
 	if d.plot {
 		return printPlot(c, answer.Body)
 	}
-	return printPage("No days.", []string{"DAY", "REQUESTS"}, func(day api.DayUsage) []string {
-		return []string{day.Date, strconv.FormatInt(day.Requests, 10)}
+	return printPage("No days.", []string{"DAY", "REQUESTS", "REFUSED"}, func(day api.DayUsage) []string {
+		return []string{day.Date, strconv.FormatInt(day.Requests, 10), refusedOf(day)}
 	})(c, answer, out)
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -56,9 +58,10 @@ func (c canvas) lines(bars []bar) []string {
 	for _, b := range bars {
 		labels = max(labels, utf8.RuneCountInString(b.label))
 		values = max(values, len(strconv.FormatInt(b.value, 10)))
-		notes = max(notes, utf8.RuneCountInString(b.note))
+		notes = max(notes, columnsOf(b.note))
 		most = max(most, b.value)
 	}
+	notes = min(notes, max(c.width/2, leastBar)) // a longer note is cut
 	room := c.width - labels - values - 4
 	if notes > 0 {
 		room -= notes + 2
@@ -68,7 +71,7 @@ func (c canvas) lines(bars []bar) []string {
 	for i, b := range bars {
 		drawn := c.draw(b.value, most, room)
 		if b.note != "" {
-			drawn += strings.Repeat(" ", room-utf8.RuneCountInString(drawn)+2) + b.note
+			drawn += strings.Repeat(" ", room-utf8.RuneCountInString(drawn)+2) + c.fit(b.note, notes)
 		}
 		line := fmt.Sprintf("%-*s  %*d  %s", labels, b.label, values, b.value, drawn)
 		lines[i] = strings.TrimRight(line, " ")
@@ -100,6 +103,15 @@ func (c canvas) meter(share float64, width int) string {
 	return drawn + strings.Repeat(rest, width-utf8.RuneCountInString(drawn))
 }
 
+// refusedOf returns how many requests were refused on a day, by their codes, or "".
+func refusedOf(day api.DayUsage) string {
+	var all []string
+	for _, code := range slices.Sorted(maps.Keys(day.Refused)) {
+		all = append(all, fmt.Sprintf("%d %s", day.Refused[code], oneLine(code)))
+	}
+	return strings.Join(all, ", ")
+}
+
 // printPlot prints the days of a usage answer as bars.
 func printPlot(c *cobra.Command, answer json.RawMessage) error {
 	days, err := decode[page[api.DayUsage]](answer)
@@ -108,7 +120,7 @@ func printPlot(c *cobra.Command, answer json.RawMessage) error {
 	}
 	bars := make([]bar, len(days.Data))
 	for i, day := range days.Data {
-		bars[i] = bar{label: oneLine(day.Date), value: day.Requests}
+		bars[i] = bar{label: oneLine(day.Date), value: day.Requests, note: refusedOf(day)}
 	}
 	for _, line := range canvasOf(c).lines(bars) {
 		if _, err := fmt.Fprintln(c.OutOrStdout(), line); err != nil {

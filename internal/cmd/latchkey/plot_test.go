@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -48,5 +51,30 @@ func TestAMeterIsAlwaysAsWide(t *testing.T) {
 	}
 	if got := (canvas{ascii: true}).meter(0.5, 4); got != "##.." {
 		t.Errorf("ASCII: %q", got)
+	}
+}
+
+// Refused requests stand beside the bars, by their codes. A long note does not widen the plot.
+func TestAPlotShowsWhatWasRefused(t *testing.T) {
+	const days = `{"data":[{"date":"2027-01-30","requests":0,"refused":{"rate_limited":3,"expired_key":1}},{"date":"2027-01-31","requests":9}],"total":9}`
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, days) }))
+	defer service.Close()
+	at := []string{"LATCHKEY_URL=" + service.URL, "LATCHKEY_KEY=the-key-of-mine"}
+	for _, args := range []string{"keys usage AAAAAAAAAAAAAAAA", "users usage u1"} {
+		out := asked{args: args + " --plot"}.run(t, at...)
+		want := "2027-01-30  0  " + strings.Repeat(" ", 34) + "  1 expired_key, 3 rate_limited\n2027-01-31  9  " + strings.Repeat("#", 34) + "\n"
+		if out != want {
+			t.Errorf("%s --plot:\n%s\nwant\n%s", args, out, want)
+		}
+		if out := (asked{args: args}).run(t, at...); out != "2027-01-30\t0\t1 expired_key, 3 rate_limited\n2027-01-31\t9\t\n" {
+			t.Errorf("%s: %q", args, out)
+		}
+		asked{args: args + " --plot --json", code: 2}.run(t, at...)
+		asked{args: args + " --plot -o csv", code: 2}.run(t, at...)
+	}
+	for _, line := range (canvas{width: 50}).lines([]bar{{label: "2027-01-31", value: 7, note: strings.Repeat("1 rate_limited, ", 9)}}) {
+		if n := columnsOf(line); n > 50 {
+			t.Errorf("%d columns: %s", n, line)
+		}
 	}
 }
