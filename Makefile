@@ -17,7 +17,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: engine bin/latchkey ## run the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
-	@exec bin/latchkey dev
+	@TEMPLATE=$${TEMPLATE:-template.yaml} exec bin/latchkey dev
 
 # With DynamoDB Local, packages are tested one at a time: two engines at once slow each other down.
 # A program with the race detector waits for a second when it ends. The tests run many programs, so
@@ -47,7 +47,7 @@ picture: engine ## draw the manual's pictures again, from runs and from the code
 	go test -count=1 -run TwiceTheLimit ./internal/ratelimit -picture
 	go test -count=1 ./internal/docs/picture -update
 
-manual: engine ## generate the manual's reference pages from the code
+manual: engine ## generate the manual's reference pages, and the copy of the template that programs have in them
 	go test -count=1 -run ReferencePages ./internal/docs/reference -update
 	go test -count=1 -run TheManualAgrees ./internal/cmd/latchkey -update
 

@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"go/format"
 	"os"
@@ -50,6 +51,13 @@ func prose(p docs.Page) []string {
 		}
 	}
 	return lines
+}
+
+// Programs have the template in them. Its copy is written as the generated pages are.
+func TestTheEmbeddedTemplateIsThatOfTheModule(t *testing.T) {
+	if !bytes.Equal(read(t, "template.yaml"), read(t, "internal", "local", "sam", "template.yaml")) {
+		t.Error("internal/local/sam/template.yaml is not a copy of template.yaml any more: run make manual")
+	}
 }
 
 func TestLinesHaveAtMost120Columns(t *testing.T) {

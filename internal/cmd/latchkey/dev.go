@@ -38,7 +38,7 @@ type devConfig struct {
 	Endpoint string           `env:"DYNAMODB_ENDPOINT"`
 	Engine   engine.Kind      `env:"ENGINE" envDefault:"dynoxide"`
 	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
-	Template string           `env:"TEMPLATE" envDefault:"template.yaml"`
+	Template string           `env:"TEMPLATE"` // the embedded one if empty
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
 	// BackendURL is the API behind every path that is not latchkey's own. If empty, there is none.
 	BackendURL string `env:"BACKEND_URL"`
@@ -54,8 +54,8 @@ func devCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "dev",
 		Short: "Run the whole service on this machine",
-		Long: `Runs API Gateway, the three functions and a table on this machine, from
-template.yaml and with the same handlers, events and answers as on AWS. It is
+		Long: `Runs API Gateway, the three functions and a table on this machine, in any folder
+and with the same template, handlers, events and answers as on AWS. It is
 ready when /latchkey/health answers 200. These variables configure it:
 
   PORT               port on 127.0.0.1 (3000; 0 for any free port)
@@ -65,6 +65,10 @@ ready when /latchkey/health answers 200. These variables configure it:
   DYNAMODB_ENDPOINT  URL of an engine that already runs; without it, latchkey
                      starts one
   ENGINE             dynoxide or dynamodb-local
+  ENGINE_DIR         folder of the engine (.latchkey/engine); otherwise it is
+                     dynoxide on PATH, or npm installs it into the user's
+                     cache folder
+  TEMPLATE           path of another template.yaml than this program's own
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
   BACKEND_URL        URL of the API that receives all other paths
   OWN_PREFIX         whether /health, /openapi.json, /console/ and /docs/ are
@@ -99,6 +103,14 @@ internal/docs/configuration.md.`,
 	}
 }
 
+// template reads the template that TEMPLATE names, or the program's own.
+func (d devConfig) template() (*sam.Template, error) {
+	if d.Template == "" {
+		return sam.Own(d.parameters())
+	}
+	return sam.Load(d.Template, d.parameters())
+}
+
 // parameters returns the template's parameters. Only requests to revoke-by-token are throttled,
 // because they cost the table most.
 func (d devConfig) parameters() map[string]string {
@@ -112,7 +124,7 @@ func (d devConfig) parameters() map[string]string {
 }
 
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {
-	template, err := sam.Load(d.Template, d.parameters())
+	template, err := d.template()
 	if err != nil {
 		return err
 	}
@@ -135,7 +147,7 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 
 	endpoint := d.Endpoint
 	if endpoint == "" {
-		options := engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data()}
+		options := engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data(), Notices: access}
 		keeper, err := engine.Keep(ctx, options, logger)
 		if err != nil {
 			return err

@@ -73,7 +73,7 @@ func TestDoctorChecksALocalStack(t *testing.T) {
 	d = runDoctor(t, 1, []string{"canary"}, append(admin, "FRESHNESS=canary"))
 	d.says(t, "variables", "FAIL", "FRESHNESS", "")
 	runDoctor(t, 1, []string{"canary"}, append(admin, "LATCHKEY_KEY=a canary")).says(t, "settings", "FAIL", "LATCHKEY_KEY must be one key", "")
-	runDoctor(t, 0, nil, append(admin, "ENGINE_DIR="+t.TempDir(), "TEMPLATE=nowhere.yaml")).says(t, "engine", "warn", "does not exist", "make engine")
+	runDoctor(t, 0, nil, append(admin, "ENGINE_DIR="+t.TempDir(), "TEMPLATE=nowhere.yaml")).says(t, "engine", "warn", "neither in", "make engine")
 
 	if err := os.Chmod(state(s.state).secret(), 0o644); err != nil {
 		t.Fatal(err)

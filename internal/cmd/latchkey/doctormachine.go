@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 
 	"latchkey/internal/config"
 	"latchkey/internal/local/engine"
-	"latchkey/internal/local/sam"
 	"latchkey/internal/pepper"
 )
 
@@ -25,15 +25,15 @@ func (r *report) checkMachine(ctx context.Context) {
 	}
 	if d.Endpoint != "" {
 		r.skip("engine", "DYNAMODB_ENDPOINT names one that runs already")
-	} else if err := (engine.Options{Kind: d.Engine, Dir: d.Engines}).Find(); err != nil {
+	} else if file, err := (engine.Options{Kind: d.Engine, Dir: d.Engines}).Find(); err != nil {
 		r.warn("engine", err.Error()+"; only latchkey dev needs it", "make engine ENGINE="+string(d.Engine))
 	} else {
-		r.ok("engine", fmt.Sprintf("%s is in %s", d.Engine, d.Engines))
+		r.ok("engine", fmt.Sprintf("%s is %s", d.Engine, file))
 	}
-	if _, err := sam.Load(d.Template, d.parameters()); err != nil {
+	if _, err := d.template(); err != nil {
 		r.warn("template", err.Error()+"; only latchkey dev needs it", "")
 	} else {
-		r.ok("template", d.Template+" can be read")
+		r.ok("template", cmp.Or(d.Template, "the program's own")+" can be read")
 	}
 	s := state(d.State)
 	if r.checkFiles(s) {

@@ -4,8 +4,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"latchkey/internal/dynamo/dynamotest"
 )
 
 // A backend keeps its own /health, /openapi.json, /console and /docs, unless OWN_PREFIX says otherwise.
@@ -67,5 +72,36 @@ func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
 			smoke += " --console=false"
 		}
 		asked{args: smoke, out: "as expected"}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY="+s.root)
+	}
+}
+
+// The program needs no file beside it: it has the template in it, and npm brings the engine.
+func TestTheStackRunsInAnEmptyFolder(t *testing.T) {
+	binary, err := filepath.Abs(filepath.Join(dynamotest.Engine().Dir, "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, cache, empty := t.TempDir(), t.TempDir(), t.TempDir()
+	npm := "#!/bin/sh\nwhile [ \"$1\" != --prefix ]; do shift; done\ncp -R '" + binary + "' \"$2/node_modules\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "npm"), []byte(npm), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(empty)
+	path := "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")
+	for run := range 2 {
+		s := start(t, ".latchkey", ownEngine, "ENGINE=dynoxide", "ENGINE_DIR=", "TEMPLATE=", "XDG_CACHE_HOME="+cache, "HOME="+cache, path)
+		if a := s.send(t, "GET", "/api/v1/whoami", "", s.admin()); a.status != 200 {
+			t.Errorf("whoami: %d %s", a.status, a.text)
+		}
+		if err := s.end(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if said := strings.Contains(s.log.String(), "installing dynoxide"); said != (run == 0) {
+			t.Errorf("run %d: %s", run+1, s.log)
+		}
+	}
+	files, err := os.ReadDir(empty)
+	if err != nil || len(files) != 1 || files[0].Name() != ".latchkey" {
+		t.Errorf("files %v, %v", files, err)
 	}
 }

@@ -31,6 +31,12 @@ func read(t *testing.T, path ...string) []byte {
 // The parts that need a running stack, or the commands, are tested beside those.
 func TestReferencePagesAgreeWithTheCode(t *testing.T) {
 	template := read(t, "template.yaml")
+	if *update {
+		embedded := filepath.Join(root, "internal", "local", "sam", "template.yaml")
+		if err := os.WriteFile(embedded, template, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	variables, err := reference.Variables(filepath.Join(root, "internal", "config"), "Config")
 	if err != nil {
 		t.Fatal(err)
