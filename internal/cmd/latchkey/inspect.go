@@ -147,6 +147,9 @@ func trailRow(e api.TrailEntry) []string {
 		changes = append(changes, e.Flaw)
 	}
 	actor := string(e.Actor.Type) + " " + e.Actor.ID
+	if e.Actor.Name != "" {
+		actor += " (" + e.Actor.Name + ")"
+	}
 	return []string{e.At, string(e.Action), actor, e.SourceIP, strings.Join(changes, "; ")}
 }
 

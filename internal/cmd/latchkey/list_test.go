@@ -66,6 +66,8 @@ func TestAnAdminSeesAllUsers(t *testing.T) {
 	has("users list", "u1\t1\t1\t20", "\x1b")
 	has("users list", "u2\t1\t1\tnever", "\x1b")
 	has("users list --search u2", "u2", "u1")
+	has("audit list", idle, "\x1b")
+	has("audit list --action create", busy, "\tupdate\t")
 	has("audit list --user u2", idle, busy)
 	has("audit list --user u2 --action create", "\tcreate\t", busy)
 	if out := list("audit list --user u2 --action revoke"); out != "" {
@@ -78,5 +80,6 @@ func TestAnAdminSeesAllUsers(t *testing.T) {
 			t.Errorf("a user's %s shows %s", args, out)
 		}
 	}
+	asked{args: "audit list", code: 4}.run(t, own...)
 	asked{args: "users list", code: 4}.run(t, own...)
 }
