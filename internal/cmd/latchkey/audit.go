@@ -93,7 +93,7 @@ func findings() string {
 	b.WriteString("The deeds of an attacker who can write to the table, whether verify finds them,\n" +
 		"and what the attacker gains:\n")
 	for _, f := range audit.Findings() {
-		fmt.Fprintf(&b, "\n  %s\n      %s: %s", f.Deed, f.Found, f.Gain)
+		fmt.Fprintf(&b, "\n  %s\n      found: %s, gain: %s", f.Deed, f.Found, f.Gain)
 	}
 	return b.String()
 }

@@ -61,7 +61,7 @@ func keyIDs(c *cobra.Command, typed string) []string {
 	ctx, cancel := soon(c)
 	defer cancel()
 	describe := func(k api.Record) string {
-		return k.ID + "\t" + oneLine(k.Name+", user "+k.UserID+", "+string(k.Status))
+		return k.ID + "\t" + oneLine(strings.TrimPrefix(k.Name+", ", ", ")+"user "+k.UserID+", "+string(k.Status))
 	}
 	query := map[string]string{"userId": "*", "search": typed, "limit": "100"}
 	words, ok := ask(ctx, c, api.KeysPath, query, describe)

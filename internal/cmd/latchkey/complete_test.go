@@ -41,7 +41,7 @@ func TestCompletionKnowsIDsAndValues(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"keys", "get", ""}, "AAAAAAAAAAAAAAAA\tci , user u1, active\nBBBBBBBBBBBBBBBB\t, user u1, revoked\n"},
+		{[]string{"keys", "get", ""}, "AAAAAAAAAAAAAAAA\tci , user u1, active\nBBBBBBBBBBBBBBBB\tuser u1, revoked\n"},
 		{[]string{"keys", "revoke", "A"}, "AAAAAAAAAAAAAAAA\tci , user u1, active\n"},
 		{[]string{"keys", "get", "AAAAAAAAAAAAAAAA", ""}, ""},
 		{[]string{"users", "get", ""}, "u1\nu2\n"},
@@ -56,7 +56,7 @@ func TestCompletionKnowsIDsAndValues(t *testing.T) {
 		{[]string{"keys", "explain", "AAAAAAAAAAAAAAAA", "--method", ""}, "GET\nHEAD\nPOST\nPUT\nPATCH\nDELETE\nOPTIONS\n"},
 	} {
 		words, talk := completed(t, env, c.args...)
-		got, _, _ := strings.Cut(words, ":4")
+		got := strings.TrimSuffix(words, ":4\n")
 		if got != c.want || strings.Contains(talk, "rror") {
 			t.Errorf("%q: %q %s, want %q", c.args, got, talk, c.want)
 		}
@@ -79,7 +79,7 @@ func TestCompletionIsQuietWhileTheServiceIsAway(t *testing.T) {
 	for _, at := range []string{"http://" + silent.Addr().String(), "http://127.0.0.1:1", "no URL"} {
 		begun := time.Now()
 		words, talk := completed(t, []string{"LATCHKEY_URL=" + at, "LATCHKEY_KEY=k"}, "keys", "get", "")
-		if words != ":4\n" || strings.Contains(talk, "latchkey:") || time.Since(begun) > 3*completeTime {
+		if words != ":4\n" || strings.Contains(talk, "latchkey:") || time.Since(begun) > 3*time.Second {
 			t.Errorf("%s: %q %q after %v", at, words, talk, time.Since(begun))
 		}
 	}

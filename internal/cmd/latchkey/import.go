@@ -49,6 +49,12 @@ func importCommand() *cobra.Command {
 	textFlag(flags, &f.form, "format", "",
 		"`FORM`: keyfile, jsonl, csv, kong, apisix, litellm or unkey; keyfile and jsonl are told apart by the first line",
 		checkForm)
+	completeFlag(c, "format", func(*cobra.Command, string) (forms []string) {
+		for _, form := range migrate.Forms() {
+			forms = append(forms, string(form))
+		}
+		return forms
+	})
 	textFlag(flags, &f.user, "user", "",
 		"`ID` of the user who owns all of the keys; by default each line names the user", checkUser)
 	textFlag(flags, &f.limit, "default-limit", "",

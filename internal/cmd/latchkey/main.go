@@ -82,6 +82,9 @@ Exit codes:
 		switch builtIn.Name() {
 		case "completion":
 			builtIn.Args, builtIn.RunE = needsCommand, needsCommand
+			for _, shell := range builtIn.Commands() { // one line has more than 80 columns
+				shell.Long = strings.ReplaceAll(shell.Long, " via your OS's package manager", "")
+			}
 		case "help":
 			builtIn.Args = func(_ *cobra.Command, args []string) error {
 				if found, _, err := c.Find(args); err != nil || found == c && len(args) > 0 {

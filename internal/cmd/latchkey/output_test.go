@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -181,5 +182,46 @@ func TestASlipInAFlagIsCorrected(t *testing.T) {
 	}
 	if near := similar("x", []string{"output", "all"}); slices.Contains(near, "output") {
 		t.Errorf("x is taken for %q", near)
+	}
+}
+
+// A list of all pages ends with Ctrl-C between two pages, and so does an expression without an end.
+func TestCtrlCEndsAListAndAnExpression(t *testing.T) {
+	waiting := make(chan struct{}, 2)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("cursor") == "" {
+			_, _ = io.WriteString(w, `{"data":[{"id":"AAAAAAAAAAAAAAAA"}],"nextCursor":"two"}`)
+			return
+		}
+		waiting <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer service.Close()
+	env := []string{"LATCHKEY_URL=" + service.URL, "LATCHKEY_KEY=k"}
+	for _, args := range [][]string{{"keys", "list", "--all"}, {"keys", "list", "--jq", "def f: f; .data[].id, f"}} {
+		c := command(t, env, args...)
+		var talk strings.Builder
+		c.Stderr = &talk
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		first := make([]byte, 16)
+		if _, err := io.ReadFull(out, first); err != nil || string(first) != strings.Repeat("A", 16) {
+			t.Fatalf("%q: the first page is not printed before the second one is asked for: %q, %v", args, first, err)
+		}
+		if args[2] == "--all" {
+			<-waiting
+		}
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, out) // ends when the program does
+		if err := c.Wait(); c.ProcessState.ExitCode() != 130 || talk.String() != "latchkey: interrupted\n" {
+			t.Errorf("%q: %v: %q", args, err, talk.String())
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -152,7 +153,10 @@ func (p profiles) write() error {
 	b.WriteString("# Written by latchkey login. It has keys: only you may read it.\n")
 	for _, name := range p.names() {
 		one := p.all[name]
-		fmt.Fprintf(&b, "\n[profiles.%q]\nurl = %+q\nkey = %+q\n", name, one.url, one.key.Reveal())
+		if strings.Contains(name, ".") { // the only character of a name that TOML wants in quotes
+			name = strconv.Quote(name)
+		}
+		fmt.Fprintf(&b, "\n[profiles.%s]\nurl = %+q\nkey = %+q\n", name, one.url, one.key.Reveal())
 	}
 	return keep(file, strings.TrimSuffix(b.String(), "\n"))
 }

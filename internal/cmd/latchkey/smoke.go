@@ -69,7 +69,7 @@ if the command line or one of these variables is wrong.`,
 	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
 	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
 	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
-	textFlag(c.Flags(), &denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", checkOneOf("429", "403"))
+	choiceFlag(c, &denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", "429", "403")
 	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
 	c.Flags().BoolVar(&o.Console, "console", true, "the stack's parameter ConsoleEnabled")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
