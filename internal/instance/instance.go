@@ -195,11 +195,12 @@ func (i *Instance) warm(ctx context.Context, task func(context.Context)) {
 // returns no error: if the table or the secret does not answer, the first request finds out.
 func (i *Instance) Ready() { i.warming.Wait() }
 
-// closing bounds how long an instance that ends waits for the table. Lambda gives it half a second.
+// closing bounds how long an instance that ends waits for the table.
 const closing = 400 * time.Millisecond
 
 // Close writes what the instance has counted and not written. It must be called after the last
-// request, or not at all: then the counts are lost.
+// request, or not at all: then the counts are lost. Lambda ends a process without a word, so there it is
+// never called.
 func (i *Instance) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()

@@ -80,3 +80,61 @@ func TestAnInstanceServesOneRequestAtATime(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 	})
 }
+
+// closer is a handler that counts how often it was closed.
+type closer struct {
+	invoker
+	closed *atomic.Int64
+}
+
+func (c closer) Close() { c.closed.Add(1) }
+
+func TestAnInstanceIsClosedWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var started, closed atomic.Int64
+		pool := local.NewPool(func() lambda.Handler {
+			started.Add(1)
+			return closer{func(_ context.Context, payload []byte) ([]byte, error) {
+				switch string(payload) {
+				case "panic":
+					panic("x")
+				case "slow":
+					time.Sleep(time.Minute)
+				}
+				return payload, nil
+			}, &closed}
+		}, 5)
+		call := func(payload string) { _, _ = pool.Invoke(t.Context(), []byte(payload)) }
+		ended := func(what string, want int64) {
+			t.Helper()
+			synctest.Wait()
+			if closed.Load() != want || started.Load() < want {
+				t.Errorf("%s: %d of %d instances are closed, want %d", what, closed.Load(), started.Load(), want)
+			}
+		}
+		call("a")
+		ended("one that waits", 0)
+		call("panic")
+		ended("one that panicked", 1)
+		call("a")
+		time.Sleep(time.Hour)
+		ended("one that waited for long", 2)
+		done := make(chan bool)
+		for range 2 {
+			go func() { call("slow"); done <- true }()
+		}
+		synctest.Wait()
+		call("a")
+		pool.Close()
+		if closed.Load() != 3 {
+			t.Errorf("Close has not waited: %d are closed", closed.Load())
+		}
+		<-done
+		<-done
+		ended("two that were busy", 5)
+		call("a")
+		ended("one that was started after that", 6)
+		pool.Close()
+		ended("the pool, again", 6)
+	})
+}
