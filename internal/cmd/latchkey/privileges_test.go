@@ -361,7 +361,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 		send(200, "GET", prefix+"/health", "", "")
 		send(200, "GET", prefix+"/openapi.json", "", "")
 		for _, folder := range []string{prefix + "/console", prefix + "/docs"} {
-			send(307, "GET", folder, "", "")
+			send(200, "GET", folder, "", "") // the client follows the redirect
 			send(200, "GET", folder+"/", "", "")
 			send(200, "GET", folder+"/index.html", "", "")
 		}
