@@ -188,7 +188,7 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 			t.Fatal(err)
 		}
 	}
-	w.variables = append(aws, "SECRET_ARN="+secretARN, "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE_DIR="+dynamotest.Engine().Dir, "PORT=0", "GORACE="+os.Getenv("GORACE"),
+	w.variables = append(aws, "SECRET_ARN="+secretARN, "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE="+string(dynamotest.Engine().Kind), "ENGINE_DIR="+dynamotest.Engine().Dir, "PORT=0", "GORACE="+os.Getenv("GORACE"),
 		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"), "LATCHKEY_URL="+w.stack.url, "LATCHKEY_KEY="+w.stack.root)
 	return w
 }

@@ -29,7 +29,7 @@ reads all of these keys: with many thousands, choose a longer time.` + apiHelp,
 		Example: `  latchkey top
   latchkey top --watch=10s --limit 50
   latchkey top --user u1 -o csv`,
-		Args: noArguments,
+		Args: t.args,
 		RunE: func(c *cobra.Command, _ []string) error { return t.run(c) },
 	}
 	t.whose.add(c)
@@ -54,6 +54,16 @@ type top struct {
 	limit int64
 	watch string
 	out   *output
+}
+
+// args takes the time of --watch if it stands after a space. The flag alone cannot, since it may have
+// no value.
+func (t *top) args(c *cobra.Command, args []string) error {
+	if len(args) == 1 && c.Flags().Changed("watch") && checkWatch(args[0]) == nil {
+		t.watch = args[0]
+		return nil
+	}
+	return noArguments(c, args)
 }
 
 func (t *top) run(c *cobra.Command) error {

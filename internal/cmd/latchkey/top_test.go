@@ -107,6 +107,8 @@ func TestTopShowsAllUsersToAnAdminAndOwnKeysOtherwise(t *testing.T) {
 	}
 	user.fails.Store(403)
 	asked{args: "top", code: 4, talk: "not now"}.run(t, user.variables()...)
+	asked{args: "top 1s", code: 2, talk: "takes no arguments"}.run(t, user.variables()...)
+	asked{args: "top --watch soon", code: 2, talk: "takes no arguments"}.run(t, user.variables()...)
 	asked{args: "top --watch", code: 4, talk: "not now"}.run(t, user.variables()...)
 }
 
@@ -114,7 +116,7 @@ func TestTopShowsAllUsersToAnAdminAndOwnKeysOtherwise(t *testing.T) {
 // on standard error.
 func TestTopInAPipePrintsTablesUntilItIsInterrupted(t *testing.T) {
 	s := newStub(t, true)
-	c := command(t, s.variables(), "top", "--watch=1s")
+	c := command(t, s.variables(), "top", "--watch", "1s")
 	var out, talk safeBuffer
 	c.Stdout, c.Stderr = &out, &talk
 	if err := c.Start(); err != nil {
