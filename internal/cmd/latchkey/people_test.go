@@ -55,7 +55,7 @@ func TestCommandsForPeopleAskForWhatTheirFlagsSay(t *testing.T) {
 			`PATCH /api/v1/users/u1 {"limits":[{"amount":2000,"window":60},{"amount":50,"window":1}],"quota":{"requests":1,"period":"day"},"maxKeys":50,"metadata":{"a":"b"}}`, ""},
 		{"users suspend u1", `{}`, `PATCH /api/v1/users/u1 {"suspended":true}`, ""},
 		{"users resume u1", `{}`, `PATCH /api/v1/users/u1 {"suspended":false}`, ""},
-		{"users usage u1 --from 2027-01-01", `{"data":[{"date":"2027-01-01","requests":7}]}`, `GET /api/v1/usage?from=2027-01-01&userId=u1 `, "2027-01-01\t7\n"},
+		{"users usage u1 --from 2027-01-01", `{"data":[{"date":"2027-01-01","requests":7}]}`, `GET /api/v1/usage?from=2027-01-01&userId=u1 `, "2027-01-01\t7\t\n"},
 		{"users stats u1", `{"data":[{"keyId":"` + id + `","name":"ci","keyPrefix":"sk_live_AAAA","requests":2,"window":60,"limit":5,"remaining":3,"lastUsedAt":null,` +
 			`"plan":"pro","limits":[{"of":"key","amount":5,"window":60,"remaining":3},{"of":"key","amount":500,"period":"lifetime","remaining":498}]}]}`,
 			`GET /api/v1/api-keys/stats?limit=50&userId=u1 `, id + "\tci\tsk_live_AAAA\t5/1m\t2\t3\tnever\tpro\t5/1m (3 left), 500/lifetime (498 left)\n"},
