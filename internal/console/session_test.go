@@ -106,12 +106,18 @@ func TestAnotherSiteCanDoNothing(t *testing.T) {
 	many := &manyKeys{count: 2}
 	var mu sync.Mutex
 	var theirs []string
+	started := 0 // how often the console has started anywhere
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>another site</title><iframe></iframe>")
 	}))
 	defer site.Close()
 	p.Fault(func(w http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		if strings.HasSuffix(r.URL.Path, "/console/config.json") {
+			started++
+		}
+		mu.Unlock()
 		if strings.Contains(r.Referer()+r.Header.Get("Origin"), site.URL) {
 			mu.Lock()
 			theirs = append(theirs, r.Header.Get("Authorization")+r.Header.Get("Cookie")+r.Header.Get("X-API-Key"))
@@ -122,11 +128,21 @@ func TestAnotherSiteCanDoNothing(t *testing.T) {
 	p.SignIn(browsertest.Root)
 	p.Wait("service 1")
 	evil := p.Beside(site.URL)
+	mu.Lock()
+	before := started
+	mu.Unlock()
+	evil.Eval(`const frame = document.querySelector("iframe");
+		frame.src = "`+p.URL+`/console/";
+		await new Promise((r) => frame.onload = r);
+		await new Promise((r) => setTimeout(r, 1000)); return 0`, nil)
+	mu.Lock()
+	if started != before {
+		t.Error("the console runs in a frame of another site")
+	}
+	mu.Unlock()
 	attack := `
 		const out = {}, console_ = "` + p.URL + `/console/", wait = (ms) => new Promise((r) => setTimeout(r, ms));
 		const frame = document.querySelector("iframe");
-		frame.src = console_;
-		await new Promise((r) => frame.onload = r);
 		try { out.framed = String(frame.contentDocument?.title ?? frame.contentWindow.location.href); } catch (e) { out.framed = "unreachable"; }
 		const opened = open(console_);
 		await wait(1500);
