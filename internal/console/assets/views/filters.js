@@ -47,7 +47,7 @@ export function query(f, session) {
 }
 
 /** useTyped calls onText 300 ms after the last change of a text. @param {string} text @param {(text: string) => void} onText @returns {[string, (text: string) => void]} */
-function useTyped(text, onText) {
+export function useTyped(text, onText) {
   const [typed, type] = useState(text);
   const timer = useRef(/** @type {any} */ (0));
   useEffect(() => {

@@ -5,10 +5,11 @@ import { call } from "../api.js";
 import { describe } from "./words.js";
 
 /** What each action did, in words. @type {Record<string, string>} */
-const ACTIONS = {
+export const ACTIONS = {
   create: "created the key", import: "imported the key", update: "changed the key", rotate: "rotated the key",
   "end-grace": "ended the grace period", revoke: "revoked the key", "revoke-token": "revoked a token that was found",
   delete: "deleted the key", add_credits: "added credits", transfer: "moved the key to another user",
+  set_user: "set the user", suspend: "suspended the user", resume: "resumed the user", set_plan: "set the plan",
 };
 
 /** The fields of an entry in words. @type {Record<string, string>} */
@@ -51,12 +52,15 @@ export function Trail({ id, round }) {
   </section>`;
 }
 
-/** @param {{entry: any}} props */
-function Entry({ entry }) {
+/**
+ * Entry shows one audit entry.
+ * @param {{entry: any, named?: boolean}} props named: whether it names the key, user or plan that was changed
+ */
+export function Entry({ entry, named }) {
   const changes = Object.entries(entry.changes ?? {});
   const created = entry.action === "create" || entry.action === "import";
   return html`<li>
-    <p><strong><${Actor} actor=${entry.actor} /></strong> ${ACTIONS[entry.action] ?? entry.action}
+    <p><strong><${Actor} actor=${entry.actor} /></strong> ${ACTIONS[entry.action] ?? entry.action}${named && html` <${Subject} id=${entry.keyId} />`}
       <span class="quietly"> · <${Time} at=${entry.at} exact />${entry.sourceIp && html` · from <code>${entry.sourceIp}</code>`}</span></p>
     ${entry.flaw && html`<p class="error">This entry does not fit the trail: ${entry.flaw}</p>`}
     ${changes.length > 0 && html`<${created ? Folded : "div"}><dl class="changes">
@@ -77,4 +81,11 @@ function Actor({ actor }) {
   if (actor.type === "cli") return html`The command line (<code>${actor.id}</code>)`;
   if (actor.type === "key") return actor.name ? html`<bdi title=${actor.id}>${actor.name}</bdi>` : html`Key <code>${actor.id}</code>`;
   return html`<bdi>${actor.name || actor.id}</bdi>`;
+}
+
+/** The subject of an entry: a key, or the record of a user or of a plan. @param {{id: string}} props */
+function Subject({ id }) {
+  if (id.startsWith("user#")) return html`<a href=${"#/users/" + encodeURIComponent(id.slice(5))}><bdi>${id.slice(5)}</bdi></a>`;
+  if (id.startsWith("plan#")) return html`<code>${id.slice(5)}</code>`;
+  return html`<a href=${"#/keys/" + encodeURIComponent(id)}><code>${id}</code></a>`;
 }
