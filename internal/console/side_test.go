@@ -57,6 +57,20 @@ func TestExplainShowsWhatDecided(t *testing.T) {
 	}
 }
 
+// A key may work although the token that somebody holds does not.
+func TestExplainTellsOfATokenThatWasReplaced(t *testing.T) {
+	id, old := browsertest.Create(t, `{"name":"rotated"}`)
+	browsertest.Call(t, browsertest.Root, "POST", "api/v1/api-keys/"+id+"/rotate", `{"gracePeriod":0}`)
+	p := browsertest.Open(t, browsertest.Wide, "console/#/explain")
+	p.SignIn(browsertest.Root)
+	p.Fill("Token or id of a key", old)
+	p.Click("Explain this request")
+	p.Wait("The request would be refused: revoked_key")
+	p.Wait("Open key " + id)
+	p.Click("Explain this request") // of the key itself, which has another token
+	p.Wait("The request would be allowed")
+}
+
 func TestAuditShowsAllChanges(t *testing.T) {
 	id, _ := browsertest.Create(t, `{"name":"audited","userId":"audit:anna"}`)
 	browsertest.Call(t, browsertest.Root, "PATCH", "api/v1/api-keys/"+id, `{"description":"<script>alert(1)</script> שלום"}`)

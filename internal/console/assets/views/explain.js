@@ -92,8 +92,8 @@ function Answer({ found: { id, verdict, answer } }) {
     return html`<section aria-labelledby="answer"><h2 id="answer"><span class="badge revoked">Refused</span> No key has this token</h2>
       <p>${verdict?.error} <code>${verdict?.code}</code></p></section>`;
   }
-  // The token itself may be over although the key has others that work.
-  const ended = verdict && !verdict.valid && answer.code === "valid" && verdict;
+  // Of a token that a rotation has replaced for good, validate tells the id of the key and nothing else.
+  const ended = verdict && !verdict.valid && verdict.userId === undefined && verdict;
   const allowed = answer.code === "valid" && !ended;
   return html`<section aria-labelledby="answer">
     <h2 id="answer"><span class=${"badge " + (allowed ? "active" : "revoked")}>${allowed ? "Allowed" : "Refused"}</span> ${allowed
