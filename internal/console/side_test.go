@@ -71,6 +71,22 @@ func TestExplainTellsOfATokenThatWasReplaced(t *testing.T) {
 	p.Wait("The request would be allowed")
 }
 
+func TestAKeyLeadsToExplainAndToTheManual(t *testing.T) {
+	id, _ := browsertest.Create(t, `{"name":"linked"}`)
+	inLooks(t, browsertest.Wide, browsertest.NarrowDark, func(t *testing.T, look browsertest.Look) {
+		p := browsertest.Open(t, look, "console/#/keys/"+id)
+		p.SignIn(browsertest.Root)
+		p.Click("Explain a refusal")
+		p.Wait("The request would be allowed")
+		p.Wait("Open key " + id)
+		p.Axe()
+		p.Fits()
+		p.Click("Manual")
+		p.Until("location.pathname.endsWith('/docs/')")
+		p.Wait("Overview")
+	})
+}
+
 func TestAuditShowsAllChanges(t *testing.T) {
 	id, _ := browsertest.Create(t, `{"name":"audited","userId":"audit:anna"}`)
 	browsertest.Call(t, browsertest.Root, "PATCH", "api/v1/api-keys/"+id, `{"description":"<script>alert(1)</script> שלום"}`)

@@ -37,6 +37,7 @@ function Header({ session, view, onSignOut }) {
     <span class="product">latchkey</span>
     <nav aria-label="Views">${VIEWS.filter((v) => v.may(session)).map((v) => html`
       <a href=${"#/" + v.name} aria-current=${v.name === view ? "page" : undefined}>${v.title}</a>`)}</nav>
+    <a class="manual" href="../docs/">Manual</a>
     <span class="who"><bdi title=${who.userId}>${name}</bdi>${session.admin && html` <${Badge} status="admin" />`}</span>
     <button type="button" onClick=${onSignOut}>Sign out</button>
   </header>`;

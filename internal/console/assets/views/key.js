@@ -94,6 +94,7 @@ function Title({ record }) {
       <span>${record.environment}</span>
       <span>last used <${Time} at=${record.lastUsedAt} /></span>
       <span>expires <${Time} at=${record.expiresAt} /></span>
+      <a href=${"#/explain?key=" + encodeURIComponent(record.id)}>Explain a refusal</a>
     </p>
     ${record.description && html`<p><bdi>${record.description}</bdi></p>`}
   </div>`;
