@@ -1,4 +1,4 @@
-.PHONY: help run test clients browser sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine
+.PHONY: help run test clients browser sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine install
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary. dynamodb-local is Amazon's own engine and needs Java 17.
@@ -176,6 +176,8 @@ browser: engine $(BROWSER) ## test the console and the manual in Chromium (SCREE
 		{ echo "the tests in a browser need Chromium: install the package chromium"; exit 1; }
 	@SCREENSHOTS='$(abspath $(SCREENSHOTS))' go test -count=1 -v -tags browser -p 1 ./internal/console ./internal/manual > .latchkey/browser.log 2>&1; \
 	code=$$?; grep -E '^ *(--- FAIL|[a-z_]+_test.go:|measured|FAIL|ok|panic)' .latchkey/browser.log; exit $$code
+
+install: $(ENGINES)/dynoxide $(ENGINES)/dynamodb-local $(SAM) $(CLIENTS) $(RECIPES) $(BROWSER) ## install the engines and tools of all tests into .latchkey
 
 # A static binary in a tar file, which is a container image without changes.
 .latchkey/dynoxide-linux-%.tgz: Makefile
