@@ -19,13 +19,12 @@ help: ## print this list
 run: engine bin/latchkey ## run the whole service on 127.0.0.1:3000 (PORT, STATE, ROOT_KEY, ENGINE)
 	@TEMPLATE=$${TEMPLATE:-template.yaml} exec bin/latchkey dev
 
-# With DynamoDB Local, packages are tested one at a time: two engines at once slow each other down.
 # A program with the race detector waits for a second when it ends. The tests run many programs, so
 # GORACE shortens it.
 test: engine ## run all tests on a real engine (ENGINE=dynamodb-local for the other one, RACE=1 to find data races)
 	@test -z "$(RACE)" || { set -- $$(go env CC); command -v "$$1" >/dev/null; } || \
 		{ echo "RACE=1 needs a C compiler, for the race detector: install gcc"; exit 1; }
-	$(if $(RACE),CGO_ENABLED=1 GORACE=atexit_sleep_ms=20 )go test -count=1 -timeout 20m$(if $(filter dynamodb-local,$(ENGINE)), -p 1)$(if $(RACE), -race) ./...
+	$(if $(RACE),CGO_ENABLED=1 GORACE=atexit_sleep_ms=20 )go test -count=1 -timeout 20m$(if $(RACE), -race) ./...
 
 sam-test: ## test the built functions under the real SAM CLI, in containers (BASE=local makes the base image here)
 	@.ci/sam test
