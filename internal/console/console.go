@@ -53,7 +53,7 @@ func New(o Options) http.Handler {
 			return o.settings(), true
 		}
 		page, ok := files(name)
-		if strings.HasSuffix(name, ".js") && !strings.HasPrefix(name, "vendor/") {
+		if (strings.HasSuffix(name, ".js") || strings.HasSuffix(name, ".css")) && !strings.HasPrefix(name, "vendor/") {
 			page.Body = withoutComments(page.Body)
 		}
 		return page, ok

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,15 +57,16 @@ func TestTheConsoleIsSmall(t *testing.T) {
 	}
 }
 
-// TestScriptsLoseCommentsAlone compares each script with its file, line by line.
+// TestScriptsLoseCommentsAlone compares each script with its file, line by line. A text that goes over
+// several lines would lose its blanks, so only html may.
 func TestScriptsLoseCommentsAlone(t *testing.T) {
-	left := 0
+	left, typeOfValue := 0, regexp.MustCompile(`/\*\* @type .*?\*/ ?`)
 	for name, body := range served(t) {
 		file, err := os.ReadFile("assets/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasSuffix(name, ".js") || strings.HasPrefix(name, "vendor/") {
+		if !strings.HasSuffix(name, ".js") && !strings.HasSuffix(name, ".css") || strings.HasPrefix(name, "vendor/") {
 			if !bytes.Equal(body, file) {
 				t.Errorf("%s is not served as it is", name)
 			}
@@ -82,8 +84,8 @@ func TestScriptsLoseCommentsAlone(t *testing.T) {
 			switch {
 			case got[i] == "" && comment:
 				left++
-			case got[i] != line:
-				t.Errorf("%s line %d is served as %q, want %q", name, i+1, got[i], line)
+			case got[i] != typeOfValue.ReplaceAllString(strings.TrimLeft(line, " "), ""):
+				t.Errorf("%s line %d is served as %q, want %q without blanks and types", name, i+1, got[i], line)
 			}
 		}
 	}

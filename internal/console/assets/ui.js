@@ -150,6 +150,18 @@ export function Problem({ error, onRetry }) {
   </div>`;
 }
 
+/**
+ * Pages leads to the page before and to the next one.
+ * @param {{cursors: string[], next?: string, busy: boolean, onTurn: (cursors: string[]) => void}} props
+ *   cursors: those of the pages up to this one, "" for the first; next: the cursor of the next page
+ */
+export function Pages({ cursors, next, busy, onTurn }) {
+  return (cursors.length > 1 || next) && html`<nav class="pages" aria-label="Pages">
+    <button type="button" disabled=${cursors.length === 1 || busy} onClick=${() => onTurn(cursors.slice(0, -1))}>Previous</button>
+    <span class="figure">Page ${cursors.length}</span>
+    <button type="button" disabled=${!next || busy} onClick=${() => onTurn([...cursors, next || ""])}>Next</button></nav>`;
+}
+
 /** Copy is a button that copies a text. @param {{text: string, label?: string}} props */
 export function Copy({ text, label = "Copy" }) {
   const [state, set] = useState("");

@@ -3,7 +3,7 @@
 
 import { call } from "../api.js";
 import {
-  Badge, Loading, Problem, Spark, Time, announce, html, useEffect, useLayoutEffect, useLoad, useRef, useState,
+  Badge, Loading, Pages, Problem, Spark, Time, announce, html, useEffect, useLayoutEffect, useLoad, useRef, useState,
 } from "../ui.js";
 import { useSession } from "../session.js";
 import { Create } from "./create.js";
@@ -87,10 +87,7 @@ export function List({ params }) {
     ${data && keys.length > 0 && html`<${Table} keys=${keys} busy=${busy} owners=${session.admin || session.who.teams?.length > 0} />`}
     ${data && keys.length === 0 && !error && html`<${Empty} filtered=${filtered(filters)} more=${!!data.nextCursor || cursors.length > 1} write=${session.write}
       onClear=${() => change(NO_FILTERS)} onCreate=${() => show("create")} />`}
-    ${data && (cursors.length > 1 || data.nextCursor) && html`<nav class="pages" aria-label="Pages">
-      <button type="button" disabled=${cursors.length === 1 || busy} onClick=${() => turn(cursors.slice(0, -1))}>Previous</button>
-      <span class="figure">Page ${cursors.length}</span>
-      <button type="button" disabled=${!data.nextCursor || busy} onClick=${() => turn([...cursors, data.nextCursor])}>Next</button></nav>`}
+    <${Pages} cursors=${cursors} next=${data?.nextCursor} busy=${busy} onTurn=${turn} />
     ${open === "create" && html`<${Create} userId=${filters.owner} onClose=${(/** @type {boolean} */ created) => {
       show("");
       if (created) reload();
