@@ -183,8 +183,8 @@ func smallest(limits []ratelimit.Limit) (all []ratelimit.Limit) {
 // may have the character #. A static key has one meter.
 const userMeters = "user#"
 
-// UserMeter returns the id of a meter of a user. The text what is a window in seconds or the period
-// of a quota. If it is empty, the id is that of the user's first meter.
+// UserMeter returns the id of a meter of a user. The argument named what has a window in seconds
+// or the period of a quota. If it is empty, the id names the user's first meter.
 func UserMeter(userID, what string) string { return userMeters + what + "#" + userID }
 
 // ParseMeter returns whose meter an id names, and which one, as [UserMeter] has it.

@@ -1,5 +1,5 @@
 // Package browsertest runs tests of web pages in Chromium, against a local stack on a real engine. It
-// has the build tag browser, and make browser installs what it needs. Call [Main] from TestMain, and
+// has the build tag browser, and make browser installs its tools. Call [Main] from TestMain, and
 // [Open] from a test:
 //
 //	func TestMain(m *testing.M) { browsertest.Main(m) }

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Heap returns all texts in the memory of the page, after it has collected what is no longer used. It
+// Heap returns all texts in the memory of the page, after a collection of unused memory. It
 // cuts texts to 1024 characters.
 func (p *Page) Heap() string {
 	p.t.Helper()

@@ -17,8 +17,8 @@ import (
 	"latchkey/internal/oidc/oidctest"
 )
 
-// people makes the issuer sign users in without a page: it asks nobody, and sends the browser back at
-// once.
+// people makes the issuer sign users in without a page: it asks no question, and sends the browser
+// back at once.
 type people struct {
 	mu     sync.Mutex
 	next   map[string]any // the claims of the next user
@@ -26,7 +26,7 @@ type people struct {
 	asked  map[string]url.Values // the authorization request of each code
 }
 
-// SetUser says who signs in at the issuer next, by the claims of the token, of which sub is needed.
+// SetUser says who signs in at the issuer next, by the claims of the token. The claim sub is required.
 // change may be nil. Otherwise it may change what the issuer sends back to the console, and what it
 // answers to the request for a token.
 func SetUser(t testing.TB, claims map[string]any, change func(back url.Values, token map[string]any)) {

@@ -69,7 +69,7 @@ type vendored struct {
 	File, Package, Version, Licence string
 	Source                          string            // the file in the package
 	SHA256                          string            // of the file in the package
-	Replaced                        map[string]string // what was changed in the vendored file
+	Replaced                        map[string]string // texts that the vendored file has changed, with the new text of each
 }
 
 func readVendored(t *testing.T) []vendored {

@@ -59,7 +59,7 @@ func (m *manyKeys) answer(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// key returns a key of which some have long names, many scopes and other oddities.
+// key returns a key. Some keys have long names, many scopes and other oddities.
 func (m *manyKeys) key(i int) map[string]any {
 	now := time.Now()
 	at := func(d time.Duration) string { return now.Add(d).UTC().Format(time.RFC3339) }

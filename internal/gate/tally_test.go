@@ -61,7 +61,7 @@ func TestTheGateTellsItsTallyOfKnownKeys(t *testing.T) {
 		b.Check(t, g, revoked.Reveal())
 	}
 	b.Check(t, g, off.Reveal())
-	b.Check(t, g, off.Reveal(), apikeytest.Twist(limited.Reveal())) // two tokens, one of which is known
+	b.Check(t, g, off.Reveal(), apikeytest.Twist(limited.Reveal())) // two tokens, and only one is known
 	if _, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(off.Reveal())}); err != nil {
 		t.Fatal(err) // which spends nothing
 	}

@@ -136,7 +136,7 @@ func TestAListIsSortedAndFiltered(t *testing.T) {
 			}
 		}
 	}
-	// The window of the limits has passed, and with it what was spent. The month has not.
+	// The window of the limits has passed, and with it the tokens that were spent. The month has not.
 	s.now = s.now.Add(25 * time.Hour)
 	if got := s.collect(s.root, "userId=u2&sort=spent", 10)[0]; got != "Busy bee" {
 		t.Errorf("a day later, %q has spent most", got)

@@ -30,7 +30,7 @@ func (g grantor) shared() bool {
 	return u != nil && len(u.Limits) > 0 || g.plan != nil && len(g.plan.User.Limits) > 0
 }
 
-// boundsLimit reports whether the rateLimit of g bounds that of a new key. It does not if the plan and
+// boundsLimit reports whether the rateLimit of g bounds a new key's. It does not if the plan and
 // the shared bounds hold for both.
 func (g grantor) boundsLimit() bool {
 	switch {

@@ -96,7 +96,7 @@ const (
 	atMost = 1_000_000
 )
 
-// rankBySpent returns the place of each key that fits q by what it has spent.
+// rankBySpent returns the place of each key that fits q, by the share of a limit that is spent.
 func (r *Registry) rankBySpent(ctx context.Context, q Query, keys []*apikey.Key) ([]place, error) {
 	found, err := r.store.Records(ctx, idsOf(keys))
 	if err != nil {

@@ -130,8 +130,8 @@ type TrailStore interface {
 	Witness(ctx context.Context, id string) (audit.Witness, error)
 }
 
-// UsageStore stores what keys spend, and what is refused. The gate, its limiter and its tally write to
-// it.
+// UsageStore stores the usage of keys and their refusals. The gate, its limiter and its tally write
+// to it.
 type UsageStore interface {
 	// Meters returns the meter of each id. It leaves out ids without a meter.
 	Meters(ctx context.Context, ids []string) (map[string]ratelimit.Meter, error)

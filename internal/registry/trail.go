@@ -33,7 +33,7 @@ func (p TrailPage) ActorName(e audit.Entry) string {
 	return k.Name
 }
 
-// byKey reports whether the id of an actor is that of a key.
+// byKey reports whether the id of an actor is a key's.
 func byKey(a audit.Actor) bool { return a.Type == actorKey || a.Type == actorToken }
 
 // Trail returns a page of a key's audit entries, newest first. Only an admin may read the entries

@@ -29,7 +29,7 @@ const (
 	remembered = 1000
 	// atOnce is how many counts one request writes at most.
 	atOnce = 25
-	// patience bounds how long a request waits for what it writes.
+	// patience bounds how long a request waits for its writes.
 	patience = 300 * time.Millisecond
 )
 
@@ -37,7 +37,7 @@ const (
 type Tally struct {
 	store Store
 	now   func() time.Time
-	// due is when the oldest count is to be written, in nanoseconds of the epoch, or 0 if there is
+	// due is when the oldest count must be written, in nanoseconds of the epoch, or 0 if there is
 	// none. It is outside the mutex, because each request reads it.
 	due atomic.Int64
 
@@ -96,8 +96,8 @@ func (t *Tally) Flush(ctx context.Context) {
 	}
 }
 
-// over reports whether it is time to write again what was written, or begun, at a time. A clock that was
-// set back does not make it wait.
+// over reports whether a count that was written, or begun, at a time must be written now. A clock that
+// was set back does not make it wait.
 func over(now, begun time.Time) bool {
 	age := now.Sub(begun)
 	return age < 0 || age >= every

@@ -187,7 +187,7 @@ func TestALostWriteOnlyLosesCounts(t *testing.T) {
 	}
 }
 
-// Two instances count for themselves, and add to what is stored.
+// Two instances count for themselves, and add to the stored counts.
 func TestInstancesAddUp(t *testing.T) {
 	a := newBed(t)
 	other := &bed{store: a.store, t: t, now: noon}

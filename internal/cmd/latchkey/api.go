@@ -35,7 +35,7 @@ func apiOutput(c *cobra.Command) *output {
 }
 
 // callAPI makes one request with the settings of a command, and returns the answer. The error is a
-// usageError for a wrong variable, and otherwise is that of [settings.send].
+// usageError for a wrong variable. Otherwise it comes from [settings.send].
 func callAPI(c *cobra.Command, method, path string, query url.Values, body any) (client.Answer, error) {
 	s, err := settingsOf(c)
 	if err != nil {

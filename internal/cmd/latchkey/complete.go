@@ -99,7 +99,7 @@ func beginning(words []string, text string) []string {
 }
 
 // ask makes a request for words, and reports whether there was an answer. It prints nothing, since
-// nobody who presses Tab reads errors.
+// a person who presses Tab reads no errors.
 func ask[T any](
 	ctx context.Context, c *cobra.Command, path string, query map[string]string, word func(T) string,
 ) (words []string, answered bool) {

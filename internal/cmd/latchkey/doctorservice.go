@@ -54,8 +54,8 @@ func (r *report) checkSettings(c *cobra.Command) (settings, bool) {
 	return s, true
 }
 
-// keyless reports whether a deployed service at a URL should be checked instead of that of the
-// settings: they name neither a URL nor a key for another one.
+// keyless reports whether a deployed service at a URL should be checked in place of the service
+// of the settings. This holds if they name neither a URL nor a key for another one.
 func (s settings) keyless(deployed string) bool {
 	return deployed != "" && s.url == usualURL && s.profile == ""
 }
@@ -124,7 +124,7 @@ func (r *report) checkClock(date string, here time.Time) {
 	}
 }
 
-// checkCaller checks the key that calls the API, and says what it may do.
+// checkCaller checks the key that calls the API, and reports its rights.
 func (r *report) checkCaller(c *cobra.Command, s settings) {
 	if s.key.Reveal() == "" {
 		next := "latchkey init"

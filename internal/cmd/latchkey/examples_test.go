@@ -25,7 +25,7 @@ import (
 //
 //	example [-exit CODE] [-until TEXT] 'LINE OF THE HELP'
 //
-// The id of a key in the line becomes that of a key of the script's own user, which is there for u1.
+// The id of a key in the line becomes the id of a key of the script's own user, who stands for u1.
 // The URL of a service becomes the stack's. With -until, the output goes to the file shown, and the
 // command is ended when it has printed the text.
 func TestEveryExampleOfEveryHelpRuns(t *testing.T) {
@@ -194,7 +194,7 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 }
 
 // setUp gives a script a user with a key: $OWNER, $ID and the file key, which holds the token. Its
-// folder .latchkey is that of the stack.
+// folder .latchkey belongs to the stack.
 func (w *exampleWorld) setUp(t *testing.T, e *testscript.Env) error {
 	owner := "owner-of-" + filepath.Base(e.WorkDir)
 	id, token := w.stack.create(t, `{"userId":"`+owner+`","name":"example","scopes":["tts"]}`)

@@ -50,7 +50,7 @@ func flatten(d *json.Decoder, name string, rows *[][]string) error {
 	return err
 }
 
-// flattenList adds the rows of a list of which the opening delimiter has been read.
+// flattenList adds the rows of a list whose opening delimiter has been read.
 func flattenList(d *json.Decoder, name string, rows *[][]string) error {
 	var values []string
 	var bounds [][]string

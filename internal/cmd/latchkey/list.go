@@ -58,7 +58,7 @@ seconds may be missing.` + apiHelp,
 	return c
 }
 
-// query returns the parameters of the list, of which some may be empty. Times are relative to now.
+// query returns the parameters of the list. Some may be empty. Times are relative to now.
 func (f *listFlags) query(now time.Time) map[string]string {
 	query := map[string]string{"userId": f.user, "status": f.status, "search": f.search, "sort": f.sort}
 	if f.expires != "" {

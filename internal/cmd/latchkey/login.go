@@ -44,8 +44,8 @@ http://127.0.0.1:3000. The check counts as one request of the key.`,
 	return c
 }
 
-// login checks a key at a URL, and stores both. If at is empty, it is the URL of the profile or that of
-// the variable.
+// login checks a key at a URL, and stores both. If at is empty, the URL is the profile's or the
+// variable's.
 func login(c *cobra.Command, at, file string) error {
 	variables := config.Process()
 	var v apiConfig

@@ -14,7 +14,7 @@ import (
 
 var errInterrupted = errors.New("interrupted")
 
-// longestToken is more bytes than any token has. The API refuses what is longer.
+// longestToken is more bytes than any token has. The API refuses longer ones.
 const longestToken = 16 << 10
 
 // readToken reads a token from standard input. On a terminal, it asks for the token and does not

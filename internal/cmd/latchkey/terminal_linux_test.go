@@ -68,7 +68,7 @@ func TestATerminalShowsWhatKeysShare(t *testing.T) {
 		t.Errorf("keys get:\n%s%s", screen, talk)
 	}
 
-	// since returns what was asked since its last call.
+	// since returns the requests since its last call.
 	since := func() []string {
 		mu.Lock()
 		defer mu.Unlock()

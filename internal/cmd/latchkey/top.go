@@ -141,7 +141,7 @@ func (s spending) percent() string {
 	return strconv.Itoa(int(100*s.share())) + "%"
 }
 
-// tightest returns the limit or quota of which a key has spent the largest share.
+// tightest returns the most used limit or quota of a key, by the share that is spent.
 func tightest(k api.Record) spending {
 	best := spending{limit: "-"}
 	if k.Unlimited {

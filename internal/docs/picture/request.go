@@ -1,6 +1,6 @@
 package picture
 
-// box is one box of the picture: where it is, what it is called, and what it does.
+// box is one box of the picture, with its place, its name and its purpose.
 type box struct {
 	x, y, width int
 	name, does  string

@@ -20,7 +20,7 @@ const (
 // drawing is an SVG that is being drawn. Lengths are in pixels.
 type drawing struct{ strings.Builder }
 
-// draw begins a picture. label says what it shows to people who do not see it.
+// draw begins a picture. label describes it to people who do not see it.
 func draw(width, height int, label string) *drawing {
 	d := &drawing{}
 	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="%[2]d" viewBox="0 0 %[1]d %[2]d" `+
