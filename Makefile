@@ -161,7 +161,7 @@ clients: engine $(CLIENTS) $(RECIPES) ## test the local stack with other clients
 AXE := 4.14.1
 TYPESCRIPT := 7.0.2
 BROWSER := .latchkey/browser/installed
-VENDORED := internal/console/assets/vendor/vendor.json
+VENDORED := internal/console/vendor.json
 
 $(BROWSER): Makefile $(VENDORED)
 	@command -v npm >/dev/null || { echo "the tests in a browser need npm: install Node.js"; exit 1; }

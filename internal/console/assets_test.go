@@ -74,7 +74,7 @@ type vendored struct {
 
 func readVendored(t *testing.T) []vendored {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("assets", "vendor", "vendor.json"))
+	text, err := os.ReadFile("vendor.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func readVendored(t *testing.T) []vendored {
 }
 
 func TestVendoredFilesAreUnchanged(t *testing.T) {
-	known := []string{"vendor.json", "licences.txt"}
+	known := []string{"licences.txt"}
 	for _, v := range readVendored(t) {
 		known = append(known, v.File)
 		body, err := os.ReadFile(filepath.Join("assets", "vendor", v.File))

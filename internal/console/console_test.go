@@ -31,3 +31,21 @@ func TestConfigTellsThePageWhereToSignIn(t *testing.T) {
 		}
 	}
 }
+
+// A module that the page does not name is only asked for after the modules that import it.
+func TestThePageNamesEachModuleOnce(t *testing.T) {
+	all := served(t)
+	page := string(all["index.html"])
+	for name := range all {
+		want := 1
+		if !strings.HasSuffix(name, ".js") || name == "callback.js" || name == "app.js" {
+			want = 0
+		}
+		if got := strings.Count(page, `<link rel="modulepreload" href="`+name+`">`); got != want {
+			t.Errorf("the page names %s %d times, want %d", name, got, want)
+		}
+	}
+	if strings.Count(page, "modulepreload") > len(all) {
+		t.Error("the page names modules that do not exist")
+	}
+}
