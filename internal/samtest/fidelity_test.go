@@ -21,6 +21,7 @@ const (
 	slashes     = "SAM ignores the second of two slashes"
 	unescapes   = "SAM unescapes the path before it looks for a route"
 	preflights  = "SAM answers OPTIONS itself, without a body"
+	openToAll   = "SAM adds a header of preflights, which pages do not have"
 )
 
 // Both stacks get these requests and use the same table. $name is a key of the stack, or its id;
@@ -34,14 +35,14 @@ var requests = []struct {
 }{
 	{"health", "GET /latchkey/health", "", nil, 200, 200, ""},
 	{"the OpenAPI document", "GET /latchkey/openapi.json", "", nil, 200, 200, ""},
-	{"the folder of the manual without its slash", "GET /latchkey/docs", "", nil, 307, 307, ""},
-	{"the folder of the manual", "GET /latchkey/docs/", "", nil, 200, 200, ""},
-	{"a page of the manual", "GET /latchkey/docs/index.html", "", nil, 200, 200, ""},
-	{"a page that does not exist", "GET /latchkey/docs/a/b.html", "", nil, 404, 404, ""},
-	{"a page outside the folder", "GET /latchkey/docs/..%2f..%2fetc", "", nil, 404, 404, ""},
-	{"a query of a page", "GET /latchkey/docs/?code=a&state=b", "", nil, 200, 200, ""},
-	{"HEAD of the folder of the manual", "HEAD /latchkey/docs", "", nil, 307, 307, ""},
-	{"HEAD of a page of the manual", "HEAD /latchkey/docs/index.html", "", nil, 200, 200, ""},
+	{"the folder of the manual without its slash", "GET /latchkey/docs", "", nil, 307, 307, openToAll},
+	{"the folder of the manual", "GET /latchkey/docs/", "", nil, 200, 200, openToAll},
+	{"a page of the manual", "GET /latchkey/docs/index.html", "", nil, 200, 200, openToAll},
+	{"a page that does not exist", "GET /latchkey/docs/a/b.html", "", nil, 404, 404, openToAll},
+	{"a page outside the folder", "GET /latchkey/docs/..%2f..%2fetc", "", nil, 404, 404, openToAll},
+	{"a query of a page", "GET /latchkey/docs/?code=a&state=b", "", nil, 200, 200, openToAll},
+	{"HEAD of the folder of the manual", "HEAD /latchkey/docs", "", nil, 307, 307, openToAll},
+	{"HEAD of a page of the manual", "HEAD /latchkey/docs/index.html", "", nil, 200, 200, openToAll},
 
 	{"no key", "GET /api/v1/whoami", "", nil, 401, samUnauthorized, noResponses},
 	{"an empty key", "GET /api/v1/whoami", "", []string{"X-API-Key: "}, 401, samUnauthorized, noResponses},
