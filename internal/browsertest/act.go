@@ -196,7 +196,8 @@ func (p *Page) Everything() (all string) {
 	return all
 }
 
-// Axe fails the test if axe-core finds a violation.
+// Axe fails the test if axe-core finds a violation. The page is then light or dark by its look, and the
+// contrast of its colours is judged in the other one as well.
 func (p *Page) Axe() {
 	p.t.Helper()
 	var loaded bool
@@ -208,6 +209,14 @@ func (p *Page) Axe() {
 		}
 		p.Eval(string(source)+";0", nil)
 	}
+	p.axe("")
+	p.shade(!p.look.Dark)
+	p.axe(`runOnly: ["color-contrast"],`)
+	p.shade(p.look.Dark)
+}
+
+func (p *Page) axe(options string) {
+	p.t.Helper()
 	var violations []struct {
 		ID, Help string
 		Nodes    []struct {
@@ -215,12 +224,12 @@ func (p *Page) Axe() {
 			FailureSummary string
 		}
 	}
-	p.Eval(`const r = await axe.run(document, {resultTypes: ["violations"]});
+	p.Eval(`const r = await axe.run(document, {`+options+` resultTypes: ["violations"]});
 		const node = (n) => ({Target: n.target, FailureSummary: n.failureSummary});
 		return r.violations.map((v) => ({ID: v.id, Help: v.help, Nodes: v.nodes.map(node)}))`, &violations)
 	for _, v := range violations {
 		for _, n := range v.Nodes {
-			p.t.Errorf("%s: axe: %s (%s) at %v: %s", p.look, v.ID, v.Help, n.Target, n.FailureSummary)
+			p.t.Errorf("%s: axe: %s %s (%s) at %v: %s", p.look, options, v.ID, v.Help, n.Target, n.FailureSummary)
 		}
 	}
 }

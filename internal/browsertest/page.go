@@ -110,27 +110,33 @@ func Open(t testing.TB, look Look, path string) *Page {
 	if err := p.watch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	shade := "light"
-	if look.Dark {
-		shade = "dark"
-	}
 	p.do(
 		chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 			_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument,
 				page.AddScriptToEvaluateOnNewDocumentParams{Source: prelude})
-			if err != nil {
-				return err
-			}
-			media := []*emulation.MediaFeature{
-				{Name: "prefers-color-scheme", Value: shade}, {Name: "prefers-reduced-motion", Value: "reduce"},
-			}
-			_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
 			return err
 		}),
 		chromedp.EmulateViewport(int64(look.Width), 800),
-		chromedp.Navigate(p.URL+"/"+path),
 	)
+	p.shade(look.Dark)
+	p.Navigate(path)
 	return p
+}
+
+// shade makes the device of the page prefer light or dark.
+func (p *Page) shade(dark bool) {
+	p.t.Helper()
+	shade := "light"
+	if dark {
+		shade = "dark"
+	}
+	p.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		media := []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: shade}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}
+		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
+		return err
+	}))
 }
 
 // watch collects what must not happen. A request that fails is none of it: the page must show it.

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,17 +96,22 @@ func TestDoctorChecksALocalStack(t *testing.T) {
 
 func TestDoctorChecksTheServiceAndItsClock(t *testing.T) {
 	nothing := []string{"STATE=" + filepath.Join(t.TempDir(), "none"), "XDG_CONFIG_HOME=" + t.TempDir(), "LATCHKEY_KEY="}
-	var off time.Duration
-	status, body := 200, `{"status":"ok"}`
+	type answer struct {
+		off    time.Duration
+		status int
+		body   string
+	}
+	var next atomic.Pointer[answer]
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
+		a := next.Load()
+		w.Header().Set("Date", time.Now().Add(a.off).UTC().Format(http.TimeFormat))
+		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.body)
 	}))
 	defer service.Close()
 	at := append(nothing, "LATCHKEY_URL="+service.URL)
 	for span, want := range map[time.Duration]string{0: "ok", -time.Minute: "warn", time.Minute: "warn", -time.Hour: "FAIL", time.Hour: "FAIL"} {
-		off = span
+		next.Store(&answer{span, 200, `{"status":"ok"}`})
 		code, direction := 0, "ahead of"
 		if want == "FAIL" {
 			code = 1
@@ -117,11 +124,11 @@ func TestDoctorChecksTheServiceAndItsClock(t *testing.T) {
 		}
 		runDoctor(t, code, nil, at).says(t, "clock", want, direction, "")
 	}
-	status, body = 403, `{"message":"Missing Authentication Token"}`
+	next.Store(&answer{0, 403, `{"message":"Missing Authentication Token"}`})
 	d := runDoctor(t, 1, nil, at)
 	d.says(t, "service", "FAIL", "lacks the stage", service.URL+"/prod")
 	d.says(t, "key", "not checked", "another service", "")
-	status, body = 503, `{"error":{"message":"The table does not answer","type":"api_error","param":null,"code":"unavailable"}}`
+	next.Store(&answer{0, 503, `{"error":{"message":"The table does not answer","type":"api_error","param":null,"code":"unavailable"}}`})
 	runDoctor(t, 1, nil, at).says(t, "service", "FAIL", "The table does not answer", "")
 	d = runDoctor(t, 1, nil, append(nothing, "LATCHKEY_URL=http://127.0.0.1:1"))
 	d.says(t, "service", "FAIL", "refused", "latchkey dev")
@@ -143,9 +150,10 @@ func TestDoctorChecksADeployedStack(t *testing.T) {
 	s := start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+endpoint)...)
 	outputs := map[string]string{"ApiUrl": s.url, "TableName": localTable, "SecretArn": secretARN}
 	formation := cloudFormation{outputs: outputs, parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test"}}
-	most := 1000
+	var most atomic.Int64
+	most.Store(1000)
 	functions := serve(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"AccountLimit":{"ConcurrentExecutions":%d}}`, most)
+		fmt.Fprintf(w, `{"AccountLimit":{"ConcurrentExecutions":%d}}`, most.Load())
 	})
 	variables := append(aws, "AWS_ENDPOINT_URL_DYNAMODB="+endpoint, "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(formation.ServeHTTP), "AWS_ENDPOINT_URL_LAMBDA="+functions)
 	secrets := []string{"canary", strings.Repeat("m", 64)}
@@ -157,7 +165,7 @@ func TestDoctorChecksADeployedStack(t *testing.T) {
 	if _, local := d["files"]; local {
 		t.Error("the local stack is checked with --stack")
 	}
-	most = 10
+	most.Store(10)
 	runDoctor(t, 0, secrets, variables, "--stack", "auth").says(t, "quota", "warn", "only 10 functions", "request-service-quota-increase")
 	d = runDoctor(t, 1, secrets, append(variables, "LATCHKEY_URL="+s.url), "--stack", "gone")
 	d.says(t, "stack", "FAIL", "does not exist", "aws cloudformation list-stacks")
@@ -167,6 +175,7 @@ func TestDoctorChecksADeployedStack(t *testing.T) {
 	d.says(t, "quota", "not checked", "", "")
 	d = runDoctor(t, 0, secrets, append(variables, "AWS_ENDPOINT_URL_DYNAMODB="+refuses), "--stack", "auth")
 	d.says(t, "table", "not checked", "AccessDeniedException", "")
-	delete(outputs, "SecretArn")
-	runDoctor(t, 1, secrets, append(variables, "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(formation.ServeHTTP)), "--stack", "auth").says(t, "table", "FAIL", "has no SecretArn", "")
+	without := cloudFormation{outputs: maps.Clone(outputs), parameters: formation.parameters}
+	delete(without.outputs, "SecretArn")
+	runDoctor(t, 1, secrets, append(variables, "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(without.ServeHTTP)), "--stack", "auth").says(t, "table", "FAIL", "has no SecretArn", "")
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func TestAllKeysOfAUserAreRevoked(t *testing.T) {
 func TestTheQuestionBeforeARevocationCountsTheKeys(t *testing.T) {
 	const live, revoked = `{"id":"AAAAAAAAAAAAAAAA"}`, `{"id":"BBBBBBBBBBBBBBBB","revokedAt":"2027-01-31T12:00:00Z"}`
 	pages := map[string]string{"": `{"data":[` + live + `,` + revoked + `],"nextCursor":"a b"}`, "a b": `{"data":[` + live + `]}`}
-	fails := false
+	var fails atomic.Bool
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cursor := r.URL.Query().Get("cursor")
 		switch {
@@ -82,7 +83,7 @@ func TestTheQuestionBeforeARevocationCountsTheKeys(t *testing.T) {
 			_, _ = io.WriteString(w, pages[cursor])
 		case cursor == "":
 			_, _ = io.WriteString(w, `{"revoked":25,"nextCursor":"next"}`)
-		case fails:
+		case fails.Load():
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			_, _ = io.WriteString(w, `{"revoked":7}`)
@@ -104,6 +105,6 @@ func TestTheQuestionBeforeARevocationCountsTheKeys(t *testing.T) {
 			t.Errorf("%s: %v\n%s%s", answer, err, &stdout, &stderr)
 		}
 	}
-	fails = true
+	fails.Store(true)
 	asked{args: "keys revoke --user u1 --yes", code: 1, talk: "it has revoked 25 keys; to go on"}.run(t, variables...)
 }
