@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,12 +18,15 @@ import (
 
 // tallied collects what a tally writes.
 type tallied struct {
+	mu      sync.Mutex                       // a tally writes several counts at the same time
 	refused map[string]map[apikey.Code]int64 // by the id of the key
 	older   map[string]int
 	writes  int
 }
 
 func (s *tallied) AddRefused(_ context.Context, id string, _ time.Time, counts apikey.Refusals) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.writes++
 	for _, codes := range counts {
 		for code, n := range codes {
@@ -36,6 +40,8 @@ func (s *tallied) AddRefused(_ context.Context, id string, _ time.Time, counts a
 }
 
 func (s *tallied) SetOlderUse(_ context.Context, id string, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.older[id]++
 	return nil
 }
