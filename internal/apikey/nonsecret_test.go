@@ -81,6 +81,9 @@ func shapes() map[string]func(*rand.Rand) string {
 }
 
 func TestRandomTokensAreNoKnownNonSecrets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	for name, shape := range shapes() {
 		r := rand.New(rand.NewPCG(1, 2))
 		for range 20_000 {

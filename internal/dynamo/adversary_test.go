@@ -45,6 +45,9 @@ func kindOf(sk string) string {
 
 // The sort keys in the source are those that the adversary knows.
 func TestEachKindOfItemIsKnownToTheAdversary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	written := make(map[string]bool)
 	for _, c := range constants(t, func(name string) bool { return strings.HasSuffix(name, "Sort") }) {
 		written[c] = true
@@ -401,6 +404,9 @@ type deed struct {
 
 // Each published deed is done to a table, in all its ways, and is found as published.
 func TestAnAdversarysChangesAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	key := func(w *world) func(place) bool { return of(w.key, "key") }
 	deeds := map[string][]deed{
 		"edit any attribute of a key, a secret's hash included": edits(t, "record", "key"),

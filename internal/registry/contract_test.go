@@ -372,6 +372,9 @@ var deeds = []deed{
 // the patience of the caller. It leaves no lock held and no caller waiting, and the next request is
 // served.
 func TestATableMayFailAtAnyMethod(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	var mu sync.Mutex
 	sprung := make(map[string]bool)
 	t.Run("deeds", func(t *testing.T) {

@@ -284,6 +284,9 @@ func bound(k *apikey.Key, c apikey.Change) {
 }
 
 func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	b := newBench(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
 	j := newJudges(b)

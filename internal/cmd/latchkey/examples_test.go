@@ -29,6 +29,9 @@ import (
 // The URL of a service becomes the stack's. With -until, the output goes to the file shown, and the
 // command is ended when it has printed the text.
 func TestEveryExampleOfEveryHelpRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	world := newExampleWorld(t)
 	var mu sync.Mutex
 	ran, scripts := make(map[string]bool), 0

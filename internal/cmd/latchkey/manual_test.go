@@ -72,6 +72,9 @@ func bash(t *testing.T, s *stack, folder, script string) (string, error) {
 // Each block of bash in the manual runs word for word on a local stack, unless it has a reason not to. A block of text
 // after it has its output, where … stands for any text. That block must show every answer that is an error.
 func TestTheManualsCommandsRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	ran, folder := 0, t.TempDir()
 	s := start(t, filepath.Join(folder, ".latchkey")) // one for all pages: DynamoDB Local takes long to start
 	for _, p := range manual(t) {

@@ -16,6 +16,9 @@ import (
 // A backend keeps its own /health, /openapi.json, /console and /docs, unless OWN_PREFIX says otherwise.
 // latchkey's are below /latchkey in any case.
 func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "backend "+r.URL.Path)
 	}))

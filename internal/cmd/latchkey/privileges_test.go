@@ -241,6 +241,9 @@ func secretsManager(w http.ResponseWriter, r *http.Request) {
 // The test calls every route for every kind of answer, and records all requests of the functions to
 // AWS. A role must allow exactly these.
 func TestEachRoleAllowsOnlyTheActionsOfItsFunction(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	endpoint, giveBack := dynamotest.Lend(t, localTable)
 	t.Cleanup(giveBack)
 	r := &recorder{t: t, performed: make(map[grant]bool)}

@@ -69,6 +69,9 @@ func differing(checks map[string]bool) []string {
 
 // Each change of a gateway fails exactly its checks. Together, the changes fail every check.
 func TestTheSmokeTestCatchesEachDifference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
 	clean, err := smokes(t.Context(), t, s, gateway{}.start(t, s), nil)
 	if err != nil || len(differing(clean)) > 0 || len(clean) < 100 {
@@ -200,6 +203,9 @@ func TestTheSmokeTestOfAnOutage(t *testing.T) {
 }
 
 func TestTheSmokeCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	s := start(t, t.TempDir())
 	forgery := gateway{answer: func(r *http.Response) { r.Header.Del("WWW-Authenticate") }}.start(t, s)
 	for _, c := range []struct {

@@ -15,6 +15,9 @@ import (
 
 // A stack whose secret is lost would make another, say that it is well, and answer 503 to every key.
 func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	type loss struct {
 		lose func(t *testing.T, s state)
 		says string
