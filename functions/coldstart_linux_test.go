@@ -28,6 +28,7 @@ func BenchmarkColdStart(b *testing.B) {
 		{"hello", build(b, "HelloFunction"), `"hello"`, []byte("{}"), nil},
 		{"authorizer", build(b, "AuthorizerFunction", ca.embed(b)), `"Effect":"Allow"`, event(b, "authorizer-allow.json", token), nil},
 		{"validate", build(b, "ValidateFunction", ca.embed(b)), `\"valid\":true`, event(b, "keys-validate.json", token), nil},
+		{"keys", build(b, "KeysFunction", ca.embed(b)), `\"userId\"`, event(b, "keys-whoami.json", token), nil},
 	}
 	b.ResetTimer()
 	for b.Loop() {
