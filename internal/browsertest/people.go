@@ -27,8 +27,8 @@ type people struct {
 }
 
 // SetUser says who signs in at the issuer next, by the claims of the token. The claim sub is required.
-// change may be nil. Otherwise it may change what the issuer sends back to the console, and what it
-// answers to the request for a token.
+// change may be nil. Otherwise it may change the issuer's redirect to the console, and its answer to the
+// request for a token.
 func SetUser(t testing.TB, claims map[string]any, change func(back url.Values, token map[string]any)) {
 	t.Helper()
 	p := &running.people

@@ -185,7 +185,7 @@ func TestAKeyThatSomeoneDeletes(t *testing.T) {
 func TestAKeyPageOnBadDays(t *testing.T) {
 	p, id, _ := keyPage(t, browsertest.Wide, `{"name":"bad days"}`)
 	p.Refuse("", "", 0, "", "")
-	p.Wait("not up to date") // the next read fails, and what was read stays
+	p.Wait("not up to date") // the next read fails, and the figures stay
 	p.Wait("bad days")
 	p.Click("Disable")
 	p.Wait("latchkey does not answer")

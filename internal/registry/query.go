@@ -29,7 +29,7 @@ type Query struct {
 	// UnusedSince selects keys that were not used at this time or later.
 	UnusedSince time.Time
 	NeverUsed   bool
-	// Rotating selects keys of which a token that a rotation replaced still works.
+	// Rotating selects keys with a replaced token that still works.
 	Rotating bool
 
 	Cursor string // Next of the page before, or empty for the first
