@@ -42,6 +42,8 @@ type Options struct {
 	UsageRetention time.Duration
 	// Transport sends the requests. If nil, it is the SDK's own.
 	Transport http.RoundTripper
+	// AttemptTimeout bounds one attempt through Transport. If zero, it is [amazon.AttemptTimeout].
+	AttemptTimeout time.Duration
 }
 
 // defaultUsageRetention is as long as an unused meter with the marks of its last days is stored.
@@ -58,7 +60,8 @@ func Open(o Options) *Table {
 			d.BaseEndpoint = aws.String(o.Endpoint)
 		}
 		if o.Transport != nil {
-			d.HTTPClient = &http.Client{Transport: o.Transport, Timeout: amazon.AttemptTimeout}
+			timeout := cmp.Or(o.AttemptTimeout, amazon.AttemptTimeout)
+			d.HTTPClient = &http.Client{Transport: o.Transport, Timeout: timeout}
 		}
 		if o.Now != nil {
 			d.HTTPClient = dated{d.HTTPClient, o.Now, t.off}
