@@ -124,8 +124,9 @@ func runExample(ts *testscript.TestScript, neg bool, args []string) (line string
 	text = exampleUser.ReplaceAllString(text, ts.Getenv("OWNER"))
 	text = exampleURL.ReplaceAllString(text, ts.Getenv("LATCHKEY_URL"))
 	if until != "" {
-		text = strings.ReplaceAll(text, "PORT=8080", "PORT=0") + " > shown & child=$!; " +
-			"until grep -q " + until + " shown; do kill -0 $child; sleep 0.05; done; kill $child; wait $child"
+		// The file of the example before must be gone before this one writes its own.
+		text = "rm -f shown; " + strings.ReplaceAll(text, "PORT=8080", "PORT=0") + " > shown & child=$!; " +
+			"until grep -qs " + until + " shown; do kill -0 $child; sleep 0.05; done; kill $child; wait $child"
 	}
 	err := ts.Exec("bash", "-euo", "pipefail", "-c", text)
 	var exit *exec.ExitError
