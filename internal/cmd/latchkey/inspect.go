@@ -23,7 +23,7 @@ import (
 func explainCommand() *cobra.Command {
 	var method, path, source, at string
 	var cost int64
-	c := onOne(oneKey{
+	c := onKey(onOne{
 		use: "explain", reads: true,
 		short: "Show why a request is allowed or refused; exit code 3 if refused",
 		example: `  latchkey keys explain fbvIj5lD1wYRMsd9
@@ -78,7 +78,7 @@ func explainCommand() *cobra.Command {
 
 func usageCommand() *cobra.Command {
 	var days daysFlags
-	c := onOne(oneKey{
+	c := onKey(onOne{
 		use: "usage", reads: true, short: "Show a key's requests on each day (UTC)",
 		example: `  latchkey keys usage fbvIj5lD1wYRMsd9
   latchkey keys usage fbvIj5lD1wYRMsd9 --plot
@@ -123,7 +123,7 @@ func (d *daysFlags) print(c *cobra.Command, answer client.Answer, out *output) e
 
 func trailCommand() *cobra.Command {
 	var page pageOf
-	return onOne(oneKey{
+	return onKey(onOne{
 		use: "audit", reads: true, page: &page, short: "Show the audit trail of a key, newest entry first",
 		example: "  latchkey keys audit fbvIj5lD1wYRMsd9\n  latchkey keys audit fbvIj5lD1wYRMsd9 --limit 1 --json",
 		do: func(c *cobra.Command, id string) (client.Answer, error) {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -10,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/api"
-	"latchkey/internal/apikey"
 	"latchkey/internal/client"
 )
 
@@ -100,7 +97,7 @@ func printIssued(c *cobra.Command, answer client.Answer, out *output) error {
 }
 
 func getCommand() *cobra.Command {
-	return onOne(oneKey{
+	return onKey(onOne{
 		use: "get", reads: true, short: "Show a key and the remaining requests of its limit",
 		example: "  latchkey keys get fbvIj5lD1wYRMsd9\n  latchkey keys get fbvIj5lD1wYRMsd9 --json",
 		do: func(c *cobra.Command, id string) (client.Answer, error) {
@@ -112,7 +109,7 @@ func getCommand() *cobra.Command {
 func updateCommand() *cobra.Command {
 	var f keyFlags
 	var name, user string
-	c := onOne(oneKey{
+	c := onKey(onOne{
 		use: "update", short: "Change the given properties of a key",
 		example: `  latchkey keys update fbvIj5lD1wYRMsd9 --limit 100/1m --expires never
   latchkey keys update fbvIj5lD1wYRMsd9 --name prod --scopes tts,stt
@@ -142,7 +139,7 @@ func updateCommand() *cobra.Command {
 }
 
 func switchCommand(use, short string, enabled bool) *cobra.Command {
-	return onOne(oneKey{
+	return onKey(onOne{
 		use: use, short: short,
 		example: fmt.Sprintf("  latchkey keys %[1]s fbvIj5lD1wYRMsd9\n  latchkey keys %[1]s fbvIj5lD1wYRMsd9 --json", use),
 		do: func(c *cobra.Command, id string) (client.Answer, error) {
@@ -159,7 +156,7 @@ func patch(c *cobra.Command, id string, change api.Patch) (client.Answer, error)
 
 func rotateCommand() *cobra.Command {
 	var grace string
-	c := onOne(oneKey{
+	c := onKey(onOne{
 		use: "rotate", short: "Give a key a new token and print only the token on standard output",
 		example: `  latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 1h | pbcopy
   latchkey keys rotate fbvIj5lD1wYRMsd9 --grace 0 --json`,
@@ -182,7 +179,7 @@ func rotateCommand() *cobra.Command {
 }
 
 func endGraceCommand() *cobra.Command {
-	return onOne(oneKey{
+	return onKey(onOne{
 		use: "end-grace", short: "End the older tokens of a rotated key now; the present token stays",
 		example: `  latchkey keys end-grace fbvIj5lD1wYRMsd9
   latchkey keys end-grace fbvIj5lD1wYRMsd9 --json`,
@@ -193,62 +190,11 @@ func endGraceCommand() *cobra.Command {
 }
 
 func deleteCommand() *cobra.Command {
-	return onOne(oneKey{
+	return onKey(onOne{
 		use: "delete", short: "Delete a key and its record", final: "Delete",
 		example: "  latchkey keys delete fbvIj5lD1wYRMsd9\n  latchkey keys delete fbvIj5lD1wYRMsd9 --yes",
 		do: func(c *cobra.Command, id string) (client.Answer, error) {
 			return callAPI(c, http.MethodDelete, keyPath(id), nil, nil)
 		},
 	})
-}
-
-// oneKey describes a command on the key that its argument names.
-type oneKey struct {
-	use, short, example string
-	// final is the verb of the question that the command asks first, because it cannot be undone.
-	// If empty, the command asks nothing.
-	final string
-	// reads is true for a command that changes nothing. Others have the flag --if-match.
-	reads bool
-	// out prints the answer. If nil, the command makes one.
-	out *output
-	// page has the flags of a list with pages. If nil, there are none.
-	page *pageOf
-	// do makes the request and returns the answer.
-	do func(c *cobra.Command, id string) (client.Answer, error)
-	// print prints the answer. If nil, the answer is printed field by field.
-	print printer
-}
-
-func onOne(o oneKey) *cobra.Command {
-	out, yes := cmp.Or(o.out, &output{}), false
-	c := &cobra.Command{
-		Use: o.use + " ID", Short: o.short, Long: o.short + "." + apiHelp, Example: o.example,
-		Args: func(_ *cobra.Command, args []string) error {
-			// A token in the place of an id must not become part of a URL.
-			if len(args) != 1 || !apikey.ValidID(args[0]) {
-				return usageError{errors.New("needs one ID of 16 letters and digits; latchkey keys list shows them")}
-			}
-			return nil
-		},
-		ValidArgsFunction: completeArgument(keyIDs),
-		RunE: func(c *cobra.Command, args []string) error {
-			if o.final != "" {
-				if err := confirm(c, yes, o.final+" key "+args[0]+"?"); err != nil {
-					return err
-				}
-			}
-			return out.show(c, func() (client.Answer, error) { return o.do(c, args[0]) }, o.print)
-		},
-	}
-	if o.final != "" {
-		c.Flags().BoolVar(&yes, "yes", false, "do it without a question")
-	}
-	if !o.reads {
-		matchFlag(c)
-	}
-	out.addFlags(c)
-	apiFlags(c)
-	out.paged(c, o.page)
-	return c
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -58,56 +57,21 @@ func planListCommand() *cobra.Command {
 	return c
 }
 
-// onPlan describes a command on the plan that its argument names.
-type onPlan struct {
-	use, short, long, example string
-	do                        func(c *cobra.Command, name string) (client.Answer, error)
-	print                     printer // if nil, the answer is printed field by field
-	reads                     bool    // the command changes nothing; others have the flag --if-match
-	page                      *pageOf // the flags of a list with pages; nil for other commands
-}
-
-func (o onPlan) command() *cobra.Command {
-	var out *output
-	c := &cobra.Command{
-		Use: o.use + " NAME", Short: o.short, Long: o.short + "." + o.long + apiHelp, Example: o.example,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{errors.New("needs one NAME of a plan; latchkey plans list shows them")}
-			}
-			if err := checkNewPlan(args[0]); err != nil {
-				return usageError{errors.New("the NAME " + err.Error())}
-			}
-			return nil
-		},
-		ValidArgsFunction: completeArgument(planNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			return out.show(c, func() (client.Answer, error) { return o.do(c, args[0]) }, o.print)
-		},
-	}
-	if !o.reads {
-		matchFlag(c)
-	}
-	out = apiOutput(c)
-	out.paged(c, o.page)
-	return c
-}
-
 func pathOfPlan(name string) string { return api.PlansPath + "/" + name }
 
 func planGetCommand() *cobra.Command {
-	return onPlan{
+	return onPlan(onOne{
 		use: "get", reads: true, short: "Show a plan",
 		example: "  latchkey plans get pro\n  latchkey plans get pro --json",
 		do: func(c *cobra.Command, name string) (client.Answer, error) {
 			return callAPI(c, http.MethodGet, pathOfPlan(name), nil, nil)
 		},
-	}.command()
+	})
 }
 
 func planStatsCommand() *cobra.Command {
 	var page pageOf
-	return onPlan{
+	return onPlan(onOne{
 		use: "stats", reads: true, page: &page,
 		short:   "Show the users of a plan, and what is left of their limits",
 		example: "  latchkey plans stats pro\n  latchkey plans stats pro --limit 100 --json",
@@ -117,7 +81,7 @@ func planStatsCommand() *cobra.Command {
 		print: printPage("No users.", []string{"USER", "SUSPENDED", "LEFT"}, func(u api.User) []string {
 			return []string{u.UserID, strconv.FormatBool(u.Suspended), strings.Join(boundsLeft(u.Bounds), ", ")}
 		}),
-	}.command()
+	})
 }
 
 func planPutCommand() *cobra.Command {
@@ -145,7 +109,7 @@ func planPutCommand() *cobra.Command {
 		}
 		return callAPI(c, http.MethodPut, pathOfPlan(name), nil, body)
 	}
-	c := onPlan{
+	c := onPlan(onOne{
 		use: "put", short: "Make a plan, or replace all of it", long: `
 
 The flags are the whole plan: a limit that is not given is removed. A change
@@ -154,7 +118,7 @@ applies within a second to all keys of the plan. Plans are never deleted.`,
     --key-limit 10/1s
   latchkey plans put trial --user-quota 500/lifetime --max-days 30 --scopes tts`,
 		do: plan,
-	}.command()
+	})
 	flags := c.Flags()
 	limitsFlag(flags, &key.limits, "key-limit",
 		"`N/TIME` for each key: N requests in any interval of TIME, e.g. 10/1s; may be given up to 4 times")

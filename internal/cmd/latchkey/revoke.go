@@ -16,7 +16,7 @@ import (
 func revokeCommand() *cobra.Command {
 	var user string
 	out := &output{}
-	c := onOne(oneKey{
+	c := onKey(onOne{
 		out: out,
 		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
 		example: `  latchkey keys revoke fbvIj5lD1wYRMsd9

@@ -24,41 +24,6 @@ func usersCommand() *cobra.Command {
 	})
 }
 
-// onUser describes a command on the user that its argument names.
-type onUser struct {
-	use, short, long, example string
-	do                        func(c *cobra.Command, user string) (client.Answer, error)
-	print                     printer
-	reads                     bool    // the command changes nothing; others have the flag --if-match
-	page                      *pageOf // the flags of a list with pages; nil for other commands
-}
-
-func (o onUser) command() *cobra.Command {
-	var out *output
-	c := &cobra.Command{
-		Use: o.use + " ID", Short: o.short, Long: o.short + "." + o.long + apiHelp, Example: o.example,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{errors.New("needs one ID of a user, such as u1")}
-			}
-			if err := checkPerson(args[0]); err != nil {
-				return usageError{errors.New("the ID " + err.Error())}
-			}
-			return nil
-		},
-		ValidArgsFunction: completeArgument(userIDs),
-		RunE: func(c *cobra.Command, args []string) error {
-			return out.show(c, func() (client.Answer, error) { return o.do(c, args[0]) }, o.print)
-		},
-	}
-	if !o.reads {
-		matchFlag(c)
-	}
-	out = apiOutput(c)
-	out.paged(c, o.page)
-	return c
-}
-
 // checkPerson accepts the id of a user as an argument. A token in its place must not become part of
 // a URL.
 func checkPerson(text string) error {
@@ -75,14 +40,14 @@ func checkPerson(text string) error {
 func pathOfUser(user string) string { return api.UsersPath + "/" + url.PathEscape(user) }
 
 func userGetCommand() *cobra.Command {
-	return onUser{
+	return onUser(onOne{
 		use: "get", reads: true, short: "Show a user, and what is left of the limits that its keys share",
 		long:    "\n\nThe rows of bounds have those of the user's plan too.",
 		example: "  latchkey users get u1\n  latchkey users get u1 --json",
 		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			return callAPI(c, http.MethodGet, pathOfUser(user), nil, nil)
 		},
-	}.command()
+	})
 }
 
 func patchUser(c *cobra.Command, user string, change api.UserPatch) (client.Answer, error) {
@@ -90,12 +55,12 @@ func patchUser(c *cobra.Command, user string, change api.UserPatch) (client.Answ
 }
 
 func suspendCommand(use, short string, suspended bool) *cobra.Command {
-	return onUser{
+	return onUser(onOne{
 		use: use, short: short, example: fmt.Sprintf("  latchkey users %[1]s u1\n  latchkey users %[1]s u1 --json", use),
 		do: func(c *cobra.Command, user string) (client.Answer, error) {
 			return patchUser(c, user, api.UserPatch{Suspended: api.Set(suspended)})
 		},
-	}.command()
+	})
 }
 
 func userSetCommand() *cobra.Command {
@@ -118,7 +83,7 @@ func userSetCommand() *cobra.Command {
 		p.Metadata = metadataPatch(given(&g, "metadata", func() (map[string]string, error) { return metadataOf(metadata) }))
 		return p, g.err
 	}
-	c := onUser{
+	c := onUser(onOne{
 		use: "set", short: "Set the given properties of a user; the others stay",
 		long: "\n\n--limit and --quota hold for all keys of the user together, beside those of the\nuser's plan.",
 		example: `  latchkey users set u1 --plan pro
@@ -134,7 +99,7 @@ func userSetCommand() *cobra.Command {
 			}
 			return patchUser(c, user, p)
 		},
-	}.command()
+	})
 	flags := c.Flags()
 	planFlag(c, &plan, "`NAME` of the plan of all keys that name no other, or none")
 	limitsFlag(flags, &shared, "limit", limitUsage)
@@ -149,7 +114,7 @@ func userSetCommand() *cobra.Command {
 
 func userUsageCommand() *cobra.Command {
 	var days daysFlags
-	c := onUser{
+	c := onUser(onOne{
 		use: "usage", reads: true, short: "Show the requests of a user's keys on each day (UTC)",
 		example: `  latchkey users usage u1
   latchkey users usage u1 --plot
@@ -158,14 +123,14 @@ func userUsageCommand() *cobra.Command {
 			return callAPI(c, http.MethodGet, "/api/v1/usage", days.query(user), nil)
 		},
 		print: days.print,
-	}.command()
+	})
 	days.add(c)
 	return c
 }
 
 func userStatsCommand() *cobra.Command {
 	var page pageOf
-	return onUser{
+	return onUser(onOne{
 		use: "stats", reads: true, page: &page,
 		short:   "Show the requests of each key of a user in its present window",
 		example: "  latchkey users stats u1\n  latchkey users stats u1 --limit 100 --json",
@@ -174,7 +139,7 @@ func userStatsCommand() *cobra.Command {
 			return callAPI(c, http.MethodGet, api.KeysPath+"/stats", query, nil)
 		},
 		print: printPage("No keys.", statsColumns, statsRow),
-	}.command()
+	})
 }
 
 var statsColumns = []string{"ID", "NAME", "PREFIX", "LIMIT", "USED", "LEFT", "LAST USED", "PLAN", "LEFT OF EACH"}
@@ -204,7 +169,7 @@ func statsRow(s api.Stats) []string {
 
 func userTrailCommand() *cobra.Command {
 	var page pageOf
-	return onUser{
+	return onUser(onOne{
 		use: "audit", reads: true, page: &page,
 		short:   "Show the audit trail of a user and of its keys, newest entry first",
 		example: "  latchkey users audit u1\n  latchkey users audit u1 --limit 1 --json",
@@ -212,7 +177,7 @@ func userTrailCommand() *cobra.Command {
 			return ownersTrail(c, user, &page)
 		},
 		print: printOwnersTrail,
-	}.command()
+	})
 }
 
 // ownersTrail returns a page of the audit entries that belong to an owner.
