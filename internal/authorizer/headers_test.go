@@ -145,7 +145,11 @@ func TestHeadersThatAreNotReadAllocateNothing(t *testing.T) {
 	few := allocations("")
 	many := allocations(strings.Repeat(
 		`,"Sec-Ch-Ua-Platform-Version":["\"a\""],"Accept":["text/html"],"X-Something-Of-A-Client":["a","b"]`, 20))
-	if many > few {
+	most := few
+	if poolsForget {
+		most += 5 // far below one for each of the 60 headers
+	}
+	if many > most {
 		t.Errorf("%v allocations with many headers, %v with few", many, few)
 	}
 }
