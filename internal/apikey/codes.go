@@ -50,6 +50,7 @@ const (
 	CodeIdempotencyReused  Code = "idempotency_key_reused"
 	CodeRateLimitExceeded  Code = "rate_limit_exceeded"
 	CodeInsufficientQuota  Code = "insufficient_quota"
+	CodeTooManyRequests    Code = "too_many_requests"
 	CodeInternalError      Code = "internal_error"
 	CodeUnavailable        Code = "unavailable"
 	CodeBackendUnavailable Code = "backend_unavailable"
@@ -209,12 +210,17 @@ var table = [...]CodeInfo{
 		Meaning: "The same Idempotency-Key was sent before with another request. Use a new one for each request."},
 	{Code: CodeRateLimitExceeded, Status: 429, Audience: ForCaller,
 		Text: "Rate limit exceeded. Try again in {seconds} seconds.",
-		Meaning: "The key's rate limit, or the limit of the whole stage, is spent. " +
+		Meaning: "The key's rate limit, or one that the keys of its user share, is spent. " +
 			"A deployment may choose another status than 429."},
 	{Code: CodeInsufficientQuota, Status: 429, Audience: ForCaller,
 		Text: "Quota exceeded. Try again in {seconds} seconds.",
 		Meaning: "The key's quota is spent until the calendar period ends. " +
 			"A deployment may choose another status than 429."},
+	{Code: CodeTooManyRequests, Status: 429, Audience: ForCaller,
+		Text: "This API gets more requests than it serves. No limit of the API key is reached. " +
+			"Try again in 1 second.",
+		Meaning: "API Gateway refused the request before anything judged it, for the rate of its route, of the stage or " +
+			"of the account. Only API Gateway answers with it."},
 	{Code: CodeInternalError, Status: 500, Text: "Internal error", Audience: ForCaller,
 		Meaning: "A defect of the service. The log has the cause."},
 	{Code: CodeUnavailable, Status: 503, Text: "The request could not be decided. Try again.", Audience: ForCaller,

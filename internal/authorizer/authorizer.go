@@ -104,7 +104,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 // believe them.
 func (a *Authorizer) decide(ctx context.Context, e *event) (*response, error) {
 	if code := e.forged(); code != "" {
-		return nil, a.refuse(ctx, code)
+		return nil, a.refuse(ctx, e, code)
 	}
 	if a.Anonymous || a.Public.Cover(e.method, e.path) {
 		return allowAnonymous(e.arn), nil
@@ -122,10 +122,10 @@ func (a *Authorizer) decide(ctx context.Context, e *event) (*response, error) {
 func (a *Authorizer) decideUser(ctx context.Context, e *event, token string) (*response, error) {
 	v, err := a.Users.Verify(ctx, token)
 	if err != nil {
-		return nil, a.undecided(ctx, err)
+		return nil, a.undecided(ctx, e, err)
 	}
 	if v.Refused != "" {
-		return nil, a.refuse(ctx, v.Refused)
+		return nil, a.refuse(ctx, e, v.Refused)
 	}
 	a.Logger.LogAttrs(ctx, slog.LevelDebug, "allowed", slog.String("code", string(apikey.CodeValid)))
 	r, ignored := allowUser(e.arn, v.User)
@@ -144,13 +144,13 @@ func (a *Authorizer) decideKey(ctx context.Context, e *event, credential apikey.
 	if !e.managesKeys() {
 		var err error
 		if request.Scope, err = a.Routes.Scope(e.method, e.path); err != nil {
-			return nil, a.refuse(ctx, apikey.CodeNoRouteRule)
+			return nil, a.refuse(ctx, e, apikey.CodeNoRouteRule)
 		}
 		request.Cost = a.Costs.Cost(e.method, e.path)
 	}
 	v, err := a.Gate.Check(ctx, request)
 	if err != nil {
-		return nil, a.undecided(ctx, err)
+		return nil, a.undecided(ctx, e, err)
 	}
 	a.log(ctx, e, v)
 	switch v.Code {

@@ -16,6 +16,8 @@ type event struct {
 	stageIsOwn bool
 	// requestTime is when API Gateway received the request, in Unix milliseconds. It is 0 if unknown.
 	requestTime int64
+	// extendedID is API Gateway's ID of the request. A client can choose requestId, but not this one.
+	extendedID string
 	// peer is the address that connected to API Gateway.
 	peer string
 	// An event has each header and parameter twice: the last value alone, and all values. Most
@@ -95,6 +97,8 @@ func (e *event) readRequestContext(r *reader) {
 		switch string(name) {
 		case "requestTimeEpoch":
 			r.integer(&e.requestTime)
+		case "extendedRequestId":
+			r.string(&e.extendedID)
 		case "identity":
 			r.object(func(name []byte) {
 				switch string(name) {

@@ -13,16 +13,35 @@ import (
 )
 
 // refuse logs a refusal that needed no key, and returns the error for it.
-func (a *Authorizer) refuse(ctx context.Context, code apikey.Code) error {
-	a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", slog.String("code", string(code)))
+func (a *Authorizer) refuse(ctx context.Context, e *event, code apikey.Code) error {
+	a.Logger.LogAttrs(ctx, slog.LevelWarn, "refused", a.about(e, slog.String("code", string(code)))...)
 	return ErrUnauthorized
 }
 
 // undecided logs why a request could not be judged, and returns the error for it.
-func (a *Authorizer) undecided(ctx context.Context, err error) error {
+func (a *Authorizer) undecided(ctx context.Context, e *event, err error) error {
 	a.Logger.LogAttrs(ctx, slog.LevelError, "could not decide",
-		slog.String("code", string(apikey.CodeUnavailable)), slog.Any("error", err))
+		a.about(e, slog.String("code", string(apikey.CodeUnavailable)), slog.Any("error", err))...)
 	return errUnavailable
+}
+
+// about adds the attributes by which an operator finds a request: its route, its source and the ID
+// that API Gateway gives to the caller. Path and query are left out, because they may contain a
+// token. The access log has the same names.
+func (a *Authorizer) about(e *event, attrs ...slog.Attr) []slog.Attr {
+	source := ""
+	if address := e.source(a.TrustedProxyHops); address.IsValid() {
+		source = address.String()
+	}
+	for _, attr := range [...]slog.Attr{
+		slog.String("method", e.method), slog.String("resource", e.resource),
+		slog.String("sourceIp", source), slog.String("extendedRequestId", e.extendedID),
+	} {
+		if attr.Value.String() != "" {
+			attrs = append(attrs, attr)
+		}
+	}
+	return attrs
 }
 
 // malformed logs the kind of a payload that is no REQUEST authorizer event, and returns the error for
@@ -54,7 +73,7 @@ func (a *Authorizer) log(ctx context.Context, e *event, v apikey.Verdict) {
 	if !a.Logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("code", string(v.Code))}
+	attrs := a.about(e, slog.String("code", string(v.Code)))
 	if v.Key != nil {
 		attrs = append(attrs, slog.String("keyId", v.Key.ID))
 	}

@@ -114,6 +114,8 @@ type Config struct {
 	// Service is the function's name in metrics and in its User-Agent, which CloudTrail shows. It
 	// tells two deployments in one account apart. If empty, it is a name such as authorizer.
 	Service string `env:"SERVICE"`
+	// Metrics says which metrics the function writes into its log: full, alarms or off.
+	Metrics string `env:"METRICS" envDefault:"full"`
 	// Function is the Lambda function's name, and LogLevel its log level. Lambda sets both.
 	Function string `env:"AWS_LAMBDA_FUNCTION_NAME" envDefault:"local"`
 	LogLevel string `env:"AWS_LAMBDA_LOG_LEVEL" envDefault:"INFO"`
@@ -202,6 +204,8 @@ func (c Config) check() error {
 		return errors.New("UPSTREAM_TIMEOUT must be between 0.1 and 25 seconds")
 	case c.UpstreamURL != "" && !ServiceURL(c.UpstreamURL):
 		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
+	case !slices.Contains([]string{"full", "alarms", "off"}, c.Metrics):
+		return errors.New("METRICS must be full, alarms or off")
 	case len(c.Environments) == 0:
 		return errors.New("ACCEPT_ENVIRONMENTS must name at least one of live and test")
 	}

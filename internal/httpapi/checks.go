@@ -89,7 +89,7 @@ func (a *server) validate(ctx context.Context, in *validateInput) (*validateOutp
 		return nil, err
 	}
 	o := outcomeOf(ctx)
-	o.code = string(v.Code)
+	o.code, o.refused = string(v.Code), !v.Valid()
 	if v.Key != nil {
 		o.keyID = v.Key.ID
 	}

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
@@ -24,6 +26,7 @@ type outcome struct {
 	forwarded []string // X-Forwarded-For
 	code      string   // of the error or the verdict
 	keyID     string   // of the caller, or of the key that was judged
+	refused   bool     // validate refuses a key with a status of 200
 	err       error    // for the log alone
 }
 
@@ -148,7 +151,7 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	switch {
 	case status >= 500 || o.err != nil:
 		level = slog.LevelError
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden || o.refused:
 		level = slog.LevelWarn
 	case status >= 400:
 		level = slog.LevelInfo
@@ -169,7 +172,24 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	if o.err != nil {
 		attrs = append(attrs, slog.Any("error", o.err))
 	}
+	attrs = append(attrs, a.about(ctx)...)
 	a.Logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// about returns the attributes by which an operator finds a request, as API Gateway tells them. The
+// authorizer's lines and the access log have the same names. Path and query are left out, because
+// they may contain a token, and requestId, because a client can choose it.
+func (a *server) about(ctx context.Context) (attrs []slog.Attr) {
+	c, _ := core.GetAPIGatewayContextFromContext(ctx)
+	for _, attr := range [...]slog.Attr{
+		slog.String("method", c.HTTPMethod), slog.String("resource", c.ResourcePath),
+		slog.String("sourceIp", a.origin(ctx).SourceIP), slog.String("extendedRequestId", c.ExtendedRequestID),
+	} {
+		if attr.Value.String() != "" {
+			attrs = append(attrs, attr)
+		}
+	}
+	return attrs
 }
 
 // describe returns the type of a panic, or the text of a runtime error. Another value in a panic

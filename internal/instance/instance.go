@@ -138,7 +138,8 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		Remember:     remembered,
 	})
 	i.Metrics = metrics.New(metrics.Options{
-		Now: i.Now, Service: c.Service, Function: c.Function, Level: c.LogLevel, Counters: []metrics.Counter{
+		Now: i.Now, Service: c.Service, Extent: metrics.Extent(c.Metrics), Function: c.Function, Level: c.LogLevel,
+		Counters: []metrics.Counter{
 			{Metric: metrics.Reads, Read: i.Table.Reads},
 			{Metric: metrics.Writes, Read: i.Table.Writes},
 			{Metric: metrics.LeaseHits, Read: limiter.LeaseHits},

@@ -1,10 +1,14 @@
 package local_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"latchkey/internal/apikey"
 )
 
 // The clock of the test's stack stands still, so a method may be called only as often as its burst.
@@ -32,14 +36,20 @@ func TestAMethodIsThrottledAsTheTemplateSays(t *testing.T) {
 			switch {
 			case n < c.burst && status != 200:
 				t.Errorf("%s, call %d: %d %s", c.path, n+1, status, body)
-			case n >= c.burst && (status != 429 || header.Get("Retry-After") != "1"):
-				t.Errorf("%s, call %d: %d %s, want 429", c.path, n+1, status, body)
+			case n >= c.burst && (status != 429 || header.Get("Retry-After") != "1" || !isThrottled(body)):
+				t.Errorf("%s, call %d: %d %s, want 429 with the code and the sentence of a throttled API", c.path, n+1, status, body)
 			}
 		}
 		if calls != c.burst {
 			t.Errorf("%s: the function ran %d times, want %d", c.path, calls, c.burst)
 		}
 	}
+}
+
+// isThrottled reports whether a body says that the whole API is throttled, and no key.
+func isThrottled(body string) bool {
+	want, err := json.Marshal(apikey.CodeTooManyRequests.Info().Text)
+	return err == nil && strings.Contains(body, `"code":"too_many_requests"`) && strings.Contains(body, `"message":`+string(want))
 }
 
 func TestAThrottledMethodRecovers(t *testing.T) {

@@ -18,6 +18,8 @@
 // The service is authorizer, validate or keys. Set SERVICE to another name where an account has two
 // deployments.
 //
+// [Options.Extent] leaves out the metrics that no alarm watches, or all of them.
+//
 // A metric that is 0 is not written. A dimension has no more values than there are functions and
 // codes: neither keys nor users are among them.
 //

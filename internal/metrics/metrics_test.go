@@ -292,3 +292,47 @@ func (l logging) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
 	l.InfoContext(ctx, "refused")
 	return nil, nil
 }
+
+// A deployment with alarms alone pays for no metric that no alarm watches. One without monitoring
+// pays for none.
+func TestADeploymentChoosesWhichMetricsAreWritten(t *testing.T) {
+	for extent, want := range map[metrics.Extent]map[string]float64{
+		metrics.ForAlarms: {"valid": 1, "unavailable": 1, "": 2, metrics.Failures: 1},
+		metrics.ForNone:   {},
+	} {
+		e := start(t)
+		options := metrics.Options{
+			Now: func() time.Time { return e.now }, Extent: extent, Function: "f", Level: "WARN",
+			Counters: []metrics.Counter{{Metric: metrics.Reads, Read: func() int64 { return e.odometer }}},
+		}
+		e.recorder = metrics.New(options)
+		e.handler = e.recorder.Watch("authorizer", e, &e.out)
+		e.took, e.odometer, e.fails = 0, 7, errors.New("no answer")
+		for _, code := range []apikey.Code{apikey.CodeValid, apikey.CodeRevoked, apikey.CodeUnknown} {
+			e.recorder.Observe(apikey.Verdict{Code: code}, nil, time.Millisecond)
+		}
+		e.err = errors.New("no answer")
+		got := map[string]float64{}
+		for _, l := range e.invoke() {
+			for name := range l.metrics {
+				if name != metrics.Verdicts {
+					got[name] = l.root[name].(float64)
+					continue
+				}
+				code, _ := l.root["code"].(string)
+				got[code] = l.root[metrics.Verdicts].(float64)
+				if sets := l.metrics[name]; (code == "") != (len(sets) == 1) || !slices.Equal(sets[0], []string{"service"}) {
+					t.Errorf("%s: %v of the code %q", extent, sets, code)
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", extent, diff)
+		}
+		// Nothing is written twice, and nothing is forgotten.
+		e.now, e.err, e.fails = e.now.Add(time.Minute), nil, nil
+		if again := e.invoke(); extent == metrics.ForAlarms && (len(again) != 1 || again[0].root[metrics.Verdicts] != 1.0 || again[0].root["code"] != "valid") {
+			t.Errorf("%s: then %v", extent, again)
+		}
+	}
+}

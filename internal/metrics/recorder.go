@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"latchkey/internal/apikey"
 )
 
 // Namespace is the CloudWatch namespace of the metrics.
@@ -29,6 +31,20 @@ const (
 // every is the least time between two lines, apart from the line of the cold start.
 const every = 10 * time.Second
 
+// Extent says which metrics an instance writes.
+type Extent string
+
+// The extents. The parameter Monitoring in template.yaml has the same values.
+const (
+	// ForAll writes all metrics.
+	ForAll Extent = "full"
+	// ForAlarms writes Verdicts and Failures, which alarms watch. It writes no other code than valid
+	// and unavailable, because CloudWatch charges for each.
+	ForAlarms Extent = "alarms"
+	// ForNone writes nothing.
+	ForNone Extent = "off"
+)
+
 // Counter is a count that another package keeps. It must only grow.
 type Counter struct {
 	Metric string
@@ -36,11 +52,13 @@ type Counter struct {
 	Read func() int64
 }
 
-// Options are the options of a recorder. All except Service are required.
+// Options are the options of a recorder. All except Service and Extent are required.
 type Options struct {
 	Now func() time.Time
 	// Service is the name of the service. If empty, it is the name that [Recorder.Watch] gets.
 	Service string
+	// Extent is what is written. If empty, it is ForAll.
+	Extent Extent
 	// Function is the Lambda function's name.
 	Function string
 	// Level is the lowest level of lines that Lambda is set to keep. The recorder's lines have this
@@ -116,10 +134,14 @@ func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 	now := r.options.Now().Round(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.options.Extent == ForNone {
+		return nil
+	}
 	if failed {
 		r.failures++
 	}
-	if cold {
+	all := r.options.Extent != ForAlarms
+	if cold && all {
 		d := document{"service": service, "function_name": r.options.Function}
 		d.count(ColdStart, 1, []string{"service", "function_name"})
 		lines = r.append(lines, d, now)
@@ -131,17 +153,21 @@ func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 	d := document{"service": service}
 	by := []string{"service"}
 	d.count(Failures, r.failures, by)
-	for i, c := range r.options.Counters {
-		n := c.Read()
-		d.count(c.Metric, n-r.read[i], by)
-		r.read[i] = n
+	verdicts := r.verdicts
+	if all {
+		r.describe(d, by)
+	} else {
+		verdicts = watchedByAlarms(verdicts)
 	}
-	d.values(Latency, r.latency.sample(), by)
 	// A document has one code. The first document also has the other metrics, because there is
 	// rarely a second one.
-	for _, code := range slices.Sorted(maps.Keys(r.verdicts)) {
-		d["code"] = code
-		d.count(Verdicts, r.verdicts[code], by, []string{"service", "code"})
+	for _, code := range slices.Sorted(maps.Keys(verdicts)) {
+		dimensions := [][]string{by}
+		if code != "" {
+			d["code"] = code
+			dimensions = append(dimensions, []string{"service", "code"})
+		}
+		d.count(Verdicts, verdicts[code], dimensions...)
 		lines = r.append(lines, d, now)
 		d = document{"service": service}
 	}
@@ -149,4 +175,27 @@ func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 	r.failures, r.latency = 0, spread{}
 	clear(r.verdicts)
 	return lines
+}
+
+// describe adds the metrics that no alarm watches.
+func (r *Recorder) describe(d document, by []string) {
+	for i, c := range r.options.Counters {
+		n := c.Read()
+		d.count(c.Metric, n-r.read[i], by)
+		r.read[i] = n
+	}
+	d.values(Latency, r.latency.sample(), by)
+}
+
+// watchedByAlarms returns verdicts with the codes that an alarm watches. All others are counted
+// together, without a code.
+func watchedByAlarms(verdicts map[string]int64) map[string]int64 {
+	watched := make(map[string]int64)
+	for code, n := range verdicts {
+		if code != string(apikey.CodeValid) && code != string(apikey.CodeUnavailable) {
+			code = ""
+		}
+		watched[code] += n
+	}
+	return watched
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/config"
 )
 
@@ -21,7 +20,7 @@ var variables = map[string]string{
 	"TABLE_NAME": "", "SECRET_ARN": "", "AWS_SDK_UA_APP_ID": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "ACCEPT_ENVIRONMENTS": "AcceptEnvironments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey", "UNLIMITED_NUMBERS": "UnlimitedNumbers",
-	"SERVICE": "", "USAGE_DAYS": "UsageDays", "AUDIT_DAYS": "AuditDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
+	"SERVICE": "", "METRICS": "Monitoring", "USAGE_DAYS": "UsageDays", "AUDIT_DAYS": "AuditDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",
 	"OIDC_ISSUER": "OidcIssuer", "OIDC_AUDIENCE": "OidcAudience", "OIDC_ADMIN_CLAIM": "OidcAdminClaim",
 	"OIDC_USER_CLAIM": "OidcUserClaim", "OIDC_ROLE_CLAIM": "OidcRoleClaim", "OIDC_GROUPS_CLAIM": "OidcGroupsClaim",
@@ -193,252 +192,21 @@ func logsEnd(s *stack, p *problems) {
 	}
 }
 
-// series are the existing metrics, each with its sets of dimensions. The functions send those in
-// Latchkey.
-var series = map[string][]string{
-	"Latchkey/Verdicts":                       {"service", "service code"},
-	"Latchkey/Latency":                        {"service"},
-	"Latchkey/Reads":                          {"service"},
-	"Latchkey/Writes":                         {"service"},
-	"Latchkey/LeaseHits":                      {"service"},
-	"Latchkey/MemoryHits":                     {"service"},
-	"Latchkey/Failures":                       {"service"},
-	"Latchkey/ColdStart":                      {"service function_name"},
-	"AWS/Lambda/Duration":                     {"FunctionName"},
-	"AWS/Lambda/Errors":                       {"FunctionName"},
-	"AWS/Lambda/Throttles":                    {"FunctionName"},
-	"AWS/DynamoDB/ThrottledRequests":          {"TableName Operation"},
-	"AWS/DynamoDB/SystemErrors":               {"TableName Operation"},
-	"AWS/DynamoDB/ConsumedReadCapacityUnits":  {"TableName"},
-	"AWS/DynamoDB/ConsumedWriteCapacityUnits": {"TableName"},
-	"AWS/ApiGateway/Count":                    {"ApiName Stage"},
-	"AWS/ApiGateway/4XXError":                 {"ApiName Stage"},
-	"AWS/ApiGateway/5XXError":                 {"ApiName Stage"},
-	"Latchkey/" + backendMetric:               {""},
-}
-
-// operations are the operations of the functions on the table. DynamoDB may refuse each of them.
-var operations = []string{"BatchGetItem", "GetItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"}
-
-// services returns the names of the functions in metrics. They contain the name of the stack, which
-// separates two stacks in one account.
-func services() (all []string) {
-	for _, name := range []string{"authorizer", "validate", "keys"} {
-		all = append(all, "${AWS::StackName}-"+name)
-	}
-	return all
-}
-
-// metric checks that a series exists. dimensions has names and values in turn.
-func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
-	functions := slices.Sorted(maps.Keys(s.of("AWS::Lambda::Function")))
-	codes := []string{"unavailable"}
-	for _, code := range []apikey.Code{
-		apikey.CodeValid, apikey.CodeMissing, apikey.CodeMalformed, apikey.CodeTwoKeys, apikey.CodeUnknown, apikey.CodeRevoked, apikey.CodeDisabled, apikey.CodeInactive,
-		apikey.CodeExpired, apikey.CodeWrongEnvironment, apikey.CodeAddressNotAllowed, apikey.CodeInsufficientScope, apikey.CodeRateLimited, apikey.CodeQuotaExceeded,
-		apikey.CodeUserSuspended, apikey.CodeIdle, apikey.CodeCostAboveLimit,
-	} {
-		codes = append(codes, string(code))
-	}
-	for i, f := range functions {
-		functions[i] = "${" + f + "}"
-	}
-	values := map[string][]string{
-		"service": services(), "code": codes, "function_name": functions, "FunctionName": functions,
-		"TableName": {"${Table}"}, "Operation": operations,
-		"ApiName": {"${AWS::StackName}"}, "Stage": {s.Parameters["StageName"]},
-	}
-	var names []string
-	for i := 0; i+1 < len(dimensions); i += 2 {
-		names = append(names, dimensions[i])
-		if !slices.Contains(values[dimensions[i]], dimensions[i+1]) {
-			p.add("%s: %s: no series has %s %s", where, metric, dimensions[i], dimensions[i+1])
-		}
-	}
-	if !slices.Contains(series[metric], strings.Join(names, " ")) {
-		p.add("%s: there is no %s by %v", where, metric, names)
-	}
-}
-
-// alarms are the expected alarms.
-var alarms = map[string]struct {
-	watches    []string // metrics, each with its statistic
-	expression string   // empty for a single metric
-	threshold  float64
-}{
-	"UnavailableAlarm":     {[]string{"Latchkey/Verdicts Sum"}, "100 * FILL(unavailable, 0) / verdicts", 1},
-	"SlowAlarm":            {[]string{"AWS/Lambda/Duration p99"}, "", 8000}, // 80 % of the timeout, in milliseconds
-	"FailuresAlarm":        {[]string{"AWS/Lambda/Errors Sum", "Latchkey/Failures Sum"}, sumOfAll, 0},
-	"LambdaThrottlesAlarm": {[]string{"AWS/Lambda/Throttles Sum"}, sumOfAll, 0},
-	"TableThrottlesAlarm":  {[]string{"AWS/DynamoDB/ThrottledRequests Sum"}, sumOfAll, 0},
-	"TableErrorsAlarm":     {[]string{"AWS/DynamoDB/SystemErrors Sum"}, sumOfAll, 0},
-	"ApiErrorsAlarm":       {[]string{"AWS/ApiGateway/5XXError Average"}, "", 0.01},
-	backendAlarm:           {[]string{"Latchkey/" + backendMetric + " Sum"}, "", 0},
-	"RefusalsAlarm":        {[]string{"Latchkey/Verdicts Sum"}, "IF(verdicts >= 100, 100 * (verdicts - FILL(valid, 0)) / verdicts, 0)", 50},
-}
-
-// The backend's alarm exists if there is a backend, and an access log in which its failures are
-// counted.
-const (
-	backendAlarm  = "BackendAlarm"
-	backendMetric = "${AWS::StackName}-BackendUnavailable"
-)
-
-const sumOfAll = "SUM(FILL(METRICS(), 0))"
-
-func alarmsSayWhatToDo(s *stack, p *problems) {
-	all := s.of("AWS::CloudWatch::Alarm")
-	wanted := slices.Sorted(maps.Keys(alarms))
-	if s.Parameters["BackendUrl"] == "" || s.Parameters["AccessLog"] == "off" {
-		wanted = slices.DeleteFunc(wanted, func(id string) bool { return id == backendAlarm })
-	}
-	p.equal("alarms", slices.Sorted(maps.Keys(all)), wanted)
-	filters := s.of("AWS::Logs::MetricFilter")
-	p.equal("metric filters", len(filters) == 1, slices.Contains(wanted, backendAlarm))
-	for id, f := range filters {
-		pattern := `{ ($.responseType = "INTEGRATION_FAILURE") || ($.responseType = "INTEGRATION_TIMEOUT") }`
-		if s.Parameters["AccessLog"] == "line" {
-			pattern = "[time, zone, bar1, key, bar2, method, path, bar3, status = 504, bar4, request, bar5, extended]"
-		}
-		p.equal(id+": pattern", text(f.Properties, "FilterPattern"), pattern)
-		p.equal(id+": log group", text(f.Properties, "LogGroupName"), "${AccessLogs}")
-		p.equal(id+": metric", at(f.Properties, "MetricTransformations"), any([]any{object{
-			"MetricNamespace": "Latchkey", "MetricName": backendMetric, "MetricValue": "1", "DefaultValue": 0.0,
-		}}))
-	}
-	actions := "[" + s.Parameters["AlarmTopicArn"] + "]"
-	if s.Parameters["AlarmTopicArn"] == "" {
-		actions = ""
-	}
-	for id, a := range all {
-		is := func(want string, path ...any) { p.equal(fmt.Sprint(id, ": ", path), text(a.Properties, path...), want) }
-		is("3", "EvaluationPeriods")
-		is("2", "DatapointsToAlarm")
-		is("notBreaching", "TreatMissingData")
-		is("GreaterThanThreshold", "ComparisonOperator")
-		is(actions, "AlarmActions")
-		is(actions, "OKActions")
-		if d := text(a.Properties, "AlarmDescription"); strings.Count(d, ".") < 2 || len(d) > 1024 {
-			p.add("%s: the description says too little or too much: %q", id, d)
-		}
-		watched, asked := map[string]bool{}, map[string]bool{}
-		watch := func(m any, statistic, period string) {
-			var dimensions []string
-			list, _ := at(m, "Dimensions").([]any)
-			for _, d := range list {
-				dimensions = append(dimensions, text(d, "Name"), text(d, "Value"))
-				if text(d, "Name") == "Operation" {
-					asked[text(d, "Value")] = true
-				}
-			}
-			name := text(m, "Namespace") + "/" + text(m, "MetricName")
-			s.metric(p, id, name, dimensions)
-			p.equal(id+": period", period, "60")
-			watched[name+" "+statistic] = true
-		}
-		if at(a.Properties, "MetricName") != nil {
-			watch(a.Properties, text(a.Properties, "Statistic")+text(a.Properties, "ExtendedStatistic"), text(a.Properties, "Period"))
-		}
-		metrics, _ := at(a.Properties, "Metrics").([]any)
-		expression := text(metrics, 0, "Expression")
-		for i, m := range metrics {
-			if i == 0 {
-				continue
-			}
-			watch(at(m, "MetricStat", "Metric"), text(m, "MetricStat", "Stat"), text(m, "MetricStat", "Period"))
-			p.equal(id+": ReturnData", text(m, "ReturnData"), "false")
-			if name := text(m, "Id"); !strings.Contains(expression, "METRICS()") && !strings.Contains(expression, name) {
-				p.add("%s: %q does not use %s", id, expression, name)
-			}
-		}
-		if len(asked) > 0 {
-			p.equal(id+": operations", slices.Sorted(maps.Keys(asked)), operations)
-		}
-		p.equal(id+": watches", slices.Sorted(maps.Keys(watched)), alarms[id].watches)
-		p.equal(id+": expression", expression, alarms[id].expression)
-		p.equal(id+": threshold", at(a.Properties, "Threshold"), any(alarms[id].threshold))
-	}
-	timeout, _ := at(s.Resources[authorizer].Properties, "Timeout").(float64) // in seconds; the threshold is 80 % in milliseconds
-	p.equal("SlowAlarm: threshold", at(all["SlowAlarm"].Properties, "Threshold"), any(timeout*800))
-}
-
-var searched = regexp.MustCompile(`^SEARCH\('\{Latchkey,service,code\} MetricName="(\w+)" service="([^"]+)"', 'Sum', 60\)$`)
-
-func dashboardShowsAll(s *stack, p *problems) {
-	var board struct {
-		Widgets []struct {
-			Type          string
-			Width, Height int
-			Properties    struct {
-				Title, Region string
-				Alarms        []string
-				Metrics       [][]any
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(text(s.Resources["Dashboard"].Properties, "DashboardBody")), &board); err != nil {
-		p.add("the dashboard is not JSON: %v", err)
-		return
-	}
-	if n := len(board.Widgets); n == 0 || n > 12 {
-		p.add("%d widgets", n)
-	}
-	shown := map[string]bool{}
-	for _, w := range board.Widgets {
-		where := "widget " + w.Properties.Title
-		if w.Width*3 != 24 || w.Height != 6 || w.Properties.Title == "" || w.Type == "metric" && w.Properties.Region != "${AWS::Region}" {
-			p.add("%s: %+v", where, w)
-		}
-		for _, alarm := range w.Properties.Alarms {
-			shown[alarm] = true
-		}
-		for _, m := range w.Properties.Metrics {
-			var parts []string
-			for _, part := range m {
-				switch part := part.(type) {
-				case string:
-					parts = append(parts, part)
-				case object:
-					search, _ := part["expression"].(string)
-					if match := searched.FindStringSubmatch(search); match != nil {
-						s.metric(p, where, "Latchkey/"+match[1], []string{"service", match[2], "code", "valid"})
-						shown["Latchkey/"+match[1]] = true
-					} else if strings.HasPrefix(search, "SEARCH") {
-						p.add("%s: %s", where, search)
-					}
-				}
-			}
-			if len(parts) >= 2 {
-				name := parts[0] + "/" + parts[1]
-				s.metric(p, where, name, parts[2:])
-				shown[name] = true
-			}
-		}
-	}
-	for id := range alarms {
-		if id != backendAlarm && !shown["${"+id+".Arn}"] {
-			p.add("%s is not shown", id)
-		}
-	}
-	for name := range series {
-		if !shown[name] {
-			p.add("%s is not shown", name)
-		}
-	}
-}
-
 func outputsExist(s *stack, p *problems) {
 	got := map[string]string{}
 	for name, o := range s.Outputs {
 		got[name] = o.Value
 	}
-	p.equal("outputs", got, map[string]string{
+	want := map[string]string{
 		"ApiUrl":        "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + s.Parameters["StageName"],
 		"AuthorizerArn": "${AuthorizerFunction.Arn}",
 		"TableName":     "${Table}",
 		"SecretArn":     "${Secret}",
-		"DashboardUrl":  "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards/dashboard/${Dashboard}",
-	})
+	}
+	if s.Parameters["Monitoring"] == "full" {
+		want["DashboardUrl"] = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#dashboards/dashboard/${Dashboard}"
+	}
+	p.equal("outputs", got, want)
 }
 
 func referencesResolve(s *stack, p *problems) {

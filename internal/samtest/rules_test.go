@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/apikey"
 	"latchkey/internal/httpapi"
 	"latchkey/internal/registry"
 )
@@ -36,6 +37,7 @@ var rules = map[string]func(*stack, *problems){
 	"logs are deleted after some days":           logsEnd,
 	"alarms say what to do":                      alarmsSayWhatToDo,
 	"the dashboard shows all metrics and alarms": dashboardShowsAll,
+	"the query finds the lines of refusals":      queryFindsRefusals,
 	"the outputs exist":                          outputsExist,
 	"every reference has its resource":           referencesResolve,
 }
@@ -274,7 +276,7 @@ func gatewayResponses(denyStatus string) map[string]gatewayResponse {
 		"AUTHORIZER_CONFIGURATION_ERROR": {"503", "api_error", "unavailable", later},
 		"MISSING_AUTHENTICATION_TOKEN":   {"404", "invalid_request_error", "not_found", nil},
 		"INVALID_SIGNATURE":              {"404", "invalid_request_error", "not_found", nil},
-		"THROTTLED":                      {"429", "rate_limit_error", "rate_limit_exceeded", later},
+		"THROTTLED":                      {"429", "rate_limit_error", "too_many_requests", later},
 		"INTEGRATION_FAILURE":            {"504", "api_error", "backend_unavailable", nil},
 		"INTEGRATION_TIMEOUT":            {"504", "api_error", "backend_unavailable", nil},
 		"DEFAULT_4XX":                    {"", "invalid_request_error", "invalid_request", nil},
@@ -336,6 +338,9 @@ func gatewayResponsesKeepTheContract(s *stack, p *problems) {
 			p.equal(kind+": code and type", envelope.Error.Code+" "+envelope.Error.Type, code+" "+r.kind)
 			if r.code != "" && envelope.Error.Message == "" {
 				p.add("%s: the body has no message", kind)
+			}
+			if kind == "THROTTLED" {
+				p.equal(kind+": message", envelope.Error.Message, apikey.CodeTooManyRequests.Info().Text)
 			}
 		}
 	}
@@ -476,7 +481,11 @@ func accessLogShowsNoQuery(s *stack, p *problems) {
 		for id, filter := range s.of("AWS::Logs::MetricFilter") {
 			terms := strings.Split(strings.Trim(text(filter.Properties, "FilterPattern"), "[]"), ", ")
 			p.equal(id+": terms", len(terms), len(words))
-			p.equal(id+": term of the status", slices.Index(terms, "status = 504"), slices.Index(words, "status"))
+			status := slices.IndexFunc(terms, func(term string) bool { return strings.HasPrefix(term, "status = ") })
+			p.equal(id+": term of the status", status, slices.Index(words, "status"))
+			if key := slices.IndexFunc(terms, func(term string) bool { return strings.HasPrefix(term, "key") }); key >= 0 {
+				p.equal(id+": term of the key", key, slices.Index(words, "authorizer.principalId"))
+			}
 		}
 		return
 	}

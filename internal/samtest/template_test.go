@@ -49,6 +49,9 @@ var deployments = map[string]parameters{
 	"a backend and an access log of lines":  {"BackendUrl": backend, "AccessLog": "line"},
 	"lines, and the account has a role":     {"AccessLog": "line", "AccountLogRole": "exists"},
 	"no role is made without an access log": {"AccessLog": "off", "AccountLogRole": "create"},
+	"alarms and no dashboard":               {"Monitoring": "alarms", "AccessLog": "json"},
+	"alarms of a backend and no dashboard":  {"Monitoring": "alarms", "AccessLog": "line", "BackendUrl": backend},
+	"no monitoring":                         {"Monitoring": "off", "AccessLog": "json", "BackendUrl": backend},
 }
 
 func TestEveryDeploymentKeepsTheRules(t *testing.T) {
@@ -133,6 +136,7 @@ var effects = []effect{
 	{"UnlimitedNumbers", "true", nil, variable("KeysFunction", "UNLIMITED_NUMBERS")},
 	{"ProtectValidate", "true", nil, []any{"Api", "Body", "paths", "/api/v1/api-keys/validate", "post", "security", 0}},
 	{"AcceptEnvironments", "live", nil, variable("ValidateFunction", "ACCEPT_ENVIRONMENTS")},
+	{"Monitoring", "off", nil, variable(authorizer, "METRICS")},
 	{"LogLevel", "DEBUG", nil, []any{authorizer, "LoggingConfig", "ApplicationLogLevel"}},
 	{"LogRetentionDays", "365", nil, []any{"AuthorizerLogs", "RetentionInDays"}},
 	{"DenyStatus", "403", nil, []any{"Api", "Body", "x-amazon-apigateway-gateway-responses", "ACCESS_DENIED", "statusCode"}},
@@ -265,7 +269,8 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"}, "RevokeRate": {"0"}, "RevokeBurst": {"0"}, "PageRate": {"0"}, "PageBurst": {"0"},
 		"OwnPrefix": {"", "/latchkey", "Auto"}, "ConsoleEnabled": {"", "yes"}, "ConsoleClientId": {"a b", "\n"},
 		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
-		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
+		"Monitoring": {"", "on", "false", "FULL"},
+		"Tracing":    {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
 	} {
 		for _, value := range values {
 			if accepts(t, declared[name], value) {

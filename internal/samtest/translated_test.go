@@ -144,7 +144,13 @@ func deploy(j job, tr translation) (s *stack, err error) {
 		}
 	}
 	convert(resources, &s.Resources)
-	convert(e.value(section(tr.Translated, "Outputs")), &s.Outputs)
+	outputs := map[string]any{}
+	for name, o := range section(tr.Translated, "Outputs") {
+		if condition, ok := o.(map[string]any)["Condition"].(string); !ok || e.holds(condition) {
+			outputs[name] = e.value(o)
+		}
+	}
+	convert(outputs, &s.Outputs)
 	return s, nil
 }
 

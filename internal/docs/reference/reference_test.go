@@ -101,6 +101,27 @@ func TestEachAlarmHasASectionInOperate(t *testing.T) {
 	}
 }
 
+// A person copies the query from the manual where the stack has not saved it.
+func TestTheManualShowsTheSavedQuery(t *testing.T) {
+	_, text, found := strings.Cut(string(read(t, "template.yaml")), "      QueryString: |\n")
+	if !found {
+		t.Fatal("the template saves no query")
+	}
+	query := ""
+	for line := range strings.Lines(text) {
+		line, inside := strings.CutPrefix(line, "        ")
+		if !inside {
+			break
+		}
+		if !strings.HasPrefix(line, "#") {
+			query += line
+		}
+	}
+	if !strings.Contains(string(read(t, "internal", "docs", "operate.md")), "```text\n"+query+"```\n") {
+		t.Errorf("operate.md does not show the query\n%s", query)
+	}
+}
+
 // A page that has drifted is named with the command that mends it.
 func TestAPageThatHasDriftedIsFound(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "page.md")
