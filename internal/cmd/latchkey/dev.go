@@ -200,7 +200,7 @@ func (l localStack) open(ctx context.Context) (config.Config, *instance.Instance
 	if err != nil {
 		return config.Config{}, nil, err
 	}
-	e, err := newInstance(ctx, c, l.logger)
+	e, err := newInstance(ctx, c, account{}, l.logger)
 	return c, e, err
 }
 

@@ -51,6 +51,7 @@ func (r *report) failed() (n int) {
 
 func doctorCommand() *cobra.Command {
 	var stack string
+	var in account
 	var out *output
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -67,10 +68,13 @@ secret. The check of the key counts as one request of that key.` + apiHelp,
   latchkey doctor --stack latchkey -o json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := in.check(stack); err != nil {
+				return err
+			}
 			var r report
 			settings, known := r.checkSettings(c)
 			if stack != "" {
-				deployed := r.checkStack(c.Context(), stack)
+				deployed := r.checkStack(c.Context(), in, stack)
 				if known && settings.keyless(deployed) {
 					settings.url = deployed
 				}
@@ -95,6 +99,7 @@ secret. The check of the key counts as one request of that key.` + apiHelp,
 	}
 	out = apiOutput(c)
 	c.Flags().StringVar(&stack, "stack", "", "`NAME` of a deployed CloudFormation stack to check")
+	in.addFlags(c)
 	return c
 }
 

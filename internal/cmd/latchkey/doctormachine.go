@@ -99,9 +99,9 @@ func (r *report) checkLocalSecret(ctx context.Context, s state) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	c, err := configOf(ctx, s, "")
+	c, err := target{state: s}.config(ctx)
 	if err == nil {
-		if e, failure := newInstance(ctx, c, slog.New(slog.DiscardHandler)); failure != nil {
+		if e, failure := newInstance(ctx, c, account{}, slog.New(slog.DiscardHandler)); failure != nil {
 			err = failure
 		} else {
 			err = checkSecret(ctx, e)

@@ -21,16 +21,16 @@ import (
 const stackTime = 30 * time.Second
 
 // checkStack checks a deployed stack, and returns the URL of its API if it is known.
-func (r *report) checkStack(ctx context.Context, name string) (url string) {
+func (r *report) checkStack(ctx context.Context, in account, name string) (url string) {
 	ctx, cancel := context.WithTimeout(ctx, stackTime)
 	defer cancel()
-	account, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
-	if err != nil {
-		r.fail("account", "configure AWS: "+err.Error(), "aws configure list")
+	account, err := in.load(ctx, awsconfig.WithLogger(logging.Nop{}))
+	if errors.Is(err, errNoRegion) {
+		r.fail("region", "no region is set", "latchkey doctor --stack "+name+" --region eu-west-1")
 		return ""
 	}
-	if account.Region == "" {
-		r.fail("region", "no region is set", "export AWS_REGION=eu-west-1")
+	if err != nil {
+		r.fail("account", err.Error(), "aws configure list")
 		return ""
 	}
 	r.ok("region", account.Region)
@@ -54,20 +54,20 @@ func (r *report) checkStack(ctx context.Context, name string) (url string) {
 	default:
 		r.fail("stack", name+" is "+stack.status, "aws cloudformation describe-stack-events --stack-name "+name)
 	}
-	r.checkTable(ctx, name, stack)
+	r.checkTable(ctx, in, name, stack)
 	r.checkConcurrency(ctx, account)
 	return stack.values["ApiUrl"]
 }
 
 // checkTable checks the table and the secret of a deployed stack.
-func (r *report) checkTable(ctx context.Context, name string, stack deployedStack) {
+func (r *report) checkTable(ctx context.Context, in account, name string, stack deployedStack) {
 	c, err := stack.config(name, config.Process())
 	if err != nil {
 		r.fail("table", err.Error(), "aws cloudformation describe-stacks --stack-name "+name)
 		r.skip("secret", "the stack's outputs are not known")
 		return
 	}
-	e, err := newInstance(ctx, c, slog.New(slog.DiscardHandler))
+	e, err := newInstance(ctx, c, in, slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.fail("table", err.Error(), "")
 		r.skip("secret", "the table cannot be opened")

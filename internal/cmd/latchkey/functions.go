@@ -34,11 +34,11 @@ func newGateway(ctx context.Context, t *sam.Template, c config.Config, logger *s
 	} {
 		logger, c := logger.With("function", id), c
 		c.Service = cmp.Or(c.Service, strings.ToLower(strings.TrimSuffix(id, "Function")))
-		if _, err := newInstance(ctx, c, logger); err != nil {
+		if _, err := newInstance(ctx, c, account{}, logger); err != nil {
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
 		pools[id] = local.NewPool(func() lambda.Handler {
-			i, err := newInstance(ctx, c, logger)
+			i, err := newInstance(ctx, c, account{}, logger)
 			if err != nil {
 				panic(err) // the same call succeeded before, and makes no request that could fail
 			}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -18,14 +17,14 @@ import (
 
 // importFlags are the flags of the import command.
 type importFlags struct {
-	state, stack string
-	form         string
-	user         string
-	limit        string
-	scopes       []string
-	ignore       []string
-	dryRun       bool
-	out          *output
+	where  target
+	form   string
+	user   string
+	limit  string
+	scopes []string
+	ignore []string
+	dryRun bool
+	out    *output
 }
 
 func importCommand() *cobra.Command {
@@ -44,8 +43,7 @@ func importCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.state, "state", defaultState, "`DIR` of the running stack")
-	flags.StringVar(&f.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
+	f.where.addFlags(c)
 	textFlag(flags, &f.form, "format", "",
 		"`FORM`: keyfile, jsonl, csv, kong, apisix, litellm or unkey; keyfile and jsonl are told apart by the first line",
 		checkForm)
@@ -66,7 +64,6 @@ func importCommand() *cobra.Command {
 		"`LIST` of fields, columns and plugins to leave out, with what they restrict")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "check everything, list the keys and write nothing")
 	f.out = outputFlags(c)
-	c.MarkFlagsMutuallyExclusive("state", "stack")
 	return c
 }
 
@@ -115,11 +112,7 @@ func (f importFlags) run(c *cobra.Command, path string) error {
 // table opens the table to which the keys go. A problem with the table or the secret is an error
 // here, and not at every line.
 func (f importFlags) table(ctx context.Context) (*instance.Instance, error) {
-	where, err := configOf(ctx, state(f.state), f.stack)
-	if err != nil {
-		return nil, err
-	}
-	e, err := newInstance(ctx, where, slog.New(slog.DiscardHandler))
+	_, e, err := f.where.open(ctx)
 	if err != nil {
 		return nil, err
 	}

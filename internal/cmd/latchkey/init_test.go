@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -174,5 +175,49 @@ func TestInitMakesTheFirstKeyOfADeployedStack(t *testing.T) {
 		if table.n.Load() != before {
 			t.Errorf("%s: the table was written to", c.name)
 		}
+	}
+}
+
+// A deployed stack is looked for in the region of --region, no matter what the variables say.
+func TestTheRegionOfAStackIsGivenOrAnError(t *testing.T) {
+	run := func(args ...string) (asked, output string) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if scope := strings.Split(r.Header.Get("Authorization"), "/"); len(scope) > 2 {
+				asked = scope[2]
+			}
+			denied(w, r)
+		}))
+		defer server.Close()
+		out, err := command(t, []string{
+			"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=", "AWS_DEFAULT_REGION=",
+			"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+			"AWS_ENDPOINT_URL_CLOUDFORMATION=" + server.URL, "AWS_ENDPOINT_URL_LAMBDA=" + server.URL,
+		}, args...).CombinedOutput()
+		if err == nil {
+			t.Errorf("%q succeeded:\n%s", args, out)
+		}
+		return asked, string(out)
+	}
+	for _, c := range [][]string{
+		{"init", "--stack", "auth"}, {"import", "none", "--stack", "auth"}, {"audit", "verify", "--stack", "auth"},
+		{"doctor", "--stack", "auth"},
+	} {
+		if asked, out := run(append(c, "--region", "eu-west-1")...); asked != "eu-west-1" {
+			t.Errorf("%q looks in the region %q:\n%s", c, asked, out)
+		}
+		if asked, out := run(c...); asked != "" || !strings.Contains(out, "--region") {
+			t.Errorf("%q without a region looks in %q, want an error that names --region:\n%s", c, asked, out)
+		}
+		if _, out := run(append(c, "--region", "Frankfurt")...); !strings.Contains(out, "must be an AWS region, such as eu-west-1") {
+			t.Errorf("%q with a wrong region:\n%s", c, out)
+		}
+	}
+	for _, c := range [][]string{{"init", "--region", "eu-west-1"}, {"doctor", "--aws-profile", "work"}} {
+		if _, out := run(c...); !strings.Contains(out, "need --stack") {
+			t.Errorf("%q:\n%s", c, out)
+		}
+	}
+	if _, out := run("init", "--stack", "auth", "--aws-profile", "none"); !strings.Contains(out, "none") {
+		t.Errorf("a profile of the AWS CLI that does not exist:\n%s", out)
 	}
 }

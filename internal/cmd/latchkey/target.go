@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/spf13/cobra"
 
@@ -21,52 +20,58 @@ import (
 // target is the stack whose table a command opens: the local stack in a folder or, if stack is not
 // empty, a deployed CloudFormation stack.
 type target struct {
-	state state
-	stack string
+	state   state
+	stack   string
+	account account // of the deployed stack
 }
 
-// addFlags adds the flags --state and --stack. They exclude each other.
+// addFlags adds the flags --state, --stack, --region and --aws-profile. A local stack and a deployed
+// one exclude each other.
 func (t *target) addFlags(c *cobra.Command) {
 	c.Flags().StringVar((*string)(&t.state), "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&t.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
 	c.MarkFlagsMutuallyExclusive("state", "stack")
+	t.account.addFlags(c)
 }
 
 // open returns the configuration of the stack, and an instance with it that logs nothing.
 func (t target) open(ctx context.Context) (config.Config, *instance.Instance, error) {
-	c, err := configOf(ctx, t.state, t.stack)
+	c, err := t.config(ctx)
 	if err != nil {
 		return config.Config{}, nil, err
 	}
-	e, err := newInstance(ctx, c, slog.New(slog.DiscardHandler))
+	e, err := newInstance(ctx, c, t.account, slog.New(slog.DiscardHandler))
 	return c, e, err
 }
 
-// newInstance wires an instance with the user's own AWS credentials, which the SDK finds. If
-// the configuration brings a secret, it needs no credentials, because everything is local.
-func newInstance(ctx context.Context, c config.Config, logger *slog.Logger) (*instance.Instance, error) {
-	account := amazon.Local()
+// newInstance wires an instance with the user's own AWS credentials for an account. If the
+// configuration brings a secret, it needs no credentials, because everything is local.
+func newInstance(ctx context.Context, c config.Config, in account, logger *slog.Logger) (*instance.Instance, error) {
+	local := amazon.Local()
 	if c.Secret.Reveal() == "" {
-		loaded, err := awsconfig.LoadDefaultConfig(ctx)
+		loaded, err := in.load(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("configure AWS: %w", err)
+			return nil, err
 		}
-		account = amazon.Patient(loaded)
+		local = amazon.Patient(loaded)
 	}
-	return instance.New(ctx, c, account, time.Now, logger)
+	return instance.New(ctx, c, local, time.Now, logger)
 }
 
-// configOf returns the configuration of a deployed stack's functions. If stack is empty, it returns
-// the configuration of the local stack that runs in folder s.
-func configOf(ctx context.Context, s state, stack string) (config.Config, error) {
-	if stack != "" {
-		return configOfStack(ctx, stack, config.Process())
+// config returns the configuration of a deployed stack's functions. If stack is empty, it returns
+// the configuration of the local stack that runs in the folder.
+func (t target) config(ctx context.Context) (config.Config, error) {
+	if err := t.account.check(t.stack); err != nil {
+		return config.Config{}, err
 	}
-	endpoint, err := read(s.endpoint())
-	if err != nil || s.runner() == "" { // a stack that was killed leaves its endpoint file behind
-		return config.Config{}, fmt.Errorf("no local stack runs on %s: start one with latchkey dev", string(s))
+	if t.stack != "" {
+		return t.account.configOf(ctx, t.stack, config.Process())
 	}
-	return s.config(endpoint, config.Process())
+	endpoint, err := read(t.state.endpoint())
+	if err != nil || t.state.runner() == "" { // a stack that was killed leaves its endpoint file behind
+		return config.Config{}, fmt.Errorf("no local stack runs on %s: start one with latchkey dev", string(t.state))
+	}
+	return t.state.config(endpoint, config.Process())
 }
 
 // fromStack names the outputs and parameters of a stack that decide where a key is written and
@@ -76,12 +81,12 @@ var fromStack = map[string]string{
 	"KeyPrefix": "KEY_PREFIX", "AcceptEnvironments": "ACCEPT_ENVIRONMENTS",
 }
 
-// configOfStack reads the configuration from the outputs and parameters of a CloudFormation stack.
+// configOf reads the configuration from the outputs and parameters of a CloudFormation stack.
 // process has this process's variables.
-func configOfStack(ctx context.Context, stack string, process map[string]string) (config.Config, error) {
-	loaded, err := awsconfig.LoadDefaultConfig(ctx)
+func (a account) configOf(ctx context.Context, stack string, process map[string]string) (config.Config, error) {
+	loaded, err := a.load(ctx)
 	if err != nil {
-		return config.Config{}, fmt.Errorf("configure AWS: %w", err)
+		return config.Config{}, err
 	}
 	deployed, err := describeStack(ctx, loaded, stack)
 	if err != nil {

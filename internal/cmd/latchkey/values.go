@@ -220,6 +220,14 @@ func checkAddress(text string) error {
 	return nil
 }
 
+// checkRegion accepts the name of an AWS region. It cannot tell whether the account may use it.
+func checkRegion(text string) error {
+	if strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Count(text, "-") < 2 {
+		return errors.New("must be an AWS region, such as eu-west-1")
+	}
+	return nil
+}
+
 // checkUser accepts a user who may get a new key. checkOwner accepts every user who may have a key.
 func checkUser(text string) error  { return problemOf(apikey.CheckUserID(text)) }
 func checkOwner(text string) error { return problemOf(apikey.CheckOwner(text)) }
