@@ -18,17 +18,12 @@ import (
 // registerDocument adds the routes of the document. The one with a prefix names health with it, so
 // that each of its paths leads to latchkey in every deployment.
 func (a *server) registerDocument() {
-	of := a.huma.OpenAPI()
-	complete := sync.OnceFunc(func() { addExamples(of) })
-	a.mux.Handle("GET "+api.DocumentPath, document(api.DocumentPath, func() *huma.OpenAPI {
-		complete()
-		return of
-	}))
+	of := sync.OnceValue(a.document)
+	a.mux.Handle("GET "+api.DocumentPath, document(api.DocumentPath, of))
 	a.mux.Handle("GET "+api.OwnPrefix+api.DocumentPath, document(api.OwnPrefix+api.DocumentPath, func() *huma.OpenAPI {
-		complete()
-		prefixed := *of
-		prefixed.Paths = maps.Clone(of.Paths)
-		prefixed.Paths[api.OwnPrefix+api.HealthPath] = of.Paths[api.HealthPath]
+		prefixed := *of()
+		prefixed.Paths = maps.Clone(prefixed.Paths)
+		prefixed.Paths[api.OwnPrefix+api.HealthPath] = prefixed.Paths[api.HealthPath]
 		delete(prefixed.Paths, api.HealthPath)
 		return &prefixed
 	}))

@@ -121,7 +121,7 @@ func (a *server) route(r *http.Request) *apiError {
 	if err != nil {
 		return newError(apikey.CodeInvalidRequest, "", "The query cannot be read")
 	}
-	if problem := a.unknownParameter(query, a.operations[pattern]); problem != nil {
+	if problem := a.unknownParameter(query, pattern); problem != nil {
 		return problem
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {

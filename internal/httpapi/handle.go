@@ -11,62 +11,45 @@ import (
 	"latchkey/internal/registry"
 )
 
-// handle registers an operation whose callers the authorizer has let through. do gets the caller,
-// with the conditions that the input makes for a change, and the input once it fits its schema. If
-// there is no caller, the response is 401. An error that do returns becomes the response that the
-// table in errors.go has for it.
+// handle adds an operation whose callers the authorizer has let through. do gets the caller, with the
+// conditions that the input makes for a change, and the input once it fits its schema. If there is no
+// caller, the response is 401. An error that do returns becomes the response that the table in
+// errors.go has for it.
 //
 // Only what depends on I and O is in this function and in [handleOpen]: each use makes a copy of
 // it.
 func handle[I, O any](a *server, o *huma.Operation, do func(context.Context, registry.Caller, *I) (*O, error)) {
 	o.Security = protected()
-	huma.Register(a.huma, *complete(o), func(ctx context.Context, in *I) (*O, error) {
-		caller, err := a.caller(ctx, in)
-		if err != nil {
-			return nil, a.failed(ctx, err)
-		}
-		out, err := do(ctx, caller, in)
-		if err != nil {
-			return nil, a.failed(ctx, err)
-		}
-		return out, nil
+	a.add(o, reflect.TypeFor[I](), func(api huma.API) {
+		huma.Register(api, *o, func(ctx context.Context, in *I) (*O, error) {
+			caller, err := a.caller(ctx, in)
+			if err != nil {
+				return nil, a.failed(ctx, err)
+			}
+			out, err := do(ctx, caller, in)
+			if err != nil {
+				return nil, a.failed(ctx, err)
+			}
+			return out, nil
+		})
 	})
-	a.documentBody(o, reflect.TypeFor[I]())
 }
 
-// handleOpen registers an operation as [handle] does, but for anyone. If the operation has no
-// Security, its part of the document says that no key is needed.
+// handleOpen adds an operation as [handle] does, but for anyone. If the operation has no Security,
+// its part of the document says that no key is needed.
 func handleOpen[I, O any](a *server, o *huma.Operation, do func(context.Context, *I) (*O, error)) {
-	huma.Register(a.huma, *complete(o), func(ctx context.Context, in *I) (*O, error) {
-		out, err := do(ctx, in)
-		if err != nil {
-			return nil, a.failed(ctx, err)
-		}
-		return out, nil
-	})
-	a.documentBody(o, reflect.TypeFor[I]())
-}
-
-// complete fills in what all operations have.
-func complete(o *huma.Operation) *huma.Operation {
 	if o.Security == nil {
 		o.Security = open()
 	}
-	o.Errors = append(o.Errors, http.StatusInternalServerError)
-	return o
-}
-
-// documentBody adds the body of an operation to the document, if its input has one.
-func (a *server) documentBody(o *huma.Operation, input reflect.Type) {
-	if body, ok := input.FieldByName("Content"); ok {
-		content := reflect.New(body.Type).Interface().(documented)
-		content.document(a.operations[o.Method+" "+o.Path], a.schemas)
-	}
-}
-
-// documented is a jsonBody of any type.
-type documented interface {
-	document(*huma.Operation, huma.Registry)
+	a.add(o, reflect.TypeFor[I](), func(api huma.API) {
+		huma.Register(api, *o, func(ctx context.Context, in *I) (*O, error) {
+			out, err := do(ctx, in)
+			if err != nil {
+				return nil, a.failed(ctx, err)
+			}
+			return out, nil
+		})
+	})
 }
 
 // protected marks operations whose callers the authorizer checks.

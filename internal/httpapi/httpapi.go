@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
@@ -36,7 +35,7 @@ type Checker interface {
 type Options struct {
 	// Gate judges the keys of validate requests.
 	Gate Checker
-	// Registry manages keys. If nil, the API has no routes that manage keys, and New is faster.
+	// Registry manages keys. If nil, the API has no routes that manage keys.
 	Registry *registry.Registry
 	// Format reads the deployment's own tokens.
 	Format apikey.Format
@@ -67,27 +66,16 @@ type Options struct {
 
 type server struct {
 	Options
-	mux        *http.ServeMux
-	schemas    huma.Registry
-	huma       huma.API
-	operations map[string]*huma.Operation // by the mux's pattern
-	health     health
+	mux           *http.ServeMux
+	operations    map[string]func() *huma.Operation // by the mux's pattern
+	registrations []func(*registered)
+	health        health
 }
 
 // New returns a handler of all routes of the API, safe for concurrent use. API Gateway and the
 // roles of the functions decide which routes a function serves.
 func New(o Options) http.Handler {
-	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]*huma.Operation)}
-	openAPI := newOpenAPI()
-	openAPI.OnAddOperation = []huma.AddOpFunc{func(_ *huma.OpenAPI, o *huma.Operation) {
-		a.operations[o.Method+" "+o.Path] = o
-	}}
-	a.huma = humago.New(a.mux, huma.Config{
-		OpenAPI:       openAPI,
-		Formats:       map[string]huma.Format{mediaJSON: {Marshal: writeJSON}},
-		DefaultFormat: mediaJSON,
-	})
-	a.schemas = a.huma.OpenAPI().Components.Schemas
+	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]func() *huma.Operation)}
 	if o.Registry != nil {
 		a.registerKeys()
 		a.registerLifecycle()

@@ -72,15 +72,15 @@ func unknownField(value any, s *huma.Schema, schemas huma.Registry, location str
 // queryKey is the query parameter that may hold a token.
 const queryKey = "api_key"
 
-// unknownParameter returns an error for a query with a parameter that the operation does not have.
-// If o is nil, the route has no parameters.
-func (a *server) unknownParameter(query url.Values, o *huma.Operation) *apiError {
+// unknownParameter returns an error for a query with a parameter that the route of a pattern does
+// not have.
+func (a *server) unknownParameter(query url.Values, pattern string) *apiError {
 	var known []string
 	if a.QueryAPIKey {
 		known = append(known, queryKey)
 	}
-	if o != nil {
-		for _, p := range o.Parameters {
+	if operation := a.operations[pattern]; operation != nil {
+		for _, p := range operation().Parameters {
 			if p.In == "query" {
 				known = append(known, p.Name)
 			}
