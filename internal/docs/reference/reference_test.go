@@ -10,6 +10,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/docs"
+	"latchkey/internal/docs/bill"
 	"latchkey/internal/docs/reference"
 )
 
@@ -49,8 +50,16 @@ func TestReferencePagesAgreeWithTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	prices, err := bill.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	costs, err := reference.Costs(prices, template)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for page, text := range map[string]string{
-		"configuration.md": configuration, "metrics.md": metrics, "errors.md": reference.Errors(apikey.Table()),
+		"costs.md": costs, "configuration.md": configuration, "metrics.md": metrics, "errors.md": reference.Errors(apikey.Table()),
 	} {
 		if err := docs.Check(filepath.Join(root, "internal", "docs", page), text, *update); err != nil {
 			t.Error(err)
