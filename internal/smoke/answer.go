@@ -15,6 +15,7 @@ import (
 // answer is the answer to one request, or the error if there was none.
 type answer struct {
 	name   string // the name of the request in the report
+	method string
 	url    *url.URL
 	err    error // nil if there was an answer
 	status int
@@ -35,9 +36,14 @@ func (r *run) send(name, method, path string, body any, headers ...string) answe
 	return r.ask(r.ctx, name, method, path, body, headers...)
 }
 
-// ask is send with another context.
-func (r *run) ask(ctx context.Context, name, method, path string, body any, headers ...string) answer {
-	a := answer{name: name, header: make(http.Header)}
+// ask is send with another context. A request of the run that has no answer stops the run.
+func (r *run) ask(ctx context.Context, name, method, path string, body any, headers ...string) (a answer) {
+	a = answer{name: name, method: method, header: make(http.Header)}
+	defer func() {
+		if a.err != nil && ctx.Err() == nil {
+			r.stop(&unanswered{requestOf(a), r.reasonOf(a.err)})
+		}
+	}()
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)

@@ -25,6 +25,7 @@ func (r *run) people() {
 	at := api.UsersPath + "/" + user
 	admin := "X-API-Key: " + r.Key.Reveal()
 	second, minute := []api.Line{{Amount: 100, Window: 1}}, []api.Line{{Amount: shared, Window: window}}
+	r.assumption = passes
 	a := r.send("set a plan", http.MethodPut, api.PlansPath+"/"+planName, api.PlanRequest{
 		Key: &api.BoundsInput{Limits: &second}, User: &api.BoundsInput{Limits: &minute},
 	}, admin)
@@ -37,9 +38,10 @@ func (r *run) people() {
 	r.expect(r.send("a plan that does not exist", http.MethodPatch, at, none, admin),
 		status(400), isJSON, cors, envelope("plan must be a plan that exists: put the plan first",
 			api.InvalidRequestError, "plan", apikey.CodeInvalidRequest))
-	r.expect(r.get("no key for all users", api.UsersPath), unauthorized()...)
 	r.expect(r.get("the user's keys by what they spent", api.KeysPath+"?sort=spent&include=usage&userId="+user, admin),
 		status(200), isJSON, cors)
+	r.assumption = refuses
+	r.expect(r.get("no key for all users", api.UsersPath), unauthorized()...)
 	r.expect(r.send("no key for a user", http.MethodPatch, at, api.UserPatch{Suspended: api.Set(true)}), unauthorized()...)
 
 	first, token, ok := r.createFor("a key of the user", user)
@@ -66,15 +68,18 @@ func (r *run) createFor(name, user string) (id, token string, ok bool) {
 
 // share uses up the limit that two keys have together.
 func (r *run) share(token, other string) {
+	r.assumption = shares
 	for i, key := range []string{token, other, token} {
 		r.expect(r.get("two keys within their limit", api.WhoamiPath, "X-API-Key: "+key),
 			status(200), isJSON, cors, header("X-RateLimit-Limit", strconv.Itoa(shared)),
 			header("X-RateLimit-Remaining", strconv.Itoa(shared-1-i)), r.reset())
 	}
+	r.assumption = contexts
 	r.expect(r.get("two keys over their limit", api.WhoamiPath, "X-API-Key: "+other),
 		status(r.DenyStatus), isJSON, cors, exposes(limitHeaders...),
 		envelope("Rate limit exceeded. Try again in N seconds.", api.RateLimitError, "", apikey.CodeRateLimitExceeded),
 		number("Retry-After", 1, window+slack), inMessage("Retry-After"))
+	r.assumption = shares
 	r.expect(r.validate("validate a key of the plan", validation(token)),
 		status(200), isJSON, cors, validIs(true), field("plan", planName), field("limits.1.of", "user"),
 		field("limits.1.amount", shared), field("limits.1.remaining", 0))
@@ -83,6 +88,7 @@ func (r *run) share(token, other string) {
 // suspend suspends the user, checks that all instances refuse its keys after Freshness, and resumes
 // the user.
 func (r *run) suspend(at, token string) {
+	r.assumption = uncached
 	set := func(name string, suspended bool) {
 		patch := api.UserPatch{Suspended: api.Set(suspended)}
 		r.expect(r.send(name, http.MethodPatch, at, patch, "X-API-Key: "+r.Key.Reveal()),
@@ -100,6 +106,7 @@ func (r *run) suspend(at, token string) {
 }
 
 func (r *run) addCredits(id string) {
+	r.assumption = passes
 	at, admin := api.KeysPath+"/"+id, "X-API-Key: "+r.Key.Reveal()
 	quota := api.QuotaPatch{Requests: api.Set(api.Integer(1)), Period: api.Set(api.Period("lifetime"))}
 	r.expect(r.send("give a key a lifetime quota", http.MethodPatch, at, api.Patch{Quota: api.Set(quota)}, admin),

@@ -8,11 +8,10 @@
 package smoke
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,8 +39,10 @@ type Options struct {
 	// Outage says that the stack's functions cannot reach the table. Run then checks only that every
 	// request is answered 503.
 	Outage bool
-	// Out gets a line for each check. No line contains a token.
-	Out io.Writer
+	// Report is called for each check, one after another.
+	Report func(Row)
+	// Timeout is the longest time for one request. The default is 15 s.
+	Timeout time.Duration
 	// Now must return the current time. It is used if an answer has no Date header.
 	Now func() time.Time
 }
@@ -71,16 +72,21 @@ func ParseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Run makes all checks and returns how many differed. It returns an error if it had to stop early,
-// because ctx ended or the checks took too long, or if it could not delete one of its keys.
-func Run(ctx context.Context, o Options) (differences int, err error) {
+// Run makes all checks. It returns an error if it had to stop early, or if it could not delete one of
+// its keys. It stops when a request has no answer, when ctx ends, or when the checks take too long.
+func Run(ctx context.Context, o Options) (Result, error) {
 	bounded, cancel := context.WithTimeout(ctx, runTimeout+3*o.Freshness)
 	defer cancel()
-	r := &run{Options: o, ctx: bounded, report: report{out: o.Out, secrets: []redact.Secret[string]{o.Key}}}
+	bounded, stop := context.WithCancelCause(bounded)
+	defer stop(nil)
+	r := &run{Options: o, ctx: bounded, stop: stop, secrets: []redact.Secret[string]{o.Key}}
 	r.client = &http.Client{
-		Timeout: requestTimeout,
+		Timeout: cmp.Or(o.Timeout, requestTimeout),
 		// Following a redirect would send the key to another service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if err := r.probe(); err != nil {
+		stop(err)
 	}
 	if o.Outage {
 		r.outage()
@@ -92,29 +98,31 @@ func Run(ctx context.Context, o Options) (differences int, err error) {
 		r.preflight()
 		r.keys()
 		r.people()
+		r.assumption = outages
 		r.skip("503: a caller cannot make the table fail; --outage checks a stack whose functions cannot reach it")
+		r.assumption = throttling
 		r.skip("429 of the stage's throttling: it would need as many requests as the stage allows for all callers")
 	}
-	err = r.clean()
-	if bounded.Err() != nil {
-		err = errors.Join(err, fmt.Errorf("stopped before the end: %w", context.Cause(bounded)))
-	}
-	r.sum()
-	return r.differences, err
+	err := r.finish()
+	return r.result, err
 }
 
 type run struct {
 	Options
-	report
-	ctx    context.Context
-	client *http.Client
-	made   []string // ids of the keys that are not deleted yet
+	ctx        context.Context
+	stop       context.CancelCauseFunc
+	client     *http.Client
+	secrets    []redact.Secret[string]
+	assumption Assumption // of the next checks
+	result     Result
+	made       []string // ids of the keys that are not deleted yet
 }
 
 // limitHeaders are the headers of a limit. A browser may read them only if the answer exposes them.
 var limitHeaders = []string{"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 func (r *run) service() {
+	r.assumption = reaches
 	r.expect(r.get("health", ownHealth), status(200), isJSON, cors, field("status", "ok"))
 	r.expect(r.get("the OpenAPI document", api.OwnPrefix+api.DocumentPath),
 		status(200), cors, fieldMatches("openapi", whole(`3\.1\.\d`)))
@@ -122,11 +130,9 @@ func (r *run) service() {
 		status(200), isJSON, cors, exposes(limitHeaders[1:]...))
 }
 
-// ownHealth is the path of health in every deployment. Without the prefix, it may be a backend's.
-const ownHealth = api.OwnPrefix + api.HealthPath
-
 // pages checks the manual, and the console if the stack has one.
 func (r *run) pages() {
+	r.assumption = pages
 	r.folder("the manual", "docs")
 	if r.Console {
 		r.folder("the console", "console")
@@ -154,13 +160,15 @@ func page() []expectation {
 }
 
 func (r *run) refusals() {
+	r.assumption = refuses
 	unknown := "smoke-" + rand.Text()
 	r.expect(r.get("no key", api.WhoamiPath), unauthorized()...)
 	r.expect(r.get("a malformed key", api.WhoamiPath, "X-API-Key: x"), unauthorized()...)
 	r.expect(r.get("an unknown key", api.WhoamiPath, "Authorization: Bearer "+unknown), unauthorized()...)
-	// The authorizer must see the names of all headers, to refuse those that claim an identity.
+	r.assumption = allHeaders // the authorizer refuses those that claim an identity
 	r.expect(r.get("a header that says who the caller is", api.WhoamiPath,
 		"X-API-Key: "+r.Key.Reveal(), "X-User-Id: smoke"), unauthorized()...)
+	r.assumption = refuses
 	if r.ProtectValidate {
 		r.expect(r.send("no key for validate", http.MethodPost, api.ValidatePath, validation(unknown)),
 			unauthorized()...)
@@ -184,22 +192,25 @@ func (r *run) routes() {
 	notFound := []expectation{
 		status(404), isJSON, cors, envelope("No such route", api.InvalidRequestError, "", apikey.CodeNotFound),
 	}
-	unknown := notFound
+	wanted := notFound
+	r.assumption = unknownRoutes
 	if r.Backend {
-		unknown = unauthorized()
+		wanted, r.assumption = unauthorized(), refuses
 	}
-	r.expect(r.get("an unknown route", "/no-such-route"), unknown...)
-	r.expect(r.get("an unknown route beside known ones", "/api/v1/no-such-route"), unknown...)
+	r.expect(r.get("an unknown route", "/no-such-route"), wanted...)
+	r.expect(r.get("an unknown route beside known ones", "/api/v1/no-such-route"), wanted...)
 	// Not the admin key, because API Gateway's default answer would repeat Authorization.
 	random := "smoke-" + rand.Text()
-	r.expect(r.get("an unknown route with a key", "/no-such-route", "X-API-Key: "+random), unknown...)
+	r.expect(r.get("an unknown route with a key", "/no-such-route", "X-API-Key: "+random), wanted...)
 	r.expect(r.get("an unknown route with Authorization", "/no-such-route", "Authorization: Bearer "+random),
-		unknown...)
+		wanted...)
+	r.assumption = unknownRoutes
 	// The backend has no method of latchkey's own paths.
 	r.expect(r.send("an unknown method", http.MethodPut, ownHealth, nil), notFound...)
 }
 
 func (r *run) preflight() {
+	r.assumption = preflights
 	for _, at := range []struct{ path, method string }{
 		{api.WhoamiPath, http.MethodGet}, {api.KeysPath, http.MethodPost},
 		{api.KeysPath + "/abc", http.MethodPatch}, {api.ValidatePath, http.MethodPost},
@@ -214,6 +225,7 @@ func (r *run) preflight() {
 // outage checks a stack that cannot reach the table. It needs no key, because even an unknown token
 // cannot be refused without the table.
 func (r *run) outage() {
+	r.assumption = outages
 	unknown := "smoke-" + rand.Text()
 	r.secrets = append(r.secrets, redact.New(unknown))
 	undecided := func(message string) []expectation {

@@ -124,14 +124,17 @@ func gatewayChanges(root string) map[string]gatewayChange {
 		}),
 		"API Gateway's own errors": answers(".*: (body|header Retry-After)", func(r *http.Response) bool { return r.StatusCode >= 400 },
 			func(r *http.Response) { setBody(r, `{"message":"Unauthorized"}`) }),
-		"an empty context":          replaces(".*over (its|their) limit: (body|header Retry-After)", with(429), `"message":"[^"]*"`, `"message":""`),
-		"a second field in errors":  replaces(".*: body", func(r *http.Response) bool { return r.StatusCode >= 400 }, `^\{`, `{"requestId":"x",`),
-		"a reset in milliseconds":   answers(".*: header X-RateLimit-Reset", always, func(r *http.Response) { appendTo(r, "X-RateLimit-Reset", "000") }),
-		"a Retry-After that passed": answers(".*: header Retry-After", with(429), func(r *http.Response) { r.Header.Set("Retry-After", "0") }),
-		"a Location without stage":  answers(".*: header Location", with(201), func(r *http.Response) { r.Header.Set("Location", keys+"/x") }),
-		"health is not ok":          replaces("health: field status", to("GET", "/latchkey/health"), "ok", "well"),
-		"another document":          replaces("the OpenAPI document: field openapi", to("GET", "/latchkey/openapi.json"), `"3.1.\d"`, `"3.0.3"`),
-		"a page without a policy":   drops("Content-Security-Policy"),
+		"an empty context":           replaces(".*over (its|their) limit: (body|header Retry-After)", with(429), `"message":"[^"]*"`, `"message":""`),
+		"a second field in errors":   replaces(".*: body", func(r *http.Response) bool { return r.StatusCode >= 400 }, `^\{`, `{"requestId":"x",`),
+		"a reset in milliseconds":    answers(".*: header X-RateLimit-Reset", always, func(r *http.Response) { appendTo(r, "X-RateLimit-Reset", "000") }),
+		"a Retry-After that passed":  answers(".*: header Retry-After", with(429), func(r *http.Response) { r.Header.Set("Retry-After", "0") }),
+		"a Location without stage":   answers(".*: header Location", with(201), func(r *http.Response) { r.Header.Set("Location", keys+"/x") }),
+		"health is not ok":           replaces("health: field status", to("GET", "/latchkey/health"), "ok", "well"),
+		"another document":           replaces("the OpenAPI document: field openapi", to("GET", "/latchkey/openapi.json"), `"3.1.\d"`, `"3.0.3"`),
+		"a page without a policy":    drops("Content-Security-Policy"),
+		"a page that may be sniffed": drops("X-Content-Type-Options"),
+		"a page with a referrer":     drops("Referrer-Policy"),
+		"a page with an opener":      drops("Cross-Origin-Opener-Policy"),
 		"a policy that allows more": answers("the (manual|console).*: header Content-Security-Policy", to("GET", "/latchkey/(docs|console)/.*"), func(r *http.Response) {
 			r.Header.Set("Content-Security-Policy", strings.Replace(r.Header.Get("Content-Security-Policy"), "script-src 'self'", "script-src 'self' 'unsafe-inline'", 1))
 		}),
@@ -208,13 +211,6 @@ func gatewayChanges(root string) map[string]gatewayChange {
 			r.StatusCode = 200
 			setBody(r, "{}")
 		}),
-		"no answer": {".*: .*", func() gateway {
-			return gateway{answer: func(r *http.Response) {
-				if r.Request.Method == "GET" {
-					panic(http.ErrAbortHandler)
-				}
-			}}
-		}},
 	}
 }
 

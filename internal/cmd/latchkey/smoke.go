@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,14 +17,15 @@ import (
 
 func smokeCommand() *cobra.Command {
 	var o smoke.Options
-	var denyStatus string
+	var denyStatus, form string
 	c := &cobra.Command{
 		Use:   "smoke [URL]",
 		Short: "Check a deployed stack from outside",
 		Long: `Checks, with requests from outside, everything that latchkey expects of API
 Gateway in front of it. It prints a line for each check: ok, or DIFFERS with the
-expected and the actual value. It makes two keys, uses up the limit of one,
-revokes the other, and deletes both.
+expected and the actual value. The line names the assumption that the check
+rests on. It makes two keys, uses up the limit of one, revokes the other, and
+deletes both. It ends with the first request that has no answer.
 
   LATCHKEY_KEY  an admin key, as latchkey init prints it
   LATCHKEY_URL  the URL of the API, used if no URL is given: the output ApiUrl
@@ -58,12 +60,8 @@ if the command line or one of these variables is wrong.`,
 				return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
 			}
 			o.Key = redact.New(key)
-			o.Out, o.Now = c.OutOrStdout(), time.Now
-			differences, err := smoke.Run(c.Context(), o)
-			if err == nil && differences > 0 {
-				err = fmt.Errorf("the stack is not as expected: %d checks differ", differences)
-			}
-			return err
+			o.Now = time.Now
+			return runSmoke(c, o, form == formJSON)
 		},
 	}
 	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
@@ -73,5 +71,32 @@ if the command line or one of these variables is wrong.`,
 	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
 	c.Flags().BoolVar(&o.Console, "console", true, "the stack's parameter ConsoleEnabled")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
+	choiceFlagP(c, &form, "output", "o", formTable, "`FORM`: table or json", formTable, formJSON)
 	return c
+}
+
+// runSmoke runs the checks. It prints each row when it is known or, as JSON, all rows at the end.
+func runSmoke(c *cobra.Command, o smoke.Options, asJSON bool) error {
+	rows := []smoke.Row{}
+	o.Report = func(row smoke.Row) {
+		rows = append(rows, row)
+		if !asJSON {
+			fmt.Fprintln(c.OutOrStdout(), row)
+		}
+	}
+	result, err := smoke.Run(c.Context(), o)
+	switch {
+	case asJSON:
+		err = errors.Join(json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{
+			"data": rows, "checks": result.Checks, "differences": result.Differences,
+		}), err)
+	case err == nil && result.Differences == 0:
+		fmt.Fprintf(c.OutOrStdout(), "%d checks, all as expected\n", result.Checks)
+	case err == nil:
+		fmt.Fprintf(c.OutOrStdout(), "%d checks, %d differ\n", result.Checks, result.Differences)
+	}
+	if err == nil && result.Differences > 0 {
+		err = fmt.Errorf("the stack is not as expected: %d checks differ", result.Differences)
+	}
+	return err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -24,33 +23,31 @@ import (
 // smokes runs the smoke test. It returns, for the name of each check, whether it was as expected.
 func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change func(*smoke.Options)) (map[string]bool, error) {
 	t.Helper()
-	var out bytes.Buffer
-	o := smoke.Options{
-		URL: at, Key: redact.New(s.root), QueryAPIKey: true, Console: true, DenyStatus: 429, Out: &out, Now: time.Now,
+	checks := make(map[string]bool)
+	differ := 0
+	o := smoke.Options{URL: at, Key: redact.New(s.root), QueryAPIKey: true, Console: true, DenyStatus: 429, Now: time.Now}
+	o.Report = func(row smoke.Row) {
+		line := row.String()
+		if row.Assumption == "" || row.Assumes == "" || !strings.Contains(line, "  ["+row.Assumption) {
+			t.Errorf("the row names no assumption: %s", line)
+		}
+		if strings.Contains(line, s.root) || regexp.MustCompile(`sk_live_[0-9A-Za-z]{32}`).MatchString(line) {
+			t.Error("a key is in the report")
+		}
+		if row.Verdict == smoke.Differs {
+			t.Log(line)
+			differ++
+		}
+		if row.Verdict != smoke.Skipped {
+			checks[row.Check] = row.Verdict == smoke.OK
+		}
 	}
 	if change != nil {
 		change(&o)
 	}
-	differences, err := smoke.Run(ctx, o)
-	checks := make(map[string]bool)
-	differ := 0
-	for line := range strings.Lines(out.String()) {
-		verdict, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if verdict != "ok" && verdict != "DIFFERS" {
-			continue
-		}
-		parts := strings.SplitN(strings.TrimSpace(rest), ": ", 3)
-		checks[parts[0]+": "+parts[1]] = verdict == "ok"
-		if verdict == "DIFFERS" {
-			t.Log(strings.TrimSpace(line))
-			differ++
-		}
-	}
-	if differ != differences {
-		t.Errorf("%d lines differ, but the result says %d:\n%s", differ, differences, &out)
-	}
-	if strings.Contains(out.String(), s.root) || regexp.MustCompile(`sk_live_[0-9A-Za-z]{32}`).MatchString(out.String()) {
-		t.Error("a key is in the report")
+	result, err := smoke.Run(ctx, o)
+	if differ != result.Differences {
+		t.Errorf("%d rows differ, but the result says %+v", differ, result)
 	}
 	return checks, err
 }
@@ -186,7 +183,7 @@ func TestTheSmokeTestOfAnOutage(t *testing.T) {
 	caught := make(map[string]bool)
 	for _, change := range []func(*http.Response){
 		func(r *http.Response) { r.StatusCode = 500 },
-		func(r *http.Response) { setBody(r, `{"message":null}`) },
+		func(r *http.Response) { setBody(r, `{"error":{"code":"x"}}`) },
 		func(r *http.Response) { clear(r.Header) },
 	} {
 		checks, err := smokes(t.Context(), t, s, gateway{answer: change}.start(t, s), outage)
@@ -220,7 +217,9 @@ func TestTheSmokeCommand(t *testing.T) {
 		{"an argument replaces the variable", []string{"LATCHKEY_KEY=" + s.root, "LATCHKEY_URL=https://nowhere.invalid"}, []string{s.url}, 0, "as expected"},
 		{"a difference", []string{"LATCHKEY_KEY=" + s.root}, []string{forgery.String()}, 1, "DIFFERS  no key: header WWW-Authenticate: expected Bearer"},
 		{"another key", []string{"LATCHKEY_KEY=sk_live_another-one-than-that"}, []string{s.url}, 1, "skipped  all checks that need a key: none"},
-		{"nothing answers", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://127.0.0.1:1"}, 1, "DIFFERS  health: status: expected 200, got no answer"},
+		{"nothing answers", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://127.0.0.1:1"}, 1, "the stack does not answer: GET http://127.0.0.1:1/latchkey/health: connection refused"},
+		{"another service", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url + "/other"}, 1, "with status 404, is not the health of latchkey"},
+		{"JSON", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url, "-o", "json"}, 0, `"differences":0`},
 		{"no URL", []string{"LATCHKEY_KEY=" + s.root}, nil, 2, "URL"},
 		{"no key", nil, []string{s.url}, 2, "LATCHKEY_KEY"},
 		{"a key in the clear", []string{"LATCHKEY_KEY=" + s.root}, []string{"http://example.com/prod"}, 2, "https://"},
