@@ -98,6 +98,9 @@ func (c Change) checkBounds() error {
 		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
 			return Invalid("rateLimit.window", "must be between 1 and 86400 seconds")
 		}
+		if err := checkRate("rateLimit.requests", *c.Limit); err != nil {
+			return err
+		}
 	}
 	if c.Limits != nil {
 		if err := CheckLimits("", *c.Limits); err != nil {

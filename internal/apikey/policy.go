@@ -42,6 +42,9 @@ func CheckLimits(prefix string, limits []ratelimit.Limit) error {
 		if l.Window < MinWindow || l.Window > MaxWindow || l.Window%time.Second != 0 {
 			return Invalid(prefix+"limits.window", "must be between 1 and 86400 seconds")
 		}
+		if err := checkRate(prefix+"limits.amount", l); err != nil {
+			return err
+		}
 	}
 	sorted := SortLimits(limits)
 	for i := 1; i < len(sorted); i++ {
@@ -53,6 +56,16 @@ func CheckLimits(prefix string, limits []ratelimit.Limit) error {
 			return Invalid(prefix+"limits.amount", "must not be below that of a shorter window, "+
 				"which could never be reached then: leave the shorter window out, or raise the amount of the longer one")
 		}
+	}
+	return nil
+}
+
+// checkRate returns an error that names field if the table could not count a limit that is fully
+// used. Its callers would get a 503 before they reach the limit.
+func checkRate(field string, l ratelimit.Limit) error {
+	if most := ratelimit.MostCounted(l.Window); most > 0 && l.Requests > most {
+		return Invalid(field, "must be at most %d in %d seconds, since the table counts each request of so short a window, "+
+			"1000 a second: choose a window of 10 seconds or longer", most, l.Window/time.Second)
 	}
 	return nil
 }

@@ -23,6 +23,20 @@ type Limit struct {
 	Window   time.Duration
 }
 
+// writesPerSecond is how many writes of one item DynamoDB takes in a second.
+const writesPerSecond = 1000
+
+// MostCounted returns the most tokens of a window that the store can count if they are spent one by
+// one. It returns 0 if there are leases, because then no number needs as many writes. Without them each
+// admission is a write, and one id's writes all go to one item.
+func MostCounted(window time.Duration) int64 {
+	r := standard()
+	if r.frame(window).grace > 0 {
+		return 0
+	}
+	return int64(window/time.Second) * writesPerSecond
+}
+
 // NoLimit returns a limit that is never reached, for an id that has a quota alone or whose usage is
 // counted. Its window is a minute, which is also that of the most common limits, so an id that gets a
 // limit or loses it mostly keeps its window.
