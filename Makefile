@@ -76,27 +76,22 @@ build: bin/latchkey ## build the command line and the three bootstraps into bin/
 bin/latchkey:
 	go build -o bin/ ./internal/cmd/latchkey
 
-smoke: bin/latchkey ## check a deployed stack from outside (URL=https://…/prod, an admin key in LATCHKEY_KEY)
-	@bin/latchkey smoke $(if $(URL),'$(URL)')
+smoke: bin/latchkey ## check a deployed stack from outside (URL=https://…/prod, or STACK and REGION; an admin key in LATCHKEY_KEY)
+	@bin/latchkey smoke $(if $(URL),'$(URL)',$(if $(REGION),--stack $(STACK) --region $(REGION)))
 
-# SAM stores the answers to its questions in samconfig.toml, under the name of the stack. The
-# binaries must be built for the processor in these answers: on another processor, a function does
-# not start.
+# latchkey configure asks the questions, and stores the answers in .deploy/ for SAM. The binaries must
+# be built for the processor in these answers: on another processor, a function does not start.
 STACK ?= latchkey
-deploy: $(SAM) ## deploy to AWS with SAM, which asks questions the first time (STACK, ARCHITECTURE: arm64 or x86_64)
-	@stored() { awk -v section='[$(STACK).deploy.parameters]' '/^\[/ { on = $$0 == section } on' samconfig.toml; }; \
-	answered() { stored | sed -n 's/.*Architecture=[\\"]*\([a-z0-9_]*\).*/\1/p'; }; \
-	fail() { echo "$$*"; exit 1; }; \
-	set -e; \
-	processor=$$(answered); processor=$${processor:-$(ARCHITECTURE)}; \
-	test "$(origin ARCHITECTURE)" = file || test "$(ARCHITECTURE)" = $$processor || \
-		fail "samconfig.toml has Architecture=$$processor for $(STACK): change it there"; \
-	ARCHITECTURE=$$processor $(SAM) build --parameter-overrides Architecture=$$processor; \
-	if test -n "$$(stored)"; then exec $(SAM) deploy --config-env $(STACK); fi; \
-	$(SAM) deploy --guided --config-env $(STACK) --stack-name $(STACK) --confirm-changeset \
-		--parameter-overrides Architecture=$$processor; \
-	test "$$(answered)" = "" || test "$$(answered)" = $$processor || \
-		fail "The functions were built for $$processor, but Architecture of $(STACK) is $$(answered): run make deploy again"
+ANSWERS = .deploy/$(STACK).yaml
+CONFIGURE = bin/latchkey configure --stack $(STACK)
+deploy: $(SAM) bin/latchkey ## deploy to AWS with SAM; it asks five questions the first time (STACK, REGION, PARAMETERS="Name=value …", CI=1 asks nothing)
+	@$(CONFIGURE) $(if $(REGION),--region $(REGION)) $(if $(CI),--no-input) \
+		$(if $(filter file,$(origin ARCHITECTURE)),,Architecture=$(ARCHITECTURE)) $(PARAMETERS)
+	@ARCHITECTURE=$$($(CONFIGURE) --print Architecture) $(SAM) build --config-file $(ANSWERS)
+	@$(SAM) deploy --config-file $(ANSWERS) $(if $(CI),--no-confirm-changeset --no-fail-on-empty-changeset)
+	@region=$$($(CONFIGURE) --print Region); printf '%s\n' '' 'Next:' \
+		"  export LATCHKEY_KEY=\"\$$(bin/latchkey init --stack $(STACK) --region $$region)\"" \
+		"  make smoke STACK=$(STACK) REGION=$$region"
 
 clean: ## delete everything that was built, and the data of local runs
 	rm -rf bin .aws-sam .latchkey

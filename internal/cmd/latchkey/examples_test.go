@@ -165,17 +165,19 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 		t.Cleanup(server.Close)
 		return server.URL
 	}
+	outputs := map[string]string{"TableName": localTable, "SecretArn": secretARN}
 	aws := []string{
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_ENDPOINT_URL_DYNAMODB=" + endpoint, "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(http.HandlerFunc(secretsManager)),
 		"AWS_ENDPOINT_URL_CLOUDFORMATION=" + serve(cloudFormation{
 			name:       "latchkey",
-			outputs:    map[string]string{"TableName": localTable, "SecretArn": secretARN},
+			outputs:    outputs,
 			parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test"},
 		}),
 	}
 	w := &exampleWorld{bin: t.TempDir()}
 	w.stack = start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+endpoint, "SECRET_ARN="+secretARN, "MAX_KEYS_PER_USER=100")...)
+	outputs["ApiUrl"] = w.stack.url
 	w.stack.must(t, "PUT", planPath+"pro", `{"maxDays":100}`)
 
 	program, err := os.Executable()

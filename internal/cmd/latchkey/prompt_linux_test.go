@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,5 +83,71 @@ func TestAKeyThatCannotBePrintedIsNamed(t *testing.T) {
 		if err := c.Run(); err == nil || !strings.Contains(talk.String(), "could not be printed: rotate or revoke ") {
 			t.Errorf("latchkey %s: %v\n%s", args, err, talk.String())
 		}
+	}
+}
+
+// A wrong answer about a deployment is asked again, with what is allowed. Ctrl-C stores nothing.
+func TestTheQuestionsOfADeployment(t *testing.T) {
+	dir := t.TempDir()
+	ask := func(answers ...string) (said string, code int) {
+		screen, keyboard := ptytest.Open(t)
+		c := command(t, []string{"AWS_REGION=", "AWS_DEFAULT_REGION=", "AWS_CONFIG_FILE=" + os.DevNull}, "configure")
+		c.Dir, c.Stdin, c.SysProcAttr = dir, screen, &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		talk, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() }).Stop() // if it waits for more answers
+		var all []byte
+		for _, answer := range answers {
+			for one := make([]byte, 1); !strings.HasSuffix(string(all), "]: "); all = append(all, one...) {
+				if _, err := io.ReadFull(talk, one); err != nil {
+					t.Fatalf("%v: %s", err, all)
+				}
+			}
+			all = append(all, '\n') // the terminal shows the answer, and not the program
+			if _, err := keyboard.WriteString(answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rest, err := io.ReadAll(talk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, rest...)
+		_ = c.Wait()
+		return string(all), c.ProcessState.ExitCode()
+	}
+	file := filepath.Join(dir, ".deploy", "latchkey.yaml")
+	said, code := ask("\n", "\x03")
+	if _, err := os.Stat(file); code != 130 || err == nil {
+		t.Errorf("after Ctrl-C: code %d, the file: %v\n%s", code, err, said)
+	}
+	said, code = ask("Frankfurt\n", "eu-central-1\n", "\n", "alarms\n", "\n", "api.example.com\n", "https://api.example.com\n",
+		"https://id.example.com\n", "\n", "latchkey\n")
+	stored, err := os.ReadFile(file)
+	if code != 0 || err != nil {
+		t.Fatalf("code %d, %v\n%s", code, err, said)
+	}
+	for _, want := range []string{
+		"Region [us-east-1]: \nRegion must be an AWS region", "Architecture [arm64]: ", "AlarmTopicArn []: \nAlarmTopicArn ", "BackendUrl []: \nBackendUrl ",
+		"OidcAudience []: \nOidcAudience must not be empty",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	for _, want := range []string{
+		"region: eu-central-1", "BackendUrl: https://api.example.com", "OidcIssuer: https://id.example.com", "OidcAudience: latchkey",
+	} {
+		if !strings.Contains(string(stored), want) {
+			t.Errorf("the answers have no %q:\n%s", want, stored)
+		}
+	}
+	if strings.Contains(string(stored), "Alarm") || strings.Contains(string(stored), "Architecture") {
+		t.Errorf("defaults are stored:\n%s", stored)
 	}
 }

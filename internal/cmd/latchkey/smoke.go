@@ -17,7 +17,8 @@ import (
 
 func smokeCommand() *cobra.Command {
 	var o smoke.Options
-	var denyStatus, form string
+	var denyStatus, form, stack string
+	var in account
 	c := &cobra.Command{
 		Use:   "smoke [URL]",
 		Short: "Check a deployed stack from outside",
@@ -30,9 +31,12 @@ deletes both. It ends with the first request that has no answer.
   LATCHKEY_KEY  an admin key, as latchkey init prints it
   LATCHKEY_URL  the URL of the API, used if no URL is given: the output ApiUrl
 
+With --stack, the URL and the parameters are read from the stack, with your own
+AWS credentials.
+
 The exit code is 0 if everything is as expected, 1 if something differs, and 2
 if the command line or one of these variables is wrong.`,
-		Example: `  latchkey smoke https://abc123.execute-api.eu-west-1.amazonaws.com/prod
+		Example: `  latchkey smoke --stack latchkey --region us-east-1
   LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 2s`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -44,11 +48,20 @@ if the command line or one of these variables is wrong.`,
 			if o.Freshness < 0 || o.Freshness > time.Hour {
 				return usageError{errors.New("--freshness must be between 0 and 1h, such as 1s")}
 			}
+			if err := in.check(stack); err != nil {
+				return err
+			}
+			at := os.Getenv("LATCHKEY_URL")
+			if stack != "" {
+				var err error
+				if at, err = smokeStack(c, in, stack); err != nil {
+					return err
+				}
+			}
 			var err error
 			if o.DenyStatus, err = strconv.Atoi(denyStatus); err != nil {
 				return usageError{errors.New("--deny-status must be 429 or 403")}
 			}
-			at := os.Getenv("LATCHKEY_URL")
 			if len(args) == 1 {
 				at = args[0]
 			}
@@ -64,6 +77,8 @@ if the command line or one of these variables is wrong.`,
 			return runSmoke(c, o, form == formJSON)
 		},
 	}
+	c.Flags().StringVar(&stack, "stack", "", "`NAME` of the deployed CloudFormation stack")
+	in.addFlags(c)
 	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
 	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
 	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")

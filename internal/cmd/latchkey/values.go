@@ -228,6 +228,15 @@ func checkRegion(text string) error {
 	return nil
 }
 
+// checkStackName accepts the name of a CloudFormation stack.
+func checkStackName(text string) error {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if len(text) > 128 || strings.Trim(text, letters+"0123456789-") != "" || strings.Trim(text[:min(len(text), 1)], letters) != "" || text == "" {
+		return errors.New("must be the name of a stack: at most 128 letters, digits and -, and a letter first")
+	}
+	return nil
+}
+
 // checkUser accepts a user who may get a new key. checkOwner accepts every user who may have a key.
 func checkUser(text string) error  { return problemOf(apikey.CheckUserID(text)) }
 func checkOwner(text string) error { return problemOf(apikey.CheckOwner(text)) }

@@ -83,7 +83,8 @@ type document struct {
 	Conditions map[string]yaml.Node `yaml:"Conditions"`
 	Globals    struct {
 		Function struct {
-			Timeout int `yaml:"Timeout"`
+			Timeout   int `yaml:"Timeout"`
+			variables `yaml:",inline"`
 		} `yaml:"Function"`
 		API yaml.Node `yaml:"Api"`
 	} `yaml:"Globals"`
