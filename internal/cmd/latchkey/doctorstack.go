@@ -98,22 +98,32 @@ func (r *report) checkTable(ctx context.Context, in account, name string, stack 
 // accounts have 10.
 const fewFunctions = 100
 
+// concurrency returns how many functions the account may run at once in the region.
+func concurrency(ctx context.Context, account aws.Config) (int32, error) {
+	out, err := lambda.NewFromConfig(account).GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
+	if err != nil {
+		return 0, err
+	}
+	if out.AccountLimit == nil {
+		return 0, errors.New("the answer has no limit")
+	}
+	return out.AccountLimit.ConcurrentExecutions, nil
+}
+
+// moreFunctions is the command that asks AWS for a higher limit.
+const moreFunctions = "aws service-quotas request-service-quota-increase --service-code lambda " +
+	"--quota-code L-B99A9384 --desired-value 1000"
+
 // checkConcurrency checks how many functions the account may run at once in the region.
 func (r *report) checkConcurrency(ctx context.Context, account aws.Config) {
-	out, err := lambda.NewFromConfig(account).GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
-	if err != nil || out.AccountLimit == nil {
-		why := "the answer has no limit"
-		if err != nil {
-			why = reason(err)
-		}
-		r.skip("quota", "how many functions may run at once: "+why)
+	most, err := concurrency(ctx, account)
+	if err != nil {
+		r.skip("quota", "how many functions may run at once: "+reason(err))
 		return
 	}
-	most := out.AccountLimit.ConcurrentExecutions
 	text := fmt.Sprintf("%d functions may run at once in %s", most, account.Region)
 	if most < fewFunctions {
-		r.warn("quota", "only "+text, "aws service-quotas request-service-quota-increase --service-code lambda "+
-			"--quota-code L-B99A9384 --desired-value 1000")
+		r.warn("quota", "only "+text, moreFunctions)
 		return
 	}
 	r.ok("quota", text)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,10 +18,11 @@ func initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Make an admin key by writing it directly to the table",
 		Long: `Makes an unlimited key with keys:admin and prints only the key on standard
-output. It is an ordinary key. init writes it with your own rights to the table:
+output. It is an ordinary key. With --stack, standard error says how many
+functions the account may run at once. init writes it with your own rights to the table:
 those of your AWS credentials, or the right to read the local stack's folder.`,
 		Example: `  latchkey init                       # for the stack that latchkey dev runs
-  latchkey init --stack latchkey      # for a deployed stack`,
+  latchkey init --stack latchkey --region us-east-1`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
@@ -39,6 +42,9 @@ those of your AWS credentials, or the right to read the local stack's folder.`,
 			if _, err := fmt.Fprintln(c.OutOrStdout(), token.Reveal()); err != nil {
 				return fmt.Errorf("the key was made, but could not be printed: revoke %s: %w", token.ID(), err)
 			}
+			if where.stack != "" {
+				fmt.Fprintln(c.ErrOrStderr(), quotaNote(ctx, where.account))
+			}
 			return nil
 		},
 	}
@@ -46,4 +52,27 @@ those of your AWS credentials, or the right to read the local stack's folder.`,
 	textFlag(c.Flags(), &user, "user", apikey.OwnUser, "user who owns the key", checkUser)
 	c.Flags().StringVar(&name, "name", "admin", "name of the key")
 	return c
+}
+
+// quotaTime bounds the question about the quota. It must not hold up a script.
+const quotaTime = 5 * time.Second
+
+// quotaNote says how many functions the account may run at once. A request to latchkey's own routes
+// takes two at the same time: the authorizer and the function behind it.
+func quotaNote(ctx context.Context, in account) string {
+	ctx, cancel := context.WithTimeout(ctx, quotaTime)
+	defer cancel()
+	loaded, err := in.load(ctx)
+	var most int32
+	if err == nil {
+		most, err = concurrency(ctx, loaded)
+	}
+	if err != nil {
+		return "How many functions the account may run at once could not be read: " + reason(err)
+	}
+	note := fmt.Sprintf("The account may run %d functions at once in %s.", most, loaded.Region)
+	if most < fewFunctions {
+		note += " Above that, callers get 503. Ask AWS for more:\n  " + moreFunctions + " --region " + loaded.Region
+	}
+	return note
 }

@@ -82,6 +82,14 @@ func TestInitMakesTheFirstKeyOfADeployedStack(t *testing.T) {
 		t.Cleanup(server.Close)
 		return server.URL
 	}
+	few := `{"AccountLimit":{"ConcurrentExecutions":10}}`
+	quota := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if few == "" {
+			denied(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, few)
+	}))
 	secrets, table := serve(http.HandlerFunc(secretsManager)), &written{Handler: proxyTo(t, endpoint)}
 	tableURL := serve(table)
 	aws := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=canary-of-the-operator"}
@@ -104,7 +112,8 @@ func TestInitMakesTheFirstKeyOfADeployedStack(t *testing.T) {
 		t.Helper()
 		stack := "auth"
 		environment := append(slices.Clone(aws), "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(c),
-			"AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets, "AWS_ENDPOINT_URL_DYNAMODB="+tableURL, "AWS_EC2_METADATA_DISABLED=true")
+			"AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets, "AWS_ENDPOINT_URL_DYNAMODB="+tableURL, "AWS_EC2_METADATA_DISABLED=true",
+			"AWS_ENDPOINT_URL_LAMBDA="+quota)
 		for _, v := range variables {
 			if name, found := strings.CutPrefix(v, "--stack="); found {
 				stack = name
@@ -132,6 +141,17 @@ func TestInitMakesTheFirstKeyOfADeployedStack(t *testing.T) {
 	token := strings.TrimSuffix(out, "\n")
 	if code != 0 || !strings.HasPrefix(token, ours) || strings.ContainsAny(token, " \n") || strings.Contains(talk, token) {
 		t.Fatalf("init --stack: exit code %d, %q, %q", code, out, talk)
+	}
+	if !strings.Contains(talk, "may run 10 functions at once in us-east-1") || !strings.Contains(talk, "request-service-quota-increase") {
+		t.Errorf("it does not say how few functions may run at once: %q", talk)
+	}
+	few = ""
+	if _, talk, code := run(complete()); code != 0 || !strings.Contains(talk, "could not be read") {
+		t.Errorf("without the right to read the quota: exit code %d, %q", code, talk)
+	}
+	few = `{"AccountLimit":{"ConcurrentExecutions":1000}}`
+	if _, talk, code := run(complete()); code != 0 || !strings.Contains(talk, "may run 1000 functions") || strings.Contains(talk, "increase") {
+		t.Errorf("with a quota of 1000: exit code %d, %q", code, talk)
 	}
 	if a := functions.whoami(t, token); a.status != 200 || a.json["userId"] != "latchkey:admin" || a.json["unlimited"] != true {
 		t.Errorf("its key: %d %s", a.status, a.text)
