@@ -11,6 +11,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
+	"latchkey/internal/docs/bill"
 	"latchkey/internal/metrics"
 )
 
@@ -54,7 +55,6 @@ func TestALineOfARefusalSaysWhichRequestItIsAbout(t *testing.T) {
 
 // CloudWatch charges for each byte of a line. The manual's bill counts refusals with this size.
 func TestALineOfARefusalIsShort(t *testing.T) {
-	const most = 450
 	var log bytes.Buffer
 	handler := slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr})
 	a := newAuthorizer(t, says(apikey.CodeAddressNotAllowed), &log, func(o *authorizer.Options) {
@@ -65,7 +65,7 @@ func TestALineOfARefusalIsShort(t *testing.T) {
 		"resource":"/api/v1/api-keys/{id}/credits","requestContext":{"extendedRequestId":"UK1abcDEFghiJKL=",
 		"identity":{"sourceIp":"2001:db8:85a3:1234:5678:8a2e:370:7334"}}}`)) // it is refused
 	t.Logf("%d bytes: %s", log.Len(), log.String())
-	if log.Len() > most {
-		t.Errorf("the line has %d bytes, want at most %d: %s", log.Len(), most, log.String())
+	if log.Len() > bill.RefusalBytes {
+		t.Errorf("the line has %d bytes, want at most %d: %s", log.Len(), bill.RefusalBytes, log.String())
 	}
 }

@@ -97,6 +97,47 @@ func TestTheCostsOfAKeyAreThoseOfThePageLimits(t *testing.T) {
 	}
 }
 
+// The access log is the dearest choice at many requests. Its entries are those of the template.
+func TestAnEntryOfTheAccessLogIsAsLongAsTheBillCounts(t *testing.T) {
+	text, err := os.ReadFile("../../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, format, _ := strings.Cut(string(text), "            - LogsAccessLines\n            - ")
+	line, format, _ := strings.Cut(format, "\n")
+	_, format, _ = strings.Cut(format, "            - >-\n")
+	entry, _, found := strings.Cut(format, "\n        - !Ref")
+	if !found {
+		t.Fatal("the template has no format of an access log")
+	}
+	values := map[string]string{
+		"requestTime": "24/Nov/2026:12:00:00 +0000", "requestId": "7c1a9f0e-5b1d-4c1e-9a53-2f6d8f0b7a11",
+		"extendedRequestId": "UK1abcDEFghiJKL=", "authorizer.principalId": "0123456789abcdef", "httpMethod": "DELETE",
+		"resourcePath": "/api/v1/api-keys/{id}/credits", "status": "200", "identity.sourceIp": "203.0.113.109",
+		"error.responseType": "-", "authorizer.status": "200", "authorizer.latency": "12", "integration.status": "200",
+		"integration.latency": "1234", "responseLatency": "1250",
+	}
+	size := func(format string) int64 {
+		return int64(len(regexp.MustCompile(`\$context\.[A-Za-z.]+`).ReplaceAllStringFunc(format, func(name string) string {
+			value, known := values[strings.TrimPrefix(name, "$context.")]
+			if !known {
+				t.Errorf("%s has no value here", name)
+			}
+			return value
+		})))
+	}
+	entry = strings.Join(strings.Fields(strings.ReplaceAll(entry, "\n", " ")), " ")
+	for _, a := range read(t).Additions(2) {
+		// Half a micro-dollar a million is the price of a byte a million.
+		counted := a.ByMillion / 500
+		for choice, is := range map[string]int64{"`AccessLog=json`": size(entry) + 26, "`AccessLog=line`": size(line) + 26} {
+			if a.Choice == choice && (is > counted || is < counted*9/10) {
+				t.Errorf("%s: an entry has %d bytes, and the bill counts %d", choice, is, counted)
+			}
+		}
+	}
+}
+
 // observing is a handler that observes verdicts of five codes.
 type observing struct{ recorder *metrics.Recorder }
 
@@ -164,7 +205,7 @@ type nothing struct{}
 
 func (nothing) Invoke(context.Context, []byte) ([]byte, error) { return nil, nil }
 
-// The page counts 27 metrics with full monitoring and 4 for alarms alone.
+// The page names the numbers with full monitoring and for alarms alone.
 func TestTheFunctionsWriteAsManyMetricsAsTheBillCounts(t *testing.T) {
 	all := []string{metrics.Reads, metrics.Writes, metrics.LeaseHits, metrics.MemoryHits}
 	judge, size := written(t, metrics.ForAll, all...)
@@ -172,12 +213,12 @@ func TestTheFunctionsWriteAsManyMetricsAsTheBillCounts(t *testing.T) {
 		t.Errorf("an instance writes %d bytes every 10 s, and the bill counts %d", size, bill.MetricBytes)
 	}
 	keys, _ := written(t, metrics.ForAll, all[:2]...)
-	if n := 2*len(judge) + len(keys); n != 27 {
+	if n := 2*len(judge) + len(keys); n != bill.AllMetrics {
 		t.Errorf("%d metrics: %v and %v", n, judge, keys)
 	}
 	// Of five codes, valid has a metric. The rest are counted without a code.
 	alarmed, _ := written(t, metrics.ForAlarms, all...)
-	if n := 2 * len(alarmed); n != 4 {
+	if n := 2 * len(alarmed); n != bill.AlarmMetrics {
 		t.Errorf("%d metrics for alarms: %v", n, alarmed)
 	}
 	if none, _ := written(t, metrics.ForNone, all...); len(none) > 0 {

@@ -15,10 +15,18 @@ const (
 	linesPerMonth = 30 * 24 * 360
 	// secretReads is how often an instance reads the secret in 30 days: every 5 minutes.
 	secretReads = 30 * 24 * 12
-	// entryBytes and lineBytes are the sizes of an entry in the access log, as JSON and as text. The
-	// values of their variables are estimated.
-	entryBytes = 480
-	lineBytes  = 170
+	// entryBytes and lineBytes are the sizes of an entry in the access log, as JSON and as text, with the
+	// 26 bytes that CloudWatch adds to each.
+	entryBytes = 420
+	lineBytes  = 175
+)
+
+// Metrics that the functions write, if five codes occur. The authorizer and validate have 12 each, and
+// the keys function has three. For alarms alone they are all verdicts and the valid ones of the former
+// two.
+const (
+	AllMetrics   = 27
+	AlarmMetrics = 4
 )
 
 // Cost is the reads and writes of the table for 1,000 admitted requests.
@@ -109,12 +117,14 @@ func (p Prices) Additions(alarms int64) []Addition {
 	const million = 1_000_000
 	watched := p.of("metric", alarms) + p.of("alarm", alarms)
 	return []Addition{
-		{"`AccessLog=json`", "some 480 bytes a request, and the alarms that count in the log", watched, p.of("logs", million*entryBytes)},
-		{"`AccessLog=line`", "some 170 bytes a request, and the same alarms", watched, p.of("logs", million*lineBytes)},
+		{"`AccessLog=json`", "420 bytes a request, and two alarms on metrics of the log",
+			watched, p.of("logs", million*entryBytes)},
+		{"`AccessLog=line`", "175 bytes a request, and the same alarms", watched, p.of("logs", million*lineBytes)},
 		{"`LogLevel=DEBUG`", "a line for each request", 0, p.of("logs", million*RefusalBytes)},
 		{"`Freshness=0`", "two reads for each request", 0, p.of("reads", 2*million)},
 		{"`UpstreamUrl`", "100 ms of waiting in each request that asks there", 0, p.functionTime(million, 100)},
-		{"`Tracing=Active`", "for each million of traces that X-Ray records; its sampling decides how many", 0, p.of("traces", million)},
+		{"`Tracing=Active`", "for each million of traces; the sampling of X-Ray decides how many",
+			0, p.of("traces", million)},
 		{"`KmsKeyArn`", "the key, without its requests", p.of("kmsKey", 1), 0},
 	}
 }

@@ -13,13 +13,6 @@ import (
 	"latchkey/internal/docs/bill"
 )
 
-// Metrics that the functions write, if five codes occur. The authorizer and validate have 12 each, and
-// the keys function has three. For alarms alone they are valid and all verdicts of the former two.
-const (
-	allMetrics   = 27
-	alarmMetrics = 4
-)
-
 // Costs returns the page of costs: the bill of a month, what parameters add, and the prices.
 // templateText is template.yaml, in which the metrics that alarms watch are counted.
 func Costs(prices bill.Prices, templateText []byte) (string, error) {
@@ -27,7 +20,7 @@ func Costs(prices bill.Prices, templateText []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	full := bill.Monitoring{Metrics: allMetrics, Alarms: always, Dashboards: 1}
+	full := bill.Monitoring{Metrics: bill.AllMetrics, Alarms: always, Dashboards: 1}
 	w := new(writer)
 	months(w, prices, full)
 	w.heading(2, "What the parameters add")
@@ -37,9 +30,10 @@ func Costs(prices bill.Prices, templateText []byte) (string, error) {
 		choice, why string
 		monitoring  bill.Monitoring
 	}{
-		{"`Monitoring=full`", fmt.Sprintf("%d metrics, %d metrics that alarms watch, a dashboard", allMetrics, always), full},
-		{"`Monitoring=alarms`", fmt.Sprintf("%d metrics, %d metrics that alarms watch", alarmMetrics, always),
-			bill.Monitoring{Metrics: alarmMetrics, Alarms: always}},
+		{"`Monitoring=full`",
+			fmt.Sprintf("%d metrics, %d metrics that alarms watch, a dashboard", bill.AllMetrics, always), full},
+		{"`Monitoring=alarms`", fmt.Sprintf("%d metrics, %d metrics that alarms watch", bill.AlarmMetrics, always),
+			bill.Monitoring{Metrics: bill.AlarmMetrics, Alarms: always}},
 		{"`Monitoring=off`", "nothing", bill.Monitoring{}},
 	} {
 		w.printf("| %s | %s | 0 | %s |\n", m.choice, dollars(prices.CloudWatch(m.monitoring)), m.why)
