@@ -59,7 +59,7 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 			p.Out.URL, p.Out.Host = target, ""
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
-			for _, name := range []string{"Connection", "Expect", "Te", "Upgrade"} {
+			for _, name := range []string{"Connection", "Content-Encoding", "Expect", "Te", "Upgrade"} {
 				p.Out.Header.Del(name)
 			}
 			for name, value := range b.Headers {

@@ -37,33 +37,46 @@ func (r *run) send(name, method, path string, body any, headers ...string) answe
 }
 
 // ask is send with another context. A request of the run that has no answer stops the run.
-func (r *run) ask(ctx context.Context, name, method, path string, body any, headers ...string) (a answer) {
-	a = answer{name: name, method: method, header: make(http.Header)}
-	defer func() {
-		if a.err != nil && ctx.Err() == nil {
-			r.stop(&unanswered{requestOf(a), r.reasonOf(a.err)})
-		}
-	}()
-	var content io.Reader
+func (r *run) ask(ctx context.Context, name, method, path string, body any, headers ...string) answer {
+	var content []byte
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
 			panic(err) // cannot happen: the types of the API are JSON
 		}
-		content = bytes.NewReader(text)
+		content, headers = text, append([]string{"Content-Type: application/json"}, headers...)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, r.URL.String()+path, content)
-	if err != nil {
-		a.err = err
+	a, response := r.open(ctx, name, method, path, content, headers...)
+	if response == nil {
 		return a
 	}
-	a.url = request.URL
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+	return r.whole(ctx, a, response)
+}
+
+// whole reads the response of open into its answer.
+func (r *run) whole(ctx context.Context, a answer, response *http.Response) answer {
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return r.unanswered(ctx, a, err)
 	}
+	a.status, a.header, a.body = response.StatusCode, response.Header, string(text)
+	_ = json.Unmarshal(text, &a.json) // an error leaves json nil
+	return a
+}
+
+// open sends a request, and returns the response with its body still to read. It is nil if there is
+// none. Names of headers are sent as they are written, if the connection is HTTP/1.1.
+func (r *run) open(ctx context.Context, name, method, path string, body []byte, headers ...string) (answer, *http.Response) {
+	a := answer{name: name, method: method, header: make(http.Header)}
+	request, err := http.NewRequestWithContext(ctx, method, r.URL.String()+path, bytes.NewReader(body))
+	if err != nil {
+		return r.unanswered(ctx, a, err), nil
+	}
+	a.url = request.URL
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
-		request.Header.Set(name, value)
+		request.Header[name] = []string{value}
 	}
 	response, err := r.client.Do(request)
 	if err != nil {
@@ -71,17 +84,17 @@ func (r *run) ask(ctx context.Context, name, method, path string, body any, head
 		if errors.As(err, &asked) {
 			err = asked.Err // without the URL, which may contain a token
 		}
-		a.err = err
-		return a
+		return r.unanswered(ctx, a, err), nil
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	if err != nil {
-		a.err = err
-		return a
+	return a, response
+}
+
+// unanswered returns an answer with an error, and stops the run unless ctx has ended.
+func (r *run) unanswered(ctx context.Context, a answer, err error) answer {
+	a.err = err
+	if ctx.Err() == nil {
+		r.stop(&unanswered{requestOf(a), r.reasonOf(err)})
 	}
-	a.status, a.header, a.body = response.StatusCode, response.Header, string(text)
-	_ = json.Unmarshal(text, &a.json) // an error leaves json nil
 	return a
 }
 

@@ -20,5 +20,14 @@ var (
 	uncached      = Assumption{"uncached", "API Gateway asks the authorizer about each request, and instances learn of a change within Freshness"}
 	shares        = Assumption{"one-count", "all instances count in one place, so that a limit is exact"}
 	outages       = Assumption{"outages", "functions that cannot reach the table answer in time, and a failed authorizer becomes the template's 503"}
+	forwards      = Assumption{"forwards", "API Gateway passes method, path, query and headers of a request to BackendUrl"}
+	ownHost       = Assumption{"own-host", "the header Host of a request to BackendUrl is its own, not the client's"}
+	drops         = Assumption{"drops", "API Gateway drops Content-Encoding, so that no backend decodes a body that API Gateway has changed"}
+	maps          = Assumption{"maps", "headers that the template maps reach the backend in place of the client's"}
+	oneMethod     = Assumption{"one-method", "the method that the authorizer judges is the method that the backend serves"}
+	wholePath     = Assumption{"whole-path", "the path that the authorizer judges reaches the backend, decoded at most once"}
+	policies      = Assumption{"policies", "a policy that ends with * admits a request whose ARN is too long or has wildcards"}
+	bytesStay     = Assumption{"bytes", "bodies of the BinaryMediaTypes and texts in UTF-8 reach the backend byte by byte"}
+	chunks        = Assumption{"chunks", "API Gateway passes each part of an answer on when it arrives"}
 	throttling    = Assumption{"throttling", "API Gateway answers requests beyond the stage's rate with the template's 429"}
 )

@@ -39,6 +39,9 @@ type Options struct {
 	// Outage says that the stack's functions cannot reach the table. Run then checks only that every
 	// request is answered 503.
 	Outage bool
+	// Echo says that the BackendUrl of the stack leads to an [Echo]. Run then checks only what reaches
+	// the backend.
+	Echo bool
 	// Report is called for each check, one after another.
 	Report func(Row)
 	// Timeout is the longest time for one request. The default is 15 s.
@@ -80,17 +83,27 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	bounded, stop := context.WithCancelCause(bounded)
 	defer stop(nil)
 	r := &run{Options: o, ctx: bounded, stop: stop, secrets: []redact.Secret[string]{o.Key}}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if o.Echo { // HTTP/2 would write all names of headers in lower case
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP1(true)
+	}
+	defer transport.CloseIdleConnections()
 	r.client = &http.Client{
-		Timeout: cmp.Or(o.Timeout, requestTimeout),
+		Transport: transport,
+		Timeout:   cmp.Or(o.Timeout, requestTimeout),
 		// Following a redirect would send the key to another service.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if err := r.probe(); err != nil {
 		stop(err)
 	}
-	if o.Outage {
+	switch {
+	case o.Outage:
 		r.outage()
-	} else {
+	case o.Echo:
+		r.echo()
+	default:
 		r.service()
 		r.pages()
 		r.refusals()

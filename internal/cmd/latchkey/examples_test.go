@@ -101,6 +101,9 @@ func helpExamples() map[string][]string {
 	return all
 }
 
+// exampleAddresses gives examples a free port, on this machine only.
+var exampleAddresses = strings.NewReplacer("PORT=8080", "PORT=0", "127.0.0.1:8080", "127.0.0.1:0", "0.0.0.0:8080", "127.0.0.1:0")
+
 // runExample runs an example and returns its line.
 func runExample(ts *testscript.TestScript, neg bool, args []string) (line string) {
 	want, until := 0, ""
@@ -125,7 +128,7 @@ func runExample(ts *testscript.TestScript, neg bool, args []string) (line string
 	text = exampleURL.ReplaceAllString(text, ts.Getenv("LATCHKEY_URL"))
 	if until != "" {
 		// The file of the example before must be gone before this one writes its own.
-		text = "rm -f shown; " + strings.ReplaceAll(text, "PORT=8080", "PORT=0") + " > shown & child=$!; " +
+		text = "rm -f shown; " + exampleAddresses.Replace(text) + " > shown & child=$!; " +
 			"until grep -qs " + until + " shown; do kill -0 $child; sleep 0.05; done; kill $child; wait $child"
 	}
 	err := ts.Exec("bash", "-euo", "pipefail", "-c", text)

@@ -35,6 +35,7 @@ func (g gateway) start(t testing.TB, s *stack) *url.URL {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
 			p.Out.URL.Path = strings.TrimPrefix(p.In.URL.Path, "/prod")
+			p.Out.URL.RawPath = strings.TrimPrefix(p.In.URL.RawPath, "/prod")
 			if g.request != nil {
 				g.request(p.Out)
 			}

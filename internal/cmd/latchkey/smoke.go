@@ -28,6 +28,9 @@ expected and the actual value. The line names the assumption that the check
 rests on. It makes two keys, uses up the limit of one, revokes the other, and
 deletes both. It ends with the first request that has no answer.
 
+With --echo it checks what API Gateway makes of requests on their way to your
+own API. For this run, latchkey echo must be the API at the stack's BackendUrl.
+
   LATCHKEY_KEY  an admin key, as latchkey init prints it
   LATCHKEY_URL  the URL of the API, used if no URL is given: the output ApiUrl
 
@@ -37,7 +40,8 @@ AWS credentials.
 The exit code is 0 if everything is as expected, 1 if something differs, and 2
 if the command line or one of these variables is wrong.`,
 		Example: `  latchkey smoke --stack latchkey --region us-east-1
-  LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 2s`,
+  LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 2s
+  latchkey smoke --echo -o json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{errors.New("takes one URL; see --help")}
@@ -84,8 +88,10 @@ if the command line or one of these variables is wrong.`,
 	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
 	choiceFlag(c, &denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", "429", "403")
 	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
+	c.Flags().BoolVar(&o.Echo, "echo", false, "the stack's BackendUrl is a latchkey echo: check what reaches it, and nothing else")
 	c.Flags().BoolVar(&o.Console, "console", true, "the stack's parameter ConsoleEnabled")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
+	c.MarkFlagsMutuallyExclusive("echo", "outage")
 	choiceFlagP(c, &form, "output", "o", formTable, "`FORM`: table or json", formTable, formJSON)
 	return c
 }
