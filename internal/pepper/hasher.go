@@ -172,5 +172,15 @@ func (h Hasher) Knows(name string) bool {
 	return slices.ContainsFunc(h.keys.Reveal().peppers, func(p pepper) bool { return p.name == name })
 }
 
+// PepperNames returns the names of the peppers, newest first. Stored hashes have the same names. A name
+// does not tell its pepper.
+func (h Hasher) PepperNames() []string {
+	var names []string
+	for _, p := range h.keys.Reveal().peppers {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // Notary returns the notary that writes and checks trails. Its key does not depend on the peppers.
 func (h Hasher) Notary() audit.Notary { return h.keys.Reveal().trail }

@@ -59,7 +59,7 @@ func root() *cobra.Command {
 		doctorCommand(),
 		loginCommand(), logoutCommand(), whoamiCommand(),
 		keysCommand(), usersCommand(), plansCommand(), validateCommand(), topCommand(), exportCommand(),
-		openapiCommand(), manCommand(), versionCommand(),
+		secretCommand(), openapiCommand(), manCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.
 

@@ -77,10 +77,28 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 		}
 		t.Errorf("%s never answers %d\n%s", token, status, s.log)
 	}
-	reload(func(secret map[string]any) { secret["staticKeys"] = "the-static-key-k3:carol" })
+	change := func(stdin string, args ...string) {
+		t.Helper()
+		c := command(t, nil, append(append([]string{"secret"}, args...), "--state", s.state)...)
+		c.Stdin = strings.NewReader(stdin)
+		out, err := c.CombinedOutput()
+		if hint := fmt.Sprintf("Send SIGHUP to latchkey dev (process %d)", s.process.Process.Pid); err != nil || !strings.Contains(string(out), hint) {
+			t.Fatalf("%v: %s; want %q", err, out, hint)
+		}
+		if err := s.process.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, native := s.create(t, `{"name":"native","userId":"u1","rateLimit":{"requests":10000,"window":60}}`)
+	change("the-static-key-k3:carol\n", "set", "staticKeys")
 	eventually("the-static-key-k3", 200)
-	reload(func(secret map[string]any) { delete(secret, "staticKeys") })
+	change("", "unset", "staticKeys")
 	eventually("the-static-key-k3", 401)
+	change("", "add-pepper")
+	eventually(native, 200)
+	if _, token := s.create(t, `{"name":"new","userId":"u1"}`); s.whoami(t, token).status != 200 {
+		t.Error("a new key is refused after a new pepper")
+	}
 
 	// A wrong secret does not replace a secret that works.
 	reload(func(secret map[string]any) { secret["staticKeys"] = "can ary" })

@@ -17,24 +17,30 @@ var errInterrupted = errors.New("interrupted")
 // longestToken is more bytes than any token has. The API refuses longer ones.
 const longestToken = 16 << 10
 
-// readToken reads a token from standard input. On a terminal, it asks for the token and does not
-// show it.
-func readToken(c *cobra.Command) (string, error) {
+// readToken reads a token from standard input, as [readHidden] does.
+func readToken(c *cobra.Command) (string, error) { return readHidden(c, "API key", longestToken) }
+
+// readHidden reads a text from standard input, without the space around it. On a terminal, it asks for
+// the text and does not show it. A text of more than most bytes is an error.
+func readHidden(c *cobra.Command, what string, most int64) (string, error) {
 	if isTerminal(c.InOrStdin()) {
 		terminal := int(c.InOrStdin().(*os.File).Fd())
 		before, err := term.GetState(terminal)
 		if err != nil {
-			return "", fmt.Errorf("read the key: %w", err)
+			return "", fmt.Errorf("read the %s: %w", what, err)
 		}
-		fmt.Fprint(c.ErrOrStderr(), "API key: ")
+		fmt.Fprint(c.ErrOrStderr(), what+": ")
 		text, err := typed(c.Context(), func() ([]byte, error) { return term.ReadPassword(terminal) })
 		fmt.Fprintln(c.ErrOrStderr())
 		// An interrupted ReadPassword leaves the terminal without echo, so it is restored here.
 		return strings.TrimSpace(string(text)), errors.Join(err, term.Restore(terminal, before))
 	}
-	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), longestToken))
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), most+1))
 	if err != nil {
-		return "", fmt.Errorf("read the key: %w", err)
+		return "", fmt.Errorf("read the %s: %w", what, err)
+	}
+	if int64(len(text)) > most {
+		return "", usageError{fmt.Errorf("the %s on standard input has more than %d bytes", what, most)}
 	}
 	return strings.TrimSpace(string(text)), nil
 }
