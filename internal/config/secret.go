@@ -12,6 +12,8 @@ import (
 type SecretContent struct {
 	Master  Sensitive
 	Peppers redact.Secret[[]string] // newest first
+	// AssertionKeys are texts of which the keys of assertions are made; see package assertion.
+	AssertionKeys redact.Secret[[]string] // newest first
 	// Static are the static keys of the variables and of the secret.
 	Static apikey.Static
 }
@@ -23,6 +25,8 @@ type secretText struct {
 	Peppers     []Sensitive `json:"peppers"`
 	StaticKeys  Sensitive   `json:"staticKeys"`
 	InternalKey Sensitive   `json:"internalKey"`
+	// AssertionKeys sign assertions. The first one signs, and the others are only published.
+	AssertionKeys []Sensitive `json:"assertionKeys"`
 }
 
 // ParseSecret reads the JSON of the deployment's secret. No error repeats any of it.
@@ -30,10 +34,6 @@ func (c Config) ParseSecret(text Sensitive) (SecretContent, error) {
 	var t secretText
 	if json.Unmarshal([]byte(text.Reveal()), &t) != nil {
 		return SecretContent{}, errors.New(`the secret is not JSON of the form {"master":"…","peppers":[…]}`)
-	}
-	var peppers []string
-	for _, p := range t.Peppers {
-		peppers = append(peppers, p.Reveal())
 	}
 	static, err := c.Static()
 	if err != nil {
@@ -43,5 +43,15 @@ func (c Config) ParseSecret(text Sensitive) (SecretContent, error) {
 	if err != nil {
 		return SecretContent{}, err
 	}
-	return SecretContent{Master: t.Master, Peppers: redact.New(peppers), Static: static.Merge(more)}, nil
+	return SecretContent{
+		Master: t.Master, Peppers: revealed(t.Peppers), AssertionKeys: revealed(t.AssertionKeys), Static: static.Merge(more),
+	}, nil
+}
+
+func revealed(list []Sensitive) redact.Secret[[]string] {
+	var texts []string
+	for _, s := range list {
+		texts = append(texts, s.Reveal())
+	}
+	return redact.New(texts)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"latchkey/internal/assertion"
 	"latchkey/internal/config"
 	"latchkey/internal/gate"
 	"latchkey/internal/pepper"
@@ -26,16 +27,23 @@ type Secret struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	keyring gate.Keyring
-	have    bool          // the keyring was read once
+	content content
+	have    bool          // the content was read once
 	tried   time.Time     // when the last attempt to read began
 	rest    time.Duration // between that attempt and the next
+}
+
+type content struct {
+	keyring gate.Keyring
+	// assertion holds the keys of assertions.
+	assertion assertion.Keys
 }
 
 const (
 	rereadEvery = 5 * time.Minute
 	retryEvery  = 10 * time.Second // after a failure
 	rereadMost  = time.Second      // the least time between two reads for [Secret.Reread]
+	publishMost = 10 * time.Second // the age of the content that [Secret.Published] uses
 	readTimeout = 2 * time.Second
 )
 
@@ -67,50 +75,68 @@ func (s *Secret) Hasher(ctx context.Context) (pepper.Hasher, error) {
 // Keyring returns the content of the secret. If the secret cannot be read again, Keyring returns the
 // last content. It returns an error only if the secret was never read.
 func (s *Secret) Keyring(ctx context.Context) (gate.Keyring, error) {
-	return s.younger(ctx, rereadEvery)
+	c, err := s.younger(ctx, rereadEvery)
+	return c.keyring, err
+}
+
+// Assertion returns the keys of assertions. It reads the secret as [Secret.Keyring] does.
+func (s *Secret) Assertion(ctx context.Context) (assertion.Keys, error) {
+	c, err := s.younger(ctx, rereadEvery)
+	return c.assertion, err
+}
+
+// Published returns the keys of assertions as they were at most 10 seconds ago. Another instance may
+// already sign with a new key, and a backend then asks for it.
+func (s *Secret) Published(ctx context.Context) (assertion.Keys, error) {
+	c, err := s.younger(ctx, publishMost)
+	return c.assertion, err
 }
 
 // Reread returns the hasher of the secret as it was at most a second ago. Other instances may
 // already hash with a pepper that is newer than the last read.
 func (s *Secret) Reread(ctx context.Context) (pepper.Hasher, error) {
-	keyring, err := s.younger(ctx, rereadMost)
-	return keyring.Hasher, err
+	c, err := s.younger(ctx, rereadMost)
+	return c.keyring.Hasher, err
 }
 
-func (s *Secret) younger(ctx context.Context, most time.Duration) (gate.Keyring, error) {
+func (s *Secret) younger(ctx context.Context, most time.Duration) (content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Round(0) // the wall clock, because an instance may have been frozen
 	if age := now.Sub(s.tried); s.have && 0 <= age && age < min(s.rest, most) {
-		return s.keyring, nil
+		return s.content, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	keyring, err := s.read(ctx)
+	read, err := s.read(ctx)
 	if err != nil && !s.have {
-		return gate.Keyring{}, err
+		return content{}, err
 	}
 	s.tried, s.rest = now, retryEvery
 	if err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "the secret stays as it was", slog.Any("error", err))
-		return s.keyring, nil
+		return s.content, nil
 	}
-	s.keyring, s.have, s.rest = keyring, true, rereadEvery
-	return keyring, nil
+	s.content, s.have, s.rest = read, true, rereadEvery
+	return read, nil
 }
 
-func (s *Secret) read(ctx context.Context) (gate.Keyring, error) {
+func (s *Secret) read(ctx context.Context) (content, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return gate.Keyring{}, err
+		return content{}, err
 	}
-	content, err := s.config.ParseSecret(text)
+	parsed, err := s.config.ParseSecret(text)
 	if err != nil {
-		return gate.Keyring{}, err
+		return content{}, err
 	}
-	hasher, err := pepper.NewHasher(content.Master.Reveal(), content.Peppers.Reveal())
+	hasher, err := pepper.NewHasher(parsed.Master.Reveal(), parsed.Peppers.Reveal())
 	if err != nil {
-		return gate.Keyring{}, err
+		return content{}, err
 	}
-	return gate.Keyring{Hasher: hasher, Static: content.Static}, nil
+	keys, err := assertion.NewKeys(parsed.Master.Reveal(), parsed.AssertionKeys.Reveal())
+	if err != nil {
+		return content{}, err
+	}
+	return content{gate.Keyring{Hasher: hasher, Static: parsed.Static}, keys}, nil
 }

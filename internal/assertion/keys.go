@@ -1,0 +1,119 @@
+package assertion
+
+import (
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"latchkey/internal/redact"
+)
+
+// Algorithm is how assertions are signed: [EdDSA] or [HS256].
+type Algorithm string
+
+// The algorithms. With EdDSA, a backend needs the public keys alone. With HS256, it needs the secret
+// text with which assertions are signed.
+const (
+	EdDSA Algorithm = "EdDSA"
+	HS256 Algorithm = "HS256"
+)
+
+// MinSecret is the least length of a text from which a key is made, in characters.
+const MinSecret = 32
+
+// Keys are the keys of a deployment. They are immutable, safe for concurrent use, and print nothing.
+// The zero value has no keys.
+type Keys struct {
+	eddsa, hs256 redact.Secret[[]key] // the first one signs
+	set          []byte
+}
+
+type key struct {
+	id      string
+	private ed25519.PrivateKey // of EdDSA
+	text    []byte             // of HS256
+}
+
+// NewKeys returns the keys that are made from texts, of which the first one signs. Master must have
+// at least [MinSecret] characters, and so must each text. A key that is derived from master comes
+// last. It signs while there are no texts. It has no key for HS256, because a backend could not know it.
+func NewKeys(master string, texts []string) (Keys, error) {
+	if len(master) < MinSecret {
+		return Keys{}, fmt.Errorf("the secret's master must have at least %d characters", MinSecret)
+	}
+	var eddsa, hs256 []key
+	for _, text := range texts {
+		if len(text) < MinSecret {
+			return Keys{}, fmt.Errorf("each of the secret's assertionKeys must have at least %d characters", MinSecret)
+		}
+		id, err := hkdf.Key(sha256.New, []byte(text), nil, "latchkey assertion id", idBytes)
+		if err != nil {
+			return Keys{}, fmt.Errorf("derive the id of an assertion key: %w", err)
+		}
+		hs256 = append(hs256, key{id: base64.RawURLEncoding.EncodeToString(id), text: []byte(text)})
+	}
+	for _, text := range append(texts[:len(texts):len(texts)], master) {
+		seed, err := hkdf.Key(sha256.New, []byte(text), nil, "latchkey assertion", ed25519.SeedSize)
+		if err != nil {
+			return Keys{}, fmt.Errorf("derive an assertion key: %w", err)
+		}
+		private := ed25519.NewKeyFromSeed(seed)
+		id := sha256.Sum256(private.Public().(ed25519.PublicKey))
+		eddsa = append(eddsa, key{id: base64.RawURLEncoding.EncodeToString(id[:idBytes]), private: private})
+	}
+	set, err := json.Marshal(publicSet(eddsa))
+	return Keys{eddsa: redact.New(eddsa), hs256: redact.New(hs256), set: set}, err
+}
+
+// idBytes is the length of a key's id before it is encoded.
+const idBytes = 9
+
+// publicKey is a JSON Web Key of RFC 8037.
+type publicKey struct {
+	Type      string    `json:"kty"`
+	Curve     string    `json:"crv"`
+	X         string    `json:"x"`
+	ID        string    `json:"kid"`
+	Use       string    `json:"use"`
+	Algorithm Algorithm `json:"alg"`
+}
+
+type publicKeys struct {
+	Keys []publicKey `json:"keys"`
+}
+
+func publicSet(keys []key) publicKeys {
+	var set publicKeys
+	for _, k := range keys {
+		x := base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey))
+		set.Keys = append(set.Keys, publicKey{Type: "OKP", Curve: "Ed25519", X: x, ID: k.id, Use: "sig", Algorithm: EdDSA})
+	}
+	return set
+}
+
+// Public returns the JSON Web Key Set (RFC 7517) of the public keys, with which a backend verifies
+// assertions. For HS256 it is empty, since those keys are secret.
+func (k Keys) Public(a Algorithm) []byte {
+	if a != EdDSA {
+		return []byte(`{"keys":[]}`)
+	}
+	return k.set
+}
+
+var errNoKey = errors.New("ASSERTION_ALGORITHM is HS256, but the secret has no assertionKeys")
+
+// newest returns the key that signs.
+func (k Keys) newest(a Algorithm) (key, error) {
+	keys := k.hs256.Reveal()
+	if a == EdDSA {
+		keys = k.eddsa.Reveal()
+	}
+	if len(keys) == 0 {
+		return key{}, errNoKey
+	}
+	return keys[0], nil
+}
