@@ -52,7 +52,7 @@ in later versions too. Each value is checked before anything is created.
 
 make deploy runs this. It asks nothing if there are answers already.`,
 		Example: `  latchkey configure --stack latchkey --region eu-west-1 --no-input
-  latchkey configure --no-input --region eu-west-1 RouteScopes='POST /tts/*=tts' BackendUrl=https://api.example.com`,
+  latchkey configure --no-input --region eu-west-1 RouteScopes='POST /tts/*=tts'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			file := answersFile(stack)
 			a, err := file.read()

@@ -18,9 +18,10 @@ func initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Make an admin key by writing it directly to the table",
 		Long: `Makes an unlimited key with keys:admin and prints only the key on standard
-output. It is an ordinary key. With --stack, standard error says how many
-functions the account may run at once. init writes it with your own rights to the table:
-those of your AWS credentials, or the right to read the local stack's folder.`,
+output. It is an ordinary key. init writes it with your own rights to the table:
+those of your AWS credentials, or the right to read the local stack's folder.
+With --stack, standard error says how many functions the account may run at
+once.`,
 		Example: `  latchkey init                       # for the stack that latchkey dev runs
   latchkey init --stack latchkey --region us-east-1`,
 		Args: noArguments,

@@ -24,7 +24,7 @@ func secretFields() []string { return []string{"staticKeys", "internalKey"} }
 const longestField = 60 << 10
 
 func secretCommand() *cobra.Command {
-	return group("secret", "Show and change the deployment's secret, without showing its values", []*cobra.Command{
+	return group("secret", "Show and change the deployment's secret, but never show a value", []*cobra.Command{
 		secretShowCommand(), secretSetCommand(), secretUnsetCommand(), secretAddPepperCommand(),
 	})
 }
@@ -62,10 +62,12 @@ func secretSetCommand() *cobra.Command {
 		long: `Sets a field of the deployment's secret to the text on standard input. On a
 terminal, it asks for the text and does not show it.
 
-  staticKeys   as in token:name,token:name, each token with at least 16 characters
-  internalKey  the token of a key without a limit, with at least 16 characters`,
+  staticKeys   static keys, as in token:name,token:name
+  internalKey  the token of a key without a limit
+
+A token must have at least 16 characters.`,
 		example: `  latchkey secret set staticKeys < static-keys
-  latchkey secret set internalKey --stack latchkey --region us-east-1 < internal-key`,
+  latchkey secret set internalKey --stack latchkey < internal-key`,
 		edit: func(c *cobra.Command, fields secretText, field string) error {
 			value, err := readHidden(c, field, longestField)
 			if err != nil {
