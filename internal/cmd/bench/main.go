@@ -104,7 +104,7 @@ func reportColdStart(w io.Writer, m map[string]figures) {
 	fmt.Fprintln(w, "\nCOLD START, process start to first verdict\tmedian\t"+
 		"a function that says hello\tratio\tgoal: 1.5 x hello + 5 ms")
 	cold := m["ColdStart"]
-	for _, name := range []string{"authorizer", "validate"} {
+	for _, name := range []string{"authorizer", "validate", "keys"} {
 		ours, hello := cold[name+"-ns"], cold["hello-ns"]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%s\n",
 			name, duration(ours), duration(hello), ours/hello, duration(1.5*hello+5e6))
