@@ -37,9 +37,13 @@ func (m *Meter) points(old frame, now time.Time) iter.Seq[Point] {
 				return
 			}
 		}
-		yield(Point{m.LastUsed, m.Used})
+		yield(Point{m.unused(), m.Used})
 	}
 }
+
+// unused returns the first moment after the last use. LastUsed has lost a part of a millisecond, so
+// a slice may have begun after it.
+func (m *Meter) unused() time.Time { return m.LastUsed.Add(time.Millisecond) }
 
 // spentSince returns how many tokens were handed out after a moment, as far back as the meter
 // remembers.
@@ -60,7 +64,7 @@ func (m *Meter) spentSince(from time.Time, old frame, now time.Time) int64 {
 // freeAfter returns when a window of length span will hold so little that n tokens fit.
 func (m *Meter) freeAfter(span time.Duration, old frame, now time.Time, limit, n int64) time.Time {
 	needed := m.Used + n - limit // where the odometer must have stood before the window
-	at := m.LastUsed.Add(span)
+	at := m.unused().Add(span)
 	for p := range m.points(old, now) {
 		if end := p.At.Add(span); p.Used >= needed && end.Before(at) {
 			at = end

@@ -101,7 +101,7 @@ func TestMomentsOfEarlierWindowsAreForgotten(t *testing.T) {
 		pass   time.Duration
 		stored bool
 	}{
-		{time.Hour, 0, false}, {time.Minute, 0, true}, {time.Minute, time.Hour, true}, {time.Minute, 24 * time.Hour, false},
+		{time.Hour, 0, false}, {time.Minute, 0, true}, {time.Minute, time.Hour, true}, {time.Minute, 24*time.Hour + time.Second, false},
 	} {
 		h.now = h.now.Add(c.pass)
 		terms := ratelimit.Terms{Limit: per(10, c.window), Rev: int64(min(i, 1))}
@@ -109,6 +109,31 @@ func TestMomentsOfEarlierWindowsAreForgotten(t *testing.T) {
 		if err != nil || !d.Admitted || (len(store.meter.Earlier) > 0) != c.stored {
 			t.Errorf("step %d: %+v, %v, stored %v", i, d, err, store.meter.Earlier)
 		}
+	}
+}
+
+// The last use is stored in whole milliseconds. A token that was spent less than a millisecond after
+// its slice began counts after each change of the window.
+func TestATokenAtTheBeginningOfASliceCountsAfterChanges(t *testing.T) {
+	slice := int64(ratelimit.Slice(time.Second))
+	begin := time.Unix(0, (morning.UnixNano()/slice+1)*slice)
+	if begin.Nanosecond()%1_000_000 == 0 {
+		begin = begin.Add(time.Duration(slice))
+	}
+	h, store := &fakeClock{begin}, &item{}
+	limiter := ratelimit.New(store, h.time, 10)
+	for i, c := range []struct {
+		limit ratelimit.Limit
+		n     int64
+		yes   bool
+	}{
+		{per(1, time.Second), 1, true}, {per(3, 2*time.Second), 2, true}, {per(3, 9*time.Second), 1, false},
+	} {
+		d, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: c.limit, Rev: int64(i)}, c.n, time.Time{})
+		if err != nil || d.Admitted != c.yes {
+			t.Errorf("step %d: %+v, %v", i, d, err)
+		}
+		h.now = h.now.Add(3 * time.Second)
 	}
 }
 

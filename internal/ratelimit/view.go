@@ -78,7 +78,7 @@ func (v *view) emptyAt(m *Meter) time.Time {
 	case v.inWindow == 0:
 		return v.now
 	case v.moved:
-		return m.LastUsed.Add(v.span)
+		return m.unused().Add(v.span)
 	}
 	return v.old.start(m.Newest + v.old.lookback + 1)
 }
