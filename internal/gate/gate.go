@@ -187,12 +187,16 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 		return err
 	}
 	asked, err := g.spend(table, f.subject, r, &f.verdict)
-	for n := 0; err != nil && errors.Is(err, ratelimit.ErrOldTerms) && n < looks; n++ {
-		*f = finding{} // another instance knows newer terms
+	for n := 0; err != nil && n < looks; n++ {
+		old, ok := errors.AsType[*ratelimit.OldTermsError](err)
+		if !ok {
+			return err
+		}
+		*f = finding{} // another instance knows newer terms, or the key was deleted and imported again
 		if err := g.identify(table, &h, r, 0, f); err != nil || f.decided() {
 			return err
 		}
-		asked, err = g.spend(table, f.subject, r, &f.verdict)
+		asked, err = g.spend(table, f.subject.raised(old.Rev), r, &f.verdict)
 	}
 	if err != nil || !f.verdict.Valid() {
 		return err

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,20 @@ func (s *subject) with(user *apikey.User, plan *apikey.Plan, read Instant, life 
 func (s *subject) rekeyed(k *apikey.Key) *subject {
 	c := *s
 	c.key, c.rehashed = k, true
+	return &c
+}
+
+// raised returns s for one spend, after a read of the key that came after a meter had shown the
+// revision rev. It has at least this revision, because a higher one of the meter is then of a former
+// life of the key. The meters of users never change their windows.
+func (s *subject) raised(rev int64) *subject {
+	c := *s
+	c.meters = slices.Clone(s.meters)
+	for i := range c.meters {
+		if c.meters[i].ID == s.key.ID {
+			c.meters[i].Terms.Rev = max(c.meters[i].Terms.Rev, rev)
+		}
+	}
 	return &c
 }
 

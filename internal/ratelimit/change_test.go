@@ -193,7 +193,10 @@ func (c *changes) change() {
 	seconds := rapid.SampledFrom([]int64{1, 2, 9, 10, 30, 60, 600, 3600, 86_400}).Draw(c.T, "window")
 	window := time.Duration(seconds) * time.Second
 	limit := ratelimit.Limit{Requests: rapid.Int64Range(1, 300).Draw(c.T, "requests"), Window: window}
-	terms := ratelimit.Terms{Limit: limit, Rev: int64(len(c.terms))}
+	terms := ratelimit.Terms{Limit: limit}
+	if n := len(c.terms); n > 0 && rapid.IntRange(0, 4).Draw(c.T, "life") > 0 {
+		terms.Rev = c.terms[n-1].Rev + 1
+	} // or else the key was deleted and made again
 	period := rapid.SampledFrom([]ratelimit.Period{"", "", ratelimit.Day, ratelimit.Month}).Draw(c.T, "period")
 	if period != "" {
 		terms.Quota = ratelimit.Quota{Requests: limit.Requests * rapid.Int64Range(1, 5).Draw(c.T, "quota"), Period: period}
@@ -218,7 +221,7 @@ func (c *changes) step() string {
 	n := rapid.Int64Range(1, terms.Limit.Requests).Draw(c.T, "n")
 	for range rapid.IntRange(1, 5).Draw(c.T, "times") {
 		before := len(c.committed)
-		d, err := c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
+		d, err := c.take(i, terms, n)
 		if errors.Is(err, ratelimit.ErrOldTerms) && terms != latest {
 			c.heard[i] = len(c.terms) - 1 // the gate reads the key again
 			return ""
@@ -234,6 +237,21 @@ func (c *changes) step() string {
 		}
 	}
 	return ""
+}
+
+// take spends as the gate does. If the terms are the latest, a higher revision of the meter is from
+// before the key was deleted. An instance may have to learn of several such revisions.
+func (c *changes) take(i int, terms ratelimit.Terms, n int64) (d ratelimit.Decision, err error) {
+	latest := terms == c.terms[len(c.terms)-1]
+	for range 4 {
+		d, err = c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
+		old, ok := errors.AsType[*ratelimit.OldTermsError](err)
+		if !ok || !latest {
+			return d, err
+		}
+		terms.Rev = old.Rev
+	}
+	return d, err
 }
 
 // tooMany checks the tokens that were handed out in the window before each of the new writes.
@@ -275,7 +293,7 @@ func (c *changes) tooLate(i int, terms ratelimit.Terms, n int64, d ratelimit.Dec
 		if c.clock.now = c.clock.now.Add(d.RetryAfter); c.clock.now.After(last.Add(time.Second)) {
 			return "denied for longer than the new window and the period last"
 		}
-		again, err := c.limiters[i].Take(context.Background(), "k", terms, n, time.Time{})
+		again, err := c.take(i, terms, n)
 		if err != nil {
 			return err.Error()
 		}

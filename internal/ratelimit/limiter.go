@@ -10,8 +10,22 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// ErrOldTerms says that the caller's terms are older than those of the meter's window.
+// ErrOldTerms says that the caller's terms are older than those of the meter's window. Every such
+// error is an [OldTermsError].
 var ErrOldTerms = errors.New("terms have changed")
+
+// OldTermsError is ErrOldTerms with the revision of the terms that the meter's window is of.
+//
+// A caller must read the terms of the id anew. They may have a lower revision even then, if the id
+// began a new life: its meter stays, and its revisions begin anew. The caller may then raise
+// [Terms.Rev] of one request to Rev. Terms that came after the read have a higher one, or the meter
+// has no window of theirs yet.
+type OldTermsError struct{ Rev int64 }
+
+func (*OldTermsError) Error() string { return ErrOldTerms.Error() }
+
+// Unwrap returns ErrOldTerms.
+func (*OldTermsError) Unwrap() error { return ErrOldTerms }
 
 // Decision is the limiter's answer to one request. A denial is a decision, not an error.
 type Decision struct {
@@ -52,7 +66,7 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 // denies. n must be at least 1 and at most terms.Limit.Requests.
 //
 // An error means that Take could not decide. Tokens may then count as spent that no one used. After
-// [ErrOldTerms] none were spent, and the caller must try again with newer terms.
+// [ErrOldTerms] none were spent, and the caller must try again as [OldTermsError] says.
 //
 // Take goes by the instance's clock, or by floor if that is later: see [NotBefore].
 func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (Decision, error) {

@@ -94,8 +94,8 @@ func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Tim
 	l.forgetExpired(r.id, now)
 	for range attempts {
 		l.recordUsage(ctx, r.id, now)
-		if l.isOutdated(r) {
-			return fmt.Errorf("spend: %w", ErrOldTerms)
+		if err := l.outdated(r); err != nil {
+			return fmt.Errorf("spend: %w", err)
 		}
 		w, decided := l.reserve(r, now)
 		if decided {
@@ -167,13 +167,16 @@ func (l *Limiter) unrecorded(id string, now time.Time) []DayUsage {
 	return e.meter.daysOver()
 }
 
-// isOutdated reports whether the terms of r would change the window of the meter, and are older
-// than those that it is of.
-func (l *Limiter) isOutdated(r *request) bool {
+// outdated returns an [OldTermsError] if the terms of r would change the window of the meter, and are
+// older than those that it is of.
+func (l *Limiter) outdated(r *request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := &l.entry(r.id).meter
-	return m.Window != r.terms.Limit.Window && m.Rev > r.terms.Rev
+	if m.Window != r.terms.Limit.Window && m.Rev > r.terms.Rev {
+		return &OldTermsError{m.Rev}
+	}
+	return nil
 }
 
 // write is a spend on its way to the store. What it took out of the entry belongs to it alone until

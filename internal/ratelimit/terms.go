@@ -11,8 +11,9 @@ import (
 type Terms struct {
 	Limit Limit
 	Quota Quota // the zero Quota allows everything
-	// Rev must grow with every change of the terms. A limiter that still has older terms never
-	// changes the window of a meter back: the meter would forget what lies beyond a shorter window.
+	// Rev must grow with every change of the terms; see [OldTermsError] for an id that is used anew.
+	// A limiter that still has older terms never changes the window of a meter back: the meter would
+	// forget what lies beyond a shorter window.
 	Rev int64
 }
 
