@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/assertion"
 	"latchkey/internal/config"
 	"latchkey/internal/pepper"
 )
@@ -26,6 +27,7 @@ const longestField = 60 << 10
 func secretCommand() *cobra.Command {
 	return group("secret", "Show and change the deployment's secret, but never show a value", []*cobra.Command{
 		secretShowCommand(), secretSetCommand(), secretUnsetCommand(), secretAddPepperCommand(),
+		secretAddAssertionKeyCommand(),
 	})
 }
 
@@ -103,20 +105,36 @@ func secretAddPepperCommand() *cobra.Command {
 hashed with it, and a stored key when it is used next. All older peppers stay,
 because keys that were not used meanwhile need them.`,
 		example: "  latchkey secret add-pepper\n  latchkey secret add-pepper --stack latchkey --region us-east-1",
-		edit: func(_ *cobra.Command, fields secretText, _ string) error {
-			var peppers []json.RawMessage
-			if text, there := fields["peppers"]; there {
-				if err := json.Unmarshal(text, &peppers); err != nil {
-					return errors.New("the secret's peppers are not a list of texts")
-				}
-			}
-			newest, err := json.Marshal(rand.Text() + rand.Text())
-			if err != nil {
-				return err
-			}
-			return fields.put("peppers", slices.Insert(peppers, 0, json.RawMessage(newest)))
-		},
+		edit:    prepend("peppers"),
 	})
+}
+
+func secretAddAssertionKeyCommand() *cobra.Command {
+	return onSecret(secretEdit{
+		use: "add-assertion-key", short: "Add a new random key, which signs assertions from now on",
+		long: `Adds a random key to the deployment's secret, before all others. It signs the
+assertions that backends verify. The public keys of all older ones stay
+published, so that assertions that are on their way are still good.`,
+		example: "  latchkey secret add-assertion-key\n  latchkey secret add-assertion-key --stack latchkey --region us-east-1",
+		edit:    prepend("assertionKeys"),
+	})
+}
+
+// prepend returns an edit that puts a random text before all others in a list of the secret.
+func prepend(list string) func(*cobra.Command, secretText, string) error {
+	return func(_ *cobra.Command, fields secretText, _ string) error {
+		var texts []json.RawMessage
+		if text, there := fields[list]; there {
+			if err := json.Unmarshal(text, &texts); err != nil {
+				return fmt.Errorf("the secret's %s are not a list of texts", list)
+			}
+		}
+		newest, err := json.Marshal(rand.Text() + rand.Text())
+		if err != nil {
+			return err
+		}
+		return fields.put(list, slices.Insert(texts, 0, json.RawMessage(newest)))
+	}
 }
 
 // secretEdit describes a command that changes the secret.
@@ -208,6 +226,9 @@ func (h heldSecret) parse(text config.Sensitive) (config.SecretContent, pepper.H
 		return config.SecretContent{}, pepper.Hasher{}, err
 	}
 	hasher, err := pepper.NewHasher(content.Master.Reveal(), content.Peppers.Reveal())
+	if err == nil {
+		_, err = assertion.NewKeys(content.Master.Reveal(), content.AssertionKeys.Reveal())
+	}
 	return content, hasher, err
 }
 
@@ -233,6 +254,8 @@ func (h heldSecret) describe() (rows [][]string, err error) {
 		switch field {
 		case "peppers":
 			text = strings.Join(hasher.PepperNames(), ", ") + " (the last one is derived from master)"
+		case "assertionKeys":
+			text = plural(len(content.AssertionKeys.Reveal()), "key", "keys") + ", of which the first one signs"
 		case "staticKeys":
 			text = "names of all static keys: " + strings.Join(static, ", ")
 		}
