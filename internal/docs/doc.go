@@ -1,8 +1,8 @@
 // Package docs is the manual: Markdown pages for people, with their pictures. [Files] has them all,
 // and package manual renders them for a browser.
 //
-// The reference pages (configuration, cli, api, errors, metrics, events) have two parts. A person
-// writes the first part. The second part begins at [Mark], and package reference generates it from the
+// The reference pages (configuration, cli, api, errors, metrics, events) and the page of costs have two
+// parts. A person writes the first part. The second part begins at [Mark], and package reference generates it from the
 // code that it describes. Tests compare the two, and write the second part anew with
 //
 //	make manual

@@ -72,3 +72,19 @@ func TestAThrottledMethodRecovers(t *testing.T) {
 		}
 	}
 }
+
+// An alarm counts the lines of throttled requests: a 429 without a key. A key at its limit has its ID
+// there.
+func TestAThrottledRequestHasNoKeyInTheAccessLog(t *testing.T) {
+	s := &stack{
+		access: make(lines, 3), parameters: map[string]string{"ApiRate": "1", "ApiBurst": "2"},
+		authorize: func(e map[string]any) (any, error) { return policy("Deny", e, map[string]any{"code": "rate_limit_exceeded"}), nil },
+	}
+	url := s.start(t)
+	for _, want := range []string{"k | GET /api/v1/whoami | 429", "k | GET /api/v1/whoami | 429", "- | GET /api/v1/whoami | 429"} {
+		get(t, "GET", url+"/api/v1/whoami")
+		if got := <-s.access.(lines); got != "2026-11-24T12:00:00Z | "+want+"\n" {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
