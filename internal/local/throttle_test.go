@@ -78,7 +78,9 @@ func TestAThrottledMethodRecovers(t *testing.T) {
 func TestAThrottledRequestHasNoKeyInTheAccessLog(t *testing.T) {
 	s := &stack{
 		access: make(lines, 3), parameters: map[string]string{"ApiRate": "1", "ApiBurst": "2"},
-		authorize: func(e map[string]any) (any, error) { return policy("Deny", e, map[string]any{"code": "rate_limit_exceeded"}), nil },
+		authorize: func(e map[string]any) (any, error) {
+			return policy("Deny", e, map[string]any{"code": "rate_limit_exceeded"}), nil
+		},
 	}
 	url := s.start(t)
 	for _, want := range []string{"k | GET /api/v1/whoami | 429", "k | GET /api/v1/whoami | 429", "- | GET /api/v1/whoami | 429"} {
