@@ -81,7 +81,7 @@ func (f Format) Parse(text string) (Token, error) {
 	if !ok {
 		return ParseForeign(text)
 	}
-	if checksum(text[:len(text)-checksumLength]) != text[len(text)-checksumLength:] {
+	if sum := checksum(text[:len(text)-checksumLength]); string(sum[:]) != text[len(text)-checksumLength:] {
 		return Token{}, ErrMalformed
 	}
 	return hide(&tokenText{text: text, id: body[:idLength], env: env}), nil
@@ -114,7 +114,8 @@ func (f Format) Next(env Environment, id string, random io.Reader) (Token, error
 		return Token{}, fmt.Errorf("new token: %w", err)
 	}
 	text := f.prefix + "_" + string(env) + "_" + id + secret
-	return hide(&tokenText{text: text + checksum(text), id: id, env: env}), nil
+	sum := checksum(text)
+	return hide(&tokenText{text: text + string(sum[:]), id: id, env: env}), nil
 }
 
 // KeyPrefix returns the beginning of a key's native tokens, which lists show. It has the first four
@@ -275,14 +276,13 @@ func randomBase62(random io.Reader, n int) (string, error) {
 
 // checksum returns the last six characters of a native token. Secret scanners and [Format.Parse]
 // recognise a token by them.
-func checksum(text string) string {
+func checksum(text string) (digits [checksumLength]byte) {
 	sum := crc32.ChecksumIEEE([]byte(text))
-	var digits [checksumLength]byte
 	for i := range digits {
 		digits[checksumLength-1-i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(digits[:])
+	return digits
 }
 
 // IDOf returns the id of a sum: its last 16 digits in base 62.

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"latchkey/internal/apikey"
@@ -60,14 +61,17 @@ type Options struct {
 }
 
 // Authorizer is a lambda.Handler. It is safe for concurrent use if its gate and its users are.
-type Authorizer struct{ Options }
+type Authorizer struct {
+	Options
+	readers sync.Pool // of readers
+}
 
 // New returns an authorizer. It logs a warning if all requests are anonymous.
 func New(o Options) *Authorizer {
 	if o.Anonymous {
 		o.Logger.Warn("REQUIRE_AUTH IS FALSE: EVERY REQUEST IS LET IN AS anonymous, WHATEVER KEY IT CARRIES")
 	}
-	return &Authorizer{o}
+	return &Authorizer{Options: o, readers: sync.Pool{New: func() any { return newReader() }}}
 }
 
 // ErrUnauthorized is the error that API Gateway answers with 401. API Gateway recognises it by its
@@ -89,7 +93,13 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 			answer, err = nil, a.panicked(ctx, cause)
 		}
 	}()
-	e, err := readEvent(payload)
+	text := a.readers.Get().(*reader)
+	text.reset(payload)
+	defer func() {
+		text.reset(nil) // the event has a token
+		a.readers.Put(text)
+	}()
+	e, err := readEvent(text)
 	if err != nil {
 		return nil, a.malformed(ctx, payload)
 	}

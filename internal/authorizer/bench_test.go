@@ -214,7 +214,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 				t.Fatal(v.Code, err)
 			}
 		}},
-		{"authorizer: event to policy", 30, func() {
+		{"authorizer: event to policy", 14, func() {
 			if _, err := a.Invoke(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}

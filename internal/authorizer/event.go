@@ -38,13 +38,12 @@ var (
 	errMethodArn  = errors.New("methodArn names no single method")
 )
 
-// readEvent reads a payload. It returns an error for everything that is no REQUEST authorizer event
+// readEvent reads an event. It returns an error for everything that is no REQUEST authorizer event
 // with a usable methodArn. Names in an event are matched exactly, except those of headers and
 // parameters. Members that are not used are skipped, but must be valid JSON.
-func readEvent(payload []byte) (e event, err error) {
+func readEvent(r *reader) (e event, err error) {
 	var methodArn string
 	isToken := false
-	r := newReader(payload)
 	r.object(func(name []byte) {
 		switch string(name) {
 		case "type":

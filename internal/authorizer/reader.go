@@ -11,9 +11,15 @@ import (
 
 // reader reads a JSON text value by value. After its first error it reads nothing more, and its
 // methods change nothing.
+//
+// A reader may read one JSON text after the other. Lists that it has returned may be used until it
+// is reset.
 type reader struct {
-	text jsontext.Decoder
-	err  error
+	text  jsontext.Decoder
+	input bytes.Buffer
+	err   error
+	known []string // texts that were read, because an event has most of them twice
+	lists []string // the room of lists, one text each
 }
 
 var (
@@ -21,12 +27,21 @@ var (
 	errTrailing = errors.New("text after the JSON value")
 )
 
-// newReader returns a reader of one JSON text. It accepts an object that has a name twice, since
-// readEvent reads both values. It accepts text that is not UTF-8, which no token is.
-func newReader(text []byte) *reader {
-	r := new(reader)
-	r.text.Reset(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	return r
+// room is how many texts and lists of an event usually come. More than these cost allocations.
+const room = 8
+
+// newReader returns a reader of no text.
+func newReader() *reader {
+	return &reader{known: make([]string, 0, room), lists: make([]string, 0, room)}
+}
+
+// reset begins to read a JSON text, and forgets the one before. It accepts an object that has a name
+// twice, since readEvent reads both values. It accepts text that is not UTF-8, which no token is.
+func (r *reader) reset(text []byte) {
+	clear(r.known)
+	clear(r.lists)
+	r.known, r.lists, r.err, r.input = r.known[:0], r.lists[:0], nil, *bytes.NewBuffer(text)
+	r.text.Reset(&r.input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
 // end returns the first error. Text after the first value is an error, too.
@@ -58,6 +73,10 @@ func (r *reader) object(member func(name []byte)) {
 // strings reads a string or a list of strings, and returns list with them appended. It takes null
 // for an empty list, and null within a list for an empty string.
 func (r *reader) strings(list []string) []string {
+	if n := len(r.lists); list == nil && n < cap(r.lists) {
+		r.lists = r.lists[:n+1]
+		list = r.lists[n : n : n+1]
+	}
 	if !r.begins('[') {
 		text, ok := r.stringOrNull()
 		if ok {
@@ -91,7 +110,22 @@ func (r *reader) stringOrNull() (string, bool) {
 	if r.err != nil {
 		return "", false
 	}
-	return string(unquoted(raw)), true
+	return r.remember(unquoted(raw)), true
+}
+
+// remember returns text as a string. If it is among the first texts that were read, it allocates
+// nothing.
+func (r *reader) remember(text []byte) string {
+	for _, known := range r.known {
+		if known == string(text) {
+			return known
+		}
+	}
+	remembered := string(text)
+	if len(r.known) < cap(r.known) {
+		r.known = append(r.known, remembered)
+	}
+	return remembered
 }
 
 // integer reads an integer into n. If the value is null, n stays as it is.
