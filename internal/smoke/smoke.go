@@ -75,9 +75,9 @@ func ParseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Run makes all checks. It returns an error if it had to stop early, or if it could not delete one of
+// Run makes all checks and reports a row for each. It returns an error if it had to stop early, or if it could not delete one of
 // its keys. It stops when a request has no answer, when ctx ends, or when the checks take too long.
-func Run(ctx context.Context, o Options) (Result, error) {
+func Run(ctx context.Context, o Options) error {
 	bounded, cancel := context.WithTimeout(ctx, runTimeout+3*o.Freshness)
 	defer cancel()
 	bounded, stop := context.WithCancelCause(bounded)
@@ -116,8 +116,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		r.assumption = throttling
 		r.skip("429 of the stage's throttling: it would need as many requests as the stage allows for all callers")
 	}
-	err := r.finish()
-	return r.result, err
+	return r.finish()
 }
 
 type run struct {
@@ -127,7 +126,7 @@ type run struct {
 	client     *http.Client
 	secrets    []redact.Secret[string]
 	assumption Assumption // of the next checks
-	result     Result
+	checks     int
 	made       []string // ids of the keys that are not deleted yet
 }
 

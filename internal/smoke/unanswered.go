@@ -72,10 +72,10 @@ func (r *run) finish() error {
 	switch {
 	case cause == nil:
 		return cleaned
-	case errors.As(cause, &gone) && r.result.Checks == 0:
+	case errors.As(cause, &gone) && r.checks == 0:
 		cause = fmt.Errorf("the stack does not answer: %w", cause)
 	case errors.As(cause, &gone):
-		cause = fmt.Errorf("the stack stopped answering after %d checks: %w", r.result.Checks, cause)
+		cause = fmt.Errorf("the stack stopped answering after %d checks: %w", r.checks, cause)
 	default:
 		cause = fmt.Errorf("stopped before the end: %w", cause)
 	}

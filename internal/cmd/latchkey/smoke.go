@@ -19,6 +19,7 @@ func smokeCommand() *cobra.Command {
 	var o smoke.Options
 	var denyStatus, form, stack string
 	var in account
+	var own inAccount
 	c := &cobra.Command{
 		Use:   "smoke [URL]",
 		Short: "Check a deployed stack from outside",
@@ -35,13 +36,15 @@ own API. For this run, latchkey echo must be the API at the stack's BackendUrl.
   LATCHKEY_URL  the URL of the API, used if no URL is given: the output ApiUrl
 
 With --stack, the URL and the parameters are read from the stack, with your own
-AWS credentials.
+AWS credentials. With --aws as well, it then checks the stack's alarms, metrics,
+dashboard, access log and quota, and waits for those that arrive late.
 
 The exit code is 0 if everything is as expected, 1 if something differs, and 2
 if the command line or one of these variables is wrong.`,
 		Example: `  latchkey smoke --stack latchkey --region us-east-1
   LATCHKEY_URL=http://127.0.0.1:3000 latchkey smoke --freshness 2s
-  latchkey smoke --echo -o json`,
+  latchkey smoke --echo -o json
+  latchkey smoke --stack latchkey --aws --wait 10m`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError{errors.New("takes one URL; see --help")}
@@ -55,14 +58,18 @@ if the command line or one of these variables is wrong.`,
 			if err := in.check(stack); err != nil {
 				return err
 			}
+			if err := own.check(stack); err != nil {
+				return err
+			}
 			at := os.Getenv("LATCHKEY_URL")
+			var deployed deployedStack
+			var err error
 			if stack != "" {
-				var err error
-				if at, err = smokeStack(c, in, stack); err != nil {
+				if deployed, err = smokeStack(c, in, stack); err != nil {
 					return err
 				}
+				at = deployed.values["ApiUrl"]
 			}
-			var err error
 			if o.DenyStatus, err = strconv.Atoi(denyStatus); err != nil {
 				return usageError{errors.New("--deny-status must be 429 or 403")}
 			}
@@ -78,11 +85,20 @@ if the command line or one of these variables is wrong.`,
 			}
 			o.Key = redact.New(key)
 			o.Now = time.Now
-			return runSmoke(c, o, form == formJSON)
+			begun := time.Now()
+			return printSmoke(c, form == formJSON, func(report func(smoke.Row)) error {
+				o.Report = report
+				err := smoke.Run(c.Context(), o)
+				if err == nil && own.asked {
+					err = smokeAccount(c.Context(), in, stack, deployed, own, begun, report)
+				}
+				return err
+			})
 		},
 	}
 	c.Flags().StringVar(&stack, "stack", "", "`NAME` of the deployed CloudFormation stack")
 	in.addFlags(c)
+	own.addFlags(c)
 	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
 	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
 	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
@@ -96,28 +112,37 @@ if the command line or one of these variables is wrong.`,
 	return c
 }
 
-// runSmoke runs the checks. It prints each row when it is known or, as JSON, all rows at the end.
-func runSmoke(c *cobra.Command, o smoke.Options, asJSON bool) error {
-	rows := []smoke.Row{}
-	o.Report = func(row smoke.Row) {
+// printSmoke runs checks. It prints each row when it is known or, as JSON, all rows at the end.
+func printSmoke(c *cobra.Command, asJSON bool, run func(report func(smoke.Row)) error) error {
+	rows, checks, differences := []smoke.Row{}, 0, 0
+	err := run(func(row smoke.Row) {
 		rows = append(rows, row)
+		switch row.Verdict {
+		case smoke.OK:
+			checks++
+		case smoke.Differs:
+			checks++
+			differences++
+		}
 		if !asJSON {
 			fmt.Fprintln(c.OutOrStdout(), row)
 		}
-	}
-	result, err := smoke.Run(c.Context(), o)
+	})
 	switch {
 	case asJSON:
-		err = errors.Join(json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{
-			"data": rows, "checks": result.Checks, "differences": result.Differences,
-		}), err)
-	case err == nil && result.Differences == 0:
-		fmt.Fprintf(c.OutOrStdout(), "%d checks, all as expected\n", result.Checks)
+		printed := json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{
+			"data": rows, "checks": checks, "differences": differences,
+		})
+		if err == nil {
+			err = printed
+		}
+	case err == nil && differences == 0:
+		fmt.Fprintf(c.OutOrStdout(), "%d checks, all as expected\n", checks)
 	case err == nil:
-		fmt.Fprintf(c.OutOrStdout(), "%d checks, %d differ\n", result.Checks, result.Differences)
+		fmt.Fprintf(c.OutOrStdout(), "%d checks, %d differ\n", checks, differences)
 	}
-	if err == nil && result.Differences > 0 {
-		err = fmt.Errorf("the stack is not as expected: %d checks differ", result.Differences)
+	if err == nil && differences > 0 {
+		err = fmt.Errorf("the stack is not as expected: %d checks differ", differences)
 	}
 	return err
 }

@@ -24,7 +24,6 @@ import (
 func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change func(*smoke.Options)) (map[string]bool, error) {
 	t.Helper()
 	checks := make(map[string]bool)
-	differ := 0
 	o := smoke.Options{URL: at, Key: redact.New(s.root), QueryAPIKey: true, Console: true, DenyStatus: 429, Now: time.Now}
 	o.Report = func(row smoke.Row) {
 		line := row.String()
@@ -36,7 +35,6 @@ func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change fun
 		}
 		if row.Verdict == smoke.Differs {
 			t.Log(line)
-			differ++
 		}
 		if row.Verdict != smoke.Skipped {
 			checks[row.Check] = row.Verdict == smoke.OK
@@ -45,11 +43,7 @@ func smokes(ctx context.Context, t testing.TB, s *stack, at *url.URL, change fun
 	if change != nil {
 		change(&o)
 	}
-	result, err := smoke.Run(ctx, o)
-	if differ != result.Differences {
-		t.Errorf("%d rows differ, but the result says %+v", differ, result)
-	}
-	return checks, err
+	return checks, smoke.Run(ctx, o)
 }
 
 // differing returns the sorted names of the checks that differ.
