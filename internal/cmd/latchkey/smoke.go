@@ -58,6 +58,9 @@ if the command line or one of these variables is wrong.`,
 			if err := in.check(stack); err != nil {
 				return err
 			}
+			if o.Throttle < 0 || o.Throttle > 10000 {
+				return usageError{errors.New("--throttle must be a number of requests from 0 to 10000")}
+			}
 			if err := own.check(stack); err != nil {
 				return err
 			}
@@ -107,6 +110,7 @@ if the command line or one of these variables is wrong.`,
 	c.Flags().BoolVar(&o.Echo, "echo", false, "the stack's BackendUrl is a latchkey echo: check what reaches it, and nothing else")
 	c.Flags().BoolVar(&o.Console, "console", true, "the stack's parameter ConsoleEnabled")
 	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
+	c.Flags().IntVar(&o.Throttle, "throttle", 0, "send up to so many requests at once, to be throttled by the stage")
 	c.MarkFlagsMutuallyExclusive("echo", "outage")
 	choiceFlagP(c, &form, "output", "o", formTable, "`FORM`: table or json", formTable, formJSON)
 	return c

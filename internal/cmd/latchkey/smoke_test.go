@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -127,6 +128,43 @@ func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
 	}
 	if checks, err := smokes(t.Context(), t, s, forbidding, nil); err != nil || len(differing(checks)) == 0 {
 		t.Errorf("%v, and a wrong parameter is not found", err)
+	}
+}
+
+// A stage that throttles says so with a code of its own.
+func TestTheSmokeTestOfThrottling(t *testing.T) {
+	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
+	const stage = `"code":"too_many_requests"`
+	for name, c := range map[string]struct {
+		requests int
+		change   func(r *http.Response, body string)
+		differs  int
+	}{
+		"throttled":        {requests: 100},
+		"too few requests": {requests: 1, differs: 7},
+		"the code of a key": {100, func(r *http.Response, body string) {
+			setBody(r, strings.Replace(body, "too_many_requests", "rate_limit_exceeded", 1))
+		}, 1},
+		"no Retry-After":    {100, func(r *http.Response, body string) { r.Header.Del("Retry-After") }, 1},
+		"API Gateway's own": {100, func(r *http.Response, body string) { setBody(r, `{"message":"Too Many Requests"}`) }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := gateway{answer: func(r *http.Response) {
+				if c.change == nil || r.StatusCode != http.StatusTooManyRequests {
+					return
+				}
+				text, _ := io.ReadAll(r.Body)
+				setBody(r, string(text))
+				if strings.Contains(string(text), stage) {
+					c.change(r, string(text))
+				}
+			}}.start(t, s)
+			checks, err := smokes(t.Context(), t, s, at, func(o *smoke.Options) { o.Throttle = c.requests })
+			found := differing(checks)
+			if err != nil || len(found) != c.differs || slices.ContainsFunc(found, func(check string) bool { return !strings.HasPrefix(check, "more than the stage allows: ") }) {
+				t.Errorf("%v, %d differ: %q", err, len(found), found)
+			}
+		})
 	}
 }
 
