@@ -1,9 +1,16 @@
 package httpapi_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
 )
 
 // Each route that sets a limit refuses one that the table cannot count, and says what is possible.
@@ -26,5 +33,28 @@ func TestALimitThatTheTableCannotCountIsRefusedEverywhere(t *testing.T) {
 		if a := s.send(s.root, c.method, c.path, fmt.Sprintf(c.body, 2000)); a.status >= 300 {
 			t.Errorf("%s %s of 2000: %d %s", c.method, c.path, a.status, a.text)
 		}
+	}
+}
+
+// An earlier version has stored such limits. Their keys work, and their other fields may change.
+func TestAKeyWithAnOlderLimitMayChange(t *testing.T) {
+	s := newService(t)
+	token, err := s.options.Format.New(apikey.Live, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := s.registry.Build(t.Context(), token, "u1", apikey.Live, apikey.Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Limit = ratelimit.Limit{Requests: 5000, Window: time.Second}
+	if err := s.options.Store.Write(t.Context(), registry.Write{To: k}); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.send(s.root, "PATCH", keys+"/"+k.ID, `{"name":"renamed"}`); a.status != 200 || a.json["name"] != "renamed" {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+	if v, err := s.gate.Check(t.Context(), gate.Request{Credential: s.options.Format.Credential(token.Reveal()), Cost: 1}); err != nil || !v.Valid() {
+		t.Errorf("%s, %v", v.Code, err)
 	}
 }
