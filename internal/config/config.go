@@ -96,6 +96,9 @@ type Config struct {
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
 	// UnlimitedNumbers shows an unlimited key with a limit of 999999 requests.
 	UnlimitedNumbers bool `env:"UNLIMITED_NUMBERS" envDefault:"false"`
+	// CORSOrigin is the origin whose pages may read answers of the API in a browser, such as
+	// https://app.example.com. With *, pages of every origin may.
+	CORSOrigin string `env:"CORS_ORIGIN" envDefault:"*"`
 
 	// APIKeys are static keys, as in "token:name,token:name". Each has a limit of RateLimitRequests
 	// in RateLimitWindow. InternalAPIKey is the token of a key without a limit.
@@ -204,6 +207,8 @@ func (c Config) check() error {
 		return errors.New("UPSTREAM_TIMEOUT must be between 0.1 and 25 seconds")
 	case c.UpstreamURL != "" && !ServiceURL(c.UpstreamURL):
 		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
+	case c.CORSOrigin != "*" && !isOrigin(c.CORSOrigin):
+		return errors.New("CORS_ORIGIN must be * or one origin such as https://app.example.com, without a path")
 	case !slices.Contains([]string{"full", "alarms", "off"}, c.Metrics):
 		return errors.New("METRICS must be full, alarms or off")
 	case len(c.Environments) == 0:
@@ -225,6 +230,13 @@ func (c Config) check() error {
 		return err
 	}
 	return nil
+}
+
+// isOrigin reports whether text is an origin as a browser writes it.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" &&
+		text == strings.ToLower(u.Scheme+"://"+u.Host)
 }
 
 // Static returns the static keys of the variables.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,13 +60,14 @@ func (a *server) guard() http.Handler {
 			a.log(r.Context(), rec.status, o)
 		}()
 		if page := a.page(r.URL.Path); page != nil {
+			r.RequestURI = requested(r)
 			page.ServeHTTP(rec, r)
 			return
 		}
 		if r.URL.Path == api.OwnPrefix+api.HealthPath {
 			r.URL = &url.URL{Path: api.HealthPath, RawQuery: r.URL.RawQuery}
 		}
-		setHeaders(w.Header())
+		a.setHeaders(w.Header())
 		joinIfMatch(r.Header)
 		if problem := a.route(r); problem != nil {
 			write(rec, problem)
@@ -85,9 +87,22 @@ func (a *server) page(path string) http.Handler {
 	return nil
 }
 
+// requested returns the path and the query as the caller sent them. A stage or the base path of a
+// custom domain comes before the path of the route.
+func requested(r *http.Request) string {
+	c, _ := core.GetAPIGatewayContextFromContext(r.Context())
+	uri := cmp.Or(c.Path, r.URL.EscapedPath())
+	if r.URL.RawQuery != "" {
+		uri += "?" + r.URL.RawQuery
+	}
+	return uri
+}
+
 // setHeaders sets the headers that every response of the API has.
-func setHeaders(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
+func (a *server) setHeaders(h http.Header) {
+	if a.CORSOrigin != "" {
+		h.Set("Access-Control-Allow-Origin", a.CORSOrigin)
+	}
 	h.Set("Access-Control-Expose-Headers",
 		"ETag,Location,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
 	h.Set("Cache-Control", "no-store")

@@ -55,6 +55,9 @@ type Options struct {
 	// UnlimitedNumbers shows a limit of 999999 requests in 60 seconds for keys without a limit, for
 	// clients that need numbers. If false, they have null.
 	UnlimitedNumbers bool
+	// CORSOrigin is the origin whose pages may read answers in a browser. If empty, none may. With *,
+	// pages of every origin may.
+	CORSOrigin string
 	// Pages are handlers of web pages, by the path at which they and all paths below them are. Their
 	// responses are their own: the API sets no header, refuses no query and answers no error in JSON.
 	Pages map[string]http.Handler

@@ -97,7 +97,8 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 		Gate: s.gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
 		Explain: s.gate.Explain, Routes: s.routes, Costs: s.costs, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, UnlimitedNumbers: s.numbers,
-	}), logger)
+		CORSOrigin: "*",
+	}), logger, "*")
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s
 }

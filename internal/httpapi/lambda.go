@@ -20,9 +20,9 @@ import (
 type Function = func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 
 // Lambda makes a Lambda function of a handler. The function answers every event with a response and
-// never returns an error, since API Gateway would answer an error with a text of its own. folders are
-// the paths of pages; see [Options.Pages].
-func Lambda(h http.Handler, logger *slog.Logger, folders ...string) Function {
+// never returns an error, since API Gateway would answer an error with a text of its own. corsOrigin
+// is that of the handler's [Options], and folders are the paths of its pages.
+func Lambda(h http.Handler, logger *slog.Logger, corsOrigin string, folders ...string) Function {
 	malformedEvent := func(ctx context.Context, level slog.Level, details ...slog.Attr) {
 		logger.LogAttrs(ctx, level, "request", append([]slog.Attr{
 			slog.Int("status", http.StatusBadRequest), slog.String("code", string(apikey.CodeMalformedEvent)),
@@ -34,7 +34,7 @@ func Lambda(h http.Handler, logger *slog.Logger, folders ...string) Function {
 		if event.HTTPMethod == "" || event.Path == "" {
 			malformedEvent(ctx, slog.LevelError,
 				slog.String("event", "not a request of a REST API"), slog.String("set", setAsProxy))
-			return malformed()
+			return malformed(corsOrigin)
 		}
 		err := readable(event)
 		var response events.APIGatewayProxyResponse
@@ -43,7 +43,7 @@ func Lambda(h http.Handler, logger *slog.Logger, folders ...string) Function {
 		}
 		if err != nil {
 			malformedEvent(ctx, slog.LevelInfo)
-			return malformed()
+			return malformed(corsOrigin)
 		}
 		if event.HTTPMethod == http.MethodHead {
 			response.Body, response.IsBase64Encoded = "", false // as net/http does
@@ -121,14 +121,14 @@ func readable(event events.APIGatewayProxyRequest) error {
 
 // malformed returns the response to an event that cannot be made a request. It does not tell the
 // reason, which could repeat the content of the event.
-func malformed() (events.APIGatewayProxyResponse, error) {
+func malformed(corsOrigin string) (events.APIGatewayProxyResponse, error) {
 	body, err := json.Marshal(newError(apikey.CodeInvalidRequest, "", "The request cannot be read"))
 	if err != nil {
 		return events.APIGatewayProxyResponse{}, err
 	}
-	return events.APIGatewayProxyResponse{
-		StatusCode: http.StatusBadRequest,
-		Headers:    map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"},
-		Body:       string(body),
-	}, nil
+	headers := map[string]string{"Content-Type": mediaJSON}
+	if corsOrigin != "" {
+		headers["Access-Control-Allow-Origin"] = corsOrigin
+	}
+	return events.APIGatewayProxyResponse{StatusCode: http.StatusBadRequest, Headers: headers, Body: string(body)}, nil
 }

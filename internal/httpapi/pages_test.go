@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"latchkey/internal/httpapi"
+	"latchkey/internal/pages"
 	"latchkey/internal/registry"
 )
 
@@ -33,7 +35,7 @@ func newPages(t *testing.T) func(events.APIGatewayProxyRequest) events.APIGatewa
 		Registry: &registry.Registry{}, Now: time.Now, Logger: logger,
 		Pages: map[string]http.Handler{"/docs": echo("docs"), "/latchkey/docs": echo("own")},
 	})
-	invoke := httpapi.Lambda(h, logger, "/docs", "/latchkey/docs")
+	invoke := httpapi.Lambda(h, logger, "*", "/docs", "/latchkey/docs")
 	return func(e events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
 		e.RequestContext.Path = e.Path
 		a, err := invoke(t.Context(), e)
@@ -66,6 +68,40 @@ func TestPagesGetTheirPathWithoutStageAndBasePath(t *testing.T) {
 			}
 			if a := invoke(e); a.StatusCode != 200 || a.Body != c.want {
 				t.Errorf("%s below %q: %d %q, want %q", c.path, base, a.StatusCode, a.Body, c.want)
+			}
+		}
+	}
+}
+
+// The real pages of a folder, with the stage or the base path that the caller's path has.
+func TestAFolderRedirectsBelowTheBasePath(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	folder := pages.New(pages.Options{Mount: "/latchkey/docs", Source: pages.Files(fstest.MapFS{"index.html": {Data: []byte("x")}})})
+	invoke := httpapi.Lambda(httpapi.New(httpapi.Options{
+		Registry: &registry.Registry{}, Now: time.Now, Logger: logger, Pages: map[string]http.Handler{"/latchkey/docs": folder},
+	}), logger, "*", "/latchkey/docs")
+	for _, base := range []string{"", "/prod", "/auth", "/auth/v2", "/latchkey/docs"} {
+		for _, c := range []struct {
+			path, asked, location string
+			status                int
+		}{
+			{"/latchkey/docs", "/latchkey/docs", "/latchkey/docs/index.html", 307},
+			{"/latchkey/docs", "/latchkey/docs/", "/latchkey/docs/index.html", 307}, // the slash is lost in the path
+			{"/latchkey/docs/", "/latchkey/docs/", "", 200},
+			{"/latchkey/docs/index.html", "/latchkey/docs/index.html", "", 200},
+		} {
+			e := events.APIGatewayProxyRequest{HTTPMethod: "GET", Resource: "/latchkey/docs", Path: base + c.path}
+			if strings.HasSuffix(c.path, "html") {
+				e.Resource, e.PathParameters = "/latchkey/docs/{page+}", map[string]string{"page": "index.html"}
+			}
+			e.RequestContext.Path = base + c.asked
+			want := c.location
+			if want != "" {
+				want = base + want
+			}
+			a, err := invoke(t.Context(), e)
+			if got := http.Header(a.MultiValueHeaders).Get("Location"); err != nil || a.StatusCode != c.status || got != want {
+				t.Errorf("%s below %q: %d to %q, want %d to %q (%v)", c.asked, base, a.StatusCode, got, c.status, want, err)
 			}
 		}
 	}

@@ -41,8 +41,9 @@ type Options struct {
 
 // New returns a handler of all paths at and below a mount. It is safe for concurrent use.
 //
-// It redirects from the mount to the mount with a slash at its end. The redirect is relative, because
-// a stage and the base path of a custom domain come before the mount.
+// It redirects from the mount to the page index.html below it. RequestURI must be the path as the
+// caller sent it, with a stage or the base path of a custom domain before the mount. A gateway may drop
+// the slash at the end of a path, so a redirect to a path with such a slash might have no end.
 func New(o Options) http.Handler {
 	policy := contentSecurityPolicy(o.Connect)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +55,8 @@ func New(o Options) http.Handler {
 		}
 		name, below := strings.CutPrefix(r.URL.Path, o.Mount+"/")
 		if !below && r.URL.Path == o.Mount {
-			w.Header().Set("Location", path.Base(o.Mount)+"/")
+			// The address is not in the page, because it is the caller's text.
+			w.Header().Set("Location", first(r.RequestURI, o.Mount))
 			refuse(w, http.StatusTemporaryRedirect, "The page is one folder below", path.Base(o.Mount)+"/")
 			return
 		}
@@ -73,6 +75,27 @@ func New(o Options) http.Handler {
 		w.Header().Set("ETag", tagOf(page.Body))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(page.Body))
 	})
+}
+
+// first returns the address of index.html below a mount. uri is what the caller asked for: the mount
+// with or without a slash at its end, and a query that stays. If it is anything else, the address
+// is relative.
+func first(uri, mount string) string {
+	at, query, found := strings.Cut(uri, "?")
+	before, ok := strings.CutSuffix(strings.TrimRight(at, "/"), mount)
+	// With two slashes at its beginning, the address would be on another host.
+	before = strings.TrimLeft(before, "/\\")
+	if before != "" {
+		before = "/" + before
+	}
+	address := before + mount + "/index.html"
+	if !ok || !strings.HasPrefix(at, "/") {
+		address = path.Base(mount) + "/index.html"
+	}
+	if found {
+		address += "?" + query
+	}
+	return address
 }
 
 // setHeaders sets the headers that every response has. A browser asks before it uses a stored page

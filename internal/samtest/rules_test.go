@@ -28,6 +28,7 @@ var rules = map[string]func(*stack, *problems){
 	"preflights are answered without a key":      preflightsAreOpen,
 	"gateway responses keep the contract":        gatewayResponsesKeepTheContract,
 	"there is one regional stage":                thereIsOneStage,
+	"the domain leads to the stage":              domainLeadsToTheStage,
 	"the stage is throttled":                     stageIsThrottled,
 	"API Gateway may invoke the functions":       permissionsFit,
 	"the access log shows no query":              accessLogShowsNoQuery,
@@ -238,10 +239,10 @@ func preflightsAreOpen(s *stack, p *problems) {
 		headers, _ := at(integration, "responses", "default", "responseParameters").(object)
 		allowed := text(headers, "method.response.header.Access-Control-Allow-Methods")
 		p.equal(path+": headers", headers, object{
-			"method.response.header.Access-Control-Allow-Origin":  "'*'",
-			"method.response.header.Access-Control-Allow-Headers": "'Authorization,X-API-Key,Api-Key,Content-Type,If-Match,Idempotency-Key'",
+			"method.response.header.Access-Control-Allow-Origin":  "'" + s.Parameters["CorsOrigin"] + "'",
+			"method.response.header.Access-Control-Allow-Headers": "'" + s.Parameters["CorsHeaders"] + "'",
 			"method.response.header.Access-Control-Allow-Methods": allowed,
-			"method.response.header.Access-Control-Max-Age":       "'600'",
+			"method.response.header.Access-Control-Max-Age":       "'" + s.Parameters["CorsMaxAge"] + "'",
 		})
 		got := map[string]bool{}
 		for method := range strings.SplitSeq(strings.Trim(allowed, "'"), ",") {
@@ -298,7 +299,7 @@ func gatewayResponsesKeepTheContract(s *stack, p *problems) {
 			}
 		}
 		p.equal(kind+": status", text(declared, "statusCode"), r.status)
-		headers := object{"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"}
+		headers := object{"gatewayresponse.header.Access-Control-Allow-Origin": "'" + s.Parameters["CorsOrigin"] + "'"}
 		for name, value := range r.headers {
 			headers["gatewayresponse.header."+name] = value
 		}

@@ -52,6 +52,8 @@ var deployments = map[string]parameters{
 	"alarms and no dashboard":               {"Monitoring": "alarms", "AccessLog": "json"},
 	"alarms of a backend and no dashboard":  {"Monitoring": "alarms", "AccessLog": "line", "BackendUrl": backend},
 	"no monitoring":                         {"Monitoring": "off", "AccessLog": "json", "BackendUrl": backend},
+	"a domain":                              withDomain("CorsOrigin=https://app.example.com", "CorsMaxAge=0"),
+	"a domain with all that belongs to it":  withDomain("DomainZoneId=Z123", "DomainBasePath=auth", "ExecuteApiEndpoint=enabled", "BackendUrl="+backend, "CorsHeaders=X-API-Key,OpenAI-Beta"),
 }
 
 func TestEveryDeploymentKeepsTheRules(t *testing.T) {
@@ -119,8 +121,8 @@ var effects = []effect{
 	{"Freshness", "5s", nil, variable(authorizer, "FRESHNESS")},
 	{"MaxKeysPerUser", "7", nil, variable("KeysFunction", "MAX_KEYS_PER_USER")},
 	{"OidcIssuer", "https://login.example.com, https://b/", parameters{"OidcAudience": "latchkey"}, variable(authorizer, "OIDC_ISSUER")},
-	{"OidcAudience", "latchkey,https://api.example.com", nil, variable(authorizer, "OIDC_AUDIENCE")},
-	{"OidcAdminClaim", "groups=latchkey-admins", nil, variable(authorizer, "OIDC_ADMIN_CLAIM")},
+	{"OidcAudience", "latchkey,https://api.example.com", parameters{"OidcIssuer": "https://a/"}, variable(authorizer, "OIDC_AUDIENCE")},
+	{"OidcAdminClaim", "groups=latchkey-admins", parameters{"OidcIssuer": "https://a/", "OidcAudience": "latchkey"}, variable(authorizer, "OIDC_ADMIN_CLAIM")},
 	{"OidcUserClaim", "org_id", nil, variable(authorizer, "OIDC_USER_CLAIM")},
 	{"OidcRoleClaim", "org_role=owner, admin", nil, variable(authorizer, "OIDC_ROLE_CLAIM")},
 	{"OidcGroupsClaim", "https://a.example.com/groups", nil, variable(authorizer, "OIDC_GROUPS_CLAIM")},
@@ -148,11 +150,19 @@ var effects = []effect{
 	{"PageBurst", "12", nil, []any{"ApiStage", "MethodSettings", 3, "ThrottlingBurstLimit"}},
 	{"OwnPrefix", "latchkey", nil, []any{"Api", "Body", "paths", "/console", "get", "x-amazon-apigateway-integration", "type"}},
 	{"ConsoleEnabled", "false", nil, []any{"Api", "Body", "paths", "/latchkey/console", "get", "x-amazon-apigateway-integration", "type"}},
-	{"ConsoleClientId", "latchkey-console", nil, variable("KeysFunction", "CONSOLE_CLIENT_ID")},
+	{"ConsoleClientId", "latchkey-console", parameters{"OidcIssuer": "https://a/", "OidcAudience": "latchkey"}, variable("KeysFunction", "CONSOLE_CLIENT_ID")},
 	{"RevokeRate", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingRateLimit"}},
 	{"RevokeBurst", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingBurstLimit"}},
 	{"BackendUrl", backend, nil, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "uri"}},
 	{"BinaryMediaTypes", "audio/mpeg", parameters{"BackendUrl": backend}, []any{"Api", "Body", "x-amazon-apigateway-binary-media-types", 0}},
+	{"DomainName", "b.example.com", withDomain(), []any{"ApiDomain", "DomainName"}},
+	{"DomainCertificateArn", strings.ReplaceAll(certificate, "1234-", "4321-"), withDomain(), []any{"ApiDomain", "RegionalCertificateArn"}},
+	{"DomainZoneId", "Z123", withDomain(), []any{"ApiDomainRecords", "HostedZoneId"}},
+	{"DomainBasePath", "auth", withDomain(), []any{"ApiDomainMapping", "BasePath"}},
+	{"ExecuteApiEndpoint", "enabled", withDomain(), []any{"Api", "Body", "servers", 0, "x-amazon-apigateway-endpoint-configuration", "disableExecuteApiEndpoint"}},
+	{"CorsOrigin", "https://app.example.com", nil, variable("ValidateFunction", "CORS_ORIGIN")},
+	{"CorsHeaders", "X-API-Key,OpenAI-Beta", nil, preflightHeader("Headers")},
+	{"CorsMaxAge", "60", nil, preflightHeader("Max-Age")},
 	{"UsageDays", "30", nil, variable(authorizer, "USAGE_DAYS")},
 	{"AuditDays", "30", nil, variable("KeysFunction", "AUDIT_DAYS")},
 	{"PublicPaths", "/docs/*", nil, variable(authorizer, "PUBLIC_PATHS")},
@@ -172,12 +182,24 @@ var effects = []effect{
 
 func variable(function, name string) []any { return []any{function, "Environment", "Variables", name} }
 
+func preflightHeader(name string) []any {
+	if name != "Max-Age" {
+		name = "Allow-" + name
+	}
+	return []any{"Api", "Body", "paths", "/latchkey/console", "options", "x-amazon-apigateway-integration", "responses", "default", "responseParameters",
+		"method.response.header.Access-Control-" + name}
+}
+
 func TestEachParameterHasItsEffect(t *testing.T) {
 	var jobs []job
 	for _, e := range effects {
 		with := parameters{e.parameter: e.value}
 		maps.Copy(with, e.with)
-		jobs = append(jobs, job{Template: templateText(t), Parameters: e.with}, job{Template: templateText(t), Parameters: with})
+		without := maps.Clone(e.with)
+		if strings.HasPrefix(e.parameter, "Oidc") && len(e.with) == 1 {
+			without = nil // issuer and audience need each other
+		}
+		jobs = append(jobs, job{Template: templateText(t), Parameters: without}, job{Template: templateText(t), Parameters: with})
 	}
 	all := translate(t, jobs)
 	for i, e := range effects {
@@ -195,6 +217,10 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 			want = "${AccessLogs.Arn}"
 		case "AccountLogRole":
 			want = "${Account}"
+		case "ExecuteApiEndpoint":
+			want = "false"
+		case "CorsHeaders", "CorsMaxAge":
+			want = "'" + want + "'"
 		case "OwnPrefix", "ConsoleEnabled":
 			want = "" // no such path
 		case "BackendUrl":
@@ -252,7 +278,7 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 			t.Errorf("%s does not accept %q", e.parameter, e.value)
 		}
 	}
-	for name, values := range map[string][]string{
+	refused := map[string][]string{
 		"Architecture": {"arm", ""}, "StageName": {"", "a/b", "a b"}, "DynamoEndpoint": {"dynamodb:8000", "ftp://x"}, "KeyPrefix": {"", "SK", "s_k", "1k"},
 		"Freshness": {"", "1", "-1s", "1h", "soon", "1ms", "20ms", "249ms", "0.1s", "0.24s", ".5s"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
 		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c", "/a/**=b", "/a*/b=c"},
@@ -269,13 +295,25 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"DenyStatus": {"401", "200"}, "ApiRate": {"0"}, "ApiBurst": {"0"}, "ValidateRate": {"0"}, "ValidateBurst": {"0"}, "RevokeRate": {"0"}, "RevokeBurst": {"0"}, "PageRate": {"0"}, "PageBurst": {"0"},
 		"OwnPrefix": {"", "/latchkey", "Auto"}, "ConsoleEnabled": {"", "yes"}, "ConsoleClientId": {"a b", "\n"},
 		"AlarmTopicArn": {"on-call", "arn:aws:sqs:eu-central-1:123456789012:q"}, "KmsKeyArn": {"alias/x", "arn:aws:kms:eu-central-1:123456789012:alias/x"},
-		"Monitoring": {"", "on", "false", "FULL"},
-		"Tracing":    {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
-	} {
-		for _, value := range values {
-			if accepts(t, declared[name], value) {
+		"Monitoring":           {"", "on", "false", "FULL"},
+		"DomainName":           {"https://api.example.com", "api.example.com/", "API.example.com", "localhost", "api..example.com", "-a.example.com", "*.example.com", "a.1"},
+		"DomainCertificateArn": {"x", "arn:aws:iam::123456789012:server-certificate/x", certificate + "0"}, "DomainZoneId": {"z1", "/hostedzone/Z1", "Z"},
+		"DomainBasePath": {"/auth", "auth/", "a/b", "a b", "(none)", ".."}, "ExecuteApiEndpoint": {"", "true", "off"},
+		"CorsOrigin":  {"", "app.example.com", "https://app.example.com/", "https://a.example.com,https://b.example.com", "https://*.example.com", "null", "*'", "https://a b"},
+		"CorsHeaders": {"", "*", "X-A, X-B", "X-A,", "X_A", "X-A'"}, "CorsMaxAge": {"-1", "86401", "ten"},
+		"Tracing": {"on", "true"}, "AccessLog": {"on", ""}, "AccountLogRole": {"", "yes"},
+	}
+	for name, p := range declared {
+		if len(refused[name]) == 0 {
+			t.Errorf("%s needs a line above with values that CloudFormation must refuse", name)
+		}
+		for _, value := range refused[name] {
+			if accepts(t, p, value) {
 				t.Errorf("%s accepts %q", name, value)
 			}
+		}
+		if c := text(p, "ConstraintDescription"); !strings.HasPrefix(c, "must be ") {
+			t.Errorf("%s needs a ConstraintDescription, such as: must be a URL, or empty. It has %q", name, c)
 		}
 	}
 	for _, value := range []string{"0", "0s", "250ms", "1000ms", "0.25s", "0.5s", "1s", "1.5s", "90s", "1m30s", "60m"} {

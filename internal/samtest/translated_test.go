@@ -136,6 +136,9 @@ func deploy(j job, tr translation) (s *stack, err error) {
 		e.lists[name] = text(p, "Type") == "CommaDelimitedList"
 	}
 	e.conditions = section(tr.Translated, "Conditions")
+	if err := e.checkRules(section(tr.Translated, "Rules")); err != nil {
+		return nil, fmt.Errorf("CloudFormation: %w", err)
+	}
 	s = &stack{Parameters: e.values, Local: tr.Local, Source: j.Template}
 	resources := map[string]any{}
 	for id, r := range section(tr.Translated, "Resources") {
@@ -152,6 +155,22 @@ func deploy(j job, tr translation) (s *stack, err error) {
 	}
 	convert(outputs, &s.Outputs)
 	return s, nil
+}
+
+// checkRules returns the description of the first assertion that does not hold.
+func (e evaluator) checkRules(rules map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
+		if condition := at(rules[name], "RuleCondition"); condition != nil && !e.value(condition).(bool) {
+			continue
+		}
+		assertions, _ := at(rules[name], "Assertions").([]any)
+		for _, a := range assertions {
+			if !e.value(at(a, "Assert")).(bool) {
+				return fmt.Errorf("%s: %s", name, text(a, "AssertDescription"))
+			}
+		}
+	}
+	return nil
 }
 
 func section(template map[string]any, name string) map[string]any {

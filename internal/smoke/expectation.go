@@ -64,7 +64,8 @@ func lists(name string, wanted ...string) expectation {
 
 func exposes(names ...string) expectation { return lists("Access-Control-Expose-Headers", names...) }
 
-var cors = header("Access-Control-Allow-Origin", "*")
+// cors wants pages of an origin to be allowed. The parameter CorsOrigin says which.
+var cors = headerMatches("Access-Control-Allow-Origin", regexp.MustCompile(`^(\*|https?://[^/,]+)$`))
 
 var isJSON = expectation{"header Content-Type", "application/json", func(a answer) (string, bool) {
 	kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))

@@ -156,7 +156,10 @@ func (r *run) pages() {
 // folder checks a folder of pages: its redirect, its first page, and a page that it does not have.
 func (r *run) folder(name, folder string) {
 	at := api.OwnPrefix + "/" + folder
-	r.expect(r.get(name+" without the slash", at), status(307), header("Location", folder+"/"))
+	moved, first := r.get(name+" without the slash", at), at+"/index.html"
+	r.expect(moved, status(307))
+	r.checkOn(stage, moved.name+": header Location", moved.location() == r.URL.String()+first, r.URL.Path+first, moved.header.Get("Location"))
+	r.expect(r.get(name+", its first page", first), append(page(), status(200))...)
 	r.expect(r.get(name, at+"/"), append(page(), status(200))...)
 	r.expect(r.get(name+", a page that does not exist", at+"/no-such-page"), append(page(), status(404))...)
 }

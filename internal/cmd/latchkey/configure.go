@@ -190,8 +190,8 @@ func (a *answers) checkWhole() error {
 	if a.Region == "" {
 		return errors.New("--region is needed, such as --region eu-west-1")
 	}
-	if a.Parameters["OidcIssuer"] != "" && a.Parameters["OidcAudience"] == "" {
-		return errors.New("OidcAudience is needed with OidcIssuer: a token for another application would be accepted")
+	if err := sam.CheckRules(a.Parameters); err != nil {
+		return err
 	}
 	sizes, err := sam.Environments(a.Parameters)
 	if err != nil {

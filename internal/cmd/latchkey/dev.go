@@ -47,7 +47,12 @@ type devConfig struct {
 	Console   bool   `env:"CONSOLE_ENABLED" envDefault:"true"`
 	// ProtectValidate makes validate require a key of the calling service.
 	ProtectValidate bool `env:"PROTECT_VALIDATE"`
-	Access          bool `env:"ACCESS_LOG" envDefault:"true"`
+	// CORSOrigin, CORSHeaders and CORSMaxAge are the template's parameters. If empty, they have its
+	// defaults. The functions read CORS_ORIGIN too.
+	CORSOrigin  string `env:"CORS_ORIGIN"`
+	CORSHeaders string `env:"CORS_HEADERS"`
+	CORSMaxAge  string `env:"CORS_MAX_AGE"`
+	Access      bool   `env:"ACCESS_LOG" envDefault:"true"`
 }
 
 func devCommand() *cobra.Command {
@@ -77,6 +82,9 @@ ready when /latchkey/health answers 200. These variables configure it:
   CONSOLE_ENABLED    whether there is a console (true)
   PROTECT_VALIDATE   whether a caller of validate must send a key of its own
                      (false)
+  CORS_ORIGIN        origin whose pages may call the API (*), and with
+  CORS_HEADERS       CORS_HEADERS and CORS_MAX_AGE the headers they may send
+  CORS_MAX_AGE       and how long a browser remembers that, in seconds
   ACCESS_LOG         whether each request is a line on standard error (true):
                      time | key ID, or - | METHOD /path | status
 
@@ -97,10 +105,38 @@ internal/docs/configuration.md.`,
 			if !slices.Contains([]string{"auto", "latchkey", "none"}, d.OwnPrefix) {
 				return usageError{errors.New("OWN_PREFIX must be auto, latchkey or none")}
 			}
+			if err := d.checkCORS(); err != nil {
+				return usageError{err}
+			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
 			return d.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), logger)
 		},
 	}
+}
+
+// setting is a variable that sets a parameter of the template.
+type setting struct{ variable, parameter, value string }
+
+// cors returns the settings about pages of other origins that are not empty.
+func (d devConfig) cors() []setting {
+	return slices.DeleteFunc([]setting{
+		{"CORS_ORIGIN", "CorsOrigin", d.CORSOrigin}, {"CORS_HEADERS", "CorsHeaders", d.CORSHeaders},
+		{"CORS_MAX_AGE", "CorsMaxAge", d.CORSMaxAge},
+	}, func(s setting) bool { return s.value == "" })
+}
+
+// checkCORS reports the first of these settings that the template's parameter does not allow.
+func (d devConfig) checkCORS() error {
+	known, err := sam.Parameters()
+	if err != nil {
+		return err
+	}
+	for _, s := range d.cors() {
+		if err := known[s.parameter].Check(s.value); err != nil {
+			return fmt.Errorf("%s %w", s.variable, err)
+		}
+	}
+	return nil
 }
 
 // template reads the template that TEMPLATE names, or the program's own.
@@ -115,12 +151,16 @@ func (d devConfig) template() (*sam.Template, error) {
 // because they cost the table most.
 func (d devConfig) parameters() map[string]string {
 	const unthrottled = "1000000000" // a rate and a burst that no machine reaches
-	return map[string]string{
+	all := map[string]string{
 		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
 		"OwnPrefix": d.OwnPrefix, "ConsoleEnabled": strconv.FormatBool(d.Console),
 		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
 		"PageRate": unthrottled, "PageBurst": unthrottled,
 	}
+	for _, s := range d.cors() {
+		all[s.parameter] = s.value
+	}
+	return all
 }
 
 func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.Logger) error {

@@ -28,10 +28,10 @@ func Validate(i *instance.Instance) lambda.Handler { return serve(i, judging(i))
 func judging(i *instance.Instance) httpapi.Options {
 	return httpapi.Options{
 		Gate: i.Gate, Format: i.Format, Health: i.Table.Health, Now: i.Now, Logger: i.Logger,
-		QueryAPIKey: i.Config.QueryAPIKey, UnlimitedNumbers: i.Config.UnlimitedNumbers,
+		QueryAPIKey: i.Config.QueryAPIKey, UnlimitedNumbers: i.Config.UnlimitedNumbers, CORSOrigin: i.Config.CORSOrigin,
 	}
 }
 
 func serve(i *instance.Instance, o httpapi.Options) lambda.Handler {
-	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), i.Logger, slices.Collect(maps.Keys(o.Pages))...))
+	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), i.Logger, o.CORSOrigin, slices.Collect(maps.Keys(o.Pages))...))
 }

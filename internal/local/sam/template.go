@@ -57,6 +57,7 @@ type apiProperties struct {
 	OpenApiVersion        noEffect          `yaml:"OpenApiVersion"`
 	AlwaysDeploy          noEffect          `yaml:"AlwaysDeploy"`
 	EndpointConfiguration noEffect          `yaml:"EndpointConfiguration"`
+	DisableExecuteAPI     noEffect          `yaml:"DisableExecuteApiEndpoint"`
 	MethodSettings        []Throttle        `yaml:"MethodSettings"`
 	TracingEnabled        noEffect          `yaml:"TracingEnabled"`
 	AccessLogSetting      noEffect          `yaml:"AccessLogSetting"`
@@ -81,6 +82,7 @@ func (*noEffect) UnmarshalYAML(*yaml.Node) error { return nil }
 type document struct {
 	Parameters map[string]parameter `yaml:"Parameters"`
 	Conditions map[string]yaml.Node `yaml:"Conditions"`
+	Rules      map[string]rule      `yaml:"Rules"`
 	Globals    struct {
 		Function struct {
 			Timeout   int `yaml:"Timeout"`

@@ -79,7 +79,7 @@ func TestUnsupportedTemplateIsRefused(t *testing.T) {
 		{"context.authorizer.retryAfter", "method.request.header.X", "Retry-After"},
 		{"gatewayresponse.header.Retry-After", "gatewayresponse.querystring.x", "querystring"},
 		{"statusCode: !Ref DenyStatus", "statusCode: none", "none"},
-		{`MaxAge: "'600'"`, "MaxAge: 600", "600"},
+		{`MaxAge: !Sub "'${CorsMaxAge}'"`, "MaxAge: !Ref CorsMaxAge", "600"},
 		{"ThrottlingRateLimit: !Ref ApiRate", "ThrottlingRateLimit: 0", "rate"},
 		{`HttpMethod: "*"`, "HttpMethod: GET", "GET /*"},
 
