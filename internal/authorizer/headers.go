@@ -68,11 +68,19 @@ func isName(name []byte, want string) bool {
 // letters and digits are therefore compared. A name that is not ASCII is no valid header name, and
 // servers differ in how they read it.
 func forgedHeader(name []byte) apikey.Code {
+	var room [64]byte // longer names cost an allocation
+	letters := room[:0]
 	for _, c := range name {
-		if c >= 0x80 {
+		switch {
+		case c >= 0x80:
 			return apikey.CodeIdentityHeader
+		case 'A' <= c && c <= 'Z':
+			letters = append(letters, c+'a'-'A')
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			letters = append(letters, c)
 		}
 	}
+	name = letters
 	switch {
 	case spells(name, "xuserid"), spells(name, "xkeyid"), spells(name, "xscopes"):
 		return apikey.CodeIdentityHeader // the template sets these for a backend
@@ -84,24 +92,8 @@ func forgedHeader(name []byte) apikey.Code {
 	return ""
 }
 
-// spells reports whether the ASCII letters and digits of name, in lower case, are want.
-func spells(name []byte, want string) bool {
-	matched := 0
-	for _, c := range name {
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		default:
-			continue
-		}
-		if matched == len(want) || c != want[matched] {
-			return false
-		}
-		matched++
-	}
-	return matched == len(want)
-}
+// spells reports whether the letters and digits of a name, in lower case, are want.
+func spells(name []byte, want string) bool { return string(name) == want }
 
 // overridesMethod reports whether a framework could take a parameter for _method, from which some
 // frameworks read the method. PHP drops spaces before a name, takes "." for "_", and ends the name
