@@ -10,7 +10,7 @@ import (
 	"latchkey/internal/registry"
 )
 
-// again is one key of another service, with all limits of it.
+// again is a change that sets all limits of a key.
 type again struct {
 	name   string
 	change apikey.Change
@@ -45,9 +45,9 @@ func terms() (all []again) {
 	return all
 }
 
-// Policy: whoever deletes a key and imports it again gains no fresh limit, and the key can be used.
-// It is admitted what it would be admitted if it had been changed instead, by an instance that
-// remembers it and by one that does not.
+// Policy: a key that is deleted and imported again has no fresh limit, and can be used. Its requests
+// have the verdicts that they would have if the key had been changed instead. That holds for an
+// instance that remembers the key, and for one that does not.
 func TestAKeyThatIsImportedAgainKeepsItsMeter(t *testing.T) {
 	b := newBench(t)
 	b.SetPlan(t, "pro", func(p *apikey.Plan) { p.Key.Quota = ratelimit.Quota{Requests: 4, Period: ratelimit.Day} })
