@@ -211,6 +211,29 @@ func TestEachVerdictHasItsDecision(t *testing.T) {
 	}
 }
 
+// The base path of a custom domain is in the path of an event, and not in its methodArn. Rules, costs
+// and public paths are about the path after it.
+func TestTheBasePathOfACustomDomainChangesNoDecision(t *testing.T) {
+	plain, domain := string(read(t, "authorizer-allow.json")), string(read(t, "authorizer-allow-domain.json"))
+	if !strings.Contains(domain, `"path": "/auth/api/v1/whoami"`) {
+		t.Fatalf("the event has no base path: %s", domain)
+	}
+	for _, c := range []struct {
+		edit func(*authorizer.Options)
+		want string
+	}{
+		{nil, "allow " + validKeyID},
+		{func(o *authorizer.Options) { o.Public = paths(t, "/api/v1/whoami") }, "allow anonymous"},
+		{func(o *authorizer.Options) { o.Public = paths(t, "/auth/*") }, "allow " + validKeyID},
+	} {
+		for _, event := range []string{plain, domain} {
+			if got := decision(t, says(apikey.CodeValid), event, c.edit); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		}
+	}
+}
+
 func TestTheGateIsAskedWhatTheEventSays(t *testing.T) {
 	j := says(apikey.CodeValid)
 	decision(t, j, string(read(t, "authorizer-allow.json")), nil)

@@ -652,6 +652,23 @@ func TestTheSampleEventsAreAnswered(t *testing.T) {
 		}
 		return event
 	}
+	inDomain := read("keys-create-domain.json")
+	inDomain.RequestContext.Authorizer = s.root
+	if a := s.invoke(inDomain); a.status != 201 || a.header.Get("Location") != "/auth/api/v1/api-keys/"+a.json["id"].(string) {
+		t.Errorf("create below a base path: %d %s at %q", a.status, a.text, a.header.Get("Location"))
+	}
+	get := read("keys-get-domain.json")
+	get.RequestContext.Authorizer = s.root
+	if a := s.invoke(get); a.status != 404 || !!strings.Contains(a.text, "such route") {
+		t.Errorf("a key that does not exist, below a base path: %d %s", a.status, a.text)
+	}
+	get.PathParameters["id"] = s.root["keyId"].(string)
+	if a := s.invoke(get); a.status != 200 || a.json["id"] != s.root["keyId"] {
+		t.Errorf("get below a base path: %d %s", a.status, a.text)
+	}
+	if a := s.invoke(read("keys-validate-domain.json")); a.status != 200 || a.json["code"] != "unknown_key" {
+		t.Errorf("validate below a base path: %d %s", a.status, a.text)
+	}
 	create := read("keys-create.json")
 	create.RequestContext.Authorizer = s.root
 	made := s.invoke(create)

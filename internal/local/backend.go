@@ -59,7 +59,7 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 			p.Out.URL, p.Out.Host = target, ""
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
-			for _, name := range []string{"Connection", "Content-Encoding", "Expect", "Te", "Upgrade"} {
+			for _, name := range undelivered() {
 				p.Out.Header.Del(name)
 			}
 			for name, value := range b.Headers {
@@ -88,6 +88,14 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 		},
 	}
 	proxy.ServeHTTP(x.w, r)
+}
+
+// undelivered are the headers of a request that API Gateway does not pass on to a backend.
+func undelivered() []string {
+	return []string{
+		"Connection", "Content-Encoding", "Content-Md5", "Expect", "Max-Forwards", "Proxy-Authenticate", "Server", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Via", "Www-Authenticate",
+	}
 }
 
 // content is a body that calls release when it is closed. It is safe for concurrent use, because a

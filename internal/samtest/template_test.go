@@ -193,8 +193,9 @@ func preflightHeader(name string) []any {
 func TestEachParameterHasItsEffect(t *testing.T) {
 	var jobs []job
 	for _, e := range effects {
-		with := parameters{e.parameter: e.value}
+		with := parameters{}
 		maps.Copy(with, e.with)
+		with[e.parameter] = e.value
 		without := maps.Clone(e.with)
 		if strings.HasPrefix(e.parameter, "Oidc") && len(e.with) == 1 {
 			without = nil // issuer and audience need each other
