@@ -118,8 +118,9 @@ func TestARequestReachesItsFunctionAsOnAWS(t *testing.T) {
 		if f := e.Headers["X-Forwarded-For"]; f != "6.6.6.6, 127.0.0.1" || peer != "127.0.0.1" {
 			t.Errorf("forwarded %q, source %q", f, peer)
 		}
-		if e.RequestContext.RequestTimeEpoch != 1795521600000 {
-			t.Errorf("time %d", e.RequestContext.RequestTimeEpoch)
+		c := e.RequestContext
+		if c.RequestTimeEpoch != 1795521600000 || c.RequestID == "" || c.ExtendedRequestID == "" || c.ExtendedRequestID == c.RequestID {
+			t.Errorf("time %d, request id %q, extended %q", c.RequestTimeEpoch, c.RequestID, c.ExtendedRequestID)
 		}
 		return events.APIGatewayProxyResponse{
 			StatusCode: 201, Body: "aGk=", IsBase64Encoded: true,

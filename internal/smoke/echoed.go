@@ -120,6 +120,10 @@ func (e *echoed) forgeries() {
 			e.expect(e.ask("a client's "+form, http.MethodGet, "forged", nil, form+": "+forged), unseen(forged))
 		}
 	}
+	e.assumption = wholePath
+	for _, name := range []string{"X-Original-URL", "x_rewrite_url"} {
+		e.expect(e.ask("a client's "+name, http.MethodGet, "rewritten", nil, name+": /"+forged), unseen("/"+forged))
+	}
 	e.assumption = oneMethod
 	for _, name := range []string{
 		"X-HTTP-Method-Override", "x-http-method-override", "X_HTTP_Method_Override", "X-HTTP-Method", "X-Method-Override",

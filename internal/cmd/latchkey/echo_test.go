@@ -167,6 +167,7 @@ func detours() map[string]detour {
 		"identity in two values": {fails: "the caller: the backend's header X-User-Id", back: func(r *http.Request) { r.Header.Add("X-User-Id", "smoke") }},
 		"identity headers that the authorizer does not see": smuggle("a client's (?i:x[-_](user|key)[-_]id|x[-_]scopes): outcome|the caller.*",
 			regexp.MustCompile(`(?i)^X[-_](User|Key)[-_]Id$|^X[-_]Scopes$`)),
+		"paths that the authorizer does not see":     smuggle("a client's (?i:x.(original|rewrite).url): outcome", regexp.MustCompile(`(?i)^X.(Original|Rewrite).URL$`)),
 		"overrides that the authorizer does not see": smuggle("a client's (?i:x.*method.*): outcome", regexp.MustCompile(`(?i)^X.HTTP|^X.Method`)),
 		"an override that takes effect": {fails: "a client's (?i:x-http-method-override): outcome", front: func(r *http.Request) {
 			if method := r.Header.Get("X-HTTP-Method-Override"); method != "" {

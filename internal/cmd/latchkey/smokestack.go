@@ -32,7 +32,7 @@ func smokeStack(c *cobra.Command, in account, stack string) (deployed deployedSt
 	for flag, value := range map[string]string{
 		"freshness": values["Freshness"], "query-api-key": values["QueryApiKey"], "protect-validate": values["ProtectValidate"],
 		"deny-status": values["DenyStatus"], "console": values["ConsoleEnabled"],
-		"backend": strconv.FormatBool(values["BackendUrl"] != ""),
+		"backend": strconv.FormatBool(values["BackendUrl"]+values["PlainBackendUrl"] != ""),
 	} {
 		if value == "0" {
 			value = "0s" // a duration
