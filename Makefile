@@ -138,7 +138,9 @@ $(CLIENTS): Makefile
 FASTAPI := 0.165.0
 UVICORN := 0.54.0
 HTTPX := 0.28.1
+PYJWT := 2.15.1
 EXPRESS := 5.3.0
+JOSE := 6.2.18
 RECIPES := .latchkey/recipes/installed
 
 $(RECIPES): Makefile
@@ -146,8 +148,8 @@ $(RECIPES): Makefile
 	@command -v npm >/dev/null || { echo "the recipes need npm: install Node.js"; exit 1; }
 	@mkdir -p .latchkey
 	python3 -m venv .latchkey/recipes
-	.latchkey/recipes/bin/pip install --quiet --disable-pip-version-check fastapi==$(FASTAPI) uvicorn==$(UVICORN) httpx==$(HTTPX)
-	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .latchkey/recipes express@$(EXPRESS)
+	.latchkey/recipes/bin/pip install --quiet --disable-pip-version-check fastapi==$(FASTAPI) uvicorn==$(UVICORN) httpx==$(HTTPX) 'pyjwt[crypto]==$(PYJWT)'
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix .latchkey/recipes express@$(EXPRESS) jose@$(JOSE)
 	@touch $@
 
 clients: engine $(CLIENTS) $(RECIPES) ## test the local stack with other clients (OpenAI's, schemathesis) and the manual's recipes

@@ -20,6 +20,7 @@ const (
 	// without it, unless the paths of another API are there.
 	OwnPrefix    = "/latchkey"
 	HealthPath   = "/health"
+	KeySetPath   = "/.well-known/jwks.json"
 	DocumentPath = "/openapi.json"
 	WhoamiPath   = "/api/v1/whoami"
 	KeysPath     = "/api/v1/api-keys"

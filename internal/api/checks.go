@@ -99,3 +99,18 @@ type CheckStep struct {
 type HealthResponse struct {
 	Status string `json:"status" enum:"ok"`
 }
+
+// KeySet is a JSON Web Key Set (RFC 7517).
+type KeySet struct {
+	Keys []PublicKey `json:"keys" nullable:"false" doc:"The first one signs. Empty if assertions are signed with HS256."`
+}
+
+// PublicKey is an Ed25519 key (RFC 8037).
+type PublicKey struct {
+	Type      string `json:"kty" enum:"OKP"`
+	Curve     string `json:"crv" enum:"Ed25519"`
+	X         string `json:"x" doc:"The public key, in base64url"`
+	ID        string `json:"kid" doc:"The kid in the header of assertions"`
+	Use       string `json:"use" enum:"sig"`
+	Algorithm string `json:"alg" enum:"EdDSA"`
+}

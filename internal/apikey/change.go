@@ -36,6 +36,7 @@ const (
 	MaxMetadata    = 2048 // bytes of all names and values together
 	MaxScopes      = 50
 	MaxScope       = 128
+	MaxAllScopes   = 1024 // of all scopes together, with a space between two: API Gateway takes 8 KB of an authorizer
 	MaxCIDRs       = 20
 	MaxRequests    = 1_000_000
 	MaxQuota       = 1_000_000_000_000
@@ -117,10 +118,15 @@ func (s Scopes) check() error {
 	if len(s) > MaxScopes {
 		return Invalid("scopes", "must have at most %d entries", MaxScopes)
 	}
+	size := len(s) - 1
 	for _, scope := range s {
 		if !ValidScope(scope) {
 			return Invalid("scopes", "must be 1 to %d characters of a-z 0-9 : . _ * -", MaxScope)
 		}
+		size += len(scope)
+	}
+	if size > MaxAllScopes {
+		return Invalid("scopes", "must be at most %d characters in all, with a space between two scopes", MaxAllScopes)
 	}
 	return nil
 }

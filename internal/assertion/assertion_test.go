@@ -88,7 +88,11 @@ func verified(t *testing.T, a assertion.Algorithm, text string, key any) map[str
 func public(t *testing.T, keys assertion.Keys) jose.JSONWebKeySet {
 	t.Helper()
 	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(keys.Public(assertion.EdDSA), &set); err != nil {
+	text, err := json.Marshal(map[string]any{"keys": keys.Public(assertion.EdDSA)})
+	if err == nil {
+		err = json.Unmarshal(text, &set)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return set
@@ -107,8 +111,8 @@ func TestAnotherImplementationVerifiesAssertions(t *testing.T) {
 	if got := fmt.Sprint(verified(t, assertion.HS256, w.sign(t, anyClaim), []byte(first))); got != want {
 		t.Errorf("HS256:\n%s, want\n%s", got, want)
 	}
-	if set := string(w.keys.Public(assertion.HS256)); set != `{"keys":[]}` {
-		t.Errorf("HS256 publishes %s", set)
+	if set := w.keys.Public(assertion.HS256); len(set) != 0 {
+		t.Errorf("HS256 publishes %v", set)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -29,7 +28,7 @@ const MinSecret = 32
 // The zero value has no keys.
 type Keys struct {
 	eddsa, hs256 redact.Secret[[]key] // the first one signs
-	set          []byte
+	public       []PublicKey
 }
 
 type key struct {
@@ -46,6 +45,7 @@ func NewKeys(master string, texts []string) (Keys, error) {
 		return Keys{}, fmt.Errorf("the secret's master must have at least %d characters", MinSecret)
 	}
 	var eddsa, hs256 []key
+	var public []PublicKey
 	for _, text := range texts {
 		if len(text) < MinSecret {
 			return Keys{}, fmt.Errorf("each of the secret's assertionKeys must have at least %d characters", MinSecret)
@@ -63,17 +63,17 @@ func NewKeys(master string, texts []string) (Keys, error) {
 		}
 		private := ed25519.NewKeyFromSeed(seed)
 		id := sha256.Sum256(private.Public().(ed25519.PublicKey))
-		eddsa = append(eddsa, key{id: base64.RawURLEncoding.EncodeToString(id[:idBytes]), private: private})
+		k := key{id: base64.RawURLEncoding.EncodeToString(id[:idBytes]), private: private}
+		eddsa, public = append(eddsa, k), append(public, publicOf(k))
 	}
-	set, err := json.Marshal(publicSet(eddsa))
-	return Keys{eddsa: redact.New(eddsa), hs256: redact.New(hs256), set: set}, err
+	return Keys{eddsa: redact.New(eddsa), hs256: redact.New(hs256), public: public}, nil
 }
 
 // idBytes is the length of a key's id before it is encoded.
 const idBytes = 9
 
-// publicKey is a JSON Web Key of RFC 8037.
-type publicKey struct {
+// PublicKey is a JSON Web Key (RFC 7517) of the form of RFC 8037.
+type PublicKey struct {
 	Type      string    `json:"kty"`
 	Curve     string    `json:"crv"`
 	X         string    `json:"x"`
@@ -82,26 +82,18 @@ type publicKey struct {
 	Algorithm Algorithm `json:"alg"`
 }
 
-type publicKeys struct {
-	Keys []publicKey `json:"keys"`
+func publicOf(k key) PublicKey {
+	x := base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey))
+	return PublicKey{Type: "OKP", Curve: "Ed25519", X: x, ID: k.id, Use: "sig", Algorithm: EdDSA}
 }
 
-func publicSet(keys []key) publicKeys {
-	var set publicKeys
-	for _, k := range keys {
-		x := base64.RawURLEncoding.EncodeToString(k.private.Public().(ed25519.PublicKey))
-		set.Keys = append(set.Keys, publicKey{Type: "OKP", Curve: "Ed25519", X: x, ID: k.id, Use: "sig", Algorithm: EdDSA})
-	}
-	return set
-}
-
-// Public returns the JSON Web Key Set (RFC 7517) of the public keys, with which a backend verifies
-// assertions. For HS256 it is empty, since those keys are secret.
-func (k Keys) Public(a Algorithm) []byte {
+// Public returns the public keys, with which a backend verifies assertions. For HS256 there are none,
+// since those keys are secret. The caller must not change the result.
+func (k Keys) Public(a Algorithm) []PublicKey {
 	if a != EdDSA {
-		return []byte(`{"keys":[]}`)
+		return []PublicKey{}
 	}
-	return k.set
+	return k.public
 }
 
 var errNoKey = errors.New("ASSERTION_ALGORITHM is HS256, but the secret has no assertionKeys")

@@ -7,6 +7,7 @@
 package assertion
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/hmac"
@@ -14,7 +15,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -29,8 +33,9 @@ const (
 	// with the claims by which they are found, they take at most 8 MB.
 	remembered    = 2048
 	maxRemembered = 2048
-	// MaxPath is the length of the longest path that an assertion contains, in bytes. In place of a longer
-	// one it has a hash, because API Gateway takes at most 8 KB of an authorizer.
+	// MaxPath is the length of the longest path that an assertion contains, in bytes. In place of a
+	// longer one it has a hash, because API Gateway takes at most 8 KB of an authorizer. It has a hash
+	// too in place of a path with control characters or of one that is not UTF-8.
 	MaxPath = 512
 )
 
@@ -86,7 +91,7 @@ func New(o Options) (*Signer, error) {
 // Sign returns an assertion of the claims. It may be one that was signed at most 30 seconds ago. An
 // error means that there is no key.
 func (s *Signer) Sign(ctx context.Context, c Claims) (string, error) {
-	if len(c.Path) > MaxPath {
+	if len(c.Path) > MaxPath || !short(c.Path) {
 		sum := sha256.Sum256([]byte(c.Path))
 		c.Path = "sha256-" + base64.RawURLEncoding.EncodeToString(sum[:])
 	}
@@ -115,6 +120,11 @@ func (s *Signer) Sign(ctx context.Context, c Claims) (string, error) {
 	return text, nil
 }
 
+// short reports whether no byte of a path takes more than two in JSON.
+func short(path string) bool {
+	return utf8.ValidString(path) && !strings.ContainsFunc(path, unicode.IsControl)
+}
+
 // header is the JOSE header of an assertion.
 type header struct {
 	Algorithm Algorithm `json:"alg"`
@@ -134,12 +144,15 @@ func (s *Signer) sign(k key, c Claims, now time.Time) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode an assertion: %w", err)
 	}
-	body, err := json.Marshal(payload{s.Issuer, c, now.Unix(), now.Add(Life).Unix()})
-	if err != nil {
+	var plain bytes.Buffer
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false) // it would write six bytes for one
+	if err := e.Encode(payload{s.Issuer, c, now.Unix(), now.Add(Life).Unix()}); err != nil {
 		return "", fmt.Errorf("encode an assertion: %w", err)
 	}
+	body := bytes.TrimSuffix(plain.Bytes(), []byte("\n"))
 	encoding := base64.RawURLEncoding
-	text := make([]byte, 0, encoding.EncodedLen(len(head))+encoding.EncodedLen(len(body))+encoding.EncodedLen(ed25519.SignatureSize)+2)
+	text := make([]byte, 0, encoding.EncodedLen(len(head)+len(body)+ed25519.SignatureSize)+8)
 	text = encoding.AppendEncode(text, head)
 	text = append(text, '.')
 	text = encoding.AppendEncode(text, body)

@@ -14,7 +14,6 @@ package authorizer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -45,6 +44,8 @@ type Options struct {
 	// Users judges users who come without a key. If nil, every request needs a key.
 	Users  Users
 	Format apikey.Format
+	// Signer signs assertions for backends. If nil, no request has one.
+	Signer Signer
 	// Routes are the scopes that routes need. If there is a rule, a route without a rule is refused.
 	Routes routes.Rules
 	// Costs say how many requests one request of a route counts as.
@@ -107,7 +108,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(r)
+	return a.answer(ctx, &e, r)
 }
 
 // decide judges a request. Forged headers are refused first, even on public routes: a backend would

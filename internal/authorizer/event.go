@@ -14,6 +14,8 @@ type event struct {
 	resource string
 	// stageIsOwn is whether the stage belongs to latchkey's own API.
 	stageIsOwn bool
+	// audience names the backend of the stage that wants assertions. It is empty if none does.
+	audience string
 	// requestTime is when API Gateway received the request, in Unix milliseconds. It is 0 if unknown.
 	requestTime int64
 	// extendedID is API Gateway's ID of the request. A client can choose requestId, but not this one.
@@ -85,6 +87,8 @@ func (e *event) readStageVariables(r *reader) {
 			own := ""
 			r.string(&own)
 			e.stageIsOwn = own == "true"
+		case "LATCHKEY_AUDIENCE":
+			r.string(&e.audience)
 		default:
 			r.value()
 		}

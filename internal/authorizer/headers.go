@@ -82,7 +82,8 @@ func forgedHeader(name []byte) apikey.Code {
 	}
 	name = letters
 	switch {
-	case spells(name, "xuserid"), spells(name, "xkeyid"), spells(name, "xscopes"):
+	case spells(name, "xuserid"), spells(name, "xkeyid"), spells(name, "xscopes"), spells(name, "xlatchkeyassertion"),
+		spells(name, "xratelimitlimit"), spells(name, "xratelimitremaining"), spells(name, "xratelimitreset"):
 		return apikey.CodeIdentityHeader // the template sets these for a backend
 	case spells(name, "xhttpmethodoverride"), spells(name, "xhttpmethod"), spells(name, "xmethodoverride"):
 		return apikey.CodeMethodOverride

@@ -15,7 +15,7 @@ import (
 type response struct {
 	PrincipalID    string `json:"principalId"`
 	PolicyDocument policy `json:"policyDocument"`
-	Context        any    `json:"context"` // an allowed or a denied
+	Context        any    `json:"context"` // an *allowed or a denied
 }
 
 type policy struct {
@@ -50,6 +50,8 @@ type allowed struct {
 	Subject string `json:"subject,omitempty"`
 	// Groups are the groups of a user, see groupsOf.
 	Groups string `json:"groups,omitempty"`
+	// Assertion proves to a backend that the request came through the authorizer; see package assertion.
+	Assertion string `json:"assertion,omitempty"`
 	*windowStatus
 }
 
@@ -84,7 +86,7 @@ var (
 func allowAnonymous(arn string) *response {
 	// It is the id of no key, and the user of no key.
 	const anonymous = apikey.AnonymousUser
-	return newResponse("Allow", arn, anonymous, allowed{
+	return newResponse("Allow", arn, anonymous, &allowed{
 		KeyID: anonymous, UserID: anonymous, Name: anonymous,
 		UserIDHeader: anonymous, KeyIDHeader: anonymous, ScopeHeader: noScopes,
 	})
@@ -95,7 +97,7 @@ func allowAnonymous(arn string) *response {
 // It also returns how many groups of the user have no room in the context.
 func allowUser(arn string, u oidc.User) (r *response, ignored int) {
 	scopes := strings.Join(u.Scopes, " ")
-	context := allowed{
+	context := &allowed{
 		UserID: u.ID, Name: u.Name, Scopes: scopes, Unlimited: true,
 		UserIDHeader: inHeader.Encode(u.ID), ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),
 	}
@@ -133,7 +135,7 @@ func groupsOf(groups []string) (text string, ignored int) {
 func allowKey(arn string, v apikey.Verdict) *response {
 	k := v.Key
 	scopes := strings.Join(v.Scopes(), " ")
-	return newResponse("Allow", arn, k.ID, allowed{
+	return newResponse("Allow", arn, k.ID, &allowed{
 		KeyID: k.ID, UserID: k.UserID, Name: k.Name, Scopes: scopes,
 		UserIDHeader: inHeader.Encode(k.UserID), KeyIDHeader: inHeader.Encode(k.ID),
 		ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),

@@ -19,6 +19,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/assertion"
 	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/redact"
@@ -92,6 +93,9 @@ type Config struct {
 	RequireAuth bool `env:"REQUIRE_AUTH" envDefault:"true"`
 	// TrustedProxyHops is how many proxies of the deployment stand before API Gateway: 0 to 10.
 	TrustedProxyHops int `env:"TRUSTED_PROXY_HOPS" envDefault:"0"`
+	// AssertionIssuer is the issuer that assertions name. AssertionAlgorithm signs them: EdDSA or HS256.
+	AssertionIssuer    string              `env:"ASSERTION_ISSUER" envDefault:"latchkey"`
+	AssertionAlgorithm assertion.Algorithm `env:"ASSERTION_ALGORITHM" envDefault:"EdDSA"`
 	// QueryAPIKey allows a token in the query parameter api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
 	// UnlimitedNumbers shows an unlimited key with a limit of 999999 requests.
@@ -209,6 +213,8 @@ func (c Config) check() error {
 		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
 	case c.CORSOrigin != "*" && !isOrigin(c.CORSOrigin):
 		return errors.New("CORS_ORIGIN must be * or one origin such as https://app.example.com, without a path")
+	case c.AssertionAlgorithm != assertion.EdDSA && c.AssertionAlgorithm != assertion.HS256:
+		return errors.New("ASSERTION_ALGORITHM must be EdDSA or HS256")
 	case !slices.Contains([]string{"full", "alarms", "off"}, c.Metrics):
 		return errors.New("METRICS must be full, alarms or off")
 	case len(c.Environments) == 0:

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/assertion"
 	"latchkey/internal/config"
 )
 
@@ -22,6 +23,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, UserMaxRequests: 60, UserClaim: "sub", QueryAPIKey: true,
+		AssertionIssuer: "latchkey", AssertionAlgorithm: assertion.EdDSA,
 		UsageDays: 400, AuditDays: 365, Metrics: "full", CORSOrigin: "*", Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,

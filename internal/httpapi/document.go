@@ -15,16 +15,20 @@ import (
 	"latchkey/internal/api"
 )
 
-// registerDocument adds the routes of the document. The one with a prefix names health with it, so
-// that each of its paths leads to latchkey in every deployment.
+// registerDocument adds the routes of the document. The one with a prefix names latchkey's own paths
+// with it, so that each of its paths leads to latchkey in every deployment.
 func (a *server) registerDocument() {
 	of := sync.OnceValue(a.document)
 	a.mux.Handle("GET "+api.DocumentPath, document(api.DocumentPath, of))
 	a.mux.Handle("GET "+api.OwnPrefix+api.DocumentPath, document(api.OwnPrefix+api.DocumentPath, func() *huma.OpenAPI {
 		prefixed := *of()
 		prefixed.Paths = maps.Clone(prefixed.Paths)
-		prefixed.Paths[api.OwnPrefix+api.HealthPath] = prefixed.Paths[api.HealthPath]
-		delete(prefixed.Paths, api.HealthPath)
+		for _, path := range []string{api.HealthPath, api.KeySetPath} {
+			if item, ok := prefixed.Paths[path]; ok {
+				prefixed.Paths[api.OwnPrefix+path] = item
+				delete(prefixed.Paths, path)
+			}
+		}
 		return &prefixed
 	}))
 }

@@ -89,6 +89,10 @@ func examples() map[string]example {
 			WindowStatus: exampleWindow(),
 		}},
 		"health": {nil, api.HealthResponse{Status: "ok"}},
+		"key-set": {nil, api.KeySet{Keys: []api.PublicKey{{
+			Type: "OKP", Curve: "Ed25519", X: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", ID: "a3Jkq8Yx0vQ2",
+			Use: "sig", Algorithm: "EdDSA",
+		}}}},
 	}
 	for _, part := range []map[string]example{keyExamples(), checkExamples(), reportExamples(), peopleExamples()} {
 		maps.Copy(all, part)

@@ -64,8 +64,8 @@ func (a *server) guard() http.Handler {
 			page.ServeHTTP(rec, r)
 			return
 		}
-		if r.URL.Path == api.OwnPrefix+api.HealthPath {
-			r.URL = &url.URL{Path: api.HealthPath, RawQuery: r.URL.RawQuery}
+		if own, ok := strings.CutPrefix(r.URL.Path, api.OwnPrefix); ok && (own == api.HealthPath || own == api.KeySetPath) {
+			r.URL = &url.URL{Path: own, RawQuery: r.URL.RawQuery}
 		}
 		a.setHeaders(w.Header())
 		joinIfMatch(r.Header)

@@ -21,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/assertion"
 	"latchkey/internal/gate"
 	"latchkey/internal/registry"
 	"latchkey/internal/routes"
@@ -48,6 +49,8 @@ type Options struct {
 	Costs routes.Costs
 	// Health returns an error if the table does not answer. It must respect the context's deadline.
 	Health func(context.Context) error
+	// PublicKeys returns the keys with which backends verify assertions. It may be nil if Registry is.
+	PublicKeys func(context.Context) ([]assertion.PublicKey, error)
 	// TrustedProxyHops is the number of the operator's own proxies before API Gateway.
 	TrustedProxyHops int
 	// QueryAPIKey allows the token of the caller in the query parameter api_key.
@@ -89,6 +92,7 @@ func New(o Options) http.Handler {
 		a.registerOwners()
 		a.registerUsers()
 		a.registerPlans()
+		a.registerKeySet()
 	}
 	a.registerChecks()
 	a.registerService()

@@ -21,6 +21,7 @@ import (
 
 	"latchkey/internal/amazon"
 	"latchkey/internal/apikey"
+	"latchkey/internal/assertion"
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/gate"
@@ -47,6 +48,9 @@ type Instance struct {
 	Routes, Public routes.Rules
 	// Costs say how many requests one request of a route counts as.
 	Costs routes.Costs
+	// Signer signs assertions. Published returns the keys with which backends verify them.
+	Signer    *assertion.Signer
+	Published func(context.Context) ([]assertion.PublicKey, error)
 
 	tally   *tally.Tally
 	warming sync.WaitGroup
@@ -97,6 +101,9 @@ func New(
 		return nil, err
 	}
 	i.Registry = i.newRegistry(held)
+	if err := i.wireAssertions(held); err != nil {
+		return nil, err
+	}
 	if !c.Local {
 		i.warm(ctx, func(ctx context.Context) { _, _ = held.Hasher(ctx) })
 		// There is no such key. The first request makes the same kind of read.
@@ -147,6 +154,18 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		},
 	})
 	return nil
+}
+
+func (i *Instance) wireAssertions(held *secret.Secret) (err error) {
+	algorithm := i.Config.AssertionAlgorithm
+	i.Signer, err = assertion.New(assertion.Options{
+		Issuer: i.Config.AssertionIssuer, Algorithm: algorithm, Keys: held.Assertion, Now: i.Now,
+	})
+	i.Published = func(ctx context.Context) ([]assertion.PublicKey, error) {
+		keys, err := held.Published(ctx)
+		return keys.Public(algorithm), err
+	}
+	return err
 }
 
 func (i *Instance) newRegistry(held *secret.Secret) *registry.Registry {

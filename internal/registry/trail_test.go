@@ -498,7 +498,7 @@ func TestAnEntryIsBounded(t *testing.T) {
 	fill := func(n int, s string) apikey.Change {
 		scopes, networks := apikey.Scopes{}, []netip.Prefix{}
 		for i := range apikey.MaxScopes {
-			scopes = append(scopes, fmt.Sprintf("%s%0*d", s, apikey.MaxScope-1, i))
+			scopes = append(scopes, fmt.Sprintf("%s%0*d", s, apikey.MaxAllScopes/apikey.MaxScopes-2, i))
 		}
 		for i := range apikey.MaxCIDRs {
 			networks = append(networks, netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, byte(n), 15: byte(i)}), 128))

@@ -49,6 +49,11 @@ var mutants = []mutant{
 	{name: "a header with a name that is not encoded", old: "context.authorizer.userIdHeader", new: "context.authorizer.userId", with: parameters{"BackendUrl": backend}, unseen: true},
 	{name: "a client chooses its own identity", old: "context.authorizer.userIdHeader", new: "method.request.header.X-User-Id", with: parameters{"BackendUrl": backend}, unseen: true},
 	{name: "scopes that may be empty", old: "context.authorizer.scopeHeader", new: "context.authorizer.scopes", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "no assertion", old: "                    integration.request.header.X-Latchkey-Assertion: context.authorizer.assertion\n", new: "", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "a client asserts itself", old: "context.authorizer.assertion", new: "method.request.header.X-Latchkey-Assertion", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "assertions for no audience", old: "        LATCHKEY_AUDIENCE: !If\n", new: "        LATCHKEY_AUDIENC: !If\n", with: parameters{"BackendUrl": backend}, unseen: true},
+	{name: "assertions for another audience", old: "!If [HasAssertionAudience, !Ref AssertionAudience, ", new: "!If [HasAssertionAudience, !Ref VpcLinkId, ", with: parameters{"BackendUrl": backend, "AssertionAudience": "urn:tts", "VpcLinkId": "abc123"}, unseen: true},
+	{name: "a VPC link that is not used", old: "connectionType: !If [HasVpcLink, VPC_LINK, !Ref AWS::NoValue]", new: "connectionType: !If [HasVpcLink, INTERNET, !Ref AWS::NoValue]", with: parameters{"BackendUrl": backend, "VpcLinkId": "abc123"}, unseen: true},
 	{name: "an answer that is not streamed", old: "                  responseTransferMode: STREAM\n", new: "", with: parameters{"BackendUrl": backend}},
 
 	{name: "misspelt response type", old: "          ACCESS_DENIED:\n", new: "          ACCESS_DENID:\n", unseen: true},

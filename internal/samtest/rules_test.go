@@ -3,6 +3,7 @@
 package samtest_test
 
 import (
+	stdcmp "cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -105,7 +106,7 @@ func choicesOf(s *stack) choices {
 	own := s.Parameters["OwnPrefix"]
 	return choices{
 		protected: s.Parameters["ProtectValidate"] == "true", console: s.Parameters["ConsoleEnabled"] == "true",
-		atRoot: own == "none" || own == "auto" && s.Parameters["BackendUrl"] == "",
+		atRoot: own == "none" || own == "auto" && s.backendURL() == "",
 	}
 }
 
@@ -131,7 +132,7 @@ func routesOfTheAPI(c choices) []route {
 			all = append(all, r)
 		}
 	}
-	for _, path := range []string{"/health", "/openapi.json", "/docs", "/docs/{page+}", "/console", "/console/{file+}"} {
+	for _, path := range []string{"/health", "/openapi.json", "/.well-known/jwks.json", "/docs", "/docs/{page+}", "/console", "/console/{file+}"} {
 		isConsole := strings.HasPrefix(path, "/console")
 		if !isConsole || c.console {
 			add(route{Method: "GET", Path: "/latchkey" + path, Function: "KeysFunction"})
@@ -141,6 +142,7 @@ func routesOfTheAPI(c choices) []route {
 		}
 	}
 	delete(document.Paths, "/health")
+	delete(document.Paths, "/.well-known/jwks.json")
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			r := route{Method: strings.ToUpper(method), Path: path, Function: "KeysFunction"}
@@ -180,8 +182,9 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 	if s.Parameters["ProtectValidate"] != "true" {
 		at(want, "/api/v1/api-keys/validate", "post").(object)["security"] = []any{}
 	}
-	if url := s.Parameters["BackendUrl"]; url != "" {
-		want["/"], want["/{proxy+}"] = passedOn(url+"/"), passedOn(url+"/{proxy}")
+	if url := s.backendURL(); url != "" {
+		link := s.Parameters["VpcLinkId"]
+		want["/"], want["/{proxy+}"] = passedOn(url+"/", link), passedOn(url+"/{proxy}", link)
 		proxied := want["/{proxy+}"].(object)["x-amazon-apigateway-any-method"].(object)
 		proxied["parameters"] = []any{object{"name": "proxy", "in": "path", "required": true, "schema": object{"type": "string"}}}
 		at(proxied, "x-amazon-apigateway-integration", "requestParameters").(object)["integration.request.path.proxy"] = "method.request.path.proxy"
@@ -196,14 +199,19 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 	// start-api does not support http_proxy: such a route has no function. It evaluates no
 	// condition, so validate needs no key there.
 	p.equal("routes of start-api", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(choices{}))
-	if types := at(s.body(), "x-amazon-apigateway-binary-media-types"); (types != nil) != (s.Parameters["BackendUrl"] != "") {
+	if types := at(s.body(), "x-amazon-apigateway-binary-media-types"); (types != nil) != (s.backendURL() != "") {
 		p.add("binary media types are %v", types)
 	}
 }
 
-// passedOn returns the methods of a path that belongs to the backend.
-func passedOn(uri string) object {
-	return object{"x-amazon-apigateway-any-method": object{
+// backendURL returns the URL of the backend. It is empty if there is none.
+func (s *stack) backendURL() string {
+	return s.Parameters["BackendUrl"] + s.Parameters["PlainBackendUrl"]
+}
+
+// passedOn returns the methods of a path that belongs to the backend. link may be empty.
+func passedOn(uri, link string) object {
+	methods := object{"x-amazon-apigateway-any-method": object{
 		"responses": object{}, "security": []any{object{"latchkey": []any{}}},
 		"x-amazon-apigateway-integration": object{
 			"type": "http_proxy", "httpMethod": "ANY", "uri": uri, "responseTransferMode": "STREAM", "timeoutInMillis": 900000.0,
@@ -212,9 +220,19 @@ func passedOn(uri string) object {
 				"integration.request.header.X-User-Id": "context.authorizer.userIdHeader",
 				"integration.request.header.X-Key-Id":  "context.authorizer.keyIdHeader",
 				"integration.request.header.X-Scopes":  "context.authorizer.scopeHeader",
+
+				"integration.request.header.X-Latchkey-Assertion":  "context.authorizer.assertion",
+				"integration.request.header.X-RateLimit-Limit":     "context.authorizer.limit",
+				"integration.request.header.X-RateLimit-Remaining": "context.authorizer.remaining",
+				"integration.request.header.X-RateLimit-Reset":     "context.authorizer.reset",
 			},
 		},
 	}}
+	if link != "" {
+		integration := at(methods, "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration").(object)
+		integration["connectionType"], integration["connectionId"] = "VPC_LINK", link
+	}
+	return methods
 }
 
 func preflightsAreOpen(s *stack, p *problems) {
@@ -352,7 +370,11 @@ func thereIsOneStage(s *stack, p *problems) {
 	p.equal("stages", len(s.of("AWS::ApiGateway::Stage")), 1)
 	for _, stage := range s.of("AWS::ApiGateway::Stage") {
 		p.equal("name", text(stage.Properties, "StageName"), s.Parameters["StageName"])
-		p.equal("stage variables", text(stage.Properties, "Variables"), "map[LATCHKEY_MANAGEMENT:true]")
+		variables := object{"LATCHKEY_MANAGEMENT": "true"}
+		if url := s.backendURL(); url != "" {
+			variables["LATCHKEY_AUDIENCE"] = stdcmp.Or(s.Parameters["AssertionAudience"], url)
+		}
+		p.equal("stage variables", at(stage.Properties, "Variables"), any(variables))
 		p.equal("tracing", text(stage.Properties, "TracingEnabled"), fmt.Sprint(s.Parameters["Tracing"] == "Active"))
 	}
 	for id, deployment := range s.of("AWS::ApiGateway::Deployment") {

@@ -45,6 +45,7 @@ var deployments = map[string]parameters{
 	"no console":                            {"ConsoleEnabled": "false"},
 	"a backend and no console":              {"BackendUrl": backend, "ConsoleEnabled": "false"},
 	"a backend":                             {"BackendUrl": backend, "BinaryMediaTypes": "audio/mpeg", "ProtectValidate": "true"},
+	"a backend in a network":                {"PlainBackendUrl": "http://api.internal:8080", "VpcLinkId": "abc123", "AssertionAudience": "urn:tts"},
 	"a backend and an access log":           {"BackendUrl": backend, "AccessLog": "json"},
 	"a backend and an access log of lines":  {"BackendUrl": backend, "AccessLog": "line"},
 	"lines, and the account has a role":     {"AccessLog": "line", "AccountLogRole": "exists"},
@@ -154,6 +155,10 @@ var effects = []effect{
 	{"RevokeRate", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingRateLimit"}},
 	{"RevokeBurst", "11", nil, []any{"ApiStage", "MethodSettings", 2, "ThrottlingBurstLimit"}},
 	{"BackendUrl", backend, nil, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "uri"}},
+	{"PlainBackendUrl", "http://api.internal:8080", nil, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "uri"}},
+	{"VpcLinkId", "abc123", parameters{"BackendUrl": backend}, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "connectionId"}},
+	{"AssertionAudience", "urn:tts", parameters{"BackendUrl": backend}, []any{"ApiStage", "Variables", "LATCHKEY_AUDIENCE"}},
+	{"AssertionAlgorithm", "HS256", nil, variable("KeysFunction", "ASSERTION_ALGORITHM")},
 	{"BinaryMediaTypes", "audio/mpeg", parameters{"BackendUrl": backend}, []any{"Api", "Body", "x-amazon-apigateway-binary-media-types", 0}},
 	{"DomainName", "b.example.com", withDomain(), []any{"ApiDomain", "DomainName"}},
 	{"DomainCertificateArn", strings.ReplaceAll(certificate, "1234-", "4321-"), withDomain(), []any{"ApiDomain", "RegionalCertificateArn"}},
@@ -224,7 +229,7 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 			want = "'" + want + "'"
 		case "OwnPrefix", "ConsoleEnabled":
 			want = "" // no such path
-		case "BackendUrl":
+		case "BackendUrl", "PlainBackendUrl":
 			want += "/{proxy}"
 		case "ProtectValidate":
 			want = fmt.Sprint(map[string]any{"latchkey": []any{}})
@@ -284,7 +289,8 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"Freshness": {"", "1", "-1s", "1h", "soon", "1ms", "20ms", "249ms", "0.1s", "0.24s", ".5s"}, "MaxKeysPerUser": {"0", "-1", "many"}, "TrustedProxyHops": {"-1", "11"},
 		"RouteScopes": {"POST /tts", "tts=tts", "POST tts=tts", "/a*b=tts", "/a=TTS", "POST  GET /a=tts", "/a=b c", "/a/**=b", "/a*/b=c"},
 		"QueryApiKey": {"yes", ""}, "UnlimitedNumbers": {"yes", ""}, "ProtectValidate": {"yes", ""}, "AcceptEnvironments": {"", "prod", "live,", "live;test"}, "LogLevel": {"debug", "TRACE"}, "LogRetentionDays": {"0", "31"},
-		"BackendUrl": {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x"}, "PublicPaths": {"health", "/a*b", "/a b"},
+		"BackendUrl":      {"api.example.com", "https://api.example.com/", "https://x?y", "ftp://x", "http://api.example.com", "https://u@x", "https://x/%20"},
+		"PlainBackendUrl": {"https://api.example.com", "http://x/", "x"}, "VpcLinkId": {"arn:aws:x", "A"}, "AssertionAudience": {"a b", "é"}, "AssertionAlgorithm": {"", "none", "RS256"}, "PublicPaths": {"health", "/a*b", "/a b"},
 		"UsageDays": {"0", "401"}, "AuditDays": {"0", "3654"}, "RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
 		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"},
 		"BinaryMediaTypes": {"audio"},

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -42,6 +44,10 @@ type devConfig struct {
 	LogLevel slog.Level       `env:"LOG_LEVEL" envDefault:"INFO"`
 	// BackendURL is the API behind every path that is not latchkey's own. If empty, there is none.
 	BackendURL string `env:"BACKEND_URL"`
+	// PlainBackendURL is such an API in place of BackendURL. It may be reached by http in any network.
+	PlainBackendURL string `env:"PLAIN_BACKEND_URL"`
+	// Audience is the template's AssertionAudience. If empty, it is the URL of the API.
+	Audience string `env:"ASSERTION_AUDIENCE"`
 	// OwnPrefix and Console are the template's OwnPrefix and ConsoleEnabled.
 	OwnPrefix string `env:"OWN_PREFIX" envDefault:"auto"`
 	Console   bool   `env:"CONSOLE_ENABLED" envDefault:"true"`
@@ -75,7 +81,10 @@ ready when /latchkey/health answers 200. These variables configure it:
                      cache folder
   TEMPLATE           path of another template.yaml than this program's own
   LOG_LEVEL          DEBUG, INFO, WARN or ERROR
-  BACKEND_URL        URL of the API that receives all other paths
+  BACKEND_URL        URL of the API that receives all other paths, with https or
+                     at a loopback address
+  PLAIN_BACKEND_URL  such a URL with http and any address
+  ASSERTION_AUDIENCE the aud of X-Latchkey-Assertion (the URL of that API)
   OWN_PREFIX         whether /health, /openapi.json, /console/ and /docs/ are
                      latchkey's, and not only below /latchkey: none (yes),
                      latchkey (no), auto (if there is no BACKEND_URL)
@@ -98,9 +107,8 @@ internal/docs/configuration.md.`,
 			if err := config.Read(&d, config.Process()); err != nil {
 				return usageError{err}
 			}
-			if at := d.BackendURL; at != "" && (!config.ServiceURL(at) || strings.HasSuffix(at, "/")) {
-				return usageError{errors.New("BACKEND_URL must be an http or https URL without user, query, fragment " +
-					"and / at its end")}
+			if err := d.checkBackend(); err != nil {
+				return usageError{err}
 			}
 			if !slices.Contains([]string{"auto", "latchkey", "none"}, d.OwnPrefix) {
 				return usageError{errors.New("OWN_PREFIX must be auto, latchkey or none")}
@@ -139,6 +147,30 @@ func (d devConfig) checkCORS() error {
 	return nil
 }
 
+// checkBackend returns an error if a request could not be passed on, or if its key would travel
+// through a network without encryption that nobody has asked for.
+func (d devConfig) checkBackend() error {
+	if d.BackendURL != "" && d.PlainBackendURL != "" {
+		return errors.New("BACKEND_URL and PLAIN_BACKEND_URL must not both be set")
+	}
+	for _, c := range [...]struct{ name, url string }{
+		{"BACKEND_URL", d.BackendURL}, {"PLAIN_BACKEND_URL", d.PlainBackendURL},
+	} {
+		if c.url != "" && (!config.ServiceURL(c.url) || strings.HasSuffix(c.url, "/")) {
+			return fmt.Errorf("%s must be an http or https URL without user, query, fragment and / at its end", c.name)
+		}
+	}
+	at, err := url.Parse(d.BackendURL)
+	if err != nil || at.Scheme != "http" || at.Hostname() == "localhost" {
+		return err
+	}
+	if address, err := netip.ParseAddr(at.Hostname()); err != nil || !address.IsLoopback() {
+		return errors.New("BACKEND_URL must have https, unless its address is a loopback; " +
+			"use PLAIN_BACKEND_URL if keys may travel without encryption")
+	}
+	return nil
+}
+
 // template reads the template that TEMPLATE names, or the program's own.
 func (d devConfig) template() (*sam.Template, error) {
 	if d.Template == "" {
@@ -151,9 +183,14 @@ func (d devConfig) template() (*sam.Template, error) {
 // because they cost the table most.
 func (d devConfig) parameters() map[string]string {
 	const unthrottled = "1000000000" // a rate and a burst that no machine reaches
+	secure, plain := d.BackendURL, d.PlainBackendURL
+	if strings.HasPrefix(secure, "http:") {
+		secure, plain = "", secure
+	}
 	all := map[string]string{
-		"BackendUrl": d.BackendURL, "ProtectValidate": strconv.FormatBool(d.ProtectValidate),
-		"OwnPrefix": d.OwnPrefix, "ConsoleEnabled": strconv.FormatBool(d.Console),
+		"BackendUrl": secure, "PlainBackendUrl": plain, "AssertionAudience": d.Audience,
+		"ProtectValidate": strconv.FormatBool(d.ProtectValidate),
+		"OwnPrefix":       d.OwnPrefix, "ConsoleEnabled": strconv.FormatBool(d.Console),
 		"ApiRate": unthrottled, "ApiBurst": unthrottled, "ValidateRate": unthrottled, "ValidateBurst": unthrottled,
 		"PageRate": unthrottled, "PageBurst": unthrottled,
 	}

@@ -252,10 +252,15 @@ func recipe(t *testing.T, name string) (folder string) {
 // serve runs the program of a recipe, which listens on the port in PORT and asks the stack at LATCHKEY_URL.
 func (s *stack) serve(t *testing.T, folder, latchkey string, program ...string) (at *stack) {
 	t.Helper()
-	port := freePort(t)
+	return s.serveAt(t, freePort(t), folder, []string{"LATCHKEY_URL=" + latchkey}, program...)
+}
+
+// serveAt is serve on a port, with more variables.
+func (s *stack) serveAt(t *testing.T, port, folder string, variables []string, program ...string) (at *stack) {
+	t.Helper()
 	c := exec.Command(program[0], program[1:]...)
 	c.Dir = folder
-	c.Env = append(os.Environ(), "PORT="+port, "LATCHKEY_URL="+latchkey)
+	c.Env = append(append(os.Environ(), "PORT="+port), variables...)
 	var log safeBuffer
 	c.Stdout, c.Stderr = &log, &log
 	if err := c.Start(); err != nil {
@@ -316,16 +321,22 @@ func protects(t *testing.T, name string, program ...string) {
 }
 
 func TestTheGoRecipeProtects(t *testing.T) {
-	folder := recipe(t, "main.go")
+	protects(t, "main.go", built(t, "main.go"))
+}
+
+// built returns the path of the program of a recipe in Go.
+func built(t *testing.T, name string) string {
+	t.Helper()
+	folder := recipe(t, name)
 	program := filepath.Join(folder, "recipe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, filepath.Join(folder, "main.go"))
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, filepath.Join(folder, name))
 	build.Env = append(os.Environ(), "GOFLAGS=")
 	var out bytes.Buffer
 	build.Stdout, build.Stderr = &out, &out
 	if err := build.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	protects(t, "main.go", program)
+	return program
 }
 
 // freePort returns a port on which nothing listens.

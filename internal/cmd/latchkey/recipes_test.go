@@ -25,6 +25,20 @@ func TestClientFastAPIRecipeProtects(t *testing.T) {
 }
 
 func TestClientExpressRecipeProtects(t *testing.T) {
+	protects(t, "app.mjs", node(t, "app.mjs")...)
+}
+
+func TestClientFastAPICheckProvesAssertions(t *testing.T) {
+	proves(t, "assertion.py", filepath.Join(recipes(t), "bin", "python"), "assertion.py")
+}
+
+func TestClientExpressCheckProvesAssertions(t *testing.T) {
+	proves(t, "assertion.mjs", node(t, "assertion.mjs")...)
+}
+
+// node returns a command that runs a recipe in JavaScript with the packages.
+func node(t *testing.T, name string) []string {
+	t.Helper()
 	modules := filepath.Join(recipes(t), "node_modules")
-	protects(t, "app.mjs", "sh", "-c", "ln -sfn '"+modules+"' node_modules && exec node app.mjs")
+	return []string{"sh", "-c", "ln -sfn '" + modules + "' node_modules && exec node " + name}
 }

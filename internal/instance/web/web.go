@@ -16,7 +16,7 @@ import (
 // beside it, by their mounts.
 func Keys(i *instance.Instance, pages map[string]http.Handler) lambda.Handler {
 	o := judging(i)
-	o.Registry, o.Explain = i.Registry, i.Gate.Explain
+	o.Registry, o.Explain, o.PublicKeys = i.Registry, i.Gate.Explain, i.Published
 	o.Routes, o.Costs, o.Public, o.TrustedProxyHops = i.Routes, i.Costs, i.Public, i.Config.TrustedProxyHops
 	o.Pages = pages
 	return serve(i, o)

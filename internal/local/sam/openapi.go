@@ -50,6 +50,8 @@ type integration struct {
 	Parameters   map[string]string `yaml:"requestParameters"`
 	TransferMode string            `yaml:"responseTransferMode"`
 	Timeout      int               `yaml:"timeoutInMillis"`
+	Connection   noEffect          `yaml:"connectionType"` // no VPC link stands before an API on this machine
+	ConnectionID noEffect          `yaml:"connectionId"`
 	Templates    noEffect          `yaml:"requestTemplates"` // of a mock
 	Responses    noEffect          `yaml:"responses"`        // of a mock
 }

@@ -139,7 +139,7 @@ func TestParametersDecideConditions(t *testing.T) {
 }
 
 // ownPaths are the paths that are at the root, below /latchkey, or at both.
-var ownPaths = []string{"/health", "/openapi.json", "/docs", "/docs/{page+}", "/console", "/console/{file+}"}
+var ownPaths = []string{"/health", "/openapi.json", "/.well-known/jwks.json", "/docs", "/docs/{page+}", "/console", "/console/{file+}"}
 
 func TestParametersDecideWhereTheOwnPathsAre(t *testing.T) {
 	const backend = "http://127.0.0.1:9"
