@@ -116,7 +116,7 @@ func (s *stack) metric(p *problems, where, metric string, dimensions []string) {
 	}
 	values := map[string][]string{
 		"service": services(), "code": codes, "function_name": functions, "FunctionName": functions,
-		"TableName": {"${Table}"}, "Operation": operations,
+		"TableName": {s.table()}, "Operation": operations,
 		"ApiName": {"${AWS::StackName}"}, "Stage": {s.Parameters["StageName"]},
 	}
 	var names []string

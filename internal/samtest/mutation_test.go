@@ -108,10 +108,20 @@ var mutants = []mutant{
 	{name: "Lambda's own lines for each request", old: "      SystemLogLevel: WARN\n", new: "", unseen: true},
 
 	{name: "a wildcard action", old: "                - dynamodb:PutItem\n", new: "                - dynamodb:*\n"},
-	{name: "a wildcard resource", old: "              Resource: !Sub ${Table.Arn}/index/by-user\n", new: "              Resource: !Sub ${Table.Arn}/index/*\n"},
+	{name: "a wildcard resource", old: "!Sub '${Table.Arn}/index/by-user'", new: "!Sub '${Table.Arn}/index/*'"},
+	{
+		name: "rights on another table than the one that is there", with: parameters{"ExistingTableName": "latchkey-restored", "ExistingSecretArn": existingSecret},
+		old: "!Sub 'arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${ExistingTableName}']", new: "!GetAtt Table.Arn]",
+	},
+	{
+		name: "the function reads its own secret although there is one", with: parameters{"ExistingSecretArn": existingSecret},
+		old: "SECRET_ARN: !If [MakesSecret, !Ref Secret, !Ref ExistingSecretArn]", new: "SECRET_ARN: !Ref Secret",
+	},
+	{name: "logs that end with the stack", old: "    Type: AWS::Logs::LogGroup\n    DeletionPolicy: Retain\n", new: "    Type: AWS::Logs::LogGroup\n"},
+	{name: "a policy without its version", old: "        - Version: \"2012-10-17\"\n          Statement:\n", new: "        - Statement:\n"},
 	{name: "an action too many", old: "                - dynamodb:DeleteItem\n", new: "                - dynamodb:DeleteItem\n                - dynamodb:Scan\n"},
 	{name: "an action too few", old: "                - dynamodb:PutItem\n", new: "", unseen: true},
-	{name: "a policy for all secrets", old: "              Resource: !Ref Secret\n", new: "              Resource: \"*\"\n"},
+	{name: "a policy for all secrets", old: "              Resource: !If [MakesSecret, !Ref Secret, !Ref ExistingSecretArn]\n", new: "              Resource: \"*\"\n"},
 	{name: "no permission to use the KMS key", old: "Action: kms:Decrypt", new: "Action: kms:DescribeKey", with: parameters{"KmsKeyArn": key}},
 	{name: "a function without a timeout", old: "    Timeout: 10\n", new: ""},
 	{name: "reserved concurrency", old: "    MemorySize: 256\n", new: "    MemorySize: 256\n    ReservedConcurrentExecutions: 10\n"},

@@ -3,6 +3,7 @@
 package samtest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,7 +18,7 @@ import (
 // variables are the variables of the functions, each with the parameter of its value. It is empty
 // if the value does not come from a parameter.
 var variables = map[string]string{
-	"TABLE_NAME": "", "SECRET_ARN": "", "AWS_SDK_UA_APP_ID": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
+	"TABLE_NAME": "", "SECRET_ARN": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "ACCEPT_ENVIRONMENTS": "AcceptEnvironments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
 	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey", "ASSERTION_ISSUER": "", "ASSERTION_ALGORITHM": "AssertionAlgorithm", "UNLIMITED_NUMBERS": "UnlimitedNumbers", "CORS_ORIGIN": "CorsOrigin",
 	"SERVICE": "", "METRICS": "Monitoring", "USAGE_DAYS": "UsageDays", "AUDIT_DAYS": "AuditDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
@@ -72,7 +73,7 @@ func functionsHaveTheirSettings(s *stack, p *problems) {
 			}
 		}
 		p.equal(id+": name in metrics", values["SERVICE"], "${AWS::StackName}-"+strings.ToLower(strings.TrimSuffix(id, "Function")))
-		p.equal(id+": table and secret", values["TABLE_NAME"]+values["SECRET_ARN"]+values["LATCHKEY_SECRET"], "${Table}${Secret}")
+		p.equal(id+": table and secret", values["TABLE_NAME"]+values["SECRET_ARN"]+values["LATCHKEY_SECRET"], s.table()+s.secret())
 		if _, ok := values["LATCHKEY_SECRET"]; !ok {
 			p.add("%s: sam local cannot be given a secret", id)
 		}
@@ -83,22 +84,38 @@ func functionsHaveTheirSettings(s *stack, p *problems) {
 	}
 }
 
-// rights returns the actions and resources that each function's role must allow. kms is the ARN of
-// the KMS key, or empty.
-func rights(kms string) map[string][]string {
-	judge := []string{
-		"dynamodb:GetItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}", "dynamodb:UpdateItem ${Table.Arn}",
-		"secretsmanager:GetSecretValue ${Secret}",
+// table returns the name of the table, and secret the ARN of the secret: the stack's own, or those
+// that were there.
+func (s *stack) table() string  { return cmp.Or(s.Parameters["ExistingTableName"], "${Table}") }
+func (s *stack) secret() string { return cmp.Or(s.Parameters["ExistingSecretArn"], "${Secret}") }
+
+func (s *stack) tableARN() string {
+	if name := s.Parameters["ExistingTableName"]; name != "" {
+		return "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/" + name
 	}
-	if kms != "" {
+	return "${Table.Arn}"
+}
+
+// rights returns the actions and resources that each function's role must allow.
+func (s *stack) rights() map[string][]string {
+	table := s.tableARN()
+	judge := []string{
+		"dynamodb:GetItem " + table, "dynamodb:Query " + table, "dynamodb:UpdateItem " + table,
+		"secretsmanager:GetSecretValue " + s.secret(),
+	}
+	if kms := s.Parameters["KmsKeyArn"]; kms != "" {
 		judge = append(judge, "kms:Decrypt "+kms)
 	}
-	manage := append(slices.Clone(judge), "dynamodb:BatchGetItem ${Table.Arn}", "dynamodb:ConditionCheckItem ${Table.Arn}", "dynamodb:DeleteItem ${Table.Arn}", "dynamodb:PutItem ${Table.Arn}", "dynamodb:Query ${Table.Arn}/index/by-user", "dynamodb:Scan ${Table.Arn}/index/by-user")
+	manage := slices.Clone(judge)
+	for _, action := range []string{"BatchGetItem", "ConditionCheckItem", "DeleteItem", "PutItem"} {
+		manage = append(manage, "dynamodb:"+action+" "+table)
+	}
+	manage = append(manage, "dynamodb:Query "+table+"/index/by-user", "dynamodb:Scan "+table+"/index/by-user")
 	return map[string][]string{authorizer: judge, "ValidateFunction": judge, "KeysFunction": manage}
 }
 
 func rolesAreLeast(s *stack, p *problems) {
-	for function, want := range rights(s.Parameters["KmsKeyArn"]) {
+	for function, want := range s.rights() {
 		role := s.Resources[function+"Role"].Properties
 		p.equal(function+": principal of the role", text(role, "AssumeRolePolicyDocument", "Statement"),
 			"[map[Action:[sts:AssumeRole] Effect:Allow Principal:map[Service:[lambda.amazonaws.com]]]]")
@@ -110,6 +127,7 @@ func rolesAreLeast(s *stack, p *problems) {
 		var got []string
 		policies, _ := role["Policies"].([]any)
 		for _, policy := range policies {
+			p.equal(function+": version of the policy", text(policy, "PolicyDocument", "Version"), "2012-10-17")
 			statements, _ := at(policy, "PolicyDocument", "Statement").([]any)
 			for _, statement := range statements {
 				p.equal(function+": effect", text(statement, "Effect"), "Allow")
@@ -147,11 +165,24 @@ func oneOrMore(v any) []string {
 }
 
 func dataOutlivesTheStack(s *stack, p *problems) {
-	kms := s.Parameters["KmsKeyArn"]
-	for _, id := range []string{"Table", "Secret"} {
-		p.equal(id, s.Resources[id].DeletionPolicy+" "+s.Resources[id].UpdateReplacePolicy, "Retain Retain")
+	for id, kind := range map[string]string{"Table": "AWS::DynamoDB::Table", "Secret": "AWS::SecretsManager::Secret"} {
+		made := 0
+		if own := map[string]string{"Table": s.table(), "Secret": s.secret()}[id]; own == "${"+id+"}" {
+			made = 1
+			p.equal(id, s.Resources[id].DeletionPolicy+" "+s.Resources[id].UpdateReplacePolicy, "Retain Retain")
+		}
+		p.equal(id+": made", len(s.of(kind)), made)
 	}
-	p.equal("tables", len(s.of("AWS::DynamoDB::Table")), 1)
+	if s.table() == "${Table}" {
+		theTable(s, p)
+	}
+	if s.secret() == "${Secret}" {
+		theSecret(s, p)
+	}
+}
+
+func theTable(s *stack, p *problems) {
+	kms := s.Parameters["KmsKeyArn"]
 	table := s.Resources["Table"].Properties
 	is := func(want string, path ...any) { p.equal(fmt.Sprint("table ", path), text(table, path...), want) }
 	is("PAY_PER_REQUEST", "BillingMode")
@@ -177,8 +208,11 @@ func dataOutlivesTheStack(s *stack, p *problems) {
 	} else {
 		is("map[KMSMasterKeyId:"+kms+" SSEEnabled:true SSEType:KMS]", "SSESpecification")
 	}
+}
+
+func theSecret(s *stack, p *problems) {
 	secret := s.Resources["Secret"].Properties
-	p.equal("secret's key", text(secret, "KmsKeyId"), kms)
+	p.equal("secret's key", text(secret, "KmsKeyId"), s.Parameters["KmsKeyArn"])
 	p.equal("secret", text(secret, "GenerateSecretString"),
 		`map[ExcludePunctuation:true GenerateStringKey:master PasswordLength:64 SecretStringTemplate:{"peppers":[]}]`)
 	// With a name, a deleted stack could not be created again until its old secret is gone.
@@ -189,6 +223,7 @@ func logsEnd(s *stack, p *problems) {
 	for id, logs := range s.of("AWS::Logs::LogGroup") {
 		p.equal(id+": days", text(logs.Properties, "RetentionInDays"), s.Parameters["LogRetentionDays"])
 		p.equal(id+": key", text(logs.Properties, "KmsKeyId"), s.Parameters["KmsKeyArn"])
+		p.equal(id+": when the stack is deleted", logs.DeletionPolicy+" "+logs.UpdateReplacePolicy, "Retain Retain")
 	}
 }
 
@@ -200,8 +235,8 @@ func outputsExist(s *stack, p *problems) {
 	want := map[string]string{
 		"ApiUrl":        "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + s.Parameters["StageName"],
 		"AuthorizerArn": "${AuthorizerFunction.Arn}",
-		"TableName":     "${Table}",
-		"SecretArn":     "${Secret}",
+		"TableName":     s.table(),
+		"SecretArn":     s.secret(),
 	}
 	if domain := s.Parameters["DomainName"]; domain != "" {
 		want["ApiUrl"] = strings.TrimSuffix("https://"+domain+"/"+s.Parameters["DomainBasePath"], "/")

@@ -31,6 +31,8 @@ const (
 
 	topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
 	key   = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+	existingSecret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:Secret-1ABCDEF-a1b2c3"
 )
 
 // deployments are sets of parameters. Together they have each condition true and false.
@@ -52,6 +54,8 @@ var deployments = map[string]parameters{
 	"no role is made without an access log": {"AccessLog": "off", "AccountLogRole": "create"},
 	"alarms and no dashboard":               {"Monitoring": "alarms", "AccessLog": "json"},
 	"alarms of a backend and no dashboard":  {"Monitoring": "alarms", "AccessLog": "line", "BackendUrl": backend},
+	"a table and a secret that are there":   {"ExistingTableName": "latchkey-restored", "ExistingSecretArn": existingSecret, "KmsKeyArn": key},
+	"a secret that is there":                {"ExistingSecretArn": existingSecret},
 	"no monitoring":                         {"Monitoring": "off", "AccessLog": "json", "BackendUrl": backend},
 	"a domain":                              withDomain("CorsOrigin=https://app.example.com", "CorsMaxAge=0"),
 	"a domain with all that belongs to it":  withDomain("DomainZoneId=Z123", "DomainBasePath=auth", "ExecuteApiEndpoint=enabled", "BackendUrl="+backend, "CorsHeaders=X-API-Key,OpenAI-Beta"),
@@ -180,6 +184,8 @@ var effects = []effect{
 	{"UpstreamTimeout", "7", nil, variable("ValidateFunction", "UPSTREAM_TIMEOUT")},
 	{"AlarmTopicArn", topic, nil, []any{"SlowAlarm", "AlarmActions", 0}},
 	{"KmsKeyArn", key, nil, []any{"Table", "SSESpecification", "KMSMasterKeyId"}},
+	{"ExistingTableName", "latchkey-restored", parameters{"ExistingSecretArn": existingSecret}, variable("KeysFunction", "TABLE_NAME")},
+	{"ExistingSecretArn", existingSecret, nil, variable("ValidateFunction", "SECRET_ARN")},
 	{"Tracing", "Active", nil, []any{authorizer, "TracingConfig", "Mode"}},
 	{"AccessLog", "json", nil, []any{"ApiStage", "AccessLogSetting", "DestinationArn"}},
 	{"AccountLogRole", "create", parameters{"AccessLog": "json"}, []any{"AccessLogs", "Tags", 0, "Value"}},

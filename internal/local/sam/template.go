@@ -164,7 +164,13 @@ func (d document) decode(kind string, into any) error {
 	}
 	resource := d.Resources[found[0]]
 	if resource.Condition != "" {
-		return fmt.Errorf("resource %s: the local stack does not support a Condition here", found[0])
+		made, err := d.holds(resource.Condition)
+		if err != nil {
+			return fmt.Errorf("resource %s: %w", found[0], err)
+		}
+		if !made {
+			return fmt.Errorf("resource %s: the local stack needs it, but %s does not hold", found[0], resource.Condition)
+		}
 	}
 	if err := d.strict(&resource.Properties, into); err != nil {
 		return fmt.Errorf("resource %s: %w", found[0], err)
