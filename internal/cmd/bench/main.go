@@ -21,7 +21,10 @@ type figures map[string]float64
 type run struct{ name, last, packages string }
 
 var runs = []run{
-	{"Limiter|EventToPolicy|Gate$|MeterWrite", "1s", "./internal/ratelimit ./internal/authorizer ./internal/dynamo"},
+	{
+		"Limiter|EventToPolicy|Assertion|Gate$|MeterWrite", "1s",
+		"./internal/ratelimit ./internal/authorizer ./internal/assertion ./internal/dynamo",
+	},
 	{"Stack", "4s", "./internal/cmd/latchkey"},
 	{"ColdStart", "100x", "./functions"},
 	{"Cost", "1x", "./internal/gate"},
@@ -87,6 +90,7 @@ func reportRequests(w io.Writer, m map[string]figures) {
 		{"deny from memory", "Limiter/denial", "find a counter under a lock", "Limiter/floor"},
 		{"gate: judge a remembered key and spend", "Gate/check", "HMAC of the token", "Gate/floor"},
 		{"authorizer: event to policy", "EventToPolicy/authorizer", "decode the event", "EventToPolicy/floor"},
+		{"assertion, 100 keys on 4 routes", "Assertion/mix", "sign each one with Ed25519", "Assertion/sign"},
 		{"meter write on the engine", "MeterWrite/spend", "bare UpdateItem", "MeterWrite/floor"},
 	} {
 		ours, floor := m[row.name]["ns/op"], m[row.floor]["ns/op"]
