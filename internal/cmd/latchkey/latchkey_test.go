@@ -432,7 +432,7 @@ func TestAStackWithAWrongVariableDoesNotStart(t *testing.T) {
 	state := t.TempDir()
 	for i, wrong := range []string{
 		"RATE_LIMIT_REQUESTS=canary", "API_KEYS=canary:a,canary:b", `API_KEYS="canary-of-a-static-key:alice"`, "INTERNAL_API_KEY=canary", "UPSTREAM_URL=canary", "ROOT_KEY=canary", `ROOT_KEY="canary-of-an-admin-key"`, "ROOT_KEY=${CANARY_ADMIN_KEY}", "ROOT_KEY=changeme-canary-changeme", "BACKEND_URL=canary",
-		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
+		"BACKEND_URL=http://127.0.0.1:8080/", "BACKEND_URL=http://api.example.com", "PLAIN_BACKEND_URL=canary", "BACKEND_URL=http://127.0.0.1:8080?canary", "PUBLIC_PATHS=health", "ACCESS_LOG=canary",
 		"OWN_PREFIX=canary", "OWN_PREFIX=/canary", "CONSOLE_ENABLED=canary",
 	} {
 		at := endpoint

@@ -37,12 +37,12 @@ func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
 		{[]string{"CONSOLE_ENABLED=false"}, true, false, ""},
 	} {
 		hasBackend := len(c.environment) > 0 && c.environment[0] == withBackend
-		s := start(t, t.TempDir(), append(c.environment, "PUBLIC_PATHS=/health,/openapi.json,/docs*,/console*,/latchkey/*")...)
+		s := start(t, t.TempDir(), append(c.environment, "PUBLIC_PATHS=/health,/openapi.json,/.well-known/*,/docs*,/console*,/latchkey/*")...)
 		if s.console != c.greets {
 			t.Errorf("%v: the start text has the console at %q, want %q", c.environment, s.console, c.greets)
 		}
 		for path, is := range map[string]string{
-			"/health": `{"status":"ok"}`, "/openapi.json": `"openapi":"3.1.0"`, "/docs/": "<html", "/console/": "<html",
+			"/health": `{"status":"ok"}`, "/openapi.json": `"openapi":"3.1.0"`, "/.well-known/jwks.json": `"crv":"Ed25519"`, "/docs/": "<html", "/console/": "<html",
 			"/docs/index.html": "<html", "/console/index.html": "<html", "/docs": "<html", "/console": "<html",
 		} {
 			exists := c.console || !strings.HasPrefix(path, "/console")
