@@ -203,7 +203,7 @@ func TestADeadBackendIsItsOwnError(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	for what, url := range map[string]string{
-		"nothing listens": "http://127.0.0.1:1", "the name does not exist": "http://nowhere.invalid",
+		"nothing listens": "http://127.0.0.1:1", "the name does not exist": "https://nowhere.invalid",
 		"it speaks no TLS": "https" + strings.TrimPrefix(plain.URL, "http"),
 	} {
 		s := start(t, t.TempDir(), "BACKEND_URL="+url)
