@@ -222,16 +222,11 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	}
 	defer listener.Close()
 
-	endpoint := d.Endpoint
-	if endpoint == "" {
-		options := engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data(), Notices: access}
-		keeper, err := engine.Keep(ctx, options, logger)
-		if err != nil {
-			return err
-		}
-		defer keeper.Stop() // after all requests have ended
-		endpoint = keeper.Endpoint()
+	endpoint, stop, err := d.startEngine(ctx, s, access, logger)
+	if err != nil {
+		return err
 	}
+	defer stop() // after all requests have ended
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
@@ -261,6 +256,21 @@ func (d devConfig) run(ctx context.Context, out, access io.Writer, logger *slog.
 	debug.SetMemoryLimit(256 << 20)
 	greet(out, listener.Addr().String(), consolePath(template), token.Reveal(), s)
 	return local.Serve(ctx, listener, served)
+}
+
+// startEngine starts the engine of a folder, unless DYNAMODB_ENDPOINT names one that runs.
+func (d devConfig) startEngine(
+	ctx context.Context, s state, notices io.Writer, logger *slog.Logger,
+) (endpoint string, stop func(), err error) {
+	if d.Endpoint != "" {
+		return d.Endpoint, func() {}, nil
+	}
+	options := engine.Options{Kind: d.Engine, Dir: d.Engines, Data: s.data(), Notices: notices}
+	keeper, err := engine.Keep(ctx, options, logger)
+	if err != nil {
+		return "", nil, err
+	}
+	return keeper.Endpoint(), keeper.Stop, nil
 }
 
 // localStack is a stack on a folder whose engine runs.

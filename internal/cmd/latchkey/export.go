@@ -29,7 +29,7 @@ may be missing, and no key is there twice.
 
 An export is for records, for comparing deployments, and for moving settings. It
 has neither tokens nor their hashes, because the API never gives them away. So
-it cannot restore keys whose table is lost: restore a backup of the table for
+it cannot restore keys whose table is lost: latchkey table dump and load do
 that. Neither has it the requests that keys have spent, nor users and plans.
 
 latchkey import --format jsonl takes a line again once it has a token as "key",

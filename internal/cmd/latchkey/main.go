@@ -58,7 +58,7 @@ func root() *cobra.Command {
 		devCommand(), configureCommand(), initCommand(), importCommand(), auditCommand(), smokeCommand(), echoCommand(),
 		doctorCommand(),
 		loginCommand(), logoutCommand(), whoamiCommand(),
-		keysCommand(), usersCommand(), plansCommand(), validateCommand(), topCommand(), exportCommand(),
+		keysCommand(), usersCommand(), plansCommand(), validateCommand(), topCommand(), exportCommand(), tableCommand(),
 		secretCommand(), openapiCommand(), manCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"latchkey/internal/amazon"
+	"latchkey/internal/config"
+	"latchkey/internal/dynamo"
+)
+
+// unused returns the table of a deployed stack, or of a local stack that does not run. It makes the
+// local table if it does not exist. closeTable ends what unused has started.
+func (t target) unused(ctx context.Context, notices io.Writer) (table *dynamo.Table, closeTable func(), err error) {
+	if err := t.account.check(t.stack); err != nil {
+		return nil, nil, err
+	}
+	if t.stack != "" {
+		_, e, err := t.open(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return e.Table, func() {}, nil
+	}
+	return t.state.unusedTable(ctx, notices)
+}
+
+// unusedTable makes the table of a local stack that does not run, unless it exists.
+func (s state) unusedTable(ctx context.Context, notices io.Writer) (*dynamo.Table, func(), error) {
+	var d devConfig
+	if err := config.Read(&d, config.Process()); err != nil {
+		return nil, nil, usageError{err}
+	}
+	template, err := d.template()
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := s.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	endpoint, stop, err := d.startEngine(ctx, s, notices, slog.New(slog.DiscardHandler))
+	if err != nil {
+		_ = lock.Close() // nothing was written to it
+		return nil, nil, err
+	}
+	end := func() {
+		stop()
+		_ = lock.Close() // nothing was written to it
+	}
+	table := dynamo.Open(dynamo.Options{Name: localTable, AWS: amazon.Local(), Endpoint: endpoint, Local: true})
+	if err := createTable(ctx, table, template.Table); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return table, end, nil
+}
