@@ -352,6 +352,11 @@ func testPolicies(t *testing.T, d *deployment) {
 	}
 	changed := *plan
 	changed.Life.MaxDays++
+	// The stored plan has a limit that the table cannot count. It holds until the plan is put again.
+	if _, err := d.r.PutPlan(t.Context(), d.root(), changed); err == nil {
+		t.Error("a plan is put with a limit that the table cannot count")
+	}
+	changed.User.Limits = []ratelimit.Limit{{Requests: 1000, Window: time.Second}}
 	if p, err := d.r.PutPlan(t.Context(), d.root(), changed); err != nil || p.Rev <= plan.Rev || len(p.Key.Limits) != 1 {
 		t.Errorf("put: %+v, %v", p, err)
 	}

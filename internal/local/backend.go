@@ -93,8 +93,8 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 // undelivered are the headers of a request that API Gateway does not pass on to a backend.
 func undelivered() []string {
 	return []string{
-		"Connection", "Content-Encoding", "Content-Md5", "Expect", "Max-Forwards", "Proxy-Authenticate", "Server", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Via", "Www-Authenticate",
+		"Connection", "Content-Encoding", "Content-Md5", "Expect", "Max-Forwards", "Proxy-Authenticate", "Server", "Te",
+		"Trailer", "Transfer-Encoding", "Upgrade", "Via", "Www-Authenticate",
 	}
 }
 

@@ -75,7 +75,8 @@ func remapped(headers map[string][]string) map[string][]string {
 	passed := make(map[string][]string, len(headers))
 	for name, values := range headers {
 		switch name {
-		case "Connection", "Content-Length", "Expect", "Host", "Proxy-Authenticate", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		case "Connection", "Content-Length", "Expect", "Host", "Proxy-Authenticate", "Te", "Trailer",
+			"Transfer-Encoding", "Upgrade":
 			continue
 		case "Authorization", "Content-Md5", "Date", "Max-Forwards", "Server", "User-Agent", "Www-Authenticate":
 			name = "X-Amzn-Remapped-" + name

@@ -139,6 +139,7 @@ var openFields = map[string]string{
 	"internal/dynamo.record.CreatedKey":         "a position in the index of a user's keys",
 	"internal/cmd/latchkey.profileText.Key":     "the form of a file, wrapped as soon as it is read",
 	"internal/cmd/latchkey.verification.key":    "the id of a key",
+	"internal/smoke.echoed.key":                 "the name of a header",
 	"internal/pepper.pepper.key":                "reached through Hasher's Secret alone",
 	"internal/registry.reply.Token":             "exists to be sealed, between two calls",
 	"internal/registry.Idempotency.Key":         "a request's name, which opens nothing without a pepper",

@@ -15,6 +15,7 @@ import (
 
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
+	"latchkey/internal/assertion"
 	"latchkey/internal/audit"
 	"latchkey/internal/client"
 	"latchkey/internal/config"
@@ -33,7 +34,7 @@ import (
 var holders = []reflect.Type{
 	reflect.TypeFor[redact.Secret[string]](), reflect.TypeFor[redact.Secret[[]byte]](), reflect.TypeFor[redact.Secret[map[string]string]](),
 	reflect.TypeFor[apikey.Token](), reflect.TypeFor[apikey.Credential](), reflect.TypeFor[gate.Request](), reflect.TypeFor[registry.Issued](),
-	reflect.TypeFor[registry.Import](), reflect.TypeFor[pepper.Hasher](), reflect.TypeFor[gate.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[client.Client](),
+	reflect.TypeFor[registry.Import](), reflect.TypeFor[pepper.Hasher](), reflect.TypeFor[gate.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[assertion.Keys](), reflect.TypeFor[client.Client](),
 	reflect.TypeFor[config.Sensitive](), reflect.TypeFor[config.Config](), reflect.TypeFor[config.SecretContent](), reflect.TypeFor[instance.Instance](), reflect.TypeFor[secret.Secret](), reflect.TypeFor[migrate.Line](), reflect.TypeFor[smoke.Options](),
 	reflect.TypeFor[api.Token](), reflect.TypeFor[api.TokenRequest](), reflect.TypeFor[api.ValidateRequest](),
 	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](),

@@ -67,7 +67,9 @@ func (r *run) whole(ctx context.Context, a answer, response *http.Response) answ
 
 // open sends a request, and returns the response with its body still to read. It is nil if there is
 // none. Names of headers are sent as they are written, if the connection is HTTP/1.1.
-func (r *run) open(ctx context.Context, name, method, path string, body []byte, headers ...string) (answer, *http.Response) {
+func (r *run) open(
+	ctx context.Context, name, method, path string, body []byte, headers ...string,
+) (answer, *http.Response) {
 	a := answer{name: name, method: method, header: make(http.Header)}
 	request, err := http.NewRequestWithContext(ctx, method, r.URL.String()+path, bytes.NewReader(body))
 	if err != nil {

@@ -99,8 +99,8 @@ func (e *echoed) arrives() bool {
 	e.assumption = ownHost
 	e.check("a request: the backend's host", got.Host != "" && got.Host != e.URL.Host, "the host of BackendUrl", got.Host)
 	e.assumption = drops
-	e.expect(e.ask("a request with Content-Encoding", http.MethodPost, "encoded", []byte("text"), "Content-Encoding: identity"),
-		status(200), sawHeader("Content-Encoding", ""))
+	e.expect(e.ask("a request with Content-Encoding", http.MethodPost, "encoded", []byte("text"),
+		"Content-Encoding: identity"), status(200), sawHeader("Content-Encoding", ""))
 	return true
 }
 
@@ -116,7 +116,8 @@ func (e *echoed) forgeries() {
 	e.assumption = allHeaders
 	forged := "smoke-" + rand.Text()
 	for _, name := range []string{"X-User-Id", "X-Key-Id", "X-Scopes"} {
-		for _, form := range []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_")} {
+		underscored := strings.ReplaceAll(name, "-", "_")
+		for _, form := range []string{name, strings.ToLower(name), strings.ToUpper(name), underscored} {
 			e.expect(e.ask("a client's "+form, http.MethodGet, "forged", nil, form+": "+forged), unseen(forged))
 		}
 	}
@@ -130,7 +131,8 @@ func (e *echoed) forgeries() {
 	} {
 		e.expect(e.ask("a client's "+name, http.MethodGet, "method", nil, name+": DELETE"), unseen("DELETE"))
 	}
-	e.expect(e.ask("a client's method in the query", http.MethodGet, "method?X-HTTP-Method-Override=DELETE", nil), unseen("DELETE"))
+	e.expect(e.ask("a client's method in the query", http.MethodGet, "method?X-HTTP-Method-Override=DELETE", nil),
+		unseen("DELETE"))
 }
 
 // unseen wants a request to be refused or, as good, the backend not to see a value in it.

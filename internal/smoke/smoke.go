@@ -78,8 +78,9 @@ func ParseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Run makes all checks and reports a row for each. It returns an error if it had to stop early, or if it could not delete one of
-// its keys. It stops when a request has no answer, when ctx ends, or when the checks take too long.
+// Run makes all checks and reports a row for each. It returns an error if it had to stop early, or if
+// it could not delete one of its keys. It stops when a request has no answer, when ctx ends, or when
+// the checks take too long.
 func Run(ctx context.Context, o Options) error {
 	bounded, cancel := context.WithTimeout(ctx, runTimeout+3*o.Freshness)
 	defer cancel()
@@ -158,7 +159,8 @@ func (r *run) folder(name, folder string) {
 	at := api.OwnPrefix + "/" + folder
 	moved, first := r.get(name+" without the slash", at), at+"/index.html"
 	r.expect(moved, status(307))
-	r.checkOn(stage, moved.name+": header Location", moved.location() == r.URL.String()+first, r.URL.Path+first, moved.header.Get("Location"))
+	r.checkOn(stage, moved.name+": header Location", moved.location() == r.URL.String()+first,
+		r.URL.Path+first, moved.header.Get("Location"))
 	r.expect(r.get(name+", its first page", first), append(page(), status(200))...)
 	r.expect(r.get(name, at+"/"), append(page(), status(200))...)
 	r.expect(r.get(name+", a page that does not exist", at+"/no-such-page"), append(page(), status(404))...)

@@ -24,7 +24,8 @@ func (r *run) throttle() {
 	for range 4 * crowdSize {
 		senders.Go(func() {
 			for left.Add(-1) >= 0 && refused.Load() == nil && r.ctx.Err() == nil {
-				if a := r.send("more than the stage allows", http.MethodPost, api.KeysPath+"/revoke-by-token", struct{}{}); a.status == http.StatusTooManyRequests {
+				a := r.send("more than the stage allows", http.MethodPost, api.KeysPath+"/revoke-by-token", struct{}{})
+				if a.status == http.StatusTooManyRequests {
 					refused.CompareAndSwap(nil, &a)
 				}
 			}

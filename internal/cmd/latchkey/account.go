@@ -18,7 +18,8 @@ type account struct{ region, profile string }
 // latchkey login, which have a service's URL and a key.
 func (a *account) addFlags(c *cobra.Command) {
 	textFlag(c.Flags(), &a.region, "region", "", "AWS `REGION` of the stack", checkRegion)
-	c.Flags().StringVar(&a.profile, "aws-profile", "", "`NAME` of a profile of the AWS CLI, for its credentials and region")
+	c.Flags().StringVar(&a.profile, "aws-profile", "",
+		"`NAME` of a profile of the AWS CLI, for its credentials and region")
 }
 
 // check returns an error if the flags are given without a stack.

@@ -50,7 +50,7 @@ func newFakeAccount(t *testing.T) *fakeAccount {
 		return cbor.Map{"AlarmName": cbor.String(name), "ActionsEnabled": cbor.Bool(true), "StateValue": cbor.String("OK"),
 			"AlarmActions": cbor.List{cbor.String(fakeTopic)}}
 	}
-	body := regexp.MustCompile(`(?s)DashboardBody: !Sub \|\n(.*?)\n\nOutputs:`).FindStringSubmatch(string(template))
+	body := regexp.MustCompile(`(?s)DashboardBody: !Sub\n +- \|\n(.*?)\n +- Table:`).FindStringSubmatch(string(template))
 	if body == nil {
 		t.Fatal("the template has no dashboard")
 	}

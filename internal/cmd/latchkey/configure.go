@@ -161,7 +161,7 @@ func (a *answers) set(args []string) error {
 			return errors.New("an argument must be NAME=VALUE, such as BackendUrl=https://api.example.com")
 		}
 		if _, known := a.known[name]; !known {
-			return fmt.Errorf("the template has no parameter %q; latchkey's manual lists them under Configuration", oneLine(name))
+			return fmt.Errorf("the template has no parameter %q; the manual lists them under Configuration", oneLine(name))
 		}
 		if value == "" {
 			value = a.known[name].Default
@@ -199,7 +199,8 @@ func (a *answers) checkWhole() error {
 	}
 	for _, function := range slices.Sorted(maps.Keys(sizes)) {
 		if size := sizes[function]; size > sam.MaxEnvironment {
-			return fmt.Errorf("the variables of %s have %d bytes, and Lambda takes %d: shorten RouteScopes, RouteCosts or PublicPaths",
+			return fmt.Errorf("the variables of %s have %d bytes, and Lambda takes %d: "+
+				"shorten RouteScopes, RouteCosts or PublicPaths",
 				function, size, sam.MaxEnvironment)
 		}
 	}

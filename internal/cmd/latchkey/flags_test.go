@@ -75,9 +75,15 @@ var flagRules = map[string]flagValues{
 	"unused-since":   {right: []string{"90d", "12h", "2027-01-31", "2027-01-31T12:00:00Z"}, wrong: append([]string{"never"}, moments.wrong...)},
 	"action":         {right: []string{"create", "revoke"}, wrong: []string{"frobnicate", ""}},
 	"watch":          {right: []string{"1s", "10s", "1h"}, wrong: []string{"0", "5", "500ms", "2h", "soon", "-1s", ""}},
-	"ignore":         {right: []string{"acl", "acl,cors"}, wrong: []string{}},
-	"format":         {right: []string{"keyfile", "jsonl", "csv", "kong"}, wrong: []string{"xml", ""}},
-	"default-limit":  {right: append([]string{"60/1m"}, limit.right...), wrong: append([]string{"10/1s,1000/1m", "none"}, limit.wrong...)},
+	"region":         {right: []string{"eu-west-1", "us-gov-west-1"}, wrong: []string{"Frankfurt", "eu", ""}},
+	"aws-profile":    texts, "print": texts,
+	"listen":        {right: []string{"127.0.0.1:8080", ":0"}, wrong: []string{"8080", "here", ""}},
+	"throttle":      {right: []string{"0", "1000"}, wrong: []string{"-1", "10001", "x", ""}},
+	"wait":          {right: []string{"1s", "500ms", "5m", "1h"}, wrong: []string{"5", "0s", "-1s", "2h", ""}},
+	"smoke output":  {right: []string{"table", "json"}, wrong: []string{"csv", ""}},
+	"ignore":        {right: []string{"acl", "acl,cors"}, wrong: []string{}},
+	"format":        {right: []string{"keyfile", "jsonl", "csv", "kong"}, wrong: []string{"xml", ""}},
+	"default-limit": {right: append([]string{"60/1m"}, limit.right...), wrong: append([]string{"10/1s,1000/1m", "none"}, limit.wrong...)},
 }
 
 // Every misuse of every flag is a usage error in our own words. It shows a right value and does not
@@ -198,6 +204,7 @@ var arguments = map[string][]string{
 	"end-grace": {"AAAAAAAAAAAAAAAA"}, "rotate": {"AAAAAAAAAAAAAAAA"}, "revoke": {"AAAAAAAAAAAAAAAA", "--yes"}, "delete": {"AAAAAAAAAAAAAAAA", "--yes"}, "explain": {"AAAAAAAAAAAAAAAA"},
 	"set": {"u1", "--max-keys=1"}, "suspend": {"u1"}, "resume": {"u1"}, "stats": {"u1"}, "users audit": {"u1"}, "plans audit": {}, "plans stats": {"pro"}, "put": {"pro", "--max-days=1"}, "plans get": {"pro"},
 	"keys credits": {"AAAAAAAAAAAAAAAA", "+500"}, "users credits": {"u1", "+500"},
+	"secret set": {"staticKeys"}, "secret unset": {"staticKeys"},
 	"usage": {"AAAAAAAAAAAAAAAA"}, "keys audit": {"AAAAAAAAAAAAAAAA"},
 }
 

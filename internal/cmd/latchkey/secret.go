@@ -86,8 +86,9 @@ A token must have at least 16 characters.`,
 func secretUnsetCommand() *cobra.Command {
 	return onSecret(secretEdit{
 		use: "unset FIELD", short: "Remove staticKeys or internalKey from the secret", field: true,
-		long:    "Removes a field from the deployment's secret. Its keys are then refused.",
-		example: "  latchkey secret unset staticKeys\n  latchkey secret unset internalKey --stack latchkey --region us-east-1",
+		long: "Removes a field from the deployment's secret. Its keys are then refused.",
+		example: "  latchkey secret unset staticKeys\n" +
+			"  latchkey secret unset internalKey --stack latchkey --region us-east-1",
 		edit: func(_ *cobra.Command, fields secretText, field string) error {
 			if _, there := fields[field]; !there {
 				return fmt.Errorf("the secret has no %s", field)
@@ -115,8 +116,9 @@ func secretAddAssertionKeyCommand() *cobra.Command {
 		long: `Adds a random key to the deployment's secret, before all others. It signs the
 assertions that backends verify. The public keys of all older ones stay
 published, so that assertions that are on their way are still good.`,
-		example: "  latchkey secret add-assertion-key\n  latchkey secret add-assertion-key --stack latchkey --region us-east-1",
-		edit:    prepend("assertionKeys"),
+		example: "  latchkey secret add-assertion-key\n" +
+			"  latchkey secret add-assertion-key --stack latchkey --region us-east-1",
+		edit: prepend("assertionKeys"),
 	})
 }
 

@@ -16,10 +16,7 @@ import (
 )
 
 func smokeCommand() *cobra.Command {
-	var o smoke.Options
-	var denyStatus, form, stack string
-	var in account
-	var own inAccount
+	var f smokeFlags
 	c := &cobra.Command{
 		Use:   "smoke [URL]",
 		Short: "Check a deployed stack from outside",
@@ -51,69 +48,84 @@ if the command line or one of these variables is wrong.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			if o.Freshness < 0 || o.Freshness > time.Hour {
-				return usageError{errors.New("--freshness must be between 0 and 1h, such as 1s")}
-			}
-			if err := in.check(stack); err != nil {
-				return err
-			}
-			if o.Throttle < 0 || o.Throttle > 10000 {
-				return usageError{errors.New("--throttle must be a number of requests from 0 to 10000")}
-			}
-			if err := own.check(stack); err != nil {
-				return err
-			}
-			at := os.Getenv("LATCHKEY_URL")
-			var deployed deployedStack
-			var err error
-			if stack != "" {
-				if deployed, err = smokeStack(c, in, stack); err != nil {
-					return err
-				}
-				at = deployed.values["ApiUrl"]
-			}
-			if o.DenyStatus, err = strconv.Atoi(denyStatus); err != nil {
-				return usageError{errors.New("--deny-status must be 429 or 403")}
-			}
-			if len(args) == 1 {
-				at = args[0]
-			}
-			if o.URL, err = smoke.ParseURL(at); err != nil {
-				return usageError{err}
-			}
-			key := strings.TrimSpace(os.Getenv("LATCHKEY_KEY"))
-			if key == "" && !o.Outage {
-				return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
-			}
-			o.Key = redact.New(key)
-			o.Now = time.Now
-			begun := time.Now()
-			return printSmoke(c, form == formJSON, func(report func(smoke.Row)) error {
-				o.Report = report
-				err := smoke.Run(c.Context(), o)
-				if err == nil && own.asked {
-					err = smokeAccount(c.Context(), in, stack, deployed, own, begun, report)
-				}
-				return err
-			})
-		},
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
-	c.Flags().StringVar(&stack, "stack", "", "`NAME` of the deployed CloudFormation stack")
-	in.addFlags(c)
-	own.addFlags(c)
-	c.Flags().DurationVar(&o.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
-	c.Flags().BoolVar(&o.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
-	c.Flags().BoolVar(&o.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
-	choiceFlag(c, &denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", "429", "403")
-	c.Flags().BoolVar(&o.Backend, "backend", false, "the stack has a BackendUrl")
-	c.Flags().BoolVar(&o.Echo, "echo", false, "the stack's BackendUrl is a latchkey echo: check what reaches it, and nothing else")
-	c.Flags().BoolVar(&o.Console, "console", true, "the stack's parameter ConsoleEnabled")
-	c.Flags().BoolVar(&o.Outage, "outage", false, "expect 503: its functions cannot reach the table")
-	c.Flags().IntVar(&o.Throttle, "throttle", 0, "send up to so many requests at once, to be throttled by the stage")
-	c.MarkFlagsMutuallyExclusive("echo", "outage")
-	choiceFlagP(c, &form, "output", "o", formTable, "`FORM`: table or json", formTable, formJSON)
+	f.add(c)
 	return c
+}
+
+// smokeFlags are the flags of the smoke command.
+type smokeFlags struct {
+	smoke.Options
+	denyStatus, form, stack string
+	in                      account
+	own                     inAccount
+}
+
+func (f *smokeFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.stack, "stack", "", "`NAME` of the deployed CloudFormation stack")
+	f.in.addFlags(c)
+	f.own.addFlags(c)
+	c.Flags().DurationVar(&f.Freshness, "freshness", time.Second, "the stack's parameter Freshness")
+	c.Flags().BoolVar(&f.QueryAPIKey, "query-api-key", true, "the stack's parameter QueryApiKey")
+	c.Flags().BoolVar(&f.ProtectValidate, "protect-validate", false, "the stack's parameter ProtectValidate")
+	choiceFlag(c, &f.denyStatus, "deny-status", "429", "the stack's parameter DenyStatus", "429", "403")
+	c.Flags().BoolVar(&f.Backend, "backend", false, "the stack has a BackendUrl")
+	c.Flags().BoolVar(&f.Echo, "echo", false,
+		"the stack's BackendUrl is a latchkey echo: check what reaches it, and nothing else")
+	c.Flags().BoolVar(&f.Console, "console", true, "the stack's parameter ConsoleEnabled")
+	c.Flags().BoolVar(&f.Outage, "outage", false, "expect 503: its functions cannot reach the table")
+	c.Flags().IntVar(&f.Throttle, "throttle", 0, "send up to so many requests at once, to be throttled by the stage")
+	c.MarkFlagsMutuallyExclusive("echo", "outage")
+	choiceFlagP(c, &f.form, "output", "o", formTable, "`FORM`: table or json", formTable, formJSON)
+}
+
+func (f *smokeFlags) run(c *cobra.Command, args []string) error {
+	if f.Freshness < 0 || f.Freshness > time.Hour {
+		return usageError{errors.New("--freshness must be between 0 and 1h, such as 1s")}
+	}
+	if err := f.in.check(f.stack); err != nil {
+		return err
+	}
+	if f.Throttle < 0 || f.Throttle > 10000 {
+		return usageError{errors.New("--throttle must be a number of requests from 0 to 10000")}
+	}
+	if err := f.own.check(f.stack); err != nil {
+		return err
+	}
+	at := os.Getenv("LATCHKEY_URL")
+	var deployed deployedStack
+	var err error
+	if f.stack != "" {
+		if deployed, err = smokeStack(c, f.in, f.stack); err != nil {
+			return err
+		}
+		at = deployed.values["ApiUrl"]
+	}
+	if f.DenyStatus, err = strconv.Atoi(f.denyStatus); err != nil {
+		return usageError{errors.New("--deny-status must be 429 or 403")}
+	}
+	if len(args) == 1 {
+		at = args[0]
+	}
+	if f.URL, err = smoke.ParseURL(at); err != nil {
+		return usageError{err}
+	}
+	key := strings.TrimSpace(os.Getenv("LATCHKEY_KEY"))
+	if key == "" && !f.Outage {
+		return usageError{errors.New("LATCHKEY_KEY must hold an admin key; latchkey init makes one")}
+	}
+	f.Key = redact.New(key)
+	f.Now = time.Now
+	begun := time.Now()
+	return printSmoke(c, f.form == formJSON, func(report func(smoke.Row)) error {
+		f.Report = report
+		err := smoke.Run(c.Context(), f.Options)
+		if err == nil && f.own.asked {
+			err = smokeAccount(c.Context(), f.in, f.stack, deployed, f.own, begun, report)
+		}
+		return err
+	})
 }
 
 // printSmoke runs checks. It prints each row when it is known or, as JSON, all rows at the end.

@@ -24,12 +24,18 @@ import (
 )
 
 var (
-	stackAssumption  = smoke.Assumption{Name: "stack", Text: "CloudFormation names the alarms, the dashboard and the log group of the stack"}
-	quotaAssumption  = smoke.Assumption{Name: "quota", Text: "the account may run so many functions at once that callers are not answered 503"}
-	alarmAssumption  = smoke.Assumption{Name: "alarms", Text: "each alarm exists, is evaluated, and notifies the topic of the stack"}
-	metricAssumption = smoke.Assumption{Name: "metrics", Text: "CloudWatch makes metrics from the lines of the functions, under the names that alarms and dashboard use"}
-	boardAssumption  = smoke.Assumption{Name: "dashboard", Text: "CloudWatch stores the dashboard, and it shows the alarms of the stack"}
-	logAssumption    = smoke.Assumption{Name: "access-log", Text: "API Gateway writes a line for each request, with the id that the caller gets as x-amzn-RequestId"}
+	stackAssumption = smoke.Assumption{Name: "stack",
+		Text: "CloudFormation names the alarms, the dashboard and the log group of the stack"}
+	quotaAssumption = smoke.Assumption{Name: "quota",
+		Text: "the account may run so many functions at once that callers are not answered 503"}
+	alarmAssumption = smoke.Assumption{Name: "alarms",
+		Text: "each alarm exists, is evaluated, and notifies the topic of the stack"}
+	metricAssumption = smoke.Assumption{Name: "metrics",
+		Text: "CloudWatch makes metrics from the lines of the functions, under the names that alarms and dashboard use"}
+	boardAssumption = smoke.Assumption{Name: "dashboard",
+		Text: "CloudWatch stores the dashboard, and it shows the alarms of the stack"}
+	logAssumption = smoke.Assumption{Name: "access-log",
+		Text: "API Gateway writes a line for each request, with the id that the caller gets as x-amzn-RequestId"}
 )
 
 // accountChecks checks what a deployed stack does in its AWS account, after requests to it.
@@ -76,7 +82,9 @@ func (k *accountChecks) check(on smoke.Assumption, what string, ok bool, want, g
 	if !ok {
 		verdict = smoke.Differs
 	}
-	k.report(smoke.Row{Verdict: verdict, Check: what, Assumption: on.Name, Assumes: on.Text, Want: want, Got: oneLine(got)})
+	k.report(smoke.Row{
+		Verdict: verdict, Check: what, Assumption: on.Name, Assumes: on.Text, Want: want, Got: oneLine(got),
+	})
 }
 
 func (k *accountChecks) skip(on smoke.Assumption, what string) {
@@ -143,7 +151,8 @@ func (k *accountChecks) checkQuota() {
 	if out.AccountLimit != nil {
 		most = out.AccountLimit.ConcurrentExecutions
 	}
-	k.check(quotaAssumption, "functions at once", most >= fewFunctions, fmt.Sprintf("at least %d", fewFunctions), fmt.Sprint(most))
+	k.check(quotaAssumption, "functions at once", most >= fewFunctions,
+		fmt.Sprintf("at least %d", fewFunctions), fmt.Sprint(most))
 }
 
 // checkAccessLog makes a request and looks for its line in the access log.
@@ -171,8 +180,10 @@ func (k *accountChecks) checkAccessLog() {
 	}
 	found := false
 	err = k.poll(func(ctx context.Context) (bool, error) {
-		pages := cloudwatchlogs.NewFilterLogEventsPaginator(cloudwatchlogs.NewFromConfig(k.account), &cloudwatchlogs.FilterLogEventsInput{
-			LogGroupName: &group, FilterPattern: aws.String(`"` + id + `"`), StartTime: aws.Int64(k.begun.Add(-time.Minute).UnixMilli()),
+		logs := cloudwatchlogs.NewFromConfig(k.account)
+		pages := cloudwatchlogs.NewFilterLogEventsPaginator(logs, &cloudwatchlogs.FilterLogEventsInput{
+			LogGroupName: &group, FilterPattern: aws.String(`"` + id + `"`),
+			StartTime: aws.Int64(k.begun.Add(-time.Minute).UnixMilli()),
 		})
 		for pages.HasMorePages() && !found {
 			page, err := pages.NextPage(ctx)

@@ -30,8 +30,9 @@ func smokeStack(c *cobra.Command, in account, stack string) (deployed deployedSt
 		return deployedStack{}, fmt.Errorf("stack %s has no ApiUrl: is it latchkey's, and is it complete?", stack)
 	}
 	for flag, value := range map[string]string{
-		"freshness": values["Freshness"], "query-api-key": values["QueryApiKey"], "protect-validate": values["ProtectValidate"],
-		"deny-status": values["DenyStatus"], "console": values["ConsoleEnabled"],
+		"freshness": values["Freshness"], "query-api-key": values["QueryApiKey"],
+		"protect-validate": values["ProtectValidate"],
+		"deny-status":      values["DenyStatus"], "console": values["ConsoleEnabled"],
 		"backend": strconv.FormatBool(values["BackendUrl"]+values["PlainBackendUrl"] != ""),
 	} {
 		if value == "0" {
@@ -72,7 +73,10 @@ func (f *inAccount) check(stack string) error {
 }
 
 // smokeAccount makes the checks in the AWS account of a stack.
-func smokeAccount(ctx context.Context, in account, name string, stack deployedStack, f inAccount, begun time.Time, report func(smoke.Row)) error {
+func smokeAccount(
+	ctx context.Context, in account, name string, stack deployedStack, f inAccount, begun time.Time,
+	report func(smoke.Row),
+) error {
 	loaded, err := in.load(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return err

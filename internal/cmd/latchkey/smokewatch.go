@@ -47,7 +47,9 @@ var certain = []string{
 // checkDashboard checks the stack's dashboard, and returns the metrics that it draws.
 func (k *accountChecks) checkDashboard() []metric {
 	const what = "the dashboard"
-	out, err := k.watch.GetDashboard(k.ctx, &cloudwatch.GetDashboardInput{DashboardName: aws.String(k.resources["Dashboard"])})
+	out, err := k.watch.GetDashboard(k.ctx, &cloudwatch.GetDashboardInput{
+		DashboardName: aws.String(k.resources["Dashboard"]),
+	})
 	if err != nil {
 		k.failed(boardAssumption, what, err)
 		return nil
@@ -118,7 +120,8 @@ func (k *accountChecks) checkMetrics(drawn []metric) {
 	arrived := make(map[string]bool)
 	err := k.poll(func(ctx context.Context) (bool, error) {
 		pages := cloudwatch.NewGetMetricDataPaginator(k.watch, &cloudwatch.GetMetricDataInput{
-			MetricDataQueries: queries, StartTime: aws.Time(k.begun.Truncate(time.Minute)), EndTime: aws.Time(time.Now().Add(time.Minute)),
+			MetricDataQueries: queries,
+			StartTime:         aws.Time(k.begun.Truncate(time.Minute)), EndTime: aws.Time(time.Now().Add(time.Minute)),
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
@@ -201,7 +204,8 @@ func (k *accountChecks) describe(ctx context.Context, alarms []string) (map[stri
 func (k *accountChecks) turnAlarm(name string) {
 	what := "alarm " + name + ": it starts"
 	_, err := k.watch.SetAlarmState(k.ctx, &cloudwatch.SetAlarmStateInput{
-		AlarmName: &name, StateValue: types.StateValueAlarm, StateReason: aws.String("latchkey smoke checks that this alarm can start"),
+		AlarmName: &name, StateValue: types.StateValueAlarm,
+		StateReason: aws.String("latchkey smoke checks that this alarm can start"),
 	})
 	if err != nil {
 		k.failed(alarmAssumption, what, err)
@@ -211,14 +215,16 @@ func (k *accountChecks) turnAlarm(name string) {
 	started := false
 	err = k.poll(func(ctx context.Context) (bool, error) {
 		out, err := k.watch.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{
-			AlarmName: &name, HistoryItemType: k.historyType(), StartDate: aws.Time(k.begun), ScanBy: types.ScanByTimestampDescending,
+			AlarmName: &name, HistoryItemType: k.historyType(),
+			StartDate: aws.Time(k.begun), ScanBy: types.ScanByTimestampDescending,
 		})
 		if err != nil {
 			return false, err
 		}
 		for _, item := range out.AlarmHistoryItems {
 			summary := aws.ToString(item.HistorySummary)
-			started = started || strings.HasPrefix(summary, "Successfully executed action") || strings.HasSuffix(summary, "to ALARM")
+			started = started || strings.HasPrefix(summary, "Successfully executed action") ||
+				strings.HasSuffix(summary, "to ALARM")
 		}
 		return started, nil
 	})

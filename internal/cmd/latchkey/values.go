@@ -231,7 +231,8 @@ func checkRegion(text string) error {
 // checkStackName accepts the name of a CloudFormation stack.
 func checkStackName(text string) error {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	if len(text) > 128 || strings.Trim(text, letters+"0123456789-") != "" || strings.Trim(text[:min(len(text), 1)], letters) != "" || text == "" {
+	if text == "" || len(text) > 128 || strings.Trim(text[:1], letters) != "" ||
+		strings.Trim(text, letters+"0123456789-") != "" {
 		return errors.New("must be the name of a stack: at most 128 letters, digits and -, and a letter first")
 	}
 	return nil
