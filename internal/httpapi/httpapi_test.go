@@ -659,7 +659,7 @@ func TestTheSampleEventsAreAnswered(t *testing.T) {
 	}
 	get := read("keys-get-domain.json")
 	get.RequestContext.Authorizer = s.root
-	if a := s.invoke(get); a.status != 404 || !!strings.Contains(a.text, "such route") {
+	if a := s.invoke(get); a.status != 404 || strings.Contains(a.text, "such route") {
 		t.Errorf("a key that does not exist, below a base path: %d %s", a.status, a.text)
 	}
 	get.PathParameters["id"] = s.root["keyId"].(string)
