@@ -28,6 +28,8 @@ type fakeAccount struct {
 	denied    map[string]bool            // operations that the credentials do not allow
 	turned    string                     // the alarm that was started
 	asked     map[string]int             // operations by name
+	people    string                     // how many have subscribed to the topic
+	days      int                        // retention of log groups; 0 for ever
 }
 
 func newFakeAccount(t *testing.T) *fakeAccount {
@@ -38,7 +40,7 @@ func newFakeAccount(t *testing.T) *fakeAccount {
 	}
 	f := &fakeAccount{
 		resources: map[string]string{"Dashboard": "AWS::CloudWatch::Dashboard", "AccessLogs": "AWS::Logs::LogGroup"},
-		quota:     1000, late: map[string]int{"GetMetricData": 1, "FilterLogEvents": 1, "DescribeAlarmHistory": 1},
+		quota:     1000, people: "2", days: 30, late: map[string]int{"GetMetricData": 1, "FilterLogEvents": 1, "DescribeAlarmHistory": 1},
 		denied:  map[string]bool{},
 		asked:   map[string]int{},
 		metrics: func(string) bool { return true }, line: func(string) bool { return true },
@@ -97,6 +99,13 @@ func (f *fakeAccount) variables(t *testing.T, formation cloudFormation) []string
 			fmt.Fprint(w, f.list())
 		case operation == "GetAccountSettings":
 			fmt.Fprintf(w, `{"AccountLimit":{"ConcurrentExecutions":%d}}`, f.quota)
+		case operation == "GetTopicAttributes":
+			w.Header().Set("Content-Type", "text/xml")
+			fmt.Fprint(w, `<GetTopicAttributesResponse><GetTopicAttributesResult><Attributes><entry><key>SubscriptionsConfirmed</key><value>`+
+				f.people+`</value></entry></Attributes></GetTopicAttributesResult></GetTopicAttributesResponse>`)
+		case operation == "DescribeLogGroups":
+			name := regexp.MustCompile(`auth-\w+`).FindString(string(body))
+			fmt.Fprintf(w, `{"logGroups":[{"logGroupName":%q,"retentionInDays":%d}]}`, name, f.days)
 		case operation == "FilterLogEvents":
 			id := regexp.MustCompile(`\\"([^"\\]*)\\"`).FindStringSubmatch(string(body))
 			if !early && id != nil && f.line(id[1]) {

@@ -58,8 +58,9 @@ func doctorCommand() *cobra.Command {
 		Short: "Check settings, service and machine, and say what to do next",
 		Long: `Checks the variables and the profile, the service, its clock, the key that calls
 it, and the local stack's engine, files and secret. With --stack it checks a
-deployed stack with your own AWS credentials: region, stack, table, secret, and
-how many functions may run at once.
+deployed stack with your own AWS credentials: region, stack, the table and its
+settings, the secret, alarms and their topic, the retention of logs, and how
+many functions may run at once.
 
 Each line is ok, warn, FAIL or "not checked", with the next command to type
 where there is one. The exit code is 1 if a check fails. The output has no

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -140,37 +139,127 @@ func TestDoctorChecksTheServiceAndItsClock(t *testing.T) {
 func TestDoctorChecksADeployedStack(t *testing.T) {
 	endpoint, giveBack := dynamotest.Lend(t, localTable)
 	t.Cleanup(giveBack)
-	serve := func(h http.HandlerFunc) string {
+	serve := func(h http.Handler) string {
 		server := httptest.NewServer(h)
 		t.Cleanup(server.Close)
 		return server.URL
 	}
+	vault := new(secretVault)
 	aws := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=canary-of-the-operator", "LATCHKEY_KEY=",
-		"XDG_CONFIG_HOME=" + t.TempDir(), "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(secretsManager), "SECRET_ARN=" + secretARN, "LATCHKEY_URL="}
+		"XDG_CONFIG_HOME=" + t.TempDir(), "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(vault), "SECRET_ARN=" + secretARN, "LATCHKEY_URL="}
 	s := start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+endpoint)...)
-	outputs := map[string]string{"ApiUrl": s.url, "TableName": localTable, "SecretArn": secretARN}
-	formation := cloudFormation{outputs: outputs, parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test"}}
-	var most atomic.Int64
-	most.Store(1000)
-	functions := serve(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"AccountLimit":{"ConcurrentExecutions":%d}}`, most.Load())
-	})
-	variables := append(aws, "AWS_ENDPOINT_URL_DYNAMODB="+endpoint, "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(formation.ServeHTTP), "AWS_ENDPOINT_URL_LAMBDA="+functions)
+	formation := cloudFormation{
+		outputs:    map[string]string{"ApiUrl": s.url, "TableName": localTable, "SecretArn": secretARN},
+		parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test", "AlarmTopicArn": fakeTopic, "Monitoring": "full"},
+	}
+	f := newFakeAccount(t)
+	table := &deployedTable{
+		Handler: proxyTo(t, endpoint),
+		answers: map[string]string{
+			"DescribeTimeToLive":        `{"TimeToLiveDescription":{"AttributeName":"ttl","TimeToLiveStatus":"ENABLED"}}`,
+			"DescribeContinuousBackups": `{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED","PointInTimeRecoveryDescription":{"PointInTimeRecoveryStatus":"ENABLED"}}}`,
+		},
+		described: strings.NewReplacer(),
+	}
+	variables := append(append(aws, f.variables(t, formation)...), "AWS_ENDPOINT_URL_DYNAMODB="+serve(table))
 	secrets := []string{"canary", strings.Repeat("m", 64)}
-	d := runDoctor(t, 0, secrets, variables, "--stack", "auth")
-	for _, check := range []string{"variables", "region", "account", "stack", "table", "secret", "quota", "service", "clock"} {
+	run := func(code int, more ...string) doctored {
+		t.Helper()
+		return runDoctor(t, code, secrets, append(variables, more...), "--stack", "auth")
+	}
+	d := run(0)
+	for _, check := range []string{
+		"variables", "region", "account", "stack", "table", "secret", "quota", "service", "clock", "index", "deletion protection", "billing",
+		"expiry", "backups", "deletion of the secret", "peppers", "alarms", "topic", "logs",
+	} {
 		d.says(t, check, "ok", "", "")
 	}
 	d.says(t, "service", "ok", s.url, "")
 	if _, local := d["files"]; local {
 		t.Error("the local stack is checked with --stack")
 	}
-	most.Store(10)
-	runDoctor(t, 0, secrets, variables, "--stack", "auth").says(t, "quota", "warn", "only 10 functions", "request-service-quota-increase")
-	d = runDoctor(t, 1, secrets, append(variables, "LATCHKEY_URL="+s.url), "--stack", "gone")
-	d.says(t, "stack", "FAIL", "does not exist", "aws cloudformation list-stacks")
+	for _, c := range []struct {
+		change, back               func()
+		code                       int
+		check, verdict, says, next string
+	}{
+		{func() { f.quota = 10 }, func() { f.quota = 1000 }, 0, "quota", "warn", "only 10 functions", "request-service-quota-increase"},
+		{func() { f.people = "0" }, func() { f.people = "1" }, 0, "topic", "warn", "nobody has subscribed", "aws sns subscribe"},
+		{func() { formation.parameters["AlarmTopicArn"] = "" }, func() { formation.parameters["AlarmTopicArn"] = fakeTopic }, 0, "topic", "warn", "notify nobody", "make deploy STACK=auth"},
+		{func() { f.days = 0 }, func() { f.days = 30 }, 0, "logs", "warn", "stored for ever", "put-retention-policy"},
+		{func() { f.denied["DescribeAlarms"] = true }, func() { f.denied["DescribeAlarms"] = false }, 0, "alarms", "not checked", "lack the right to ask", ""},
+		{func() { formation.parameters["Monitoring"] = "off" }, func() { formation.parameters["Monitoring"] = "full" }, 0, "alarms", "not checked", "Monitoring is off", ""},
+		{func() {
+			table.answers["DescribeTimeToLive"] = `{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}`
+		}, nil, 1, "expiry", "FAIL", "grows for ever", "update-time-to-live"},
+		{func() {
+			table.answers["DescribeContinuousBackups"] = `{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED","PointInTimeRecoveryDescription":{"PointInTimeRecoveryStatus":"DISABLED"}}}`
+		}, nil, 1, "backups", "FAIL", "point in time", "update-continuous-backups"},
+		{func() { table.described = strings.NewReplacer(`"revokedAt"`, `"other"`) }, nil, 1, "index", "FAIL", "lacks revokedAt", "describe-table"},
+		{func() { table.described = strings.NewReplacer(`"by-user"`, `"another"`) }, nil, 1, "index", "FAIL", "no index by-user", ""},
+		{func() {
+			table.described = strings.NewReplacer(`"DeletionProtectionEnabled":true`, `"DeletionProtectionEnabled":false`)
+		}, nil, 1, "deletion protection", "warn", "by mistake", "--deletion-protection-enabled"},
+		{func() { table.described = strings.NewReplacer(`PAY_PER_REQUEST`, `PROVISIONED`) }, nil, 1, "billing", "warn", "fixed capacity", "PAY_PER_REQUEST"},
+		{func() { vault.deleted = 1800000000 }, nil, 1, "deletion of the secret", "FAIL", "2027-01-15", "restore-secret"},
+	} {
+		c.change()
+		run(c.code).says(t, c.check, c.verdict, c.says, c.next)
+		if c.back != nil {
+			c.back()
+		}
+	}
+}
+
+// deployedTable is an engine that answers as DynamoDB on AWS where engines do not.
+type deployedTable struct {
+	http.Handler
+	answers   map[string]string // by operation
+	described *strings.Replacer // changes the description of the table
+}
+
+func (d *deployedTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if answer, ok := d.answers[operation]; ok {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, _ = io.WriteString(w, answer)
+		return
+	}
+	if operation != "DescribeTable" {
+		d.Handler.ServeHTTP(w, r)
+		return
+	}
+	of := httptest.NewRecorder()
+	d.Handler.ServeHTTP(of, r)
+	var description struct{ Table map[string]any }
+	_ = json.Unmarshal(of.Body.Bytes(), &description)
+	description.Table["DeletionProtectionEnabled"] = true
+	description.Table["BillingModeSummary"] = map[string]string{"BillingMode": "PAY_PER_REQUEST"}
+	text, _ := json.Marshal(description)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	_, _ = io.WriteString(w, d.described.Replace(string(text)))
+}
+
+// Without a right, or with a part missing, the other checks go on.
+func TestDoctorChecksWhatItMayOfADeployedStack(t *testing.T) {
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	t.Cleanup(giveBack)
+	serve := func(h http.HandlerFunc) string {
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		return server.URL
+	}
 	refuses := serve(denied)
-	d = runDoctor(t, 0, secrets, append(variables, "LATCHKEY_URL="+s.url, "AWS_ENDPOINT_URL_CLOUDFORMATION="+refuses, "AWS_ENDPOINT_URL_LAMBDA="+refuses), "--stack", "auth")
+	aws := []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=canary-of-the-operator", "LATCHKEY_KEY=", "AWS_ENDPOINT_URL=" + refuses,
+		"XDG_CONFIG_HOME=" + t.TempDir(), "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(secretsManager), "SECRET_ARN=" + secretARN, "LATCHKEY_URL="}
+	s := start(t, t.TempDir(), append(aws, "DYNAMODB_ENDPOINT="+endpoint)...)
+	outputs := map[string]string{"ApiUrl": s.url, "TableName": localTable, "SecretArn": secretARN}
+	formation := cloudFormation{outputs: outputs, parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test"}}
+	variables := append(aws, "AWS_ENDPOINT_URL_DYNAMODB="+endpoint, "AWS_ENDPOINT_URL_CLOUDFORMATION="+serve(formation.ServeHTTP))
+	secrets := []string{"canary", strings.Repeat("m", 64)}
+	d := runDoctor(t, 1, secrets, append(variables, "LATCHKEY_URL="+s.url), "--stack", "gone")
+	d.says(t, "stack", "FAIL", "does not exist", "aws cloudformation list-stacks")
+	d = runDoctor(t, 0, secrets, append(variables, "LATCHKEY_URL="+s.url, "AWS_ENDPOINT_URL_CLOUDFORMATION="+refuses), "--stack", "auth")
 	d.says(t, "stack", "not checked", "lack the right to ask", "")
 	d.says(t, "quota", "not checked", "", "")
 	d = runDoctor(t, 0, secrets, append(variables, "AWS_ENDPOINT_URL_DYNAMODB="+refuses), "--stack", "auth")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
@@ -55,6 +56,10 @@ func (r *report) checkStack(ctx context.Context, in account, name string) (url s
 		r.fail("stack", name+" is "+stack.status, "aws cloudformation describe-stack-events --stack-name "+name)
 	}
 	r.checkTable(ctx, in, name, stack)
+	if table := stack.values["TableName"]; table != "" {
+		r.checkTableSettings(ctx, dynamodb.NewFromConfig(account), table)
+	}
+	r.checkWatch(ctx, account, name, stack)
 	r.checkConcurrency(ctx, account)
 	return stack.values["ApiUrl"]
 }
@@ -92,6 +97,7 @@ func (r *report) checkTable(ctx context.Context, in account, name string, stack 
 		return
 	}
 	r.ok("secret", "it has the right form, and the table's keys were made with it")
+	r.checkSecretState(ctx, in, c)
 }
 
 // fewFunctions is a number of functions that may run at once with which a busy API is throttled. New

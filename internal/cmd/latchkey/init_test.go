@@ -34,6 +34,10 @@ func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return "<" + tag + ">" + text.String() + "</" + tag + ">"
 	}
+	if r.PostFormValue("Action") == "ListStackResources" {
+		denied(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "text/xml")
 	if r.PostFormValue("Action") != "DescribeStacks" || r.PostFormValue("StackName") != cmp.Or(c.name, "auth") {
 		w.WriteHeader(http.StatusBadRequest)

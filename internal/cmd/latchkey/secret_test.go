@@ -15,6 +15,7 @@ type secretVault struct {
 	mu       sync.Mutex
 	versions []string // newest last
 	between  func()   // called once after the next read
+	deleted  int64    // the date on which it is deleted, in Unix seconds
 }
 
 func (v *secretVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,9 +35,13 @@ func (v *secretVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case in.VersionStage == "AWSPREVIOUS":
 		newest--
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{
+	answer := map[string]any{
 		"ARN": secretARN, "Name": "latchkey", "VersionId": fmt.Sprint(newest), "SecretString": v.versions[newest],
-	})
+	}
+	if v.deleted > 0 {
+		answer["DeletedDate"] = v.deleted
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 	if v.between != nil && in.VersionStage == "" {
 		v.between()
 		v.between = nil
