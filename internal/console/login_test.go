@@ -95,7 +95,7 @@ func TestTheHarnessSeesWhatAPageMustNotDo(t *testing.T) {
 // Latchkey's own paths are below /latchkey too. There a backend may have a console of its own.
 func TestTheConsoleBelowItsPrefix(t *testing.T) {
 	p := browsertest.Open(t, browsertest.WideDark, "latchkey/console")
-	p.Until(`location.pathname === "/prod/latchkey/console/"`)
+	p.Until(`location.pathname === "/prod/latchkey/console/index.html"`)
 	p.SignIn(browsertest.Root)
 	p.Wait("root")
 	p.WaitGone("Try again")

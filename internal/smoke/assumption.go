@@ -44,6 +44,8 @@ var (
 		"a policy that ends with * admits a request whose ARN is too long or has wildcards"}
 	bytesStay = Assumption{"bytes",
 		"bodies of the BinaryMediaTypes and texts in UTF-8 reach the backend byte by byte"}
+	proves = Assumption{"proves",
+		"an assertion of the authorizer reaches the backend whole, and the key set verifies it"}
 	chunks     = Assumption{"chunks", "API Gateway passes each part of an answer on when it arrives"}
 	throttling = Assumption{"throttling",
 		"API Gateway answers requests beyond the stage's rate with the template's 429"}

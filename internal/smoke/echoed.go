@@ -38,6 +38,7 @@ func (r *run) echo() {
 	e := &echoed{run: r, key: "X-API-Key: " + token}
 	if e.arrives() {
 		e.identity(user, id, strings.Join(scopes, " "))
+		e.proof(user, id, strings.Join(scopes, " "))
 		e.forgeries()
 		e.paths()
 		e.bodies()
@@ -115,7 +116,7 @@ func (e *echoed) identity(user, id, scopes string) {
 func (e *echoed) forgeries() {
 	e.assumption = allHeaders
 	forged := "smoke-" + rand.Text()
-	for _, name := range []string{"X-User-Id", "X-Key-Id", "X-Scopes"} {
+	for _, name := range []string{"X-User-Id", "X-Key-Id", "X-Scopes", "X-Latchkey-Assertion", "X-RateLimit-Limit"} {
 		underscored := strings.ReplaceAll(name, "-", "_")
 		for _, form := range []string{name, strings.ToLower(name), strings.ToUpper(name), underscored} {
 			e.expect(e.ask("a client's "+form, http.MethodGet, "forged", nil, form+": "+forged), unseen(forged))

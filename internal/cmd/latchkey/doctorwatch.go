@@ -18,7 +18,8 @@ import (
 // checkWatch checks the alarms, their topic and the log groups of a deployed stack.
 func (r *report) checkWatch(ctx context.Context, account aws.Config, name string, stack deployedStack) {
 	client := cloudformation.NewFromConfig(account)
-	pages := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &name})
+	resources := &cloudformation.ListStackResourcesInput{StackName: &name}
+	pages := cloudformation.NewListStackResourcesPaginator(client, resources)
 	var alarms, logs []string
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -66,7 +67,8 @@ func (r *report) checkAlarms(ctx context.Context, client *cloudwatch.Client, ala
 	slices.Sort(on)
 	switch {
 	case len(out.MetricAlarms) < len(alarms):
-		r.fail("alarms", fmt.Sprintf("%d of %d exist: deploy the stack again", len(out.MetricAlarms), len(alarms)), "make deploy")
+		missing := fmt.Sprintf("%d of %d exist: deploy the stack again", len(out.MetricAlarms), len(alarms))
+		r.fail("alarms", missing, "make deploy")
 	case len(on) > 0:
 		r.warn("alarms", "on: "+strings.Join(on, ", "), next)
 	default:

@@ -163,10 +163,14 @@ func detours() map[string]detour {
 	return map[string]detour{
 		"another user":           sets("the caller: the backend's header X-User-Id", "X-User-Id", "smoke"),
 		"another key":            sets("the caller: the backend's header X-Key-Id", "X-Key-Id", "smoke"),
+		"no assertion":           sets("the assertion: .*", "X-Latchkey-Assertion", "a.b.c"),
+		"another limit":          sets("a limited request: the backend's header X-RateLimit-Limit", "X-Ratelimit-Limit", "7"),
+		"no limit left":          sets("a limited request: the backend's X-RateLimit-Remaining", "X-Ratelimit-Remaining", "-"),
 		"other scopes":           sets("the caller: the backend's header X-Scopes", "X-Scopes", "-"),
 		"identity in two values": {fails: "the caller: the backend's header X-User-Id", back: func(r *http.Request) { r.Header.Add("X-User-Id", "smoke") }},
-		"identity headers that the authorizer does not see": smuggle("a client's (?i:x[-_](user|key)[-_]id|x[-_]scopes): outcome|the caller.*",
-			regexp.MustCompile(`(?i)^X[-_](User|Key)[-_]Id$|^X[-_]Scopes$`)),
+		"identity headers that the authorizer does not see": smuggle(
+			"a client's (?i:x[-_](user|key)[-_]id|x[-_]scopes|x[-_]latchkey[-_]assertion|x[-_]ratelimit[-_]limit): outcome|the caller.*",
+			regexp.MustCompile(`(?i)^X[-_](User|Key)[-_]Id$|^X[-_](Scopes|Latchkey[-_]Assertion|RateLimit[-_]Limit)$`)),
 		"paths that the authorizer does not see":     smuggle("a client's (?i:x.(original|rewrite).url): outcome", regexp.MustCompile(`(?i)^X.(Original|Rewrite).URL$`)),
 		"overrides that the authorizer does not see": smuggle("a client's (?i:x.*method.*): outcome", regexp.MustCompile(`(?i)^X.HTTP|^X.Method`)),
 		"an override that takes effect": {fails: "a client's (?i:x-http-method-override): outcome", front: func(r *http.Request) {
