@@ -103,7 +103,9 @@ func Open(t testing.TB, look Look, path string) *Page {
 			proxy.ServeHTTP(w, r)
 		}
 	})
-	front := httptest.NewServer(http.StripPrefix(look.Prefix, handler))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.StripPrefix(look.Prefix, handler).ServeHTTP(staged{w, look.Prefix}, r)
+	}))
 	t.Cleanup(front.Close)
 	p.URL = front.URL + look.Prefix
 
@@ -281,4 +283,18 @@ func (p *Page) Beside(address string) *Page {
 	}
 	beside.do(chromedp.Navigate(address))
 	return beside
+}
+
+// staged adds the stage to the address of a redirect. API Gateway tells its functions the stage, and
+// the local stack has none.
+type staged struct {
+	http.ResponseWriter
+	prefix string
+}
+
+func (s staged) WriteHeader(status int) {
+	if at := s.Header().Get("Location"); strings.HasPrefix(at, "/") {
+		s.Header().Set("Location", s.prefix+at)
+	}
+	s.ResponseWriter.WriteHeader(status)
 }
