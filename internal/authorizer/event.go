@@ -1,6 +1,7 @@
 package authorizer
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -89,6 +90,9 @@ func (e *event) readStageVariables(r *reader) {
 			e.stageIsOwn = own == "true"
 		case "LATCHKEY_AUDIENCE":
 			r.string(&e.audience)
+			// latchkey's own stage has AssertionAudience, #, and the backend's URL.
+			named, url, _ := strings.Cut(e.audience, "#")
+			e.audience = cmp.Or(named, url)
 		default:
 			r.value()
 		}

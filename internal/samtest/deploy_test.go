@@ -73,12 +73,13 @@ func TestSAMReadsTheStoredAnswers(t *testing.T) {
 	t.Parallel()
 	dir := deployFolder(t, strings.Replace(builtAlready, `"$@"`, `"$@" --debug`, 1))
 	run := exec.CommandContext(t.Context(), "make", "deploy", "SAM=./sam", "CI=1", "REGION=eu-west-1",
-		`PARAMETERS=RouteScopes='POST /tts/*=tts; GET /v1/models=' UserScopes='a, b' OidcAdminClaim='groups="x y"' KeyPrefix=sk`)
+		`PARAMETERS=RouteScopes='POST /tts/*=tts; GET /v1/models=' UserScopes='a, b' OidcAdminClaim='groups="x y"' OidcIssuer=https://id.example.com `+
+			`OidcAudience=latchkey KeyPrefix=sk`)
 	run.Dir = dir
 	run.Env = append(deployEnvironment(dir), "REAL_SAM="+samTool(t, "sam"), "HTTPS_PROXY=http://127.0.0.1:9")
 	out, err := run.CombinedOutput()
-	const want = `{'OidcAdminClaim': 'groups="x y"', 'RouteScopes': 'POST /tts/*=tts; GET /v1/models=', 'UserScopes': 'a, b'}`
-	if err == nil || !strings.Contains(string(out), "Converted 3 parameters: "+want) {
+	const want = `{'OidcAdminClaim': 'groups="x y"', 'OidcAudience': 'latchkey', 'OidcIssuer': 'https://id.example.com', 'RouteScopes': 'POST /tts/*=tts; GET /v1/models=', 'UserScopes': 'a, b'}`
+	if err == nil || !strings.Contains(string(out), "Converted 5 parameters: "+want) {
 		t.Errorf("%v: SAM did not read %s:\n%s", err, want, out)
 	}
 }

@@ -80,6 +80,8 @@ var requests = []struct {
 	{"an unknown route with a key", "GET /api/v1/nothing", "", []string{"X-API-Key: $plain"}, 404, samNoRoute, noResponses},
 	{"the root", "GET /", "", nil, 404, samNoRoute, noResponses},
 	{"a wrong method", "DELETE /api/v1/whoami", "", []string{"X-API-Key: $plain"}, 404, samNoRoute, noResponses},
+	{"the key set", "GET /latchkey/.well-known/jwks.json", "", nil, 200, 200, ""},
+	{"HEAD of the key set", "HEAD /latchkey/.well-known/jwks.json", "", nil, 200, 200, ""},
 	{"HEAD of health", "HEAD /latchkey/health", "", nil, 200, 200, ""},
 	{"HEAD of the OpenAPI document", "HEAD /latchkey/openapi.json", "", nil, 200, 200, ""},
 	{"HEAD without a key", "HEAD /api/v1/whoami", "", nil, 401, samUnauthorized, noResponses},

@@ -140,9 +140,10 @@ func commandLine(t *testing.T) string {
 	return path
 }
 
-// deployEnvironment has no credentials, and in folder dir a compiler that does nothing.
+// deployEnvironment has no credentials, and in folder dir a compiler that does nothing. It does not tell
+// that these tests run in CI, or from another make.
 func deployEnvironment(dir string) []string {
-	return append(offline(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return append(offline(), "CI=", "MAKEFLAGS=", "MAKELEVEL=0", "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 // guided runs a command on a terminal. It answers each question with Enter, until the program ends

@@ -3,7 +3,6 @@
 package samtest_test
 
 import (
-	stdcmp "cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -370,9 +369,8 @@ func thereIsOneStage(s *stack, p *problems) {
 	p.equal("stages", len(s.of("AWS::ApiGateway::Stage")), 1)
 	for _, stage := range s.of("AWS::ApiGateway::Stage") {
 		p.equal("name", text(stage.Properties, "StageName"), s.Parameters["StageName"])
-		variables := object{"LATCHKEY_MANAGEMENT": "true"}
-		if url := s.backendURL(); url != "" {
-			variables["LATCHKEY_AUDIENCE"] = stdcmp.Or(s.Parameters["AssertionAudience"], url)
+		variables := object{
+			"LATCHKEY_MANAGEMENT": "true", "LATCHKEY_AUDIENCE": s.Parameters["AssertionAudience"] + "#" + s.backendURL(),
 		}
 		p.equal("stage variables", at(stage.Properties, "Variables"), any(variables))
 		p.equal("tracing", text(stage.Properties, "TracingEnabled"), fmt.Sprint(s.Parameters["Tracing"] == "Active"))

@@ -237,6 +237,8 @@ func TestEachParameterHasItsEffect(t *testing.T) {
 			want = "" // no such path
 		case "BackendUrl", "PlainBackendUrl":
 			want += "/{proxy}"
+		case "AssertionAudience":
+			want += "#" + backend
 		case "ProtectValidate":
 			want = fmt.Sprint(map[string]any{"latchkey": []any{}})
 		}
