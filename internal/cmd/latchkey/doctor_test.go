@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,19 +154,19 @@ func TestDoctorChecksADeployedStack(t *testing.T) {
 		parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test", "AlarmTopicArn": fakeTopic, "Monitoring": "full"},
 	}
 	f := newFakeAccount(t)
-	table := &deployedTable{
-		Handler: proxyTo(t, endpoint),
-		answers: map[string]string{
-			"DescribeTimeToLive":        `{"TimeToLiveDescription":{"AttributeName":"ttl","TimeToLiveStatus":"ENABLED"}}`,
-			"DescribeContinuousBackups": `{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED","PointInTimeRecoveryDescription":{"PointInTimeRecoveryStatus":"ENABLED"}}}`,
-		},
-		described: strings.NewReplacer(),
-	}
+	table := newDeployedTable(t, endpoint)
 	variables := append(append(aws, f.variables(t, formation)...), "AWS_ENDPOINT_URL_DYNAMODB="+serve(table))
 	secrets := []string{"canary", strings.Repeat("m", 64)}
 	run := func(code int, more ...string) doctored {
 		t.Helper()
 		return runDoctor(t, code, secrets, append(variables, more...), "--stack", "auth")
+	}
+	locked := func(do func()) {
+		for _, mu := range []*sync.Mutex{&f.mu, &table.mu, &vault.mu} {
+			mu.Lock()
+			defer mu.Unlock()
+		}
+		do()
 	}
 	d := run(0)
 	for _, check := range []string{
@@ -203,10 +204,10 @@ func TestDoctorChecksADeployedStack(t *testing.T) {
 		{func() { table.described = strings.NewReplacer(`PAY_PER_REQUEST`, `PROVISIONED`) }, nil, 1, "billing", "warn", "fixed capacity", "PAY_PER_REQUEST"},
 		{func() { vault.deleted = 1800000000 }, nil, 1, "deletion of the secret", "FAIL", "2027-01-15", "restore-secret"},
 	} {
-		c.change()
+		locked(c.change)
 		run(c.code).says(t, c.check, c.verdict, c.says, c.next)
 		if c.back != nil {
-			c.back()
+			locked(c.back)
 		}
 	}
 }
@@ -214,13 +215,32 @@ func TestDoctorChecksADeployedStack(t *testing.T) {
 // deployedTable is an engine that answers as DynamoDB on AWS where engines do not.
 type deployedTable struct {
 	http.Handler
+	mu        sync.Mutex
 	answers   map[string]string // by operation
 	described *strings.Replacer // changes the description of the table
 }
 
+// newDeployedTable returns a table with the settings of the template.
+func newDeployedTable(t *testing.T, endpoint string) *deployedTable {
+	t.Helper()
+	return &deployedTable{
+		Handler: proxyTo(t, endpoint),
+		answers: map[string]string{
+			"DescribeTimeToLive": `{"TimeToLiveDescription":{"AttributeName":"ttl","TimeToLiveStatus":"ENABLED"}}`,
+			"DescribeContinuousBackups": `{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED",` +
+				`"PointInTimeRecoveryDescription":{"PointInTimeRecoveryStatus":"ENABLED"}}}`,
+		},
+		described: strings.NewReplacer(),
+	}
+}
+
 func (d *deployedTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if answer, ok := d.answers[operation]; ok {
+	d.mu.Lock()
+	answer, ok := d.answers[operation]
+	described := d.described
+	d.mu.Unlock()
+	if ok {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		_, _ = io.WriteString(w, answer)
 		return
@@ -237,7 +257,7 @@ func (d *deployedTable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	description.Table["BillingModeSummary"] = map[string]string{"BillingMode": "PAY_PER_REQUEST"}
 	text, _ := json.Marshal(description)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	_, _ = io.WriteString(w, d.described.Replace(string(text)))
+	_, _ = io.WriteString(w, described.Replace(string(text)))
 }
 
 // Without a right, or with a part missing, the other checks go on.

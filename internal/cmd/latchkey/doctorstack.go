@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
@@ -56,9 +55,6 @@ func (r *report) checkStack(ctx context.Context, in account, name string) (url s
 		r.fail("stack", name+" is "+stack.status, "aws cloudformation describe-stack-events --stack-name "+name)
 	}
 	r.checkTable(ctx, in, name, stack)
-	if table := stack.values["TableName"]; table != "" {
-		r.checkTableSettings(ctx, dynamodb.NewFromConfig(account), table)
-	}
 	r.checkWatch(ctx, account, name, stack)
 	r.checkConcurrency(ctx, account)
 	return stack.values["ApiUrl"]
@@ -84,6 +80,7 @@ func (r *report) checkTable(ctx context.Context, in account, name string, stack 
 	} else {
 		r.ok("table", c.TableName+" answers")
 	}
+	r.checkTableSettings(ctx, e.Table, c.TableName)
 	if _, err := e.Registry.Hasher(ctx); err != nil {
 		r.failOrSkip("secret", err, "aws secretsmanager describe-secret --secret-id "+c.SecretARN)
 		return

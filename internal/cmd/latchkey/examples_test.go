@@ -171,8 +171,8 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	outputs := map[string]string{"TableName": localTable, "SecretArn": secretARN}
 	aws := []string{
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ENDPOINT_URL_DYNAMODB=" + endpoint, "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(new(secretVault)),
-		"AWS_ENDPOINT_URL_LAMBDA=" + serve(http.HandlerFunc(denied)),
+		"AWS_ENDPOINT_URL_DYNAMODB=" + serve(newDeployedTable(t, endpoint)), "AWS_ENDPOINT_URL_SECRETS_MANAGER=" + serve(new(secretVault)),
+		"AWS_ENDPOINT_URL=" + serve(http.HandlerFunc(denied)),
 		"AWS_ENDPOINT_URL_CLOUDFORMATION=" + serve(cloudFormation{
 			name:       "latchkey",
 			outputs:    outputs,

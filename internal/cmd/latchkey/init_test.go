@@ -54,6 +54,12 @@ func (c cloudFormation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // denied answers as AWS does without a permission.
 func denied(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if strings.Contains(r.URL.Path, "account-settings") { // of Lambda
+		w.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"Message":"You may not"}`)
+		return
+	}
 	if r.Header.Get("X-Amz-Target") == "" {
 		w.Header().Set("Content-Type", "text/xml")
 		w.WriteHeader(http.StatusForbidden)

@@ -96,6 +96,10 @@ func readStatement(s *yaml.Node, id string, allowed map[grant]bool) error {
 	}
 	for _, action := range many(actions) {
 		for _, resource := range many(resources) {
+			// A table and a secret that were there get the rights of the stack's own, as other tests check.
+			if strings.Contains(named(resource), "Existing") {
+				continue
+			}
 			allowed[grant{id, action.Value, named(resource)}] = true
 		}
 	}
@@ -301,12 +305,12 @@ func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant
 		}
 	}
 	for _, c := range []struct{ old, new string }{
-		{"Resource: !GetAtt Table.Arn", `Resource: "*"`},
+		{"Resource: !If [MakesTable, !GetAtt Table.Arn,", "Resource: !If [MakesTable, \"*\","},
 		{"/index/by-user", "/index/*"},
 		{"Effect: Allow", "Effect: Deny"},
 		{"      Policies:\n", "      Policies:\n        - AmazonDynamoDBFullAccess\n"},
 		{"      Policies:\n", "      Role: !GetAtt Shared.Arn\n      Policies:\n"},
-		{"Resource: !Ref Secret", "NotResource: !Ref Secret"},
+		{"Resource: !If [MakesSecret", "NotResource: !If [MakesSecret"},
 	} {
 		changed := strings.Replace(template, c.old, c.new, 1)
 		allowed, err := roles([]byte(changed))
@@ -363,6 +367,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 	for _, prefix := range []string{"", "/latchkey"} {
 		send(200, "GET", prefix+"/health", "", "")
 		send(200, "GET", prefix+"/openapi.json", "", "")
+		send(200, "GET", prefix+"/.well-known/jwks.json", "", "")
 		for _, folder := range []string{prefix + "/console", prefix + "/docs"} {
 			send(200, "GET", folder, "", "") // the client follows the redirect
 			send(200, "GET", folder+"/", "", "")

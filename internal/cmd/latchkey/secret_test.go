@@ -71,7 +71,9 @@ func TestASecretThatSomebodyElseChangesIsTold(t *testing.T) {
 	if out, err := add(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	vault.between = func() { vault.versions = append(vault.versions, vault.versions[0]) }
+	vault.mu.Lock()
+	vault.between = func() { vault.versions = append(vault.versions, vault.versions[0]) } // it runs under the lock
+	vault.mu.Unlock()
 	if out, err := add(); err == nil || !strings.Contains(out, "the other change is in version 2") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -120,14 +120,12 @@ func borrow() (*engine.Engine, error) {
 
 // Options makes a new table, which template.yaml defines, and returns its options. The network in
 // front of it fails requests, but only in ways that the SDK hides by retrying. In benchmarks it
-// fails none. A busy machine may stop an engine for a second, so an attempt has more time than in a
-// deployment. A verdict has no more time: apikey.Patience still bounds it.
+// fails none.
 func Options(t testing.TB) dynamo.Options {
 	t.Helper()
 	o, faults := Faulty(t)
 	faults.Set(0.02, Before()...)
 	faults.spareLastAttempt = true
-	o.AttemptTimeout = 10 * time.Second
 	if _, ok := t.(*testing.B); ok {
 		o.Transport = nil
 	}
@@ -147,6 +145,9 @@ func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 		AWS:      amazon.Local(),
 		Endpoint: running.engine.Endpoint(),
 		Local:    true,
+		// A busy machine may stop an engine for a second, so an attempt has more time than in a
+		// deployment. A verdict has no more time: apikey.Patience still bounds it.
+		AttemptTimeout: 10 * time.Second,
 	}
 	o.AWS.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(amazon.Local().Retryer(), shortBackoff) }
 	template, err := sam.Load(filepath.Join(running.root, "template.yaml"), nil)
