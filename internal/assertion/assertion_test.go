@@ -139,7 +139,7 @@ func TestAnAssertionIsReusedForHalfOfItsLife(t *testing.T) {
 	}
 }
 
-// Policy: an assertion says what is true of this request. Each claim that differs brings another one.
+// Policy: an assertion has the claims of this request. Each claim that differs brings another assertion.
 func TestEachClaimBringsAnotherAssertion(t *testing.T) {
 	w := newWorld(t, assertion.EdDSA)
 	seen := map[string]string{w.sign(t, anyClaim): "none"}
@@ -225,7 +225,7 @@ func TestKeysThatAreTooShortOrMissingAreErrors(t *testing.T) {
 	}
 }
 
-// The mix: 100 keys on 4 routes, of which a few make most of the requests, at 100 requests a second
+// The mix: 100 keys on 4 routes, a few of them with most of the requests, at 100 requests a second
 // of one instance.
 func BenchmarkAssertion(b *testing.B) {
 	b.Run("mix", func(b *testing.B) {

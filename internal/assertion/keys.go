@@ -37,7 +37,7 @@ type key struct {
 	text    []byte             // of HS256
 }
 
-// NewKeys returns the keys that are made from texts, of which the first one signs. Master must have
+// NewKeys returns the keys that are made from texts. The first one signs. Master must have
 // at least [MinSecret] characters, and so must each text. A key that is derived from master comes
 // last. It signs while there are no texts. It has no key for HS256, because a backend could not know it.
 func NewKeys(master string, texts []string) (Keys, error) {

@@ -17,7 +17,7 @@ import (
 	"latchkey/internal/authorizer"
 )
 
-// notary signs with a text that says nothing. It records what it was asked to sign.
+// notary signs with a fixed text. It records the claims.
 type notary struct {
 	asked []assertion.Claims
 	err   error

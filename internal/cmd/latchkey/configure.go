@@ -185,7 +185,7 @@ func (a *answers) check() error {
 	return nil
 }
 
-// checkWhole reports what is missing, and variables that Lambda would refuse.
+// checkWhole reports missing answers, and variables that Lambda would refuse.
 func (a *answers) checkWhole() error {
 	if a.Region == "" {
 		return errors.New("--region is needed, such as --region eu-west-1")
