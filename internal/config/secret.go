@@ -12,7 +12,7 @@ import (
 type SecretContent struct {
 	Master  Sensitive
 	Peppers redact.Secret[[]string] // newest first
-	// AssertionKeys are texts of which the keys of assertions are made; see package assertion.
+	// AssertionKeys are texts. Package assertion makes a key of each.
 	AssertionKeys redact.Secret[[]string] // newest first
 	// Static are the static keys of the variables and of the secret.
 	Static apikey.Static

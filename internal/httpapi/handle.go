@@ -35,7 +35,7 @@ func handle[I, O any](a *server, o *huma.Operation, do func(context.Context, reg
 	})
 }
 
-// handleOpen adds an operation as [handle] does, but for anyone. If the operation has no Security,
+// handleOpen adds an operation as [handle] does, and everybody may call it. If it has no Security,
 // its part of the document says that no key is needed.
 func handleOpen[I, O any](a *server, o *huma.Operation, do func(context.Context, *I) (*O, error)) {
 	if o.Security == nil {

@@ -21,7 +21,7 @@ type Function = func(context.Context, events.APIGatewayProxyRequest) (events.API
 
 // Lambda makes a Lambda function of a handler. The function answers every event with a response and
 // never returns an error, since API Gateway would answer an error with a text of its own. corsOrigin
-// is that of the handler's [Options], and folders are the paths of its pages.
+// must equal the CORSOrigin of the handler's [Options], and folders are the paths of its pages.
 func Lambda(h http.Handler, logger *slog.Logger, corsOrigin string, folders ...string) Function {
 	malformedEvent := func(ctx context.Context, level slog.Level, details ...slog.Attr) {
 		logger.LogAttrs(ctx, level, "request", append([]slog.Attr{

@@ -148,7 +148,7 @@ func (d devConfig) checkCORS() error {
 }
 
 // checkBackend returns an error if a request could not be passed on, or if its key would travel
-// through a network without encryption that nobody has asked for.
+// through a network without encryption, unless PLAIN_BACKEND_URL allows that.
 func (d devConfig) checkBackend() error {
 	if d.BackendURL != "" && d.PlainBackendURL != "" {
 		return errors.New("BACKEND_URL and PLAIN_BACKEND_URL must not both be set")

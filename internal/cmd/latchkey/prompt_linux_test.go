@@ -86,7 +86,7 @@ func TestAKeyThatCannotBePrintedIsNamed(t *testing.T) {
 	}
 }
 
-// A wrong answer about a deployment is asked again, with what is allowed. Ctrl-C stores nothing.
+// After a wrong answer, the question is repeated with the allowed values. Ctrl-C stores nothing.
 func TestTheQuestionsOfADeployment(t *testing.T) {
 	dir := t.TempDir()
 	ask := func(answers ...string) (said string, code int) {

@@ -32,7 +32,7 @@ const (
 // Cost is the reads and writes of the table for 1,000 admitted requests.
 type Cost struct{ Reads, Writes int64 }
 
-// The costs of keys between which most deployments lie. Busy is that of keys with 10 requests a second
+// Most deployments cost between busy and quiet. Busy is the cost of keys with 10 requests a second
 // that one instance judges. Quiet is the most that a key with one limit costs: an instance has
 // not seen it lately.
 func busy() Cost  { return Cost{Reads: 180, Writes: 230} }
