@@ -173,7 +173,7 @@ browser: engine $(BROWSER) ## test the console and the manual in Chromium (SCREE
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		{ echo "the tests in a browser need Chromium: install the package chromium"; exit 1; }
 	@SCREENSHOTS='$(abspath $(SCREENSHOTS))' go test -count=1 -v -tags browser -p 1 ./internal/console ./internal/manual > .latchkey/browser.log 2>&1; \
-	code=$$?; grep -E '^ *(--- FAIL|[a-z_]+_test.go:|measured|FAIL|ok|panic)' .latchkey/browser.log; exit $$code
+	code=$$?; grep -E $$(test $$code = 0 || echo -A40) '^ *(--- FAIL|[a-z_]+_test.go:|measured|FAIL|ok|panic)' .latchkey/browser.log; exit $$code
 
 install: $(ENGINES)/dynoxide $(ENGINES)/dynamodb-local $(SAM) $(CLIENTS) $(RECIPES) $(BROWSER) ## install the engines and tools of all tests into .latchkey
 

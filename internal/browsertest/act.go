@@ -87,15 +87,37 @@ func (p *Page) Text() (text string) {
 }
 
 // Click clicks a button or a link by its text or label. If a dialog is open, it must be in the dialog
-// on top.
+// on top. Like a person, it waits until the element stands still, and clicks again if the element was
+// moved away under the mouse: then it got no click.
 func (p *Page) Click(name string) {
 	p.t.Helper()
 	find := "named(" + quote(name) + ")"
-	p.Until(find + " && !" + find + ".disabled")
-	var at struct{ X, Y float64 }
-	p.Eval(`const e = `+find+`; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect();
-		return {X: r.x + r.width / 2, Y: r.y + r.height / 2}`, &at)
-	p.do(chromedp.MouseClickXY(at.X, at.Y))
+	for end := time.Now().Add(patience); ; {
+		p.Until(find + " && !" + find + ".disabled")
+		var at struct{ X, Y float64 }
+		var hit bool
+		p.Eval(`const e = `+find+`; if (!e) return {}; e.scrollIntoView({block: "center"});
+			const place = () => { const r = e.getBoundingClientRect(); return {X: r.x + r.width / 2, Y: r.y + r.height / 2}; };
+			const frame = () => new Promise((done) => requestAnimationFrame(done));
+			let was = place();
+			for (let still = 0; still < 2;) {
+				await frame();
+				const now = place();
+				still = now.X === was.X && now.Y === was.Y ? still + 1 : 0;
+				was = now;
+			}
+			e.addEventListener("click", () => { window.testClicked = true; }, {capture: true, once: true});
+			window.testClicked = false;
+			return was`, &at)
+		p.do(chromedp.MouseClickXY(at.X, at.Y))
+		p.Eval("window.testClicked !== false", &hit)
+		if hit {
+			return
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("%s: %s got no click. The page says:\n%s", p.look, name, p.Text())
+		}
+	}
 }
 
 // Fill replaces what a field contains, by its label. Of a select it chooses the option with the text.

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,17 +113,25 @@ func choicesOf(s *stack) choices {
 // byDefault are the choices of the parameters' defaults.
 var byDefault = choices{atRoot: true, console: true}
 
-// routesOfTheAPI returns the routes in the OpenAPI document of the HTTP API, those of the document,
-// and those of the pages.
-func routesOfTheAPI(c choices) []route {
+// paths are the operations of an OpenAPI document, and whether they take a key.
+type paths map[string]map[string]struct{ Security []map[string]any }
+
+// documented returns the paths in the OpenAPI document of the HTTP API. Making the document takes long.
+var documented = sync.OnceValue(func() paths {
 	w := httptest.NewRecorder()
 	httpapi.New(httpapi.Options{Registry: &registry.Registry{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
-	var document struct {
-		Paths map[string]map[string]struct{ Security []map[string]any }
-	}
+	var document struct{ Paths paths }
 	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
 		panic(err)
 	}
+	delete(document.Paths, "/health")
+	delete(document.Paths, "/.well-known/jwks.json")
+	return document.Paths
+})
+
+// routesOfTheAPI returns the routes in the OpenAPI document of the HTTP API, those of the document,
+// and those of the pages.
+func routesOfTheAPI(c choices) []route {
 	var all []route
 	// HEAD is GET without a body, on each route.
 	add := func(r route) {
@@ -140,9 +149,7 @@ func routesOfTheAPI(c choices) []route {
 			add(route{Method: "GET", Path: path, Function: "KeysFunction"})
 		}
 	}
-	delete(document.Paths, "/health")
-	delete(document.Paths, "/.well-known/jwks.json")
-	for path, methods := range document.Paths {
+	for path, methods := range documented() {
 		for method, operation := range methods {
 			r := route{Method: strings.ToUpper(method), Path: path, Function: "KeysFunction"}
 			if strings.HasSuffix(path, "/validate") {

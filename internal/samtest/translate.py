@@ -15,6 +15,10 @@ import sys
 os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
 
 import boto3
+import yaml
+
+yaml.SafeLoader = yaml.CSafeLoader  # which samcli uses: the same, but six times as fast
+
 from cfnlint.api import ManualArgs, lint
 from samcli.lib.providers.api_provider import ApiProvider
 from samcli.lib.providers.provider import Stack
