@@ -225,6 +225,9 @@ func (c Config) check() error {
 			return errors.New("ACCEPT_ENVIRONMENTS may name only live and test")
 		}
 	}
+	if _, err := c.Rules(); err != nil {
+		return err
+	}
 	if _, err := c.Static(); err != nil {
 		return err
 	}

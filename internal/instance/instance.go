@@ -78,20 +78,13 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	rules, err := routes.Parse(c.RouteScopes)
+	rules, err := c.Rules()
 	if err != nil {
-		return nil, fmt.Errorf("configuration: ROUTE_SCOPES: %w", err)
-	}
-	costs, err := routes.ParseCosts(c.RouteCosts)
-	if err != nil {
-		return nil, fmt.Errorf("configuration: ROUTE_COSTS: %w", err)
-	}
-	public, err := routes.ParsePaths(c.PublicPaths)
-	if err != nil {
-		return nil, fmt.Errorf("configuration: PUBLIC_PATHS: %w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	account.AppID = c.Service // names the caller in each User-Agent
-	i := &Instance{Config: c, Logger: logger, Now: now, Format: format, Routes: rules, Public: public, Costs: costs}
+	i := &Instance{Config: c, Logger: logger, Now: now, Format: format,
+		Routes: rules.Scopes, Public: rules.Public, Costs: rules.Costs}
 	i.Table = dynamo.Open(dynamo.Options{
 		Name: c.TableName, AWS: account, Endpoint: c.Endpoint, Local: c.Local, Now: now,
 		UsageRetention: time.Duration(c.UsageDays) * 24 * time.Hour,

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
+	"latchkey/internal/config"
 	"latchkey/internal/local/sam"
 )
 
@@ -132,7 +134,7 @@ func (a *answers) askOne(c *cobra.Command, lines *bufio.Reader, q question) erro
 		if q.parameter == "" {
 			err = checkRegion(text)
 		} else {
-			err = a.known[q.parameter].Check(text)
+			err = a.try(q.parameter, text)
 		}
 		if err == nil && q == afterIssuer() && text == "" {
 			err = errors.New("must not be empty, because a token for another application would be accepted")
@@ -143,6 +145,25 @@ func (a *answers) askOne(c *cobra.Command, lines *bufio.Reader, q question) erro
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "%s %v\n", name, err)
 	}
+}
+
+// try reports why a parameter cannot have a value. It reports nothing about other parameters, which
+// later answers may change.
+func (a *answers) try(parameter, value string) error {
+	if err := a.known[parameter].Check(value); err != nil {
+		return err
+	}
+	all := maps.Clone(a.Parameters)
+	all[parameter] = value
+	if parameter == "OidcIssuer" && value != "" {
+		all[afterIssuer().parameter] = "asked-next"
+	}
+	if err := checkFunctions(all); err != nil {
+		if reason, ok := strings.CutPrefix(err.Error(), parameter+" "); ok {
+			return errors.New(reason)
+		}
+	}
+	return nil
 }
 
 // defaultRegion returns the region of the SDK's variables and files.
@@ -193,12 +214,28 @@ func (a *answers) checkWhole() error {
 	if err := sam.CheckRules(a.Parameters); err != nil {
 		return err
 	}
-	sizes, err := sam.Environments(a.Parameters)
+	return checkFunctions(a.Parameters)
+}
+
+// checkFunctions reports a variable with which a function would not start, by its parameter's name,
+// and variables that Lambda would refuse.
+func checkFunctions(parameters map[string]string) error {
+	all, err := sam.Environments(parameters)
 	if err != nil {
 		return err
 	}
-	for _, function := range slices.Sorted(maps.Keys(sizes)) {
-		if size := sizes[function]; size > sam.MaxEnvironment {
+	for _, function := range slices.Sorted(maps.Keys(all)) {
+		environment := all[function]
+		if _, err := config.Load(environment.Values); err != nil {
+			text := strings.TrimPrefix(err.Error(), "configuration: ")
+			return errors.New(variableName().ReplaceAllStringFunc(text, func(name string) string {
+				if parameter := environment.Parameters[name]; parameter != "" {
+					return parameter + " (" + name + ")"
+				}
+				return name
+			}))
+		}
+		if size := environment.Size(); size > sam.MaxEnvironment {
 			return fmt.Errorf("the variables of %s have %d bytes, and Lambda takes %d: "+
 				"shorten RouteScopes, RouteCosts or PublicPaths",
 				function, size, sam.MaxEnvironment)
@@ -206,3 +243,6 @@ func (a *answers) checkWhole() error {
 	}
 	return nil
 }
+
+// variableName matches names such as KEY_PREFIX.
+func variableName() *regexp.Regexp { return regexp.MustCompile(`[A-Z]+(_[A-Z]+)*`) }

@@ -127,14 +127,14 @@ func TestTheQuestionsOfADeployment(t *testing.T) {
 		t.Errorf("after Ctrl-C: code %d, the file: %v\n%s", code, err, said)
 	}
 	said, code = ask("Frankfurt\n", "eu-central-1\n", "\n", "alarms\n", "\n", "api.example.com\n", "https://api.example.com\n",
-		"https://id.example.com\n", "\n", "latchkey\n")
+		"http://id.example.com\n", "https://id.example.com\n", "\n", "latchkey\n")
 	stored, err := os.ReadFile(file)
 	if code != 0 || err != nil {
 		t.Fatalf("code %d, %v\n%s", code, err, said)
 	}
 	for _, want := range []string{
 		"Region [us-east-1]: \nRegion must be an AWS region", "Architecture [arm64]: ", "AlarmTopicArn []: \nAlarmTopicArn ", "BackendUrl []: \nBackendUrl ",
-		"OidcAudience []: \nOidcAudience must not be empty",
+		"OidcIssuer []: \nOidcIssuer (OIDC_ISSUER) must be URLs", "OidcAudience []: \nOidcAudience must not be empty",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)

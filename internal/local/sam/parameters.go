@@ -1,11 +1,8 @@
 package sam
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -81,67 +78,4 @@ func (p Parameter) checkNumber(value string) error {
 		return fmt.Errorf("must be a whole number of at most %d", *p.Max)
 	}
 	return fmt.Errorf("must be a whole number from %d to %d", *p.Min, *p.Max)
-}
-
-// MaxEnvironment is the largest size of a function's variables, in bytes. Lambda refuses more.
-const MaxEnvironment = 4 << 10
-
-// unknownValue is the size that is assumed for a value that only AWS knows, such as an ARN.
-const unknownValue = 128
-
-// Environments returns the size of each function's variables in bytes, as the JSON that Lambda
-// measures, by the function's logical ID. Parameters that are not given have their defaults.
-func Environments(parameters map[string]string) (map[string]int, error) {
-	var d document
-	if err := yaml.Unmarshal(own, &d); err != nil {
-		return nil, fmt.Errorf("the embedded template: %w", err)
-	}
-	if err := d.set(parameters); err != nil {
-		return nil, err
-	}
-	sizes := make(map[string]int)
-	for id, r := range d.Resources {
-		if r.Type != "AWS::Serverless::Function" {
-			continue
-		}
-		var f variables
-		if err := r.Properties.Decode(&f); err != nil {
-			return nil, fmt.Errorf("resource %s: %w", id, err)
-		}
-		all := maps.Clone(d.Globals.Function.Environment.Variables)
-		maps.Copy(all, f.Environment.Variables)
-		size, err := d.size(all)
-		if err != nil {
-			return nil, fmt.Errorf("resource %s: %w", id, err)
-		}
-		sizes[id] = size
-	}
-	return sizes, nil
-}
-
-// variables is the part of a function that has its variables.
-type variables struct {
-	Environment struct {
-		Variables map[string]yaml.Node `yaml:"Variables"`
-	} `yaml:"Environment"`
-}
-
-func (d document) size(all map[string]yaml.Node) (int, error) {
-	values := make(map[string]string)
-	for name, node := range all {
-		if err := d.resolve(&node); err != nil {
-			return 0, err
-		}
-		values[name] = node.Value
-		if strings.HasPrefix(node.Value, "!") {
-			values[name] = strings.Repeat("x", unknownValue)
-		}
-	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(values); err != nil {
-		return 0, err
-	}
-	return len(bytes.TrimSpace(text.Bytes())), nil
 }
