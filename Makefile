@@ -41,8 +41,8 @@ sim: ## run ROUNDS (100) simulations of the limits for each setting, and show th
 	@go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|KeptButUsed|LittleBelow|Cascade' ./internal/ratelimit -rounds $(ROUNDS) > .latchkey/sim.log; \
 	code=$$?; grep -Ev '^(=== | +--- PASS)' .latchkey/sim.log; exit $$code
 
-bench: engine ## measure a check and its lower bound; filling the table with a million keys takes minutes
-	@go run ./internal/cmd/bench
+bench: engine ## measure a check beside its floor (OUT=file saves, COMPARE=file shows the change, GROWTH=1 fills a table for minutes)
+	@go run ./internal/cmd/bench $(if $(OUT),-out '$(OUT)') $(if $(COMPARE),-compare '$(COMPARE)') $(if $(GROWTH),-growth)
 
 picture: engine ## draw the manual's pictures again, from runs and from the code
 	go test -count=1 -run TwiceTheLimit ./internal/ratelimit -picture

@@ -30,21 +30,25 @@ func BenchmarkColdStart(b *testing.B) {
 		{"validate", build(b, "ValidateFunction", ca.embed(b)), `\"valid\":true`, event(b, "keys-validate.json", token), nil},
 		{"keys", build(b, "KeysFunction", ca.embed(b)), `\"userId\"`, event(b, "keys-whoami.json", token), nil},
 	}
-	b.ResetTimer()
-	for b.Loop() {
+	b.Run("starts", func(b *testing.B) {
 		for n := range competitors {
-			c := &competitors[n]
-			i := start(b, c.bootstrap, variables...)
-			a := i.invoke(b, c.event)
-			if a.failed || !strings.Contains(a.text, c.want) {
-				b.Fatalf("%s: %+v\n%s", c.name, a, i.log(b))
-			}
-			c.times = append(c.times, float64(a.at.Sub(i.started)))
-			i.end()
+			competitors[n].times = nil
 		}
-	}
-	for _, c := range competitors {
-		slices.Sort(c.times)
-		b.ReportMetric(c.times[len(c.times)/2], c.name+"-ns")
-	}
+		for b.Loop() {
+			for n := range competitors {
+				c := &competitors[n]
+				i := start(b, c.bootstrap, variables...)
+				a := i.invoke(b, c.event)
+				if a.failed || !strings.Contains(a.text, c.want) {
+					b.Fatalf("%s: %+v\n%s", c.name, a, i.log(b))
+				}
+				c.times = append(c.times, float64(a.at.Sub(i.started)))
+				i.end()
+			}
+		}
+		for _, c := range competitors {
+			slices.Sort(c.times)
+			b.ReportMetric(c.times[len(c.times)/2], c.name+"-ns")
+		}
+	})
 }

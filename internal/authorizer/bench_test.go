@@ -173,13 +173,14 @@ func BenchmarkGate(b *testing.B) {
 		}
 	})
 	b.Run("floor", func(b *testing.B) {
-		pepper := make([]byte, 32)
+		mac := hmac.New(sha256.New, make([]byte, 32))
+		text, room := []byte(token), make([]byte, 0, sha256.Size)
 		known := map[string][]byte{token: make([]byte, 32)}
 		b.ReportAllocs()
 		for b.Loop() {
-			mac := hmac.New(sha256.New, pepper)
-			mac.Write([]byte(token))
-			if hmac.Equal(mac.Sum(nil), known[token]) {
+			mac.Reset()
+			mac.Write(text)
+			if hmac.Equal(mac.Sum(room), known[token]) {
 				b.Fatal("equal")
 			}
 		}
