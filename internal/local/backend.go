@@ -15,17 +15,25 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// target returns the URL that a request is passed on to. Path parameters stay escaped.
-func target(b *sam.Backend, parameters map[string]string, query string) (*url.URL, error) {
-	text := b.URL
-	for name, value := range parameters {
-		text = strings.ReplaceAll(text, "{"+name+"}", value)
-	}
-	target, err := url.Parse(text)
+// target returns the URL that a request is passed on to. API Gateway decodes the parameters of path
+// and query, and encodes them anew. An escaped slash therefore becomes a slash.
+func target(b *sam.Backend, parameters map[string]string, query []pair) (*url.URL, error) {
+	target, err := url.Parse(b.URL)
 	if err != nil {
 		return nil, err
 	}
-	target.RawQuery = query
+	for name, value := range parameters {
+		if value, err = url.PathUnescape(value); err != nil {
+			return nil, err
+		}
+		target.Path = strings.ReplaceAll(target.Path, "{"+name+"}", value)
+	}
+	target.RawPath = ""
+	var parts []string
+	for _, p := range query {
+		parts = append(parts, url.QueryEscape(p.name)+"="+url.QueryEscape(p.value))
+	}
+	target.RawQuery = strings.Join(parts, "&")
 	return target, nil
 }
 
@@ -37,7 +45,7 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 	content.rest.Reset(body)
 	defer content.Close()
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // fails where there are no deadlines
-	target, err := target(b, parameters, x.r.URL.RawQuery)
+	target, err := target(b, parameters, pairsOf(x.r.URL.RawQuery))
 	if err != nil {
 		g.respond(x, badRequest)
 		return
@@ -59,9 +67,11 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 			p.Out.URL, p.Out.Host = target, ""
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
-			for _, name := range undelivered() {
+			deliver(p.Out.Header)
+			for _, name := range kept() {
 				p.Out.Header.Del(name)
 			}
+			p.Out.Header.Set("X-Amzn-Apigateway-Api-Id", apiID)
 			for name, value := range b.Headers {
 				p.Out.Header.Del(name)
 				if text := value.In(x.authorizer); text != "" {
@@ -69,13 +79,9 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 				}
 			}
 		},
-		ModifyResponse: func(response *http.Response) error {
+		Transport: remapping{http.DefaultTransport},
+		ModifyResponse: func(*http.Response) error {
 			timeout.Stop()
-			length := response.Header["Content-Length"]
-			response.Header = remapped(response.Header)
-			if len(length) > 0 {
-				response.Header["Content-Length"] = length // a response to HEAD has its length only here
-			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -88,14 +94,6 @@ func (g *Gateway) forward(x *exchange, b *sam.Backend, body []byte, release func
 		},
 	}
 	proxy.ServeHTTP(x.w, r)
-}
-
-// undelivered are the headers of a request that API Gateway does not pass on to a backend.
-func undelivered() []string {
-	return []string{
-		"Connection", "Content-Encoding", "Content-Md5", "Expect", "Max-Forwards", "Proxy-Authenticate", "Server", "Te",
-		"Trailer", "Transfer-Encoding", "Upgrade", "Via", "Www-Authenticate",
-	}
 }
 
 // content is a body that calls release when it is closed. It is safe for concurrent use, because a

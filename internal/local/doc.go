@@ -41,10 +41,12 @@
 //   - API Gateway can cache authorizer answers, check identity sources, and use TOKEN authorizers, usage
 //     plans, models and mappings. The local stack refuses a template with one of these. Stage variables
 //     may occur in URIs of API Gateway; the local stack only passes them to the functions.
-//   - An API behind API Gateway (http_proxy) receives User-Agent AmazonAPIGateway_<id> and bodies of at
-//     most 10 MB, as text unless their type is a binary media type. It has 15 minutes to answer, 5 of
-//     which may be idle. The local stack passes bodies on unchanged, and a stream may be idle for any
-//     time. Neither supports WebSockets.
+//   - An API behind API Gateway (http_proxy) receives bodies of at most 10 MB, as text unless their type
+//     is a binary media type. It has 15 minutes to answer, 5 of which may be idle. The local stack
+//     passes bodies on unchanged, and a stream may be idle for any time. Neither supports WebSockets.
+//   - API Gateway lets a client's header Connection pass to such an API, and the local stack drops it.
+//   - The section "What API Gateway changes" of the manual lists what is not verified about paths and
+//     queries.
 //
 // Lambda:
 //   - Lambda refuses payloads over 6 MB.

@@ -36,7 +36,8 @@ func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]s
 	if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		_, port, _ = net.SplitHostPort(address.String()) // fails for a listener without ports
 	}
-	headers := maps.Clone(map[string][]string(r.Header))
+	headers := maps.Clone(r.Header)
+	deliver(headers)
 	headers["Host"] = []string{r.Host}
 	headers["X-Forwarded-For"] = []string{strings.Join(append(slices.Clone(r.Header["X-Forwarded-For"]), peer), ", ")}
 	headers["X-Forwarded-Port"] = []string{port}
@@ -44,7 +45,7 @@ func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]s
 	query := queryOf(r.URL.RawQuery)
 	return events.APIGatewayProxyRequest{
 		Resource:                        resource,
-		Path:                            r.URL.EscapedPath(),
+		Path:                            pathOf(r),
 		HTTPMethod:                      r.Method,
 		Headers:                         lastValues(headers),
 		MultiValueHeaders:               headers,
@@ -79,26 +80,39 @@ func newExtendedID() string {
 	return base64.URLEncoding.EncodeToString(b[:])
 }
 
-// queryOf returns all parameters of a query, and nil if there are none. Unlike net/url it keeps a
-// parameter that has a semicolon or a wrong escape. A backend receives the query unchanged, and the
-// authorizer must see all of it.
-func queryOf(raw string) map[string][]string {
+// pathOf returns the path of a request, which stays escaped. Several slashes at its beginning count
+// as one.
+func pathOf(r *http.Request) string { return "/" + strings.TrimLeft(r.URL.EscapedPath(), "/") }
+
+// pair is one parameter of a query.
+type pair struct{ name, value string }
+
+// pairsOf returns the decoded parameters of a query. A semicolon separates two of them, as an
+// ampersand does. Unlike net/url, pairsOf keeps a text with a wrong escape as it is, so that the
+// authorizer sees all that a backend gets.
+func pairsOf(raw string) []pair {
 	plain := func(text string) string {
 		if unescaped, err := url.QueryUnescape(text); err == nil {
 			return unescaped
 		}
 		return text
 	}
+	var pairs []pair
+	for _, part := range strings.FieldsFunc(raw, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(part, "=")
+		pairs = append(pairs, pair{plain(name), plain(value)})
+	}
+	return pairs
+}
+
+// queryOf returns the parameters of a query by their names, and nil if there are none.
+func queryOf(raw string) map[string][]string {
 	var all map[string][]string
-	for part := range strings.SplitSeq(raw, "&") {
-		if part == "" {
-			continue
-		}
+	for _, p := range pairsOf(raw) {
 		if all == nil {
 			all = make(map[string][]string)
 		}
-		name, value, _ := strings.Cut(part, "=")
-		all[plain(name)] = append(all[plain(name)], plain(value))
+		all[p.name] = append(all[p.name], p.value)
 	}
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -67,7 +68,11 @@ type exchange struct {
 
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r, id: newUUID()}
-	resource, parameters, found := g.find(r.URL.EscapedPath())
+	if strings.ContainsAny(r.URL.RawQuery, "|{}") {
+		g.respondUnread(x, badRequest) // API Gateway wants them to be escaped
+		return
+	}
+	resource, parameters, found := g.find(pathOf(r))
 	if !found {
 		g.respond(x, unknownRoute)
 		return

@@ -152,13 +152,13 @@ func TestTheGatewayAnswersByItself(t *testing.T) {
 	}{
 		// Unknown routes.
 		{"GET", "/nothing", 404}, {"OPTIONS", "/nothing", 404}, {"PUT", "/health", 404},
-		{"GET", "/nothing/", 404}, {"GET", "/health//", 404}, {"GET", "/health/x", 404}, {"GET", "//health", 404},
+		{"GET", "/nothing/", 404}, {"GET", "/health//", 404}, {"GET", "/health/x", 404},
 		// A preflight.
 		{"OPTIONS", "/api/v1/whoami", 200},
 		// A function that answers with an impossible status, and one that fails.
 		{"GET", "/health", 502}, {"GET", "/openapi.json", 502},
 		// A slash at the end leads to the same route.
-		{"GET", "/health/", 502}, {"GET", "/console/", 502}, {"GET", "/console/x/", 502},
+		{"GET", "/health/", 502}, {"GET", "//health", 502}, {"GET", "/console/", 502}, {"GET", "/console/x/", 502},
 	} {
 		status, header, body := get(t, c.method, url+c.path)
 		if status != c.status || !json.Valid([]byte(body)) || header.Get("Access-Control-Allow-Origin") != "*" {

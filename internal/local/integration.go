@@ -68,20 +68,3 @@ func merged(answer events.APIGatewayProxyResponse) map[string][]string {
 	}
 	return headers
 }
-
-// remapped returns the headers of an integration as API Gateway passes them on. It renames some and
-// drops others, so that tests find out who relies on them.
-func remapped(headers map[string][]string) map[string][]string {
-	passed := make(map[string][]string, len(headers))
-	for name, values := range headers {
-		switch name {
-		case "Connection", "Content-Length", "Expect", "Host", "Proxy-Authenticate", "Te", "Trailer",
-			"Transfer-Encoding", "Upgrade":
-			continue
-		case "Authorization", "Content-Md5", "Date", "Max-Forwards", "Server", "User-Agent", "Www-Authenticate":
-			name = "X-Amzn-Remapped-" + name
-		}
-		passed[name] = values
-	}
-	return passed
-}

@@ -68,7 +68,7 @@ func (g *Gateway) find(path string) (resource, map[string]string, bool) {
 }
 
 // match returns the path's parameters, which stay escaped as on AWS. As on AWS, a slash at the end of
-// the path changes nothing, unless a {name+} takes it.
+// the path changes nothing, and is no part of a parameter.
 func (r resource) match(path string) (map[string]string, bool) {
 	segments := strings.Split(path, "/")
 	if last := len(r.segments); len(segments) == last+1 && segments[last] == "" && vagueness(r.segments[last-1]) < 2 {
@@ -82,7 +82,7 @@ func (r resource) match(path string) (map[string]string, bool) {
 		kind := vagueness(want)
 		value := segments[i]
 		if kind == 2 {
-			value = strings.Join(segments[i:], "/")
+			value = strings.TrimSuffix(strings.Join(segments[i:], "/"), "/")
 			segments = segments[:i+1]
 		}
 		switch {

@@ -39,7 +39,7 @@ var (
 	oneMethod = Assumption{"one-method",
 		"the method that the authorizer judges is the method that the backend serves"}
 	wholePath = Assumption{"whole-path",
-		"the path that the authorizer judges reaches the backend, decoded at most once"}
+		"the path that the authorizer judges reaches the backend, decoded at most once, with or without a slash at its end"}
 	policies = Assumption{"policies",
 		"a policy that ends with * admits a request whose ARN is too long or has wildcards"}
 	bytesStay = Assumption{"bytes",
