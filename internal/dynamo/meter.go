@@ -31,6 +31,7 @@ var _ ratelimit.Store = (*Table)(nil)
 //   - m<slice in base 36>: the mark of a slice
 //   - q<20261124> and q<202611>: the marks of a day and of a month
 //   - p<milliseconds in base 36>: a moment before the window was changed
+//   - g: the fence of the key, see fence.go
 const (
 	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, " +
 		"#m = :base, #day = :base, #month = :base, #at = :at"
@@ -40,9 +41,11 @@ const (
 		"#at = :at"
 	spendAdd = " ADD #u :n, #v :net"
 
-	ifFresh = "attribute_not_exists(#u)"
-	ifNewer = " AND (attribute_not_exists(#r) OR #r <= :r)"
-	ifSeen  = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND " +
+	// ifFenced comes with the update of g to :g.
+	ifFenced = "(" + ifLower + ")"
+	ifFresh  = "attribute_not_exists(#u)"
+	ifNewer  = " AND (attribute_not_exists(#r) OR #r <= :r)"
+	ifSeen   = "#w = :seen AND #h <= :newest AND #u BETWEEN :min AND :max AND #v <= :used AND " +
 		"attribute_not_exists(#tomorrow)"
 )
 
@@ -89,6 +92,10 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 		values[":seen"], values[":newest"] = number(s.SeenWindow.Milliseconds()), number(s.MaxNewest)
 		values[":min"], values[":max"], values[":used"] = number(s.MinUsed), number(s.MaxUsed), number(s.MaxNet)
 	}
+	if s.Fence != 0 {
+		condition = ifFenced + " AND " + condition
+		names["#g"], values[":g"] = "g", number(s.Fence)
+	}
 	update := spendSame
 	switch {
 	case s.Fresh:
@@ -96,6 +103,9 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	case s.Restart:
 		update = spendNew
 		condition += ifNewer
+	}
+	if s.Fence != 0 {
+		update += ", #g = :g"
 	}
 	var forget []string
 	if s.Expires.IsZero() {
@@ -176,6 +186,8 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 			m.Net = n
 		case name == "h":
 			m.Newest = n
+		case name == "g":
+			m.Fence = n
 		case name == "at":
 			m.LastUsed = moment(n)
 		case name[0] == 'm':

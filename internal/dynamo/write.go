@@ -22,7 +22,7 @@ type step struct {
 	failed error
 }
 
-// Write makes changes in one transaction. It writes the keys, their aliases, the audit entries, the
+// Write makes changes in one transaction, after it has fenced the keys that it changes. It writes the keys, their aliases, the audit entries, the
 // witnesses, the users' counts, and the replies to idempotent requests. A new imported key takes at
 // most five of the hundred writes of a transaction.
 func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
@@ -72,6 +72,9 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 			}
 			steps = append(steps, witness)
 		}
+	}
+	if err := t.fence(ctx, changes); err != nil {
+		return err
 	}
 	t.tidyPlaces(ctx, changes)
 	steps = append(steps, t.writePlaces(changes)...)

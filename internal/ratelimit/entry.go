@@ -21,6 +21,15 @@ type entry struct {
 	// used is how many tokens were used since this instance last spent with a write, at wrote.
 	used  int64
 	wrote time.Time
+
+	others others
+}
+
+// see takes in the meter as the store has it. own is how many tokens of it this instance has just
+// taken.
+func (e *entry) see(m Meter, own int64, now time.Time) {
+	e.others.note(m.Used-e.meter.Used-own, now)
+	e.meter = m
 }
 
 // back returns how many unused tokens a write may give back today.

@@ -39,7 +39,7 @@ func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time
 		panic(fmt.Sprintf("ratelimit: take %d", n)) // a caller's bug
 	}
 	if len(parts) == 1 && n <= parts[0].Terms.Limit.Requests {
-		d, err := l.Take(ctx, parts[0].ID, parts[0].Terms, n, floor)
+		d, err := l.TakePart(ctx, parts[0], n, floor)
 		if err != nil {
 			return Joint{}, err
 		}
@@ -96,12 +96,13 @@ type joint struct {
 	order    []int     // of the parts, in which they are spent from
 	receipts []receipt // by part: the tokens that this call has of it
 	asked    bool      // the store was asked
+	proven   bool      // by the write of a part with a fence
 	answer   Joint
 }
 
 // request returns the request for a part.
 func (q *joint) request(i int) request {
-	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, tokens: q.tokens}
+	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, fence: q.parts[i].Fence, tokens: q.tokens}
 }
 
 // outlook is what memory shows of a part whose tokens are not leased.
@@ -204,6 +205,7 @@ func (q *joint) fromStore(ctx context.Context) (decided bool, err error) {
 			q.giveBack(q.order[:k])
 			return false, err
 		}
+		q.proven = q.proven || r.decision.Proven
 		if !r.decision.Admitted {
 			q.giveBack(q.order[:k])
 			l.mu.Lock()
@@ -225,7 +227,9 @@ func (q *joint) fromStore(ctx context.Context) (decided bool, err error) {
 
 // admit answers that the request is admitted.
 func (q *joint) admit(statuses []Status) {
-	q.answer = Joint{Decision: Decision{Admitted: true, Asked: q.asked}, By: tightest(statuses), Statuses: statuses}
+	q.answer = Joint{
+		Decision: Decision{Admitted: true, Asked: q.asked, Proven: q.proven}, By: tightest(statuses), Statuses: statuses,
+	}
 	if q.answer.By >= 0 {
 		q.answer.Status = statuses[q.answer.By]
 	}
@@ -234,7 +238,7 @@ func (q *joint) admit(statuses []Status) {
 // deny answers that a part denies. The statuses of the others are those of now. The caller must
 // hold the limiter's lock.
 func (q *joint) deny(by int, d Decision, now time.Time) {
-	d.Asked = q.asked
+	d.Asked, d.Proven = q.asked, q.proven
 	q.answer = Joint{Decision: d, By: by, Statuses: make([]Status, len(q.parts))}
 	for i, p := range q.parts {
 		if i == by {

@@ -27,6 +27,10 @@ func (*OldTermsError) Error() string { return ErrOldTerms.Error() }
 // Unwrap returns ErrOldTerms.
 func (*OldTermsError) Unwrap() error { return ErrOldTerms }
 
+// ErrFenced says that the fence of a meter is above that of the caller's part, so what the caller
+// knows of the id may have changed. No tokens were spent.
+var ErrFenced = errors.New("the meter has a higher fence")
+
 // Decision is the limiter's answer to one request. A denial is a decision, not an error.
 type Decision struct {
 	Admitted bool
@@ -34,7 +38,10 @@ type Decision struct {
 	Asked bool
 	// OverQuota reports that the quota denies. If a denial has it false, the limit denies.
 	OverQuota bool
-	Status    Status
+	// Proven reports that the store has answered a write, applied or not, and that the fence of the
+	// meter was not above that of the part. It was so at a moment after the call began.
+	Proven bool
+	Status Status
 	// RetryAfter is how long to wait after a denial, in whole seconds and at least one. It is zero
 	// if the request is admitted, and if no wait helps.
 	RetryAfter time.Duration
@@ -70,10 +77,16 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 //
 // Take goes by the instance's clock, or by floor if that is later: see [NotBefore].
 func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (Decision, error) {
-	if n < 1 || n > terms.Limit.Requests {
-		panic(fmt.Sprintf("ratelimit: take %d of %d", n, terms.Limit.Requests)) // a caller's bug
+	return l.TakePart(ctx, Part{ID: id, Terms: terms}, n, floor)
+}
+
+// TakePart is Take for a part that may have a fence. It returns [ErrFenced] if it asks the store and
+// the meter has a higher one.
+func (l *Limiter) TakePart(ctx context.Context, p Part, n int64, floor time.Time) (Decision, error) {
+	if n < 1 || n > p.Terms.Limit.Requests {
+		panic(fmt.Sprintf("ratelimit: take %d of %d", n, p.Terms.Limit.Requests)) // a caller's bug
 	}
-	r := request{id: id, terms: terms, tokens: n}
+	r := request{id: p.ID, terms: p.Terms, fence: p.Fence, tokens: n}
 	now := l.time(floor)
 	if !l.fromMemory(&r, now) {
 		if err := l.fromStore(ctx, &r, floor, now); err != nil {
@@ -107,10 +120,11 @@ func (l *Limiter) peek(id string, terms *Terms, now time.Time) (s Status) {
 // Observe gives the limiter a meter that the caller has read, which saves it a failed write. An
 // older meter than the one that the limiter remembers is ignored.
 func (l *Limiter) Observe(id string, m Meter) {
+	now := l.now().Round(0)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.entry(id); m.Used >= e.meter.Used {
-		e.meter = m
+		e.see(m, 0, now)
 	}
 }
 

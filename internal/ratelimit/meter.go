@@ -27,6 +27,8 @@ type Meter struct {
 	// Past are the days before Day whose marks are still stored, oldest first. Their usage may not
 	// be recorded yet.
 	Past []DayMark
+	// Fence only grows. A spend with a lower [Part.Fence] is refused. Zero is no fence.
+	Fence int64
 }
 
 // Mark says where the odometer stood just before the first token of a slice. It is written once and

@@ -39,6 +39,9 @@ type Spend struct {
 	// only if it has none. In both cases, Day and its month get a mark only if they have none.
 	Restart bool
 	Base    int64
+	// Fence must not be below that of the meter, which then gets it. Zero asks for nothing and changes
+	// nothing.
+	Fence int64
 	// Earlier are points to add to the meter. ForgetEarlier are the moments of points to remove.
 	Earlier       []Point
 	ForgetEarlier []time.Time
@@ -166,6 +169,9 @@ func (m *Meter) Apply(s Spend) error {
 	if s.Fresh || s.Restart {
 		m.Rev = s.Rev
 	}
+	if s.Fence != 0 {
+		m.Fence = s.Fence
+	}
 	m.Window, m.Newest, m.LastUsed = s.Window, s.Slice, s.At.Truncate(time.Millisecond)
 	m.Used, m.Net = m.Used+s.Tokens, m.Net+s.Net
 	return nil
@@ -174,6 +180,8 @@ func (m *Meter) Apply(s Spend) error {
 // meets reports whether m meets the condition of s.
 func (m *Meter) meets(s Spend) bool {
 	switch {
+	case s.Fence != 0 && m.Fence > s.Fence:
+		return false
 	case s.Fresh:
 		return m.Used == 0
 	case m.Used == 0, m.Window != s.SeenWindow, m.Newest > s.MaxNewest:

@@ -14,6 +14,7 @@ import (
 type request struct {
 	id       string
 	terms    Terms
+	fence    int64
 	tokens   int64
 	decision Decision
 	receipt  *receipt // tells where the tokens came from, unless nil
@@ -101,12 +102,18 @@ func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Tim
 		if decided {
 			return nil
 		}
+		w.spend.Fence = r.fence
 		seen, err := l.store.Spend(ctx, r.id, w.spend)
 		now = l.time(floor)
 		switch {
 		case err == nil:
+			r.decision.Proven = r.fence != 0
 			decided = l.admit(r, &w, seen, now)
+		case errors.Is(err, ErrStale) && r.isBelow(&seen):
+			l.restore(r.id, &w, now)
+			return fmt.Errorf("spend: %w", ErrFenced)
 		case errors.Is(err, ErrStale):
+			r.decision.Proven = r.fence != 0
 			decided = l.lose(r, &w, seen, now)
 		default:
 			l.restore(r.id, &w, now)
@@ -118,6 +125,9 @@ func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Tim
 	}
 	return fmt.Errorf("spend: lost to others %d times", attempts)
 }
+
+// isBelow reports whether the fence of m is above that of r.
+func (r *request) isBelow(m *Meter) bool { return r.fence != 0 && m.Fence > r.fence }
 
 // forgetExpired forgets a meter that the store may have deleted. The store may have begun another
 // meter since, whose odometer could stand where this one stood. If the store still has the meter,
@@ -227,7 +237,7 @@ func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(r.id)
-	e.meter = seen
+	e.see(seen, w.spend.Tokens, now)
 	e.putBack(w.back-(w.spend.Tokens-w.spend.Net), w.backDay)
 	fresh := lease{
 		tokens: w.spend.Tokens, terms: r.terms, day: r.terms.dayOf(w.spend.Day), end: l.rules.leaseEnd(w.spend, &r.terms),
@@ -259,7 +269,7 @@ func (l *Limiter) lose(r *request, w *write, seen Meter, now time.Time) bool {
 	defer l.mu.Unlock()
 	e := l.entry(r.id)
 	e.restore(w, now)
-	e.meter = seen
+	e.see(seen, 0, now)
 	v := l.rules.view(&e.meter, &r.terms, w.now)
 	return l.deny(e, &v, r, e.lease.usable(&r.terms, now))
 }

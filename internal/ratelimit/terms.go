@@ -50,6 +50,9 @@ func (l Limit) None() bool { return l.Requests >= unbounded }
 type Part struct {
 	ID    string
 	Terms Terms
+	// Fence must not be below that of the meter if the store is asked: see [ErrFenced]. Zero asks for
+	// nothing.
+	Fence int64
 }
 
 // Within reports whether a caller who keeps to l also keeps to outer. In the window of outer, l

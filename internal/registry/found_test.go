@@ -154,7 +154,7 @@ func TestEveryTextTakesTheSameRequests(t *testing.T) {
 	b.Issue(t, b.Parse(t, foreign), nil)
 	b.Issue(t, b.Parse(t, revoked), func(k *apikey.Key) { k.RevokedAt = apikeytest.Noon })
 	guessed := b.Forge(t, b.Parse(t, revoked))
-	want := map[string]int{"GetItem": 2, "Query": 2, "TransactWriteItems": 1}
+	want := map[string]int{"GetItem": 2, "Query": 2, "UpdateItem": 1, "TransactWriteItems": 1}
 	for _, c := range []struct{ name, text string }{
 		{"live", live}, {"live, in a sentence", "it is " + rotated(time.Hour) + ", I think"}, {"revoked by now", live}, {"revoked", revoked},
 		{"in its grace", rotated(time.Hour)}, {"ended", rotated(0)}, {"foreign", foreign}, {"foreign, revoked by now", foreign},

@@ -1,0 +1,94 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/registry"
+)
+
+// A fence is the attribute g of a key's first meter. Before a stored key is changed, g is raised to
+// the number that [apikey.Key.Fence] gives for the next revision. A spend that does not find a higher
+// g than that of a key read earlier therefore proves that the key has not changed since.
+//
+// Three rules make this proof hold:
+//
+//   - g only grows. A failed change leaves it raised, and gates then read the key as if there were no
+//     fence, until the next change.
+//   - The fence is written before the change is sent. If it is not known whether it was written, the
+//     key must not be changed.
+//   - The meter is not deleted before every gate has forgotten the key as it was. A deleted key keeps
+//     its meter.
+const (
+	setFence  = "SET #g = :g, #ttl = :ttl"
+	ifLower   = "attribute_not_exists(#g) OR #g <= :g"
+	keepFence = "SET #ttl = :ttl"
+	ifHigher  = "#g > :g"
+)
+
+// fenceRetention is how long a meter outlives a change of its key. No spend gives a meter more time,
+// so a change never shortens the retention of usage.
+const fenceRetention = 432 * 24 * time.Hour
+
+// fenceAttempts bounds how often a fence is written again because DynamoDB has deleted the meter
+// between two requests.
+const fenceAttempts = 3
+
+// fence raises the fence of each key that the changes replace or delete. After an error, the changes
+// must not be made.
+func (t *Table) fence(ctx context.Context, changes []registry.Write) error {
+	for i := range changes {
+		w := &changes[i]
+		if w.From == nil {
+			continue // a new key, or the record of a user, or a plan
+		}
+		next := *w.From
+		next.Rev++
+		if err := t.raise(ctx, &next, w.At); err != nil {
+			return fmt.Errorf("fence key %s: %w", w.From.ID, err)
+		}
+	}
+	return nil
+}
+
+// raise sets the fence of a key to that of next, unless it is higher already.
+func (t *Table) raise(ctx context.Context, next *apikey.Key, now time.Time) error {
+	in := dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: meterKey(next.ID),
+		ExpressionAttributeNames: map[string]string{"#g": "g", "#ttl": "ttl"},
+		ExpressionAttributeValues: item{
+			":g": number(next.Fence()), ":ttl": number(now.Add(fenceRetention).Unix()),
+		},
+	}
+	for attempt := 1; ; attempt++ {
+		in.UpdateExpression, in.ConditionExpression = aws.String(setFence), aws.String(ifLower)
+		applied, err := t.update(ctx, in)
+		if !applied && err == nil {
+			in.UpdateExpression, in.ConditionExpression = aws.String(keepFence), aws.String(ifHigher)
+			applied, err = t.update(ctx, in)
+		}
+		switch {
+		case applied || err != nil:
+			return err
+		case attempt == fenceAttempts:
+			return errors.New("the meter is deleted again and again")
+		}
+	}
+}
+
+// update reports whether the condition of an update held.
+func (t *Table) update(ctx context.Context, in dynamodb.UpdateItemInput) (applied bool, err error) {
+	_, err = t.client.UpdateItem(ctx, &in)
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return false, nil
+	}
+	return err == nil, err
+}
