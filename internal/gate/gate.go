@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -66,6 +65,9 @@ type Options struct {
 	Environments []apikey.Environment // accepted here
 	// Life bounds keys whose plan does not. Only its IdleDays count here.
 	Life apikey.Life
+	// TrustFences says that a spend may take the place of a read of the key, see proof.go. It must not
+	// be set while a writer that does not fence may change keys.
+	TrustFences bool
 	// Clock measures the age of a read. Now is the limiter's time, by which keys are judged too, so
 	// that both are right or wrong together.
 	Clock    Clock
@@ -96,8 +98,8 @@ const MismatchAge = 100 * time.Millisecond
 // healthy table take, so a check seldom needs a second read.
 const MinFreshness = 250 * time.Millisecond
 
-// looks bounds how often one check reads a key again because another instance has changed its
-// limit.
+// looks bounds how often one check reads a key again because it has changed, or because what is
+// remembered of it is no longer proven.
 const looks = 3
 
 // Check judges a request. A refusal consumes nothing. An error means that Check could not decide.
@@ -167,7 +169,8 @@ func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error 
 // limits. Three rules bound the age of a read, of a key and of its user and plan alike:
 //
 //   - A request is admitted on reads that were younger than Freshness when they were looked up, or
-//     that began within this check.
+//     that began within this check. A write of this check may prove an older read of the key, as
+//     proof.go says.
 //   - A request is refused as [Gate.identify] says.
 //   - If a read is older than Freshness after a write, one more read decides, however long that
 //     takes. With a Freshness of zero, one more read follows every write.
@@ -183,20 +186,18 @@ func (g *Gate) checkStored(table *patience, h pepper.Hasher, r *Request, v *apik
 
 // judgeStored is checkStored, and sets the verdict in f.
 func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *finding) error {
-	if err := g.identify(table, &h, r, g.options.Freshness, f); err != nil || f.decided() {
+	trusted := ages{key: g.options.Freshness, bounds: g.options.Freshness, provable: true}
+	if err := g.identify(table, &h, r, trusted, f); err != nil || f.decided() {
 		return err
 	}
-	asked, err := g.spend(table, f.subject, r, &f.verdict)
-	for n := 0; err != nil && n < looks; n++ {
-		old, ok := errors.AsType[*ratelimit.OldTermsError](err)
-		if !ok {
+	var learned retry
+	asked, err := g.spend(table, f, f.subject, r)
+	for n := 0; err != nil && n < looks && learned.from(err); n++ {
+		*f = finding{}
+		if err := g.identify(table, &h, r, ages{}, f); err != nil || f.decided() {
 			return err
 		}
-		*f = finding{} // another instance knows newer terms, or the key was deleted and imported again
-		if err := g.identify(table, &h, r, 0, f); err != nil || f.decided() {
-			return err
-		}
-		asked, err = g.spend(table, f.subject.raised(old.Rev), r, &f.verdict)
+		asked, err = g.spend(table, f, learned.apply(f.subject), r)
 	}
 	if err != nil || !f.verdict.Valid() {
 		return err
@@ -208,7 +209,8 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 		g.rehash(table, h, f, r.Credential.Token())
 		asked = true
 	}
-	if !asked || g.instant(r.Time).since(f.subject.read) < g.options.Freshness {
+	proven := !f.unproven && (!asked || g.instant(r.Time).since(f.subject.read()) < g.options.Freshness)
+	if proven {
 		return nil
 	}
 	return g.judgeAgain(table, h, r, f)
@@ -218,7 +220,7 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 // to be revoked meanwhile.
 func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *finding) error {
 	var again finding
-	err := g.identify(table, &h, r, 0, &again)
+	err := g.identify(table, &h, r, ages{}, &again)
 	switch v := &again.verdict; {
 	case err != nil && !f.remembered && g.options.Freshness > 0 && table.over():
 		return nil // the table is too slow for a second opinion

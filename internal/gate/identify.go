@@ -22,6 +22,8 @@ type finding struct {
 	// check for a refusal to rest on it. bounded says that the subject has its user and plan, and
 	// boundsSure that a refusal may rest on these.
 	unsure, bounded, boundsSure bool
+	// unproven says that the key was read longer ago than is trusted, and that the spend must prove it.
+	unproven bool
 	// spent says that the verdict is an upstream's, with everything spent.
 	spent bool
 }
@@ -57,19 +59,26 @@ func (f *finding) restsOnBounds() bool {
 type ages struct {
 	key, bounds time.Duration
 	again       bool // not even an alias may be older than key
+	provable    bool // a key that is older than key will do if a spend can prove it
 }
 
 // identify finds the key of a token and judges the request by it. It trusts remembered reads that
-// are younger than maxAge. A refusal rests on a read that is younger than [MismatchAge], or that
+// are younger than a, or that the spend will probably prove. A refusal rests on a read that is younger than [MismatchAge], or that
 // began within this check, so a token that was just created, moved or restored is never refused by
 // an older read. The same holds for a user that was just resumed, and for a plan. The revocation of
-// a native token is final, so maxAge alone bounds that read.
+// a native token is final, so a alone bounds that read.
 //
 // If the table does not know the token, an upstream decides. Its key has then been spent from.
 //
 // It fills f, which must be zero. It is not copied, because that would cost a fifth of a check.
-func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge time.Duration, f *finding) error {
-	if err := g.look(table, h, r, ages{key: maxAge, bounds: maxAge}, f); err != nil {
+func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, a ages, f *finding) error {
+	err := g.look(table, h, r, a, f)
+	if f.unproven && (err != nil || !f.verdict.Valid()) { // no spend will prove it
+		a.provable = false
+		*f = finding{}
+		err = g.look(table, h, r, a, f)
+	}
+	if err != nil {
 		return err
 	}
 	if f.verdict.Valid() {
@@ -89,13 +98,13 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, maxAge ti
 	}
 	// The second look may find a key that is good, with a user who was not looked at.
 	for n := 0; n < 2 && !f.verdict.Valid() && !f.refuses(r.Credential.Token()); n++ {
-		young := min(maxAge, MismatchAge)
-		a := ages{key: young, bounds: maxAge, again: true}
+		young := min(a.key, MismatchAge)
+		second := ages{key: young, bounds: a.bounds, again: true}
 		if f.restsOnBounds() {
-			a.bounds = young
+			second.bounds = young
 		}
 		*f = finding{}
-		if err := g.look(table, h, r, a, f); err != nil {
+		if err := g.look(table, h, r, second, f); err != nil {
 			return err
 		}
 	}
@@ -165,7 +174,7 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 	}
 	s, read, known := g.memory.keys.get(id)
 	if s != nil {
-		read = s.read
+		read = s.read()
 	}
 	if age := now.since(read); known && age < a.key && (s == nil || s.bounded) {
 		g.memory.hits.Add(1)
@@ -175,7 +184,8 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 		return nil
 	}
 	if s != nil {
-		if age := now.since(s.keyRead); age < a.key {
+		age := now.since(s.current())
+		if f.unproven = age >= a.key && a.provable && g.provable(s, r, now); age < a.key || f.unproven {
 			g.memory.hits.Add(1)
 			f.subject, f.remembered, f.unsure = s, true, f.unsure || age >= MismatchAge
 			return nil

@@ -48,7 +48,7 @@ func (g *Gate) readKey(
 		for _, m := range record.More {
 			g.limiter.Observe(m.ID, m.Meter)
 		}
-		f.subject = newSubject(record, read)
+		f.subject = newSubject(record, read, g.options.TrustFences)
 	}
 	g.memory.keys.put(id, f.subject, read)
 	return nil

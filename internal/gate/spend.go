@@ -2,25 +2,77 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
 
-// spend takes the cost of a request from all limits of a subject, and sets the outcome in v. It
-// reports whether it asked the store. It spends nothing if it refuses.
-func (g *Gate) spend(ctx context.Context, s *subject, r *Request, v *apikey.Verdict) (asked bool, err error) {
+// errUnproven says that a request was refused by a remembered key that no spend has proven.
+var errUnproven = errors.New("the key may have changed")
+
+// retry is what the attempts of a check have shown of the meter of its key.
+type retry struct {
+	rev      int64 // see [ratelimit.OldTermsError]; zero if no attempt had such an error
+	unfenced bool  // the fence was too high for a key that was read before
+}
+
+// from takes in the error of an attempt. It reports whether the key must be read, and the request
+// judged anew.
+func (a *retry) from(err error) bool {
+	if old, ok := errors.AsType[*ratelimit.OldTermsError](err); ok {
+		a.rev = old.Rev // another instance knows newer terms, or the key was deleted and imported again
+		return true
+	}
+	fenced := errors.Is(err, ratelimit.ErrFenced)
+	a.unfenced = a.unfenced || fenced
+	return fenced || errors.Is(err, errUnproven)
+}
+
+// apply returns s, whose key was read after the attempts, for the next spend.
+func (a *retry) apply(s *subject) *subject {
+	if a.unfenced {
+		s = s.unfenced()
+	}
+	if a.rev != 0 {
+		s = s.raised(a.rev)
+	}
+	return s
+}
+
+// spend takes the cost of a request from all limits of the subject of f, and sets the outcome in the
+// verdict of f. It reports whether it asked the store. It spends nothing if it refuses.
+//
+// by is the subject of f, or that subject with other terms or fences.
+func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (asked bool, err error) {
+	var before Instant
+	if f.subject.proof != nil {
+		before = g.instant(r.Time)
+	}
+	asked, proven, err := g.take(ctx, by, r, &f.verdict)
+	if proven {
+		f.subject.prove(before)
+		f.unproven = false
+	}
+	if f.unproven && (err == nil && !f.verdict.Valid() || errors.Is(err, apikey.ErrInvalid)) {
+		return asked, errUnproven
+	}
+	return asked, err
+}
+
+// take is spend without what it means for f. It reports whether the store has proven the key.
+func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdict) (asked, proven bool, err error) {
 	if r.Cost == 0 {
 		g.peek(s, r.Time, v)
-		return false, nil
+		return false, false, nil
 	}
 	if s.key.Unlimited && (len(s.meters) == 0 || s.meters[0].ID != s.key.ID) {
 		// Touch only stores the time of the last use. Its failure refuses no request.
 		asked, _ = g.limiter.Touch(ctx, s.key.ID, r.Time)
 	}
 	if len(s.meters) == 0 {
-		return asked, nil
+		return asked, false, nil
 	}
 	if above, err := s.aboveLimit(r); above >= 0 || err != nil {
 		v.Code = apikey.CodeCostAboveLimit
@@ -28,23 +80,23 @@ func (g *Gate) spend(ctx context.Context, s *subject, r *Request, v *apikey.Verd
 		if above >= 0 && v.Statuses != nil {
 			v.Status = v.Statuses[above]
 		}
-		return asked, err
+		return asked, false, err
 	}
 	if len(s.meters) == 1 {
-		d, err := g.limiter.Take(ctx, s.meters[0].ID, s.meters[0].Terms, r.Cost, r.Time)
+		d, err := g.limiter.TakePart(ctx, s.meters[0], r.Cost, r.Time)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		v.Spent(&d)
-		return asked || d.Asked, nil
+		return asked || d.Asked, d.Proven, nil
 	}
 	j, err := g.limiter.TakeAll(ctx, s.meters, r.Cost, r.Time)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	v.Spent(&j.Decision)
 	v.Statuses = j.Statuses
-	return asked || j.Asked, nil
+	return asked || j.Asked, j.Proven, nil
 }
 
 // aboveLimit returns the index of a part that allows less at all than the cost of a request, or -1.

@@ -29,15 +29,22 @@ type subject struct {
 	// key never becomes idle.
 	used *atomic.Bool
 
-	read     Instant // when the oldest of the reads of key, user and plan began
-	keyRead  Instant // when the read of the key began
-	rehashed bool    // or the attempt failed: one attempt a read is enough
+	keyRead    Instant // when the read of the key began
+	boundsRead Instant // when the older of the reads of user and plan began; not set unless bounded
+	// proof is a later moment at which the key was known to be as it was read. It is shared by all
+	// subjects of that read. If nil, no spend can prove it. See proof.go.
+	proof    *proof
+	rehashed bool // or the attempt failed: one attempt a read is enough
 }
 
-// newSubject returns the subject of a key that was read, without its user and plan.
-func newSubject(record apikey.Record, read Instant) *subject {
+// newSubject returns the subject of a key that was read, without its user and plan. If fences are
+// trusted, a spend can prove it.
+func newSubject(record apikey.Record, read Instant, trustFences bool) *subject {
 	k := record.Key
-	s := &subject{key: k, read: read, keyRead: read, lastUse: record.LastUsed()}
+	s := &subject{key: k, keyRead: read, lastUse: record.LastUsed()}
+	if trustFences && !pending(&record) {
+		s.proof = new(proof)
+	}
 	for _, t := range []time.Time{k.CreatedAt, k.PresentSince, k.NotBefore} {
 		s.lastUse = apikey.Later(s.lastUse, t)
 	}
@@ -49,7 +56,7 @@ func newSubject(record apikey.Record, read Instant) *subject {
 // not used for life.IdleDays is idle, unless its plan says another number.
 func (s *subject) with(user *apikey.User, plan *apikey.Plan, read Instant, life apikey.Life) *subject {
 	c := *s
-	c.user, c.plan, c.bounded, c.read = user, plan, true, s.keyRead.older(read)
+	c.user, c.plan, c.bounded, c.boundsRead = user, plan, true, read
 	if plan != nil && plan.Life.IdleDays > 0 {
 		life.IdleDays = plan.Life.IdleDays
 	}
@@ -92,6 +99,9 @@ func (s *subject) setParts() {
 	s.meters = make([]ratelimit.Part, len(s.parts))
 	for i := range s.parts {
 		s.meters[i] = s.parts[i].Part
+		if s.proof != nil && s.meters[i].ID == s.key.ID {
+			s.meters[i].Fence = s.key.Fence()
+		}
 	}
 }
 

@@ -195,6 +195,7 @@ type Deployment struct {
 	Logger   *slog.Logger  // of gates; discards if nil
 	Tally    *tally.Tally  // of gates; may be nil
 	Counted  int
+	Fences   bool // gates trust fences
 }
 
 // New returns a deployment on table.
@@ -245,7 +246,8 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 	}
 	return gate.New(b.Table, ratelimit.New(b.Meters, b.Clock.Time, 100), gate.Options{
 		Keyring: b.Keyring, Reread: b.Hashing, Static: b.Static, Upstream: b.Upstream,
-		Logger: cmp.Or(b.Logger, slog.New(slog.DiscardHandler)), Life: b.Life,
+		TrustFences: b.Fences,
+		Logger:      cmp.Or(b.Logger, slog.New(slog.DiscardHandler)), Life: b.Life,
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.Clock.Time, 100),
 		Freshness: freshness, Patience: cmp.Or(b.Patience, 5*time.Second),
 		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: b.Clock.Time, Remember: 100, Tally: b.Tally,

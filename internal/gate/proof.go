@@ -1,0 +1,84 @@
+package gate
+
+import (
+	"sync/atomic"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/ratelimit"
+)
+
+// A change of a key raises the fence of its meter before it changes the record, and the meter with
+// its fence outlives every read that is remembered. A write of the meter, or one that is refused,
+// that shows no higher fence than that of a remembered key therefore proves that the key was current
+// when the write was sent. So such a write needs no read of the key.
+//
+// The current moment of a key is the later of its read and its last proof. This table says what a
+// verdict on a key that was read in an earlier check may rest on:
+//
+//	verdict                                   needs
+//	admitted by a write                       the fence in its condition, and a read younger than kept
+//	admitted from a lease, at no cost,        a current moment younger than Freshness, or one read
+//	  or without a limit
+//	refused for a limit                       the same; a refused write proves too
+//	refused otherwise, or not to be judged    a current moment younger than MismatchAge, or one read
+//
+// The fence covers the key alone. The reads of its user and its plan are bounded by Freshness.
+//
+// While the fence is above that of the key that was read, a change is on its way or was given up.
+// The key is then pending: only reads count, as without fences, until a read shows another fence.
+
+// kept is the largest age of a read of a key that a write may prove. It must be far below the time
+// that a fence is stored.
+const kept = 15 * time.Minute
+
+// proof is the last moment at which a write has proven a key. The zero proof has none. It is safe for
+// concurrent use.
+type proof struct{ at atomic.Pointer[Instant] }
+
+// pending reports whether a change of the key was begun that the record does not show.
+func pending(r *apikey.Record) bool { return r.Meter.Fence > r.Key.Fence() }
+
+// current returns the last moment at which the key of s is known to have been as it is in s.
+func (s *subject) current() Instant {
+	if s.proof != nil {
+		if at := s.proof.at.Load(); at != nil {
+			return *at
+		}
+	}
+	return s.keyRead
+}
+
+// read returns when the oldest of key, user and plan is known to have been as it is in s.
+func (s *subject) read() Instant {
+	if !s.bounded {
+		return s.current()
+	}
+	return s.current().older(s.boundsRead)
+}
+
+// prove stores that a write that was sent after at has proven the key.
+func (s *subject) prove(at Instant) {
+	for s.proof != nil {
+		old := s.proof.at.Load()
+		if old != nil && !old.before(at) || s.proof.at.CompareAndSwap(old, &at) {
+			return
+		}
+	}
+}
+
+// provable reports whether a spend for r would probably prove s, so that no read is needed first.
+func (g *Gate) provable(s *subject, r *Request, now Instant) bool {
+	return s.proof != nil && s.bounded && r.Cost > 0 && now.since(s.keyRead) < kept &&
+		g.limiter.Blind(s.meters, r.Cost, r.Time)
+}
+
+// unfenced returns s for one spend that asks for no fence, because its key was read in this check.
+func (s *subject) unfenced() *subject {
+	c := *s
+	c.proof, c.meters = nil, make([]ratelimit.Part, len(s.meters))
+	for i, p := range s.meters {
+		c.meters[i] = ratelimit.Part{ID: p.ID, Terms: p.Terms}
+	}
+	return &c
+}
