@@ -81,11 +81,14 @@ type Gate struct {
 	table   Finder
 	limiter *ratelimit.Limiter
 	memory  *memory
+	rules   rules
 }
 
 // New returns a gate before table.
 func New(table Finder, limiter *ratelimit.Limiter, options Options) *Gate {
-	return &Gate{options: options, table: table, limiter: limiter, memory: newMemory(options.Remember)}
+	return &Gate{
+		options: options, table: table, limiter: limiter, memory: newMemory(options.Remember), rules: standard(),
+	}
 }
 
 // MismatchAge is the largest age of a remembered read by which a token is refused. Guessing tokens
@@ -209,8 +212,7 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 		g.rehash(table, h, f, r.Credential.Token())
 		asked = true
 	}
-	proven := !f.unproven && (!asked || g.instant(r.Time).since(f.subject.read()) < g.options.Freshness)
-	if proven {
+	if !f.unproven && !g.mayHaveChanged(f, asked, g.instant(r.Time)) {
 		return nil
 	}
 	return g.judgeAgain(table, h, r, f)
@@ -222,7 +224,7 @@ func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *findi
 	var again finding
 	err := g.identify(table, &h, r, ages{}, &again)
 	switch v := &again.verdict; {
-	case err != nil && !f.remembered && g.options.Freshness > 0 && table.over():
+	case err != nil && !f.unproven && !f.remembered && g.options.Freshness > 0 && table.over():
 		return nil // the table is too slow for a second opinion
 	case err != nil:
 		return err
@@ -231,6 +233,18 @@ func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *findi
 	}
 	f.verdict = again.verdict
 	return nil
+}
+
+// mayHaveChanged reports whether the key, its user or its plan may have changed while the store was
+// asked.
+func (g *Gate) mayHaveChanged(f *finding, asked bool, now Instant) bool {
+	if !asked {
+		return false
+	}
+	if g.options.TrustFences && f.subject.proof == nil && f.remembered && g.rules.readsPending {
+		return true
+	}
+	return g.rules.looksAfter && now.since(f.subject.read()) >= g.options.Freshness
 }
 
 // time returns the limiter's time, by which keys are judged.

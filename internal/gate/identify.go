@@ -73,7 +73,7 @@ type ages struct {
 // It fills f, which must be zero. It is not copied, because that would cost a fifth of a check.
 func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, a ages, f *finding) error {
 	err := g.look(table, h, r, a, f)
-	if f.unproven && (err != nil || !f.verdict.Valid()) { // no spend will prove it
+	if f.unproven && g.rules.rereads && (err != nil || !f.verdict.Valid()) { // no spend will prove it
 		a.provable = false
 		*f = finding{}
 		err = g.look(table, h, r, a, f)
@@ -97,7 +97,7 @@ func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, a ages, f
 		elsewhere = &v
 	}
 	// The second look may find a key that is good, with a user who was not looked at.
-	for n := 0; n < 2 && !f.verdict.Valid() && !f.refuses(r.Credential.Token()); n++ {
+	for n := 0; n < 2 && g.rules.rereads && !f.verdict.Valid() && !f.refuses(r.Credential.Token()); n++ {
 		young := min(a.key, MismatchAge)
 		second := ages{key: young, bounds: a.bounds, again: true}
 		if f.restsOnBounds() {
@@ -187,7 +187,7 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 		age := now.since(s.current())
 		if f.unproven = age >= a.key && a.provable && g.provable(s, r, now); age < a.key || f.unproven {
 			g.memory.hits.Add(1)
-			f.subject, f.remembered, f.unsure = s, true, f.unsure || age >= MismatchAge
+			f.subject, f.remembered, f.unsure = s, !f.unproven, f.unsure || age >= MismatchAge
 			return nil
 		}
 	}

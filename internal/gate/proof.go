@@ -26,11 +26,31 @@ import (
 // The fence covers the key alone. The reads of its user and its plan are bounded by Freshness.
 //
 // While the fence is above that of the key that was read, a change is on its way or was given up.
-// The key is then pending: only reads count, as without fences, until a read shows another fence.
+// The key is then pending, until a read shows another fence: only reads prove it, and one more read
+// follows a spend by a remembered one.
 
 // kept is the largest age of a read of a key that a write may prove. It must be far below the time
 // that a fence is stored.
 const kept = 15 * time.Minute
+
+// rules are the conditions that the table rests on. They are a value so that a test can show that
+// each of them is needed.
+type rules struct {
+	kept         time.Duration
+	sentFirst    bool // a proof is dated before its write was sent
+	answered     bool // a write without an answer proves nothing
+	asksLeases   bool // a lease proves nothing
+	looksAfter   bool // a proof that is too old after a write is followed by a read
+	rereads      bool // a refusal by a key that is not current is followed by a read
+	readsPending bool // a spend by a remembered pending key is followed by a read
+}
+
+func standard() rules {
+	return rules{
+		kept: kept, sentFirst: true, answered: true, asksLeases: true, looksAfter: true, rereads: true,
+		readsPending: true,
+	}
+}
 
 // proof is the last moment at which a write has proven a key. The zero proof has none. It is safe for
 // concurrent use.
@@ -69,8 +89,8 @@ func (s *subject) prove(at Instant) {
 
 // provable reports whether a spend for r would probably prove s, so that no read is needed first.
 func (g *Gate) provable(s *subject, r *Request, now Instant) bool {
-	return s.proof != nil && s.bounded && r.Cost > 0 && now.since(s.keyRead) < kept &&
-		g.limiter.Blind(s.meters, r.Cost, r.Time)
+	return s.proof != nil && s.bounded && r.Cost > 0 && now.since(s.keyRead) < g.rules.kept &&
+		(!g.rules.asksLeases || g.limiter.Blind(s.meters, r.Cost, r.Time))
 }
 
 // unfenced returns s for one spend that asks for no fence, because its key was read in this check.

@@ -51,10 +51,14 @@ func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (
 		before = g.instant(r.Time)
 	}
 	asked, proven, err := g.take(ctx, by, r, &f.verdict)
+	proven = proven || err != nil && !g.rules.answered
+	if proven && !g.rules.sentFirst {
+		before = g.instant(r.Time)
+	}
 	if proven {
 		f.subject.prove(before)
-		f.unproven = false
 	}
+	f.unproven = f.unproven && !proven && g.rules.asksLeases
 	if f.unproven && (err == nil && !f.verdict.Valid() || errors.Is(err, apikey.ErrInvalid)) {
 		return asked, errUnproven
 	}
