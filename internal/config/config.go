@@ -42,6 +42,9 @@ type Config struct {
 	// Freshness is how long a read of a key may be trusted. It bounds how long a revoked key still
 	// works. It is 0, which reads the key for every request, or 250 ms to 1 h.
 	Freshness Duration `env:"FRESHNESS" envDefault:"1s"`
+	// Fence is "write", or "trust" if a write of a meter may prove a key that was read before. Every
+	// function that changes keys must then write fences, as this version does.
+	Fence string `env:"FENCE" envDefault:"write"`
 	// Environments are the environments whose keys are accepted, at least one.
 	Environments []apikey.Environment `env:"ACCEPT_ENVIRONMENTS" envDefault:"live,test"`
 	// MaxKeysPerUser is how many keys one user may have that are not revoked, at least 1.
@@ -192,6 +195,8 @@ func (c Config) check() error {
 		return errors.New("one of SECRET_ARN and LATCHKEY_SECRET is needed")
 	case c.Freshness != 0 && c.Freshness < Duration(gate.MinFreshness) || c.Freshness > Duration(time.Hour):
 		return fmt.Errorf("FRESHNESS must be 0, to read each key every time, or between %v and 1h", gate.MinFreshness)
+	case c.Fence != "write" && c.Fence != "trust":
+		return errors.New("FENCE must be write or trust")
 	case c.UsageDays < 1 || c.UsageDays > 400:
 		return errors.New("USAGE_DAYS must be between 1 and 400")
 	case c.AuditDays < 1 || c.AuditDays > 3653:

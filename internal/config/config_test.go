@@ -22,7 +22,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), MaxKeysPerUser: 20, UserMaxRequests: 60, UserClaim: "sub", QueryAPIKey: true,
+		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), Fence: "write", MaxKeysPerUser: 20, UserMaxRequests: 60, UserClaim: "sub", QueryAPIKey: true,
 		AssertionIssuer: "latchkey", AssertionAlgorithm: assertion.EdDSA,
 		UsageDays: 400, AuditDays: 365, Metrics: "full", CORSOrigin: "*", Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
@@ -70,6 +70,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"UPSTREAM_URL": {"ftp://other", "other", "http://", "http://user:canary@other", "http://other?key=canary", "http://%zz",
 			"http://:80", "http://other:99999", "http://other/a b", "http://other?", "http://other/#"},
 		"USAGE_DAYS":         {"0", "401"},
+		"FENCE":              {"Trust", "read", "write,trust"},
 		"AUDIT_DAYS":         {"0", "3654", "1.5"},
 		"REQUIRE_AUTH":       {"perhaps"},
 		"CORS_ORIGIN":        {"app.example.com", "https://app.example.com/", "https://a.example.com,https://b.example.com", "HTTPS://app.example.com", "https://u@a.example.com", "https://a.example.com?x"},

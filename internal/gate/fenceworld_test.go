@@ -20,12 +20,13 @@ type rows struct {
 
 	mu      sync.Mutex
 	random  *rand.Rand
-	lossy   float64     // share of requests, and of replies, that are lost
-	key     *apikey.Key // nil if it is deleted
+	lossy   float64       // share of requests, and of replies, that are lost
+	delay   time.Duration // of a request and of a reply if all are alike, or 0
+	key     *apikey.Key   // nil if it is deleted
 	meter   ratelimit.Meter
 	expires time.Time // of the meter; zero if it has none or is not stored
 	states  []state
-	counts  struct{ reads, writes, changes int }
+	counts  struct{ reads, users, writes, changes int }
 }
 
 // state is what the table holds of the key from a moment on, until the next state.
@@ -97,7 +98,7 @@ const (
 // sent again. A lost request may arrive later. freeze is called before an answer is read.
 func (r *rows) send(do func(), freeze func()) error {
 	for range sendAttempts {
-		time.Sleep(r.below(longestDelay))
+		r.travel()
 		if r.float() < r.lossy {
 			if r.float() < 0.5 {
 				late := r.below(lateDuplicate)
@@ -107,7 +108,7 @@ func (r *rows) send(do func(), freeze func()) error {
 			continue
 		}
 		r.locked(do)
-		time.Sleep(r.below(longestDelay))
+		r.travel()
 		if r.float() < r.lossy {
 			time.Sleep(sendAgain)
 			continue
@@ -116,6 +117,14 @@ func (r *rows) send(do func(), freeze func()) error {
 		return nil
 	}
 	return errNoAnswer
+}
+
+func (r *rows) travel() {
+	if r.delay > 0 {
+		time.Sleep(r.delay)
+		return
+	}
+	time.Sleep(r.below(longestDelay))
 }
 
 func (r *rows) locked(do func()) {
@@ -155,11 +164,11 @@ func (l *link) Find(context.Context, string) (apikey.Record, error) {
 	key := func() { record.Key = l.key }
 	meter := func() { record.Meter = l.copied() }
 	first, second, torn := key, meter, l.float()
-	if torn < 0.1 {
+	if torn < 0.1 && l.delay == 0 {
 		first, second = meter, key
 	}
 	err := l.send(func() { l.counts.reads++; first() }, func() {
-		if torn < 0.2 {
+		if torn < 0.2 && l.delay == 0 {
 			time.Sleep(l.below(5 * time.Millisecond))
 		}
 		l.locked(second)
@@ -206,6 +215,10 @@ func (l *link) RecordUsage(context.Context, string, []ratelimit.DayUsage) error 
 func (l *link) Touch(context.Context, string, time.Time) error                  { return nil }
 
 func (l *link) User(context.Context, string) (apikey.UserRecord, error) {
+	if l.delay > 0 {
+		time.Sleep(2 * l.delay)
+	}
+	l.locked(func() { l.counts.users++ })
 	return apikey.UserRecord{}, nil
 }
 

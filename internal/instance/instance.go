@@ -119,16 +119,17 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 	limiter := ratelimit.New(i.Table, i.Table.Now, remembered)
 	i.tally = tally.New(i.Table, i.Table.Now)
 	i.Gate = gate.New(i.Table, limiter, gate.Options{
-		Keyring:   held.Keyring,
-		Reread:    held.Reread,
-		Static:    static,
-		Upstream:  elsewhere,
-		Local:     ratelimit.New(ratelimit.NewMemory(remembered), i.Table.Now, remembered),
-		Logger:    i.Logger,
-		Freshness: time.Duration(c.Freshness),
-		Life:      c.Life(),
-		Patience:  apikey.Patience,
-		Tally:     i.tally,
+		Keyring:     held.Keyring,
+		Reread:      held.Reread,
+		Static:      static,
+		Upstream:    elsewhere,
+		Local:       ratelimit.New(ratelimit.NewMemory(remembered), i.Table.Now, remembered),
+		Logger:      i.Logger,
+		Freshness:   time.Duration(c.Freshness),
+		TrustFences: c.Fence == "trust",
+		Life:        c.Life(),
+		Patience:    apikey.Patience,
+		Tally:       i.tally,
 		Observe: func(v apikey.Verdict, err error, took time.Duration) {
 			i.Metrics.Observe(v, err, took)
 		},
