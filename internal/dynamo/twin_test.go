@@ -99,6 +99,7 @@ type history struct {
 	now       time.Time
 	instances []*ratelimit.Limiter
 	terms     []ratelimit.Terms // every revision, oldest first
+	fence     int64
 }
 
 func newHistory(t *rapid.T, id string, w *twins) *history {
@@ -136,7 +137,8 @@ func (h *history) run() string {
 			return differ.difference
 		case errors.Is(err, errSilence):
 			return ""
-		case err != nil && !errors.Is(err, ratelimit.ErrStale) && !errors.Is(err, ratelimit.ErrOldTerms):
+		case err != nil && !errors.Is(err, ratelimit.ErrStale) && !errors.Is(err, ratelimit.ErrOldTerms) &&
+			!errors.Is(err, ratelimit.ErrFenced):
 			h.Fatal(err)
 		}
 	}
@@ -171,12 +173,23 @@ func (h *history) take() error {
 	limiter := rapid.SampledFrom(h.instances).Draw(h.T, "instance")
 	terms := rapid.SampledFrom(h.terms[max(0, len(h.terms)-2):]).Draw(h.T, "terms")
 	n := rapid.Int64Range(1, min(max(1, terms.Limit.Requests/8), 10)).Draw(h.T, "n")
+	p := ratelimit.Part{ID: h.id, Terms: terms, Fence: h.drawFence()}
 	for range rapid.IntRange(1, 6).Draw(h.T, "times") {
-		if d, err := limiter.Take(h.Context(), h.id, terms, n, time.Time{}); err != nil || !d.Admitted {
+		if d, err := limiter.TakePart(h.Context(), p, n, time.Time{}); err != nil || !d.Admitted {
 			return err
 		}
 	}
 	return nil
+}
+
+// drawFence returns no fence, or the one before, the present or the next one.
+func (h *history) drawFence() int64 {
+	if rapid.Bool().Draw(h.T, "no fence") {
+		return 0
+	}
+	step := rapid.Int64Range(-1, 1).Draw(h.T, "fence")
+	h.fence = max(h.fence, h.fence+step)
+	return max(h.fence+min(step, 0), 0)
 }
 
 // repeat sends an earlier spend again, as a network does that repeats a lost request.
@@ -205,7 +218,7 @@ func (h *history) probe() error {
 	s.SeenWindow, s.Rev = m.Window, cmp.Or(m.Rev, s.Rev)
 	s.MaxNewest, s.MinUsed, s.MaxUsed, s.MaxNet = m.Newest, m.Used, m.Used, m.Net
 	off := rapid.Int64Range(-1, 1).Draw(h.T, "off")
-	switch rapid.IntRange(0, 7).Draw(h.T, "part") {
+	switch rapid.IntRange(0, 8).Draw(h.T, "part") {
 	case 0:
 		s.MaxNewest += off
 	case 1:
@@ -224,6 +237,8 @@ func (h *history) probe() error {
 		s.Fresh, s.Base = true, 0
 	case 7: // by a clock that is behind, just after midnight
 		s.Day, s.ForgetDays, s.ForgetMonth = before(m.Day), nil, 0
+	case 8:
+		s.Fence = max(m.Fence+off, 0)
 	}
 	_, err := h.twins.Spend(h.Context(), h.id, s)
 	return err
@@ -276,6 +291,7 @@ func TestEachPartOfASpendIsCompared(t *testing.T) {
 		"stores no points":                   func(s *ratelimit.Spend) { s.Earlier = nil },
 		"removes no points":                  func(s *ratelimit.Spend) { s.ForgetEarlier = nil },
 		"removes no slices":                  func(s *ratelimit.Spend) { s.Forget = nil },
+		"asks for no fence":                  func(s *ratelimit.Spend) { s.Fence = 0 },
 		"removes no days that were recorded": func(s *ratelimit.Spend) { s.ForgetDays = nil },
 	} {
 		histories := rapid.Custom(func(rt *rapid.T) string {

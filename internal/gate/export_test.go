@@ -16,6 +16,7 @@ func LeasesProve(r *rules)        { r.asksLeases = false }
 func NeverLooksAfter(r *rules)    { r.looksAfter = false }
 func RefusesUnread(r *rules)      { r.rereads = false }
 func SpendsWhilePending(r *rules) { r.readsPending = false }
+func IgnoresBounds(r *rules)      { r.comparesBounds = false }
 
 // Mutate applies m.
 func (g *Gate) Mutate(m Mutant) *Gate {

@@ -98,6 +98,9 @@ func TestAFenceSavesReads(t *testing.T) {
 			if fenced.reads > most {
 				t.Errorf("%s: %.3f reads of keys", name, fenced.reads)
 			}
+			if fenced.trips > 1.05+most {
+				t.Errorf("%s: %.3f round trips", name, fenced.trips)
+			}
 			if fenced.writes > today.writes*1.08 || fenced.dollars() > today.dollars() {
 				t.Errorf("%s: %v; without fences: %v", name, fenced, today)
 			}

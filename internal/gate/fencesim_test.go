@@ -88,6 +88,7 @@ func newFenceHistory(t *testing.T, seed uint64, m *fenceMutant, shared *simShare
 	}
 	h.addToken(shared.token)
 	h.create(0, time.Now())
+	h.users = []userState{{from: time.Now()}}
 	for n := range 1 + random.IntN(6) {
 		i := &simInstance{
 			history: h, link: &link{rows: h.rows}, random: rand.New(rand.NewPCG(seed, uint64(100+n))), start: time.Now(),
@@ -250,20 +251,23 @@ func (h *fenceHistory) judge() string {
 
 // judgeOne judges one check. A verdict must rest on a state of the key that held at some moment of the
 // check. If it took no request for the key or for tokens, or if it refuses, the state may have held
-// up to Freshness before. An admission also rests on a state that held within Freshness before its
-// end, or during the last read.
+// up to Freshness before. If it took one, it also rests on a state that held within Freshness before
+// its end, or during the last read.
 func (h *fenceHistory) judgeOne(c *simCheck) string {
 	age := h.freshness
 	if c.asked && c.verdict.Valid() && c.cost > 0 {
 		age = 0
 	}
 	from := c.begun.Add(-age)
-	if c.verdict.Valid() {
+	if c.verdict.Valid() && c.asked {
 		young := c.end.Add(-h.freshness)
 		if !c.read.IsZero() && c.read.Before(young) {
 			young = c.read
 		}
 		from = apikey.Later(from, young)
+	}
+	if broken := h.judgeUser(c); broken != "" {
+		return broken
 	}
 	if c.verdict.Key != nil {
 		n, _ := strconv.Atoi(c.verdict.Key.Name)
@@ -283,6 +287,24 @@ func (h *fenceHistory) judgeOne(c *simCheck) string {
 		}
 	}
 	return fmt.Sprintf("%s for a token that was good for longer", c.verdict.Code)
+}
+
+// judgeUser judges a check by the user, whose record is never older than Freshness.
+func (h *fenceHistory) judgeUser(c *simCheck) string {
+	suspended := c.verdict.Code == apikey.CodeUserSuspended
+	if !suspended && !c.verdict.Valid() {
+		return ""
+	}
+	from := c.begun.Add(-h.freshness)
+	if suspended {
+		from = c.begun.Add(-min(gate.MismatchAge, h.freshness))
+	}
+	for n, s := range h.users {
+		if ended := n+1 < len(h.users) && h.users[n+1].from.Before(from); !ended && !s.from.After(c.end) && s.suspended == suspended {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s, by an old record of the user", c.verdict.Code)
 }
 
 func (h *fenceHistory) opens(k *apikey.Key, token int) bool {

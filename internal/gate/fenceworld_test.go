@@ -23,6 +23,8 @@ type rows struct {
 	lossy   float64       // share of requests, and of replies, that are lost
 	delay   time.Duration // of a request and of a reply if all are alike, or 0
 	key     *apikey.Key   // nil if it is deleted
+	user    *apikey.User  // nil if there is no record
+	users   []userState
 	meter   ratelimit.Meter
 	expires time.Time // of the meter; zero if it has none or is not stored
 	states  []state
@@ -33,6 +35,12 @@ type rows struct {
 type state struct {
 	from time.Time
 	key  *apikey.Key
+}
+
+// userState is the record of the user from a moment on.
+type userState struct {
+	from      time.Time
+	suspended bool
 }
 
 // errNoAnswer is of a request whose outcome is not known.
@@ -215,11 +223,9 @@ func (l *link) RecordUsage(context.Context, string, []ratelimit.DayUsage) error 
 func (l *link) Touch(context.Context, string, time.Time) error                  { return nil }
 
 func (l *link) User(context.Context, string) (apikey.UserRecord, error) {
-	if l.delay > 0 {
-		time.Sleep(2 * l.delay)
-	}
-	l.locked(func() { l.counts.users++ })
-	return apikey.UserRecord{}, nil
+	var record apikey.UserRecord
+	err := l.send(func() { l.counts.users++; record.User = l.user }, l.freeze)
+	return record, err
 }
 
 func (l *link) Plan(context.Context, string) (*apikey.Plan, error) { return nil, apikey.ErrNotFound }

@@ -41,6 +41,10 @@ func (h *fenceHistory) write(t *testing.T, end time.Time, n time.Duration) {
 // change makes one change, or begins one. The writer may die after its fence, and may not learn
 // whether the change was made.
 func (h *fenceHistory) change(t *testing.T, late time.Duration) {
+	if h.float() < 0.2 {
+		h.changeUser()
+		return
+	}
 	now := time.Now().Add(-late)
 	var from *apikey.Key
 	h.locked(func() { from = h.key })
@@ -91,6 +95,20 @@ func (h *fenceHistory) change(t *testing.T, late time.Duration) {
 	if c.fencesAfter {
 		_ = fence()
 	}
+}
+
+// changeUser suspends the user, or resumes it.
+func (h *fenceHistory) changeUser() {
+	h.locked(func() {
+		to := apikey.User{ID: "u1", Suspended: true, Since: time.Now()}
+		if h.user != nil {
+			to = *h.user
+			to.Rev++
+			to.Suspended = !to.Suspended
+		}
+		h.user = &to
+		h.users = append(h.users, userState{time.Now(), to.Suspended})
+	})
 }
 
 // edit returns the key as a change makes it, or nil, and the kind of the change.
@@ -187,6 +205,7 @@ func TestEveryRuleOfProofIsNeeded(t *testing.T) {
 		{name: "no look after a slow spend", gate: gate.NeverLooksAfter},
 		{name: "a refusal by an old key", gate: gate.RefusesUnread},
 		{name: "a pending key is spent by", gate: gate.SpendsWhilePending},
+		{name: "a change of the user does not count", gate: gate.IgnoresBounds},
 		{name: "ages by the monotonic clock alone", stops: true},
 	} {
 		t.Run(m.name, func(t *testing.T) {

@@ -36,10 +36,11 @@ type fleet struct {
 	gates    []*gate.Gate
 }
 
-func newFleet(t *testing.T, keys, instances int, freshness time.Duration) *fleet {
+func newFleet(t *testing.T, keys, instances int, freshness time.Duration, fences bool) *fleet {
 	t.Helper()
 	f := &fleet{b: newBench(t), userID: "u1", keys: keys}
 	f.b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
+	f.b.Fences = fences
 	f.b.run(t)
 	for range keys {
 		token := f.b.Token(t)
@@ -87,8 +88,12 @@ func (f *fleet) send(ctx context.Context, connections int) []asked {
 // After FRESHNESS, no instance admits a request of a user who was suspended. After a moment, none
 // refuses one of a user who was resumed.
 func TestASuspensionBitesOnEachInstance(t *testing.T) {
+	withAndWithoutFences(t, aSuspensionBitesOnEachInstance)
+}
+
+func aSuspensionBitesOnEachInstance(t *testing.T, fences bool) {
 	const freshness = 500 * time.Millisecond
-	f := newFleet(t, 4, 8, freshness)
+	f := newFleet(t, 4, 8, freshness, fences)
 	f.b.SetUser(t, f.userID, func(*apikey.User) {})
 	ctx, stop := context.WithCancel(t.Context())
 	var suspended, resumes, resumed time.Time
@@ -182,8 +187,12 @@ func (l limitOf) check(t *testing.T, all []asked) {
 // While the plan of a user changes, and the user moves between plans, no level ever admits more than
 // the widest bound of that time. After the last change and FRESHNESS, it is the last bound.
 func TestPlanChangesInFlightAreNeverOver(t *testing.T) {
+	withAndWithoutFences(t, planChangesInFlightAreNeverOver)
+}
+
+func planChangesInFlightAreNeverOver(t *testing.T, fences bool) {
 	const freshness = 300 * time.Millisecond
-	f := newFleet(t, 4, 8, freshness)
+	f := newFleet(t, 4, 8, freshness, fences)
 	plan := func(key, user int64) func(*apikey.Plan) {
 		return func(p *apikey.Plan) {
 			p.Key.Limits = []ratelimit.Limit{{Requests: key, Window: time.Second}}

@@ -86,6 +86,12 @@ func lagging(t *testing.T) (*bench, *lag) {
 	return b, l
 }
 
+// withAndWithoutFences runs a test with gates that trust fences, and with gates that do not.
+func withAndWithoutFences(t *testing.T, test func(t *testing.T, fences bool)) {
+	t.Run("fences", func(t *testing.T) { test(t, true) })
+	t.Run("no fences", func(t *testing.T) { test(t, false) })
+}
+
 // ways are the ways to end a token, by name. Those of users and plans begin with "its".
 var ways = map[string]func(b *bench, k *apikey.Key) error{
 	"revoked": func(b *bench, k *apikey.Key) error {
@@ -100,7 +106,7 @@ var ways = map[string]func(b *bench, k *apikey.Key) error{
 		})
 	},
 	"deleted": func(b *bench, k *apikey.Key) error {
-		return b.Options.Store.Write(context.Background(), registry.Write{From: k, Delete: true})
+		return b.Options.Store.Write(context.Background(), registry.Write{From: k, Delete: true, At: b.Clock.Time()})
 	},
 	"its user is suspended": func(b *bench, k *apikey.Key) error {
 		return b.changeUser(k.UserID, func(u *apikey.User) { u.Suspended = true })
@@ -164,7 +170,7 @@ func (b *bench) changePlan(name string, edit func(*apikey.Plan)) error {
 func (b *bench) rewrite(k *apikey.Key, edit func(*apikey.Key)) error {
 	to := *k
 	edit(&to)
-	return b.Options.Store.Write(context.Background(), registry.Write{From: k, To: &to})
+	return b.Options.Store.Write(context.Background(), registry.Write{From: k, To: &to, At: b.Clock.Time()})
 }
 
 var freshnesses = []time.Duration{0, gate.MinFreshness, time.Second, 10 * time.Second}
@@ -172,7 +178,12 @@ var freshnesses = []time.Duration{0, gate.MinFreshness, time.Second, 10 * time.S
 // A request that begins FRESHNESS or more after a change was acknowledged is judged by the change,
 // however slow the table is. A request that begins earlier may be judged by the state before.
 func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T) {
+	withAndWithoutFences(t, noRequestIsAdmittedThatBeginsAfterARevocationAndFreshness)
+}
+
+func noRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T, fences bool) {
 	b, l := lagging(t)
+	b.Fences = fences
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	b.plans(t)
 	for _, freshness := range freshnesses {
@@ -202,7 +213,12 @@ func TestNoRequestIsAdmittedThatBeginsAfterARevocationAndFreshness(t *testing.T)
 // However slow the table is, a check takes one read of the key, one of its user, one write and at most
 // one more of each read, spends one token, and returns a verdict.
 func TestASlowTableIsNoOutageAndCostsNoTokens(t *testing.T) {
+	withAndWithoutFences(t, aSlowTableIsNoOutageAndCostsNoTokens)
+}
+
+func aSlowTableIsNoOutageAndCostsNoTokens(t *testing.T, fences bool) {
 	b, l := lagging(t)
+	b.Fences = fences
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 	for _, freshness := range freshnesses {
 		for _, latency := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond, 249 * time.Millisecond, 900 * time.Millisecond, 1100 * time.Millisecond, 5 * time.Second} {
@@ -489,6 +505,10 @@ func TestAFutureTimeDoesNotProlongAnOutage(t *testing.T) {
 // Memory never refuses a token that the table would admit. The table is asked before a refusal by a
 // read that is 100 ms old or older.
 func TestMemoryNeverRefusesAGoodToken(t *testing.T) {
+	withAndWithoutFences(t, memoryNeverRefusesAGoodToken)
+}
+
+func memoryNeverRefusesAGoodToken(t *testing.T, fences bool) {
 	const foreign = "a-foreign-token-of-a-friend"
 	store := func(b *bench, w registry.Write) {
 		if err := b.Options.Store.Write(context.Background(), w); err != nil {
@@ -514,7 +534,7 @@ func TestMemoryNeverRefusesAGoodToken(t *testing.T) {
 		{"deleted, and imported under another id", foreign,
 			func(b *bench, token apikey.Token, _ *apikey.Key) *apikey.Key { return build(b, token, "") },
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
-				store(b, registry.Write{From: k, Delete: true})
+				store(b, registry.Write{From: k, Delete: true, At: b.Clock.Time()})
 				return build(b, token, "")
 			}},
 		{"deleted, and imported under its id", foreign,
@@ -524,7 +544,7 @@ func TestMemoryNeverRefusesAGoodToken(t *testing.T) {
 				return k
 			},
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
-				store(b, registry.Write{From: k, Delete: true})
+				store(b, registry.Write{From: k, Delete: true, At: b.Clock.Time()})
 				return build(b, token, k.ID)
 			}},
 		{"imported, after it was tried", foreign,
@@ -540,7 +560,7 @@ func TestMemoryNeverRefusesAGoodToken(t *testing.T) {
 				return k
 			},
 			func(b *bench, token apikey.Token, k *apikey.Key) *apikey.Key {
-				store(b, registry.Write{From: k, Delete: true})
+				store(b, registry.Write{From: k, Delete: true, At: b.Clock.Time()})
 				return build(b, token, k.ID)
 			}},
 		{"taken from one key, and given to another", foreign,
@@ -554,6 +574,7 @@ func TestMemoryNeverRefusesAGoodToken(t *testing.T) {
 	} {
 		for _, freshness := range []time.Duration{0, time.Second, time.Hour} {
 			b := newBench(t)
+			b.Fences = fences
 			b.Configure(func(o *registry.Options) { o.MaxKeys = 0 })
 			token := b.Token(t)
 			if c.token != "" {

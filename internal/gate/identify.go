@@ -24,6 +24,9 @@ type finding struct {
 	unsure, bounded, boundsSure bool
 	// unproven says that the key was read longer ago than is trusted, and that the spend must prove it.
 	unproven bool
+	// late says that the user and the plan were read longer ago than is trusted, and that they must be
+	// read while the spend is on its way.
+	late bool
 	// spent says that the verdict is an upstream's, with everything spent.
 	spent bool
 }
@@ -73,7 +76,7 @@ type ages struct {
 // It fills f, which must be zero. It is not copied, because that would cost a fifth of a check.
 func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, a ages, f *finding) error {
 	err := g.look(table, h, r, a, f)
-	if f.unproven && g.rules.rereads && (err != nil || !f.verdict.Valid()) { // no spend will prove it
+	if (f.unproven || f.late) && g.rules.rereads && (err != nil || !f.verdict.Valid()) { // no spend will prove it
 		a.provable = false
 		*f = finding{}
 		err = g.look(table, h, r, a, f)
@@ -142,7 +145,11 @@ func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 	}
 	secret := &k.Secrets[f.secret]
 	over := secret.Over(now)
-	if !f.bounded && !over && k.RevokedAt.IsZero() {
+	switch {
+	case f.bounded, over, !k.RevokedAt.IsZero():
+	case f.unproven, a.provable && g.provable(f.subject, r, g.instant(r.Time)):
+		f.bounded, f.late = true, true
+	default:
 		if err := g.bound(ctx, r.Time, a.bounds, f); err != nil {
 			return err
 		}

@@ -23,7 +23,9 @@ import (
 //	refused for a limit                       the same; a refused write proves too
 //	refused otherwise, or not to be judged    a current moment younger than MismatchAge, or one read
 //
-// The fence covers the key alone. The reads of its user and its plan are bounded by Freshness.
+// The fence covers the key alone. The reads of its user and its plan are bounded by Freshness. If they
+// are older, and the spend will probably prove the key, they are read while the spend is on its way.
+// If they have changed, the request is judged and spent for anew.
 //
 // While the fence is above that of the key that was read, a change is on its way or was given up.
 // The key is then pending, until a read shows another fence: only reads prove it, and one more read
@@ -43,12 +45,14 @@ type rules struct {
 	looksAfter   bool // a proof that is too old after a write is followed by a read
 	rereads      bool // a refusal by a key that is not current is followed by a read
 	readsPending bool // a spend by a remembered pending key is followed by a read
+	// comparesBounds says that a user or a plan that was read while the store was asked counts.
+	comparesBounds bool
 }
 
 func standard() rules {
 	return rules{
 		kept: kept, sentFirst: true, answered: true, asksLeases: true, looksAfter: true, rereads: true,
-		readsPending: true,
+		readsPending: true, comparesBounds: true,
 	}
 }
 

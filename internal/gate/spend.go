@@ -42,13 +42,18 @@ func (a *retry) apply(s *subject) *subject {
 }
 
 // spend takes the cost of a request from all limits of the subject of f, and sets the outcome in the
-// verdict of f. It reports whether it asked the store. It spends nothing if it refuses.
+// verdict of f. It reports whether it asked the store. It spends nothing if it refuses. After
+// errUnproven, tokens may have been spent: those of a request whose user or plan has changed.
 //
 // by is the subject of f, or that subject with other terms or fences.
 func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (asked bool, err error) {
 	var before Instant
 	if f.subject.proof != nil {
 		before = g.instant(r.Time)
+	}
+	var late *boundsRead
+	if f.late {
+		late = g.beginBounds(ctx, f.subject, r.Time)
 	}
 	asked, proven, err := g.take(ctx, by, r, &f.verdict)
 	proven = proven || err != nil && !g.rules.answered
@@ -59,6 +64,9 @@ func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (
 		f.subject.prove(before)
 	}
 	f.unproven = f.unproven && !proven && g.rules.asksLeases
+	if late != nil && !g.endBounds(late, f) && (err == nil || errors.Is(err, apikey.ErrInvalid)) {
+		return asked, errUnproven
+	}
 	if f.unproven && (err == nil && !f.verdict.Valid() || errors.Is(err, apikey.ErrInvalid)) {
 		return asked, errUnproven
 	}
