@@ -24,6 +24,7 @@ type (
 		match   int64  // the revision that is meant; -1: any
 		once    string // the name of the request
 		number  int    // of the request in its history
+		cost    int64  // of validate
 	}
 	told struct {
 		failed  error // one that the registry names; errUnknown: none of these

@@ -28,6 +28,7 @@ type race struct {
 	clients, requests int
 	most              int // keys of the user
 	freshness         time.Duration
+	fences            bool // checks spend, and gates trust fences
 	seed              uint64
 
 	mu      sync.Mutex
@@ -53,7 +54,7 @@ func (r *race) run(t *testing.T, options dynamo.Options) string {
 		if r.freshness == 0 {
 			b.Configure(func(o *registry.Options) { o.Pause = func(context.Context, time.Duration) error { return nil } }) // each check reads
 		}
-		b.RealTime = true
+		b.RealTime, b.Fences = true, r.fences
 		g := b.Gate(r.freshness)
 		random := rand.New(rand.NewPCG(r.seed, uint64(n)))
 		wg.Go(func() {
@@ -103,6 +104,9 @@ func (r *race) choose(random *rand.Rand) ask {
 		a.do = "get"
 	default:
 		a.do = "validate"
+		if r.fences {
+			a.cost = 1 // under short, no token is leased
+		}
 		of := r.tokens[a.id]
 		a.token = of[random.IntN(len(of))]
 	}
@@ -134,8 +138,8 @@ func (r *race) request(ctx context.Context, b *bench, g *gate.Gate, who registry
 	if t.failed == errUnknown && (a.do == "get" || a.do == "validate") {
 		return
 	}
-	if a.do == "validate" {
-		call -= r.freshness // it may be as old as that
+	if a.do == "validate" && !(r.fences && t.code == apikey.CodeValid) {
+		call -= r.freshness // it may be as old as that, unless a spend has proven the key
 	}
 	r.history = append(r.history, porcupine.Operation{Input: a, Output: t, Call: int64(call), Return: int64(back)})
 	if t.failed != nil || a.do == "validate" {
@@ -181,7 +185,7 @@ func (b *bench) ask(ctx context.Context, g *gate.Gate, who registry.Caller, a as
 		record, err = b.Registry.Find(ctx, who, a.id)
 	case "validate":
 		var v apikey.Verdict
-		v, err = g.Check(ctx, gate.Request{Credential: b.Format.Credential(a.token)})
+		v, err = g.Check(ctx, gate.Request{Credential: b.Format.Credential(a.token), Cost: a.cost})
 		t.code = v.Code
 	}
 	if err != nil {
@@ -209,18 +213,20 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		freshness time.Duration
+		fences    bool
 		requests  int
 		seeds     int
 	}{
-		{"each check reads", 0, 40, 4},
-		{"a read may be trusted for a while", 200 * time.Millisecond, 40, 2},
+		{"each check reads", 0, false, 40, 4},
+		{"a read may be trusted for a while", 200 * time.Millisecond, false, 40, 2},
+		{"a spend proves the key", time.Second, true, 40, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			undecided := 0
 			for seed := 0; seed < c.seeds+undecided; seed++ {
 				options, faults := dynamotest.Faulty(t)
 				faults.Set(0.03, append(dynamotest.Before(), dynamotest.After()...)...)
-				r := &race{clients: 8, requests: c.requests, most: 4, freshness: c.freshness, seed: uint64(seed)}
+				r := &race{clients: 8, requests: c.requests, most: 4, freshness: c.freshness, fences: c.fences, seed: uint64(seed)}
 				switch found := r.run(t, options); {
 				case strings.Contains(found, inTime) && undecided < 3:
 					undecided++ // on a busy machine more requests overlap, and another history takes its place
@@ -257,17 +263,22 @@ func TestAMissingConditionIsCaught(t *testing.T) {
 	for _, c := range []struct {
 		name, condition string
 		most            int
+		fences          bool
 	}{
-		{"a key is replaced whatever its revision", "#rev = :rev AND", 4},
-		{"a key is created however many there are", "attribute_not_exists(#n)", 4},
-		{"a reply is written over another", "attribute_not_exists(#pk) OR #until", 100},
+		{"a key is replaced whatever its revision", "#rev = :rev AND", 4, false},
+		{"a key is created however many there are", "attribute_not_exists(#n)", 4, false},
+		{"a reply is written over another", "attribute_not_exists(#pk) OR #until", 100, false},
+		{"a spend does not ask for the fence", "(attribute_not_exists(#g)", 4, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(20) {
 				options, _ := dynamotest.Faulty(t)
 				stripped := &dynamotest.Stripped{Next: options.Transport, Condition: c.condition}
 				options.Transport = stripped
-				r := &race{clients: 8, requests: 25, most: c.most, seed: seed}
+				r := &race{clients: 8, requests: 25, most: c.most, fences: c.fences, seed: seed}
+				if c.fences {
+					r.freshness = time.Second
+				}
 				found := r.run(t, options)
 				if stripped.Count.Load() == 0 {
 					t.Fatal("nothing was taken off")
