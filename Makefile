@@ -36,9 +36,10 @@ sam-local: ## run sam local start-api on 127.0.0.1:3000 (PORT) with a table in a
 
 ROUNDS ?= 100
 
-sim: ## run ROUNDS (100) simulations of the limits for each setting, and show that each guard is needed
+sim: ## run ROUNDS (100) simulations of the limits for each setting, and of fences; show that each guard is needed
 	@mkdir -p .latchkey
-	@go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|KeptButUsed|LittleBelow|Cascade' ./internal/ratelimit -rounds $(ROUNDS) > .latchkey/sim.log; \
+	@go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|KeptButUsed|LittleBelow|Cascade' ./internal/ratelimit -rounds $(ROUNDS) > .latchkey/sim.log && \
+	go test -count=1 -v -run 'ASpendProves|RuleOfProof|AFenceSaves' ./internal/gate -rounds 20 >> .latchkey/sim.log; \
 	code=$$?; grep -Ev '^(=== | +--- PASS)' .latchkey/sim.log; exit $$code
 
 bench: engine ## measure a check beside its floor (OUT=file saves, COMPARE=file shows the change, GROWTH=1 fills a table for minutes)
