@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,21 +59,20 @@ type simInstance struct {
 	random  *rand.Rand
 	offset  time.Duration // of its clock
 	start   time.Time
-	frozen  time.Duration
-	idle    bool
+	frozen  atomic.Int64 // in nanoseconds
 }
 
 // freeze stops the instance and its monotonic clock for a while, seldom.
 func (i *simInstance) freeze() {
-	if i.random.Float64() < 0.01 {
-		d := time.Duration(i.random.Int64N(int64(3 * time.Second)))
+	if i.history.float() < 0.01 {
+		d := i.history.below(3 * time.Second)
 		time.Sleep(d)
-		i.frozen += d
+		i.frozen.Add(int64(d))
 	}
 }
 
 func (i *simInstance) clock() gate.Instant {
-	wall, mono := time.Now().Add(i.offset), time.Since(i.start)-i.frozen
+	wall, mono := time.Now().Add(i.offset), time.Since(i.start)-time.Duration(i.frozen.Load())
 	if i.link.mutant.stops {
 		wall = i.start.Add(mono)
 	}

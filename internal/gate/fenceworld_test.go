@@ -103,19 +103,20 @@ const (
 )
 
 // send carries do to the table and its answer back, as the SDK would: a request without an answer is
-// sent again. A lost request may arrive later. freeze is called before an answer is read.
-func (r *rows) send(do func(), freeze func()) error {
+// sent again. A lost request may arrive later, without an answer. freeze is called before an answer is
+// read.
+func (r *rows) send(do func(answer bool), freeze func()) error {
 	for range sendAttempts {
 		r.travel()
 		if r.float() < r.lossy {
 			if r.float() < 0.5 {
 				late := r.below(lateDuplicate)
-				go func() { time.Sleep(late); r.locked(do) }()
+				go func() { time.Sleep(late); r.locked(func() { do(false) }) }()
 			}
 			time.Sleep(sendAgain)
 			continue
 		}
-		r.locked(do)
+		r.locked(func() { do(true) })
 		r.travel()
 		if r.float() < r.lossy {
 			time.Sleep(sendAgain)
@@ -145,7 +146,7 @@ func (r *rows) locked(do func()) {
 // raise writes a fence as dynamo.Table does.
 func (r *rows) raise(fence int64, c changeRules) error {
 	end := time.Now().Add(432 * 24 * time.Hour)
-	return r.send(func() {
+	return r.send(func(bool) {
 		if r.meter.Fence <= fence || c.lowers {
 			r.meter.Fence = fence
 		}
@@ -175,7 +176,11 @@ func (l *link) Find(context.Context, string) (apikey.Record, error) {
 	if torn < 0.1 && l.delay == 0 {
 		first, second = meter, key
 	}
-	err := l.send(func() { l.counts.reads++; first() }, func() {
+	err := l.send(func(answer bool) {
+		if l.counts.reads++; answer {
+			first()
+		}
+	}, func() {
 		if torn < 0.2 && l.delay == 0 {
 			time.Sleep(l.below(5 * time.Millisecond))
 		}
@@ -197,12 +202,15 @@ func (l *link) Spend(_ context.Context, _ string, s ratelimit.Spend) (m ratelimi
 	if l.mutant.spend != nil {
 		l.mutant.spend(&s, l.seen)
 	}
-	lost := l.send(func() {
+	lost := l.send(func(answer bool) {
 		l.counts.writes++
-		if err = l.meter.Apply(s); err == nil {
+		outcome := l.meter.Apply(s)
+		if outcome == nil {
 			l.expires = s.Expires
 		}
-		m = l.copied()
+		if answer {
+			m, err = l.copied(), outcome
+		}
 	}, l.freeze)
 	if lost != nil {
 		return ratelimit.Meter{}, lost
@@ -224,7 +232,11 @@ func (l *link) Touch(context.Context, string, time.Time) error                  
 
 func (l *link) User(context.Context, string) (apikey.UserRecord, error) {
 	var record apikey.UserRecord
-	err := l.send(func() { l.counts.users++; record.User = l.user }, l.freeze)
+	err := l.send(func(answer bool) {
+		if l.counts.users++; answer {
+			record.User = l.user
+		}
+	}, l.freeze)
 	return record, err
 }
 

@@ -79,7 +79,7 @@ func (h *fenceHistory) change(t *testing.T, late time.Duration) {
 	}
 	time.Sleep(h.below(10 * time.Millisecond))
 	applied := false // a transaction is applied once, however often it arrives
-	_ = h.send(func() {
+	_ = h.send(func(bool) {
 		if applied || h.key == nil || h.key.Fence() != from.Fence() {
 			return
 		}
