@@ -52,6 +52,7 @@ picture: engine ## draw the manual's pictures again, from runs and from the code
 manual: engine ## generate the manual's reference pages, and the copy of the template that programs have in them
 	go test -count=1 -run ReferencePages ./internal/docs/reference -update
 	go test -count=1 -run TheManualAgrees ./internal/cmd/latchkey -update
+	go test -count=1 -run AFenceSaves ./internal/gate -update
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@for package in $$(go list ./...); do \

@@ -1,10 +1,16 @@
 package gate_test
 
 import (
+	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +20,9 @@ import (
 	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
 )
+
+// update writes the table of costs in the manual anew: make manual.
+var update = flag.Bool("update", false, "write the table of costs in the manual")
 
 // fenceCost is what a check costs, in requests to the table for each check.
 type fenceCost struct {
@@ -30,8 +39,17 @@ const (
 func (c fenceCost) dollars() float64 { return (c.reads+c.users)*readPrice + c.writes*writePrice }
 
 func (c fenceCost) String() string {
-	return fmt.Sprintf("%.3f reads of keys, %.3f of users, %.3f writes, %.3f round trips, $%.3f a million",
-		c.reads, c.users, c.writes, c.trips, c.dollars())
+	return fmt.Sprintf("%s reads, %s writes, %s round trips, $%s",
+		figure(c.reads+c.users), figure(c.writes), figure(c.trips), figure(c.dollars()))
+}
+
+// figure writes a number with two digits or more.
+func figure(x float64) string {
+	digits := 2
+	for at := 0.1; x < at && digits < 6; at /= 10 {
+		digits++
+	}
+	return strconv.FormatFloat(x, 'f', digits, 64)
 }
 
 // measureFence counts the requests of checks with one key, which come at random to all instances
@@ -83,14 +101,16 @@ func measureFence(t *testing.T, shared *simShared, rate float64, instances int, 
 	return cost
 }
 
-// A fence saves nearly all reads of a key that is spent from, and costs hardly any write more.
+// A fence saves nearly all reads of a key that is spent from, and costs hardly any write more. The manual
+// has what is counted here: with -update, the table is written there.
 func TestAFenceSavesReads(t *testing.T) {
 	shared := newSimShared(t)
+	table := "| requests/s, instances | `FENCE=write` | `FENCE=trust` |\n|---|---|---|\n"
 	for _, rate := range []float64{0.1, 1, 10, 100, 1000} {
 		for _, instances := range []int{1, 16} {
 			today, fenced := measureFence(t, shared, rate, instances, false), measureFence(t, shared, rate, instances, true)
-			name := fmt.Sprintf("%g requests/s, %d instances", rate, instances)
-			t.Logf("%s\n\twithout: %v\n\twith:    %v", name, today, fenced)
+			name := fmt.Sprintf("%s, %d", strings.Replace(strconv.FormatFloat(rate, 'f', -1, 64), "000", ",000", 1), instances)
+			table += fmt.Sprintf("| %s | %v | %v |\n", name, today, fenced)
 			most := 0.03
 			if rate < 1 && instances > 1 {
 				most = 0.6 // an instance sees the key every 160 s, and does not know what others took
@@ -105,5 +125,20 @@ func TestAFenceSavesReads(t *testing.T) {
 				t.Errorf("%s: %v; without fences: %v", name, fenced, today)
 			}
 		}
+	}
+	const page = "../docs/limits.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := regexp.MustCompile("(?m)^\\| requests/s, instances .*\n(?:\\|.*\n)+").Find(text)
+	switch {
+	case string(written) == table:
+	case *update && written != nil:
+		if err := os.WriteFile(page, bytes.Replace(text, written, []byte(table), 1), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table of limits.md has drifted: run make manual. It is\n%s", table)
 	}
 }

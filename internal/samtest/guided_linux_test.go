@@ -46,6 +46,11 @@ func TestTheFirstDeploymentTakesEnterForEveryQuestion(t *testing.T) {
 		t.Errorf("SAM does not reach its first call to AWS:\n%s", output)
 	}
 
+	// The table is new, so its gates may trust fences.
+	if stored, err := os.ReadFile(filepath.Join(dir, ".deploy", "latchkey.yaml")); err != nil || !strings.Contains(string(stored), "Fence: trust\n") {
+		t.Errorf("the answers do not trust fences: %v\n%s", err, stored)
+	}
+
 	// The answers are stored, so the next deployment asks nothing. Neither does one in CI.
 	for _, more := range [][]string{nil, {"CI=1", "STACK=other", "REGION=eu-west-1"}} {
 		asked, _, output := guided(t, dir, "make", append([]string{"deploy", "SAM=./sam"}, more...)...)

@@ -51,6 +51,7 @@ answers in .deploy/STACK.yaml for the SAM CLI. Enter takes the answer in
 brackets. NAME=VALUE sets another parameter of the template, and NAME= restores
 its default. Parameters that are not stored keep the defaults of the template,
 in later versions too. Each value is checked before anything is created.
+If it asks, it also sets Fence=trust, unless the stack takes up a table.
 
 make deploy runs this. It asks nothing if there are answers already.`,
 		Example: `  latchkey configure --stack latchkey --region eu-west-1 --no-input
@@ -79,6 +80,7 @@ make deploy runs this. It asks nothing if there are answers already.`,
 				if err := a.ask(c); err != nil {
 					return err
 				}
+				a.begin()
 			}
 			if err := a.checkWhole(); err != nil {
 				return usageError{err}
@@ -113,6 +115,13 @@ func (a *answers) ask(c *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// begin sets what only a new table may have: no version without fences has ever changed its keys.
+func (a *answers) begin() {
+	if a.value("Fence") == a.known["Fence"].Default && a.value("ExistingTableName") == "" {
+		a.take("Fence", "trust")
+	}
 }
 
 // askOne asks a question until its answer is allowed. An empty answer keeps the value in brackets.

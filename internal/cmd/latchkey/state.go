@@ -162,6 +162,9 @@ func (s state) publish(endpoint string) (withdraw func(), err error) {
 func (s state) config(endpoint string, variables map[string]string) (config.Config, error) {
 	variables["TABLE_NAME"] = localTable
 	variables["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
+	if variables["FENCE"] == "" {
+		variables["FENCE"] = "trust" // this program alone changes keys here
+	}
 	if variables["SECRET_ARN"] == "" {
 		secret, err := os.ReadFile(s.secret())
 		if err != nil {
