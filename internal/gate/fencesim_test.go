@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"flag"
@@ -86,6 +87,7 @@ func newFenceHistory(t *testing.T, seed uint64, m *fenceMutant, shared *simShare
 		format: shared.format, hasher: shared.hasher, freshness: []time.Duration{0, time.Second, time.Second, 5 * time.Second}[random.IntN(4)],
 		limit: ratelimit.Limit{Requests: 20 + random.Int64N(200), Window: time.Minute},
 	}
+	h.rows.lossy = cmp.Or(m.lossy, h.rows.lossy)
 	h.addToken(shared.token)
 	h.create(0, time.Now())
 	h.users = []userState{{from: time.Now()}}

@@ -52,7 +52,8 @@ type fenceMutant struct {
 	gate   gate.Mutant
 	spend  func(s *ratelimit.Spend, seen int64) // seen is the fence that the instance saw last
 	change func(c *changeRules)
-	stops  bool // clocks stop while an instance is frozen
+	stops  bool    // clocks stop while an instance is frozen
+	lossy  float64 // replaces the share of requests that are lost, unless it is 0
 }
 
 // changeRules are how a change is made.

@@ -200,7 +200,7 @@ func TestEveryRuleOfProofIsNeeded(t *testing.T) {
 		{name: "the fence is set without a condition", change: func(c *changeRules) { c.lowers = true }},
 		{name: "a key is remembered for ever", gate: gate.KeepsForever},
 		{name: "a proof is dated by the reply", gate: gate.DatesByReply},
-		{name: "a lost write proves", gate: gate.CountsLostWrites},
+		{name: "a lost write proves", gate: gate.CountsLostWrites, lossy: 0.6},
 		{name: "a lease proves", gate: gate.LeasesProve},
 		{name: "no look after a slow spend", gate: gate.NeverLooksAfter},
 		{name: "a refusal by an old key", gate: gate.RefusesUnread},
