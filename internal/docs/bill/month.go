@@ -35,7 +35,7 @@ type Cost struct{ Reads, Writes int64 }
 // Most deployments cost between busy and quiet. Busy is the cost of keys with 10 requests a second
 // that one instance judges. Quiet is the most that a key with one limit costs: an instance has
 // not seen it lately.
-func busy() Cost  { return Cost{Reads: 180, Writes: 230} }
+func busy() Cost  { return Cost{Reads: 180, Writes: 240} }
 func quiet() Cost { return Cost{Reads: 2000, Writes: 1000} }
 
 // Load is the use of a month.
