@@ -22,9 +22,9 @@ type step struct {
 	failed error
 }
 
-// Write makes changes in one transaction, after it has fenced the keys that it changes. It writes the keys, their aliases, the audit entries, the
-// witnesses, the users' counts, and the replies to idempotent requests. A new imported key takes at
-// most five of the hundred writes of a transaction.
+// Write makes changes in one transaction, after it has fenced the keys that it changes. It writes the
+// keys, their aliases, the audit entries, the witnesses, the users' counts, and the replies to
+// idempotent requests. A new imported key takes at most five of the hundred writes of a transaction.
 func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 	var steps []step
 	for _, w := range changes {

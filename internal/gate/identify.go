@@ -66,10 +66,10 @@ type ages struct {
 }
 
 // identify finds the key of a token and judges the request by it. It trusts remembered reads that
-// are younger than a, or that the spend will probably prove. A refusal rests on a read that is younger than [MismatchAge], or that
-// began within this check, so a token that was just created, moved or restored is never refused by
-// an older read. The same holds for a user that was just resumed, and for a plan. The revocation of
-// a native token is final, so a alone bounds that read.
+// are younger than a, or that the spend will probably prove. A refusal rests on a read that is younger
+// than [MismatchAge], or that began within this check, so a token that was just created, moved or
+// restored is never refused by an older read. The same holds for a user that was just resumed, and for
+// a plan. The revocation of a native token is final, so a alone bounds that read.
 //
 // If the table does not know the token, an upstream decides. Its key has then been spent from.
 //
