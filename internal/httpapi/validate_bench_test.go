@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
@@ -65,19 +64,19 @@ func BenchmarkValidate(b *testing.B) {
 }
 
 // validateFunction is the function that validates, with a gate that remembers keys.
-func validateFunction(b *testing.B, s *service) lambda.Handler {
+func validateFunction(b *testing.B, s *service) httpapi.Function {
 	hasher, err := pepper.NewHasher(strings.Repeat("m", 32), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	now := func() time.Time { return noon }
 	logger := slog.New(slog.DiscardHandler)
-	return lambda.NewHandler(httpapi.Lambda(httpapi.New(httpapi.Options{
+	return httpapi.Lambda(httpapi.New(httpapi.Options{
 		Gate: gate.New(s.table, ratelimit.New(s.table, now, 10), gate.Options{
 			Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 			Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
 			Clock: func() gate.Instant { return gate.Instant{Wall: noon} }, Now: now, Remember: 10,
 		}),
 		Format: s.options.Format, Now: now, Logger: logger, Health: func(context.Context) error { return nil },
-	}), logger, ""))
+	}), logger, "")
 }

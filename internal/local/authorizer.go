@@ -1,14 +1,13 @@
 package local
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/aws/aws-lambda-go/events"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxResource is the longest resource, in characters, that API Gateway accepts in a policy.
@@ -17,18 +16,16 @@ const maxResource = 512
 // authorize asks the authorizer about the request of an event. It returns the authorizer's context,
 // which the integration or the gateway response uses. refusal is the type of that response, and empty
 // if the request may go on. cause is nil unless the authorizer failed.
-func (g *Gateway) authorize(ctx context.Context, function string, event events.APIGatewayProxyRequest) (
+func (g *Gateway) authorize(ctx context.Context, function string, e event) (
 	values map[string]string, refusal string, cause error) {
-	arn := fmt.Sprintf("arn:aws:execute-api:us-east-1:%s:%s/%s/%s%s",
-		accountID, apiID, event.RequestContext.Stage, event.HTTPMethod, event.Path)
-	payload, err := g.invoke(ctx, function, authorizerEvent{"REQUEST", arn, event})
+	payload, err := g.invoke(ctx, function, e.forAuthorizer())
 	if err != nil && err.Error() == "Unauthorized" {
 		return nil, unauthorized, nil
 	}
 	if err != nil {
 		return nil, authorizerFailed, err
 	}
-	values, allowed, err := judge(payload, arn)
+	values, allowed, err := judge(payload, e.arn)
 	if err != nil {
 		return nil, malformedAnswer, fmt.Errorf("malformed authorizer answer: %w", err)
 	}
@@ -40,12 +37,12 @@ func (g *Gateway) authorize(ctx context.Context, function string, event events.A
 
 // authorizerAnswer has only what latchkey's authorizer answers. Anything else is an error.
 type authorizerAnswer struct {
-	PrincipalID    string
+	PrincipalID    string `json:"principalId"`
 	PolicyDocument struct {
 		Version   string
 		Statement []statement
-	}
-	Context map[string]any
+	} `json:"policyDocument"`
+	Context map[string]jsontext.Value `json:"context"`
 }
 
 // statement is the part of an IAM policy. API Gateway also accepts lists and conditions.
@@ -55,10 +52,7 @@ type statement struct{ Effect, Action, Resource string }
 // whether its policy allows execute-api:Invoke on arn.
 func judge(payload []byte, arn string) (map[string]string, bool, error) {
 	var answer authorizerAnswer
-	decoder := json.NewDecoder(bytes.NewReader(payload))
-	decoder.DisallowUnknownFields()
-	decoder.UseNumber()
-	if err := decoder.Decode(&answer); err != nil {
+	if err := json.Unmarshal(payload, &answer, json.RejectUnknownMembers(true)); err != nil {
 		return nil, false, err
 	}
 	if answer.PrincipalID == "" {
@@ -71,12 +65,18 @@ func judge(payload []byte, arn string) (map[string]string, bool, error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("the policy: %w", err)
 	}
-	values := make(map[string]string)
+	values := make(map[string]string, len(answer.Context)+1)
 	for name, value := range answer.Context {
-		switch value := value.(type) {
-		case nil:
-		case string, bool, json.Number:
-			values[name] = fmt.Sprint(value)
+		switch value.Kind() {
+		case 'n':
+		case '"':
+			text, err := jsontext.AppendUnquote(nil, value)
+			if err != nil {
+				return nil, false, err
+			}
+			values[name] = string(text)
+		case 't', 'f', '0':
+			values[name] = string(value)
 		default:
 			return nil, false, fmt.Errorf("context %s is not a text, number or boolean", name)
 		}

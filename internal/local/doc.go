@@ -28,7 +28,7 @@
 //   - Events of API Gateway have header names as the client spelled them. Go's server has changed them
 //     to their canonical form.
 //   - API Gateway sends null for a value that it does not have, such as requestContext.identity.user or
-//     the body of a request without one. The local stack sends an empty text.
+//     the body of a request without one. The local stack leaves the member out, or sends an empty text.
 //   - API Gateway adds CloudFront-* and X-Amzn-Trace-Id to the request. It adds x-amzn-RequestId,
 //     x-amz-apigw-id and x-amzn-ErrorType to the response, and integrationLatency to
 //     requestContext.authorizer.

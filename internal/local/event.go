@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/aws/aws-lambda-go/events"
 )
 
 // Parts of an ARN that only AWS could know.
@@ -19,23 +17,17 @@ const (
 	apiID     = "local"
 )
 
-// authorizerEvent is the event of a REQUEST authorizer.
-type authorizerEvent struct {
-	Type      string `json:"type"`
-	MethodArn string `json:"methodArn"`
-	events.APIGatewayProxyRequest
+// event is the event of a request, which its authorizer and its function receive in two forms.
+type event struct {
+	arn string
+	// shared has the members of both forms. requestContext is the last of them and is not closed.
+	shared encoder
 }
 
-// newEvent returns the event for a request, without body and without the authorizer's context.
-func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]string) events.APIGatewayProxyRequest {
-	r, now := x.r, g.now().UTC()
-	peer, port := r.RemoteAddr, ""
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		peer = host
-	}
-	if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		_, port, _ = net.SplitHostPort(address.String()) // fails for a listener without ports
-	}
+// newEvent returns the event for a request.
+func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]string) event {
+	r, now, path := x.r, g.now().UTC(), pathOf(x.r)
+	peer, port := addresses(r)
 	headers := maps.Clone(r.Header)
 	deliver(headers)
 	headers["Host"] = []string{r.Host}
@@ -43,34 +35,80 @@ func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]s
 	headers["X-Forwarded-Port"] = []string{port}
 	headers["X-Forwarded-Proto"] = []string{"http"}
 	query := queryOf(r.URL.RawQuery)
-	return events.APIGatewayProxyRequest{
-		Resource:                        resource,
-		Path:                            pathOf(r),
-		HTTPMethod:                      r.Method,
-		Headers:                         lastValues(headers),
-		MultiValueHeaders:               headers,
-		QueryStringParameters:           lastValues(query),
-		MultiValueQueryStringParameters: query,
-		PathParameters:                  parameters,
-		StageVariables:                  g.template.Variables,
-		RequestContext: events.APIGatewayProxyRequestContext{
-			AccountID:         accountID,
-			APIID:             apiID,
-			ResourceID:        "000000",
-			DomainName:        r.Host,
-			DomainPrefix:      apiID,
-			Stage:             g.template.Stage,
-			ResourcePath:      resource,
-			Path:              r.URL.EscapedPath(),
-			HTTPMethod:        r.Method,
-			Protocol:          r.Proto,
-			RequestID:         x.id,
-			ExtendedRequestID: newExtendedID(),
-			RequestTime:       now.Format("02/Jan/2006:15:04:05 -0700"),
-			RequestTimeEpoch:  now.UnixMilli(),
-			Identity:          events.APIGatewayRequestIdentity{SourceIP: peer, UserAgent: r.UserAgent()},
-		},
+
+	e := make(encoder, 0, eventSize)
+	e.begin()
+	e.text("resource", resource)
+	e.text("path", path)
+	e.text("httpMethod", r.Method)
+	e.lastTexts("headers", headers)
+	e.lists("multiValueHeaders", headers)
+	e.lastTexts("queryStringParameters", query)
+	e.lists("multiValueQueryStringParameters", query)
+	e.texts("pathParameters", parameters)
+	e.texts("stageVariables", g.template.Variables)
+	e.name("requestContext")
+	e.begin()
+	e.text("accountId", accountID)
+	e.text("resourceId", "000000")
+	e.text("stage", g.template.Stage)
+	e.text("domainName", r.Host)
+	e.text("domainPrefix", apiID)
+	e.text("requestId", x.id)
+	e.text("extendedRequestId", newExtendedID())
+	e.text("protocol", r.Proto)
+	e.name("identity")
+	e.begin()
+	e.text("sourceIp", peer)
+	e.text("userAgent", r.UserAgent())
+	e.end()
+	e.text("resourcePath", resource)
+	e.text("path", r.URL.EscapedPath())
+	e.text("httpMethod", r.Method)
+	e.text("requestTime", now.Format("02/Jan/2006:15:04:05 -0700"))
+	e.integer("requestTimeEpoch", now.UnixMilli())
+	e.text("apiId", apiID)
+	return event{
+		arn:    "arn:aws:execute-api:us-east-1:" + accountID + ":" + apiID + "/" + g.template.Stage + "/" + r.Method + path,
+		shared: e,
 	}
+}
+
+// eventSize is more than most events have, in bytes.
+const eventSize = 3 << 10
+
+// forAuthorizer returns the event of a REQUEST authorizer.
+func (e event) forAuthorizer() []byte {
+	shared := slices.Clone(e.shared)
+	shared.raw("authorizer", "null")
+	shared.end()
+	shared.text("type", "REQUEST")
+	shared.text("methodArn", e.arn)
+	shared.text("body", "")
+	shared.end()
+	return shared
+}
+
+// forFunction returns the event of a proxy. context is the authorizer's context, and nil if the route
+// has no authorizer. The event must not be used again.
+func (e event) forFunction(context map[string]string, body []byte) []byte {
+	e.shared.texts("authorizer", context)
+	e.shared.end()
+	e.shared.text("body", string(body))
+	e.shared.end()
+	return e.shared
+}
+
+// addresses returns the address of the client and the port of the server.
+func addresses(r *http.Request) (peer, port string) {
+	peer = r.RemoteAddr
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		peer = host
+	}
+	if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		_, port, _ = net.SplitHostPort(address.String()) // fails for a listener without ports
+	}
+	return peer, port
 }
 
 // newExtendedID returns an ID that a client cannot choose. On AWS a client can choose requestId.
@@ -115,15 +153,4 @@ func queryOf(raw string) map[string][]string {
 		all[p.name] = append(all[p.name], p.value)
 	}
 	return all
-}
-
-func lastValues(values map[string][]string) map[string]string {
-	if values == nil {
-		return nil
-	}
-	last := make(map[string]string, len(values))
-	for name, all := range values {
-		last[name] = all[len(all)-1]
-	}
-	return last
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/semaphore"
 
 	"latchkey/internal/local/sam"
@@ -99,7 +98,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	event := g.newEvent(x, resource.path, parameters)
-	if route.Authorizer != "" && !g.admit(x, route.Authorizer, &event) {
+	if route.Authorizer != "" && !g.admit(x, route.Authorizer, event) {
 		return
 	}
 	// A body is read only after the authorizer has admitted the request. A caller without a key
@@ -117,8 +116,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	event.Body = string(body)
-	if err := g.integrate(x, route.Function, event); err != nil {
+	if err := g.integrate(x, route.Function, event.forFunction(x.authorizer, body)); err != nil {
 		g.logger.Error("function failed", "requestId", x.id, "method", r.Method, "function", route.Function, "error", err)
 		g.respond(x, functionFailed)
 	}
@@ -136,17 +134,13 @@ func unreadable(err error) string {
 	return badRequest
 }
 
-// admit asks an authorizer about a request. It reports whether the request may go on. If so, admit
-// has added the authorizer's context to the event. If not, admit has responded to the request.
-func (g *Gateway) admit(x *exchange, function string, event *events.APIGatewayProxyRequest) bool {
+// admit asks an authorizer about a request. It reports whether the request may go on. If so, the
+// exchange has the authorizer's context. If not, admit has responded to the request.
+func (g *Gateway) admit(x *exchange, function string, e event) bool {
 	ctx := x.r.Context()
-	values, refusal, cause := g.authorize(ctx, function, *event)
+	values, refusal, cause := g.authorize(ctx, function, e)
 	noteKey(ctx, cmp.Or(values["keyId"], values["principalId"]))
 	x.authorizer = values
-	event.RequestContext.Authorizer = make(map[string]any)
-	for key, value := range values {
-		event.RequestContext.Authorizer[key] = value
-	}
 	if cause != nil {
 		g.logger.Error("authorizer failed", "requestId", x.id, "method", x.r.Method, "function", function, "error", cause)
 	}

@@ -3,29 +3,25 @@ package local
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/textproto"
 	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/go-json-experiment/json"
 )
 
 // invoke runs a function with its own timeout. As on Lambda, the function runs to its end when the
 // caller hangs up.
-func (g *Gateway) invoke(ctx context.Context, function string, event any) ([]byte, error) {
-	payload, err := json.Marshal(event)
-	if err != nil {
-		return nil, fmt.Errorf("encode event: %w", err)
-	}
+func (g *Gateway) invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.template.Timeouts[function])
 	defer cancel()
-	return g.functions[function].Invoke(ctx, payload)
+	return g.functions[function].Invoke(ctx, event)
 }
 
 // integrate runs a route's function and passes its answer on. If it returns an error, it has
 // written nothing.
-func (g *Gateway) integrate(x *exchange, function string, event events.APIGatewayProxyRequest) error {
+func (g *Gateway) integrate(x *exchange, function string, event []byte) error {
 	payload, err := g.invoke(x.r.Context(), function, event)
 	if err != nil {
 		return err

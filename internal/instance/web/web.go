@@ -33,5 +33,5 @@ func judging(i *instance.Instance) httpapi.Options {
 }
 
 func serve(i *instance.Instance, o httpapi.Options) lambda.Handler {
-	return lambda.NewHandler(httpapi.Lambda(httpapi.New(o), i.Logger, o.CORSOrigin, slices.Collect(maps.Keys(o.Pages))...))
+	return httpapi.Lambda(httpapi.New(o), i.Logger, o.CORSOrigin, slices.Collect(maps.Keys(o.Pages))...)
 }
