@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -61,6 +62,10 @@ func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (rateli
 			return ratelimit.Meter{}, fmt.Errorf("meter %s: %w", id, err)
 		}
 		return m, ratelimit.ErrStale
+	}
+	busy := retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+	if err != nil && busy.IsErrorThrottle(err) == aws.TrueTernary {
+		return ratelimit.Meter{}, fmt.Errorf("update meter %s: %w: %w", id, ratelimit.ErrThrottled, err)
 	}
 	if err != nil {
 		return ratelimit.Meter{}, fmt.Errorf("update meter %s: %w", id, err)

@@ -183,6 +183,20 @@ func TestALostReplyIsCountedAtMostTwice(t *testing.T) {
 	}
 }
 
+func TestAThrottledSpendIsNamed(t *testing.T) {
+	options, faults := dynamotest.Faulty(t)
+	table := dynamo.Open(options)
+	for fault, throttled := range map[dynamotest.Fault]bool{
+		dynamotest.Throttled: true, dynamotest.Limited: true, dynamotest.Internal: false, dynamotest.LostRequest: false,
+	} {
+		faults.All(fault)
+		_, err := table.Spend(t.Context(), meterID, ratelimit.Spend{Tokens: 1, Window: time.Second, Day: 20261124, At: morning, Fresh: true})
+		if err == nil || errors.Is(err, ratelimit.ErrThrottled) != throttled {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
+}
+
 func TestATableThatCannotBeReachedIsNoAnswer(t *testing.T) {
 	options := dynamotest.Options(t)
 	options.Endpoint = "http://127.0.0.1:1"

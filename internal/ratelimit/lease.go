@@ -83,15 +83,16 @@ func (e *entry) ahead(needed, cost int64, now time.Time) int64 {
 	return max(needed, min(needed+e.used, countAhead*cost))
 }
 
-// demand measures the admitted requests per second, over about the last second. Denied requests do
-// not count. If they did, every instance that denies many would lease much as soon as there is room
-// again, and would not use it.
+// demand measures the requests per second that are admitted, over about the last second. Denied
+// requests do not count. If they did, every instance that denies many would lease much as soon as
+// there is room again, and would not use it. Requests whose spend the store throttles count: they
+// would be admitted, and larger leases let the store recover.
 type demand struct {
 	second    int64 // Unix time
-	in, prior int64 // requests admitted in that second, and in the one before
+	in, prior int64 // requests counted in that second, and in the one before
 }
 
-// note counts a request that was admitted at now.
+// note counts a request at now.
 func (d *demand) note(now time.Time) {
 	d.roll(now)
 	d.in++

@@ -2,6 +2,8 @@ package ratelimit_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -138,6 +140,37 @@ func TestADecisionFromMemoryAllocatesNothing(t *testing.T) {
 		})
 		if allocations != 0 || d.Admitted != want {
 			t.Errorf("%s: %v allocations, %+v", id, allocations, d)
+		}
+	}
+}
+
+// A store that has too many writes gets fewer of them: a throttled request counts for the next lease.
+// One whose outcome is not known does not, because its lease may be lost.
+func TestAThrottledSpendIsDemand(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		leases bool
+	}{
+		{fmt.Errorf("table: %w", ratelimit.ErrThrottled), true},
+		{errLost, false},
+	} {
+		store := &item{err: c.err}
+		limiter := ratelimit.New(store, (&fakeClock{morning}).time, 10)
+		take := func() error {
+			_, err := limiter.Take(t.Context(), "k", ratelimit.Terms{Limit: per(1000, time.Minute)}, 1, time.Time{})
+			return err
+		}
+		for range 20 {
+			if err := take(); !errors.Is(err, c.err) {
+				t.Fatal(err)
+			}
+		}
+		store.err = nil
+		if err := take(); err != nil {
+			t.Fatal(err)
+		}
+		if leased := limiter.Leased("k"); leased > 0 != c.leases {
+			t.Errorf("after %v: %d tokens are leased", c.err, leased)
 		}
 	}
 }

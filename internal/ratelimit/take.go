@@ -110,13 +110,13 @@ func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Tim
 			r.decision.Proven = r.fence != 0
 			decided = l.admit(r, &w, seen, now)
 		case errors.Is(err, ErrStale) && r.isBelow(&seen):
-			l.restore(r.id, &w, now)
+			l.restore(r.id, &w, now, false)
 			return fmt.Errorf("spend: %w", ErrFenced)
 		case errors.Is(err, ErrStale):
 			r.decision.Proven = r.fence != 0
 			decided = l.lose(r, &w, seen, now)
 		default:
-			l.restore(r.id, &w, now)
+			l.restore(r.id, &w, now, errors.Is(err, ErrThrottled))
 			return fmt.Errorf("spend: %w", err)
 		}
 		if decided {
@@ -276,8 +276,15 @@ func (l *Limiter) lose(r *request, w *write, seen Meter, now time.Time) bool {
 
 // restore takes in a write with an unknown outcome. If the store has applied it, then the tokens
 // that it handed out, which no one will use, outweigh those that it gave back.
-func (l *Limiter) restore(id string, w *write, now time.Time) {
+//
+// A throttled request counts as demand. Otherwise leases would shrink, each request would need a
+// write, and the store would never recover.
+func (l *Limiter) restore(id string, w *write, now time.Time, throttled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entry(id).restore(w, now)
+	e := l.entry(id)
+	e.restore(w, now)
+	if throttled {
+		e.demand.note(now)
+	}
 }
