@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"latchkey/internal/redact"
 )
@@ -27,8 +29,15 @@ const MinSecret = 32
 // Keys are the keys of a deployment. They are immutable, safe for concurrent use, and print nothing.
 // The zero value has no keys.
 type Keys struct {
-	eddsa, hs256 redact.Secret[[]key] // the first one signs
-	public       []PublicKey
+	hs256 redact.Secret[[]key] // the first one signs, here and of the pairs
+	// pairs makes the keys of EdDSA when they are first needed. That takes a millisecond, which would be
+	// a tenth of a cold start.
+	pairs func() pairs
+}
+
+type pairs struct {
+	eddsa  redact.Secret[[]key]
+	public []PublicKey
 }
 
 type key struct {
@@ -44,29 +53,37 @@ func NewKeys(master string, texts []string) (Keys, error) {
 	if len(master) < MinSecret {
 		return Keys{}, fmt.Errorf("the secret's master must have at least %d characters", MinSecret)
 	}
-	var eddsa, hs256 []key
-	var public []PublicKey
+	var hs256 []key
 	for _, text := range texts {
 		if len(text) < MinSecret {
 			return Keys{}, fmt.Errorf("each of the secret's assertionKeys must have at least %d characters", MinSecret)
 		}
-		id, err := hkdf.Key(sha256.New, []byte(text), nil, "latchkey assertion id", idBytes)
-		if err != nil {
-			return Keys{}, fmt.Errorf("derive the id of an assertion key: %w", err)
-		}
-		hs256 = append(hs256, key{id: base64.RawURLEncoding.EncodeToString(id), text: []byte(text)})
+		id := base64.RawURLEncoding.EncodeToString(derive(text, "latchkey assertion id", idBytes))
+		hs256 = append(hs256, key{id: id, text: []byte(text)})
 	}
-	for _, text := range append(texts[:len(texts):len(texts)], master) {
-		seed, err := hkdf.Key(sha256.New, []byte(text), nil, "latchkey assertion", ed25519.SeedSize)
-		if err != nil {
-			return Keys{}, fmt.Errorf("derive an assertion key: %w", err)
-		}
-		private := ed25519.NewKeyFromSeed(seed)
+	sources := redact.New(append(slices.Clone(texts), master))
+	return Keys{hs256: redact.New(hs256), pairs: sync.OnceValue(func() pairs { return newPairs(sources.Reveal()) })}, nil
+}
+
+func newPairs(texts []string) pairs {
+	var eddsa []key
+	var public []PublicKey
+	for _, text := range texts {
+		private := ed25519.NewKeyFromSeed(derive(text, "latchkey assertion", ed25519.SeedSize))
 		id := sha256.Sum256(private.Public().(ed25519.PublicKey))
 		k := key{id: base64.RawURLEncoding.EncodeToString(id[:idBytes]), private: private}
 		eddsa, public = append(eddsa, k), append(public, publicOf(k))
 	}
-	return Keys{eddsa: redact.New(eddsa), hs256: redact.New(hs256), public: public}, nil
+	return pairs{eddsa: redact.New(eddsa), public: public}
+}
+
+// derive returns a key of a length in bytes, for a purpose, from a text that nobody can guess.
+func derive(text, purpose string, length int) []byte {
+	derived, err := hkdf.Key(sha256.New, []byte(text), nil, purpose, length)
+	if err != nil {
+		panic(err) // cannot happen: the length is small
+	}
+	return derived
 }
 
 // idBytes is the length of a key's id before it is encoded.
@@ -90,10 +107,10 @@ func publicOf(k key) PublicKey {
 // Public returns the public keys, with which a backend verifies assertions. For HS256 there are none,
 // since those keys are secret. The caller must not change the result.
 func (k Keys) Public(a Algorithm) []PublicKey {
-	if a != EdDSA {
+	if a != EdDSA || k.pairs == nil {
 		return []PublicKey{}
 	}
-	return k.public
+	return k.pairs().public
 }
 
 var errNoKey = errors.New("ASSERTION_ALGORITHM is HS256, but the secret has no assertionKeys")
@@ -101,8 +118,8 @@ var errNoKey = errors.New("ASSERTION_ALGORITHM is HS256, but the secret has no a
 // newest returns the key that signs.
 func (k Keys) newest(a Algorithm) (key, error) {
 	keys := k.hs256.Reveal()
-	if a == EdDSA {
-		keys = k.eddsa.Reveal()
+	if a == EdDSA && k.pairs != nil {
+		keys = k.pairs().eddsa.Reveal()
 	}
 	if len(keys) == 0 {
 		return key{}, errNoKey
