@@ -1,7 +1,9 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // ErrNotEmpty reports that a table already has items of its own.
@@ -33,36 +36,96 @@ func (t *Table) Dump(ctx context.Context, write func(item []byte) error) error {
 	})
 }
 
-// Load writes items as [Table.Dump] has passed them. It returns [ErrNotEmpty] and writes nothing if
-// the table has an item of its own. If it fails later, some items are written and others are not.
+// putsAtOnce is how many batches [Table.Load] writes at the same time.
+const putsAtOnce = 25
+
+// Load writes items as [Table.Dump] has passed them. items must yield the same each time. Load returns
+// [ErrNotEmpty] and writes nothing if the table has an item that is not one of them. If it fails later,
+// some items are written and others are not. Load may then be called again, and writes the others.
 func (t *Table) Load(ctx context.Context, items iter.Seq2[[]byte, error]) error {
-	err := t.scanAll(ctx, func(found []item) error {
-		if len(found) > 0 {
-			return ErrNotEmpty
-		}
-		return nil
-	})
+	there, err := t.loaded(ctx, items)
 	if err != nil {
 		return err
 	}
-	const most = 25 // as many as DynamoDB takes at a time
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(putsAtOnce)
+	err = eachBatch(items, there, func(puts []types.WriteRequest) error {
+		group.Go(func() error { return t.put(ctx, puts) })
+		return ctx.Err()
+	})
+	// An error of a batch is the cause if the loop has ended with the error of ctx.
+	return cmp.Or(group.Wait(), err)
+}
+
+// loaded returns the hashes of the items that the table has. It returns [ErrNotEmpty] if one of them
+// is not in items.
+func (t *Table) loaded(ctx context.Context, items iter.Seq2[[]byte, error]) (map[itemHash]bool, error) {
+	there := make(map[itemHash]bool)
+	err := t.scanAll(ctx, func(found []item) error {
+		for _, i := range found {
+			there[hashOf(i)] = false
+		}
+		return nil
+	})
+	if err != nil || len(there) == 0 {
+		return nil, err
+	}
+	for i, err := range decoded(items) {
+		if err != nil {
+			return nil, err
+		}
+		if _, found := there[hashOf(i)]; found {
+			there[hashOf(i)] = true
+		}
+	}
+	for _, expected := range there {
+		if !expected {
+			return nil, ErrNotEmpty
+		}
+	}
+	return there, nil
+}
+
+// eachBatch passes the items that are not there to write, as many at a time as DynamoDB takes.
+func eachBatch(items iter.Seq2[[]byte, error], there map[itemHash]bool, write func([]types.WriteRequest) error) error {
+	const most = 25
 	var puts []types.WriteRequest
-	for text, err := range items {
+	for i, err := range decoded(items) {
 		if err != nil {
 			return err
 		}
-		i, err := attributevalue.UnmarshalMapJSON(text)
-		if err != nil {
-			return fmt.Errorf("load an item: %w", err)
+		if there[hashOf(i)] {
+			continue
 		}
 		if puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: i}}); len(puts) == most {
-			if err := t.put(ctx, puts); err != nil {
+			if err := write(puts); err != nil {
 				return err
 			}
 			puts = nil
 		}
 	}
-	return t.put(ctx, puts)
+	return write(puts)
+}
+
+// itemHash identifies an item with all its attributes.
+type itemHash [sha256.Size]byte
+
+func hashOf(i item) itemHash { return sha256.Sum256(appendMap(nil, i)) }
+
+func decoded(items iter.Seq2[[]byte, error]) iter.Seq2[item, error] {
+	return func(yield func(item, error) bool) {
+		for text, err := range items {
+			var i item
+			if err == nil {
+				if i, err = attributevalue.UnmarshalMapJSON(text); err != nil {
+					err = fmt.Errorf("load an item: %w", err)
+				}
+			}
+			if !yield(i, err) {
+				return
+			}
+		}
+	}
 }
 
 // scanAll passes each page of the table to visit. It leaves out the item of [Table.Health].

@@ -3,14 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/amazon"
 	"latchkey/internal/dynamo/dynamotest"
@@ -71,6 +79,84 @@ func TestALostTableIsRestoredFromItsDump(t *testing.T) {
 	// The table is as old as its dump. A key that was revoked since then is valid again.
 	use(revived, 200)
 	asked{args: "audit verify --state " + dir + " --checkpoint " + checkpoint, code: 1, out: later}.run(t)
+}
+
+// A table moves from one deployed stack to another. A load that the network cuts off is repeated.
+func TestATableMovesToAnotherDeployedStack(t *testing.T) {
+	endpoint, giveBack := dynamotest.Lend(t, localTable)
+	t.Cleanup(giveBack)
+	s := start(t, t.TempDir(), "DYNAMODB_ENDPOINT="+endpoint)
+	s.create(t, `{"userId":"u1"}`)
+	options, _ := dynamotest.Faulty(t)
+	var writes atomic.Int32 // that the second table still takes
+	engine := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		at, _ := url.Parse(options.Endpoint)
+		r.SetURL(at)
+	}}
+	serve := func(h http.HandlerFunc) string {
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	second := serve(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchWriteItem") && writes.Add(-1) < 0 {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		engine.ServeHTTP(w, r)
+	})
+	stack := func(name, table, dynamodb string) []string {
+		formation := cloudFormation{
+			name: name, outputs: map[string]string{"TableName": table, "SecretArn": secretARN},
+			parameters: map[string]string{"KeyPrefix": "sk", "AcceptEnvironments": "live,test"},
+		}
+		return []string{
+			"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
+			"AWS_ENDPOINT_URL_CLOUDFORMATION=" + serve(formation.ServeHTTP), "AWS_ENDPOINT_URL_DYNAMODB=" + dynamodb,
+			"AWS_ENDPOINT_URL=" + serve(denied),
+		}
+	}
+	from, to := stack("old", localTable, endpoint), stack("new", options.Name, second)
+	dump, again := filepath.Join(t.TempDir(), "table.jsonl"), filepath.Join(t.TempDir(), "again.jsonl")
+
+	asked{args: "table dump --stack missing --file " + dump, code: 1, talk: "Stack with id missing does not exist"}.run(t, from...)
+	asked{args: "table dump --stack old --file " + dump, talk: "Dumped "}.run(t, from...)
+	isPrivateDump(t, dump, s.root)
+	load := asked{args: "table load --stack new --file " + dump}
+	load.with(1, "run the same command again").run(t, to...)
+	writes.Store(100)
+	load.with(0, "Loaded ").run(t, to...)
+	load.with(0, "Loaded ").run(t, to...) // the table has all of it already
+	asked{args: "table dump --stack new --file " + again, talk: "Dumped "}.run(t, to...)
+	if diff := cmp.Diff(linesOf(t, dump), linesOf(t, again)); diff != "" {
+		t.Errorf("the second table has other items than the first:\n%s", diff)
+	}
+	s.create(t, `{"userId":"u1"}`)
+	asked{args: "table load --stack old --file " + dump, code: 1, talk: "the table is not empty"}.run(t, from...)
+}
+
+// linesOf returns the items of a dump in one order. Neither items nor their attributes have one.
+func linesOf(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		var item map[string]any
+		if err := json.Unmarshal([]byte(line), &item); err != nil {
+			t.Fatal(err)
+		}
+		sorted, err := json.Marshal(item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(sorted))
+	}
+	all = all[:len(all)-1] // the number and the hash
+	slices.Sort(all)
+	return all
 }
 
 func (a asked) with(code int, talk string) asked {

@@ -70,8 +70,9 @@ func tableLoadCommand() *cobra.Command {
 		Use:   "load",
 		Short: "Load a file of latchkey table dump into an empty table",
 		Long: `Writes each item of the file to the table, with your own rights. The table must
-be empty. The whole file is checked first: if a line is missing or altered,
-nothing is written.
+be empty, or have only items of the file: a load that was cut off is repeated
+with the same command. The whole file is checked first: if a line is missing or
+altered, nothing is written.
 
 Without --stack, it makes the table of a local stack that does not run, with the
 same variables as latchkey dev. Restore the secret too: $STATE/secret.json, or
@@ -98,10 +99,10 @@ with the last checkpoint, which names such keys.`,
 			defer closeTable()
 			err = table.Load(c.Context(), dumpedItems(path))
 			if errors.Is(err, dynamo.ErrNotEmpty) {
-				return fmt.Errorf("%w: load needs a new table, so that nothing is overwritten", err)
+				return fmt.Errorf("%w: it has items that the file does not have, and load overwrites nothing", err)
 			}
 			if err != nil {
-				return fmt.Errorf("%w\nlatchkey: the table has only some of the items: delete it and load again", err)
+				return fmt.Errorf("%w\nlatchkey: the table may have only some of the items: run the same command again", err)
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "Loaded %s.\n", plural(n, "item", "items"))
 			return nil
