@@ -1,6 +1,9 @@
 package gate
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Instant is one moment on three clocks. The wall clock may be set. The monotonic clock stops while
 // an instance is frozen. The gateway's clock is only known if it has said when the request arrived.
@@ -25,11 +28,21 @@ func ClockOf(now func() time.Time) Clock {
 	}
 }
 
-// since is how old something is that was begun at then.
+// apart is how much more, or less, the wall clock may have advanced than the best other clock.
+const apart = 5 * time.Second
+
+// since is how old something is that was begun at then. It is endless if the wall clock was set since
+// then, because the limiter goes by that clock: a reply of the table must correct it first. A spend
+// at a future time would keep the meter from refilling until then.
 func (i Instant) since(then Instant) time.Duration {
-	age := max(i.Wall.Sub(then.Wall), i.Mono-then.Mono)
+	wall, other := i.Wall.Sub(then.Wall), i.Mono-then.Mono
+	age := max(wall, other)
 	if i.gateway != 0 && then.gateway != 0 {
-		age = max(age, time.Duration(i.gateway-then.gateway)*time.Millisecond)
+		other = time.Duration(i.gateway-then.gateway) * time.Millisecond
+		age = max(age, other)
+	}
+	if wall-other > apart || other-wall > apart {
+		return math.MaxInt64
 	}
 	return age
 }
