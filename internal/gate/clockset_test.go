@@ -75,6 +75,12 @@ func TestAClockThatIsSetStopsNoRefill(t *testing.T) {
 			pass(20 * time.Second)
 			check("two windows later")
 			check("two windows later, again")
+			reads := table.Reads()
+			b.Clock.Drift(-ahead, 0) // a lease would end too late
+			pass(20 * time.Second)
+			if check("behind"); table.Reads() == reads {
+				t.Errorf("%s: %v behind, the table is not asked first", c.name, ahead)
+			}
 		}
 	}
 }
