@@ -4,6 +4,8 @@
 package amazon
 
 import (
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +14,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go/logging"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // A check must not take longer than a caller will wait, which is three seconds. Three attempts with
@@ -72,6 +75,7 @@ func Patient(c aws.Config) aws.Config {
 	c.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts, s.MaxBackoff = attempts, maxBackoff
+			s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(asksToWait)}, s.Retryables...)
 			// The SDK has a quota of retries, which successes refill. It does not count a failed
 			// condition as a success. At a contended meter the quota would run out, and then a lost
 			// packet would fail its request.
@@ -79,4 +83,19 @@ func Patient(c aws.Config) aws.Config {
 		})
 	}
 	return c
+}
+
+// asksToWait says that a request is not repeated if the service asks for a longer wait than a request
+// has. The SDK would wait for up to five seconds, and Lambda could use the instance for no other
+// request meanwhile.
+func asksToWait(err error) aws.Ternary {
+	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || r.Response == nil {
+		return aws.UnknownTernary
+	}
+	ms, err := strconv.ParseInt(r.Response.Header.Get("X-Amz-Retry-After"), 10, 64)
+	if err == nil && ms > maxBackoff.Milliseconds() {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
 }
