@@ -2,7 +2,6 @@ package authorizer
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/url"
 
@@ -21,9 +20,9 @@ const maxAnswer = 8192
 // answer encodes a response. An Allow for a backend gets an assertion. If the response is then too
 // long for API Gateway, it stays without one, and the backend refuses the request.
 func (a *Authorizer) answer(ctx context.Context, e *event, r *response) ([]byte, error) {
-	allow, ok := r.Context.(*allowed)
+	allow, ok := r.context.(*allowed)
 	if !ok || a.Signer == nil || !e.hasBackend() {
-		return json.Marshal(r)
+		return r.encode(), nil
 	}
 	path, err := url.PathUnescape(e.path)
 	if err != nil {
@@ -40,14 +39,14 @@ func (a *Authorizer) answer(ctx context.Context, e *event, r *response) ([]byte,
 		// The template maps the texts for headers alone.
 		allow.UserID, allow.Name, allow.Scopes = "", "", ""
 	}
-	text, err := json.Marshal(r)
-	if err == nil && len(text) > maxAnswer {
+	text := r.encode()
+	if len(text) > maxAnswer {
 		a.Logger.LogAttrs(ctx, slog.LevelWarn, "no assertion: the answer is too long",
 			a.about(e, slog.String("keyId", allow.KeyID), slog.Int("bytes", len(text)))...)
 		allow.Assertion = ""
-		return json.Marshal(r)
+		return r.encode(), nil
 	}
-	return text, err
+	return text, nil
 }
 
 // hasBackend reports whether the request goes to a backend that wants assertions. The stage's

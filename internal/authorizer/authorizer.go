@@ -21,6 +21,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
+	"latchkey/internal/jsonio"
 	"latchkey/internal/oidc"
 	"latchkey/internal/routes"
 )
@@ -64,15 +65,18 @@ type Options struct {
 // Authorizer is a lambda.Handler. It is safe for concurrent use if its gate and its users are.
 type Authorizer struct {
 	Options
-	readers sync.Pool // of readers
+	readers sync.Pool // of *jsonio.Reader
 }
+
+// room is how many texts and lists of an event are usually read.
+const room = 8
 
 // New returns an authorizer. It logs a warning if all requests are anonymous.
 func New(o Options) *Authorizer {
 	if o.Anonymous {
 		o.Logger.Warn("REQUIRE_AUTH IS FALSE: EVERY REQUEST IS LET IN AS anonymous, WHATEVER KEY IT CARRIES")
 	}
-	return &Authorizer{Options: o, readers: sync.Pool{New: func() any { return newReader() }}}
+	return &Authorizer{Options: o, readers: sync.Pool{New: func() any { return jsonio.NewReader(room) }}}
 }
 
 // ErrUnauthorized is the error that API Gateway answers with 401. API Gateway recognises it by its
@@ -94,10 +98,10 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 			answer, err = nil, a.panicked(ctx, cause)
 		}
 	}()
-	text := a.readers.Get().(*reader)
-	text.reset(payload)
+	text := a.readers.Get().(*jsonio.Reader)
+	text.Reset(payload)
 	defer func() {
-		text.reset(nil) // the event has a token
+		text.Reset(nil) // the event has a token
 		a.readers.Put(text)
 	}()
 	e, err := readEvent(text)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"latchkey/internal/jsonio"
 	"latchkey/internal/routes"
 )
 
@@ -44,17 +45,17 @@ var (
 // readEvent reads an event. It returns an error for everything that is no REQUEST authorizer event
 // with a usable methodArn. Names in an event are matched exactly, except those of headers and
 // parameters. Members that are not used are skipped, but must be valid JSON.
-func readEvent(r *reader) (e event, err error) {
+func readEvent(r *jsonio.Reader) (e event, err error) {
 	var methodArn string
 	isToken := false
-	r.object(func(name []byte) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			isToken = string(r.value()) == `"TOKEN"`
+			isToken = string(r.Value()) == `"TOKEN"`
 		case "methodArn":
-			r.string(&methodArn)
+			r.String(&methodArn)
 		case "resource":
-			r.string(&e.resource)
+			r.String(&e.resource)
 		case "headers":
 			e.headers.read(r)
 		case "multiValueHeaders":
@@ -68,10 +69,10 @@ func readEvent(r *reader) (e event, err error) {
 		case "requestContext":
 			e.readRequestContext(r)
 		default:
-			r.value()
+			r.Value()
 		}
 	})
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return event{}, err
 	}
 	if isToken {
@@ -81,42 +82,42 @@ func readEvent(r *reader) (e event, err error) {
 	return e, err
 }
 
-func (e *event) readStageVariables(r *reader) {
-	r.object(func(name []byte) {
+func (e *event) readStageVariables(r *jsonio.Reader) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "LATCHKEY_MANAGEMENT":
 			own := ""
-			r.string(&own)
+			r.String(&own)
 			e.stageIsOwn = own == "true"
 		case "LATCHKEY_AUDIENCE":
-			r.string(&e.audience)
+			r.String(&e.audience)
 			// latchkey's own stage has AssertionAudience, #, and the backend's URL.
 			named, url, _ := strings.Cut(e.audience, "#")
 			e.audience = cmp.Or(named, url)
 		default:
-			r.value()
+			r.Value()
 		}
 	})
 }
 
-func (e *event) readRequestContext(r *reader) {
-	r.object(func(name []byte) {
+func (e *event) readRequestContext(r *jsonio.Reader) {
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "requestTimeEpoch":
-			r.integer(&e.requestTime)
+			r.Integer(&e.requestTime)
 		case "extendedRequestId":
-			r.string(&e.extendedID)
+			r.String(&e.extendedID)
 		case "identity":
-			r.object(func(name []byte) {
+			r.Object(func(name []byte) {
 				switch string(name) {
 				case "sourceIp":
-					r.string(&e.peer)
+					r.String(&e.peer)
 				default:
-					r.value()
+					r.Value()
 				}
 			})
 		default:
-			r.value()
+			r.Value()
 		}
 	})
 }

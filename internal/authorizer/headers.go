@@ -5,6 +5,7 @@ import (
 	"cmp"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/jsonio"
 )
 
 // headers are the headers that the authorizer reads. Their names are matched in any case. Values of
@@ -17,21 +18,21 @@ type headers struct {
 	forged apikey.Code
 }
 
-func (h *headers) read(r *reader) {
-	r.object(func(name []byte) {
+func (h *headers) read(r *jsonio.Reader) {
+	r.Object(func(name []byte) {
 		code := forgedHeader(name)
 		switch {
 		case code != "":
 			h.forged = code
-			r.value()
+			r.Value()
 		case isName(name, "X-API-Key"), isName(name, "Api-Key"):
-			h.apiKey = r.strings(h.apiKey)
+			h.apiKey = r.Strings(h.apiKey)
 		case isName(name, "Authorization"):
-			h.authorization = r.strings(h.authorization)
+			h.authorization = r.Strings(h.authorization)
 		case isName(name, "X-Forwarded-For"):
-			h.forwardedFor = r.strings(h.forwardedFor)
+			h.forwardedFor = r.Strings(h.forwardedFor)
 		default:
-			r.value()
+			r.Value()
 		}
 	})
 }
@@ -43,16 +44,16 @@ type query struct {
 	forged apikey.Code
 }
 
-func (q *query) read(r *reader) {
-	r.object(func(name []byte) {
+func (q *query) read(r *jsonio.Reader) {
+	r.Object(func(name []byte) {
 		// ASP.NET MVC reads the headers that override a method from the query, too.
 		if overridesMethod(name) || forgedHeader(name) == apikey.CodeMethodOverride {
 			q.forged = apikey.CodeMethodOverride
 		}
 		if isName(name, "api_key") {
-			q.apiKey = r.strings(q.apiKey)
+			q.apiKey = r.Strings(q.apiKey)
 		} else {
-			r.value()
+			r.Value()
 		}
 	})
 }
@@ -79,6 +80,9 @@ func forgedHeader(name []byte) apikey.Code {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
 			letters = append(letters, c)
 		}
+	}
+	if len(letters) == 0 || letters[0] != 'x' {
+		return "" // no name below begins with another letter
 	}
 	name = letters
 	switch {

@@ -7,67 +7,129 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/jsonio"
 	"latchkey/internal/oidc"
 	"latchkey/internal/percent"
 )
 
 // response is the answer of a REQUEST authorizer to API Gateway.
 type response struct {
-	PrincipalID    string `json:"principalId"`
-	PolicyDocument policy `json:"policyDocument"`
-	Context        any    `json:"context"` // an *allowed or a denied
+	principalID, effect, resource string
+	context                       answerContext // an *allowed or a denied
 }
 
-type policy struct {
-	Version   string
-	Statement [1]statement
+// answerContext is what the policy brings to the integration or to the gateway response.
+type answerContext interface {
+	// appendTo adds the members of the context to an object, and returns the longer text.
+	appendTo(w jsonio.Writer) jsonio.Writer
 }
 
-type statement struct {
-	Action, Effect, Resource string
+// answerSize is more than most answers have, in bytes. Those with an assertion are longer.
+const answerSize = 1 << 10
+
+// encode returns the answer as JSON.
+func (r *response) encode() []byte {
+	w := make(jsonio.Writer, 0, answerSize)
+	w.Begin()
+	w.Text("principalId", r.principalID)
+	w.Raw("policyDocument", `{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke"`)
+	w.Text("Effect", r.effect)
+	w.Text("Resource", r.resource)
+	w = append(w, "}]}"...)
+	w.Name("context")
+	w.Begin()
+	w = r.context.appendTo(w)
+	w.End()
+	w.End()
+	return w
 }
 
 // allowed is the context of an Allow, for the integration.
 type allowed struct {
 	// UserIDHeader, KeyIDHeader and ScopeHeader are UserID, KeyID and Scopes as a backend receives
 	// them in headers; see inHeader. Without scopes, ScopeHeader is noScopes.
-	UserIDHeader string             `json:"userIdHeader"`
-	KeyIDHeader  string             `json:"keyIdHeader,omitempty"`
-	ScopeHeader  string             `json:"scopeHeader"`
-	KeyID        string             `json:"keyId,omitempty"` // empty for a user without a key
-	UserID       string             `json:"userId"`
-	Name         string             `json:"name"`
-	Scopes       string             `json:"scopes"` // separated by spaces
-	Environment  apikey.Environment `json:"environment"`
-	Internal     bool               `json:"internal"`
-	Unlimited    bool               `json:"unlimited,omitempty"`
+	UserIDHeader string
+	KeyIDHeader  string
+	ScopeHeader  string
+	KeyID        string // empty for a user without a key
+	UserID       string
+	Name         string
+	Scopes       string // separated by spaces
+	Environment  apikey.Environment
+	Internal     bool
+	Unlimited    bool
 	// Generation and Replaced say which of the key's tokens was presented; see
 	// Presented in package registry. Generation is a string, because API Gateway might format a number.
-	Generation string `json:"generation,omitempty"`
-	Replaced   bool   `json:"replaced,omitempty"`
+	Generation string
+	Replaced   bool
 	// Subject is the sub of a user whose keys belong to another owner, UserID. It is empty if the
 	// user's keys belong to the sub itself.
-	Subject string `json:"subject,omitempty"`
+	Subject string
 	// Groups are the groups of a user, see groupsOf.
-	Groups string `json:"groups,omitempty"`
+	Groups string
 	// Assertion proves to a backend that the request came through the authorizer; see package assertion.
-	Assertion string `json:"assertion,omitempty"`
+	Assertion string
 	*windowStatus
 }
 
 // denied is the context of a Deny, for the gateway response.
 type denied struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code    string
+	Message string
 	*windowStatus
-	RetryAfter int64 `json:"retryAfter,omitempty"` // in seconds; none if no wait helps
+	RetryAfter int64 // in seconds; none if no wait helps
 }
 
 // windowStatus is the state of a key's limit at this moment. Unlimited keys have none.
 type windowStatus struct {
-	Limit     int64 `json:"limit"`
-	Remaining int64 `json:"remaining"`
-	Reset     int64 `json:"reset,omitempty"` // in Unix seconds; none if the tightest bound never resets
+	Limit     int64
+	Remaining int64
+	Reset     int64 // in Unix seconds; none if the tightest bound never resets
+}
+
+func (c *allowed) appendTo(w jsonio.Writer) jsonio.Writer {
+	w.Text("userIdHeader", c.UserIDHeader)
+	w.OptionalText("keyIdHeader", c.KeyIDHeader)
+	w.Text("scopeHeader", c.ScopeHeader)
+	w.OptionalText("keyId", c.KeyID)
+	w.Text("userId", c.UserID)
+	w.Text("name", c.Name)
+	w.Text("scopes", c.Scopes)
+	w.Text("environment", string(c.Environment))
+	w.Bool("internal", c.Internal)
+	if c.Unlimited {
+		w.Bool("unlimited", true)
+	}
+	w.OptionalText("generation", c.Generation)
+	if c.Replaced {
+		w.Bool("replaced", true)
+	}
+	w.OptionalText("subject", c.Subject)
+	w.OptionalText("groups", c.Groups)
+	w.OptionalText("assertion", c.Assertion)
+	return c.windowStatus.appendTo(w)
+}
+
+func (c denied) appendTo(w jsonio.Writer) jsonio.Writer {
+	w.Text("code", c.Code)
+	w.Text("message", c.Message)
+	w = c.windowStatus.appendTo(w)
+	if c.RetryAfter != 0 {
+		w.Integer("retryAfter", c.RetryAfter)
+	}
+	return w
+}
+
+func (s *windowStatus) appendTo(w jsonio.Writer) jsonio.Writer {
+	if s == nil {
+		return w
+	}
+	w.Integer("limit", s.Limit)
+	w.Integer("remaining", s.Remaining)
+	if s.Reset != 0 {
+		w.Integer("reset", s.Reset)
+	}
+	return w
 }
 
 // noScopes is the ScopeHeader of a caller without scopes. An empty value could let API Gateway pass
@@ -97,15 +159,15 @@ func allowAnonymous(arn string) *response {
 // It also returns how many groups of the user have no room in the context.
 func allowUser(arn string, u oidc.User) (r *response, ignored int) {
 	scopes := strings.Join(u.Scopes, " ")
-	context := &allowed{
+	c := &allowed{
 		UserID: u.ID, Name: u.Name, Scopes: scopes, Unlimited: true,
 		UserIDHeader: inHeader.Encode(u.ID), ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),
 	}
 	if u.Subject != u.ID {
-		context.Subject = u.Subject
+		c.Subject = u.Subject
 	}
-	context.Groups, ignored = groupsOf(u.Groups)
-	return newResponse("Allow", arn, "user", context), ignored
+	c.Groups, ignored = groupsOf(u.Groups)
+	return newResponse("Allow", arn, "user", c), ignored
 }
 
 // Bounds of the groups in a context. API Gateway takes at most 8 KB of an authorizer.
@@ -152,15 +214,8 @@ func denyKey(arn string, v apikey.Verdict) *response {
 	})
 }
 
-func newResponse(effect, arn, principal string, context any) *response {
-	return &response{
-		PrincipalID: principal,
-		PolicyDocument: policy{
-			Version:   "2012-10-17",
-			Statement: [1]statement{{Action: "execute-api:Invoke", Effect: effect, Resource: arn}},
-		},
-		Context: context,
-	}
+func newResponse(effect, arn, principal string, c answerContext) *response {
+	return &response{principalID: principal, effect: effect, resource: arn, context: c}
 }
 
 func statusOf(v apikey.Verdict) *windowStatus {

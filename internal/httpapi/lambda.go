@@ -12,8 +12,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"latchkey/internal/apikey"
 )
@@ -25,8 +23,7 @@ type Function func(context.Context, events.APIGatewayProxyRequest) (events.APIGa
 // encoding/json, which takes a third of the whole time of a request. A payload that is no event of a
 // proxy is answered as an empty event is.
 func (f Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var event events.APIGatewayProxyRequest
-	err := jsonv2.Unmarshal(payload, &event, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	event, err := readEvent(payload)
 	if err != nil {
 		event = events.APIGatewayProxyRequest{}
 	}
@@ -34,7 +31,7 @@ func (f Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jsonv2.Marshal(&response, jsontext.AllowInvalidUTF8(true), jsonv2.FormatNilMapAsNull(true))
+	return writeResponse(&response), nil
 }
 
 // Lambda makes a Lambda function of a handler. The function answers every event with a response and

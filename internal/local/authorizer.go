@@ -1,13 +1,13 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	"latchkey/internal/jsonio"
 )
 
 // maxResource is the longest resource, in characters, that API Gateway accepts in a policy.
@@ -35,70 +35,118 @@ func (g *Gateway) authorize(ctx context.Context, function string, e event) (
 	return values, "", nil
 }
 
-// authorizerAnswer has only what latchkey's authorizer answers. Anything else is an error.
+// authorizerAnswer is what latchkey's authorizer answers.
 type authorizerAnswer struct {
-	PrincipalID    string `json:"principalId"`
-	PolicyDocument struct {
-		Version   string
-		Statement []statement
-	} `json:"policyDocument"`
-	Context map[string]jsontext.Value `json:"context"`
+	principal  string
+	statements []statement
+	context    map[string]string
 }
 
 // statement is the part of an IAM policy. API Gateway also accepts lists and conditions.
-type statement struct{ Effect, Action, Resource string }
+type statement struct{ effect, action, resource string }
+
+// answerReader reads an authorizer's answer. It returns an error for a member that latchkey's
+// authorizer does not write.
+type answerReader struct {
+	*jsonio.Reader
+	answer authorizerAnswer
+	other  error // there was such a member
+}
+
+func readAnswer(payload []byte) (authorizerAnswer, error) {
+	r := answerReader{Reader: jsonio.NewReader(roomForTexts)}
+	r.Reset(payload)
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "principalId":
+			r.String(&r.answer.principal)
+		case "policyDocument":
+			r.readPolicy()
+		case "context":
+			r.answer.context = r.Scalars()
+		default:
+			r.readOther()
+		}
+	})
+	return r.answer, cmp.Or(r.End(), r.other)
+}
+
+func (r *answerReader) readPolicy() {
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "Version":
+			r.Value()
+		case "Statement":
+			r.List(r.readStatement)
+		default:
+			r.readOther()
+		}
+	})
+}
+
+func (r *answerReader) readStatement() {
+	var s statement
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "Effect":
+			r.String(&s.effect)
+		case "Action":
+			r.String(&s.action)
+		case "Resource":
+			r.String(&s.resource)
+		default:
+			r.readOther()
+		}
+	})
+	r.answer.statements = append(r.answer.statements, s)
+}
+
+func (r *answerReader) readOther() {
+	r.Value()
+	r.other = errors.New("it has a member that the local stack does not support")
+}
+
+// roomForTexts is how many different texts an answer usually has.
+const roomForTexts = 16
 
 // judge reads an authorizer's answer. It returns its context, to which it adds principalId, and
 // whether its policy allows execute-api:Invoke on arn.
 func judge(payload []byte, arn string) (map[string]string, bool, error) {
-	var answer authorizerAnswer
-	if err := json.Unmarshal(payload, &answer, json.RejectUnknownMembers(true)); err != nil {
+	answer, err := readAnswer(payload)
+	if err != nil {
 		return nil, false, err
 	}
-	if answer.PrincipalID == "" {
+	if answer.principal == "" {
 		return nil, false, errors.New("no principalId")
 	}
-	if n := len(answer.PolicyDocument.Statement); n != 1 {
+	if n := len(answer.statements); n != 1 {
 		return nil, false, fmt.Errorf("the policy has %d statements and not one", n)
 	}
-	allowed, err := answer.PolicyDocument.Statement[0].allows(arn)
+	allowed, err := answer.statements[0].allows(arn)
 	if err != nil {
 		return nil, false, fmt.Errorf("the policy: %w", err)
 	}
-	values := make(map[string]string, len(answer.Context)+1)
-	for name, value := range answer.Context {
-		switch value.Kind() {
-		case 'n':
-		case '"':
-			text, err := jsontext.AppendUnquote(nil, value)
-			if err != nil {
-				return nil, false, err
-			}
-			values[name] = string(text)
-		case 't', 'f', '0':
-			values[name] = string(value)
-		default:
-			return nil, false, fmt.Errorf("context %s is not a text, number or boolean", name)
-		}
+	if answer.context == nil {
+		answer.context = make(map[string]string)
 	}
-	values["principalId"] = answer.PrincipalID
-	return values, allowed, nil
+	answer.context["principalId"] = answer.principal
+	return answer.context, allowed, nil
 }
 
 // allows reports whether the statement allows execute-api:Invoke on arn. The resource may end in *,
 // and must have no other wildcard.
 func (s statement) allows(arn string) (bool, error) {
-	prefix, open := strings.CutSuffix(s.Resource, "*")
+	prefix, open := strings.CutSuffix(s.resource, "*")
 	switch {
-	case s.Effect != "Allow" && s.Effect != "Deny":
-		return false, fmt.Errorf("the effect %q must be Allow or Deny", s.Effect)
-	case s.Action != "execute-api:Invoke":
-		return false, fmt.Errorf("the action %q must be execute-api:Invoke", s.Action)
-	case s.Resource == "" || len(s.Resource) > maxResource:
-		return false, fmt.Errorf("the resource has %d characters and must have 1 to %d", len(s.Resource), maxResource)
+	case s.effect != "Allow" && s.effect != "Deny":
+		return false, fmt.Errorf("the effect %q must be Allow or Deny", s.effect)
+	case s.action != "execute-api:Invoke":
+		return false, fmt.Errorf("the action %q must be execute-api:Invoke", s.action)
+	case s.resource == "" || len(s.resource) > maxResource:
+		return false, fmt.Errorf("the resource has %d characters and must have 1 to %d", len(s.resource), maxResource)
 	case strings.ContainsAny(prefix, "*?"):
-		return false, fmt.Errorf("the resource %q has a wildcard before its end", s.Resource)
+		return false, fmt.Errorf("the resource %q has a wildcard before its end", s.resource)
 	}
-	covers := s.Resource == arn || open && strings.HasPrefix(arn, prefix)
-	return s.Effect == "Allow" && covers, nil
+	covers := s.resource == arn || open && strings.HasPrefix(arn, prefix)
+	return s.effect == "Allow" && covers, nil
 }

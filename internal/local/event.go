@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"latchkey/internal/jsonio"
 )
 
 // Parts of an ARN that only AWS could know.
@@ -21,7 +23,7 @@ const (
 type event struct {
 	arn string
 	// shared has the members of both forms. requestContext is the last of them and is not closed.
-	shared encoder
+	shared jsonio.Writer
 }
 
 // newEvent returns the event for a request.
@@ -36,38 +38,38 @@ func (g *Gateway) newEvent(x *exchange, resource string, parameters map[string]s
 	headers["X-Forwarded-Proto"] = []string{"http"}
 	query := queryOf(r.URL.RawQuery)
 
-	e := make(encoder, 0, eventSize)
-	e.begin()
-	e.text("resource", resource)
-	e.text("path", path)
-	e.text("httpMethod", r.Method)
-	e.lastTexts("headers", headers)
-	e.lists("multiValueHeaders", headers)
-	e.lastTexts("queryStringParameters", query)
-	e.lists("multiValueQueryStringParameters", query)
-	e.texts("pathParameters", parameters)
-	e.texts("stageVariables", g.template.Variables)
-	e.name("requestContext")
-	e.begin()
-	e.text("accountId", accountID)
-	e.text("resourceId", "000000")
-	e.text("stage", g.template.Stage)
-	e.text("domainName", r.Host)
-	e.text("domainPrefix", apiID)
-	e.text("requestId", x.id)
-	e.text("extendedRequestId", newExtendedID())
-	e.text("protocol", r.Proto)
-	e.name("identity")
-	e.begin()
-	e.text("sourceIp", peer)
-	e.text("userAgent", r.UserAgent())
-	e.end()
-	e.text("resourcePath", resource)
-	e.text("path", r.URL.EscapedPath())
-	e.text("httpMethod", r.Method)
-	e.text("requestTime", now.Format("02/Jan/2006:15:04:05 -0700"))
-	e.integer("requestTimeEpoch", now.UnixMilli())
-	e.text("apiId", apiID)
+	e := make(jsonio.Writer, 0, eventSize)
+	e.Begin()
+	e.Text("resource", resource)
+	e.Text("path", path)
+	e.Text("httpMethod", r.Method)
+	e.LastTexts("headers", headers)
+	e.Lists("multiValueHeaders", headers)
+	e.LastTexts("queryStringParameters", query)
+	e.Lists("multiValueQueryStringParameters", query)
+	e.Texts("pathParameters", parameters)
+	e.Texts("stageVariables", g.template.Variables)
+	e.Name("requestContext")
+	e.Begin()
+	e.Text("accountId", accountID)
+	e.Text("resourceId", "000000")
+	e.Text("stage", g.template.Stage)
+	e.Text("domainName", r.Host)
+	e.Text("domainPrefix", apiID)
+	e.Text("requestId", x.id)
+	e.Text("extendedRequestId", newExtendedID())
+	e.Text("protocol", r.Proto)
+	e.Name("identity")
+	e.Begin()
+	e.Text("sourceIp", peer)
+	e.Text("userAgent", r.UserAgent())
+	e.End()
+	e.Text("resourcePath", resource)
+	e.Text("path", r.URL.EscapedPath())
+	e.Text("httpMethod", r.Method)
+	e.Text("requestTime", now.Format("02/Jan/2006:15:04:05 -0700"))
+	e.Integer("requestTimeEpoch", now.UnixMilli())
+	e.Text("apiId", apiID)
 	return event{
 		arn:    "arn:aws:execute-api:us-east-1:" + accountID + ":" + apiID + "/" + g.template.Stage + "/" + r.Method + path,
 		shared: e,
@@ -80,22 +82,22 @@ const eventSize = 3 << 10
 // forAuthorizer returns the event of a REQUEST authorizer.
 func (e event) forAuthorizer() []byte {
 	shared := slices.Clone(e.shared)
-	shared.raw("authorizer", "null")
-	shared.end()
-	shared.text("type", "REQUEST")
-	shared.text("methodArn", e.arn)
-	shared.text("body", "")
-	shared.end()
+	shared.Raw("authorizer", "null")
+	shared.End()
+	shared.Text("type", "REQUEST")
+	shared.Text("methodArn", e.arn)
+	shared.Text("body", "")
+	shared.End()
 	return shared
 }
 
 // forFunction returns the event of a proxy. context is the authorizer's context, and nil if the route
 // has no authorizer. The event must not be used again.
 func (e event) forFunction(context map[string]string, body []byte) []byte {
-	e.shared.texts("authorizer", context)
-	e.shared.end()
-	e.shared.text("body", string(body))
-	e.shared.end()
+	e.shared.Texts("authorizer", context)
+	e.shared.End()
+	e.shared.Text("body", string(body))
+	e.shared.End()
 	return e.shared
 }
 

@@ -8,7 +8,8 @@ import (
 	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/go-json-experiment/json"
+
+	"latchkey/internal/jsonio"
 )
 
 // invoke runs a function with its own timeout. As on Lambda, the function runs to its end when the
@@ -26,8 +27,8 @@ func (g *Gateway) integrate(x *exchange, function string, event []byte) error {
 	if err != nil {
 		return err
 	}
-	var answer events.APIGatewayProxyResponse
-	if err := json.Unmarshal(payload, &answer); err != nil {
+	answer, err := readResponse(payload)
+	if err != nil {
 		return fmt.Errorf("malformed proxy response: %w", err)
 	}
 	if answer.StatusCode < 200 || answer.StatusCode > 599 {
@@ -47,6 +48,32 @@ func (g *Gateway) integrate(x *exchange, function string, event []byte) error {
 	x.w.WriteHeader(answer.StatusCode)
 	_, _ = x.w.Write(body) // fails if the caller has gone
 	return nil
+}
+
+// readResponse reads the answer of a function.
+func readResponse(payload []byte) (events.APIGatewayProxyResponse, error) {
+	var response events.APIGatewayProxyResponse
+	status := int64(0)
+	r := jsonio.NewReader(roomForTexts)
+	r.Reset(payload)
+	r.Object(func(name []byte) {
+		switch string(name) {
+		case "statusCode":
+			r.Integer(&status)
+		case "headers":
+			response.Headers = r.Scalars()
+		case "multiValueHeaders":
+			response.MultiValueHeaders = r.Lists()
+		case "body":
+			r.String(&response.Body)
+		case "isBase64Encoded":
+			r.Bool(&response.IsBase64Encoded)
+		default:
+			r.Value()
+		}
+	})
+	response.StatusCode = int(status)
+	return response, r.End()
 }
 
 // merged returns the headers of Headers and MultiValueHeaders.

@@ -1,0 +1,130 @@
+package jsonio
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Writer is a JSON text that is written value by value. Its methods write a comma before each member
+// of an object but the first. Bytes that are not UTF-8 become U+FFFD, as in encoding/json. The caller
+// must end each object that it begins.
+type Writer []byte
+
+// Begin writes the beginning of an object, which is a value or follows a name.
+func (w *Writer) Begin() { *w = append(*w, '{') }
+
+// End writes the end of an object.
+func (w *Writer) End() { *w = append(*w, '}') }
+
+// Name writes the name of a member. Its value must follow. The name must need no escape, so it must
+// not come from a request.
+func (w *Writer) Name(name string) {
+	w.next()
+	*w = append(*w, '"')
+	*w = append(*w, name...)
+	*w = append(*w, '"', ':')
+}
+
+// anyName is Name for every text.
+func (w *Writer) anyName(name string) {
+	w.next()
+	w.Quote(name)
+	*w = append(*w, ':')
+}
+
+// next writes a comma unless the next member is the first.
+func (w *Writer) next() {
+	if last := (*w)[len(*w)-1]; last != '{' {
+		*w = append(*w, ',')
+	}
+}
+
+// Quote writes a text as a value.
+func (w *Writer) Quote(text string) {
+	*w, _ = jsontext.AppendQuote(*w, text) // its only error is that it replaced invalid UTF-8
+}
+
+// Raw writes a member whose value is JSON.
+func (w *Writer) Raw(name, value string) {
+	w.Name(name)
+	*w = append(*w, value...)
+}
+
+// Text writes a member whose value is a text.
+func (w *Writer) Text(name, value string) {
+	w.Name(name)
+	w.Quote(value)
+}
+
+// OptionalText writes a member whose value is a text, unless it is empty.
+func (w *Writer) OptionalText(name, value string) {
+	if value != "" {
+		w.Text(name, value)
+	}
+}
+
+// Bool writes a member that is true or false.
+func (w *Writer) Bool(name string, value bool) {
+	w.Name(name)
+	*w = strconv.AppendBool(*w, value)
+}
+
+// Integer writes a member whose value is an integer.
+func (w *Writer) Integer(name string, value int64) {
+	w.Name(name)
+	*w = strconv.AppendInt(*w, value, 10)
+}
+
+// Texts writes a member whose value is an object of texts, or null if there is no map.
+func (w *Writer) Texts(name string, values map[string]string) {
+	if values == nil {
+		w.Raw(name, "null")
+		return
+	}
+	w.Name(name)
+	w.Begin()
+	for name, value := range values {
+		w.anyName(name)
+		w.Quote(value)
+	}
+	w.End()
+}
+
+// LastTexts writes a member whose value is an object of the last text of each list, or null if there
+// is no map. No list may be empty.
+func (w *Writer) LastTexts(name string, values map[string][]string) {
+	if values == nil {
+		w.Raw(name, "null")
+		return
+	}
+	w.Name(name)
+	w.Begin()
+	for name, all := range values {
+		w.anyName(name)
+		w.Quote(all[len(all)-1])
+	}
+	w.End()
+}
+
+// Lists writes a member whose value is an object of lists of texts, or null if there is no map.
+func (w *Writer) Lists(name string, values map[string][]string) {
+	if values == nil {
+		w.Raw(name, "null")
+		return
+	}
+	w.Name(name)
+	w.Begin()
+	for name, all := range values {
+		w.anyName(name)
+		*w = append(*w, '[')
+		for i, value := range all {
+			if i > 0 {
+				*w = append(*w, ',')
+			}
+			w.Quote(value)
+		}
+		*w = append(*w, ']')
+	}
+	w.End()
+}
