@@ -27,7 +27,6 @@ const (
 	Internal    Fault = "internal error"   // 500; the engine does not see the request
 	Unavailable Fault = "unavailable"      // 503; the engine does not see the request
 	Committed   Fault = "500 after commit" // 500; the engine carries out the request
-	Silence     Fault = "silence"          // no reply until the client gives up
 )
 
 // Before returns the faults that happen before the table carries out a request.
@@ -159,9 +158,6 @@ func (f *Faults) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, 500, "InternalServerError"), nil
 	case Unavailable:
 		return answer(r, 503, "ServiceUnavailable"), nil
-	case Silence:
-		<-r.Context().Done()
-		return nil, r.Context().Err()
 	case Delay:
 		time.Sleep(delay)
 	}
