@@ -89,7 +89,8 @@ func (c Credential) and(next Credential) Credential {
 	case c.other != nil || c.token.Native() && next.token.Native():
 		return Credential{code: CodeTwoKeys}
 	}
-	c.code, c.other = CodeTwoKeys, &next
+	other := next // a copy, so that next itself never needs the heap
+	c.code, c.other = CodeTwoKeys, &other
 	return c
 }
 

@@ -1,6 +1,7 @@
 package authorizer_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -110,10 +111,21 @@ type floorEvent struct {
 	} `json:"requestContext"`
 }
 
+// compactEvent returns an event with a token, without white space as API Gateway sends it.
+func compactEvent(t testing.TB, token string) []byte {
+	t.Helper()
+	text := strings.ReplaceAll(string(read(t, "authorizer-allow.json")), "sk_live_REPLACE_ME", token)
+	var event bytes.Buffer
+	if err := json.Compact(&event, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return event.Bytes()
+}
+
 func BenchmarkEventToPolicy(b *testing.B) {
 	recorder := metrics.New(metrics.Options{Now: time.Now})
 	g, format, token := warm(b, recorder.Observe)
-	event := []byte(strings.ReplaceAll(string(read(b, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
+	event := compactEvent(b, token)
 	a := authorizer.New(authorizer.Options{
 		Gate: g, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -197,7 +209,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 	}
 	g, format, token := warm(t, nil)
 	a := authorizer.New(authorizer.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)})
-	event := []byte(strings.ReplaceAll(string(read(t, "authorizer-allow.json")), "sk_live_REPLACE_ME", token))
+	event := compactEvent(t, token)
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	planned, _, _ := warmWith(t, nil, threeMeters())
 	for _, c := range []struct {
@@ -215,7 +227,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 				t.Fatal(v.Code, err)
 			}
 		}},
-		{"authorizer: event to policy", 14, func() {
+		{"authorizer: event to policy", 13, func() {
 			if _, err := a.Invoke(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ type answerContext interface {
 }
 
 // answerSize is more than most answers have, in bytes. Those with an assertion are longer.
-const answerSize = 1 << 10
+const answerSize = 768
 
 // encode returns the answer as JSON.
 func (r *response) encode() []byte {

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -28,7 +29,12 @@ func BenchmarkValidate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	event := []byte(strings.NewReplacer("sk_live_REPLACE_ME", token, `\"tts\"`, `\"keys:read\",\"cost\":1`).Replace(string(text)))
+	filled := strings.NewReplacer("sk_live_REPLACE_ME", token, `\"tts\"`, `\"keys:read\",\"cost\":1`).Replace(string(text))
+	var compact bytes.Buffer // API Gateway sends no white space
+	if err := json.Compact(&compact, []byte(filled)); err != nil {
+		b.Fatal(err)
+	}
+	event := compact.Bytes()
 	function := validateFunction(b, s)
 	var answer events.APIGatewayProxyResponse
 	b.Run("function", func(b *testing.B) {

@@ -103,13 +103,12 @@ func (r *Reader) String(text *string) {
 
 // Bool reads true or false into is. If the value is null, is stays as it is.
 func (r *Reader) Bool(is *bool) {
-	switch raw := r.Value(); {
-	case r.err != nil || raw.Kind() == 'n':
-	case raw.Kind() == 't', raw.Kind() == 'f':
-		*is = raw.Kind() == 't'
-	default:
-		r.err = errType
+	raw := r.Value()
+	if kind := raw.Kind(); r.err != nil || kind != 't' && kind != 'f' {
+		r.mustBeNull(raw)
+		return
 	}
+	*is = raw.Kind() == 't'
 }
 
 // Texts reads an object of strings, and returns nil for null. Null in the object is an empty string.
@@ -199,12 +198,9 @@ func (r *Reader) Values() map[string]any {
 
 // stringOrNull reads a string or null. It reports whether it read a string.
 func (r *Reader) stringOrNull() (string, bool) {
-	if !r.begins('"') {
-		r.Null()
-		return "", false
-	}
 	raw := r.Value()
-	if r.err != nil {
+	if r.err != nil || raw.Kind() != '"' {
+		r.mustBeNull(raw)
 		return "", false
 	}
 	text := unescaped(raw)
@@ -231,19 +227,20 @@ func (r *Reader) remember(text []byte) string {
 
 // Integer reads an integer into n. If the value is null, n stays as it is.
 func (r *Reader) Integer(n *int64) {
-	if !r.begins('0') {
-		r.Null()
+	raw := r.Value()
+	if r.err != nil || raw.Kind() != '0' {
+		r.mustBeNull(raw)
 		return
 	}
-	raw := r.Value()
-	if r.err == nil {
-		*n, r.err = strconv.ParseInt(string(raw), 10, 64)
-	}
+	*n, r.err = strconv.ParseInt(string(raw), 10, 64)
 }
 
 // Null reads null. Every other value is an error.
-func (r *Reader) Null() {
-	if raw := r.Value(); r.err == nil && raw.Kind() != 'n' {
+func (r *Reader) Null() { r.mustBeNull(r.Value()) }
+
+// mustBeNull makes a value that was read an error, unless it is null.
+func (r *Reader) mustBeNull(raw jsontext.Value) {
+	if r.err == nil && raw.Kind() != 'n' {
 		r.err = errType
 	}
 }
