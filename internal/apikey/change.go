@@ -99,7 +99,7 @@ func (c Change) checkBounds() error {
 		if c.Limit.Window < MinWindow || c.Limit.Window > MaxWindow {
 			return Invalid("rateLimit.window", "must be between 1 and 86400 seconds")
 		}
-		if err := checkRate("rateLimit.requests", *c.Limit); err != nil {
+		if err := checkServed(*c.Limit); err != nil {
 			return err
 		}
 	}

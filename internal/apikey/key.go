@@ -25,6 +25,8 @@ type Key struct {
 	Unlimited bool
 	// Limits are further limits, the shortest window first.
 	Limits []ratelimit.Limit
+	// Shards says how many meters count Limit, and the quota of the key's first meter.
+	Shards ratelimit.Shards
 	// Plan is the name of the key's plan. If empty, the plan of its user applies.
 	Plan string
 	// Shared bounds all keys of the user together that have such bounds. It bounds nothing if the key
@@ -273,6 +275,9 @@ func (k *Key) Affords(cost int64) error {
 	case k.Unlimited:
 	case k.Limit != ratelimit.Limit{} && cost > k.Limit.Requests:
 		return Invalid("cost", "must not be above the key's own limit of %d", k.Limit.Requests)
+	case k.Limit != ratelimit.Limit{} && cost > k.Limit.Requests/int64(k.Shards.Now()):
+		return Invalid("cost", "must not be above %d, because each of %d meters counts a part of the key's own limit of %d",
+			k.Limit.Requests/int64(k.Shards.Now()), k.Shards.Now(), k.Limit.Requests)
 	case k.Quota.Requests > 0 && cost > k.Quota.Requests:
 		return Invalid("cost", "must not be above the key's own quota of %d", k.Quota.Requests)
 	}

@@ -63,7 +63,7 @@ func (k *Key) ownParts(p *Plan) []Part {
 	}
 	first.Quota, quotas = calendar(quotas)
 	id := func(what string) string { return k.ID + "#" + what }
-	parts := []Part{{OfKey, ratelimit.Part{ID: k.ID, Terms: first}}}
+	parts := []Part{{OfKey, ratelimit.Part{ID: k.ID, Terms: first, Shards: k.Shards}}}
 	return append(parts, further(OfKey, id, smallest(limits), quotas)...)
 }
 
@@ -178,6 +178,13 @@ func smallest(limits []ratelimit.Limit) (all []ratelimit.Limit) {
 	})
 	return slices.CompactFunc(limits, func(a, b ratelimit.Limit) bool { return a.Window == b.Window })
 }
+
+// shardMeter begins what [ParseMeter] returns of the meter of a further shard.
+const shardMeter = "shard"
+
+// FurtherShard reports whether what, which [ParseMeter] has returned, is a further shard of a key's first
+// meter.
+func FurtherShard(what string) bool { return strings.HasPrefix(what, shardMeter) }
 
 // userMeters begins the ids of the meters of users. Among the ids of keys, only those of static keys
 // may have the character #. A static key has one meter.

@@ -9,12 +9,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/registry"
 )
 
-// A fence is the attribute g of a key's first meter. Before a stored key is changed, g is raised to
+// A fence is the attribute g of a key's first meter, and of its further shards. Before a stored key is changed, g is raised to
 // the number that [apikey.Key.Fence] gives for the next revision. A spend that does not find a higher
 // g than that of a key read earlier therefore proves that the key has not changed since.
 //
@@ -51,20 +52,41 @@ func (t *Table) fence(ctx context.Context, changes []registry.Write) error {
 		}
 		next := *w.From
 		next.Rev++
-		if err := t.raise(ctx, &next, w.At); err != nil {
+		if err := t.raiseAll(ctx, &next, w.At); err != nil {
 			return fmt.Errorf("fence key %s: %w", w.From.ID, err)
 		}
 	}
 	return nil
 }
 
-// raise sets the fence of a key to that of next, unless it is higher already.
-func (t *Table) raise(ctx context.Context, next *apikey.Key, now time.Time) error {
+// raiseAll sets the fences of all meters of a key that count its rateLimit, at the same time. A gate
+// proves the key by any one of them.
+func (t *Table) raiseAll(ctx context.Context, next *apikey.Key, now time.Time) error {
+	others := next.Shards.Others(next.ID)
+	if len(others) == 0 {
+		return t.raise(ctx, next.ID, next.Fence(), now)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, id := range append(others, next.ID) {
+		group.Go(func() (err error) {
+			defer func() {
+				if cause := recover(); cause != nil { // it would end the process
+					err = fmt.Errorf("meter %s: panic: %T", id, cause)
+				}
+			}()
+			return t.raise(ctx, id, next.Fence(), now)
+		})
+	}
+	return group.Wait()
+}
+
+// raise sets the fence of a meter to next, unless it is higher already.
+func (t *Table) raise(ctx context.Context, id string, next int64, now time.Time) error {
 	in := dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: meterKey(next.ID),
+		TableName: &t.name, Key: meterKey(id),
 		ExpressionAttributeNames: map[string]string{"#g": "g", "#ttl": "ttl"},
 		ExpressionAttributeValues: item{
-			":g": number(next.Fence()), ":ttl": number(now.Add(fenceRetention).Unix()),
+			":g": number(next), ":ttl": number(now.Add(fenceRetention).Unix()),
 		},
 	}
 	for attempt := 1; ; attempt++ {

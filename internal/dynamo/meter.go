@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"latchkey/internal/apikey"
 	"latchkey/internal/ratelimit"
 )
 
@@ -155,13 +154,14 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	}
 }
 
-// Touch stores the time of a use for as long as an ended key is stored.
+// Touch stores the time of a use. It stores the meter for as long as a change of the key does, so it
+// shortens the retention of no usage.
 func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: meterKey(id),
 		UpdateExpression:          aws.String("SET #at = :at, #ttl = :ttl"),
 		ExpressionAttributeNames:  map[string]string{"#at": "at", "#ttl": "ttl"},
-		ExpressionAttributeValues: item{":at": number(at.UnixMilli()), ":ttl": number(at.Add(apikey.Retention).Unix())},
+		ExpressionAttributeValues: item{":at": number(at.UnixMilli()), ":ttl": number(at.Add(fenceRetention).Unix())},
 	})
 	if err != nil {
 		return fmt.Errorf("touch meter %s: %w", id, err)

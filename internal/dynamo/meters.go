@@ -17,6 +17,9 @@ import (
 // The meters of a key are in its partition, and those of a user in the user's. The sort key of the
 // first one is meter. The sort key of a further one also names its window in seconds, or the period
 // of its quota: meter#60 and meter#lifetime.
+//
+// The further shards of a key's first meter have a partition each, key#<id>#shard1 and so on, with the
+// sort key meter. DynamoDB may therefore serve each of them from another place.
 const (
 	furtherSort = "meter#"
 	lastMeter   = furtherSort + "~" // sorts after each further meter
@@ -24,16 +27,19 @@ const (
 
 // meterPartition returns the partition of the meter with the limiter's id.
 func meterPartition(id string) string {
-	of, owner, _ := apikey.ParseMeter(id)
-	if of == apikey.OfUser {
+	of, owner, what := apikey.ParseMeter(id)
+	switch {
+	case of == apikey.OfUser:
 		return userPartition(owner)
+	case apikey.FurtherShard(what):
+		return keyPartition(id)
 	}
 	return keyPartition(owner)
 }
 
 // meterKey returns the primary key of the meter with the limiter's id.
 func meterKey(id string) item {
-	if _, _, what := apikey.ParseMeter(id); what != "" {
+	if _, _, what := apikey.ParseMeter(id); what != "" && !apikey.FurtherShard(what) {
 		return primaryKey(meterPartition(id), furtherSort+what)
 	}
 	return primaryKey(meterPartition(id), meterSort)

@@ -70,6 +70,7 @@ type record struct {
 	Plan         string            `dynamodbav:"plan,omitempty"`
 	Shared       *storedBounds     `dynamodbav:"shared,omitempty"`
 	Sharing      bool              `dynamodbav:"sharesDefault,omitempty"`
+	Shards       *shards           `dynamodbav:"shards,omitempty"`
 	Trail        *head             `dynamodbav:"trail,omitempty"`
 	TTL          int64             `dynamodbav:"ttl,omitempty"`
 }
@@ -81,6 +82,31 @@ type secret struct {
 	Alias     string `dynamodbav:"alias,omitempty"`
 	NotAfter  int64  `dynamodbav:"notAfter,omitempty"`
 	Ended     bool   `dynamodbav:"ended,omitempty"`
+}
+
+// shards are how many meters count the rateLimit of a key. until is in milliseconds. The version before
+// shards were added spends the whole limit from the first meter, and drops the attribute when it changes
+// a key.
+type shards struct {
+	Count int   `dynamodbav:"count"`
+	Made  int   `dynamodbav:"made"`
+	Few   int   `dynamodbav:"few,omitempty"`
+	Many  int   `dynamodbav:"many,omitempty"`
+	Until int64 `dynamodbav:"until,omitempty"`
+}
+
+func encodeShards(s ratelimit.Shards) *shards {
+	if !s.Several() {
+		return nil
+	}
+	return &shards{Count: s.Count, Made: s.Made, Few: s.Few, Many: s.Many, Until: millis(s.Until)}
+}
+
+func decodeShards(s *shards) ratelimit.Shards {
+	if s == nil {
+		return ratelimit.Shards{}
+	}
+	return ratelimit.Shards{Count: s.Count, Made: s.Made, Few: s.Few, Many: s.Many, Until: moment(s.Until)}
 }
 
 // head is the end of a key's trail. until is in seconds.
@@ -99,6 +125,7 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		Unlimited: k.Unlimited, NoLimit: k.Limit == ratelimit.Limit{}, Limits: encodeLimits(k.Limits),
 		Quota: k.Quota.Requests, QuotaPeriod: string(k.Quota.Period), Plan: k.Plan,
 		Shared: encodeBounds(k.Shared), Sharing: k.SharesDefault,
+		Shards:   encodeShards(k.Shards),
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
@@ -147,6 +174,7 @@ func decodeKey(i item) (*apikey.Key, error) {
 		Limit:  ratelimit.Limit{Requests: r.Requests, Window: time.Duration(r.Window) * time.Second},
 		Quota:  ratelimit.Quota{Requests: r.Quota, Period: ratelimit.Period(r.QuotaPeriod)},
 		Limits: decodeLimits(r.Limits), Plan: r.Plan, Shared: decodeBounds(r.Shared), SharesDefault: r.Sharing,
+		Shards:    decodeShards(r.Shards),
 		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),

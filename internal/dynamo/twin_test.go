@@ -87,6 +87,8 @@ func (w *twins) count(s ratelimit.Spend, err error) {
 	}
 }
 
+func (w *twins) Meter(context.Context, string) (ratelimit.Meter, error) { return w.meter, nil }
+
 func (w *twins) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
 func (w *twins) Touch(context.Context, string, time.Time) error                  { return nil }
 

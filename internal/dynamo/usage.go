@@ -18,7 +18,7 @@ import (
 )
 
 // The usage of past days is stored in one item for each month, in the partition of its meter's key or
-// user. In usage#202611, d24 is the usage of the 24th. No usage is stored of further meters, because
+// user, or of a further shard. In usage#202611, d24 is the usage of the 24th. No usage is stored of further meters, because
 // they count the same requests as the first one.
 const usageSort = "usage#"
 
@@ -48,7 +48,7 @@ func (t *Table) usageEnds(month int64) int64 {
 
 // RecordUsage stores the usage of days, which must be sorted, with one write for each month.
 func (t *Table) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {
-	if _, _, what := apikey.ParseMeter(id); what != "" {
+	if _, _, what := apikey.ParseMeter(id); what != "" && !apikey.FurtherShard(what) {
 		return nil
 	}
 	for len(days) > 0 {
@@ -104,7 +104,7 @@ func (t *Table) Usages(ctx context.Context, ids []string, from, to ratelimit.Dat
 	var keys []item
 	for month := from; month.Month() <= to.Month(); month = month.NextMonth() {
 		for _, id := range ids {
-			keys = append(keys, primaryKey(keyPartition(id), usageMonth(month.Month())))
+			keys = append(keys, primaryKey(meterPartition(id), usageMonth(month.Month())))
 		}
 	}
 	items, err := t.batch(ctx, keys)

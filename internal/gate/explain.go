@@ -71,24 +71,24 @@ func (g *Gate) ExplainWith(
 		e.add(apikey.CodeRateLimited, true, "unlimited")
 	}
 	for i := range s.parts {
-		e.addPart(&s.parts[i], meterOf(record, user, s.parts[i].ID), r.Cost, now)
+		e.addPart(&s.parts[i], metersOf(record, user, &s.parts[i]), r.Cost, now)
 	}
 	return e.code, e.steps, nil
 }
 
-// meterOf returns the meter of an id, as it was read.
-func meterOf(record apikey.Record, user apikey.UserRecord, id string) ratelimit.Meter {
-	if id == record.Key.ID {
-		return record.Meter
+// metersOf returns the meters of a part, as they were read.
+func metersOf(record apikey.Record, user apikey.UserRecord, p *apikey.Part) []ratelimit.Meter {
+	if p.ID == record.Key.ID {
+		return record.FirstMeters()
 	}
 	for _, meters := range [][]apikey.NamedMeter{record.More, user.Meters} {
 		for i := range meters {
-			if meters[i].ID == id {
-				return meters[i].Meter
+			if meters[i].ID == p.ID {
+				return []ratelimit.Meter{meters[i].Meter}
 			}
 		}
 	}
-	return ratelimit.Meter{}
+	return []ratelimit.Meter{{}}
 }
 
 // explanation collects steps.
@@ -118,12 +118,12 @@ func (e *explanation) addBound(refusal apikey.Code, check string, pass bool, res
 	e.steps = append(e.steps, Step{check, pass, detail})
 }
 
-// addPart adds the steps of one meter: of its quota and of its limit. A meter that only counts usage
+// addPart adds the steps of one part: of its quota and of its limit. A meter that only counts usage
 // has none.
-func (e *explanation) addPart(p *apikey.Part, m ratelimit.Meter, cost int64, now time.Time) {
+func (e *explanation) addPart(p *apikey.Part, meters []ratelimit.Meter, cost int64, now time.Time) {
 	terms := p.Terms
 	if terms.Quota != (ratelimit.Quota{}) {
-		used := ratelimit.QuotaStatusOf(m, terms.Quota, now)
+		used := ratelimit.StatusOfShards(meters, p.Part, now).Quota()
 		end, reset := "which never ends", time.Time{}
 		if terms.Quota.Period != ratelimit.Lifetime {
 			reset = used.Reset
@@ -137,7 +137,9 @@ func (e *explanation) addPart(p *apikey.Part, m ratelimit.Meter, cost int64, now
 	if terms.Limit.None() {
 		return
 	}
-	usage := ratelimit.StatusOf(m, terms, now)
+	rate := p.Part
+	rate.Terms = terms
+	usage := ratelimit.StatusOfShards(meters, rate, now)
 	check := checkOf(p, apikey.CodeRateLimited)
 	e.addBound(apikey.CodeRateLimited, check, usage.Remaining >= cost, usage.Reset, fmt.Sprintf(
 		"%d of %d left in %d seconds, all again at %s; asked for: %d",

@@ -102,7 +102,7 @@ func (s *subject) unfenced() *subject {
 	c := *s
 	c.proof, c.meters = nil, make([]ratelimit.Part, len(s.meters))
 	for i, p := range s.meters {
-		c.meters[i] = ratelimit.Part{ID: p.ID, Terms: p.Terms}
+		c.meters[i] = ratelimit.Part{ID: p.ID, Terms: p.Terms, Shards: p.Shards}
 	}
 	return &c
 }

@@ -116,7 +116,7 @@ func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdi
 // that of a route.
 func (s *subject) aboveLimit(r *Request) (int, error) {
 	for i := range s.meters {
-		t := &s.meters[i].Terms
+		t := s.meters[i].AtOnce()
 		if r.Cost <= t.Limit.Requests && (t.Quota.Requests == 0 || r.Cost <= t.Quota.Requests) {
 			continue
 		}
@@ -136,7 +136,7 @@ func (s *subject) affords(cost int64) error {
 	if k.Limit != (ratelimit.Limit{}) {
 		return k.Affords(cost)
 	}
-	if !k.Unlimited && first.ID == k.ID && cost > first.Terms.Limit.Requests {
+	if !k.Unlimited && first.ID == k.ID && cost > first.AtOnce().Limit.Requests {
 		return apikey.Invalid("cost", "must not be above the key's own limit of %d", first.Terms.Limit.Requests)
 	}
 	return nil
@@ -147,7 +147,7 @@ func (g *Gate) peek(s *subject, floor time.Time, v *apikey.Verdict) {
 	switch len(s.meters) {
 	case 0:
 	case 1:
-		v.Status = g.limiter.Peek(s.meters[0].ID, s.meters[0].Terms, floor)
+		v.Status = g.limiter.PeekPart(&s.meters[0], floor)
 	default:
 		j := g.limiter.PeekAll(s.meters, floor)
 		v.Status, v.Statuses = j.Status, j.Statuses

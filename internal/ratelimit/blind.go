@@ -38,7 +38,7 @@ func (l *Limiter) Blind(parts []Part, n int64, floor time.Time) bool {
 	defer l.mu.Unlock()
 	fenced := false
 	for i := range parts {
-		p := &parts[i]
+		p := l.pinned(&parts[i], now)
 		e := l.entry(p.ID)
 		leased := e.lease.usable(&p.Terms, now)
 		if leased >= n {

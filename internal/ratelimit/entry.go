@@ -23,6 +23,10 @@ type entry struct {
 	wrote time.Time
 
 	others others
+
+	// shard is the shard of the id that this instance spends from. It is one of shards, which is 0
+	// before one was chosen.
+	shard, shards int
 }
 
 // see takes in the meter as the store has it. own is how many tokens of it this instance has just

@@ -34,10 +34,20 @@ const jointAttempts = 3
 //
 // A denial for n above a limit or a quota has no RetryAfter. An error means that TakeAll could not
 // decide, as for Take. n must be at least 1.
+//
+// At most one part may have several shards. TakeAll spends from one of them, see shards.go.
 func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time.Time) (Joint, error) {
 	if n < 1 {
 		panic(fmt.Sprintf("ratelimit: take %d", n)) // a caller's bug
 	}
+	if i := sharded(parts); i >= 0 {
+		return l.takeSharded(ctx, parts, i, n, floor)
+	}
+	return l.takeAll(ctx, parts, n, floor)
+}
+
+// takeAll is TakeAll for parts with one meter each.
+func (l *Limiter) takeAll(ctx context.Context, parts []Part, n int64, floor time.Time) (Joint, error) {
 	if len(parts) == 1 && n <= parts[0].Terms.Limit.Requests {
 		d, err := l.TakePart(ctx, parts[0], n, floor)
 		if err != nil {
@@ -65,8 +75,8 @@ func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time
 // part, and admits.
 func (l *Limiter) PeekAll(parts []Part, floor time.Time) Joint {
 	j := Joint{Decision: Decision{Admitted: true}, Statuses: make([]Status, len(parts))}
-	for i, p := range parts {
-		j.Statuses[i] = l.Peek(p.ID, p.Terms, floor)
+	for i := range parts {
+		j.Statuses[i] = l.PeekPart(&parts[i], floor)
 	}
 	j.By = tightest(j.Statuses)
 	if j.By >= 0 {

@@ -19,6 +19,7 @@ type shelf struct {
 	build func() *item          // makes an item; nil: a plain one
 	onAsk func(id string) error // runs before each spend, unless nil
 	asked []string              // the ids of all spends
+	read  []string              // the ids of all reads
 }
 
 func (s *shelf) item(id string) *item {
@@ -46,6 +47,13 @@ func (s *shelf) Spend(ctx context.Context, id string, spend ratelimit.Spend) (ra
 		}
 	}
 	return s.item(id).Spend(ctx, id, spend)
+}
+
+func (s *shelf) Meter(ctx context.Context, id string) (ratelimit.Meter, error) {
+	s.mu.Lock()
+	s.read = append(s.read, id)
+	s.mu.Unlock()
+	return s.item(id).Meter(ctx, id)
 }
 
 func (s *shelf) RecordUsage(ctx context.Context, id string, days []ratelimit.DayUsage) error {

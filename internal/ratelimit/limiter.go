@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -53,6 +54,8 @@ type Limiter struct {
 	store Store
 	now   func() time.Time
 	rules rules
+	// random returns a number below n.
+	random func(n int) int
 
 	mu      sync.Mutex // guards the rest
 	entries *simplelru.LRU[string, *entry]
@@ -66,7 +69,7 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 	if err != nil {
 		panic(err) // size is not positive: a caller's bug
 	}
-	return &Limiter{store: store, now: now, rules: standard(), entries: entries}
+	return &Limiter{store: store, now: now, rules: standard(), random: rand.IntN, entries: entries}
 }
 
 // Take spends n tokens of an id, or denies and says when to try again. It spends nothing when it
@@ -86,6 +89,10 @@ func (l *Limiter) TakePart(ctx context.Context, p Part, n int64, floor time.Time
 	if n < 1 || n > p.Terms.Limit.Requests {
 		panic(fmt.Sprintf("ratelimit: take %d of %d", n, p.Terms.Limit.Requests)) // a caller's bug
 	}
+	if p.Shards.Several() {
+		j, err := l.takeSharded(ctx, []Part{p}, 0, n, floor)
+		return j.Decision, err
+	}
 	r := request{id: p.ID, terms: p.Terms, fence: p.Fence, tokens: n}
 	now := l.time(floor)
 	if !l.fromMemory(&r, now) {
@@ -104,6 +111,20 @@ func (l *Limiter) Peek(id string, terms Terms, floor time.Time) Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.peek(id, &terms, now)
+}
+
+// PeekPart is Peek for a part, which may have several shards.
+func (l *Limiter) PeekPart(p *Part, floor time.Time) Status {
+	now := l.time(floor)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !p.Shards.Several() {
+		return l.peek(p.ID, &p.Terms, now)
+	}
+	q := l.pinned(p, now)
+	s := l.peek(q.ID, &q.Terms, now)
+	s.whole(&p.Terms)
+	return s
 }
 
 // peek is Peek for a caller that holds the lock.

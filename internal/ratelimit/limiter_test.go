@@ -430,6 +430,10 @@ func (c *contested) Spend(_ context.Context, _ string, s ratelimit.Spend) (ratel
 	return ratelimit.Meter{Window: s.Window, Used: int64(c.tries), Newest: s.Slice, Marks: marks}, ratelimit.ErrStale
 }
 
+func (c *contested) Meter(context.Context, string) (ratelimit.Meter, error) {
+	return ratelimit.Meter{}, nil
+}
+
 func (c *contested) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
 func (c *contested) Touch(context.Context, string, time.Time) error                  { return nil }
 

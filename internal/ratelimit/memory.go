@@ -38,6 +38,16 @@ func (s *Memory) Spend(_ context.Context, id string, spend Spend) (Meter, error)
 	return m.clone(), err
 }
 
+// Meter returns the meter of an id; see [Store].
+func (s *Memory) Meter(_ context.Context, id string) (Meter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok := s.meters.Get(id); ok {
+		return m.clone(), nil
+	}
+	return Meter{}, nil
+}
+
 // Record does nothing, because no one could read the usage.
 func (s *Memory) RecordUsage(context.Context, string, []DayUsage) error { return nil }
 

@@ -45,7 +45,12 @@ func (r *rules) frame(window time.Duration) frame {
 	if window < r.exact {
 		f.grace, guard = 0, 0
 	}
-	f.slice = (window + guard + windowSlices - 1) / windowSlices
+	count := int64(windowSlices)
+	if window%time.Second != 0 { // see coarse
+		count = min(max(int64(window/leastSlice), leastSlices), windowSlices)
+	}
+	f.lookback += count - windowSlices
+	f.slice = (window + guard + time.Duration(count) - 1) / time.Duration(count)
 	return f
 }
 

@@ -14,6 +14,9 @@ type Store interface {
 	// unknown. The transport may repeat a spend whose reply was lost, so that it is applied twice. The
 	// error must wrap [ErrThrottled] if the store has refused the spend because of its load.
 	Spend(ctx context.Context, id string, s Spend) (Meter, error)
+	// Meter reads the meter of an id, or returns the zero Meter if there is none. It must see every
+	// earlier spend.
+	Meter(ctx context.Context, id string) (Meter, error)
 	// Record stores the usage of days that are over. The same days may be recorded again.
 	RecordUsage(ctx context.Context, id string, days []DayUsage) error
 	// Touch stores the time of the last use of an id without spending.

@@ -112,6 +112,19 @@ func (i *item) commit(s ratelimit.Spend) (ratelimit.Meter, error) {
 	return i.snapshot(), nil
 }
 
+// Meter reads as Spend writes, but once.
+func (i *item) Meter(context.Context, string) (ratelimit.Meter, error) {
+	if i.err != nil {
+		return ratelimit.Meter{}, i.err
+	}
+	if i.lost() {
+		return ratelimit.Meter{}, errLost
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.snapshot(), nil
+}
+
 func (i *item) snapshot() ratelimit.Meter {
 	m := i.meter
 	m.Marks, m.Earlier = slices.Clone(m.Marks), slices.Clone(m.Earlier)

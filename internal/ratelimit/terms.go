@@ -53,6 +53,8 @@ type Part struct {
 	// Fence must not be below that of the meter if the store is asked: see [ErrFenced]. Zero asks for
 	// nothing.
 	Fence int64
+	// Shards says how many meters count the tokens together. Terms are those of all of them.
+	Shards Shards
 }
 
 // Within reports whether a caller who keeps to l also keeps to outer. In the window of outer, l

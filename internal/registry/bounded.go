@@ -115,7 +115,8 @@ func (r *Registry) addMeters(ctx context.Context, all []Bounded) error {
 	}
 	for i, b := range all {
 		for _, id := range b.furtherMeters() {
-			if m, used := meters[id]; used {
+			known := func(m apikey.NamedMeter) bool { return m.ID == id }
+			if m, used := meters[id]; used && !slices.ContainsFunc(all[i].More, known) {
 				all[i].More = append(all[i].More, apikey.NamedMeter{ID: id, Meter: m})
 			}
 		}
@@ -123,8 +124,10 @@ func (r *Registry) addMeters(ctx context.Context, all []Bounded) error {
 	return nil
 }
 
-// furtherMeters returns the ids of the meters besides the key's first.
-func (b Bounded) furtherMeters() (ids []string) {
+// furtherMeters returns the ids of the meters besides the key's first, those of its further shards among
+// them.
+func (b Bounded) furtherMeters() []string {
+	ids := b.Key.Shards.Others(b.Key.ID)
 	for _, p := range b.Key.Parts(b.User.User, b.Plan) {
 		if p.ID != b.Key.ID {
 			ids = append(ids, p.ID)
@@ -167,7 +170,11 @@ func (r *Registry) Spending(b Bounded) (parts []apikey.Part, statuses []ratelimi
 	}
 	parts = b.Key.Parts(b.User.User, b.Plan)
 	for _, p := range parts {
-		statuses = append(statuses, ratelimit.StatusOf(stored[p.ID], p.Terms, r.now()))
+		meters := []ratelimit.Meter{stored[p.ID]}
+		if p.ID == b.Key.ID {
+			meters = b.FirstMeters()
+		}
+		statuses = append(statuses, ratelimit.StatusOfShards(meters, p.Part, r.now()))
 	}
 	return parts, statuses
 }

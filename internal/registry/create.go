@@ -196,7 +196,7 @@ func (r *Registry) Build(
 	if err := c.Apply(k); err != nil {
 		return nil, err
 	}
-	return k, nil
+	return k, k.Spread()
 }
 
 // Install stores a key that [Registry.Build] has returned, for one of latchkey's commands.

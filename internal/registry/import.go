@@ -153,7 +153,7 @@ func (r *Registry) imported(ctx context.Context, in Import) (*apikey.Key, error)
 	}
 	hold(k, in.Change)
 	share(nil, k)
-	return k, nil
+	return k, k.Spread()
 }
 
 // secret returns the secret of an entry.

@@ -35,6 +35,9 @@ func (r *Registry) Update(
 		if err := r.checkPlan(ctx, c); err != nil {
 			return Write{}, false, err
 		}
+		if err := r.spread(ctx, from, to, c); err != nil {
+			return Write{}, false, err
+		}
 		if c.ExpiresAt != nil {
 			if err := r.checkLife(ctx, to); err != nil {
 				return Write{}, false, err

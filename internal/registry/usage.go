@@ -79,37 +79,61 @@ func (r *Registry) usage(ctx context.Context, record apikey.Record, days Days) (
 	if from > to {
 		return nil, nil
 	}
-	recorded, err := r.store.Usage(ctx, record.Key.ID, from, to)
+	recorded, err := r.recordedUsage(ctx, record, from, to)
 	if err != nil {
 		return nil, err
 	}
 	return usageOfLife(record, recorded, from, to), nil
 }
 
+// recordedUsage returns what the store has of the usage of a key, by the ids of its first meters.
+func (r *Registry) recordedUsage(ctx context.Context, record apikey.Record, from, to ratelimit.Date) (
+	map[string][]ratelimit.DayUsage, error,
+) {
+	id := record.Key.ID
+	if others := record.Key.Shards.Others(id); len(others) > 0 {
+		return r.store.Usages(ctx, append(others, id), from, to)
+	}
+	days, err := r.store.Usage(ctx, id, from, to)
+	return map[string][]ratelimit.DayUsage{id: days}, err
+}
+
 // usageOfLife returns the usage of one life of a key, from one day to another. recorded is what the
-// store has of these days, and of others.
-func usageOfLife(record apikey.Record, recorded []ratelimit.DayUsage, from, to ratelimit.Date) []ratelimit.DayUsage {
-	begun := ratelimit.DateOf(record.Key.CreatedAt)
+// store has of these days, and of others, by the ids of the key's first meters.
+func usageOfLife(
+	record apikey.Record, recorded map[string][]ratelimit.DayUsage, from, to ratelimit.Date,
+) []ratelimit.DayUsage {
+	id, begun := record.Key.ID, ratelimit.DateOf(record.Key.CreatedAt)
 	from = max(from, begun)
-	by := make(map[ratelimit.Date]int64)
-	var former int64
-	for _, d := range recorded {
-		if d.Day < from {
-			continue
-		}
-		by[d.Day] = d.Used
-		if d.Day == begun {
-			former = d.Former
-		}
+	sum, former := make(map[ratelimit.Date]int64), int64(0)
+	meters := map[string]ratelimit.Meter{id: record.Meter}
+	for _, m := range record.More {
+		meters[m.ID] = m.Meter
 	}
-	// A mark of the meter that is not recorded yet gives the same count as the record.
-	for _, d := range record.Meter.Usage() {
-		if d.Day >= from && d.Day <= to {
+	for _, id := range append(record.Key.Shards.Others(id), id) {
+		by := make(map[ratelimit.Date]int64)
+		for _, d := range recorded[id] {
+			if d.Day < from {
+				continue
+			}
 			by[d.Day] = d.Used
+			if d.Day == begun {
+				former += d.Former
+			}
+		}
+		// A mark of the meter that is not recorded yet gives the same count as the record.
+		m := meters[id]
+		for _, d := range m.Usage() {
+			if d.Day >= from && d.Day <= to {
+				by[d.Day] = d.Used
+			}
+		}
+		for day, used := range by {
+			sum[day] += used
 		}
 	}
-	by[begun] -= former
-	return inOrder(by)
+	sum[begun] -= former
+	return inOrder(sum)
 }
 
 // UsageOf returns what Usage does for each of the records, by id, in few requests. The caller must have
@@ -120,9 +144,13 @@ func (r *Registry) UsageOf(ctx context.Context, records []apikey.Record, days Da
 	if err := days.check(); err != nil {
 		return nil, err
 	}
-	ids := make([]string, len(records))
-	for i, record := range records {
-		ids[i] = record.Key.ID
+	records, err := r.withShards(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(records))
+	for _, record := range records {
+		ids = append(append(ids, record.Key.ID), record.Key.Shards.Others(record.Key.ID)...)
 	}
 	from, to := ratelimit.DateOf(days.From), ratelimit.DateOf(days.To)
 	recorded, err := r.store.Usages(ctx, ids, from, to)
@@ -131,7 +159,7 @@ func (r *Registry) UsageOf(ctx context.Context, records []apikey.Record, days Da
 	}
 	all := make(map[string][]ratelimit.DayUsage, len(records))
 	for _, record := range records {
-		all[record.Key.ID] = usageOfLife(record, recorded[record.Key.ID], from, to)
+		all[record.Key.ID] = usageOfLife(record, recorded, from, to)
 	}
 	return all, nil
 }
@@ -176,9 +204,13 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 	}
 	keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.Gone(r.now()) })
 	own := apikey.UserMeter(userID, "")
-	meters, err := r.store.Meters(ctx, append(idsOf(keys), own))
+	meters, err := r.store.Meters(ctx, []string{own})
 	if err != nil {
 		return Usage{}, fmt.Errorf("read meters: %w", err)
+	}
+	records, err := r.usageRecords(ctx, keys)
+	if err != nil {
+		return Usage{}, err
 	}
 	var mu sync.Mutex
 	sum := make(map[ratelimit.Date]int64)
@@ -196,9 +228,9 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 			return read()
 		})
 	}
-	for _, k := range keys {
-		safely("key "+k.ID, func() error {
-			used, err := r.usage(ctx, apikey.Record{Key: k, Meter: meters[k.ID]}, days)
+	for _, record := range records {
+		safely("key "+record.Key.ID, func() error {
+			used, err := r.usage(ctx, record, days)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, d := range used {
@@ -224,6 +256,22 @@ func (r *Registry) UserUsage(ctx context.Context, caller Caller, userID string, 
 		sum[d.Day] = max(sum[d.Day], d.Used)
 	}
 	return Usage{Days: inOrder(sum), Refused: refused}, nil
+}
+
+// usageRecords returns the keys of a list with all meters that count their usage. A key of a list does
+// not say how many these are, so the keys are read.
+func (r *Registry) usageRecords(ctx context.Context, keys []*apikey.Key) ([]apikey.Record, error) {
+	found, err := r.store.Records(ctx, idsOf(keys))
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	var records []apikey.Record
+	for _, k := range keys {
+		if record, ok := found[k.ID]; ok {
+			records = append(records, record)
+		}
+	}
+	return r.withShards(ctx, records)
 }
 
 // countedUsage returns what the first meter of a user has counted on each of some days. A day may be
