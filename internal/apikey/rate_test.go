@@ -25,7 +25,6 @@ func TestALimitThatTheTableCannotCountIsRefused(t *testing.T) {
 	} {
 		limit := ratelimit.Limit{Requests: c.requests, Window: c.window}
 		for field, err := range map[string]error{
-			"rateLimit.requests": apikey.Change{Limit: &limit}.Check(time.Now()),
 			"limits.amount":      apikey.Change{Limits: &[]ratelimit.Limit{limit}}.Check(time.Now()),
 			"key.limits.amount":  apikey.CheckLimits("key.", []ratelimit.Limit{limit}),
 		} {
@@ -38,4 +37,66 @@ func TestALimitThatTheTableCannotCountIsRefused(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The meters of a rateLimit count it together. What more of them could not count is refused, also with
+// a sentence that says what is possible.
+func TestARateLimitThatNoNumberOfMetersCanCountIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		requests int64
+		window   time.Duration
+		allowed  bool
+	}{
+		{16_750, time.Second, true}, {16_751, time.Second, false}, {apikey.MaxRequests, time.Second, false},
+		{167_500, 10 * time.Second, true}, {167_501, 10 * time.Second, false},
+		{apikey.MaxRequests, time.Minute, true}, {apikey.MaxRequests, apikey.MaxWindow, true},
+	} {
+		err := apikey.Change{Limit: &ratelimit.Limit{Requests: c.requests, Window: c.window}}.Check(time.Now())
+		var refused *apikey.FieldError
+		switch {
+		case c.allowed && err != nil:
+			t.Errorf("%d in %v: %v", c.requests, c.window, err)
+		case !c.allowed && (!errors.As(err, &refused) || refused.Field != "rateLimit.requests" ||
+			!strings.Contains(err.Error(), "must be at most")):
+			t.Errorf("%d in %v: %v", c.requests, c.window, err)
+		}
+	}
+}
+
+func TestAKeyHasAsManyMetersAsItsRateLimitNeeds(t *testing.T) {
+	day := func(n int64) ratelimit.Quota { return ratelimit.Quota{Requests: n, Period: ratelimit.Day} }
+	for _, c := range []struct {
+		limit ratelimit.Limit
+		quota ratelimit.Quota
+		want  int
+		field string // of the error
+	}{
+		{limit: ratelimit.Limit{}, want: 1},
+		{limit: per(250, time.Second), want: 1},
+		{limit: per(251, time.Second), want: 2},
+		{limit: per(15_000, time.Minute), want: 1},
+		{limit: per(15_001, time.Minute), want: 2},
+		{limit: per(apikey.MaxRequests, time.Minute), want: 67},
+		{limit: per(apikey.MaxRequests, time.Hour), want: 2},
+		{limit: per(apikey.MaxRequests, 24*time.Hour), want: 1},
+		{limit: per(apikey.MaxRequests, time.Minute), quota: day(10_000_000), want: 67},
+		{limit: per(apikey.MaxRequests, time.Minute), quota: day(5000), want: 5},
+		{limit: per(apikey.MaxRequests, time.Minute), quota: day(10), want: 1},
+		{limit: per(apikey.MaxRequests, time.Minute), quota: ratelimit.Quota{Requests: 10, Period: ratelimit.Lifetime}, want: 67},
+		{limit: per(1001, time.Second), quota: day(10), field: "rateLimit.requests"},
+	} {
+		k := apikey.Key{Limit: c.limit, Quota: c.quota}
+		err := k.Spread()
+		var refused *apikey.FieldError
+		switch {
+		case errors.As(err, &refused) != (c.field != "") || refused != nil && refused.Field != c.field:
+			t.Errorf("%+v, %+v: %v", c.limit, c.quota, err)
+		case c.field == "" && k.Shards.Now() != c.want:
+			t.Errorf("%+v, %+v: %d meters, want %d", c.limit, c.quota, k.Shards.Now(), c.want)
+		}
+	}
+}
+
+func per(requests int64, window time.Duration) ratelimit.Limit {
+	return ratelimit.Limit{Requests: requests, Window: window}
 }

@@ -30,7 +30,7 @@ var isRight = map[string]bool{
 	"Environment": true, "Scopes": true, "Limit": true, "Quota": true, "Unlimited": true, "AllowedCIDRs": true,
 	"Enabled": true, "NotBefore": true, "ExpiresAt": true, "Limits": true, "Plan": true,
 	// Changes do not set these, but each key that a caller makes or widens gets them: see family.
-	"Shared": true, "SharesDefault": true,
+	"Shared": true, "SharesDefault": true, "Shards": false,
 
 	"ID": false, "UserID": false, "Name": false, "Description": false, "Metadata": false, "CreatedAt": false, "RevokedAt": false,
 	"KeyPrefix": false, "Secrets": false, "PublicAliases": false, "Internal": false, "PresentSince": false, "Held": false, "CountsUntil": false, "Rev": false, "Trail": false,
