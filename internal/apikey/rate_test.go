@@ -25,8 +25,8 @@ func TestALimitThatTheTableCannotCountIsRefused(t *testing.T) {
 	} {
 		limit := ratelimit.Limit{Requests: c.requests, Window: c.window}
 		for field, err := range map[string]error{
-			"limits.amount":      apikey.Change{Limits: &[]ratelimit.Limit{limit}}.Check(time.Now()),
-			"key.limits.amount":  apikey.CheckLimits("key.", []ratelimit.Limit{limit}),
+			"limits.amount":     apikey.Change{Limits: &[]ratelimit.Limit{limit}}.Check(time.Now()),
+			"key.limits.amount": apikey.CheckLimits("key.", []ratelimit.Limit{limit}),
 		} {
 			var refused *apikey.FieldError
 			switch {
@@ -95,8 +95,4 @@ func TestAKeyHasAsManyMetersAsItsRateLimitNeeds(t *testing.T) {
 			t.Errorf("%+v, %+v: %d meters, want %d", c.limit, c.quota, k.Shards.Now(), c.want)
 		}
 	}
-}
-
-func per(requests int64, window time.Duration) ratelimit.Limit {
-	return ratelimit.Limit{Requests: requests, Window: window}
 }
