@@ -187,7 +187,7 @@ func (d *deployment) written(id string) audit.Standing {
 // The items of every version can be read, spent, changed, rotated, verified and deleted.
 func TestStateOfEachSchema(t *testing.T) {
 	files, err := filepath.Glob("testdata/schemas/*.json")
-	if err != nil || len(files) < 11 {
+	if err != nil || len(files) < 12 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
@@ -270,7 +270,9 @@ func testState(t *testing.T, d *deployment) {
 	if err != nil {
 		t.Errorf("usage: %v", err)
 	}
-	if slices.ContainsFunc(d.Items, func(i map[string]stored) bool { return *i["sk"].S == "usage#202612" }) &&
+	if slices.ContainsFunc(d.Items, func(i map[string]stored) bool {
+		return *i["pk"].S == "key#"+plain && *i["sk"].S == "usage#202612"
+	}) &&
 		!slices.Contains(used.Days, ratelimit.DayUsage{Day: 20261201, Used: 7}) {
 		t.Errorf("used: %v", used)
 	}

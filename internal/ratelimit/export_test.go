@@ -67,9 +67,6 @@ func LeasesCredits(r *rules) { r.leasedCredits = true }
 // StartsOnFirstShard makes every instance begin on the first shard, and look for room from there.
 func (l *Limiter) StartsOnFirstShard() { l.random = func(int) int { return 0 } }
 
-// Random makes the limiter choose shards by random.
-func (l *Limiter) Random(random func(n int) int) { l.random = random }
-
 // Unpin makes the limiter choose a shard anew.
 func (l *Limiter) Unpin(id string) { l.unpin(id) }
 

@@ -153,6 +153,10 @@ func (p *Part) shard(shard, by int) Part {
 	return Part{ID: ShardID(p.ID, shard), Terms: p.Terms.share(by), Fence: p.Fence}
 }
 
+// Choose makes l choose shards with random, which returns a number below n. It is for simulations that
+// must repeat themselves. It must be called before l is used.
+func (l *Limiter) Choose(random func(n int) int) { l.random = random }
+
 // pinned returns p, or the part of the shard that this instance spends from. The instance chooses one
 // at random and stays there. The caller must hold the lock.
 func (l *Limiter) pinned(p *Part, now time.Time) Part {

@@ -101,7 +101,7 @@ func (s *spread) instances(t *testing.T, count int, end time.Time, gap func() ti
 		own := rand.New(rand.NewPCG(s.random.Uint64(), uint64(i)))
 		offset := time.Duration(own.Int64N(int64(2*skew)+1)) - skew
 		limiter := ratelimit.New(s, func() time.Time { return time.Now().Add(offset) }, 200)
-		limiter.Random(own.IntN)
+		limiter.Choose(own.IntN)
 		wg.Go(func() {
 			for time.Now().Before(end) {
 				p, known := s.part(time.Duration(own.Int64N(int64(freshness))))
@@ -328,7 +328,7 @@ func TestAChangeOfShardsWaitsForTheWindow(t *testing.T) {
 					p, _ := s.part(0)
 					for shard := range 40 { // of any
 						l.Unpin("k")
-						l.Random(func(n int) int { return shard % n })
+						l.Choose(func(n int) int { return shard % n })
 						for {
 							d, err := l.TakePart(context.Background(), p, 1, time.Time{})
 							if err != nil {
@@ -381,7 +381,7 @@ func TestInstancesThatBeginOnOneShardAreAHerd(t *testing.T) {
 			for range instances {
 				own := rand.New(rand.NewPCG(s.random.Uint64(), 1))
 				l := ratelimit.New(s, time.Now, 100)
-				if l.Random(own.IntN); c.herd {
+				if l.Choose(own.IntN); c.herd {
 					l.StartsOnFirstShard()
 				}
 				gap := func() time.Duration { return time.Duration(own.ExpFloat64() * float64(instances*time.Minute/95_000)) }

@@ -195,7 +195,8 @@ type Deployment struct {
 	Logger   *slog.Logger  // of gates; discards if nil
 	Tally    *tally.Tally  // of gates; may be nil
 	Counted  int
-	Fences   bool // gates trust fences
+	Fences   bool            // gates trust fences
+	Choose   func(n int) int // chooses shards for gates; at random if nil
 }
 
 // New returns a deployment on table.
@@ -244,7 +245,11 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 	if b.RealTime {
 		clock = gate.ClockOf(time.Now)
 	}
-	return gate.New(b.Table, ratelimit.New(b.Meters, b.Clock.Time, 100), gate.Options{
+	limiter := ratelimit.New(b.Meters, b.Clock.Time, 100)
+	if b.Choose != nil {
+		limiter.Choose(b.Choose)
+	}
+	return gate.New(b.Table, limiter, gate.Options{
 		Keyring: b.Keyring, Reread: b.Hashing, Static: b.Static, Upstream: b.Upstream,
 		TrustFences: b.Fences,
 		Logger:      cmp.Or(b.Logger, slog.New(slog.DiscardHandler)), Life: b.Life,

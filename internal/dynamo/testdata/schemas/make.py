@@ -90,6 +90,7 @@ def bring(label, line, token, spend):
 create("plain", {"scopes": ["tts"], "rateLimit": {"requests": 5, "window": 10}}, 3)
 create("hour", {"rateLimit": {"requests": 10, "window": 3600}}, 4)
 create("quota", {"rateLimit": {"requests": 100, "window": 60}, "quota": {"requests": 50, "period": "month"}}, 2)
+create("hot", {"rateLimit": {"requests": 1000000, "window": 60}}, 12)
 create("unlimited", {"unlimited": True}, 1)
 create("full", {"description": "all fields", "scopes": ["a", "b:*"], "allowedCidrs": ["127.0.0.0/8", "10.0.0.0/8"],
                 "metadata": {"team": "x"}, "expiresInDays": 300, "rateLimit": {"requests": 1000, "window": 60}}, 1)

@@ -1,0 +1,234 @@
+package gate_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"latchkey/internal/apikey"
+	"latchkey/internal/gate"
+	"latchkey/internal/ratelimit"
+	"latchkey/internal/registry"
+)
+
+// hot is a bench with one key whose limit three meters count: 15,000 each.
+type hot struct {
+	*bench
+	key   *apikey.Key
+	token apikey.Token
+}
+
+func newHot(t *testing.T) *hot {
+	t.Helper()
+	h := &hot{bench: newBench(t)}
+	h.Fences, h.token = true, h.Token(t)
+	h.key = h.Issue(t, h.token, func(k *apikey.Key) {
+		k.Limit = ratelimit.Limit{Requests: 45_000, Window: time.Minute}
+		if err := k.Spread(); err != nil || k.Shards.Now() != 3 {
+			t.Fatalf("%d meters, %v", k.Shards.Now(), err)
+		}
+	})
+	return h
+}
+
+// gate returns a gate that spends from one of the meters, as long as that has room.
+func (h *hot) gate(freshness time.Duration, shard int) *gate.Gate {
+	h.Choose = func(n int) int { return shard % n }
+	defer func() { h.Choose = nil }()
+	return h.Gate(freshness)
+}
+
+func (h *hot) check(t *testing.T, g *gate.Gate, cost int64) apikey.Verdict {
+	t.Helper()
+	v, err := g.Check(t.Context(), gate.Request{Credential: h.Format.Credential(h.token.Reveal()), Cost: cost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// status returns what the registry shows of the key's own limit.
+func (h *hot) status(t *testing.T) ratelimit.Status {
+	t.Helper()
+	record, err := h.Registry.Find(t.Context(), root(), h.key.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Registry.StatusOf(record)
+}
+
+func root() registry.Caller {
+	return registry.Caller{UserID: "operator", Scopes: apikey.Scopes{apikey.ScopeAdmin}}
+}
+
+// Instances spend from different meters. Together they admit the limit, and no more.
+func TestTheMetersOfAKeyAdmitItsLimitTogether(t *testing.T) {
+	h := newHot(t)
+	admitted := int64(0)
+	for shard := range 3 {
+		g := h.gate(time.Second, shard)
+		for range 3 {
+			v := h.check(t, g, 5000)
+			if !v.Valid() {
+				t.Fatalf("after %d: %s", admitted, v.Code)
+			}
+			admitted += 5000
+			if v.Status.Limit != 45_000 || v.Status.Remaining > 45_000-admitted {
+				t.Errorf("after %d, %d of %d are said to remain", admitted, v.Status.Remaining, v.Status.Limit)
+			}
+			if s := h.status(t); s.Used != admitted || s.Remaining != 45_000-admitted || s.Limit != 45_000 {
+				t.Errorf("after %d, the registry shows %+v", admitted, s)
+			}
+		}
+	}
+	for shard := range 3 {
+		v := h.check(t, h.gate(time.Second, shard), 1)
+		if v.Code != apikey.CodeRateLimited || v.RetryAfter <= 0 || v.RetryAfter > 62*time.Second {
+			t.Errorf("above the limit: %s, %v", v.Code, v.RetryAfter)
+		}
+	}
+	h.Clock.Pass(62 * time.Second)
+	if v := h.check(t, h.gate(time.Second, 2), 15_000); !v.Valid() {
+		t.Errorf("a window later: %s", v.Code)
+	}
+}
+
+// An instance whose meter has no room looks in the others, and reads each before it spends from it.
+func TestAnInstanceMovesToAMeterWithRoom(t *testing.T) {
+	h := newHot(t)
+	g := h.Gate(time.Second)
+	for n := range 9 {
+		if v := h.check(t, g, 5000); !v.Valid() {
+			t.Fatalf("request %d: %s", n, v.Code)
+		}
+	}
+	if v := h.check(t, g, 1); v.Code != apikey.CodeRateLimited {
+		t.Errorf("above the limit: %s", v.Code)
+	}
+}
+
+// A request costs at most what one meter counts.
+func TestACostAboveTheShareOfAMeterIsRefused(t *testing.T) {
+	h := newHot(t)
+	g := h.Gate(time.Second)
+	_, err := g.Check(t.Context(), gate.Request{Credential: h.Format.Credential(h.token.Reveal()), Cost: 15_001})
+	if !errors.Is(err, apikey.ErrInvalid) {
+		t.Errorf("a cost above a share: %v", err)
+	}
+	v, err := g.Check(t.Context(), gate.Request{Credential: h.Format.Credential(h.token.Reveal()), Cost: 15_001, RouteCost: true})
+	if err != nil || v.Code != apikey.CodeCostAboveLimit {
+		t.Errorf("the cost of a route above a share: %s, %v", v.Code, err)
+	}
+}
+
+// A gate that remembers a key proves it with a write to any of its meters. A change fences all of them.
+func TestAChangeReachesEveryMeter(t *testing.T) {
+	for shard := range 3 {
+		h := newHot(t)
+		g := h.gate(time.Second, shard)
+		for range 2 {
+			h.check(t, g, 15_000/4)
+			h.Clock.Pass(2 * time.Second)
+		}
+		before := h.Table.Count()
+		if v := h.check(t, g, 15_000/4); !v.Valid() || h.Table.Count() != before {
+			t.Fatalf("shard %d: %s after %d reads", shard, v.Code, h.Table.Count()-before)
+		}
+		h.Clock.Pass(2 * time.Second)
+		if _, err := h.Registry.Revoke(t.Context(), root(), h.key.ID); err != nil {
+			t.Fatal(err)
+		}
+		if v := h.check(t, g, 15_000/4); v.Code != apikey.CodeRevoked {
+			t.Errorf("shard %d: a revoked key: %s", shard, v.Code)
+		}
+	}
+}
+
+// A key in use does not become idle because its first meter is not spent from.
+func TestAUseOfAnyMeterIsAUse(t *testing.T) {
+	h := newHot(t)
+	h.Life.IdleDays = 30
+	for range 3 {
+		if v := h.check(t, h.gate(time.Second, 1), 1); !v.Valid() {
+			t.Fatalf("%s", v.Code)
+		}
+		if record, err := h.Table.Find(t.Context(), h.key.ID); err != nil || !record.LastUsed().Equal(h.Clock.Time()) {
+			t.Errorf("last used %v, now %v: %v", record.LastUsed(), h.Clock.Time(), err)
+		}
+		h.Clock.Pass(20 * 24 * time.Hour)
+	}
+}
+
+// The limit changes so that more meters count it, and then one. What was spent counts on, and the new
+// limit holds after the window.
+func TestARateLimitMayNeedMoreMetersAndFewer(t *testing.T) {
+	h := newHot(t)
+	set := func(requests int64) {
+		t.Helper()
+		limit := ratelimit.Limit{Requests: requests, Window: time.Minute}
+		record, err := h.Registry.Update(t.Context(), root(), h.key.ID, func(*apikey.Key) (apikey.Change, error) {
+			return apikey.Change{Limit: &limit}, nil
+		})
+		if err != nil || record.Key.Shards.Now() != ratelimit.ShardsFor(limit) {
+			t.Fatalf("%+v, %v", record.Key, err)
+		}
+	}
+	drain := func(cost int64) (sum int64) {
+		t.Helper()
+		for shard := range 5 {
+			for g := h.gate(0, shard); h.check(t, g, cost).Valid(); {
+				sum += cost
+			}
+		}
+		return sum
+	}
+	if n := drain(5000); n != 45_000 {
+		t.Errorf("%d of 45000 are admitted", n)
+	}
+	set(75_000)
+	if n := drain(5000); n != 0 {
+		t.Errorf("%d are admitted beside what was spent", n)
+	}
+	h.Clock.Pass(90 * time.Second)
+	if n := drain(5000); n != 75_000 {
+		t.Errorf("%d of 75000 are admitted", n)
+	}
+	set(100)
+	if n := drain(1); n != 0 {
+		t.Errorf("%d are admitted beside what was spent", n)
+	}
+	h.Clock.Pass(90 * time.Second)
+	if n := drain(1); n != 100 {
+		t.Errorf("%d of 100 are admitted", n)
+	}
+	used, err := h.Registry.Usage(t.Context(), root(), h.key.ID, registry.Days{From: h.Clock.Time(), To: h.Clock.Time()})
+	if err != nil || len(used.Days) != 1 || used.Days[0].Used != 45_000+75_000+100 {
+		t.Errorf("usage: %+v, %v", used.Days, err)
+	}
+}
+
+// Explain judges by all meters of a key.
+func TestExplainAddsUpTheMetersOfAKey(t *testing.T) {
+	h := newHot(t)
+	explain := func() apikey.Code {
+		t.Helper()
+		record, err := h.Registry.Find(t.Context(), root(), h.key.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, _, err := h.Gate(time.Second).Explain(t.Context(), record, gate.Request{Cost: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code
+	}
+	for shard := range 3 {
+		if code := explain(); code != apikey.CodeValid {
+			t.Errorf("before meter %d is spent: %s", shard, code)
+		}
+		h.check(t, h.gate(time.Second, shard), 15_000)
+	}
+	if code := explain(); code != apikey.CodeRateLimited {
+		t.Errorf("with all of it spent: %s", code)
+	}
+}
