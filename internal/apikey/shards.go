@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"slices"
 	"time"
 
 	"latchkey/internal/ratelimit"
@@ -53,6 +54,10 @@ func (k *Key) CheckShards() error {
 	most := count * ratelimit.MostCounted(limit.Window)
 	switch {
 	case k.Unlimited:
+	case k.sharesTooMuch():
+		return Invalid("rateLimit.requests", "must be at most %d in %d seconds for a key that may make other keys, since one "+
+			"meter counts what they share: leave out the scope %s, or choose a window of 10 seconds or longer",
+			ratelimit.MostCounted(limit.Window), limit.Window/time.Second, ScopeWrite)
 	case most > 0 && limit.Requests > most:
 		return Invalid("rateLimit.requests", "must be at most %d in %d seconds beside this quota for a day or a month, "+
 			"of which each meter of the limit counts a part: remove the quota, or choose a window of 10 seconds or longer",
@@ -65,4 +70,10 @@ func (k *Key) CheckShards() error {
 			count, count)
 	}
 	return nil
+}
+
+// sharesTooMuch reports whether k shares its own limit, and one meter cannot count that.
+func (k *Key) sharesTooMuch() bool {
+	most := ratelimit.MostCounted(k.Limit.Window)
+	return most > 0 && k.Limit.Requests > most && slices.Contains(k.Shared.Limits, k.Limit)
 }

@@ -232,3 +232,94 @@ func TestExplainAddsUpTheMetersOfAKey(t *testing.T) {
 		t.Errorf("with all of it spent: %s", code)
 	}
 }
+
+// A key that is made again with the same id has not used what the one before it has, from any meter.
+func TestANewLifeBeginsWithoutTheUsageOfAnyMeter(t *testing.T) {
+	h := newHot(t)
+	use := func(want int64) {
+		t.Helper()
+		used, err := h.Registry.Usage(t.Context(), root(), h.key.ID, registry.Days{From: h.Clock.Time(), To: h.Clock.Time()})
+		sum := int64(0)
+		for _, d := range used.Days {
+			sum += d.Used
+		}
+		if err != nil || sum != want {
+			t.Errorf("used %d, want %d: %v", sum, want, err)
+		}
+	}
+	for shard := range 3 {
+		h.check(t, h.gate(0, shard), 1000)
+	}
+	use(3000)
+	if err := h.Registry.Delete(t.Context(), root(), h.key.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.Clock.Pass(time.Minute)
+	h.key = h.Issue(t, h.token, func(k *apikey.Key) { k.Limit, k.Shards = h.key.Limit, h.key.Shards })
+	use(0)
+	h.check(t, h.gate(0, 2), 10)
+	use(10)
+}
+
+// While a key has a quota for a day, its meters stay as many as they are. A quota that was divided anew
+// would forget what other meters have counted of it.
+func TestAKeyWithAQuotaKeepsItsMeters(t *testing.T) {
+	h := newHot(t)
+	set := func(c apikey.Change) (*apikey.Key, error) {
+		record, err := h.Registry.Update(t.Context(), root(), h.key.ID, func(*apikey.Key) (apikey.Change, error) { return c, nil })
+		return record.Key, err
+	}
+	limit := func(n int64) *ratelimit.Limit { return &ratelimit.Limit{Requests: n, Window: time.Minute} }
+	day := func(n int64) *ratelimit.Quota { return &ratelimit.Quota{Requests: n, Period: ratelimit.Day} }
+	for _, c := range []struct {
+		change apikey.Change
+		want   int
+		field  string
+	}{
+		{apikey.Change{Quota: day(2)}, 3, "quota.requests"},
+		{apikey.Change{Quota: day(30_000)}, 3, ""},
+		{apikey.Change{Limit: limit(1_000_000)}, 3, ""},
+		{apikey.Change{Limit: limit(2)}, 3, "rateLimit.requests"},
+		{apikey.Change{Limit: limit(60)}, 3, ""},
+		{apikey.Change{Limit: limit(45_000), Quota: &ratelimit.Quota{}}, 3, ""},
+		{apikey.Change{Limit: limit(60)}, 1, ""},
+	} {
+		k, err := set(c.change)
+		var refused *apikey.FieldError
+		if errors.As(err, &refused) != (c.field != "") || refused != nil && refused.Field != c.field {
+			t.Errorf("%+v: %v", c.change, err)
+		}
+		if err == nil && k.Shards.Now() != c.want {
+			t.Errorf("%+v: %d meters", c.change, k.Shards.Now())
+		}
+	}
+	h.SetPlan(t, "pro", func(p *apikey.Plan) { p.Key.Quota = *day(1000) })
+	plan := "pro"
+	if _, err := set(apikey.Change{Plan: &plan}); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := set(apikey.Change{Limit: limit(45_000)}); err != nil || k.Shards.Now() != 1 {
+		t.Errorf("with the quota of a plan: %+v, %v", k, err)
+	}
+}
+
+// The meters of a key share its quota for a day, and admit no more than that together.
+func TestTheMetersOfAKeyShareItsQuota(t *testing.T) {
+	h := newHot(t)
+	quota := ratelimit.Quota{Requests: 30_000, Period: ratelimit.Day}
+	if _, err := h.Registry.Update(t.Context(), root(), h.key.ID, func(*apikey.Key) (apikey.Change, error) {
+		return apikey.Change{Quota: &quota}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	admitted, last := int64(0), apikey.Verdict{}
+	for shard := range 4 {
+		g := h.gate(0, shard)
+		for last = h.check(t, g, 5000); last.Valid(); last = h.check(t, g, 5000) {
+			admitted += 5000
+		}
+	}
+	if s := h.status(t); admitted != 30_000 || last.Code != apikey.CodeQuotaExceeded || s.Quota().Used != 30_000 || s.Remaining != 0 {
+		t.Errorf("%d are admitted, then %s; the registry shows %+v", admitted, last.Code, s)
+	}
+}

@@ -17,21 +17,28 @@ import (
 func TestALimitThatTheTableCannotCountIsRefusedEverywhere(t *testing.T) {
 	s := newService(t)
 	path, _, _ := s.made("")
-	for _, c := range []struct{ method, path, body, param string }{
-		{"POST", keys, `{"rateLimit":{"requests":%d,"window":2}}`, "rateLimit.requests"},
-		{"POST", keys, `{"limits":[{"amount":%d,"window":2}]}`, "limits.amount"},
-		{"PATCH", path, `{"rateLimit":{"requests":%d,"window":2}}`, "rateLimit.requests"},
-		{"PATCH", "/api/v1/users/u1", `{"limits":[{"amount":%d,"window":2}]}`, "limits.amount"},
-		{"PUT", "/api/v1/plans/pro", `{"key":{"limits":[{"amount":%d,"window":2}]}}`, "key.limits.amount"},
-		{"PUT", "/api/v1/plans/pro", `{"user":{"limits":[{"amount":%d,"window":2}]}}`, "user.limits.amount"},
+	for _, c := range []struct {
+		method, path, body, param string
+		most                      int
+	}{
+		// The meters of a key count its rateLimit together, unless its keys or its quota share it.
+		{"POST", keys, `{"rateLimit":{"requests":%d,"window":2}}`, "rateLimit.requests", 33_500},
+		{"POST", keys, `{"rateLimit":{"requests":%d,"window":2},"scopes":["keys:write"]}`, "rateLimit.requests", 2000},
+		{"POST", keys, `{"rateLimit":{"requests":%d,"window":2},"quota":{"requests":10,"period":"day"}}`, "rateLimit.requests", 2000},
+		{"PATCH", path, `{"rateLimit":{"requests":%d,"window":2}}`, "rateLimit.requests", 2000},
+		{"PATCH", path, `{"rateLimit":{"requests":%d,"window":2},"scopes":[]}`, "rateLimit.requests", 2000},
+		{"POST", keys, `{"limits":[{"amount":%d,"window":2}]}`, "limits.amount", 2000},
+		{"PATCH", "/api/v1/users/u1", `{"limits":[{"amount":%d,"window":2}]}`, "limits.amount", 2000},
+		{"PUT", "/api/v1/plans/pro", `{"key":{"limits":[{"amount":%d,"window":2}]}}`, "key.limits.amount", 2000},
+		{"PUT", "/api/v1/plans/pro", `{"user":{"limits":[{"amount":%d,"window":2}]}}`, "user.limits.amount", 2000},
 	} {
-		a := s.send(s.root, c.method, c.path, fmt.Sprintf(c.body, 2001))
+		a := s.send(s.root, c.method, c.path, fmt.Sprintf(c.body, c.most+1))
 		a.isError(t, c.method+" "+c.path, 400, c.param)
-		if want := "must be at most 2000 in 2 seconds"; !strings.Contains(a.message(), want) {
+		if want := fmt.Sprintf("must be at most %d in 2 seconds", c.most); !strings.Contains(a.message(), want) {
 			t.Errorf("%s %s: %q", c.method, c.path, a.message())
 		}
-		if a := s.send(s.root, c.method, c.path, fmt.Sprintf(c.body, 2000)); a.status >= 300 {
-			t.Errorf("%s %s of 2000: %d %s", c.method, c.path, a.status, a.text)
+		if a := s.send(s.root, c.method, c.path, fmt.Sprintf(c.body, c.most)); a.status >= 300 {
+			t.Errorf("%s %s of %d: %d %s", c.method, c.path, c.most, a.status, a.text)
 		}
 	}
 }

@@ -99,6 +99,9 @@ func (r *Registry) tryCreate(
 	} else {
 		key.Shared, key.SharesDefault = own.family()
 	}
+	if err := key.CheckShards(); err != nil {
+		return Issued{}, err
+	}
 	if err := own.mayGrant(key); err != nil {
 		return Issued{}, err
 	}

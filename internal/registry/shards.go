@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"latchkey/internal/apikey"
@@ -30,7 +31,7 @@ func (r *Registry) spread(ctx context.Context, from, to *apikey.Key, c apikey.Ch
 			}
 		}
 	}
-	if c.Limit != nil || c.Quota != nil {
+	if c.Limit != nil || c.Quota != nil || c.Scopes != nil && !slices.Equal(from.Shared.Limits, to.Shared.Limits) {
 		return to.CheckShards()
 	}
 	return nil
