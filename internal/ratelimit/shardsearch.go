@@ -142,11 +142,16 @@ func (l *Limiter) move(p *Part, n int64, now time.Time, d *Decision) bool {
 	defer l.mu.Unlock()
 	count, by := p.Shards.at(now)
 	e := l.entry(p.ID)
-	at := l.random(count)
-	for range min(shardLooks, count-1) {
-		if at = (at + 1 + l.random(max(count-1, 1))) % count; at == e.shard {
-			continue
+	var others []int
+	for shard := range count {
+		if shard != e.shard {
+			others = append(others, shard)
 		}
+	}
+	for k := range min(shardLooks, len(others)) {
+		chosen := k + l.random(len(others)-k)
+		at := others[chosen]
+		others[chosen] = others[k]
 		q := p.shard(at, by)
 		r := request{id: q.ID, terms: q.Terms, tokens: n}
 		other := l.entry(q.ID)
