@@ -323,3 +323,26 @@ func TestTheMetersOfAKeyShareItsQuota(t *testing.T) {
 		t.Errorf("%d are admitted, then %s; the registry shows %+v", admitted, last.Code, s)
 	}
 }
+
+// A spend of a key that was just changed asks for no fence. It still keeps to the share of its meter.
+func TestASpendAfterAChangeKeepsToItsMeter(t *testing.T) {
+	h := newHot(t)
+	g := h.gate(time.Second, 1)
+	for range 2 {
+		h.check(t, g, 100)
+		h.Clock.Pass(2 * time.Second)
+	}
+	for shard := range 3 {
+		for other := h.gate(0, shard); h.check(t, other, 500).Valid(); {
+		}
+	}
+	name := "renamed"
+	if _, err := h.Registry.Update(t.Context(), root(), h.key.ID, func(*apikey.Key) (apikey.Change, error) {
+		return apikey.Change{Name: &name}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if v := h.check(t, g, 100); v.Code != apikey.CodeRateLimited {
+		t.Errorf("with all of it spent: %s", v.Code)
+	}
+}
