@@ -329,7 +329,7 @@ func TestASpendAfterAChangeKeepsToItsMeter(t *testing.T) {
 	h := newHot(t)
 	g := h.gate(time.Second, 1)
 	for range 2 {
-		h.check(t, g, 100)
+		h.check(t, g, 500)
 		h.Clock.Pass(2 * time.Second)
 	}
 	for shard := range 3 {
@@ -342,7 +342,7 @@ func TestASpendAfterAChangeKeepsToItsMeter(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if v := h.check(t, g, 100); v.Code != apikey.CodeRateLimited {
+	if v := h.check(t, g, 500); v.Code != apikey.CodeRateLimited {
 		t.Errorf("with all of it spent: %s", v.Code)
 	}
 }
