@@ -14,8 +14,8 @@ const quotaShare = 1000
 // callers would get a 503 before they reach the limit.
 func checkServed(l ratelimit.Limit) error {
 	if most := ratelimit.MostSharded(l.Window); l.Requests > most {
-		return Invalid("rateLimit.requests", "must be at most %d in %d seconds: the table counts the requests of one key with "+
-			"up to %d meters, each for %d a second", most, l.Window/time.Second, ratelimit.MaxShards,
+		return Invalid("rateLimit.requests", "must be at most %d in %d seconds: the table counts the requests of one "+
+			"key with up to %d meters, each for %d a second", most, l.Window/time.Second, ratelimit.MaxShards,
 			most/ratelimit.MaxShards/int64(l.Window/time.Second))
 	}
 	return nil
@@ -60,7 +60,8 @@ func (k *Key) CheckShards() error {
 			ratelimit.MostCounted(limit.Window), limit.Window/time.Second, ScopeWrite)
 	case most > 0 && limit.Requests > most:
 		return Invalid("rateLimit.requests", "must be at most %d in %d seconds beside this quota for a day or a month, "+
-			"of which each meter of the limit counts a part: remove the quota, or choose a window of 10 seconds or longer",
+			"of which each meter of the limit counts a part: remove the quota, or choose a window of 10 seconds "+
+			"or longer",
 			most, limit.Window/time.Second)
 	case limit.Requests < count:
 		return Invalid("rateLimit.requests", "must be at least %d beside a quota for a day or a month, because %d meters "+

@@ -18,8 +18,8 @@ import (
 )
 
 // The usage of past days is stored in one item for each month, in the partition of its meter's key or
-// user, or of a further shard. In usage#202611, d24 is the usage of the 24th. No usage is stored of further meters, because
-// they count the same requests as the first one.
+// user, or of a further shard. In usage#202611, d24 is the usage of the 24th. No usage is stored of
+// further meters, because they count the same requests as the first one.
 const usageSort = "usage#"
 
 func usageMonth(month int64) string { return usageSort + strconv.FormatInt(month, 10) }

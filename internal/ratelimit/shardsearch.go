@@ -9,9 +9,15 @@ import (
 
 // This file has the steps by which [Limiter] finds the shard to spend from.
 
-// Choose makes l choose shards with random, which returns a number below n. It is for simulations that
-// must repeat themselves. It must be called before l is used.
-func (l *Limiter) Choose(random func(n int) int) { l.random = random }
+// Choose makes l choose shards with random, which returns a number below n, and returns l. If random is
+// nil, the choice stays random. It is for simulations that must repeat themselves, and must be called
+// before l is used.
+func (l *Limiter) Choose(random func(n int) int) *Limiter {
+	if random != nil {
+		l.random = random
+	}
+	return l
+}
 
 // pinned returns p, or the part of the shard that this instance spends from. The instance chooses one
 // at random and stays there. The caller must hold the lock.

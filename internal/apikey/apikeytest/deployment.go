@@ -245,10 +245,7 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 	if b.RealTime {
 		clock = gate.ClockOf(time.Now)
 	}
-	limiter := ratelimit.New(b.Meters, b.Clock.Time, 100)
-	if b.Choose != nil {
-		limiter.Choose(b.Choose)
-	}
+	limiter := ratelimit.New(b.Meters, b.Clock.Time, 100).Choose(b.Choose)
 	return gate.New(b.Table, limiter, gate.Options{
 		Keyring: b.Keyring, Reread: b.Hashing, Static: b.Static, Upstream: b.Upstream,
 		TrustFences: b.Fences,
