@@ -55,8 +55,8 @@ func (k *Key) CheckShards() error {
 	switch {
 	case k.Unlimited:
 	case k.sharesTooMuch():
-		return Invalid("rateLimit.requests", "must be at most %d in %d seconds for a key that may make other keys, since one "+
-			"meter counts what they share: leave out the scope %s, or choose a window of 10 seconds or longer",
+		return Invalid("rateLimit.requests", "must be at most %d in %d seconds for a key that may make other keys, since "+
+			"one meter counts what they share: leave out the scope %s, or choose a window of 10 seconds or longer",
 			ratelimit.MostCounted(limit.Window), limit.Window/time.Second, ScopeWrite)
 	case most > 0 && limit.Requests > most:
 		return Invalid("rateLimit.requests", "must be at most %d in %d seconds beside this quota for a day or a month, "+
