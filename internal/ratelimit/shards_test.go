@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -98,7 +99,7 @@ func (s *spread) part(lag time.Duration) (ratelimit.Part, spreadTerms) {
 func (s *spread) instances(t *testing.T, count int, end time.Time, gap func() time.Duration) {
 	var wg sync.WaitGroup
 	for i := range count {
-		own := rand.New(rand.NewPCG(s.random.Uint64(), uint64(i)))
+		own := rand.New(rand.NewPCG(uint64(s.draw(math.MaxInt64)), uint64(i)))
 		offset := time.Duration(own.Int64N(int64(2*skew)+1)) - skew
 		limiter := ratelimit.New(s, func() time.Time { return time.Now().Add(offset) }, 200)
 		limiter.Choose(own.IntN)
