@@ -66,7 +66,7 @@ func (s *spread) throttle(bucket time.Duration) (busiest *int) {
 		*busiest = max(*busiest, sent[second])
 		now := at{id, time.Now().UnixNano() / int64(bucket)}
 		if taken[now] += time.Millisecond; taken[now] > bucket {
-			return errLost
+			return ratelimit.ErrThrottled
 		}
 		return nil
 	}

@@ -197,28 +197,3 @@ func TestAShardHasLongSlices(t *testing.T) {
 		t.Errorf("%+v; the window is %v", d, s.items["k"].meter.Window)
 	}
 }
-
-// A request that the table does not answer is demand. Otherwise a busy instance would lease fewer tokens
-// while its writes are throttled, and would need more writes.
-func TestThrottledRequestsAreDemand(t *testing.T) {
-	h, s := &fakeClock{morning}, &shelf{}
-	fails := true
-	s.onAsk = func(string) error {
-		if fails {
-			return errLost
-		}
-		return nil
-	}
-	l := ratelimit.New(s, h.time, 100)
-	p := ratelimit.Part{ID: "k", Terms: ratelimit.Terms{Limit: per(100_000, time.Minute)}, Shards: ratelimit.NewShards(7)}
-	l.StartsOnFirstShard()
-	for range 40 {
-		if _, err := l.TakePart(t.Context(), p, 1, time.Time{}); !errors.Is(err, errLost) {
-			t.Fatal(err)
-		}
-	}
-	fails = false
-	if _, err := l.TakePart(t.Context(), p, 1, time.Time{}); err != nil || l.Leased("k") < 15 {
-		t.Errorf("%d tokens are leased after 40 throttled requests, %v", l.Leased("k"), err)
-	}
-}
