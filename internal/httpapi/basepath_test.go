@@ -54,6 +54,7 @@ func TestTheBasePathOfACustomDomainIsIgnored(t *testing.T) {
 	// An event without a resource has its path alone, and one whose parameters are missing too.
 	for _, e := range []events.APIGatewayProxyRequest{
 		{HTTPMethod: "GET", Path: "/health"}, {HTTPMethod: "GET", Path: keys + "/" + id, Resource: keys + "/{id}"},
+		{HTTPMethod: "GET", Path: keys + "/" + id, Resource: keys + "/{id}", PathParameters: map[string]string{"id": ""}},
 	} {
 		e.RequestContext.Authorizer = s.root
 		if a := s.invoke(e); a.status != 200 {

@@ -79,6 +79,7 @@ var mutants = []mutant{
 	{name: "a second stage", old: "    OpenApiVersion: 3.0.1\n", new: "    AlwaysDeploy: true\n", unseen: true},
 	{name: "parameters are not deployed", old: "      AlwaysDeploy: true\n", new: ""},
 	{name: "an edge endpoint", old: "Type: REGIONAL", new: "Type: EDGE"},
+	{name: "a header of preflights is not declared", old: "Access-Control-Max-Age: {schema", new: "Access-Control-Maxage: {schema"},
 	{name: "the URL of API Gateway answers beside the domain", old: "DisableExecuteApiEndpoint: !If [HidesExecuteApi, true, false]", new: "DisableExecuteApiEndpoint: false", with: withDomain()},
 	{name: "no URL answers", old: "DisableExecuteApiEndpoint: !If [HidesExecuteApi, true, false]", new: "DisableExecuteApiEndpoint: true"},
 	{name: "old TLS", old: "      SecurityPolicy: TLS_1_2\n", new: "", with: withDomain(), unseen: true},
