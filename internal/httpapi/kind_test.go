@@ -46,7 +46,7 @@ func TestAPayloadThatIsNoEventIsLogged(t *testing.T) {
 		s.log.Reset()
 		text, err := httpapi.Function(s.handle).Invoke(t.Context(), []byte(payload))
 		var answer events.APIGatewayProxyResponse
-		if err != nil || json.Unmarshal(text, &answer) != nil || answer.StatusCode != 400 ||
+		if err != nil || json.Unmarshal(text, &answer) != nil || answer.StatusCode != 400 || answer.Headers["Content-Type"] != "application/json" ||
 			!strings.Contains(s.log.String(), `"code":"malformed_event"`) || strings.Contains(s.log.String(), "canary") {
 			t.Errorf("%s: %s, %v, log %s", payload, text, err, s.log.String())
 		}

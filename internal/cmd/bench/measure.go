@@ -39,7 +39,7 @@ func suites(growth bool) []suite {
 		{"internal/httpapi", "Validate", "200ms", everyRound},
 		{"internal/assertion", "Assertion", "200ms", everyRound},
 		{"internal/dynamo", "MeterWrite", "300ms", everyRound},
-		{"internal/cmd/latchkey", "Stack", "1s", everyRound},
+		{"internal/cmd/latchkey", "Stack", "2s", everyRound},
 		{"functions", "ColdStart", "20x", inOneRun},
 		{"internal/gate", "Cost", "1x", once},
 	}

@@ -16,9 +16,11 @@ type row struct {
 }
 
 const (
-	perOp   = "ns/op"
-	perSec  = "requests/s"
-	dollars = "$/million" // of admitted requests
+	perOp  = "ns/op"
+	perSec = "requests/s"
+	// perOpCPU is time of a processor, which other programs on the machine change less.
+	perOpCPU = "cpu-ns/op"
+	dollars  = "$/million" // of admitted requests
 )
 
 // rows returns the lines of the table. Costs at DynamoDB have a line for each benchmark that was
@@ -47,6 +49,10 @@ func rows(s samples) []row {
 			beside: "an empty net/http server", floor: "Stack/floor", goal: "0.25 x"},
 		{what: "local stack: validate", name: "Stack/validate", unit: perSec,
 			beside: "an empty net/http server", floor: "Stack/floor", goal: "0.33 x"},
+	}
+	for _, route := range []string{"whoami", "validate"} {
+		all = append(all, row{what: "local stack: processor time of " + route, name: "Stack/" + route, unit: perOpCPU,
+			beside: "an empty net/http server", floor: "Stack/floor"})
 	}
 	for _, function := range []string{"authorizer", "validate", "keys"} {
 		all = append(all, row{what: "cold start: " + function, name: "ColdStart/starts", unit: function + "-ns",

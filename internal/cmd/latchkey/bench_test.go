@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // bare is a server of the standard library with a fixed answer, in its own process. It is the lower
@@ -30,8 +31,9 @@ func bare() {
 	}))
 }
 
-// Requests a second through the whole local stack. There are 16 connections, and the load generator
-// runs on the same machine.
+// Requests a second through the whole local stack, and the time of a processor that its process takes
+// for one. There are 16 connections. The load generator and the engine run on the same machine, and
+// their time does not count.
 func BenchmarkStack(b *testing.B) {
 	// Without an access log, because this process would have to read it.
 	s := start(b, b.TempDir(), "ACCESS_LOG=false", ownEngine)
@@ -41,14 +43,40 @@ func BenchmarkStack(b *testing.B) {
 	whoami := "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: " + token + "\r\n\r\n"
 	validate := "POST /api/v1/api-keys/validate HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: " +
 		strconv.Itoa(len(body)) + "\r\n\r\n" + body
-	for _, c := range []struct{ name, url, request string }{
-		{"whoami", s.url, whoami}, {"validate", s.url, validate}, {"floor", floor.url, whoami},
-	} {
+	for _, c := range []struct {
+		name    string
+		server  *stack
+		request string
+	}{{"whoami", s, whoami}, {"validate", s, validate}, {"floor", floor, whoami}} {
 		b.Run(c.name, func(b *testing.B) {
-			load(b, strings.TrimPrefix(c.url, "http://"), []byte(c.request))
+			before := processorTime(b, c.server.process.Process.Pid)
+			load(b, strings.TrimPrefix(c.server.url, "http://"), []byte(c.request))
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+			used := processorTime(b, c.server.process.Process.Pid) - before
+			b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
 		})
 	}
+}
+
+// processorTime returns how much time of processors a process has used, in steps of 10 ms. It returns
+// 0 where there is no /proc.
+func processorTime(b *testing.B, pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name of the program may have spaces, and ends with the last parenthesis. User and system
+	// time are the twelfth and the thirteenth field after it.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var ticks int
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // load sends b.N requests over 16 connections. It checks only the status of the answers, to use
