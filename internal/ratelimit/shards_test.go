@@ -154,8 +154,8 @@ func (s *spread) most(from, to time.Time) (most int64, same bool) {
 	return most, changes == 1
 }
 
-// broken checks two laws. An interval in which one limit held holds no more than that. Any other
-// interval, of the length of its shortest window, holds no more than the largest limit.
+// broken checks two laws. An interval in which one limit held holds no more than that. An interval in
+// which several limits of one window held holds no more than the largest of them.
 func (s *spread) broken() (broken string) {
 	worst := 0.0
 	slices.SortStableFunc(s.admitted, func(a, b admission) int { return a.at.Compare(b.at) })
@@ -171,11 +171,8 @@ func (s *spread) broken() (broken string) {
 			}
 			from := s.admitted[first].at
 			most, same := s.most(from, a.at)
-			if same && s.windowAt(from) != h.terms.Limit.Window {
-				continue // this interval is measured with its own window
-			}
-			if !same && s.windows(from, a.at) > 1 {
-				continue // the laws of two windows do not fit each other
+			if !s.hadWindow(h.terms.Limit.Window, from, a.at) {
+				continue // the interval is measured with its own window, unless it had two
 			}
 			if over := float64(sum) / float64(most); over > max(worst, 1) {
 				worst = over
@@ -186,26 +183,15 @@ func (s *spread) broken() (broken string) {
 	return broken
 }
 
-// windowAt returns the window that held at a time.
-func (s *spread) windowAt(at time.Time) (window time.Duration) {
-	for _, h := range s.history {
-		if !h.from.After(at) {
-			window = h.terms.Limit.Window
-		}
-	}
-	return window
-}
-
-// windows returns how many windows held in an interval.
-func (s *spread) windows(from, to time.Time) int {
-	seen := make(map[time.Duration]bool)
+// hadWindow reports whether all limits that held in an interval had this window.
+func (s *spread) hadWindow(window time.Duration, from, to time.Time) bool {
 	for i, h := range s.history {
 		ended := i+1 < len(s.history) && s.history[i+1].from.Add(freshness+s.slowest).Before(from)
-		if !ended && !h.from.After(to) {
-			seen[h.terms.Limit.Window] = true
+		if !ended && !h.from.After(to) && h.terms.Limit.Window != window {
+			return false
 		}
 	}
-	return len(seen)
+	return true
 }
 
 // Instances with different clocks spend from all shards through a bad network.
