@@ -37,7 +37,7 @@ func bare() {
 func BenchmarkStack(b *testing.B) {
 	// Without an access log, because this process would have to read it.
 	s := start(b, b.TempDir(), "ACCESS_LOG=false", ownEngine)
-	_, token := s.create(b, `{"rateLimit":{"requests":1000000,"window":10}}`)
+	_, token := s.create(b, `{"rateLimit":{"requests":1000000,"window":60}}`)
 	floor := start(b, b.TempDir(), "LATCHKEY_TEST_RUN_MAIN=bare", ownEngine)
 	body := `{"apiKey":"` + token + `","cost":1}`
 	whoami := "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: " + token + "\r\n\r\n"
