@@ -6,13 +6,15 @@ package routes
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"latchkey/internal/apikey"
 )
+
+// The methods of which one covers the other. The domain does not import net/http.
+const get, head = "GET", "HEAD"
 
 // Rules are the rules of an API. They are immutable. Without any rules, no route needs a scope.
 type Rules []rule
@@ -203,7 +205,7 @@ func (r *rule) resembles(method, folded string) bool {
 
 // isFor reports whether the rule is for a method. A rule for GET is one for HEAD too.
 func (r *rule) isFor(method string) bool {
-	return r.method == "" || r.method == method || r.method == http.MethodGet && method == http.MethodHead
+	return r.method == "" || r.method == method || r.method == get && method == head
 }
 
 // matches reports whether the rule is for a method and a path, which has no escapes.
@@ -240,7 +242,7 @@ func (r *rule) beats(other *rule) bool {
 	case literal != others:
 		return literal > others
 	}
-	return r.method != other.method && (other.method == "" || r.method == http.MethodHead)
+	return r.method != other.method && (other.method == "" || r.method == head)
 }
 
 // literal returns how many bytes of a path the rule fixes.
