@@ -1,0 +1,62 @@
+package scale_test
+
+import "time"
+
+// The most that DynamoDB promises for one partition, in units a second. One item is in one partition.
+// The model holds back no unused capacity for a burst but that of a tenth of a second, because AWS does
+// not say how it measures a second.
+const (
+	partitionReads  = 3000
+	partitionWrites = 1000
+	burst           = 100 * time.Millisecond
+)
+
+// partition stores the items of one partition key. The world's lock guards it.
+type partition struct {
+	reads, writes bucket
+	// written are the writes of each second since the beginning.
+	written map[int64]int
+}
+
+func newPartition(capacity float64) *partition {
+	return &partition{
+		reads: newBucket(capacity * partitionReads), writes: newBucket(capacity * partitionWrites), written: make(map[int64]int),
+	}
+}
+
+// read reports whether the partition has capacity for a read of one unit.
+func (p *partition) read(now time.Time) bool { return p.reads.take(now) }
+
+// write reports whether the partition has capacity for a write of one unit.
+func (p *partition) write(now time.Time) bool {
+	if !p.writes.take(now) {
+		return false
+	}
+	p.written[now.Unix()]++
+	return true
+}
+
+// bucket is capacity that comes at a steady rate.
+type bucket struct {
+	rate, most float64 // units a second, and units that it holds
+	left       float64
+	at         time.Time
+}
+
+func newBucket(rate float64) bucket {
+	most := rate * burst.Seconds()
+	return bucket{rate: rate, most: max(most, 1), left: max(most, 1)}
+}
+
+func (b *bucket) take(now time.Time) bool {
+	if b.at.IsZero() {
+		b.at = now
+	}
+	b.left = min(b.most, b.left+b.rate*now.Sub(b.at).Seconds())
+	b.at = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
