@@ -1,4 +1,4 @@
-.PHONY: help run test clients browser sam-test sam-local sim bench picture manual fuzz lint build smoke deploy clean engine install
+.PHONY: help run test clients browser sam-test sam-local sim scale bench picture manual fuzz lint build smoke deploy clean engine install
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary. dynamodb-local is Amazon's own engine and needs Java 17.
@@ -41,6 +41,11 @@ sim: ## run ROUNDS (100) simulations of the limits for each setting, and of fenc
 	@go test -count=1 -v -run 'Holds|MayChange|Guard|Billing|KeptButUsed|LittleBelow|Cascade' ./internal/ratelimit -rounds $(ROUNDS) > .latchkey/sim.log && \
 	go test -count=1 -v -run 'ASpendProves|RuleOfProof|AFenceSaves' ./internal/gate -rounds 20 >> .latchkey/sim.log; \
 	code=$$?; grep -Ev '^(=== | +--- PASS)' .latchkey/sim.log; exit $$code
+
+scale: engine ## simulate up to a million requests a second, and write the tables of the manual's page on capacity
+	@mkdir -p .latchkey
+	@GOGC=400 go test -count=1 -v -timeout 20m -run TestScale ./internal/scale -whole > .latchkey/scale.log; \
+	code=$$?; grep -Ev '^(=== | +--- PASS)' .latchkey/scale.log; exit $$code
 
 bench: engine ## measure a check beside its floor (OUT=file saves, COMPARE=file shows the change, GROWTH=1 fills a table for minutes)
 	@go run ./internal/cmd/bench $(if $(OUT),-out '$(OUT)') $(if $(COMPARE),-compare '$(COMPARE)') $(if $(GROWTH),-growth)

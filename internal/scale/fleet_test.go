@@ -116,7 +116,7 @@ func (f *fleet) renew(i *instance) {
 		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: f.hasher}, nil },
 		Reread:    func(context.Context) (pepper.Hasher, error) { return f.hasher, nil },
 		Logger:    slog.New(slog.DiscardHandler),
-		Freshness: time.Second, Patience: apikey.Patience,
+		Freshness: time.Second, TrustFences: true, Patience: apikey.Patience,
 		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: now, Remember: remembered,
 	})
 }

@@ -16,11 +16,11 @@ type row struct {
 }
 
 const (
-	warm = 5 * time.Second
+	warm = 3 * time.Second
 	// A scenario with one key lasts for mostRequests at its rate, but from leastTime to mostTime.
-	mostRequests = 60_000
-	leastTime    = 10 * time.Second
-	mostTime     = time.Minute
+	mostRequests = 30_000
+	leastTime    = 5 * time.Second
+	mostTime     = 30 * time.Second
 )
 
 // hotKeys are scenarios with one key, from limits that one item serves to those that are too much for it.
@@ -87,15 +87,17 @@ func deployments() (rows []row) {
 	}
 	idle := func(r *row) { r.ready, r.warm = false, 0 }
 	flat := func(r *row) { r.popularity = 0 }
-	add(10_000, "steady", 10*time.Second, nil)
-	add(10_000, "from nothing", 10*time.Second, idle)
-	add(10_000, "a new version", 10*time.Second, func(r *row) { r.restarts = true })
-	add(10_000, "the busiest key's partition is slow", 10*time.Second, func(r *row) { r.slow = true })
-	add(10_000, "all keys alike", 10*time.Second, flat)
-	add(100_000, "steady", 2*time.Second, nil)
-	add(100_000, "from nothing", 2*time.Second, idle)
-	add(100_000, "all keys alike", 2*time.Second, flat)
-	add(1_000_000, "all keys alike", 200*time.Millisecond, func(r *row) { r.popularity, r.warm = 0, 400*time.Millisecond })
+	add(10_000, "steady", 5*time.Second, nil)
+	add(10_000, "from nothing", 5*time.Second, idle)
+	add(10_000, "a new version", 6*time.Second, func(r *row) { r.restarts = true })
+	add(10_000, "the busiest key's partition is slow", 6*time.Second, func(r *row) { r.slow = true })
+	add(10_000, "all keys alike", 5*time.Second, flat)
+	add(100_000, "steady", time.Second, nil)
+	add(100_000, "from nothing", time.Second, idle)
+	add(100_000, "all keys alike", 500*time.Millisecond, flat)
+	add(1_000_000, "all keys alike", 200*time.Millisecond, func(r *row) {
+		r.keys, r.popularity, r.warm = 10_000, 0, 400*time.Millisecond
+	})
 	return rows
 }
 

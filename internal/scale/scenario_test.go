@@ -12,12 +12,13 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/apikey/apikeytest"
 	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
 )
 
 // scenario is a load on a deployment.
 type scenario struct {
-	name string
+	name string // of a test
 	seed uint64
 	// perSecond requests come at random to all keys together. Key n gets a share that falls with its number
 	// to the power of popularity.
@@ -90,7 +91,7 @@ func (s scenario) simulate(t *testing.T) (r result) {
 		time.Sleep(time.Until(apikeytest.Noon))
 		w := newWorld(s.share(), meanLatency)
 		requests := s.issue(t, w)
-		f := newFleet(&s, apikeytest.NewHasher(t, apikeytest.Master), func(seed uint64) table { return newLink(w, seed) })
+		f := newFleet(&s, hasher(t), func(seed uint64) table { return newLink(w, seed) })
 		l := newLedger(s.keys)
 		s.offer(t.Context(), f, l, requests, w)
 		f.stop()
@@ -101,9 +102,11 @@ func (s scenario) simulate(t *testing.T) (r result) {
 	return r
 }
 
+func hasher(t *testing.T) pepper.Hasher { return apikeytest.NewHasher(t, apikeytest.Master) }
+
 // issue stores the keys of a scenario, and returns a request of each.
 func (s *scenario) issue(t *testing.T, w *world) (requests []*gate.Request) {
-	format, h := apikeytest.NewFormat(t), apikeytest.NewHasher(t, apikeytest.Master)
+	format, h := apikeytest.NewFormat(t), hasher(t)
 	for _, limit := range s.limits() {
 		token, err := format.New(apikey.Live, crand.Reader)
 		if err != nil {
