@@ -91,7 +91,7 @@ func (l *ledger) over(key int, limit ratelimit.Limit) (worst int64) {
 }
 
 // offer makes the requests of a scenario at their times, and waits until all are judged. It disturbs w as
-// the scenario says, unless w is nil.
+// the scenario says.
 func (s *scenario) offer(ctx context.Context, f *fleet, l *ledger, requests []*gate.Request, w *world) {
 	begun := time.Now()
 	next := s.arrivals()
@@ -102,9 +102,7 @@ func (s *scenario) offer(ctx context.Context, f *fleet, l *ledger, requests []*g
 		time.Sleep(time.Until(begun.Add(at)))
 		if !warm && at >= s.warm {
 			warm = true
-			if w != nil {
-				w.forget()
-			}
+			w.countUntil(begun.Add(s.warm + s.lasts))
 		}
 		if !disturbed && at >= third {
 			disturbed = true

@@ -24,18 +24,6 @@ func newPartition(capacity float64) *partition {
 	}
 }
 
-// read reports whether the partition has capacity for a read of one unit.
-func (p *partition) read(now time.Time) bool { return p.reads.take(now) }
-
-// write reports whether the partition has capacity for a write of one unit.
-func (p *partition) write(now time.Time) bool {
-	if !p.writes.take(now) {
-		return false
-	}
-	p.written[now.Unix()]++
-	return true
-}
-
 // bucket is capacity that comes at a steady rate.
 type bucket struct {
 	rate, most float64 // units a second, and units that it holds

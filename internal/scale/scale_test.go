@@ -45,7 +45,7 @@ func parts(prices bill.Prices) []part {
 			"| requests/s | what | admitted | 429 | 503 | no instance | reads | writes | $ | busiest item | instances |",
 			deployments(),
 			func(r *row, got *result) []string {
-				return append(common(r, got), grouped(got.busiest)+", "+grouped(got.peak), grouped(got.instances))
+				return append(common(r, got), grouped(got.busiest), grouped(got.instances))
 			},
 		},
 	}

@@ -2,7 +2,6 @@ package scale_test
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -26,6 +25,7 @@ type world struct {
 	slow       string    // the partition that is slow
 	slowUntil  time.Time // and until when
 	counts     counts
+	end        time.Time // writes of partitions are not counted from then on
 }
 
 // counts are the units that the table has served, and the requests that it has throttled.
@@ -59,8 +59,6 @@ const (
 // longestPause bounds the pause before the SDK sends a throttled request again. Each shorter pause is as
 // likely.
 const longestPause = 100 * time.Millisecond
-
-var errThrottled = errors.New("throughput exceeded")
 
 // link is the connection of one instance to the table. Reads of users may run beside one other request.
 type link struct {
@@ -119,7 +117,7 @@ func (l *link) send(ctx context.Context, random *rand.Rand, name string, u unit,
 		case attempt == l.attempts && lost:
 			return context.DeadlineExceeded
 		case attempt == l.attempts:
-			return errThrottled
+			return ratelimit.ErrThrottled
 		case !wait(l.pause()):
 			return context.DeadlineExceeded
 		}
@@ -150,9 +148,12 @@ func (l *link) serve(name string, u unit, do func()) bool {
 	defer l.mu.Unlock()
 	p, now := l.partition(name), time.Now()
 	switch {
-	case u == write && p.write(now):
+	case u == write && p.writes.take(now):
 		l.counts.writes++
-	case u == read && p.read(now):
+		if now.Before(l.end) {
+			p.written[now.Unix()]++
+		}
+	case u == read && p.reads.take(now):
 		l.counts.reads++
 	default:
 		l.counts.throttled++
@@ -223,10 +224,11 @@ func copied(m *ratelimit.Meter) ratelimit.Meter {
 	return c
 }
 
-// forget forgets what was counted.
-func (w *world) forget() {
+// countUntil begins to count anew, and counts the writes of partitions until end.
+func (w *world) countUntil(end time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.end = end
 	w.counts = counts{}
 	for _, p := range w.partitions {
 		clear(p.written)
