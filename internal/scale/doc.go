@@ -1,8 +1,7 @@
-// Package scale has no code of its own. Its tests simulate a deployment under more load than this machine
-// can make, and write the tables of the manual's page on capacity:
+// Package scale has tests alone. They simulate deployments under more load than one machine can make:
+// many instances with real gates and limiters, before a table whose partitions throttle. Time is virtual.
 //
 //	make scale
 //
-// Gates and limiters are the real ones. Virtual time and the partitions of a table are simulated. Package
-// comments in the files say what is assumed of AWS.
+// writes the tables of the manual's page on capacity. Constants say what is assumed of AWS.
 package scale

@@ -75,7 +75,7 @@ func (s scenario) onEngine(t *testing.T) (r result) {
 	far := newFar(t)
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(apikeytest.Noon))
-		w := newWorld(s.share(), meanLatency)
+		w := newWorld(s.share())
 		f := newFleet(&s, d.Hasher, func(seed uint64) table {
 			o := options
 			l := newLink(w, seed)

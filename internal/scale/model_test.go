@@ -49,7 +49,7 @@ func TestTheWorstIntervalIsFound(t *testing.T) {
 func TestInstancesStartAsFastAsLambdaStartsThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := scenario{instances: 5000, lambda: true}
-		f := newFleet(&s, hasher(t), func(seed uint64) table { return newLink(newWorld(1, meanLatency), seed) })
+		f := newFleet(&s, hasher(t), func(seed uint64) table { return newLink(newWorld(1), seed) })
 		var running []*instance
 		for range 10 {
 			for i := f.pick(); i != nil; i = f.pick() {

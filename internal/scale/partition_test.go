@@ -3,8 +3,8 @@ package scale_test
 import "time"
 
 // The most that DynamoDB promises for one partition, in units a second. One item is in one partition.
-// The model holds back no unused capacity for a burst but that of a tenth of a second, because AWS does
-// not say how it measures a second.
+// Unused capacity of a tenth of a second may be used later. AWS does not say how it measures a second, so
+// a longer time may be too good.
 const (
 	partitionReads  = 3000
 	partitionWrites = 1000
@@ -14,8 +14,7 @@ const (
 // partition stores the items of one partition key. The world's lock guards it.
 type partition struct {
 	reads, writes bucket
-	// written are the writes of each second since the beginning.
-	written map[int64]int
+	written       map[int64]int // how many writes were made in each second
 }
 
 func newPartition(capacity float64) *partition {

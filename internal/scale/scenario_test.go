@@ -89,7 +89,7 @@ func (s *scenario) limits() []ratelimit.Limit {
 func (s scenario) simulate(t *testing.T) (r result) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(apikeytest.Noon))
-		w := newWorld(s.share(), meanLatency)
+		w := newWorld(s.share())
 		requests := s.issue(t, w)
 		f := newFleet(&s, hasher(t), func(seed uint64) table { return newLink(w, seed) })
 		l := newLedger(s.keys)

@@ -15,8 +15,7 @@ import (
 
 // world is a table in virtual time, with a partition for each partition key.
 type world struct {
-	capacity float64       // of each partition, as a share of what DynamoDB promises
-	latency  time.Duration // of a request and its reply, on average
+	capacity float64 // of each partition, as a share of what DynamoDB promises
 
 	mu         sync.Mutex
 	keys       map[string]*apikey.Key
@@ -31,10 +30,10 @@ type world struct {
 // counts are the units that the table has served, and the requests that it has throttled.
 type counts struct{ reads, writes, throttled int }
 
-func newWorld(capacity float64, latency time.Duration) *world {
+func newWorld(capacity float64) *world {
 	return &world{
-		capacity: capacity, latency: latency, keys: make(map[string]*apikey.Key),
-		meters: make(map[string]*ratelimit.Meter), partitions: make(map[string]*partition),
+		capacity: capacity, keys: make(map[string]*apikey.Key), meters: make(map[string]*ratelimit.Meter),
+		partitions: make(map[string]*partition),
 	}
 }
 
@@ -133,7 +132,7 @@ func (l *link) pause() time.Duration {
 
 // travel returns how long a request and its reply take.
 func (l *link) travel(random *rand.Rand, name string) (there, back time.Duration) {
-	d := leastLatency + time.Duration(random.ExpFloat64()*float64(l.world.latency-leastLatency))
+	d := leastLatency + time.Duration(random.ExpFloat64()*float64(meanLatency-leastLatency))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if name == l.slow && time.Now().Before(l.slowUntil) {
