@@ -53,6 +53,9 @@ func parts(prices bill.Prices) []part {
 
 // The manual's tables have what the model counts. No scenario admits more than a limit.
 func TestScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nothing runs at the same time")
+	}
 	prices, err := bill.Read()
 	if err != nil {
 		t.Fatal(err)
