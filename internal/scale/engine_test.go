@@ -40,6 +40,10 @@ func TestTheModelCountsWhatARealTableCounts(t *testing.T) {
 			perSecond: 60, warm: time.Second, lasts: 10 * time.Second,
 		},
 		{
+			name: "several meters", keys: 1, limit: ratelimit.Limit{Requests: 1000, Window: time.Second}, instances: 16,
+			perSecond: 300, capacity: 0.08, warm: time.Second, lasts: 3 * time.Second,
+		},
+		{
 			name: "throttled", keys: 1, limit: ratelimit.Limit{Requests: 500, Window: 5 * time.Second}, instances: 8,
 			perSecond: 60, capacity: 0.03, warm: time.Second, lasts: 10 * time.Second,
 		},
@@ -69,7 +73,12 @@ func (s scenario) onEngine(t *testing.T) (r result) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.Issue(t, token, func(k *apikey.Key) { k.Limit, k.UserID = limit, fmt.Sprint("u", n) })
+		d.Issue(t, token, func(k *apikey.Key) {
+			k.Limit, k.UserID = limit, fmt.Sprint("u", n)
+			if err := k.Spread(); err != nil {
+				t.Fatal(err)
+			}
+		})
 		requests = append(requests, &gate.Request{Credential: d.Format.Credential(token.Reveal()), Cost: 1})
 	}
 	far := newFar(t)

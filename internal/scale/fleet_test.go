@@ -112,7 +112,8 @@ func (f *fleet) renew(i *instance) {
 	begun := time.Now()
 	clock := func() gate.Instant { return gate.Instant{Wall: now(), Mono: time.Since(begun)} }
 	i.table = f.connect(seed)
-	i.gate = gate.New(i.table, ratelimit.New(i.table, now, remembered), gate.Options{
+	limiter := ratelimit.New(i.table, now, remembered).Choose(rand.New(rand.NewPCG(seed, 4)).IntN)
+	i.gate = gate.New(i.table, limiter, gate.Options{
 		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: f.hasher}, nil },
 		Reread:    func(context.Context) (pepper.Hasher, error) { return f.hasher, nil },
 		Logger:    slog.New(slog.DiscardHandler),

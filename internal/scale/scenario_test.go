@@ -112,10 +112,14 @@ func (s *scenario) issue(t *testing.T, w *world) (requests []*gate.Request) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.keys[token.ID()] = &apikey.Key{
+		k := &apikey.Key{
 			ID: token.ID(), UserID: token.ID(), Environment: apikey.Live, Limit: limit, Enabled: true,
 			CreatedAt: time.Now().Add(-time.Hour), Secrets: []apikey.Secret{h.Hash(token)},
 		}
+		if err := k.Spread(); err != nil {
+			t.Fatal(err)
+		}
+		w.keys[k.ID] = k
 		requests = append(requests, &gate.Request{Credential: format.Credential(token.Reveal()), Cost: 1})
 		if s.slow && w.slow == "" {
 			w.slow = keyPartition(token.ID())

@@ -2,6 +2,7 @@ package scale_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -47,6 +48,14 @@ func (w *world) partition(name string) *partition {
 	return p
 }
 
+// meter returns the meter of an id. The caller must hold the lock.
+func (w *world) meter(id string) *ratelimit.Meter {
+	if w.meters[id] == nil {
+		w.meters[id] = &ratelimit.Meter{}
+	}
+	return w.meters[id]
+}
+
 // The time that a request and its reply take together is at least leastLatency, and meanLatency on average.
 // Those to a slow partition take slowLatency more.
 const (
@@ -58,6 +67,8 @@ const (
 // longestPause bounds the pause before the SDK sends a throttled request again. Each shorter pause is as
 // likely.
 const longestPause = 100 * time.Millisecond
+
+var errThrottled = errors.New("throughput exceeded")
 
 // link is the connection of one instance to the table. Reads of users may run beside one other request.
 type link struct {
@@ -116,7 +127,7 @@ func (l *link) send(ctx context.Context, random *rand.Rand, name string, u unit,
 		case attempt == l.attempts && lost:
 			return context.DeadlineExceeded
 		case attempt == l.attempts:
-			return ratelimit.ErrThrottled
+			return errThrottled
 		case !wait(l.pause()):
 			return context.DeadlineExceeded
 		}
@@ -181,13 +192,13 @@ func (l *link) Spend(ctx context.Context, id string, s ratelimit.Spend) (m ratel
 	var outcome error
 	l.written = time.Now()
 	err = l.send(ctx, l.random, keyPartition(id), write, func() {
-		if l.meters[id] == nil {
-			l.meters[id] = &ratelimit.Meter{}
-		}
-		outcome = l.meters[id].Apply(s)
-		m = copied(l.meters[id])
+		outcome = l.meter(id).Apply(s)
+		m = copied(l.meter(id))
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errThrottled):
+		return ratelimit.Meter{}, ratelimit.ErrThrottled
+	case err != nil:
 		return ratelimit.Meter{}, err
 	}
 	return m, outcome
@@ -207,8 +218,11 @@ func (l *link) Meter(ctx context.Context, id string) (m ratelimit.Meter, err err
 	return m, err
 }
 
+func (l *link) Touch(ctx context.Context, id string, at time.Time) error {
+	return l.send(ctx, l.random, keyPartition(id), write, func() { l.meter(id).LastUsed = at.Truncate(time.Millisecond) })
+}
+
 func (*link) RecordUsage(context.Context, string, []ratelimit.DayUsage) error { return nil }
-func (*link) Touch(context.Context, string, time.Time) error                  { return nil }
 func (*link) Plan(context.Context, string) (*apikey.Plan, error)              { return nil, apikey.ErrNotFound }
 func (*link) Resolve(context.Context, string) (string, error)                 { return "", apikey.ErrNotFound }
 func (*link) Rehash(context.Context, *apikey.Key, *apikey.Key, int) error     { return nil }
