@@ -68,18 +68,20 @@ func TestInstancesStartAsFastAsLambdaStartsThem(t *testing.T) {
 }
 
 func TestReadsAndWritesAreThrottledApart(t *testing.T) {
-	w := newWorld(0.001)
-	l := newLink(w, 1)
-	for _, u := range []unit{read, write} {
-		done := 0
-		for range 3 {
-			l.serve("key#a", u, func() { done++ })
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(0.001)
+		l := newLink(w, 1)
+		for _, u := range []unit{read, write} {
+			done := 0
+			for range 3 {
+				l.serve("key#a", u, func() { done++ })
+			}
+			if done != 1 {
+				t.Errorf("an item served %d of 3 requests", done)
+			}
 		}
-		if done != 1 {
-			t.Errorf("an item served %d of 3 requests", done)
+		if want := (counts{reads: 1, writes: 1, throttled: 4}); w.counts != want {
+			t.Errorf("%+v, want %+v", w.counts, want)
 		}
-	}
-	if want := (counts{reads: 1, writes: 1, throttled: 4}); w.counts != want {
-		t.Errorf("%+v, want %+v", w.counts, want)
-	}
+	})
 }
