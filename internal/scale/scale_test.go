@@ -130,6 +130,8 @@ func percent(n int, r *result) string {
 		return "under 0.1"
 	case n == r.requests:
 		return "100"
+	case share >= 99.95:
+		return "over 99.9"
 	}
 	return strconv.FormatFloat(share, 'f', 1, 64)
 }
