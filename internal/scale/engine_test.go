@@ -212,9 +212,11 @@ func (n *near) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // carry makes a request outside of virtual time.
 func (n *near) carry(r *http.Request, body []byte) (*http.Response, error) {
-	outside := r.Clone(context.Background())
-	outside.Cancel = nil
-	outside.Body = io.NopCloser(bytes.NewReader(body))
+	outside, err := http.NewRequestWithContext(context.Background(), r.Method, r.URL.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	outside.Header = r.Header.Clone()
 	c := <-n.far
 	defer func() { n.far <- c }()
 	c.request <- outside
