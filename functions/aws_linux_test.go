@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 	pem         []byte
+	connected   atomic.Pointer[time.Time] // when the first connection to its servers was opened, if any
 }
 
 // newKey stores an API key as latchkey init does, and returns its token.
@@ -119,6 +121,11 @@ func (a *authority) serve(t testing.TB, handler http.Handler) string {
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{c.Raw}, PrivateKey: key}}}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some handshakes must fail
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if now := time.Now(); state == http.StateNew {
+			a.connected.CompareAndSwap(nil, &now)
+		}
+	}
 	server.StartTLS()
 	t.Cleanup(func() {
 		server.CloseClientConnections()

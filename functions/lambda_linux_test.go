@@ -37,6 +37,7 @@ func build(t testing.TB, function string, flags ...string) string {
 // the other.
 type process struct {
 	started time.Time
+	ready   chan time.Time // receives when the process first asks for an event
 	events  chan []byte
 	answers chan answer
 	output  string        // the path of the file with its output
@@ -57,13 +58,17 @@ type answer struct {
 func start(t testing.TB, bootstrap string, variables ...string) *process {
 	t.Helper()
 	i := &process{
-		events: make(chan []byte, 1), answers: make(chan answer, 1),
+		ready: make(chan time.Time, 1), events: make(chan []byte, 1), answers: make(chan answer, 1),
 		output: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	sent := 0
 	api := http.NewServeMux()
 	api.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case i.ready <- time.Now():
+		default: // it has asked before
+		}
 		select {
 		case event := <-i.events:
 			sent++
