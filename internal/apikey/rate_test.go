@@ -39,8 +39,8 @@ func TestALimitThatTheTableCannotCountIsRefused(t *testing.T) {
 	}
 }
 
-// The meters of a rateLimit count it together. What more of them could not count is refused, also with
-// a sentence that says what is possible.
+// The meters of a rateLimit count it together. A rate that the most meters could not count is refused,
+// with a sentence that names the highest one.
 func TestARateLimitThatNoNumberOfMetersCanCountIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		requests int64

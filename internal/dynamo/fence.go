@@ -17,8 +17,8 @@ import (
 
 // A fence is the attribute g of a key's first meter, and of its further shards. Before a stored key is
 // changed, g is raised to the number that [apikey.Key.Fence] gives for the next revision. A spend that
-// does not find a higher g than that of a key read earlier therefore proves that the key has not changed
-// since.
+// asks for the number of a remembered key, and finds no higher g, therefore proves that the key has not
+// changed since it was read.
 //
 // Three rules make this proof hold:
 //

@@ -101,7 +101,7 @@ func measureFence(t *testing.T, shared *simShared, rate float64, instances int, 
 }
 
 // A fence saves nearly all reads of a key that is spent from, and costs hardly any write more. The manual
-// has what is counted here: with -update, the table is written there.
+// prints these counts. With -update, its table is written anew.
 func TestAFenceSavesReads(t *testing.T) {
 	shared := newSimShared(t)
 	table := "| requests/s, instances | `FENCE=write`: reads, writes, round trips, dollars | `FENCE=trust`: the same |\n|---|---|---|\n"

@@ -101,8 +101,8 @@ const MismatchAge = 100 * time.Millisecond
 // healthy table take, so a check seldom needs a second read.
 const MinFreshness = 250 * time.Millisecond
 
-// looks bounds how often one check reads a key again because it has changed, or because what is
-// remembered of it is no longer proven.
+// looks bounds how often one check reads a key again. The key may have changed, or no write may have
+// proven it.
 const looks = 3
 
 // Check judges a request. A refusal consumes nothing. An error means that Check could not decide.

@@ -9,9 +9,9 @@ import (
 )
 
 // A change of a key raises the fence of its meter before it changes the record, and the meter with
-// its fence outlives every read that is remembered. A write of the meter, or one that is refused,
-// that shows no higher fence than that of a remembered key therefore proves that the key was current
-// when the write was sent. So such a write needs no read of the key.
+// its fence outlives every read that is remembered. A write of the meter, applied or
+// refused, shows the fence. If it is not higher than the remembered key's, then the key was current when
+// the write was sent. So such a write needs no read of the key.
 //
 // The current moment of a key is the later of its read and its last proof. This table says what a
 // verdict on a key that was read in an earlier check may rest on:
@@ -27,7 +27,7 @@ import (
 // are older, and the spend will probably prove the key, they are read while the spend is on its way.
 // If they have changed, the request is judged and spent for anew.
 //
-// While the fence is above that of the key that was read, a change is on its way or was given up.
+// While the fence is above the number of the key as read, a change is on its way or was given up.
 // The key is then pending, until a read shows another fence: only reads prove it, and one more read
 // follows a spend by a remembered one.
 

@@ -73,7 +73,8 @@ func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (
 	return asked, err
 }
 
-// take is spend without what it means for f. It reports whether the store has proven the key.
+// take spends for a request and sets the outcome in v. It reports whether it asked the store, and
+// whether the store has proven the key.
 func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdict) (asked, proven bool, err error) {
 	if r.Cost == 0 {
 		g.peek(s, r.Time, v)

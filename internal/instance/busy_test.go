@@ -25,7 +25,7 @@ func faults() []fate {
 
 // Eight instances are asked more often than a key's limit allows, while the network and the table fail
 // 2 % of all requests in each of nine ways. They never admit more than the limit, and not much less.
-// They let nobody in whose key was revoked or never was.
+// They admit no revoked and no unknown key.
 func TestABusyKeyHasABadDay(t *testing.T) {
 	for _, c := range []struct {
 		name, fence string

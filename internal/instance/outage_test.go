@@ -23,7 +23,7 @@ func outages() []fate {
 }
 
 // While no request to the table succeeds, a check is "unavailable" within three seconds, or rests on
-// what was read less than FRESHNESS ago. No good key is refused, and no other is let in. Two windows
+// a read that is younger than FRESHNESS. No good key is refused, and no other is let in. Two windows
 // later, nothing remains of the outage.
 func TestARegionHasABadDay(t *testing.T) {
 	for _, fence := range []string{"write", "trust"} {

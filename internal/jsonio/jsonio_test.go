@@ -31,7 +31,7 @@ func members(r *jsonio.Reader) (all []string) {
 }
 func elements(r *jsonio.Reader) (all int) { r.List(func() { all++; r.Value() }); return all }
 
-// got is what was read, as JSON, or "error".
+// got returns the value that a reader reads, as JSON, or "error".
 func got[T any](text string, by func(*jsonio.Reader) T) string {
 	value, err := read(text, by)
 	if err != nil {

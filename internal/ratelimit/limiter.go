@@ -28,8 +28,8 @@ func (*OldTermsError) Error() string { return ErrOldTerms.Error() }
 // Unwrap returns ErrOldTerms.
 func (*OldTermsError) Unwrap() error { return ErrOldTerms }
 
-// ErrFenced says that the fence of a meter is above that of the caller's part, so what the caller
-// knows of the id may have changed. No tokens were spent.
+// ErrFenced says that the fence of a meter is above the fence of the caller's part. The id may have
+// changed since the caller read it. No tokens were spent.
 var ErrFenced = errors.New("the meter has a higher fence")
 
 // Decision is the limiter's answer to one request. A denial is a decision, not an error.
@@ -39,8 +39,8 @@ type Decision struct {
 	Asked bool
 	// OverQuota reports that the quota denies. If a denial has it false, the limit denies.
 	OverQuota bool
-	// Proven reports that the store has answered a write, applied or not, and that the fence of the
-	// meter was not above that of the part. It was so at a moment after the call began.
+	// Proven reports that the store has answered a write, applied or not, and that the meter's fence
+	// was not above the part's at a moment after the call began.
 	Proven bool
 	Status Status
 	// RetryAfter is how long to wait after a denial, in whole seconds and at least one. It is zero

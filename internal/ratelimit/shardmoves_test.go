@@ -15,7 +15,7 @@ func tens() ratelimit.Part {
 	}
 }
 
-// fill spends all tokens of a shard, but for some.
+// fill spends the tokens of a shard until only left remain.
 func fill(t *testing.T, s *shelf, now func() time.Time, shard int, left int64) {
 	t.Helper()
 	l := ratelimit.New(s, now, 100)
@@ -80,7 +80,7 @@ func TestARequestFindsTheShardWithRoom(t *testing.T) {
 	}
 }
 
-// The wait is that of the earliest shard, not of the last one that was looked at.
+// A denial says to wait for the earliest shard, not for the last one that was looked at.
 func TestADenialTellsOfTheEarliestShard(t *testing.T) {
 	h, s := &fakeClock{morning}, &shelf{}
 	fill(t, s, h.time, 0, 0)

@@ -44,15 +44,15 @@ func (l *Limiter) pinnedAll(parts []Part, now time.Time) []Part {
 	return pinned
 }
 
-// unpin makes this instance choose another shard of an id, because that of before did not answer.
+// unpin makes this instance choose a shard of an id anew, because the present one did not answer.
 func (l *Limiter) unpin(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entry(id).shards = 0
 }
 
-// takeSharded is TakeAll for parts of which part i has several shards. If the instance's shard denies,
-// it looks in others.
+// takeSharded is TakeAll for parts if part i has several shards. If the instance's shard denies, it
+// looks in others.
 func (l *Limiter) takeSharded(ctx context.Context, parts []Part, i int, n int64, floor time.Time) (Joint, error) {
 	p, asked := &parts[i], false
 	var denial Joint

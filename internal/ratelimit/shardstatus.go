@@ -2,8 +2,8 @@ package ratelimit
 
 import "time"
 
-// whole makes the statuses of part i, which are of one share, show the limit and the quota of all. What
-// remains is that of the share, which is never more than that of all.
+// whole makes the statuses of part i, which are of one share, show the limit and the quota of all.
+// Remaining stays the share's, which is never more than there is in all.
 func (j *Joint) whole(i int, share, all *Terms) {
 	if i < len(j.Statuses) {
 		j.Statuses[i].whole(all)

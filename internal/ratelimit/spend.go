@@ -39,7 +39,7 @@ type Spend struct {
 	// only if it has none. In both cases, Day and its month get a mark only if they have none.
 	Restart bool
 	Base    int64
-	// Fence must not be below that of the meter, which then gets it. Zero asks for nothing and changes
+	// Fence must not be below the meter's fence, and replaces it. Zero asks for nothing and changes
 	// nothing.
 	Fence int64
 	// Earlier are points to add to the meter. ForgetEarlier are the moments of points to remove.

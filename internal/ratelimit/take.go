@@ -126,7 +126,7 @@ func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Tim
 	return fmt.Errorf("spend: lost to others %d times", attempts)
 }
 
-// isBelow reports whether the fence of m is above that of r.
+// isBelow reports whether r has a fence, and m a higher one.
 func (r *request) isBelow(m *Meter) bool { return r.fence != 0 && m.Fence > r.fence }
 
 // forgetExpired forgets a meter that the store may have deleted. The store may have begun another

@@ -50,7 +50,7 @@ func (l Limit) None() bool { return l.Requests >= unbounded }
 type Part struct {
 	ID    string
 	Terms Terms
-	// Fence must not be below that of the meter if the store is asked: see [ErrFenced]. Zero asks for
+	// Fence must not be below the meter's fence if the store is asked: see [ErrFenced]. Zero asks for
 	// nothing.
 	Fence int64
 	// Shards says how many meters count the tokens together. Terms are those of all of them.

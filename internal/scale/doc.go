@@ -3,5 +3,5 @@
 //
 //	make scale
 //
-// writes the tables of the manual's page on capacity. Constants say what is assumed of AWS.
+// writes the tables of the manual's page on capacity. Its constants are assumptions about AWS.
 package scale

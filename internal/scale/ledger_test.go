@@ -61,7 +61,7 @@ func (l *ledger) note(o outcome) {
 	}
 }
 
-// result returns what was counted, by the limits of the keys.
+// result returns the counts of a run. limits are those of the keys, by number.
 func (l *ledger) result(limits []ratelimit.Limit) result {
 	for key, limit := range limits {
 		l.counted.over = max(l.counted.over, l.over(key, limit))

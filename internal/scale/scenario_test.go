@@ -25,7 +25,7 @@ type scenario struct {
 	perSecond  float64
 	keys       int
 	popularity float64
-	// limit is that of each key. If zero, a key has twice its share of the requests in a minute.
+	// limit is the limit of each key. If zero, a key may make twice its share of the requests in a minute.
 	limit ratelimit.Limit
 	// instances get the requests of these keys alike. If uneven is set, the share of an instance falls with
 	// its number to this power. With lambda, they are at most so many, and start when they are needed, or
@@ -128,7 +128,8 @@ func (s *scenario) issue(t *testing.T, w *world) (requests []*gate.Request) {
 	return requests
 }
 
-// arrivals returns when the requests of a scenario come and of which keys they are, until its end.
+// arrivals returns a function that returns the time and the key of one request after the other, until
+// the scenario ends.
 func (s *scenario) arrivals() func() (at time.Duration, key int, ok bool) {
 	random := rand.New(rand.NewPCG(s.seed, 4))
 	shares := s.shares()
