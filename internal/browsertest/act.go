@@ -95,7 +95,6 @@ func (p *Page) Click(name string) {
 	for end := time.Now().Add(patience); ; {
 		p.Until(find + " && !" + find + ".disabled")
 		var at struct{ X, Y float64 }
-		var hit bool
 		p.Eval(`const e = `+find+`; if (!e) return {}; e.scrollIntoView({block: "center"});
 			const place = () => { const r = e.getBoundingClientRect(); return {X: r.x + r.width / 2, Y: r.y + r.height / 2}; };
 			const frame = () => new Promise((done) => requestAnimationFrame(done));
@@ -110,14 +109,22 @@ func (p *Page) Click(name string) {
 			window.testClicked = false;
 			return was`, &at)
 		p.do(chromedp.MouseClickXY(at.X, at.Y))
-		p.Eval("window.testClicked !== false", &hit)
-		if hit {
+		if p.clicked() {
 			return
 		}
 		if time.Now().After(end) {
 			p.t.Fatalf("%s: %s got no click. The page says:\n%s", p.look, name, p.Text())
 		}
 	}
+}
+
+// clicked reports whether the element of Click got the click. An error says that the click has led to
+// another page.
+func (p *Page) clicked() bool {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	got, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("window.testClicked !== false"))
+	return got || err != nil
 }
 
 // Fill replaces what a field contains, by its label. Of a select it chooses the option with the text.
