@@ -35,9 +35,20 @@ const field = (label) => {
 `
 
 // Eval evaluates a JavaScript expression, or the body of an async function that returns a value, and
-// stores the result in out. out may be nil.
+// stores the result in out. If out is nil, the script may lead to another page.
 func (p *Page) Eval(script string, out any) {
 	p.t.Helper()
+	if err := p.evaluate(script, out); err != nil && (out != nil || !leaves(err)) {
+		p.t.Fatalf("%s: evaluate: %v", p.look, err)
+	}
+}
+
+// leaves reports whether a script had no result because its page was left.
+func leaves(err error) bool {
+	return strings.Contains(err.Error(), "Inspected target navigated or closed")
+}
+
+func (p *Page) evaluate(script string, out any) error {
 	if strings.Contains(script, "return ") {
 		script = "(() => {" + finder + "return (async () => {" + script + "})()})()"
 	}
@@ -47,19 +58,20 @@ func (p *Page) Eval(script string, out any) {
 	if err == nil && out != nil {
 		err = json.Unmarshal(value, out)
 	}
-	if err != nil {
-		p.t.Fatalf("%s: evaluate: %v", p.look, err)
-	}
+	return err
 }
 
-// Until waits until a JavaScript expression is true.
+// Until waits until a JavaScript expression is true, on this page or on one to which it leads.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var ok bool
-		p.Eval("return !!("+expression+")", &ok)
+		err := p.evaluate("return !!("+expression+")", &ok)
 		if ok {
 			return
+		}
+		if err != nil && !leaves(err) {
+			p.t.Fatalf("%s: evaluate: %v", p.look, err)
 		}
 		if time.Now().After(end) {
 			p.t.Fatalf("%s: %s did not become true. The page says:\n%s", p.look, expression, p.Text())
@@ -121,9 +133,8 @@ func (p *Page) Click(name string) {
 // clicked reports whether the element of Click got the click. An error says that the click has led to
 // another page.
 func (p *Page) clicked() bool {
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	got, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("window.testClicked !== false"))
+	var got bool
+	err := p.evaluate("window.testClicked !== false", &got)
 	return got || err != nil
 }
 
@@ -131,7 +142,7 @@ func (p *Page) clicked() bool {
 func (p *Page) Fill(label, text string) {
 	p.t.Helper()
 	find := "field(" + quote(label) + ")"
-	p.Until(find)
+	p.Until(find + " && seen(" + find + ")")
 	var kind string
 	p.Eval("const e = "+find+"; e.focus(); if (e.select) e.select(); return e.tagName", &kind)
 	switch {

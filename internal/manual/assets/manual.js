@@ -73,7 +73,6 @@ function search() {
   };
   query.addEventListener("focus", load);
   query.addEventListener("input", show);
-  if (query.value) show(); // typed before this script was here
   query.addEventListener("keydown", (e) => {
     if (e.key === "Enter") list.querySelector("a")?.click();
   });
