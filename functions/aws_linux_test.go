@@ -65,7 +65,7 @@ func newKey(t testing.TB, table, endpoint string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scopes, limit := apikey.Scopes{"tts", apikey.ScopeAdmin}, ratelimit.Limit{Requests: 1_000_000, Window: time.Minute}
+	scopes, limit := apikey.Scopes{"tts", apikey.ScopeAdmin}, ratelimit.Limit{Requests: 10_000, Window: time.Minute}
 	k, err := e.Registry.Build(t.Context(), token, "u1", apikey.Live, apikey.Change{Scopes: &scopes, Limit: &limit})
 	if err != nil {
 		t.Fatal(err)

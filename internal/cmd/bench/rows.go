@@ -57,8 +57,11 @@ func rows(s samples) []row {
 	for _, function := range []string{"authorizer", "validate", "keys"} {
 		all = append(all, row{what: "cold start: " + function, name: "ColdStart/starts", unit: function + "-ns",
 			beside: "a function that says hello", floor: "ColdStart/starts", floorUnit: "hello-ns", goal: "2.5 x"})
-		for _, step := range [][2]string{{"connects", "until its first connection"}, {"ready", "until it asks for an event"}} {
-			all = append(all, row{what: "cold start: " + function + ", " + step[1], name: "ColdStart/starts", unit: function + "-" + step[0] + "-ns",
+		for _, step := range [][2]string{
+			{"connects", "until its first connection"}, {"ready", "until it asks for an event"},
+		} {
+			all = append(all, row{what: "cold start: " + function + ", " + step[1],
+				name: "ColdStart/starts", unit: function + "-" + step[0] + "-ns",
 				beside: "hello, until it asks for an event", floor: "ColdStart/starts", floorUnit: "hello-ready-ns"})
 		}
 	}
