@@ -180,6 +180,9 @@ const mostHistories = 20_000
 
 // Each rule of proof.go is needed: without it, some history breaks a promise.
 func TestEveryRuleOfProofIsNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	shared := newSimShared(t)
 	for _, m := range []fenceMutant{
 		{name: "a spend without a fence", spend: func(s *ratelimit.Spend, _ int64) { s.Fence = 0 }},
