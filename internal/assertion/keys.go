@@ -77,7 +77,7 @@ func newPairs(texts []string) pairs {
 	return pairs{eddsa: redact.New(eddsa), public: public}
 }
 
-// derive returns a key of a length in bytes, for a purpose, from a text that nobody can guess.
+// derive makes a key for one purpose from a secret text. length is in bytes.
 func derive(text, purpose string, length int) []byte {
 	derived, err := hkdf.Key(sha256.New, []byte(text), nil, purpose, length)
 	if err != nil {

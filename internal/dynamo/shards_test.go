@@ -124,7 +124,7 @@ func TestTheShardsOfAKeyAreStored(t *testing.T) {
 	}
 }
 
-// The usage of a shard is stored beside its meter, and read like that of a key.
+// The usage of a shard is stored beside its meter, and is read as the usage of a key is.
 func TestTheUsageOfAShardIsItsOwn(t *testing.T) {
 	table := dynamotest.NewTable(t)
 	k := registrytest.NewKey(1, "u1")

@@ -38,7 +38,7 @@ func (r *Registry) spread(ctx context.Context, from, to *apikey.Key, c apikey.Ch
 }
 
 // settled returns when no token counts any more that was spent from the meters of from. They count by the
-// window of to. A key without a limit is spread at once: no limit held for what it has spent.
+// window of to. A key without a limit is spread at once, because no limit bound its tokens.
 func (r *Registry) settled(from, to *apikey.Key, now time.Time) time.Time {
 	if from.Unlimited || from.Limit == (ratelimit.Limit{}) {
 		return now

@@ -9,7 +9,7 @@ import (
 type row struct {
 	what, name, unit string
 	beside, floor    string
-	// floorUnit is the unit of the floor if it is not that of the figure.
+	// floorUnit is the unit of the floor if it differs from the unit of the figure.
 	floorUnit string
 	// goal is the bound that the project has set itself, as a text. It is empty if there is none.
 	goal string
