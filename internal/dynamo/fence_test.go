@@ -44,10 +44,16 @@ func (f *fenced) change(t *testing.T, edit func(*apikey.Key)) error {
 	return err
 }
 
-// stored returns an attribute of the meter, or 0.
+// stored returns an attribute of the first meter, or 0.
 func (f *fenced) stored(t *testing.T, attribute string) int64 {
 	t.Helper()
-	value, ok := raw(t, f.options, "key#"+f.key.ID, "meter")[attribute].(*types.AttributeValueMemberN)
+	return f.storedIn(t, "key#"+f.key.ID, attribute)
+}
+
+// storedIn returns an attribute of the meter of a partition, or 0.
+func (f *fenced) storedIn(t *testing.T, partition, attribute string) int64 {
+	t.Helper()
+	value, ok := raw(t, f.options, partition, "meter")[attribute].(*types.AttributeValueMemberN)
 	if !ok {
 		return 0
 	}

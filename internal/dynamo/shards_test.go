@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"latchkey/internal/apikey"
@@ -38,15 +37,7 @@ func (f *fenced) partition(shard int) string {
 // fenceOf returns the fence in a shard's meter.
 func (f *fenced) fenceOf(t *testing.T, shard int) int64 {
 	t.Helper()
-	g, ok := raw(t, f.options, f.partition(shard), "meter")["g"].(*types.AttributeValueMemberN)
-	if !ok {
-		return 0
-	}
-	n, err := strconv.ParseInt(g.Value, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return f.storedIn(t, f.partition(shard), "g")
 }
 
 // Each shard has a partition of its own, and a change fences them all. A meter that the key once had is

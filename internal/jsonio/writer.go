@@ -77,46 +77,17 @@ func (w *Writer) Integer(name string, value int64) {
 }
 
 // Texts writes a member whose value is an object of texts, or null if there is no map.
-func (w *Writer) Texts(name string, values map[string]string) {
-	if values == nil {
-		w.Raw(name, "null")
-		return
-	}
-	w.Name(name)
-	w.Begin()
-	for name, value := range values {
-		w.anyName(name)
-		w.Quote(value)
-	}
-	w.End()
-}
+func (w *Writer) Texts(name string, values map[string]string) { object(w, name, values, w.Quote) }
 
 // LastTexts writes a member whose value is an object of the last text of each list, or null if there
 // is no map. No list may be empty.
 func (w *Writer) LastTexts(name string, values map[string][]string) {
-	if values == nil {
-		w.Raw(name, "null")
-		return
-	}
-	w.Name(name)
-	w.Begin()
-	for name, all := range values {
-		w.anyName(name)
-		w.Quote(all[len(all)-1])
-	}
-	w.End()
+	object(w, name, values, func(all []string) { w.Quote(all[len(all)-1]) })
 }
 
 // Lists writes a member whose value is an object of lists of texts, or null if there is no map.
 func (w *Writer) Lists(name string, values map[string][]string) {
-	if values == nil {
-		w.Raw(name, "null")
-		return
-	}
-	w.Name(name)
-	w.Begin()
-	for name, all := range values {
-		w.anyName(name)
+	object(w, name, values, func(all []string) {
 		*w = append(*w, '[')
 		for i, value := range all {
 			if i > 0 {
@@ -125,6 +96,21 @@ func (w *Writer) Lists(name string, values map[string][]string) {
 			w.Quote(value)
 		}
 		*w = append(*w, ']')
+	})
+}
+
+// object writes a member whose value is an object, or null if there is no map. write writes the value of
+// one of its members.
+func object[V any](w *Writer, name string, values map[string]V, write func(V)) {
+	if values == nil {
+		w.Raw(name, "null")
+		return
+	}
+	w.Name(name)
+	w.Begin()
+	for name, value := range values {
+		w.anyName(name)
+		write(value)
 	}
 	w.End()
 }

@@ -42,11 +42,11 @@
 //     plans, models and mappings. The local stack refuses a template with one of these. Stage variables
 //     may occur in URIs of API Gateway; the local stack only passes them to the functions.
 //   - An API behind API Gateway (http_proxy) receives bodies of at most 10 MB, as text unless their type
-//     is a binary media type. It has 15 minutes to answer, 5 of which may be idle. The local stack
+//     is a binary media type. It has 15 minutes to answer, and may be idle for 5 minutes. The local stack
 //     passes bodies on unchanged, and a stream may be idle for any time. Neither supports WebSockets.
 //   - API Gateway lets a client's header Connection pass to such an API, and the local stack drops it.
-//   - The section "What API Gateway changes" of the manual lists what is not verified about paths and
-//     queries.
+//   - AWS does not document every change of paths and queries. The manual lists the doubtful ones in its
+//     section "What API Gateway changes".
 //
 // Lambda:
 //   - Lambda refuses payloads over 6 MB.

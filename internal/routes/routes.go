@@ -13,7 +13,7 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// The methods of which one covers the other. The domain does not import net/http.
+// A rule for get is also one for head. They are written here because the domain does not import net/http.
 const get, head = "GET", "HEAD"
 
 // Rules are the rules of an API. They are immutable. Without any rules, no route needs a scope.
