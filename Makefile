@@ -195,8 +195,9 @@ install: $(ENGINES)/dynoxide $(ENGINES)/dynamodb-local $(SAM) $(CLIENTS) $(RECIP
 build-AuthorizerFunction: ; $(call bootstrap,functions/authorizer)
 build-ValidateFunction: ; $(call bootstrap,functions/validate)
 build-KeysFunction: ; $(call bootstrap,functions/keys)
-# The benchmark of cold starts compares the functions with this one.
+# The benchmark of cold starts compares the functions with these.
 build-HelloFunction: ; $(call bootstrap,functions/testdata/hello)
+build-CallsFunction: ; $(call bootstrap,functions/testdata/calls)
 
 # ARCHITECTURE is the parameter of the template. SAM does not pass it to make, so GOARCH may set it
 # too.

@@ -11,8 +11,8 @@ import (
 
 // The time from the start of a process until it posts its first verdict, and two moments on the way: its
 // first connection, before which it has loaded and configured itself, and its first call for an event,
-// before which it has read the secret and opened its connections. The floor is a function that says
-// hello. The functions take turns, so that a busy moment of the machine affects all alike.
+// before which it has read the secret and opened its connections. There are two floors: a function that
+// says hello, and a function that makes the calls of the authorizer and decides nothing. The functions take turns, so that a busy moment of the machine affects all alike.
 func BenchmarkColdStart(b *testing.B) {
 	ca := newAuthority(b)
 	table := dynamotest.Options(b)
@@ -28,6 +28,7 @@ func BenchmarkColdStart(b *testing.B) {
 		times                 map[string][]float64 // by the end of the metric's name
 	}{
 		{"hello", build(b, "HelloFunction"), `"hello"`, []byte("{}"), nil},
+		{"calls", build(b, "CallsFunction", ca.embed(b)), `"called"`, []byte("{}"), nil},
 		{"authorizer", build(b, "AuthorizerFunction", ca.embed(b)), `"Effect":"Allow"`, event(b, "authorizer-allow.json", token), nil},
 		{"validate", build(b, "ValidateFunction", ca.embed(b)), `\"valid\":true`, event(b, "keys-validate.json", token), nil},
 		{"keys", build(b, "KeysFunction", ca.embed(b)), `\"userId\"`, event(b, "keys-whoami.json", token), nil},

@@ -54,6 +54,8 @@ func rows(s samples) []row {
 		all = append(all, row{what: "local stack: processor time of " + route, name: "Stack/" + route, unit: perOpCPU,
 			beside: "an empty net/http server", floor: "Stack/floor"})
 	}
+	all = append(all, row{what: "cold start: the authorizer's calls, without a decision", name: "ColdStart/starts",
+		unit: "calls-ns", beside: "a function that says hello", floor: "ColdStart/starts", floorUnit: "hello-ns"})
 	for _, function := range []string{"authorizer", "validate", "keys"} {
 		all = append(all, row{what: "cold start: " + function, name: "ColdStart/starts", unit: function + "-ns",
 			beside: "a function that says hello", floor: "ColdStart/starts", floorUnit: "hello-ns", goal: "2.5 x"})
