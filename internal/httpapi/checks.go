@@ -65,7 +65,7 @@ func (a *server) registerChecks() {
 
 func (a *server) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
 	body := in.Content.Value
-	request := gate.Request{Time: arrival(ctx)}
+	request := gate.Request{Time: arrivalOf(ctx).Time}
 	token, public := apikey.Bare(body.APIKey.Reveal()), ""
 	if body.PublicKey != nil {
 		public = *body.PublicKey
@@ -145,22 +145,21 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 }
 
 func (a *server) whoami(ctx context.Context, c registry.Caller, in *whoamiInput) (*whoamiOutput, error) {
-	p := principalOf(ctx)
+	p := &arrivalOf(ctx).Caller
 	out := &whoamiOutput{Body: api.WhoamiResponse{
-		KeyID: p.text("keyId"), UserID: p.text("userId"), Name: p.text("name"), Scopes: p.scopes(),
-		Environment: api.CallerEnvironment(p.text("environment")),
-		Internal:    p.flag("internal"), Unlimited: p.flag("unlimited"), Subject: c.Subject,
+		KeyID: p.KeyID, UserID: p.UserID, Name: p.Name, Scopes: append([]string{}, p.Scopes...),
+		Environment: api.CallerEnvironment(p.Environment),
+		Internal:    p.Internal, Unlimited: p.Unlimited, Subject: c.Subject,
 	}}
 	for _, group := range c.Groups {
 		out.Body.Teams = append(out.Body.Teams, apikey.Team(group))
 	}
 	var l *api.WhoamiLimit
-	if limit, ok := p.number("limit"); ok {
-		l = &api.WhoamiLimit{Requests: limit}
-		l.Remaining, _ = p.number("remaining")
+	if w := p.Window; w != nil {
+		l = &api.WhoamiLimit{Requests: w.Limit, Remaining: w.Remaining, Reset: w.Reset}
 		out.Body.WindowStatus = api.WindowStatus{Limit: &l.Requests, Remaining: &l.Remaining}
-		if reset, ok := p.number("reset"); ok { // credits have none
-			l.Reset, out.Body.WindowStatus.Reset = reset, &reset
+		if w.Reset != 0 { // credits have none
+			out.Body.WindowStatus.Reset = &w.Reset
 		}
 	} else if a.UnlimitedNumbers {
 		l = &api.WhoamiLimit{Requests: unlimitedRequests, Remaining: unlimitedRequests, Reset: a.Now().Unix()}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 	"github.com/danielgtaylor/huma/v2"
 
 	"latchkey/internal/api"
@@ -45,9 +44,8 @@ func document(at string, of func() *huma.OpenAPI) http.HandlerFunc {
 		return text[1:]
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
-		c, _ := core.GetAPIGatewayContextFromContext(r.Context())
 		server := huma.Server{
-			URL:         cmp.Or(strings.TrimSuffix(strings.TrimSuffix(c.Path, "/"), at), "/"),
+			URL:         cmp.Or(strings.TrimSuffix(strings.TrimSuffix(arrivalOf(r.Context()).Path, "/"), at), "/"),
 			Description: "Where this document was read from",
 		}
 		own, err := json.Marshal(&server)

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,15 +14,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/awslabs/aws-lambda-go-api-proxy/core"
-
 	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
 // outcome holds the values of a request that the guard and the handler pass to each other, because
-// huma does not. The handler sets all but the first, for the log.
+// huma does not. The handler sets all but the first two, for the log.
 type outcome struct {
+	arrival   *Arrival
 	forwarded []string // X-Forwarded-For
 	code      string   // of the error or the verdict
 	keyID     string   // of the caller, or of the key that was judged
@@ -38,14 +36,14 @@ func outcomeOf(ctx context.Context) *outcome {
 	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
 		return o
 	}
-	return &outcome{}
+	return &outcome{arrival: &Arrival{}}
 }
 
 // guard wraps the routes and the pages. It gives a request its deadline, answers in JSON where the
 // mux would answer in plain text, turns a panic into a 500, and logs requests that fail.
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		o := outcome{forwarded: r.Header.Values("X-Forwarded-For")}
+		o := outcome{arrival: arrivalIn(r.Context()), forwarded: r.Header.Values("X-Forwarded-For")}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), apikey.Patience)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -60,7 +58,7 @@ func (a *server) guard() http.Handler {
 			a.log(r.Context(), rec.status, o)
 		}()
 		if page := a.page(r.URL.Path); page != nil {
-			r.RequestURI = requested(r)
+			r.RequestURI = requested(r, o.arrival)
 			page.ServeHTTP(rec, r)
 			return
 		}
@@ -85,17 +83,6 @@ func (a *server) page(path string) http.Handler {
 		}
 	}
 	return nil
-}
-
-// requested returns the path and the query as the caller sent them. A stage or the base path of a
-// custom domain comes before the path of the route.
-func requested(r *http.Request) string {
-	c, _ := core.GetAPIGatewayContextFromContext(r.Context())
-	uri := cmp.Or(c.Path, r.URL.EscapedPath())
-	if r.URL.RawQuery != "" {
-		uri += "?" + r.URL.RawQuery
-	}
-	return uri
 }
 
 // setHeaders sets the headers that every response of the API has.
@@ -191,14 +178,14 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	a.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// about returns the attributes by which an operator finds a request, as API Gateway tells them. The
+// about returns the attributes by which an operator finds a request, as the front door tells them. The
 // authorizer's lines and the access log have the same names. Path and query are left out, because
 // they may contain a token, and requestId, because a client can choose it.
 func (a *server) about(ctx context.Context) (attrs []slog.Attr) {
-	c, _ := core.GetAPIGatewayContextFromContext(ctx)
+	from := arrivalOf(ctx)
 	for _, attr := range [...]slog.Attr{
-		slog.String("method", c.HTTPMethod), slog.String("resource", c.ResourcePath),
-		slog.String("sourceIp", a.origin(ctx).SourceIP), slog.String("extendedRequestId", c.ExtendedRequestID),
+		slog.String("method", from.Method), slog.String("resource", from.Resource),
+		slog.String("sourceIp", a.origin(ctx).SourceIP), slog.String("extendedRequestId", from.LogID),
 	} {
 		if attr.Value.String() != "" {
 			attrs = append(attrs, attr)

@@ -63,11 +63,11 @@ func open() []map[string][]string { return []map[string][]string{{}} }
 // caller returns the caller of a request: with its source and, if the input has such headers, with
 // If-Match and Idempotency-Key.
 func (a *server) caller(ctx context.Context, in any) (registry.Caller, error) {
-	p := principalOf(ctx)
+	p := &arrivalOf(ctx).Caller
 	if p.isNobody() {
 		return registry.Caller{}, newError(apikey.CodeMissing, "authorization", "")
 	}
-	outcomeOf(ctx).keyID = p.text("keyId")
+	outcomeOf(ctx).keyID = p.KeyID
 	c := p.caller()
 	c.From = a.origin(ctx)
 	var err error

@@ -1,40 +1,82 @@
 package httpapi
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/awslabs/aws-lambda-go-api-proxy/core"
-
-	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 	"latchkey/internal/registry"
 )
 
-// principal is the context that the authorizer made for the caller. API Gateway turns every value
-// into text, and sam local leaves numbers as they are.
-type principal map[string]any
-
-// principalOf takes the principal from API Gateway's own request context. The adapter also has a
-// header for it, which any client could send, so it is never read.
-func principalOf(ctx context.Context) principal {
-	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	return principal(c.Authorizer)
+// Principal is the caller of a request, as the front door has judged it: a key, or a user without a
+// key. The zero Principal is nobody.
+type Principal struct {
+	KeyID       string // empty for a user without a key
+	UserID      string
+	Name        string
+	Scopes      apikey.Scopes
+	Environment apikey.Environment
+	Internal    bool
+	Unlimited   bool
+	// Presented says which token of the key was presented. If nil, it is not known.
+	Presented *registry.Presented
+	// Subject and Groups are those of a user without a key.
+	Subject string
+	Groups  []string
+	// Window is the window status of a key. If nil, the key has no limit.
+	Window *Window
 }
 
-// isNobody reports whether the authorizer named neither a key nor a user.
-func (p principal) isNobody() bool { return p.text("keyId") == "" && p.text("userId") == "" }
+// Window is the window status of the tightest limit or quota of a key. Reset is an epoch second, or
+// zero if the quota is for life.
+type Window struct{ Limit, Remaining, Reset int64 }
+
+// isNobody reports whether the front door named neither a key nor a user.
+func (p *Principal) isNobody() bool { return p.KeyID == "" && p.UserID == "" }
+
+// caller returns the caller without the conditions and the source of the request.
+func (p *Principal) caller() registry.Caller {
+	c := registry.Caller{KeyID: p.KeyID, UserID: p.UserID, Scopes: p.Scopes, Presented: p.Presented}
+	if c.KeyID == "" {
+		c.Subject, c.Groups = p.Subject, p.Groups
+	}
+	return c
+}
+
+// authorized is the context that the authorizer made for the caller. API Gateway turns every value
+// into text, and sam local leaves numbers as they are.
+type authorized map[string]any
+
+// principalOf reads the authorizer's context.
+func principalOf(a authorized) Principal {
+	p := Principal{
+		KeyID: a.text("keyId"), UserID: a.text("userId"), Name: a.text("name"),
+		Scopes:      append(apikey.Scopes{}, strings.Fields(a.text("scopes"))...),
+		Environment: apikey.Environment(a.text("environment")),
+		Internal:    a.flag("internal"), Unlimited: a.flag("unlimited"),
+		Subject: a.text("subject"), Groups: a.groups(),
+	}
+	if generation, ok := a.number("generation"); ok {
+		replaced := a.text("replaced")
+		p.Presented = &registry.Presented{Generation: generation, Replaced: replaced != "" && replaced != "false"}
+	}
+	if limit, ok := a.number("limit"); ok {
+		p.Window = &Window{Limit: limit}
+		p.Window.Remaining, _ = a.number("remaining")
+		p.Window.Reset, _ = a.number("reset")
+	}
+	return p
+}
 
 // text returns a value as text, or "" if there is none.
-func (p principal) text(name string) string {
-	switch value := p[name].(type) {
+func (a authorized) text(name string) string {
+	switch value := a[name].(type) {
 	case nil:
 		return ""
+	case string:
+		return value
 	case float64:
 		return strconv.FormatFloat(value, 'f', -1, 64)
 	default:
@@ -43,69 +85,23 @@ func (p principal) text(name string) string {
 }
 
 // number returns a value that is a whole number.
-func (p principal) number(name string) (int64, bool) {
-	var n int64
-	_, err := fmt.Sscanf(p.text(name), "%d", &n)
+func (a authorized) number(name string) (int64, bool) {
+	n, err := strconv.ParseInt(a.text(name), 10, 64)
 	return n, err == nil
 }
 
 // flag reports whether a value is true.
-func (p principal) flag(name string) bool {
-	set, _ := strconv.ParseBool(p.text(name))
+func (a authorized) flag(name string) bool {
+	set, _ := strconv.ParseBool(a.text(name))
 	return set
 }
 
-// scopes returns the caller's scopes, which the authorizer separates by spaces.
-func (p principal) scopes() apikey.Scopes {
-	return append(apikey.Scopes{}, strings.Fields(p.text("scopes"))...)
-}
-
 // groups returns the groups of a user, which the authorizer percent-encodes and separates by commas.
-func (p principal) groups() (groups []string) {
-	for encoded := range strings.SplitSeq(p.text("groups"), ",") {
+func (a authorized) groups() (groups []string) {
+	for encoded := range strings.SplitSeq(a.text("groups"), ",") {
 		if group, err := url.PathUnescape(encoded); err == nil && group != "" {
 			groups = append(groups, group)
 		}
 	}
 	return groups
-}
-
-// caller returns the caller without the conditions and the source of the request.
-func (p principal) caller() registry.Caller {
-	c := registry.Caller{KeyID: p.text("keyId"), UserID: p.text("userId"), Scopes: p.scopes()}
-	if c.KeyID == "" {
-		c.Subject, c.Groups = p.text("subject"), p.groups()
-	}
-	if generation, ok := p.number("generation"); ok {
-		replaced := p.text("replaced")
-		c.Presented = &registry.Presented{Generation: generation, Replaced: replaced != "" && replaced != "false"}
-	}
-	return c
-}
-
-// requestPath returns the path of the request as the caller wrote it, with the stage or the base
-// path of a custom domain. Only API Gateway knows these.
-func requestPath(ctx context.Context) string {
-	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	return cmp.Or(strings.TrimSuffix(c.Path, "/"), api.KeysPath)
-}
-
-// origin returns the source address of a request and its ID at API Gateway. On AWS a client can
-// choose requestId, which is therefore only used if there is no extendedRequestId.
-func (a *server) origin(ctx context.Context) registry.Origin {
-	c, _ := core.GetAPIGatewayContextFromContext(ctx)
-	o := registry.Origin{RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID)}
-	if source := apikey.Source(c.Identity.SourceIP, outcomeOf(ctx).forwarded, a.TrustedProxyHops); source.IsValid() {
-		o.SourceIP = source.String()
-	}
-	return o
-}
-
-// arrival returns the time at which API Gateway received the request, or the zero time.
-func arrival(ctx context.Context) time.Time {
-	c, ok := core.GetAPIGatewayContextFromContext(ctx)
-	if !ok || c.RequestTimeEpoch <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(c.RequestTimeEpoch)
 }
