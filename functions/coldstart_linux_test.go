@@ -12,7 +12,8 @@ import (
 // The time from the start of a process until it posts its first verdict, and two moments on the way: its
 // first connection, before which it has loaded and configured itself, and its first call for an event,
 // before which it has read the secret and opened its connections. There are two floors: a function that
-// says hello, and a function that makes the calls of the authorizer and decides nothing. The functions take turns, so that a busy moment of the machine affects all alike.
+// says hello, and one that makes the calls of the authorizer and decides nothing. The functions take
+// turns, so that a busy moment of the machine affects all alike.
 func BenchmarkColdStart(b *testing.B) {
 	ca := newAuthority(b)
 	table := dynamotest.Options(b)
