@@ -27,6 +27,9 @@ var domain = map[string]string{
 	"gate":      "apikey audit pepper ratelimit redact tally", // judges keys, and cannot manage them
 	"registry":  "apikey audit gate pepper ratelimit redact tally",
 	"api":       "redact", // the types of the HTTP API, without a handler
+	"routes":    "apikey audit ratelimit redact",
+	// It decides about requests, and knows no form in which they come.
+	"admission": "apikey assertion audit gate pepper percent ratelimit redact routes tally",
 }
 
 // domainModules are the modules of others that the domain uses. None is AWS's.
@@ -47,7 +50,7 @@ var forbidden = map[string][]string{
 	"internal/config":     {"github.com/aws/", "net/http", "internal/dynamo", "internal/secret"},
 	"internal/routes":     {"github.com/aws/", "internal/dynamo", "internal/gate", "internal/httpapi"},
 	"internal/dynamo":     {"internal/authorizer", "internal/httpapi", "go.yaml.in/"},
-	"internal/authorizer": {"internal/dynamo", "internal/httpapi", "internal/registry"},
+	"internal/authorizer": {"internal/dynamo", "internal/httpapi", "internal/registry", "internal/oidc"},
 	"internal/httpapi":    {"internal/dynamo", "internal/authorizer"},
 	"internal/oidc": {
 		"github.com/aws/", "github.com/zitadel/", "internal/dynamo", "internal/authorizer", "internal/httpapi",

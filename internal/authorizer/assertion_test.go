@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/assertion"
 	"latchkey/internal/authorizer"
@@ -48,7 +49,7 @@ func TestRequestsForABackendCarryAnAssertion(t *testing.T) {
 	anonymous := assertion.Claims{Audience: key.Audience, Subject: "anonymous", KeyID: "anonymous", Method: "GET", Path: key.Path}
 	other := key
 	other.Audience = "other"
-	public := func(o *authorizer.Options) { o.Public = paths(t, "/*") }
+	public := func(o *admission.Options) { o.Public = paths(t, "/*") }
 	for _, c := range []struct {
 		name, extra string
 		gate        *judge
@@ -68,7 +69,7 @@ func TestRequestsForABackendCarryAnAssertion(t *testing.T) {
 		{"a key over its limit", `"resource":"/{proxy+}",` + audience, says(apikey.CodeRateLimited), nil, nil},
 	} {
 		n := &notary{}
-		set := func(o *authorizer.Options) {
+		set := func(o *admission.Options) {
 			if o.Signer = n; c.set != nil {
 				c.set(o)
 			}
@@ -83,7 +84,7 @@ func TestRequestsForABackendCarryAnAssertion(t *testing.T) {
 			t.Errorf("%s: %s\n%s", c.name, answer, diff)
 		}
 	}
-	failing := func(o *authorizer.Options) { o.Signer = &notary{err: errors.New("no key")} }
+	failing := func(o *admission.Options) { o.Signer = &notary{err: errors.New("no key")} }
 	event := request("GET/a", `"resource":"/",`+audience)
 	_, err := newAuthorizer(t, says(apikey.CodeValid), &bytes.Buffer{}, failing).Invoke(t.Context(), []byte(event))
 	if err == nil || errors.Is(err, authorizer.ErrUnauthorized) {
@@ -141,7 +142,7 @@ func TestTheLargestAnswerFits(t *testing.T) {
 	} {
 		j := says(apikey.CodeValid)
 		j.verdict.Key.Scopes, j.verdict.Key.UserID, j.verdict.Key.Name = c.scopes, c.user, strings.Repeat("<", apikey.MaxName)
-		set := func(o *authorizer.Options) { o.Signer = signer }
+		set := func(o *admission.Options) { o.Signer = signer }
 		answer, err := newAuthorizer(t, j, &bytes.Buffer{}, set).Invoke(t.Context(), event)
 		if err != nil {
 			t.Fatal(err)

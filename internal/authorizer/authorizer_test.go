@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/gate"
-	"latchkey/internal/oidc"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/routes"
 )
@@ -64,17 +64,17 @@ func verdict(code apikey.Code) apikey.Verdict {
 }
 
 // settings changes the options of an authorizer. It may be nil.
-type settings func(*authorizer.Options)
+type settings func(*admission.Options)
 
 func newAuthorizer(t testing.TB, j *judge, log *bytes.Buffer, set settings) *authorizer.Authorizer {
 	t.Helper()
-	o := authorizer.Options{
+	o := admission.Options{
 		Gate: j, Format: newFormat(t), QueryAPIKey: true, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	}
 	if set != nil {
 		set(&o)
 	}
-	return authorizer.New(o)
+	return authorizer.New(admission.New(o))
 }
 
 func newFormat(t testing.TB) apikey.Format {
@@ -219,12 +219,12 @@ func TestTheBasePathOfACustomDomainChangesNoDecision(t *testing.T) {
 		t.Fatalf("the event has no base path: %s", domain)
 	}
 	for _, c := range []struct {
-		edit func(*authorizer.Options)
+		edit func(*admission.Options)
 		want string
 	}{
 		{nil, "allow " + validKeyID},
-		{func(o *authorizer.Options) { o.Public = paths(t, "/api/v1/whoami") }, "allow anonymous"},
-		{func(o *authorizer.Options) { o.Public = paths(t, "/auth/*") }, "allow " + validKeyID},
+		{func(o *admission.Options) { o.Public = paths(t, "/api/v1/whoami") }, "allow anonymous"},
+		{func(o *admission.Options) { o.Public = paths(t, "/auth/*") }, "allow " + validKeyID},
 	} {
 		for _, event := range []string{plain, domain} {
 			if got := decision(t, says(apikey.CodeValid), event, c.edit); got != c.want {
@@ -303,7 +303,7 @@ func TestRoutesNeedScopes(t *testing.T) {
 		{part, "GET/open//x", "refuse"},
 	} {
 		j := says(apikey.CodeValid)
-		decided := decision(t, j, request(c.route, withToken), func(o *authorizer.Options) { o.Routes = rules(t, c.rules) })
+		decided := decision(t, j, request(c.route, withToken), func(o *admission.Options) { o.Routes = rules(t, c.rules) })
 		got := "refuse"
 		if decided == "allow "+validKeyID {
 			got = "scope " + j.asked.Scope
@@ -340,7 +340,7 @@ func TestARouteHasACost(t *testing.T) {
 		{true, "GET/api/v1/api-keys", `"resource":"/{proxy+}",` + ownStage + ",", 2},
 	} {
 		j := says(apikey.CodeValid)
-		got := decision(t, j, request(c.route, c.members+withToken), func(o *authorizer.Options) {
+		got := decision(t, j, request(c.route, c.members+withToken), func(o *admission.Options) {
 			if c.set {
 				o.Costs = costs
 			}
@@ -365,7 +365,7 @@ func TestRulesDoNotConcernRoutesThatManageKeys(t *testing.T) {
 	} {
 		j := says(apikey.CodeValid)
 		event := request("GET/api/v1/api-keys", `"resource":"`+c.resource+`",`+c.stage+`,`+withToken)
-		got := decision(t, j, event, func(o *authorizer.Options) { o.Routes = rules(t, "POST /tts=tts") })
+		got := decision(t, j, event, func(o *admission.Options) { o.Routes = rules(t, "POST /tts=tts") })
 		if got != c.want || j.asked.Scope != "" {
 			t.Errorf("%s, %s: %s, scope %q; want %s", c.resource, c.stage, got, j.asked.Scope, c.want)
 		}
@@ -386,7 +386,7 @@ func TestPublicRoutesNeedNoKey(t *testing.T) {
 		{"/docs/*", "GET/docs/%2e%2e/keys", refuse},
 		{"", "GET/health", refuse},
 	} {
-		got := decision(t, says(apikey.CodeMissing), request(c.route, ""), func(o *authorizer.Options) {
+		got := decision(t, says(apikey.CodeMissing), request(c.route, ""), func(o *admission.Options) {
 			o.Public, o.Routes = paths(t, c.public), rules(t, "GET /x=y")
 		})
 		if got != c.want {
@@ -396,7 +396,7 @@ func TestPublicRoutesNeedNoKey(t *testing.T) {
 }
 
 func TestAnonymousAllowsEveryRequestAndWarns(t *testing.T) {
-	anonymous := func(o *authorizer.Options) { o.Anonymous = true }
+	anonymous := func(o *admission.Options) { o.Anonymous = true }
 	var log bytes.Buffer
 	newAuthorizer(t, &judge{}, &log, anonymous)
 	if !strings.Contains(log.String(), "REQUIRE_AUTH") {
@@ -424,9 +424,9 @@ func TestBasePathOfACustomDomainChangesNothing(t *testing.T) {
 			j := says(apikey.CodeValid)
 			event := request("GET"+c.path, `"resource":"`+c.resource+`",`+c.members+
 				`,"path":"`+base+c.path+`","requestContext":{"path":"`+base+c.path+`"}`)
-			got := decision(t, j, event, func(o *authorizer.Options) {
+			got := decision(t, j, event, func(o *admission.Options) {
 				o.Routes, o.Public = rules(t, "/tts/*=tts"), paths(t, "/docs/*")
-				o.Users = &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}
+				o.Users = &registrar{verdict: admission.UserVerdict{User: admission.User{ID: "alice"}}}
 			})
 			if got != c.want || j.asked.Scope != c.scope {
 				t.Errorf("%s below %q: %s, scope %q; want %s, %q", c.path, base, got, j.asked.Scope, c.want, c.scope)
@@ -464,9 +464,9 @@ func FuzzInvoke(f *testing.F) {
 	}
 	f.Add([]byte(request("GET/api/v1/whoami", `"resource":"/api/v1/whoami",`+ownStage+","+withJWT)))
 	j := says(apikey.CodeValid)
-	a := newAuthorizer(f, j, &bytes.Buffer{}, func(o *authorizer.Options) {
+	a := newAuthorizer(f, j, &bytes.Buffer{}, func(o *admission.Options) {
 		o.Routes, o.TrustedProxyHops = rules(f, "GET /api/*=tts;*="), 1
-		o.Users = oidc.New(oidc.Options{Issuers: []string{"http://127.0.0.1:0"}, Now: time.Now})
+		o.Users = &registrar{verdict: admission.UserVerdict{Refused: apikey.CodeMalformedToken}}
 		o.Logger = slog.New(slog.DiscardHandler)
 	})
 	f.Fuzz(func(t *testing.T, event []byte) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
 	"latchkey/internal/gate"
@@ -126,9 +127,9 @@ func BenchmarkEventToPolicy(b *testing.B) {
 	recorder := metrics.New(metrics.Options{Now: time.Now})
 	g, format, token := warm(b, recorder.Observe)
 	event := compactEvent(b, token)
-	a := authorizer.New(authorizer.Options{
+	a := authorizer.New(admission.New(admission.Options{
 		Gate: g, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
-	})
+	}))
 	watched := recorder.Watch("authorizer", a, io.Discard)
 	b.Run("authorizer", func(b *testing.B) {
 		b.ReportAllocs()
@@ -208,7 +209,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 		t.Skip("a sync.Pool allocates at random")
 	}
 	g, format, token := warm(t, nil)
-	a := authorizer.New(authorizer.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)})
+	a := authorizer.New(admission.New(admission.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)}))
 	event := compactEvent(t, token)
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	planned, _, _ := warmWith(t, nil, threeMeters())
@@ -227,7 +228,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 				t.Fatal(v.Code, err)
 			}
 		}},
-		{"authorizer: event to policy", 13, func() {
+		{"authorizer: event to policy", 10, func() {
 			if _, err := a.Invoke(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}

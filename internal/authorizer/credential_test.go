@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
-	"latchkey/internal/authorizer"
 )
 
 const (
@@ -63,7 +63,7 @@ func TestWhereATokenMayStand(t *testing.T) {
 func TestTokensInTheQueryCanBeSwitchedOff(t *testing.T) {
 	j := says(apikey.CodeMissing)
 	event := request("GET/", `"queryStringParameters":{"api_key":"`+token+`"}`)
-	decision(t, j, event, func(o *authorizer.Options) { o.QueryAPIKey = false })
+	decision(t, j, event, func(o *admission.Options) { o.QueryAPIKey = false })
 	if !j.wasAsked() || !j.asked.Credential.Missing() {
 		t.Error("a token in the query counts although that is switched off")
 	}
@@ -182,7 +182,7 @@ func TestTheSourceIsCountedFromTheRight(t *testing.T) {
 		j := says(apikey.CodeValid)
 		event := request("GET/", `"multiValueHeaders":{"X-Forwarded-For":`+c.forwarded+`},
 			"requestContext":{"identity":{"sourceIp":"203.0.113.7"}}`)
-		decision(t, j, event, func(o *authorizer.Options) { o.TrustedProxyHops = c.hops })
+		decision(t, j, event, func(o *admission.Options) { o.TrustedProxyHops = c.hops })
 		want, _ := netip.ParseAddr(c.want)
 		if !j.wasAsked() || j.asked.Source != want {
 			t.Errorf("%d hops, %s: %v, want %q", c.hops, c.forwarded, j.asked.Source, c.want)

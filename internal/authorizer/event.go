@@ -3,43 +3,33 @@ package authorizer
 import (
 	"cmp"
 	"errors"
+	"log/slog"
 	"strings"
+	"time"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/jsonio"
-	"latchkey/internal/routes"
 )
 
-// event is the part of an API Gateway REQUEST authorizer event that is used.
+// event is what is used of an API Gateway REQUEST authorizer event.
 type event struct {
-	target
-	// resource is the resource of the API that the request matched, such as /api/v1/api-keys/{id}.
-	resource string
-	// stageIsOwn is whether the stage belongs to latchkey's own API.
-	stageIsOwn bool
+	request admission.Request
+	// arn names the method and path of the request in a policy.
+	arn string
 	// audience names the backend of the stage that wants assertions. It is empty if none does.
 	audience string
-	// requestTime is when API Gateway received the request, in Unix milliseconds. It is 0 if unknown.
-	requestTime int64
-	// extendedID is API Gateway's ID of the request. A client can choose requestId, but not this one.
-	extendedID string
-	// peer is the address that connected to API Gateway.
-	peer string
-	// An event has each header and parameter twice: the last value alone, and all values. Most
-	// readers want both, since an event of another sender may have only one.
-	headers, multiValueHeaders headers
-	query, multiValueQuery     query
 }
 
-// target is the method and path that a request is for.
-type target struct {
-	method, path string
-	// arn names the target in a policy.
-	arn string
+// hasBackend reports whether the request goes to a backend that wants assertions. The stage's
+// variable LATCHKEY_AUDIENCE names it, which no caller can set. In latchkey's own API, only the two
+// resources of BackendUrl lead there.
+func (e *event) hasBackend() bool {
+	resource := e.request.Resource
+	return e.audience != "" && (!e.request.Own || resource == "/" || resource == "/{proxy+}")
 }
 
 var (
-	errTokenEvent = errors.New("event of a TOKEN authorizer")
-	errMethodArn  = errors.New("methodArn names no single method")
+	errMethodArn = errors.New("methodArn names no single method")
 )
 
 // readEvent reads an event. It returns an error for everything that is no REQUEST authorizer event
@@ -48,6 +38,10 @@ var (
 func readEvent(r *jsonio.Reader) (e event, err error) {
 	var methodArn string
 	isToken := false
+	// An event has each header and parameter twice: the last value alone, and all values. An event of
+	// another sender may have only one of them.
+	var all, last admission.Headers
+	var query, lastQuery admission.Query
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
@@ -55,15 +49,15 @@ func readEvent(r *jsonio.Reader) (e event, err error) {
 		case "methodArn":
 			r.String(&methodArn)
 		case "resource":
-			r.String(&e.resource)
+			r.String(&e.request.Resource)
 		case "headers":
-			e.headers.read(r)
+			readHeaders(r, &last)
 		case "multiValueHeaders":
-			e.multiValueHeaders.read(r)
+			readHeaders(r, &all)
 		case "queryStringParameters":
-			e.query.read(r)
+			readQuery(r, &lastQuery)
 		case "multiValueQueryStringParameters":
-			e.multiValueQuery.read(r)
+			readQuery(r, &query)
 		case "stageVariables":
 			e.readStageVariables(r)
 		case "requestContext":
@@ -76,10 +70,29 @@ func readEvent(r *jsonio.Reader) (e event, err error) {
 		return event{}, err
 	}
 	if isToken {
-		return event{}, errTokenEvent
+		return event{}, errMethodArn
 	}
-	e.target, err = parseTarget(methodArn)
-	return e, err
+	e.request.Headers, e.request.Query = all.With(last), query.With(lastQuery)
+	return e, e.setTarget(methodArn)
+}
+
+// readHeaders adds the headers of an object. A value is a text or a list of texts.
+func readHeaders(r *jsonio.Reader, h *admission.Headers) {
+	r.Object(func(name []byte) { readInto(r, h.Place(name)) })
+}
+
+// readQuery is readHeaders for the parameters of the URL.
+func readQuery(r *jsonio.Reader, q *admission.Query) {
+	r.Object(func(name []byte) { readInto(r, q.Place(name)) })
+}
+
+// readInto adds the next value to a list, or skips it if there is no list.
+func readInto(r *jsonio.Reader, list *[]string) {
+	if list == nil {
+		r.Value()
+		return
+	}
+	*list = r.Strings(*list)
 }
 
 func (e *event) readStageVariables(r *jsonio.Reader) {
@@ -88,7 +101,7 @@ func (e *event) readStageVariables(r *jsonio.Reader) {
 		case "LATCHKEY_MANAGEMENT":
 			own := ""
 			r.String(&own)
-			e.stageIsOwn = own == "true"
+			e.request.Own = own == "true"
 		case "LATCHKEY_AUDIENCE":
 			r.String(&e.audience)
 			// latchkey's own stage has AssertionAudience, #, and the backend's URL.
@@ -104,14 +117,21 @@ func (e *event) readRequestContext(r *jsonio.Reader) {
 	r.Object(func(name []byte) {
 		switch string(name) {
 		case "requestTimeEpoch":
-			r.Integer(&e.requestTime)
+			received := int64(0)
+			r.Integer(&received)
+			if received > 0 {
+				e.request.Time = time.UnixMilli(received)
+			}
 		case "extendedRequestId":
-			r.String(&e.extendedID)
+			// A client can choose requestId, but not this one.
+			id := ""
+			r.String(&id)
+			e.request.ID = slog.String("extendedRequestId", id)
 		case "identity":
 			r.Object(func(name []byte) {
 				switch string(name) {
 				case "sourceIp":
-					r.String(&e.peer)
+					r.String(&e.request.Peer)
 				default:
 					r.Value()
 				}
@@ -125,45 +145,32 @@ func (e *event) readRequestContext(r *jsonio.Reader) {
 // maxResource is the length of a Resource that API Gateway accepts in a policy.
 const maxResource = 512
 
-// parseTarget reads a methodArn, arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH. It
+// setTarget reads a methodArn, arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH. It
 // returns errMethodArn if the methodArn names no method, or could stand for more than one API, stage
 // or method.
 //
 // A policy accepts an ARN of at most 512 characters, in which *, ? and $ have a meaning. If the path
-// does not fit, the target's arn names all paths of the same API, stage and method. This widens
+// does not fit, the event's arn names all paths of the same API, stage and method. This widens
 // nothing, because the policy is for one request.
-func parseTarget(methodArn string) (target, error) {
+func (e *event) setTarget(methodArn string) error {
 	stage := strings.IndexByte(methodArn, '/') + 1
 	method := stage + strings.IndexByte(methodArn[stage:], '/') + 1
 	if stage == 0 || method <= stage+1 {
-		return target{}, errMethodArn
+		return errMethodArn
 	}
 	path := method + strings.IndexByte(methodArn[method:], '/')
 	if path < method {
 		path = len(methodArn)
 	}
 	if path == method || strings.ContainsAny(methodArn[:path], "*?") {
-		return target{}, errMethodArn
+		return errMethodArn
 	}
-	t := target{method: methodArn[method:path], path: "/", arn: methodArn}
+	e.request.Method, e.request.Path, e.arn = methodArn[method:path], "/", methodArn
 	if path < len(methodArn) {
-		t.path = methodArn[path:]
+		e.request.Path = methodArn[path:]
 	}
 	if len(methodArn) > maxResource || strings.ContainsAny(methodArn[path:], "*?$") {
-		t.arn = methodArn[:path] + "/*"
+		e.arn = methodArn[:path] + "/*"
 	}
-	return t, nil
-}
-
-// acceptsUsers reports whether the request is for a route of latchkey's own where a user may come
-// without a key. Other APIs may name this authorizer and define the same resources. The stage must
-// therefore say that it is latchkey's own. A caller can set neither.
-func (e *event) acceptsUsers() bool {
-	return e.managesKeys() || e.stageIsOwn && e.resource == "/api/v1/whoami"
-}
-
-// managesKeys reports whether the request is for a route that manages keys. These routes check
-// scopes themselves.
-func (e *event) managesKeys() bool {
-	return e.stageIsOwn && routes.Manages(e.resource)
+	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
-	"latchkey/internal/authorizer"
 )
 
 // spellings returns ways to write a header's name that a server may take for the name itself.
@@ -60,10 +60,10 @@ func eventWith(t testing.TB, where, name string) string {
 func TestForgedHeadersAreRefused(t *testing.T) {
 	otherwise := map[string]settings{
 		"judged":          nil,
-		"a public route":  func(o *authorizer.Options) { o.Public = paths(t, "/docs/*") },
-		"without a key":   func(o *authorizer.Options) { o.Anonymous = true },
-		"without a rule":  func(o *authorizer.Options) { o.Routes = rules(t, "GET /other=x") },
-		"without a query": func(o *authorizer.Options) { o.QueryAPIKey = false },
+		"a public route":  func(o *admission.Options) { o.Public = paths(t, "/docs/*") },
+		"without a key":   func(o *admission.Options) { o.Anonymous = true },
+		"without a rule":  func(o *admission.Options) { o.Routes = rules(t, "GET /other=x") },
+		"without a query": func(o *admission.Options) { o.QueryAPIKey = false },
 	}
 	for code, names := range map[string][]string{
 		"identity_header": append(identityHeaders(t), "X-\u212aey-Id", "X-\u017fcopes"), // Unicode K and s

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
-	"latchkey/internal/authorizer"
 	"latchkey/internal/docs/bill"
 	"latchkey/internal/metrics"
 )
@@ -24,7 +24,7 @@ func TestALineOfARefusalSaysWhichRequestItIsAbout(t *testing.T) {
 		"requestContext":{"requestId":"canary","extendedRequestId":"UK1abcDEFghiJKL=","requestTimeEpoch":1795521600000,
 		"identity":{"sourceIp":"203.0.113.7","userAgent":"canary"}}}`
 	where := map[string]any{"method": "POST", "resource": "/{proxy+}", "sourceIp": "203.0.113.7", "extendedRequestId": "UK1abcDEFghiJKL="}
-	ruled := func(o *authorizer.Options) { o.Routes = rules(t, "/a=b") }
+	ruled := func(o *admission.Options) { o.Routes = rules(t, "/a=b") }
 	for _, c := range []struct {
 		name  string
 		judge *judge
@@ -57,7 +57,7 @@ func TestALineOfARefusalSaysWhichRequestItIsAbout(t *testing.T) {
 func TestALineOfARefusalIsShort(t *testing.T) {
 	var log bytes.Buffer
 	handler := slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr})
-	a := newAuthorizer(t, says(apikey.CodeAddressNotAllowed), &log, func(o *authorizer.Options) {
+	a := newAuthorizer(t, says(apikey.CodeAddressNotAllowed), &log, func(o *admission.Options) {
 		// The handler of aws-lambda-go adds the last attribute to each line.
 		o.Logger = metrics.Log(handler, "a-stack-with-a-name-authorizer").With("requestId", "7c1a9f0e-5b1d-4c1e-9a53-2f6d8f0b7a11")
 	})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/authorizer"
 )
@@ -60,8 +61,8 @@ func TestEventsOfAnotherKindAreNamed(t *testing.T) {
 	} {
 		for name, set := range map[string]settings{
 			"judged":    nil,
-			"anonymous": func(o *authorizer.Options) { o.Anonymous = true },
-			"public":    func(o *authorizer.Options) { o.Public = paths(t, "/,/*") },
+			"anonymous": func(o *admission.Options) { o.Anonymous = true },
+			"public":    func(o *admission.Options) { o.Public = paths(t, "/,/*") },
 		} {
 			var log bytes.Buffer
 			j := says(apikey.CodeValid)

@@ -10,9 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
-	"latchkey/internal/authorizer"
-	"latchkey/internal/oidc"
 	"latchkey/internal/ratelimit"
 )
 
@@ -30,13 +29,13 @@ func TestAnswersHaveAPolicyAndAContext(t *testing.T) {
 		edit(&j.verdict)
 		return j
 	}
-	public := func(o *authorizer.Options) { o.Public = paths(t, "/*") }
-	alice := oidc.User{ID: "alice", Name: "Alice", Scopes: apikey.Scopes{"keys:read", "keys:write"}}
-	users := func(o *authorizer.Options) { o.Users = &registrar{verdict: oidc.Verdict{User: alice}} }
-	member := oidc.User{
+	public := func(o *admission.Options) { o.Public = paths(t, "/*") }
+	alice := admission.User{ID: "alice", Name: "Alice", Scopes: apikey.Scopes{"keys:read", "keys:write"}}
+	users := func(o *admission.Options) { o.Users = &registrar{verdict: admission.UserVerdict{User: alice}} }
+	member := admission.User{
 		ID: "acme", Subject: "auth0|alice", Scopes: apikey.Scopes{"keys:read"}, Groups: []string{"a,b", "Platform Team", "é", "x"},
 	}
-	members := func(o *authorizer.Options) { o.Users = &registrar{verdict: oidc.Verdict{User: member}} }
+	members := func(o *admission.Options) { o.Users = &registrar{verdict: admission.UserVerdict{User: member}} }
 	byUser := request("GET/api/v1/whoami", `"resource":"/api/v1/whoami",`+ownStage+","+withJWT)
 	byKey := string(read(t, "authorizer-allow.json"))
 	for _, c := range []struct {
@@ -128,7 +127,7 @@ func TestThePolicyNamesTheRequest(t *testing.T) {
 		{long("x", 513), fails},
 	} {
 		for name, set := range map[string]settings{
-			"judged": nil, "anonymous": func(o *authorizer.Options) { o.Anonymous = true },
+			"judged": nil, "anonymous": func(o *admission.Options) { o.Anonymous = true },
 		} {
 			for _, code := range []apikey.Code{apikey.CodeValid, apikey.CodeRateLimited} {
 				event, err := json.Marshal(map[string]any{"methodArn": c.methodArn})

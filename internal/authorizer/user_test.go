@@ -10,19 +10,18 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
-	"latchkey/internal/authorizer"
-	"latchkey/internal/oidc"
 )
 
 // registrar gives the same answer to every JSON Web Token. It records the last one.
 type registrar struct {
-	verdict oidc.Verdict
+	verdict admission.UserVerdict
 	err     error
 	asked   string
 }
 
-func (r *registrar) Verify(_ context.Context, token string) (oidc.Verdict, error) {
+func (r *registrar) Verify(_ context.Context, token string) (admission.UserVerdict, error) {
 	r.asked = token
 	return r.verdict, r.err
 }
@@ -95,15 +94,15 @@ func TestUsersMayComeWithoutAKey(t *testing.T) {
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Basic YTpi","Bearer ` + jwt + `"]}`, key},
 		{whoami, own + `"multiValueHeaders":{"Authorization":["Bearer ` + jwt + `, Basic YTpi"]}`, key},
 	} {
-		r := &registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}
+		r := &registrar{verdict: admission.UserVerdict{User: admission.User{ID: "alice"}}}
 		// The path looks like one of latchkey's own routes in every row. The resource alone counts.
 		event := request("GET/api/v1/whoami", `"resource":"`+c.resource+`",`+c.members)
-		got := decision(t, says(apikey.CodeMissing), event, func(o *authorizer.Options) { o.Users = r })
+		got := decision(t, says(apikey.CodeMissing), event, func(o *admission.Options) { o.Users = r })
 		if got != c.want || (r.asked == jwt) != (c.want == user) {
 			t.Errorf("%s, %s: %s, asked about %q; want %s", c.resource, c.members, got, r.asked, c.want)
 		}
 		// Rules for routes concern keys only.
-		got = decision(t, says(apikey.CodeMissing), event, func(o *authorizer.Options) {
+		got = decision(t, says(apikey.CodeMissing), event, func(o *admission.Options) {
 			o.Users, o.Routes = r, rules(t, "GET /tts=tts")
 		})
 		if (got == user) != (c.want == user) {
@@ -118,11 +117,11 @@ func TestEachVerdictOnAUserHasItsDecision(t *testing.T) {
 		users *registrar
 		want  string
 	}{
-		{&registrar{verdict: oidc.Verdict{User: oidc.User{ID: "alice"}}}, "allow user"},
-		{&registrar{verdict: oidc.Verdict{Refused: oidc.Expired}}, "refuse expired_token"},
+		{&registrar{verdict: admission.UserVerdict{User: admission.User{ID: "alice"}}}, "allow user"},
+		{&registrar{verdict: admission.UserVerdict{Refused: apikey.CodeExpiredToken}}, "refuse expired_token"},
 		{&registrar{err: errors.New("dial tcp")}, "fail could not decide"},
 	} {
-		users := func(o *authorizer.Options) { o.Users = c.users }
+		users := func(o *admission.Options) { o.Users = c.users }
 		if got := decision(t, says(apikey.CodeValid), event, users); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.users, got, c.want)
 		}
@@ -159,13 +158,13 @@ func TestGroupsBeyondTheRoomGiveNoRights(t *testing.T) {
 		{"a name that JSON would escape", named(50, strings.Repeat("<", 60)), 0, 16, `"ignored":34`},
 		{"bad names", []string{"a"}, 3, 1, `"ignored":3`},
 	} {
-		user := oidc.User{
+		user := admission.User{
 			ID: strings.Repeat("é", 128), Subject: strings.Repeat("ü", 128), Name: strings.Repeat("n", 255),
 			Scopes: apikey.Scopes{"keys:read", "keys:write"}, Groups: c.groups, BadGroups: c.bad,
 		}
 		var log bytes.Buffer
-		a := newAuthorizer(t, says(apikey.CodeMissing), &log, func(o *authorizer.Options) {
-			o.Users = &registrar{verdict: oidc.Verdict{User: user}}
+		a := newAuthorizer(t, says(apikey.CodeMissing), &log, func(o *admission.Options) {
+			o.Users = &registrar{verdict: admission.UserVerdict{User: user}}
 		})
 		answer, err := a.Invoke(t.Context(), []byte(event))
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/amazon"
 	"latchkey/internal/apikey"
 	lambdaauthorizer "latchkey/internal/authorizer"
@@ -377,7 +378,7 @@ func refusalLine() (line map[string]any) {
 		panic(err)
 	}
 	var out bytes.Buffer
-	a := lambdaauthorizer.New(lambdaauthorizer.Options{Gate: refused{}, Logger: metrics.Log(slog.NewJSONHandler(&out, nil), "authorizer")})
+	a := lambdaauthorizer.New(admission.New(admission.Options{Gate: refused{}, Logger: metrics.Log(slog.NewJSONHandler(&out, nil), "authorizer")}))
 	_, _ = a.Invoke(context.Background(), event) // it is refused
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		panic(err)

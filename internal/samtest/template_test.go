@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	lambdaauthorizer "latchkey/internal/authorizer"
 	"latchkey/internal/gate"
@@ -389,7 +390,7 @@ func (limited) Check(context.Context, gate.Request) (apikey.Verdict, error) {
 }
 
 func TestADenialHasAllValuesOfItsGatewayResponse(t *testing.T) {
-	a := lambdaauthorizer.New(lambdaauthorizer.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)})
+	a := lambdaauthorizer.New(admission.New(admission.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)}))
 	answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/x"}`))
 	if err != nil {
 		t.Fatal(err)

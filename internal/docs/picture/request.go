@@ -15,10 +15,11 @@ func boxes() []box {
 		{20, 40, 120, "caller", "sends a key", false},
 		{180, 40, 150, "API Gateway", "routes and throttles", false},
 		{560, 40, 150, "your API", "gets identity headers", false},
-		{180, 170, 150, "authorizer", "event to credential", true},
-		{370, 170, 150, "gate", "identify, judge, spend", true},
-		{560, 170, 150, "ratelimit", "leases in memory", true},
-		{750, 170, 120, "dynamo", "the table", true},
+		{180, 170, 150, "authorizer", "event to policy", true},
+		{370, 170, 150, "admission", "credential and route", true},
+		{560, 170, 150, "gate", "identify, judge, spend", true},
+		{750, 170, 150, "ratelimit", "leases in memory", true},
+		{940, 170, 120, "dynamo", "the table", true},
 	}
 }
 
@@ -35,11 +36,11 @@ func Rooms() []string {
 
 // Request draws the way of a request.
 func Request() []byte {
-	d := draw(890, 300, "The way of a request through latchkey")
+	d := draw(1080, 300, "The way of a request through latchkey")
 	d.printf(`<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" `+
 		`orient="auto"><path d="M0 0 10 5 0 10z" fill="%s"/></marker></defs>`+"\n", line)
-	d.box(165, 138, 715, 152, ground, "")
-	d.text(690, 158, quiet, "", "one Lambda function")
+	d.box(165, 138, 905, 152, ground, "")
+	d.text(880, 158, quiet, "", "one Lambda function")
 	for _, b := range boxes() {
 		fill := "#ffffff"
 		if b.internal {
@@ -59,9 +60,10 @@ func Request() []byte {
 	arrow("M330 198H370")
 	arrow("M520 198H560")
 	arrow("M710 198H750")
-	arrow("M445 226v28h365v-28")
-	label(455, 246, "one read, if the key is not in memory")
-	label(455, 276, "ratelimit to dynamo: one write, if no lease is left")
+	arrow("M900 198H940")
+	arrow("M635 226v28h365v-28")
+	label(645, 246, "one read, if the key is not in memory")
+	label(645, 276, "ratelimit to dynamo: one write, if no lease is left")
 	label(20, 120, "200 from your API")
 	label(20, 140, "401 refused")
 	label(20, 160, "429 over its limit")
