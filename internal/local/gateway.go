@@ -20,11 +20,11 @@ import (
 type Gateway struct {
 	template  *sam.Template
 	functions map[string]*Pool
+	service   Service // in place of the functions, unless nil
 	now       func() time.Time
 	logger    *slog.Logger
-	resources []resource
+	resources resources
 	responses map[string]sam.Response
-	throttles throttles
 	room      *semaphore.Weighted // for bodies
 }
 
@@ -33,7 +33,7 @@ type Gateway struct {
 // why a function failed.
 func NewGateway(t *sam.Template, functions map[string]*Pool, now func() time.Time,
 	logger *slog.Logger) (*Gateway, error) {
-	responses, err := newResponses(t.Responses)
+	g, err := newGateway(t, now, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +44,17 @@ func NewGateway(t *sam.Template, functions map[string]*Pool, now func() time.Tim
 			}
 		}
 	}
+	g.functions = functions
+	return g, nil
+}
+
+// newGateway returns a gateway with nothing behind its routes.
+func newGateway(t *sam.Template, now func() time.Time, logger *slog.Logger) (*Gateway, error) {
+	responses, err := newResponses(t.Responses)
 	return &Gateway{
-		template: t, functions: functions, now: now, logger: logger, resources: newResources(t.Routes), responses: responses,
-		throttles: newThrottles(t.Throttles), room: semaphore.NewWeighted(roomForBodies),
-	}, nil
+		template: t, now: now, logger: logger, resources: newResources(t.Routes, t.Throttles),
+		responses: responses, room: semaphore.NewWeighted(roomForBodies),
+	}, err
 }
 
 // Close ends the instances of all functions; see [Pool.Close].
@@ -71,25 +78,26 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.respondUnread(x, badRequest) // API Gateway wants them to be escaped
 		return
 	}
-	resource, parameters, found := g.find(pathOf(r))
+	path := pathOf(r)
+	resource, parameters, found := g.resources.find(path)
 	if !found {
 		g.respond(x, unknownRoute)
 		return
 	}
-	route, ok := resource.methods[r.Method]
-	if !ok && r.Method == http.MethodOptions && g.template.Preflight != nil {
+	route := resource.methods[r.Method]
+	if route == nil && r.Method == http.MethodOptions && g.template.Preflight != nil {
 		g.preflight(w)
 		return
 	}
-	if !ok && anyMethod(r.Method) {
-		route, ok = resource.methods["ANY"]
+	if route == nil && anyMethod(r.Method) {
+		route = resource.methods["ANY"]
 	}
-	if !ok {
+	if route == nil {
 		g.respond(x, unknownRoute)
 		return
 	}
 
-	if !g.throttles.allow(route, g.now()) {
+	if !route.throttle.allow(g.now()) {
 		g.respondUnread(x, throttled)
 		return
 	}
@@ -97,7 +105,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.respondUnread(x, requestTooLarge)
 		return
 	}
-	event := g.newEvent(x, resource.path, parameters)
+	if g.service != nil {
+		g.serve(x, resource, route, path)
+		return
+	}
+	g.runFunctions(x, route, parameters)
+}
+
+// runFunctions answers a request by the functions of its route, or by its backend.
+func (g *Gateway) runFunctions(x *exchange, route *route, parameters map[string]string) {
+	w, r := x.w, x.r
+	event := g.newEvent(x, route.Path, parameters)
 	if route.Authorizer != "" && !g.admit(x, route.Authorizer, event) {
 		return
 	}

@@ -8,31 +8,51 @@ import (
 	"latchkey/internal/local/sam"
 )
 
+// route is one method of a path.
+type route struct {
+	sam.Route
+	throttle *throttle
+}
+
 // resource is one path with its methods.
 type resource struct {
 	path     string
 	segments []string
-	methods  map[string]sam.Route
+	methods  map[string]*route
+	isFolder bool // all paths below it are a resource too
 }
 
-// newResources sorts the paths of routes. The most specific path is first, so that the first match
-// is the right one.
-func newResources(routes []sam.Route) []resource {
-	methods := make(map[string]map[string]sam.Route)
-	for _, route := range routes {
-		if methods[route.Path] == nil {
-			methods[route.Path] = make(map[string]sam.Route)
+// resources are all paths of a template.
+type resources struct {
+	literal map[string]*resource // paths without parameters, by the path
+	sorted  []*resource          // all; the most specific path is first, so that the first match is the right one
+}
+
+func newResources(routes []sam.Route, throttles []sam.Throttle) resources {
+	all := resources{literal: make(map[string]*resource)}
+	byPath := make(map[string]*resource)
+	for _, r := range routes {
+		at := byPath[r.Path]
+		if at == nil {
+			at = &resource{path: r.Path, segments: strings.Split(r.Path, "/"), methods: make(map[string]*route)}
+			byPath[r.Path] = at
+			all.sorted = append(all.sorted, at)
+			if !strings.Contains(r.Path, "{") {
+				all.literal[r.Path] = at
+			}
 		}
-		methods[route.Path][route.Method] = route
+		at.methods[r.Method] = &route{r, newThrottle(throttles, r)}
 	}
-	var resources []resource
-	for path := range methods {
-		resources = append(resources, resource{path, strings.Split(path, "/"), methods[path]})
+	for path := range byPath {
+		above, below, _ := strings.Cut(path, "/{")
+		if folder := byPath[above]; folder != nil && strings.HasSuffix(below, "+}") && !strings.Contains(below, "/") {
+			folder.isFolder = true
+		}
 	}
-	slices.SortFunc(resources, func(a, b resource) int {
+	slices.SortStableFunc(all.sorted, func(a, b *resource) int {
 		return slices.CompareFunc(a.segments, b.segments, func(a, b string) int { return vagueness(a) - vagueness(b) })
 	})
-	return resources
+	return all
 }
 
 // vagueness orders the segments of a resource's path: a literal comes before {name}, which comes
@@ -58,18 +78,21 @@ func anyMethod(method string) bool {
 }
 
 // find returns the resource of an escaped path, and the path's parameters.
-func (g *Gateway) find(path string) (resource, map[string]string, bool) {
-	for _, r := range g.resources {
+func (rs resources) find(path string) (*resource, map[string]string, bool) {
+	if r := rs.literal[path]; r != nil {
+		return r, nil, true
+	}
+	for _, r := range rs.sorted {
 		if parameters, ok := r.match(path); ok {
 			return r, parameters, true
 		}
 	}
-	return resource{}, nil, false
+	return nil, nil, false
 }
 
 // match returns the path's parameters, which stay escaped as on AWS. As on AWS, a slash at the end of
 // the path changes nothing, and is no part of a parameter.
-func (r resource) match(path string) (map[string]string, bool) {
+func (r *resource) match(path string) (map[string]string, bool) {
 	segments := strings.Split(path, "/")
 	if last := len(r.segments); len(segments) == last+1 && segments[last] == "" && vagueness(r.segments[last-1]) < 2 {
 		segments = segments[:last]

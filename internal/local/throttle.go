@@ -8,22 +8,24 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// throttles are the limits of methods, by method and path. They are safe for concurrent use.
-type throttles map[string]*rate.Limiter
+// throttle is the limit of one method, or nil. It is safe for concurrent use.
+type throttle struct{ *rate.Limiter }
 
-func newThrottles(settings []sam.Throttle) throttles {
-	t := make(throttles)
+// newThrottle returns the limit that the settings have for a route. A setting for every method gives
+// each route a limit of its own.
+func newThrottle(settings []sam.Throttle, r sam.Route) *throttle {
+	var found *throttle
 	for _, s := range settings {
-		t[s.Method+" "+s.Path] = rate.NewLimiter(rate.Limit(s.Rate), s.Burst)
+		own := s.Method == r.Method && s.Path == r.Path
+		if own || found == nil && s.Method == "*" && s.Path == "/*" {
+			found = &throttle{rate.NewLimiter(rate.Limit(s.Rate), s.Burst)}
+		}
+		if own {
+			break
+		}
 	}
-	return t
+	return found
 }
 
-// allow reports whether a method may be called at this moment. If so, it counts the call.
-func (t throttles) allow(r sam.Route, now time.Time) bool {
-	limiter := t[r.Method+" "+r.Path]
-	if limiter == nil {
-		limiter = t["* /*"]
-	}
-	return limiter == nil || limiter.AllowN(now, 1)
-}
+// allow reports whether the method may be called at this moment. If so, it counts the call.
+func (t *throttle) allow(now time.Time) bool { return t == nil || t.AllowN(now, 1) }
