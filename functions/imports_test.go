@@ -79,7 +79,8 @@ var forbidden = map[string][]string{
 // notOnAWS is used on the machine of a developer or an operator, and never in a function.
 var notOnAWS = []string{
 	sdkLoader, "go.yaml.in/", "github.com/spf13/", "internal/dynamo/dynamotest",
-	"internal/client", "internal/cmd", "internal/docs/picture", "internal/docs/reference", "internal/local",
+	"internal/client", "internal/cmd", "internal/docs/picture", "internal/docs/reference", "internal/fronttest",
+	"internal/local",
 	"internal/migrate", "internal/smoke",
 }
 
