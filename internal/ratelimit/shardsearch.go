@@ -44,11 +44,13 @@ func (l *Limiter) pinnedAll(parts []Part, now time.Time) []Part {
 	return pinned
 }
 
-// unpin makes this instance choose a shard of an id anew, because the present one did not answer.
+// unpin makes this instance choose another shard of an id, because the present one did not answer.
 func (l *Limiter) unpin(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entry(id).shards = 0
+	if e := l.entry(id); e.shards > 1 {
+		e.shard = (e.shard + 1 + l.random(e.shards-1)) % e.shards
+	}
 }
 
 // takeSharded is TakeAll for parts if part i has several shards. If the instance's shard denies, it
