@@ -65,6 +65,11 @@ type TokenRequest struct {
 	Key Token `json:"key" doc:"A key as it was issued or imported, or pk…:sk…" example:"sk_live_3fGq8ZpLw1xKc0Ty7bNvRmJ2uQeHsD9aXoYi5VtE6kWzBgFr2U0NGI"`
 }
 
+// RevokeRequest says why a key is revoked, or all keys of a user.
+type RevokeRequest struct {
+	Reason *string `json:"reason,omitempty" doc:"Why, in at most 200 characters, for the owner and for whoever still presents the key. A key that is revoked already keeps its reason." example:"laptop was stolen"`
+}
+
 // RevokedResponse counts the keys that one call has revoked.
 type RevokedResponse struct {
 	Revoked    int    `json:"revoked" doc:"How many keys this call has revoked" example:"3"`

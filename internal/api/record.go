@@ -24,7 +24,11 @@ type Record struct {
 	ExpiresAt    string              `json:"expiresAt,omitempty" format:"date-time" example:"2027-01-31T12:00:00Z"`
 	CreatedAt    string              `json:"createdAt" format:"date-time" example:"2026-11-24T12:00:00.000Z"`
 	RevokedAt    string              `json:"revokedAt,omitempty" format:"date-time"`
-	LastUsedAt   *Nullable[string]   `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null if the key was never used. Answers that issue a key omit it. For a key without a limit it may be up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
+
+	RevocationReason string `json:"revocationReason,omitempty" doc:"Why the key was revoked; leaked if a leak scanner found it in public. Absent if nobody said" example:"laptop was stolen"`
+	RevocationSource string `json:"revocationSource,omitempty" doc:"Where a leaked key was found. Absent if that is not known" example:"https://github.com/example/app/blob/main/config.py"`
+
+	LastUsedAt *Nullable[string] `json:"lastUsedAt,omitempty" nullable:"true" format:"date-time" doc:"null if the key was never used. Answers that issue a key omit it. For a key without a limit it may be up to 15 minutes old." example:"2026-11-24T12:00:00.000Z"`
 
 	Bounds []Bound `json:"bounds,omitempty" doc:"The window status of every limit and quota that the key keeps to, those of its plan and its user included. Present if these are more than rateLimit and quota. Answers that issue a key omit it. Read only"`
 

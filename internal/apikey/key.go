@@ -44,7 +44,8 @@ type Key struct {
 	ExpiresAt     time.Time // never if zero
 	CreatedAt     time.Time
 	RevokedAt     time.Time // not revoked if zero
-	KeyPrefix     string    // the first characters of the newest token, for its owner
+	Revocation    Revocation
+	KeyPrefix     string // the first characters of the newest token, for its owner
 	// Secrets are the hashes of the key's tokens. PublicAliases are the hashes of public keys that
 	// an imported key had at the other service. No list shows either.
 	Secrets       []Secret

@@ -56,7 +56,7 @@ const Refused = "Missing, invalid or revoked API key, or one that may not make t
 
 // Message returns a sentence for the caller, or "" if the verdict is valid. It gives an attacker no
 // hint: every fault of a key has the same sentence. Only the holder of a replaced token reads when
-// it ended.
+// it ended, and only the holder of a revoked key's token reads why it was revoked.
 func (v Verdict) Message() string {
 	switch {
 	case v.Text != "":
@@ -65,6 +65,8 @@ func (v Verdict) Message() string {
 		return invalidOrRevoked + ": it was replaced, and ended at " + v.Ended.UTC().Format(time.RFC3339)
 	case v.Valid():
 		return ""
+	case v.Code == CodeRevoked && v.Key != nil && v.Key.Revocation.Reason != "":
+		return invalidOrRevoked + ": revoked: " + v.Key.Revocation.Reason
 	}
 	return cmp.Or(v.Code.Sentence(v.Scope, v.RetryAfter), invalidOrRevoked)
 }

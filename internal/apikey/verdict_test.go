@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,45 @@ func TestMessagesWithoutAWait(t *testing.T) {
 	} {
 		if got := (apikey.Verdict{Code: c.code, RetryAfter: c.wait}).Message(); got != c.want {
 			t.Errorf("%s after %v: %q, want %q", c.code, c.wait, got, c.want)
+		}
+	}
+}
+
+// The holder of a revoked key's token reads the reason, and nobody else does.
+func TestWhoReadsTheReasonOfARevocation(t *testing.T) {
+	const plain = "Invalid or revoked API key"
+	key := &apikey.Key{Revocation: apikey.Revocation{Reason: "leaked", Source: "https://example.com/a"}}
+	for _, c := range []struct {
+		name string
+		v    apikey.Verdict
+		want string
+	}{
+		{"the token of the key", apikey.Verdict{Code: apikey.CodeRevoked, Key: key}, plain + ": revoked: leaked"},
+		{"no reason", apikey.Verdict{Code: apikey.CodeRevoked, Key: &apikey.Key{}}, plain},
+		{"another token", apikey.Verdict{Code: apikey.CodeUnknown}, plain},
+		{"a token that was replaced", apikey.Verdict{Code: apikey.CodeRevoked, Key: key, Ended: time.UnixMilli(0)},
+			plain + ": it was replaced, and ended at 1970-01-01T00:00:00Z"},
+		{"another fault", apikey.Verdict{Code: apikey.CodeExpired, Key: key}, plain},
+	} {
+		if got := c.v.Message(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestReasons(t *testing.T) {
+	long := strings.Repeat("ü", apikey.MaxReason)
+	for text, want := range map[string]string{
+		"": "", "  ": "", " stolen\n": "stolen", "stolen (Müller's laptop) 👩‍💻": "stolen (Müller's laptop) 👩‍💻", long: long, long + " ": long,
+	} {
+		if got, err := apikey.CheckReason(text); got != want || err != nil {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{long + "x", "a\nb", "a\tb", "a\x00", "\x1b[31mred", "a\u202eb", "a\u2028b", "\u200b", "a\xff", "\ufeffa"} {
+		var field *apikey.FieldError
+		if _, err := apikey.CheckReason(text); !errors.As(err, &field) || field.Field != "reason" {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -118,9 +118,11 @@ func TestDisableEnableRevokeDelete(t *testing.T) {
 		p.WaitGone("Revoking cannot be undone.")
 		p.Until(`document.activeElement.innerText === "Revoke"`)
 		p.Click("Revoke")
+		p.Fill("Reason", "laptop was stolen")
 		p.Fill("Type", hardName)
 		p.Click("Revoke key")
 		badge(p, "Revoked")
+		p.Wait("laptop was stolen")
 		p.WaitGone("Rotate")
 		if got := api(t, "GET", id, "")["status"]; got != "revoked" {
 			t.Errorf("the status is %v", got)

@@ -449,7 +449,7 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 				w.back(w.late, of(w.key, "key", "entry"))
 			}, false},
 			{"after it was revoked", func(w *world) {
-				if _, err := w.r.Revoke(w.t.Context(), w.root(), w.key); err != nil {
+				if _, err := w.r.Revoke(w.t.Context(), w.root(), w.key, ""); err != nil {
 					w.t.Fatal(err)
 				}
 				w.back(w.late, of(w.key, "key", "entry"))

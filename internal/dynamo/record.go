@@ -35,6 +35,8 @@ func userPartition(user string) string   { return "user#" + user }
 //   - A lifetime quota is stored as the quota 0 of the period lifetime, with the number in Lifetime.
 //     It refuses all requests of such a key, because it knows no meter that would bound them.
 //   - It knows neither plans, nor limits beside the first, nor shared bounds.
+//
+// No version drops the reason of a revocation, because none changes a revoked key.
 type record struct {
 	PK           string            `dynamodbav:"pk"`
 	SK           string            `dynamodbav:"sk"`
@@ -70,6 +72,8 @@ type record struct {
 	Plan         string            `dynamodbav:"plan,omitempty"`
 	Shared       *storedBounds     `dynamodbav:"shared,omitempty"`
 	Sharing      bool              `dynamodbav:"sharesDefault,omitempty"`
+	Reason       string            `dynamodbav:"revocationReason,omitempty"`
+	Source       string            `dynamodbav:"revocationSource,omitempty"`
 	Shards       *shards           `dynamodbav:"shards,omitempty"`
 	Trail        *head             `dynamodbav:"trail,omitempty"`
 	TTL          int64             `dynamodbav:"ttl,omitempty"`
@@ -125,7 +129,8 @@ func encodeKey(k *apikey.Key, rev int64) (item, error) {
 		Unlimited: k.Unlimited, NoLimit: k.Limit == ratelimit.Limit{}, Limits: encodeLimits(k.Limits),
 		Quota: k.Quota.Requests, QuotaPeriod: string(k.Quota.Period), Plan: k.Plan,
 		Shared: encodeBounds(k.Shared), Sharing: k.SharesDefault,
-		Shards:   encodeShards(k.Shards),
+		Shards: encodeShards(k.Shards),
+		Reason: k.Revocation.Reason, Source: k.Revocation.Source,
 		Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: millis(k.NotBefore), ExpiresAt: millis(k.ExpiresAt),
 		CreatedAt: millis(k.CreatedAt), RevokedAt: millis(k.RevokedAt),
@@ -174,8 +179,9 @@ func decodeKey(i item) (*apikey.Key, error) {
 		Limit:  ratelimit.Limit{Requests: r.Requests, Window: time.Duration(r.Window) * time.Second},
 		Quota:  ratelimit.Quota{Requests: r.Quota, Period: ratelimit.Period(r.QuotaPeriod)},
 		Limits: decodeLimits(r.Limits), Plan: r.Plan, Shared: decodeBounds(r.Shared), SharesDefault: r.Sharing,
-		Shards:    decodeShards(r.Shards),
-		Unlimited: r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
+		Shards:     decodeShards(r.Shards),
+		Revocation: apikey.Revocation{Reason: r.Reason, Source: r.Source},
+		Unlimited:  r.Unlimited, Metadata: r.Metadata, Enabled: r.Enabled,
 		NotBefore: moment(r.NotBefore), ExpiresAt: moment(r.ExpiresAt),
 		CreatedAt: moment(r.CreatedAt), RevokedAt: moment(r.RevokedAt),
 		KeyPrefix: r.KeyPrefix, PublicAliases: r.Public, PresentSince: moment(r.PresentSince),

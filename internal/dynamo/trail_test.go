@@ -194,7 +194,7 @@ func TestAnExpiredEntryIsNoTampering(t *testing.T) {
 	r = newRegistry(t, o, func() time.Time { return now }, func(o *registry.Options) {
 		o.AuditRetention = 200 * 24 * time.Hour // longer than a revoked key
 	})
-	if _, err := r.Revoke(t.Context(), root, k.ID); err != nil {
+	if _, err := r.Revoke(t.Context(), root, k.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	for day := 10; day <= 210; day += 10 {

@@ -34,7 +34,7 @@ func (g *Gate) question(s *subject, r *Request, now time.Time) question {
 // about the request. Limits come after all of them.
 var policy = [...]rule{
 	{apikey.CodeRevoked, (*question).unrevoked,
-		func(q *question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") }},
+		func(q *question) string { return at("revoked at ", q.key.RevokedAt, "not revoked") + q.why() }},
 	{apikey.CodeDisabled, (*question).enabled,
 		func(q *question) string { return fmt.Sprint("enabled is ", q.key.Enabled) }},
 	{apikey.CodeUserSuspended, (*question).unsuspended, (*question).aboutUser},
@@ -50,6 +50,14 @@ var policy = [...]rule{
 	{apikey.CodeAddressNotAllowed, (*question).fromAllowed,
 		func(q *question) string { return fromWhere(q.source, q.key.AllowedCIDRs) }},
 	{apikey.CodeInsufficientScope, (*question).inScope, (*question).aboutScope},
+}
+
+// why returns the reason of a revocation, as a part of its detail.
+func (q *question) why() string {
+	if q.key.Revocation.Reason == "" {
+		return ""
+	}
+	return ": " + q.key.Revocation.Reason
 }
 
 func (q *question) unrevoked() bool   { return q.key.RevokedAt.IsZero() }

@@ -135,7 +135,7 @@ func TestAChangeReachesEveryMeter(t *testing.T) {
 			t.Fatalf("shard %d: %s after %d reads", shard, v.Code, h.Table.Count()-before)
 		}
 		h.Clock.Pass(2 * time.Second)
-		if _, err := h.Registry.Revoke(t.Context(), root(), h.key.ID); err != nil {
+		if _, err := h.Registry.Revoke(t.Context(), root(), h.key.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		if v := h.check(t, g, 15_000/4); v.Code != apikey.CodeRevoked {

@@ -129,7 +129,8 @@ func keyExamples() map[string]example {
 	record := issued
 	record.RateLimit, record.LastUsedAt, record.WindowStatus = exampleUsedLimit(), &lastUsed, exampleWindow()
 	revoked := record
-	revoked.Status, revoked.RevokedAt = "revoked", exampleNow
+	reason := "laptop was stolen"
+	revoked.Status, revoked.RevokedAt, revoked.RevocationReason = "revoked", exampleNow, reason
 	rotated := issued
 	rotated.PreviousKeyValidUntil = "2026-11-24T13:00:00.000Z"
 
@@ -149,11 +150,11 @@ func keyExamples() map[string]example {
 		"list-keys":        {nil, api.ListResponse{Data: []api.Record{record}}},
 		"get-key":          {nil, record},
 		"update-key":       {patch, record},
-		"revoke-key":       {nil, revoked},
+		"revoke-key":       {api.RevokeRequest{Reason: &reason}, revoked},
 		"delete-key":       {},
 		"rotate-key":       {api.RotateRequest{GracePeriod: &seconds}, api.RotateResponse{Record: rotated, Key: token}},
 		"end-grace":        {nil, record},
-		"revoke-user-keys": {nil, api.RevokedResponse{Revoked: 3}},
+		"revoke-user-keys": {api.RevokeRequest{Reason: &reason}, api.RevokedResponse{Revoked: 3}},
 		"lookup-key":       {api.TokenRequest{Key: token}, record},
 		"revoke-by-token":  {api.TokenRequest{Key: token}, nil},
 	}

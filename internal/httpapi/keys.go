@@ -61,6 +61,19 @@ type PageInput struct {
 	Cursor string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
 }
 
+type revokeInput struct {
+	ChangeInput
+	Content jsonBody[*api.RevokeRequest]
+}
+
+// reasonIn returns the reason in the body of a revocation, or "".
+func reasonIn(body jsonBody[*api.RevokeRequest]) string {
+	if body.Value == nil || body.Value.Reason == nil {
+		return ""
+	}
+	return *body.Value.Reason
+}
+
 type updateInput struct {
 	ChangeInput
 	Content jsonBody[api.Patch]
@@ -94,9 +107,10 @@ func (a *server) registerKeys() {
 	}, a.update)
 	handle(a, &huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: api.KeysPath + "/{id}/revoke", Tags: []string{"keys"},
-		Summary:     "Revoke a key",
-		Description: "Needs keys:write. It cannot be undone; the record stays. Revoking again changes nothing.",
-		Errors:      []int{400, 401, 403, 404, 409, 412, 429, 503},
+		Summary: "Revoke a key",
+		Description: "Needs keys:write. It cannot be undone; the record stays. Revoking again changes nothing. " +
+			"validate tells the reason to whoever presents the key.",
+		Errors: []int{400, 401, 403, 404, 409, 412, 413, 415, 429, 503},
 	}, a.revoke)
 	handle(a, &huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: api.KeysPath + "/{id}", Tags: []string{"keys"},
@@ -162,8 +176,8 @@ func (a *server) update(ctx context.Context, c registry.Caller, in *updateInput)
 	return a.changedKey(ctx, r, err)
 }
 
-func (a *server) revoke(ctx context.Context, c registry.Caller, in *ChangeInput) (*keyOutput, error) {
-	r, err := a.Registry.Revoke(ctx, c, in.ID)
+func (a *server) revoke(ctx context.Context, c registry.Caller, in *revokeInput) (*keyOutput, error) {
+	r, err := a.Registry.Revoke(ctx, c, in.ID, reasonIn(in.Content))
 	return a.changedKey(ctx, r, err)
 }
 

@@ -35,7 +35,10 @@ type tokenInput struct {
 	Content jsonBody[api.TokenRequest]
 }
 
-type userInput struct{ UserInput }
+type userInput struct {
+	UserInput
+	Content jsonBody[*api.RevokeRequest]
+}
 
 // UserInput names a user and a place in the user's keys.
 type UserInput struct {
@@ -67,7 +70,7 @@ func (a *server) registerLifecycle() {
 		Summary: "Revoke all keys of a user",
 		Description: "Needs keys:admin. It revokes some with each call: go on with nextCursor while there is one. " +
 			"A key that was created in the last moments may be missed; calling again finds it.",
-		Errors: []int{400, 401, 403, 409, 429, 503},
+		Errors: []int{400, 401, 403, 409, 413, 415, 429, 503},
 	}, a.revokeUser)
 	handle(a, &huma.Operation{
 		OperationID: "lookup-key", Method: http.MethodPost, Path: api.KeysPath + "/lookup", Tags: []string{"keys"},
@@ -110,7 +113,7 @@ func (a *server) endGrace(ctx context.Context, c registry.Caller, in *ChangeInpu
 }
 
 func (a *server) revokeUser(ctx context.Context, c registry.Caller, in *userInput) (*revokedOutput, error) {
-	revoked, next, err := a.Registry.RevokeUser(ctx, c, in.UserID, in.Cursor)
+	revoked, next, err := a.Registry.RevokeUser(ctx, c, in.UserID, reasonIn(in.Content), in.Cursor)
 	if err != nil {
 		return nil, err
 	}

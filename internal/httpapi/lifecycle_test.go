@@ -485,6 +485,48 @@ func TestRevokeByTokenRevealsNothing(t *testing.T) {
 	}
 }
 
+// A reason is in the record, in the audit entry and, for the holder of the token, in validate's answer.
+func TestRevokeWithAReason(t *testing.T) {
+	s := newService(t)
+	path, token, mine := s.made("")
+	for _, c := range []struct {
+		body, param string
+		status      int
+	}{
+		{`{"reason":1}`, "reason", 400}, {`{"reason":null}`, "reason", 400}, {`{"reasons":"a"}`, "reasons", 400}, {`"stolen"`, "", 400}, {`null`, "", 400},
+		{`{"reason":"` + strings.Repeat("x", 201) + `"}`, "reason", 400}, {`{"reason":"a\nb"}`, "reason", 400}, {`{"reason":"a\u202eb"}`, "reason", 400},
+	} {
+		s.send(mine, "POST", path+"/revoke", c.body).isError(t, c.body, c.status, c.param)
+		s.send(s.root, "POST", "/api/v1/users/u1/revoke-keys", c.body).isError(t, "of a user: "+c.body, c.status, c.param)
+	}
+	if s.validate(token).json["valid"] != true {
+		t.Error("a refused reason has revoked the key")
+	}
+	if a := s.send(mine, "POST", path+"/revoke", `{"reason":" laptop was stolen "}`); a.status != 200 || a.json["revocationReason"] != "laptop was stolen" {
+		t.Errorf("revoke: %d %s", a.status, a.text)
+	}
+	if a := s.send(s.root, "POST", path+"/revoke", `{"reason":"another"}`); a.json["revocationReason"] != "laptop was stolen" || a.json["revocationSource"] != nil {
+		t.Errorf("again: %d %s", a.status, a.text)
+	}
+	if v := s.validate(token); v.json["code"] != "revoked_key" || v.json["error"] != "Invalid or revoked API key: revoked: laptop was stolen" {
+		t.Errorf("validate: %s", v.text)
+	}
+	forged, err := s.options.Format.Next(apikey.Live, path[len(keys)+1:], rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := s.validate(forged.Reveal()); v.json["code"] != "unknown_key" || v.json["error"] != "Invalid or revoked API key" {
+		t.Errorf("validate of a forged token: %s", v.text)
+	}
+	path, _, mine = s.made("")
+	if a := s.send(s.root, "POST", "/api/v1/users/u1/revoke-keys", `{"reason":"left the company"}`); a.status != 200 || a.json["revoked"] != 1.0 {
+		t.Errorf("of a user: %d %s", a.status, a.text)
+	}
+	if a := s.send(s.root, "GET", path, ""); a.json["revocationReason"] != "left the company" {
+		t.Errorf("of a user: %s", a.text)
+	}
+}
+
 // lookup and validate accept a token with quotes and spaces around it. revoke-by-token finds a
 // token in any text.
 func TestTokensAreReadWithTheTextCopiedAround(t *testing.T) {

@@ -21,7 +21,7 @@ var names = []string{
 	"apiKey", "publicKey", "scope", "cost", "sourceIp", "limit", "cursor", "status", "id", "from", "to", "method", "path",
 	"at", "gracePeriod", "key", "limits", "amount", "plan", "user", "maxDays", "defaultDays", "idleDays", "suspended",
 	"maxKeys", "add", "search", "sort", "expiresBefore", "unusedSince", "neverUsed", "rotating", "include", "action",
-	"If-Match", "Idempotency-Key",
+	"reason", "If-Match", "Idempotency-Key",
 }
 
 // known returns the beginning of a location that consists of names.

@@ -50,6 +50,7 @@ func (a *server) recordOf(b registry.Bounded, now time.Time) api.Record {
 		AllowedCIDRs: []string{}, Metadata: k.Metadata, Enabled: k.Enabled,
 		NotBefore: stamp(k.NotBefore), ExpiresAt: stamp(k.ExpiresAt),
 		CreatedAt: stamp(k.CreatedAt), RevokedAt: stamp(k.RevokedAt),
+		RevocationReason: k.Revocation.Reason, RevocationSource: k.Revocation.Source,
 		PreviousKeyValidUntil: stamp(k.PreviousUntil(now)),
 	}
 	if r.Metadata == nil {

@@ -125,7 +125,7 @@ func (o *office) create(m *member, userID string, revokes bool) {
 		return
 	}
 	revoked := revokes && o.try(func(ctx context.Context) error {
-		_, err := m.Registry.Revoke(ctx, root(), k.ID)
+		_, err := m.Registry.Revoke(ctx, root(), k.ID, "")
 		return err
 	})
 	o.mu.Lock()

@@ -55,7 +55,7 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 	}
 	taken := map[string]func(b bed) error{
 		"revoked": func(b bed) error {
-			_, err := b.Registry.Revoke(t.Context(), b.root, b.who.KeyID)
+			_, err := b.Registry.Revoke(t.Context(), b.root, b.who.KeyID, "")
 			return err
 		},
 		"deleted":  func(b bed) error { return b.Registry.Delete(t.Context(), b.root, b.who.KeyID) },
@@ -121,12 +121,12 @@ func TestACallerWhoseKeyIsTakenAwayChangesNothing(t *testing.T) {
 			return err
 		}},
 		{"revoke", false, func(r *registry.Registry, b bed) error {
-			_, err := r.Revoke(t.Context(), b.who, b.other)
+			_, err := r.Revoke(t.Context(), b.who, b.other, "")
 			return err
 		}},
 		{"delete", false, func(r *registry.Registry, b bed) error { return r.Delete(t.Context(), b.who, b.other) }},
 		{"revoke all of a user", true, func(r *registry.Registry, b bed) error {
-			_, _, err := r.RevokeUser(t.Context(), b.who, b.user, "")
+			_, _, err := r.RevokeUser(t.Context(), b.who, b.user, "", "")
 			return err
 		}},
 	}
@@ -293,7 +293,7 @@ func TestRevokingAllOfAUserEndsTheCallersOwnKeyLast(t *testing.T) {
 	b.Clock.Pass(time.Second)
 	total, calls := 0, 0
 	for cursor := ""; calls == 0 || cursor != ""; calls++ {
-		n, next, err := b.Registry.RevokeUser(t.Context(), who, "u1", cursor)
+		n, next, err := b.Registry.RevokeUser(t.Context(), who, "u1", "", cursor)
 		if err != nil {
 			t.Fatal(err)
 		}

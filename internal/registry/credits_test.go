@@ -182,7 +182,7 @@ func TestTheAnswerToCreditsIsNotForAFormerAdmin(t *testing.T) {
 				t.Errorf("%s, by a revoked key %t: %v", h.name, revoked, err)
 			}
 		}
-		if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID); err != nil {
+		if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

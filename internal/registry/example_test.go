@@ -32,7 +32,7 @@ func ExampleNew() {
 			return err
 		}
 		fmt.Println(issued.Token.Reveal(), "the earlier token works until", issued.Previous)
-		_, err = keys.Revoke(ctx, admin, key.ID)
+		_, err = keys.Revoke(ctx, admin, key.ID, "")
 		return err
 	}
 	_ = manage // the store is a table

@@ -15,7 +15,7 @@ import (
 func TestAKeyWhoseRetentionIsOverIsNotThere(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *bench, registry.Caller, string){
 		"revoked": func(t *testing.T, b *bench, root registry.Caller, id string) {
-			if _, err := b.Registry.Revoke(t.Context(), root, id); err != nil {
+			if _, err := b.Registry.Revoke(t.Context(), root, id, ""); err != nil {
 				t.Fatal(err)
 			}
 		},

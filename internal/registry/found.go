@@ -63,7 +63,7 @@ func (r *Registry) tryRevokeToken(ctx context.Context, by Origin, c apikey.Crede
 		return false, err
 	}
 	by.Actor = audit.Actor{Type: actorToken, ID: from.ID}
-	w := Write{From: from, To: revoked(from, now), Action: ActionRevoke, By: by, PlaceUntil: until}
+	w := Write{From: from, To: revoked(from, now, apikey.Revocation{}), Action: ActionRevoke, By: by, PlaceUntil: until}
 	if !secret.NotAfter.IsZero() {
 		w.To, w.Action = without(from, n, now), ActionRevokeToken
 	}
@@ -90,7 +90,8 @@ func (r *Registry) revokeNothing(ctx context.Context, by Origin, c apikey.Creden
 		return err
 	}
 	by.Actor = audit.Actor{Type: actorToken, ID: id}
-	w := Write{From: from, To: revoked(from, from.CreatedAt), Action: ActionRevoke, By: by, At: from.CreatedAt}
+	to := revoked(from, from.CreatedAt, apikey.Revocation{})
+	w := Write{From: from, To: to, Action: ActionRevoke, By: by, At: from.CreatedAt}
 	if err := r.seal(hasher.Notary(), &w, ""); err != nil {
 		return err
 	}

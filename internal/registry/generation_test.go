@@ -84,15 +84,15 @@ func TestEachGenerationOfATokenHasItsRights(t *testing.T) {
 			return err
 		}, yes, no, no},
 		{"revoke its own key", func(d deployment, who registry.Caller) error {
-			_, err := d.Registry.Revoke(t.Context(), who, d.own)
+			_, err := d.Registry.Revoke(t.Context(), who, d.own, "")
 			return err
 		}, yes, no, no},
 		{"revoke another", func(d deployment, who registry.Caller) error {
-			_, err := d.Registry.Revoke(t.Context(), who, d.other)
+			_, err := d.Registry.Revoke(t.Context(), who, d.other, "")
 			return err
 		}, yes, no, no},
 		{"revoke all of a user", func(d deployment, who registry.Caller) error {
-			_, _, err := d.Registry.RevokeUser(t.Context(), who, d.user, "")
+			_, _, err := d.Registry.RevokeUser(t.Context(), who, d.user, "", "")
 			return err
 		}, yes, no, no},
 		{"delete its own key", func(d deployment, who registry.Caller) error {

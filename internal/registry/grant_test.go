@@ -32,7 +32,7 @@ var isRight = map[string]bool{
 	// Changes do not set these, but each key that a caller makes or widens gets them: see family.
 	"Shared": true, "SharesDefault": true, "Shards": false,
 
-	"ID": false, "UserID": false, "Name": false, "Description": false, "Metadata": false, "CreatedAt": false, "RevokedAt": false,
+	"ID": false, "UserID": false, "Name": false, "Description": false, "Metadata": false, "CreatedAt": false, "RevokedAt": false, "Revocation": false,
 	"KeyPrefix": false, "Secrets": false, "PublicAliases": false, "Internal": false, "PresentSince": false, "Held": false, "CountsUntil": false, "Rev": false, "Trail": false,
 }
 
@@ -529,7 +529,7 @@ func TestOnlyAnAdminWidensARightThatAnAdminHasSet(t *testing.T) {
 		if err != nil || issued.Key.Enabled != before.Key.Enabled || !slices.Equal(issued.Key.Held, before.Key.Held) {
 			t.Errorf("%s: rotated to %+v, %v", c.name, issued.Key, err)
 		}
-		if _, err := b.Registry.Revoke(t.Context(), sibling, key.ID); err != nil {
+		if _, err := b.Registry.Revoke(t.Context(), sibling, key.ID, ""); err != nil {
 			t.Errorf("%s: revoke: %v", c.name, err)
 		}
 	}
@@ -607,7 +607,7 @@ func TestEnvironmentIsPartOfAGrant(t *testing.T) {
 		refused(t, c.name+": rotate", err, c.refuse)
 		_, err = b.Registry.EndGrace(t.Context(), c.who, other.KeyID)
 		refused(t, c.name+": end the grace", err, "")
-		_, err = b.Registry.Revoke(t.Context(), c.who, other.KeyID)
+		_, err = b.Registry.Revoke(t.Context(), c.who, other.KeyID, "")
 		refused(t, c.name+": revoke", err, "")
 		refused(t, c.name+": delete", b.Registry.Delete(t.Context(), c.who, other.KeyID), "")
 	}

@@ -195,7 +195,7 @@ func TestGrantsOfCallersWhoChangeNothing(t *testing.T) {
 	suspended.UserID = "suspended"
 	b.setUser(t, "suspended", apikey.UserChange{Suspended: ptr(true)})
 	revoked := b.caller(t, "u1", nil)
-	if _, err := b.Registry.Revoke(t.Context(), root(), revoked.KeyID); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), root(), revoked.KeyID, ""); err != nil {
 		t.Fatal(err)
 	}
 	replaced := b.caller(t, "u1", nil)

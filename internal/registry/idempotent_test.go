@@ -102,7 +102,7 @@ func TestARepeatedAnswerIsTheSame(t *testing.T) {
 	if _, err := b.Registry.Update(t.Context(), root, k.ID, to(apikey.Change{Name: ptr("m")})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Registry.Revoke(t.Context(), root, k.ID); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), root, k.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	again := b.rotate(t, who, k.ID, time.Hour)

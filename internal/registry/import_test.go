@@ -250,7 +250,7 @@ func TestImportRefusesAWrongEntry(t *testing.T) {
 	// As many end in one transaction.
 	g := b.Gate(0)
 	id := b.Check(t, g, "a-token-of-key-a-1").Key.ID
-	if _, err := b.Registry.Revoke(t.Context(), b.caller(t, "root", admin), id); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), b.caller(t, "root", admin), id, ""); err != nil {
 		t.Errorf("revoke a key of %d tokens: %v", registry.MaxTokens, err)
 	}
 	if v := b.Check(t, g, "a-token-of-key-a-1"); v.Code != apikey.CodeRevoked {

@@ -95,7 +95,7 @@ func (s *spender) step(t *testing.T) {
 		ignore(s.Registry.Delete(t.Context(), s.who, id))
 		drop()
 	case n < 12:
-		_, err := s.Registry.Revoke(t.Context(), s.who, id)
+		_, err := s.Registry.Revoke(t.Context(), s.who, id, "")
 		ignore(err)
 		drop()
 	case n < 14:
@@ -285,7 +285,7 @@ func TestAPlaceIsFreeWhenNothingCountsAnyMore(t *testing.T) {
 	second := ratelimit.Limit{Requests: 1, Window: time.Second}
 	day, month := ratelimit.Quota{Requests: 10, Period: ratelimit.Day}, ratelimit.Quota{Requests: 10, Period: ratelimit.Month}
 	revoke := func(b *bench, who registry.Caller, id string) error {
-		_, err := b.Registry.Revoke(t.Context(), who, id)
+		_, err := b.Registry.Revoke(t.Context(), who, id, "")
 		return err
 	}
 	remove := func(b *bench, who registry.Caller, id string) error { return b.Registry.Delete(t.Context(), who, id) }
@@ -417,7 +417,7 @@ func TestAKeyTakesItsPlaceUntilTheQuotaOfItsPlanBeginsAnew(t *testing.T) {
 			return b.Registry.Delete(t.Context(), who, id)
 		},
 		"revoke": func(b *bench, who registry.Caller, id string, _ apikey.Token) error {
-			_, err := b.Registry.Revoke(t.Context(), who, id)
+			_, err := b.Registry.Revoke(t.Context(), who, id, "")
 			return err
 		},
 		"revoke by token": func(b *bench, _ registry.Caller, _ string, token apikey.Token) error {

@@ -115,7 +115,7 @@ func TestAnAdminAloneSetsUsersAndPlans(t *testing.T) {
 	invalid(t, "the plan of the calling key", err, "")
 	// An admin whose key was revoked meanwhile sets nothing.
 	was := b.caller(t, "root", admin)
-	if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), root(), was.KeyID, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Registry.SetUser(t.Context(), was, "u1", apikey.UserChange{MaxKeys: ptr(99)}, false); !errors.Is(err, apikey.ErrForbidden) {

@@ -180,7 +180,7 @@ func (b *bench) ask(ctx context.Context, g *gate.Gate, who registry.Caller, a as
 	case "enable":
 		record, err = b.Registry.Update(ctx, who, a.id, to(apikey.Change{Enabled: &a.enabled}))
 	case "revoke":
-		record, err = b.Registry.Revoke(ctx, who, a.id)
+		record, err = b.Registry.Revoke(ctx, who, a.id, "")
 	case "get":
 		record, err = b.Registry.Find(ctx, who, a.id)
 	case "validate":

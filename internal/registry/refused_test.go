@@ -65,7 +65,7 @@ func TestUsageHasTheRefusalsOfAllInstances(t *testing.T) {
 	end()
 	shows("both have", apikey.Refusals{20261124: {apikey.CodeRateLimited: 4}}, apikey.Refusals{20261124: {apikey.CodeRateLimited: 4}})
 	b.Clock.Pass(7 * 24 * time.Hour)
-	if _, err := b.Registry.Revoke(t.Context(), root, ids[1]); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), root, ids[1], ""); err != nil {
 		t.Fatal(err)
 	}
 	b.Clock.Pass(2 * time.Second)

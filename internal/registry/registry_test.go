@@ -214,7 +214,7 @@ func TestUsersSeeAndTouchOnlyTheirOwn(t *testing.T) {
 			t.Errorf("%s updates: %v", c.name, err)
 		}
 	}
-	if _, err := b.Registry.Revoke(t.Context(), mine, yours.KeyID); !errors.Is(err, apikey.ErrNotFound) {
+	if _, err := b.Registry.Revoke(t.Context(), mine, yours.KeyID, ""); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("revoke another's: %v", err)
 	}
 	if err := b.Registry.Delete(t.Context(), mine, yours.KeyID); !errors.Is(err, apikey.ErrNotFound) {
@@ -228,7 +228,7 @@ func TestUsersSeeAndTouchOnlyTheirOwn(t *testing.T) {
 	}
 	reader := mine
 	reader.Scopes = apikey.Scopes{apikey.ScopeRead}
-	if _, err := b.Registry.Revoke(t.Context(), reader, mine.KeyID); !errors.Is(err, apikey.ErrForbidden) {
+	if _, err := b.Registry.Revoke(t.Context(), reader, mine.KeyID, ""); !errors.Is(err, apikey.ErrForbidden) {
 		t.Errorf("revoke with keys:read: %v", err)
 	}
 }
@@ -290,7 +290,7 @@ func TestRevokingIsForGood(t *testing.T) {
 	}
 	var first time.Time
 	for range 2 {
-		r, err := b.Registry.Revoke(t.Context(), root, k.ID)
+		r, err := b.Registry.Revoke(t.Context(), root, k.ID, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +321,7 @@ func TestAUserHoldsOnlySoMany(t *testing.T) {
 	if _, _, err := b.Registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrTooManyKeys) {
 		t.Errorf("a fourth of three: %v", err)
 	}
-	if _, err := b.Registry.Revoke(t.Context(), who, last.ID); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), who, last.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := b.Registry.Create(t.Context(), who, "", apikey.Live, apikey.Change{}); !errors.Is(err, apikey.ErrTooManyKeys) {
@@ -422,7 +422,7 @@ func TestAUserWithoutAKeyTouchesOnlyTheirOwn(t *testing.T) {
 			t.Errorf("%s: find %v, update %v; want %v", c.name, found, updated, c.want)
 		}
 	}
-	if _, err := b.Registry.Revoke(t.Context(), bob, k.ID); !errors.Is(err, apikey.ErrNotFound) {
+	if _, err := b.Registry.Revoke(t.Context(), bob, k.ID, ""); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("revoke another's: %v", err)
 	}
 	if err := b.Registry.Delete(t.Context(), alice, k.ID); err != nil {

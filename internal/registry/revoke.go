@@ -8,20 +8,26 @@ import (
 	"latchkey/internal/apikey"
 )
 
-// Revoke ends a key for good. Revoking it again changes nothing.
-func (r *Registry) Revoke(ctx context.Context, caller Caller, id string) (apikey.Record, error) {
+// Revoke ends a key for good. The reason may be empty; see [apikey.CheckReason]. Revoking a key again
+// changes nothing, so the first reason stays.
+func (r *Registry) Revoke(ctx context.Context, caller Caller, id, reason string) (apikey.Record, error) {
 	if err := caller.may(apikey.ScopeWrite); err != nil {
 		return apikey.Record{}, err
 	}
+	reason, err := apikey.CheckReason(reason)
+	if err != nil {
+		return apikey.Record{}, err
+	}
+	why := apikey.Revocation{Reason: reason}
 	return r.change(ctx, caller, id, func(_ grantor, from *apikey.Key) (Write, bool, error) {
-		return Write{To: revoked(from, r.now()), Action: ActionRevoke}, from.RevokedAt.IsZero(), nil
+		return Write{To: revoked(from, r.now(), why), Action: ActionRevoke}, from.RevokedAt.IsZero(), nil
 	})
 }
 
 // revoked returns k as it is after it was revoked.
-func revoked(k *apikey.Key, now time.Time) *apikey.Key {
+func revoked(k *apikey.Key, now time.Time, why apikey.Revocation) *apikey.Key {
 	to := *k
-	to.RevokedAt = now
+	to.RevokedAt, to.Revocation = now, why
 	return &to
 }
 
@@ -29,16 +35,20 @@ func revoked(k *apikey.Key, now time.Time) *apikey.Key {
 // the table, and a call must end within [apikey.Patience] on a slow table too.
 const revokedAtOnce = 25
 
-// RevokeUser ends all keys of a user, newest first, some with each call. It returns how many it has
-// revoked, and the cursor for the next call, or "" after the last keys. The caller's own key comes
-// last, since there is no next call without it. A call that failed may be repeated. Like List, it
-// may miss a key that was created in the last moments.
-func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor string) (
+// RevokeUser ends all keys of a user, newest first, some with each call. The reason may be empty, as for
+// Revoke. It returns how many it has revoked, and the cursor for the next call, or "" after the last
+// keys. The caller's own key comes last, since there is no next call without it. A call that failed may
+// be repeated. Like List, it may miss a key that was created in the last moments.
+func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, reason, cursor string) (
 	n int, next string, err error,
 ) {
 	if err := caller.may(apikey.ScopeAdmin); err != nil {
 		return 0, "", err
 	}
+	if reason, err = apikey.CheckReason(reason); err != nil {
+		return 0, "", err
+	}
+	why := apikey.Revocation{Reason: reason}
 	if err := apikey.CheckOwner(userID); err != nil {
 		return 0, "", err
 	}
@@ -62,7 +72,7 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, cursor
 		changed := false
 		_, err := r.change(ctx, caller, id, func(_ grantor, from *apikey.Key) (Write, bool, error) {
 			changed = from.RevokedAt.IsZero() && from.UserID == userID
-			return Write{To: revoked(from, r.now()), Action: ActionRevoke}, changed, nil
+			return Write{To: revoked(from, r.now(), why), Action: ActionRevoke}, changed, nil
 		})
 		if err != nil && !errors.Is(err, apikey.ErrNotFound) { // another caller may have deleted it
 			return 0, "", err

@@ -159,7 +159,10 @@ func TestUntilWhenAnOlderTokenWorks(t *testing.T) {
 			return r.Key, err
 		}, 0},
 		{"another rotation", func() (*apikey.Key, error) { return b.rotate(t, root, k.ID, time.Hour).Key, nil }, time.Hour + 120*time.Millisecond},
-		{"the key is revoked", func() (*apikey.Key, error) { r, err := b.Registry.Revoke(t.Context(), root, k.ID); return r.Key, err }, 0},
+		{"the key is revoked", func() (*apikey.Key, error) {
+			r, err := b.Registry.Revoke(t.Context(), root, k.ID, "")
+			return r.Key, err
+		}, 0},
 	} {
 		k, err := c.do()
 		if err != nil {
@@ -200,7 +203,7 @@ func TestACallerEndsTheGraceOfItsOwnKeys(t *testing.T) {
 		{"any, for an admin", root, inGrace(nil), nil},
 		{"the calling key", mine, mine.KeyID, nil},
 		{"a revoked key has none left", mine, inGrace(func(id string) {
-			if _, err := b.Registry.Revoke(t.Context(), root, id); err != nil {
+			if _, err := b.Registry.Revoke(t.Context(), root, id, ""); err != nil {
 				t.Fatal(err)
 			}
 		}), nil},

@@ -81,12 +81,12 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	must(nil, b.Registry.RevokeFound(t.Context(), registry.Origin{SourceIP: "192.0.2.1"}, first.Reveal()))
 	must(b.Registry.Rotate(t.Context(), root, k.ID, 0))
 	must(nil, b.Registry.RevokeFound(t.Context(), registry.Origin{}, first.Reveal())) // it has ended: nothing is done
-	revoked, _, err := b.Registry.RevokeUser(t.Context(), root, "u1", "")
+	revoked, _, err := b.Registry.RevokeUser(t.Context(), root, "u1", "", "")
 	must(nil, err)
 	if revoked != 1 {
 		t.Errorf("%d revoked", revoked)
 	}
-	must(b.Registry.Revoke(t.Context(), root, k.ID)) // again: nothing is done
+	must(b.Registry.Revoke(t.Context(), root, k.ID, "")) // again: nothing is done
 	must(nil, b.Registry.Delete(t.Context(), root, k.ID))
 
 	key, byUser := "key "+root.KeyID+" ", "user u1 "
@@ -118,14 +118,15 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	must(b.Registry.EndGrace(t.Context(), root, emergency.ID))
 	must(b.Registry.EndGrace(t.Context(), root, emergency.ID)) // again: nothing is done
 	b.rotate(t, root, emergency.ID, time.Hour)
-	must(b.Registry.Revoke(t.Context(), root, emergency.ID))
+	must(b.Registry.Revoke(t.Context(), root, emergency.ID, " laptop was stolen "))
+	must(b.Registry.Revoke(t.Context(), root, emergency.ID, "another")) // again: nothing is done
 	want = []string{
 		key + `rotate; previousKeyValidUntil: null > "2026-12-24T12:00:13.240Z"; tokens: 1 > 2`,
 		key + `rotate; endedTokens: null > [{"validUntil":"2026-12-24T12:00:13.240Z"},{"validUntil":null}]; previousKeyValidUntil: "2026-12-24T12:00:13.240Z" > null; tokens: 2 > 1`,
 		key + `rotate; previousKeyValidUntil: null > "2026-11-24T13:00:13.480Z"; tokens: 1 > 2`,
 		key + `end-grace; endedTokens: null > [{"validUntil":"2026-11-24T13:00:13.480Z"}]; previousKeyValidUntil: "2026-11-24T13:00:13.480Z" > null; tokens: 2 > 1`,
 		key + `rotate; previousKeyValidUntil: null > "2026-11-24T13:00:15.600Z"; tokens: 1 > 2`,
-		key + `revoke; previousKeyValidUntil: "2026-11-24T13:00:15.600Z" > null; revokedAt: null > "2026-11-24T12:00:15.720Z"`,
+		key + `revoke; previousKeyValidUntil: "2026-11-24T13:00:15.600Z" > null; revocationReason: null > "laptop was stolen"; revokedAt: null > "2026-11-24T12:00:15.720Z"`,
 	}
 	if diff := cmp.Diff(want, b.trail(t, emergency.ID)[1:]); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -141,7 +142,7 @@ func TestEveryActionIsToldOf(t *testing.T) {
 	want = []string{
 		`cli import import; enabled: null > true; environment: null > "live"; tokens: null > 1; userId: null > "u1"`,
 		`cli import import; publicKeys: null > 1; tokens: 1 > 2`,
-		"token " + id + ` revoke; revokedAt: null > "2026-11-24T12:00:17.720Z"`,
+		"token " + id + ` revoke; revokedAt: null > "2026-11-24T12:00:18.720Z"`,
 	}
 	if diff := cmp.Diff(want, b.trail(t, id)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -221,7 +222,7 @@ func TestAnActionIsToldOfOnceOrWasNotDone(t *testing.T) {
 			seen = len(all)
 		}
 		for what, do := range map[string]func() error{
-			"revoke": func() error { _, err := b.Registry.Revoke(t.Context(), root, k.ID); return err },
+			"revoke": func() error { _, err := b.Registry.Revoke(t.Context(), root, k.ID, ""); return err },
 		} {
 			inject()
 			_ = do() // it may not be known
@@ -299,7 +300,7 @@ func TestOnlyTheOwnerAndAnAdminReadATrail(t *testing.T) {
 	blind := owner
 	blind.Scopes = apikey.Scopes{"tts"}
 	revoked := b.caller(t, "u1", nil).KeyID
-	if _, err := b.Registry.Revoke(t.Context(), root, revoked); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), root, revoked, ""); err != nil {
 		t.Fatal(err)
 	}
 	// Deleted, and imported anew, for somebody else.

@@ -185,7 +185,7 @@ func TestWhoMayGetAKey(t *testing.T) {
 		}
 	}
 	k := b.Issue(t, b.Token(t), nil)
-	if _, err := b.Registry.Revoke(t.Context(), root, k.ID); err != nil {
+	if _, err := b.Registry.Revoke(t.Context(), root, k.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Registry.Update(t.Context(), root, k.ID, give("new")); !errors.Is(err, apikey.ErrEnded) {

@@ -130,7 +130,7 @@ func TestASuspendedAdminManagesNothing(t *testing.T) {
 		_, rename := b.Registry.Update(t.Context(), boss, id, to(apikey.Change{Name: ptr(strconv.FormatBool(suspended))}))
 		_, set := b.Registry.SetUser(t.Context(), boss, "u2", apikey.UserChange{MaxKeys: ptr(b.Count())}, false)
 		_, put := b.Registry.PutPlan(t.Context(), boss, apikey.Plan{Name: "pro", Life: apikey.Life{MaxDays: b.Count()}})
-		_, _, revoke := b.Registry.RevokeUser(t.Context(), boss, "u3", "")
+		_, _, revoke := b.Registry.RevokeUser(t.Context(), boss, "u3", "", "")
 		for what, err := range map[string]error{
 			"create": b.create(t, boss, "u1"), "update": rename, "set a user": set, "put a plan": put, "revoke": revoke,
 		} {

@@ -106,6 +106,8 @@ func visible(k *apikey.Key, now time.Time) map[string]any {
 	moment("notBefore", k.NotBefore)
 	moment("expiresAt", k.ExpiresAt)
 	moment("revokedAt", k.RevokedAt)
+	put("revocationReason", k.Revocation.Reason, k.Revocation.Reason != "")
+	put("revocationSource", k.Revocation.Source, k.Revocation.Source != "")
 	tokens := 0
 	for _, s := range k.Secrets {
 		if !s.Over(now) {

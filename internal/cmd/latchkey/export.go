@@ -37,7 +37,7 @@ or its hash as "sha256". The key then has another id, and neither its plan nor
 its further limits: set these anew. Name the fields that import does not take:
 
   --ignore id,publicKey,status,keyPrefix,limits,plan,shared,createdAt,revokedAt
-  --ignore lastUsedAt,previousKeyValidUntil` + apiHelp,
+  --ignore lastUsedAt,previousKeyValidUntil,revocationReason,revocationSource` + apiHelp,
 		Example: `  latchkey export > keys.jsonl
   latchkey export --user u1 --file keys.jsonl`,
 		Args: noArguments,

@@ -10,26 +10,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/api"
+	"latchkey/internal/apikey"
 	"latchkey/internal/client"
 )
 
 func revokeCommand() *cobra.Command {
-	var user string
+	var user, reason string
 	out := &output{}
 	c := onKey(onOne{
 		out: out,
 		use: "revoke", short: "Revoke a key permanently; its record stays", final: "Revoke",
 		example: `  latchkey keys revoke fbvIj5lD1wYRMsd9
-  latchkey keys revoke fbvIj5lD1wYRMsd9 --yes --json
+  latchkey keys revoke fbvIj5lD1wYRMsd9 --reason stolen --yes --json
   latchkey keys revoke --user u1 --yes`,
 		do: func(c *cobra.Command, id string) (client.Answer, error) {
-			return callAPI(c, http.MethodPost, keyPath(id)+"/revoke", nil, nil)
+			return callAPI(c, http.MethodPost, keyPath(id)+"/revoke", nil, reasonBody(reason))
 		},
 	})
 	c.Use = "revoke {ID | --user ID}"
 	c.Long = `Revokes a key permanently; its record stays. With --user it revokes all keys of
 a user, and first says how many. Only an admin may do that.` + apiHelp
 	userFlag(c, &user, "`ID` of a user whose keys are all revoked", checkOwner)
+	textFlag(c.Flags(), &reason, "reason", "",
+		"why, as `TEXT` of at most 200 characters; validate tells it to someone who presents the key", checkReason)
 	c.MarkFlagsMutuallyExclusive("user", "if-match")
 	checkOne, revokeOne := c.Args, c.RunE
 	c.Args = func(c *cobra.Command, args []string) error {
@@ -45,14 +48,27 @@ a user, and first says how many. Only an admin may do that.` + apiHelp
 		if user == "" {
 			return revokeOne(c, args)
 		}
-		return revokeAll(c, user, out)
+		return revokeAll(c, user, reason, out)
 	}
 	return c
 }
 
+func checkReason(text string) error {
+	_, err := apikey.CheckReason(text)
+	return problemOf(err)
+}
+
+// reasonBody returns the body of a revocation, or nil if there is no reason.
+func reasonBody(reason string) any {
+	if reason == "" {
+		return nil
+	}
+	return api.RevokeRequest{Reason: &reason}
+}
+
 // revokeAll revokes all keys of a user, and prints how many it has revoked. If it ends early, the
 // error says how many keys it has revoked before.
-func revokeAll(c *cobra.Command, user string, out *output) error {
+func revokeAll(c *cobra.Command, user, reason string, out *output) error {
 	yes, err := c.Flags().GetBool("yes")
 	if err != nil {
 		return err
@@ -74,7 +90,7 @@ func revokeAll(c *cobra.Command, user string, out *output) error {
 	var all api.RevokedResponse
 	for cursor := ""; ; cursor = all.NextCursor {
 		query := nonEmpty(map[string]string{"cursor": cursor})
-		answer, err := callAPI(c, http.MethodPost, pathOfUser(user)+"/revoke-keys", query, nil)
+		answer, err := callAPI(c, http.MethodPost, pathOfUser(user)+"/revoke-keys", query, reasonBody(reason))
 		if err == nil {
 			var page api.RevokedResponse
 			page, err = decode[api.RevokedResponse](answer.Body)

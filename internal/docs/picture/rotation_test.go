@@ -42,7 +42,7 @@ func TestThePictureOfARotationIsTheOneThatIsDrawn(t *testing.T) {
 		12 * time.Hour: func() { rotate(24 * time.Hour) },
 		48 * time.Hour: func() { rotate(0) },
 		66 * time.Hour: func() {
-			if _, err := d.Registry.Revoke(t.Context(), admin, k.ID); err != nil {
+			if _, err := d.Registry.Revoke(t.Context(), admin, k.ID, ""); err != nil {
 				t.Fatal(err)
 			}
 		},

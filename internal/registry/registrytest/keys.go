@@ -118,7 +118,7 @@ var keyContracts = []contract{
 		// No list shows these. A change is judged by the key itself.
 		want.Secrets, want.PublicAliases, want.Held, want.CountsUntil = nil, nil, nil, time.Time{}
 		want.Limits, want.Plan, want.SharesDefault = nil, "", false
-		want.Shared = apikey.Bounds{}
+		want.Shared, want.Revocation = apikey.Bounds{}, apikey.Revocation{}
 		if diff := cmp.Diff(want, keys[0], cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 			t.Errorf("listed key (-created +listed):\n%s", diff)
 		}

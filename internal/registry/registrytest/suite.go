@@ -63,7 +63,9 @@ func NewKey(n int, user string) *apikey.Key {
 			{Algorithm: "hmac-sha256", Pepper: "abcdef01", Hash: []byte{0, 1, 255}, Alias: "alias-of-" + strconv.Itoa(n)},
 			{Algorithm: "hmac-sha256", Pepper: "abcdef02", Hash: []byte{2}, NotAfter: Morning()},
 		},
-		PublicAliases: []string{"public-alias"}, Held: []string{"quota", "enabled"}, CountsUntil: Morning().Add(time.Minute),
+		PublicAliases: []string{"public-alias"},
+		Revocation:    apikey.Revocation{Reason: "leaked", Source: "https://example.com/a"},
+		Held:          []string{"quota", "enabled"}, CountsUntil: Morning().Add(time.Minute),
 	}
 }
 

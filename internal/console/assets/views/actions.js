@@ -1,6 +1,6 @@
 // @ts-check
 // What a caller may do to a key: disable and enable it, end a grace period, revoke it and delete it.
-import { html, useState, announce, Confirm, Problem, Time } from "../ui.js";
+import { html, useState, announce, Confirm, Field, Problem, Time } from "../ui.js";
 import { call } from "../api.js";
 
 /** @param {any} record @returns {string} the path of the key in the API */
@@ -53,10 +53,13 @@ function Own({ session, record }) {
 
 /** @param {{session: any, record: any, onClose: () => void, onDone: (answer: any) => void}} props */
 export function Revoke({ session, record, onClose, onDone }) {
+  const [reason, setReason] = useState("");
   return html`<${Confirm} title="Revoke this key?" word=${wordOf(record)} verb="Revoke key" onClose=${onClose}
-      onYes=${async () => onDone(await call("POST", pathOf(record) + "/revoke"))}>
+      onYes=${async () => onDone(await call("POST", pathOf(record) + "/revoke", { body: { reason } }))}>
     <p>Every token of the key is refused for good, within moments. <strong>Revoking cannot be undone.</strong></p>
     <p>The record, its usage and its audit trail stay. ${record.lastUsedAt ? html`It was last used <${Time} at=${record.lastUsedAt} />.` : "It was never used."} To stop a key for a while, disable it.</p>
+    <${Field} label="Reason" name="reason" hint="Whoever presents the key to validate can read it. You may leave it empty.">
+      <input autocomplete="off" maxlength="200" value=${reason} onInput=${(/** @type {any} */ e) => setReason(e.target.value)} /><//>
     <${Own} session=${session} record=${record} />
   <//>`;
 }

@@ -115,7 +115,8 @@ function Toolbar({ record, onOpen, onDone }) {
 /** @param {{record: any, write: boolean, onDone: (answer: any) => void}} props */
 function Tokens({ record, write, onDone }) {
   const until = record.previousKeyValidUntil;
-  const end = record.revokedAt ? html`ended <${Time} at=${record.revokedAt} />` : record.expiresAt ? html`until <${Time} at=${record.expiresAt} exact />` : "no end";
+  const why = record.revocationReason ? ": " + record.revocationReason : "";
+  const end = record.revokedAt ? html`ended <${Time} at=${record.revokedAt} /><bdi>${why}</bdi>` : record.expiresAt ? html`until <${Time} at=${record.expiresAt} exact />` : "no end";
   return html`<section aria-labelledby="tokens-title">
     <header class="head"><h2 id="tokens-title">Tokens</h2></header>
     <ul class="tokens">

@@ -16,7 +16,7 @@ export const ACTIONS = {
 const LABELS = {
   name: "Name", userId: "Owner", description: "Description", scopes: "Scopes", plan: "Plan", rateLimit: "Rate limit",
   limits: "Further limits", quota: "Quota", unlimited: "Unlimited", allowedCidrs: "Allowed networks", metadata: "Metadata",
-  enabled: "Enabled", notBefore: "Works from", expiresAt: "Expires", revokedAt: "Revoked", environment: "Environment",
+  enabled: "Enabled", notBefore: "Works from", expiresAt: "Expires", revokedAt: "Revoked", revocationReason: "Reason", revocationSource: "Found at", environment: "Environment",
   previousKeyValidUntil: "Older token works until", tokens: "Tokens that work", endedTokens: "Tokens ended", shared: "Shared limits",
   sharesDefault: "Shares the default limit", publicKeys: "Public keys",
 };
