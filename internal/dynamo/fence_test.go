@@ -150,7 +150,7 @@ func TestASpendNeedsItsFence(t *testing.T) {
 	limiter := ratelimit.New(f, func() time.Time { return f.at }, 1)
 	take := func(fence int64) (ratelimit.Decision, error) {
 		p := ratelimit.Part{ID: f.key.ID, Terms: f.key.Terms(), Fence: fence}
-		return limiter.TakePart(t.Context(), p, f.key.Limit.Requests, time.Time{}) // there is no lease
+		return limiter.TakePart(t.Context(), &p, f.key.Limit.Requests, time.Time{}) // there is no lease
 	}
 	if d, err := take(old); !errors.Is(err, ratelimit.ErrFenced) || d.Proven {
 		t.Errorf("with the fence before the change: %+v, %v", d, err)

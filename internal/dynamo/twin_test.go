@@ -177,7 +177,7 @@ func (h *history) take() error {
 	n := rapid.Int64Range(1, min(max(1, terms.Limit.Requests/8), 10)).Draw(h.T, "n")
 	p := ratelimit.Part{ID: h.id, Terms: terms, Fence: h.drawFence()}
 	for range rapid.IntRange(1, 6).Draw(h.T, "times") {
-		if d, err := limiter.TakePart(h.Context(), p, n, time.Time{}); err != nil || !d.Admitted {
+		if d, err := limiter.TakePart(h.Context(), &p, n, time.Time{}); err != nil || !d.Admitted {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdi
 		return asked, false, err
 	}
 	if len(s.meters) == 1 {
-		d, err := g.limiter.TakePart(ctx, s.meters[0], r.Cost, r.Time)
+		d, err := g.limiter.TakePart(ctx, &s.meters[0], r.Cost, r.Time)
 		if err != nil {
 			return false, false, err
 		}

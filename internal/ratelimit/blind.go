@@ -44,7 +44,7 @@ func (l *Limiter) Blind(parts []Part, n int64, floor time.Time) bool {
 		if leased >= n {
 			continue
 		}
-		v := l.rules.view(&e.meter, &p.Terms, now)
+		v := e.view(&l.rules, &p.Terms, now)
 		expected := e.others.expected(now)
 		exact := v.moved || e.meter.Day != e.meter.today(now) // no other spend may come between
 		switch {

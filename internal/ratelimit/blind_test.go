@@ -28,7 +28,7 @@ func newBlindly() *blindly {
 
 func (b *blindly) take(t *testing.T, l *ratelimit.Limiter, p ratelimit.Part, n int64) {
 	t.Helper()
-	if d, err := l.TakePart(context.Background(), p, n, time.Time{}); err != nil || !d.Admitted {
+	if d, err := l.TakePart(context.Background(), &p, n, time.Time{}); err != nil || !d.Admitted {
 		t.Fatalf("%+v, %v", d, err)
 	}
 }

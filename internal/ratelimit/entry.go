@@ -4,7 +4,8 @@ import "time"
 
 // entry is what a limiter remembers of one id. The limiter's lock guards it.
 type entry struct {
-	meter   Meter // as it was last seen
+	meter   Meter // as it was last seen; only set changes it
+	sight   sight
 	lease   lease
 	demand  demand
 	touched time.Time // when the last use was stored, of an id without a limit
@@ -33,8 +34,11 @@ type entry struct {
 // taken.
 func (e *entry) see(m Meter, own int64, now time.Time) {
 	e.others.note(m.Used-e.meter.Used-own, now)
-	e.meter = m
+	e.set(m)
 }
+
+// set replaces the meter, so that no view of it is true any more.
+func (e *entry) set(m Meter) { e.meter, e.sight = m, sight{} }
 
 // back returns how many unused tokens a write may give back today.
 func (r *rules) back(e *entry, terms *Terms, today Date) int64 {

@@ -76,3 +76,10 @@ func (l *Limiter) PinnedTo(id string) int {
 	defer l.mu.Unlock()
 	return l.entry(id).shard
 }
+
+// Seen returns the meter of an id as the limiter has last seen it.
+func Seen(l *Limiter, id string) Meter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entry(id).meter
+}

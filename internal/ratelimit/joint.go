@@ -49,7 +49,7 @@ func (l *Limiter) TakeAll(ctx context.Context, parts []Part, n int64, floor time
 // takeAll is TakeAll for parts with one meter each.
 func (l *Limiter) takeAll(ctx context.Context, parts []Part, n int64, floor time.Time) (Joint, error) {
 	if len(parts) == 1 && n <= parts[0].Terms.Limit.Requests {
-		d, err := l.TakePart(ctx, parts[0], n, floor)
+		d, err := l.TakePart(ctx, &parts[0], n, floor)
 		if err != nil {
 			return Joint{}, err
 		}
@@ -110,9 +110,9 @@ type joint struct {
 	answer   Joint
 }
 
-// request returns the request for a part.
-func (q *joint) request(i int) request {
-	return request{id: q.parts[i].ID, terms: q.parts[i].Terms, fence: q.parts[i].Fence, tokens: q.tokens}
+// request returns the request for a part. Its decision is stored in d.
+func (q *joint) request(i int, d *Decision) request {
+	return request{terms: &q.parts[i].Terms, fence: q.parts[i].Fence, tokens: q.tokens, decision: d}
 }
 
 // outlook is what memory shows of a part whose tokens are not leased.
@@ -131,22 +131,23 @@ func (q *joint) fromMemory(now time.Time) bool {
 	by := -1
 	var seen []outlook // by part; nil while all tokens are leased
 	for i := range q.parts {
-		r := q.request(i)
-		e := l.entry(r.id)
-		leased := e.lease.usable(&r.terms, now)
-		if leased >= r.tokens {
+		p := &q.parts[i]
+		e := l.entry(p.ID)
+		leased := e.lease.usable(&p.Terms, now)
+		if leased >= q.tokens {
 			continue
 		}
 		if seen == nil {
 			seen = make([]outlook, len(q.parts))
 		}
-		v := l.rules.view(&e.meter, &r.terms, now)
+		v := e.view(&l.rules, &p.Terms, now)
+		r := q.request(i, &seen[i].denial)
 		seen[i].room = min(v.room, v.quota)
-		if !l.rules.asksFirst || !l.deny(e, &v, &r, leased) {
+		if !l.rules.asksFirst || !l.deny(e, v, &r, leased) {
 			continue
 		}
-		seen[i].denies, seen[i].denial = true, r.decision
-		if by < 0 || longer(r.decision.RetryAfter, seen[by].denial.RetryAfter) {
+		seen[i].denies = true
+		if by < 0 || longer(seen[i].denial.RetryAfter, seen[by].denial.RetryAfter) {
 			by = i
 		}
 	}
@@ -172,9 +173,10 @@ func (q *joint) fromMemory(now time.Time) bool {
 func (q *joint) spendLeases(now time.Time) {
 	statuses := make([]Status, len(q.parts))
 	for i := range q.parts {
-		r := q.request(i)
-		q.limiter.decide(q.limiter.entry(r.id), &r, now)
-		statuses[i] = r.decision.Status
+		var d Decision
+		r := q.request(i, &d)
+		q.limiter.decide(q.limiter.entry(q.parts[i].ID), &r, now)
+		statuses[i] = d.Status
 	}
 	q.admit(statuses)
 }
@@ -205,25 +207,26 @@ func (q *joint) fromStore(ctx context.Context) (decided bool, err error) {
 	statuses := make([]Status, len(q.parts))
 	q.receipts = make([]receipt, len(q.parts))
 	for k, i := range q.order {
-		r, now := q.request(i), l.time(q.floor)
+		var d Decision
+		id, r, now := q.parts[i].ID, q.request(i, &d), l.time(q.floor)
 		r.receipt = &q.receipts[i]
-		if !l.fromMemory(&r, now) {
+		if !l.fromMemory(id, &r, now) {
 			q.asked = true
-			err = l.fromStore(ctx, &r, q.floor, now)
+			err = l.fromStore(ctx, id, &r, q.floor, now)
 		}
 		if err != nil {
 			q.giveBack(q.order[:k])
 			return false, err
 		}
-		q.proven = q.proven || r.decision.Proven
-		if !r.decision.Admitted {
+		q.proven = q.proven || d.Proven
+		if !d.Admitted {
 			q.giveBack(q.order[:k])
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			q.deny(i, r.decision, l.time(q.floor))
+			q.deny(i, d, l.time(q.floor))
 			return true, nil
 		}
-		statuses[i] = r.decision.Status
+		statuses[i] = d.Status
 	}
 	now := l.time(q.floor)
 	ended := func(r receipt) bool { return !r.usable(now) }

@@ -79,29 +79,43 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 // [ErrOldTerms] none were spent, and the caller must try again as [OldTermsError] says.
 //
 // Take goes by the instance's clock, or by floor if that is later: see [NotBefore].
-func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (Decision, error) {
-	return l.TakePart(ctx, Part{ID: id, Terms: terms}, n, floor)
+func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (d Decision, err error) {
+	err = l.take(ctx, id, &request{terms: &terms, tokens: n, decision: &d}, floor)
+	return d, err
 }
 
 // TakePart is Take for a part that may have a fence. It returns [ErrFenced] if it asks the store and
 // the meter has a higher one.
-func (l *Limiter) TakePart(ctx context.Context, p Part, n int64, floor time.Time) (Decision, error) {
-	if n < 1 || n > p.Terms.Limit.Requests {
-		panic(fmt.Sprintf("ratelimit: take %d of %d", n, p.Terms.Limit.Requests)) // a caller's bug
-	}
+func (l *Limiter) TakePart(ctx context.Context, p *Part, n int64, floor time.Time) (d Decision, err error) {
 	if p.Shards.Several() {
-		j, err := l.takeSharded(ctx, []Part{p}, 0, n, floor)
+		mustAllow(&p.Terms, n)
+		j, err := l.takeSharded(ctx, []Part{*p}, 0, n, floor)
 		return j.Decision, err
 	}
-	r := request{id: p.ID, terms: p.Terms, fence: p.Fence, tokens: n}
+	err = l.take(ctx, p.ID, &request{terms: &p.Terms, fence: p.Fence, tokens: n, decision: &d}, floor)
+	return d, err
+}
+
+// take decides r, or returns an error and leaves the decision zero.
+func (l *Limiter) take(ctx context.Context, id string, r *request, floor time.Time) error {
+	mustAllow(r.terms, r.tokens)
 	now := l.time(floor)
-	if !l.fromMemory(&r, now) {
-		if err := l.fromStore(ctx, &r, floor, now); err != nil {
-			return Decision{}, err
-		}
-		r.decision.Asked = true
+	if l.fromMemory(id, r, now) {
+		return nil
 	}
-	return r.decision, nil
+	if err := l.fromStore(ctx, id, r, floor, now); err != nil {
+		*r.decision = Decision{}
+		return err
+	}
+	r.decision.Asked = true
+	return nil
+}
+
+// mustAllow panics if no request may spend n tokens under terms, which is a caller's bug.
+func mustAllow(terms *Terms, n int64) {
+	if n < 1 || n > terms.Limit.Requests {
+		panic(fmt.Sprintf("ratelimit: take %d of %d", n, terms.Limit.Requests))
+	}
 }
 
 // Peek returns the status of an id by what the limiter remembers, without I/O and without spending.
@@ -133,8 +147,7 @@ func (l *Limiter) peek(id string, terms *Terms, now time.Time) (s Status) {
 	if !ok {
 		e = &entry{}
 	}
-	v := l.rules.view(&e.meter, terms, now)
-	s.set(&e.meter, terms, &v, e.lease.usable(terms, now))
+	s.set(terms, e.view(&l.rules, terms, now), e.lease.usable(terms, now))
 	return s
 }
 
@@ -200,7 +213,13 @@ func (l *Limiter) entry(id string) *entry {
 
 // time returns the wall clock's time, or floor. Ages must not stop while an instance is frozen, as
 // Go's monotonic clock does.
-func (l *Limiter) time(floor time.Time) time.Time { return NotBefore(l.now().Round(0), floor) }
+func (l *Limiter) time(floor time.Time) time.Time {
+	now := l.now().Round(0)
+	if now.Before(floor) {
+		return NotBefore(now, floor)
+	}
+	return now
+}
 
 // farAhead is how far ahead of the clock a floor is no longer believed. A spend in a future slice
 // keeps the meter from refilling until then, for every instance.

@@ -9,8 +9,8 @@ import (
 )
 
 // tens is an id with ten shards of ten tokens each, in a window without leases.
-func tens() ratelimit.Part {
-	return ratelimit.Part{
+func tens() *ratelimit.Part {
+	return &ratelimit.Part{
 		ID: "k", Terms: ratelimit.Terms{Limit: per(100, 5*time.Second)}, Shards: ratelimit.NewShards(10), Fence: 7,
 	}
 }
@@ -135,7 +135,7 @@ func TestAnInstanceLeavesAShardThatFails(t *testing.T) {
 func TestAShardIsOneOfSeveralParts(t *testing.T) {
 	h, s := &fakeClock{morning}, &shelf{}
 	l := ratelimit.New(s, h.time, 100)
-	parts := []ratelimit.Part{tens(), part("user", per(25, 5*time.Second))}
+	parts := []ratelimit.Part{*tens(), part("user", per(25, 5*time.Second))}
 	admitted, denied := 0, ratelimit.Joint{}
 	for range 30 {
 		j, err := l.TakeAll(t.Context(), parts, 1, time.Time{})
@@ -171,7 +171,7 @@ func TestAShardHasLongSlices(t *testing.T) {
 		l := ratelimit.New(s, h.time, 100)
 		l.StartsOnFirstShard()
 		p := ratelimit.Part{ID: "k", Terms: ratelimit.Terms{Limit: limit, Rev: rev}, Shards: shards}
-		d, err := l.TakePart(t.Context(), p, n, time.Time{})
+		d, err := l.TakePart(t.Context(), &p, n, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}

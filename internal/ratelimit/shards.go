@@ -65,7 +65,7 @@ func NewShards(count int) Shards {
 }
 
 // Several reports whether s was ever more than one meter.
-func (s Shards) Several() bool { return s.Made > 1 }
+func (s *Shards) Several() bool { return s.Made > 1 }
 
 // Now returns how many meters s has when it is settled: at least 1.
 func (s Shards) Now() int { return inRange(s.Count) }

@@ -123,7 +123,7 @@ func (s *spread) take(t *testing.T, l *ratelimit.Limiter, p ratelimit.Part, know
 }
 
 func (s *spread) spend(t *testing.T, l *ratelimit.Limiter, p ratelimit.Part, known spreadTerms, n int64) {
-	d, err := l.TakePart(t.Context(), p, n, time.Time{})
+	d, err := l.TakePart(t.Context(), &p, n, time.Time{})
 	s.ledger.Lock()
 	defer s.ledger.Unlock()
 	switch {
@@ -317,7 +317,7 @@ func TestAChangeOfShardsWaitsForTheWindow(t *testing.T) {
 						l.Unpin("k")
 						l.Choose(func(n int) int { return shard % n })
 						for {
-							d, err := l.TakePart(context.Background(), p, 1, time.Time{})
+							d, err := l.TakePart(context.Background(), &p, 1, time.Time{})
 							if err != nil {
 								t.Fatal(err)
 							}

@@ -124,7 +124,7 @@ func (l *Limiter) isUnseen(p *Part, n int64, moves bool, now time.Time) bool {
 	if e.others.seen.IsZero() {
 		return true
 	}
-	v := l.rules.view(&e.meter, &p.Terms, now)
+	v := e.view(&l.rules, &p.Terms, now)
 	return moves && e.others.expected(now)+float64(n) > float64(min(v.room, v.quota))
 }
 
@@ -161,15 +161,16 @@ func (l *Limiter) move(p *Part, n int64, now time.Time, d *Decision) bool {
 		at := others[chosen]
 		others[chosen] = others[k]
 		q := p.shard(at, by)
-		r := request{id: q.ID, terms: q.Terms, tokens: n}
+		var denial Decision
+		r := request{terms: &q.Terms, tokens: n, decision: &denial}
 		other := l.entry(q.ID)
-		v := l.rules.view(&other.meter, &q.Terms, now)
-		if !l.deny(other, &v, &r, other.lease.usable(&q.Terms, now)) {
+		v := other.view(&l.rules, &q.Terms, now)
+		if !l.deny(other, v, &r, other.lease.usable(&q.Terms, now)) {
 			e.shard = at
 			return true
 		}
-		if r.decision.RetryAfter > 0 && longer(d.RetryAfter, r.decision.RetryAfter) {
-			d.RetryAfter = r.decision.RetryAfter
+		if denial.RetryAfter > 0 && longer(d.RetryAfter, denial.RetryAfter) {
+			d.RetryAfter = denial.RetryAfter
 		}
 	}
 	return false

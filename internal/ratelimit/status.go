@@ -47,7 +47,7 @@ func StatusOf(m Meter, terms Terms, now time.Time) Status {
 	r := standard()
 	v := r.view(&m, &terms, now)
 	var s Status
-	s.set(&m, &terms, &v, 0)
+	s.set(&terms, &v, 0)
 	return s
 }
 
@@ -67,18 +67,18 @@ func (s *Status) quotaBound() Bound {
 }
 
 // set makes s, which is zero, the window status that v shows. The leased tokens count as unused.
-func (s *Status) set(m *Meter, terms *Terms, v *view, leased int64) {
-	limit := terms.Limit.Requests
+func (s *Status) set(terms *Terms, v *view, leased int64) {
 	s.Used = v.inWindow - leased
-	if !terms.Limit.None() {
-		s.Rate = Bound{Limit: limit, Remaining: min(leased+max(v.room, 0), limit), Reset: ceilSecond(v.emptyAt(m))}
-		s.show(s.Rate)
+	if limit := terms.Limit.Requests; !terms.Limit.None() {
+		b := &s.Rate
+		b.Limit, b.Remaining, b.Reset = limit, min(leased+max(v.room, 0), limit), v.emptyAt()
+		s.Limit, s.Remaining, s.Reset = b.Limit, b.Remaining, b.Reset // not by show, which copies b
 	}
 	q := &terms.Quota
 	if *q == (Quota{}) {
 		return
 	}
-	s.quota, s.left, s.today = *q, min(leased+v.quota, q.Requests), m.today(v.now)
+	s.quota, s.left, s.today = *q, min(leased+v.quota, q.Requests), v.today
 	if s.Rate.Limit > 0 && s.left > s.Rate.Remaining {
 		return // the limit is tighter
 	}

@@ -11,13 +11,15 @@ import (
 // from its first line to its last. fromStore holds no lock, and waits for the store between steps.
 
 // request is one call of Take, with its decision once there is one.
+//
+// It has pointers, and not the id, so that nothing is copied or allocated for a request that memory
+// decides.
 type request struct {
-	id       string
-	terms    Terms
+	terms    *Terms
 	fence    int64
 	tokens   int64
-	decision Decision
-	receipt  *receipt // tells where the tokens came from, unless nil
+	decision *Decision // zero until there is one
+	receipt  *receipt  // tells where the tokens came from, unless nil
 }
 
 // receipt has the tokens that a request was admitted with, as the leases that they are from.
@@ -30,16 +32,16 @@ func (r *receipt) usable(now time.Time) bool {
 
 // fromMemory decides without the store if it can: it admits from the lease, or denies. It reports
 // whether it has decided.
-func (l *Limiter) fromMemory(r *request, now time.Time) bool {
+func (l *Limiter) fromMemory(id string, r *request, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.decide(l.entry(r.id), r, now)
+	return l.decide(l.entry(id), r, now)
 }
 
 // decide is fromMemory for a caller that holds the lock.
 func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
-	leased := e.lease.usable(&r.terms, now)
-	v := l.rules.view(&e.meter, &r.terms, now)
+	leased := e.lease.usable(r.terms, now)
+	v := e.view(&l.rules, r.terms, now)
 	if leased >= r.tokens {
 		if r.receipt != nil {
 			r.receipt.old = e.lease
@@ -50,7 +52,7 @@ func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
 		e.demand.note(now)
 		l.hits++
 		r.decision.Admitted = true
-		r.decision.Status.set(&e.meter, &r.terms, &v, leased-r.tokens)
+		r.decision.Status.set(r.terms, v, leased-r.tokens)
 		return true
 	}
 	if leased == 0 && e.lease.tokens != 0 {
@@ -58,19 +60,19 @@ func (l *Limiter) decide(e *entry, r *request, now time.Time) bool {
 		e.lease = lease{}
 	}
 	// A denial is final, however old the view: it shows at least as much room as there is.
-	return l.deny(e, &v, r, leased)
+	return l.deny(e, v, r, leased)
 }
 
 // deny denies r if there is too little room. leased of its tokens are already leased.
 func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
 	m, n, needed := &e.meter, r.tokens, r.tokens-leased
-	overQuota := v.quota < needed && (v.quota < 0 || v.quota+l.rules.back(e, &r.terms, m.today(v.now)) < needed)
+	overQuota := v.quota < needed && (v.quota < 0 || v.quota+l.rules.back(e, r.terms, m.today(v.now)) < needed)
 	overLimit := v.room < needed
 	if !overQuota && !overLimit {
 		return false
 	}
-	d := &r.decision
-	d.Status.set(m, &r.terms, v, leased)
+	d := r.decision
+	d.Status.set(r.terms, v, leased)
 	d.OverQuota = d.Status.refuse(overLimit, overQuota)
 	switch {
 	case n > r.terms.Limit.Requests, overQuota && (n > r.terms.Quota.Requests || r.terms.Quota.Period == Lifetime):
@@ -91,32 +93,32 @@ func (l *Limiter) deny(e *entry, v *view, r *request, leased int64) bool {
 const attempts = 16
 
 // fromStore spends with a write, after fromMemory could not decide at now.
-func (l *Limiter) fromStore(ctx context.Context, r *request, floor, now time.Time) error {
-	l.forgetExpired(r.id, now)
+func (l *Limiter) fromStore(ctx context.Context, id string, r *request, floor, now time.Time) error {
+	l.forgetExpired(id, now)
 	for range attempts {
-		l.recordUsage(ctx, r.id, now)
-		if err := l.outdated(r); err != nil {
+		l.recordUsage(ctx, id, now)
+		if err := l.outdated(id, r); err != nil {
 			return fmt.Errorf("spend: %w", err)
 		}
-		w, decided := l.reserve(r, now)
+		w, decided := l.reserve(id, r, now)
 		if decided {
 			return nil
 		}
 		w.spend.Fence = r.fence
-		seen, err := l.store.Spend(ctx, r.id, w.spend)
+		seen, err := l.store.Spend(ctx, id, w.spend)
 		now = l.time(floor)
 		switch {
 		case err == nil:
 			r.decision.Proven = r.fence != 0
-			decided = l.admit(r, &w, seen, now)
+			decided = l.admit(id, r, &w, seen, now)
 		case errors.Is(err, ErrStale) && r.isBelow(&seen):
-			l.restore(r.id, &w, now, false)
+			l.restore(id, &w, now, false)
 			return fmt.Errorf("spend: %w", ErrFenced)
 		case errors.Is(err, ErrStale):
 			r.decision.Proven = r.fence != 0
-			decided = l.lose(r, &w, seen, now)
+			decided = l.lose(id, r, &w, seen, now)
 		default:
-			l.restore(r.id, &w, now, errors.Is(err, ErrThrottled))
+			l.restore(id, &w, now, errors.Is(err, ErrThrottled))
 			return fmt.Errorf("spend: %w", err)
 		}
 		if decided {
@@ -137,7 +139,7 @@ func (l *Limiter) forgetExpired(id string, now time.Time) {
 	defer l.mu.Unlock()
 	e := l.entry(id)
 	if m := &e.meter; m.Window != 0 && now.After(expiry(m.LastUsed, m.Window, m.Day)) {
-		e.meter = Meter{}
+		e.set(Meter{})
 	}
 }
 
@@ -179,10 +181,10 @@ func (l *Limiter) unrecorded(id string, now time.Time) []DayUsage {
 
 // outdated returns an [OldTermsError] if the terms of r would change the window of the meter, and are
 // older than those that it is of.
-func (l *Limiter) outdated(r *request) error {
+func (l *Limiter) outdated(id string, r *request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := &l.entry(r.id).meter
+	m := &l.entry(id).meter
 	if m.Window != r.terms.Limit.Window && m.Rev > r.terms.Rev {
 		return &OldTermsError{m.Rev}
 	}
@@ -203,20 +205,20 @@ type write struct {
 
 // reserve plans the write that spends the tokens of r and leases some more. It decides instead, if
 // another request of this instance has made that possible meanwhile.
-func (l *Limiter) reserve(r *request, now time.Time) (w write, decided bool) {
+func (l *Limiter) reserve(id string, r *request, now time.Time) (w write, decided bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entry(r.id)
+	e := l.entry(id)
 	if l.decide(e, r, now) {
 		return write{}, true
 	}
-	v := l.rules.view(&e.meter, &r.terms, now)
-	w = write{now: now, lease: e.lease, leased: e.lease.usable(&r.terms, now)}
-	w.back, w.backDay = l.rules.back(e, &r.terms, e.meter.today(now)), e.unusedDay
+	v := e.view(&l.rules, r.terms, now)
+	w = write{now: now, lease: e.lease, leased: e.lease.usable(r.terms, now)}
+	w.back, w.backDay = l.rules.back(e, r.terms, e.meter.today(now)), e.unusedDay
 	e.lease, e.unused = lease{}, e.unused-w.back
 
 	ask := r.tokens - w.leased
-	if l.rules.leases(&r.terms) {
+	if l.rules.leases(r.terms) {
 		f, slice := l.rules.frame(r.terms.Limit.Window), v.slice
 		if v.moved {
 			slice = f.at(now)
@@ -227,20 +229,20 @@ func (l *Limiter) reserve(r *request, now time.Time) (w write, decided bool) {
 			ask = max(ask, e.ahead(r.tokens-w.leased, r.tokens, now))
 		}
 	}
-	w.spend = l.rules.plan(&e.meter, &r.terms, &v, ask, w.back, e.recorded)
+	w.spend = l.rules.plan(&e.meter, r.terms, v, ask, w.back, e.recorded)
 	return w, false
 }
 
 // admit takes in a write that the store has applied. It does not admit r if the reply came too late
 // to use the tokens: they count as spent, and the next attempt must ask for others.
-func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
+func (l *Limiter) admit(id string, r *request, w *write, seen Meter, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entry(r.id)
+	e := l.entry(id)
 	e.see(seen, w.spend.Tokens, now)
 	e.putBack(w.back-(w.spend.Tokens-w.spend.Net), w.backDay)
 	fresh := lease{
-		tokens: w.spend.Tokens, terms: r.terms, day: r.terms.dayOf(w.spend.Day), end: l.rules.leaseEnd(w.spend, &r.terms),
+		tokens: w.spend.Tokens, terms: *r.terms, day: r.terms.dayOf(w.spend.Day), end: l.rules.leaseEnd(w.spend, r.terms),
 	}
 	if !now.Before(fresh.end) || w.leased > 0 && !now.Before(w.lease.end) {
 		e.add(w.lease, now)
@@ -255,23 +257,23 @@ func (l *Limiter) admit(r *request, w *write, seen Meter, now time.Time) bool {
 	e.add(fresh, now)
 	e.used, e.wrote = r.tokens, now
 	e.demand.note(now)
-	v := l.rules.view(&e.meter, &r.terms, now)
+	v := e.view(&l.rules, r.terms, now)
 	r.decision.Admitted = true
-	r.decision.Status.set(&e.meter, &r.terms, &v, e.lease.usable(&r.terms, now))
+	r.decision.Status.set(r.terms, v, e.lease.usable(r.terms, now))
 	return true
 }
 
 // lose takes in a write that the store has refused, because other instances have spent. If they
 // left too little, it denies r as of the write, although there may be room again by now. Otherwise
 // many requests for the last tokens of each slice would keep losing to one another.
-func (l *Limiter) lose(r *request, w *write, seen Meter, now time.Time) bool {
+func (l *Limiter) lose(id string, r *request, w *write, seen Meter, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entry(r.id)
+	e := l.entry(id)
 	e.restore(w, now)
 	e.see(seen, 0, now)
-	v := l.rules.view(&e.meter, &r.terms, w.now)
-	return l.deny(e, &v, r, e.lease.usable(&r.terms, now))
+	v := e.view(&l.rules, r.terms, w.now)
+	return l.deny(e, v, r, e.lease.usable(r.terms, now))
 }
 
 // restore takes in a write with an unknown outcome. If the store has applied it, then the tokens

@@ -15,6 +15,8 @@ type view struct {
 	inWindow int64         // tokens in the window that ends in slice
 	room     int64         // tokens that the limit still allows; negative if the limit was lowered
 	quota    int64         // tokens that the quota still allows; negative if the quota was lowered
+	today    Date          // the day that counts; set if there is a quota
+	empty    time.Time     // when the last token has left the window, in whole seconds
 }
 
 // unbounded is how many tokens a missing quota allows.
@@ -36,12 +38,15 @@ func (r *rules) view(m *Meter, terms *Terms, now time.Time) (v view) {
 	if v.moved {
 		v.span = r.frame(terms.Limit.Window).span()
 		v.inWindow = m.spentSince(now.Add(-v.span), v.old, now)
+		v.empty = ceilSecond(m.unused().Add(v.span))
 	} else {
 		v.inWindow = m.Used - m.base(v.slice-v.old.lookback)
+		v.empty = ceilSecond(v.old.start(m.Newest + v.old.lookback + 1))
 	}
 	v.room = terms.Limit.Requests - v.inWindow
 	if q := &terms.Quota; *q != (Quota{}) {
-		v.quota = q.Requests - (m.Net - m.netBefore(q.Period, m.today(now)))
+		v.today = m.today(now)
+		v.quota = q.Requests - (m.Net - m.netBefore(q.Period, v.today))
 	}
 	return v
 }
@@ -72,13 +77,10 @@ func (v *view) freeAt(m *Meter, limit Limit, n int64) time.Time {
 	return v.old.start(k)
 }
 
-// emptyAt returns when all tokens that are in the window now have left it.
-func (v *view) emptyAt(m *Meter) time.Time {
-	switch {
-	case v.inWindow == 0:
-		return v.now
-	case v.moved:
-		return m.unused().Add(v.span)
+// emptyAt returns when all tokens that are in the window now have left it, in whole seconds.
+func (v *view) emptyAt() time.Time {
+	if v.inWindow == 0 {
+		return ceilSecond(v.now)
 	}
-	return v.old.start(m.Newest + v.old.lookback + 1)
+	return v.empty
 }
