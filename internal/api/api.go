@@ -27,6 +27,8 @@ const (
 	ValidatePath = KeysPath + "/validate"
 	UsersPath    = "/api/v1/users"
 	PlansPath    = "/api/v1/plans"
+	// AuthorizePath is where proxies ask. Envoy adds the path about which it asks.
+	AuthorizePath = "/api/v1/authorize"
 )
 
 // Texts that the API takes from a fixed list each. The OpenAPI document shows the lists.

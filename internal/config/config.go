@@ -99,6 +99,10 @@ type Config struct {
 	// AssertionIssuer is the issuer that assertions name. AssertionAlgorithm signs them: EdDSA or HS256.
 	AssertionIssuer    string              `env:"ASSERTION_ISSUER" envDefault:"latchkey"`
 	AssertionAlgorithm assertion.Algorithm `env:"ASSERTION_ALGORITHM" envDefault:"EdDSA"`
+	// ForwardAudience is the audience of the assertions in answers to proxies that ask. If empty, these
+	// answers have no assertion. It must be empty where clients can reach the route for proxies
+	// themselves: they could then use one assertion many times.
+	ForwardAudience string `env:"FORWARD_AUDIENCE"`
 	// QueryAPIKey allows a token in the query parameter api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
 	// UnlimitedNumbers shows an unlimited key with a limit of 999999 requests.

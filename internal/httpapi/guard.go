@@ -27,6 +27,7 @@ type outcome struct {
 	keyID     string   // of the caller, or of the key that was judged
 	refused   bool     // validate refuses a key with a status of 200
 	err       error    // for the log alone
+	logged    bool     // whether the door has logged a refusal
 }
 
 type outcomeKey struct{}
@@ -66,6 +67,10 @@ func (a *server) guard() http.Handler {
 			r.URL = &url.URL{Path: own, RawQuery: r.URL.RawQuery}
 		}
 		a.setHeaders(w.Header())
+		if tail, ok := below(api.AuthorizePath, r.URL); ok {
+			a.authorize(rec, r, tail)
+			return
+		}
 		joinIfMatch(r.Header)
 		if problem := a.route(r); problem != nil {
 			write(rec, problem)
@@ -83,6 +88,13 @@ func (a *server) page(path string) http.Handler {
 		}
 	}
 	return nil
+}
+
+// below returns what follows at in the path of a URL, still escaped. It reports false if the path is
+// neither at nor below it.
+func below(at string, u *url.URL) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(u.EscapedPath(), at)
+	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
 // setHeaders sets the headers that every response of the API has.
@@ -158,7 +170,7 @@ func (a *server) log(ctx context.Context, status int, o outcome) {
 	case status >= 400:
 		level = slog.LevelInfo
 	}
-	if !a.Logger.Enabled(ctx, level) {
+	if o.logged && status >= 400 && o.err == nil || !a.Logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{slog.Int("status", status)}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/assertion"
 	"latchkey/internal/gate"
@@ -36,6 +37,11 @@ type Checker interface {
 type Options struct {
 	// Gate judges the keys of validate requests.
 	Gate Checker
+	// Door decides about the requests for which a proxy asks. If nil, no proxy may ask.
+	Door *admission.Door
+	// ForwardAudience is the audience of the assertions for the backends of these proxies. If empty, they get
+	// none.
+	ForwardAudience string
 	// Registry manages keys. If nil, the API has no routes that manage keys.
 	Registry *registry.Registry
 	// Format reads the deployment's own tokens.
@@ -95,6 +101,7 @@ func New(o Options) http.Handler {
 		a.registerKeySet()
 	}
 	a.registerChecks()
+	a.registerAuthorize()
 	a.registerService()
 	a.registerDocument()
 	return a.guard()

@@ -23,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
@@ -57,6 +58,8 @@ type service struct {
 	hops     int
 	queryKey bool
 	numbers  bool
+	signer   admission.Signer
+	audience string
 }
 
 // who is the context that the authorizer makes for a caller. If nil, there is no caller.
@@ -97,7 +100,11 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 		Gate: s.gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
 		Explain: s.gate.Explain, Routes: s.routes, Costs: s.costs, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, UnlimitedNumbers: s.numbers,
-		CORSOrigin: "*",
+		CORSOrigin: "*", ForwardAudience: s.audience,
+		Door: admission.New(admission.Options{
+			Gate: s.gate, Format: format, Routes: s.routes, Costs: s.costs, Public: s.public, Signer: s.signer,
+			TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, Logger: logger,
+		}),
 	}), logger, "*")
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s

@@ -169,6 +169,9 @@ func TestAnUnknownQueryParameterIsNamed(t *testing.T) {
 	without := newService(t, func(s *service) { s.queryKey = false })
 	routes := 0
 	for path, methods := range document.Paths {
+		if path == authorize {
+			continue // a proxy may send the query of its client
+		}
 		for method := range methods {
 			routes++
 			at := strings.NewReplacer("{id}", "0000000000000000", "{userId}", "u1").Replace(path)

@@ -129,6 +129,9 @@ var documented = sync.OnceValue(func() paths {
 	return document.Paths
 })
 
+// authorizePath is the route of proxies. A preflight of SAM would be an Allow for them.
+const authorizePath = "/api/v1/authorize"
+
 // routesOfTheAPI returns the routes in the OpenAPI document of the HTTP API, those of the document,
 // and those of the pages.
 func routesOfTheAPI(c choices) []route {
@@ -149,8 +152,17 @@ func routesOfTheAPI(c choices) []route {
 			add(route{Method: "GET", Path: path, Function: "KeysFunction"})
 		}
 	}
+	// The document has one operation of this route, and proxies ask with any method.
+	for _, path := range []string{authorizePath, authorizePath + "/{proxy+}"} {
+		for _, method := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
+			all = append(all, route{Method: method, Path: path, Function: "ValidateFunction"})
+		}
+	}
 	for path, methods := range documented() {
 		for method, operation := range methods {
+			if path == authorizePath {
+				continue
+			}
 			r := route{Method: strings.ToUpper(method), Path: path, Function: "KeysFunction"}
 			if strings.HasSuffix(path, "/validate") {
 				r.Function = "ValidateFunction"
@@ -198,13 +210,16 @@ func routesAreThoseOfTheAPI(s *stack, p *problems) {
 	got := object{}
 	for path, methods := range s.paths() {
 		m := maps.Clone(methods.(object))
-		delete(m, "options")
+		if !strings.HasPrefix(path, authorizePath) {
+			delete(m, "options")
+		}
 		got[path] = m
 	}
 	p.equal("paths", got, want)
 	// start-api does not support http_proxy: such a route has no function. It evaluates no
 	// condition, so validate needs no key there.
-	p.equal("routes of start-api", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), routesOfTheAPI(choices{}))
+	served := slices.DeleteFunc(routesOfTheAPI(choices{}), func(r route) bool { return r.Method == "OPTIONS" })
+	p.equal("routes of start-api but OPTIONS", sorted(slices.DeleteFunc(slices.Clone(s.Local), func(r route) bool { return r.Function == "" })), served)
 	if types := at(s.body(), "x-amazon-apigateway-binary-media-types"); (types != nil) != (s.backendURL() != "") {
 		p.add("binary media types are %v", types)
 	}
@@ -250,6 +265,9 @@ func preflightsAreOpen(s *stack, p *problems) {
 		methods[method] = true
 	}
 	for path, item := range s.paths() {
+		if strings.HasPrefix(path, authorizePath) {
+			continue
+		}
 		options := at(item, "options")
 		if at(options, "security") != nil {
 			p.add("%s: the preflight requires a key", path)
@@ -421,6 +439,9 @@ func stageIsThrottled(s *stack, p *problems) {
 		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["RevokeRate"] + " " + s.Parameters["RevokeBurst"],
 	}
 	for _, r := range routesOfTheAPI(choicesOf(s)) {
+		if strings.HasPrefix(r.Path, authorizePath) {
+			want[r.Method+" /"+r.Path] = s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"]
+		}
 		if isPage := strings.Contains(r.Path, "/docs") || strings.Contains(r.Path, "/console"); isPage && r.Method == "GET" {
 			want["GET /"+r.Path] = s.Parameters["PageRate"] + " " + s.Parameters["PageBurst"]
 		}

@@ -334,7 +334,7 @@ func (s *stack) exercise(t testing.TB, path string) {
 	id := regexp.MustCompile(`^(/api/v1/api-keys/)[^/]+`)
 	user := regexp.MustCompile(`^(/api/v1/users/)[^/]+`)
 	plan := regexp.MustCompile(`^(/api/v1/plans/)[^/]+`)
-	pages := strings.NewReplacer("/console/index.html", "/console/{file+}", "/docs/index.html", "/docs/{page+}", "/console/", "/console", "/docs/", "/docs")
+	pages := strings.NewReplacer("/console/index.html", "/console/{file+}", "/docs/index.html", "/docs/{page+}", "/authorize/x", "/authorize/{proxy+}", "/console/", "/console", "/docs/", "/docs")
 	send := func(status int, method, path, body, token string) answer {
 		t.Helper()
 		route, _, _ := strings.Cut(path, "?")
@@ -416,6 +416,11 @@ func (s *stack) exercise(t testing.TB, path string) {
 		}
 	}
 	send(200, "GET", "/api/v1/whoami", "", endless)
+	for _, method := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
+		send(400, method, "/api/v1/authorize", "", spare)
+		send(200, method, "/api/v1/authorize/x", "", spare)
+		send(429, method, "/api/v1/authorize/x", "", smallToken)
+	}
 
 	send(200, "POST", keys+"/"+small+"/revoke", "", s.root)
 	send(200, "POST", keys+"/"+small+"/revoke", "", s.root)

@@ -17,7 +17,7 @@ import (
 func Keys(i *instance.Instance, pages map[string]http.Handler) lambda.Handler {
 	o := judging(i)
 	o.Registry, o.Explain, o.PublicKeys = i.Registry, i.Gate.Explain, i.Published
-	o.Routes, o.Costs, o.Public, o.TrustedProxyHops = i.Routes, i.Costs, i.Public, i.Config.TrustedProxyHops
+	o.Routes, o.Costs, o.Public = i.Routes, i.Costs, i.Public
 	o.Pages = pages
 	return serve(i, o)
 }
@@ -27,8 +27,10 @@ func Validate(i *instance.Instance) lambda.Handler { return serve(i, judging(i))
 
 func judging(i *instance.Instance) httpapi.Options {
 	return httpapi.Options{
-		Gate: i.Gate, Format: i.Format, Health: i.Table.Health, Now: i.Now, Logger: i.Logger,
+		Gate: i.Gate, Door: i.Door(nil), ForwardAudience: i.Config.ForwardAudience,
+		Format: i.Format, Health: i.Table.Health, Now: i.Now, Logger: i.Logger,
 		QueryAPIKey: i.Config.QueryAPIKey, UnlimitedNumbers: i.Config.UnlimitedNumbers, CORSOrigin: i.Config.CORSOrigin,
+		TrustedProxyHops: i.Config.TrustedProxyHops,
 	}
 }
 

@@ -203,6 +203,9 @@ func TestOnlyTheseRoutesAreOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := []string{"POST /api/v1/api-keys/revoke-by-token", "POST /api/v1/api-keys/validate"}
+	for _, method := range []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"} {
+		open = append(open, method+" /api/v1/authorize", method+" /api/v1/authorize/{proxy+}")
+	}
 	for _, path := range ownPaths {
 		open = append(open, "GET "+path, "HEAD "+path, "GET /latchkey"+path, "HEAD /latchkey"+path)
 	}
