@@ -30,7 +30,7 @@ func (c Credential) Equal(other Credential) bool {
 func (c Credential) sameToken(other Credential) bool { return c.token.Reveal() == other.token.Reveal() }
 
 // Missing reports whether the request had no text that could be a token.
-func (c Credential) Missing() bool { return c.code == CodeMissing }
+func (c *Credential) Missing() bool { return c.code == CodeMissing }
 
 // Credential reads the values that may hold a token. "Bearer" before a token is skipped. Commas
 // separate values, as in a header that is sent twice. An empty value is ignored. So is a JWT, which
@@ -107,17 +107,17 @@ func (c Credential) withPublic(public string) Credential {
 }
 
 // Token returns the token, or the text that cannot be one. It is the zero Token if nothing was sent.
-func (c Credential) Token() Token { return c.token }
+func (c *Credential) Token() Token { return c.token }
 
 // Public returns the public key that came with the token, or "".
-func (c Credential) Public() string { return c.public }
+func (c *Credential) Public() string { return c.public }
 
 // Code returns why the credential cannot be a single token, or "" if it may be one.
-func (c Credential) Code() Code { return c.code }
+func (c *Credential) Code() Code { return c.code }
 
 // Ambiguous reports whether the credential holds two texts that could be tokens. The table then
 // decides which one is a token. See [Credential.Both].
-func (c Credential) Ambiguous() bool { return c.other != nil }
+func (c *Credential) Ambiguous() bool { return c.other != nil }
 
 // Both returns the two credentials of an ambiguous one. It panics for any other.
 func (c Credential) Both() [2]Credential {

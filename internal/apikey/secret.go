@@ -13,16 +13,16 @@ type Secret struct {
 }
 
 // Over reports whether the end of s has come, so that its token opens nothing any more.
-func (s Secret) Over(now time.Time) bool {
+func (s *Secret) Over(now time.Time) bool {
 	return s.Ended || !s.NotAfter.IsZero() && !now.Before(s.NotAfter)
 }
 
 // InGrace reports whether a rotation has replaced s, and its token still works.
-func (s Secret) InGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.Over(now) }
+func (s *Secret) InGrace(now time.Time) bool { return !s.NotAfter.IsZero() && !s.Over(now) }
 
 // told is the time until which the user of s is told how it ended, in whole seconds. The zero time
 // means as long as the key is stored.
-func (s Secret) told() time.Time {
+func (s *Secret) told() time.Time {
 	if s.NotAfter.IsZero() {
 		return time.Time{}
 	}
@@ -30,7 +30,7 @@ func (s Secret) told() time.Time {
 }
 
 // Forgotten reports whether s counts as deleted. The record may still have it.
-func (s Secret) Forgotten(now time.Time) bool { return !s.NotAfter.IsZero() && !now.Before(s.told()) }
+func (s *Secret) Forgotten(now time.Time) bool { return !s.NotAfter.IsZero() && !now.Before(s.told()) }
 
 // endedFor is how long an ended secret is stored, so that its user can be told that it has ended.
 const endedFor = 30 * 24 * time.Hour

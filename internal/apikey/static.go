@@ -176,7 +176,7 @@ func (s Static) Keys() []*Key {
 	return all
 }
 
-func (s Static) Find(c Credential) *Key {
+func (s Static) Find(c *Credential) *Key {
 	if len(s.keys) == 0 || c.token.Reveal() == "" || c.public != "" {
 		return nil
 	}

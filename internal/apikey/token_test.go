@@ -181,7 +181,7 @@ func TestAPepperThatIsNotAtHandIsNoRefusal(t *testing.T) {
 		{"another deployment's", other, old.Hash(token), false, true},
 		{"an unknown algorithm", old, apikey.Secret{Algorithm: "rot13"}, false, true},
 	} {
-		ok, err := c.with.Matches(token, c.secret)
+		ok, err := c.with.Matches(token, &c.secret)
 		if ok != c.matches || errors.Is(err, pepper.ErrCannotJudge) != c.cannot {
 			t.Errorf("%s: %v, %v", c.name, ok, err)
 		}

@@ -43,7 +43,7 @@ type Verdict struct {
 }
 
 // Valid reports whether the request may pass.
-func (v Verdict) Valid() bool { return v.Code == CodeValid }
+func (v *Verdict) Valid() bool { return v.Code == CodeValid }
 
 // HowToSend names the places in which a token may always stand.
 const HowToSend = "send it as X-API-Key or as Authorization: Bearer"

@@ -34,7 +34,7 @@ const apart = 5 * time.Second
 // since is how old something is that was begun at then. It is endless if the wall clock was set since
 // then, because the limiter goes by that clock: a reply of the table must correct it first. A spend
 // at a future time would keep the meter from refilling until then.
-func (i Instant) since(then Instant) time.Duration {
+func (i *Instant) since(then *Instant) time.Duration {
 	wall, other := i.Wall.Sub(then.Wall), i.Mono-then.Mono
 	age := max(wall, other)
 	if i.gateway != 0 && then.gateway != 0 {

@@ -310,7 +310,7 @@ func (h *fenceHistory) judgeUser(c *simCheck) string {
 }
 
 func (h *fenceHistory) opens(k *apikey.Key, token int) bool {
-	ok, err := h.hasher.Matches(h.tokens[token], k.Secrets[0])
+	ok, err := h.hasher.Matches(h.tokens[token], &k.Secrets[0])
 	return ok && err == nil
 }
 

@@ -149,7 +149,7 @@ func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error 
 	if c.Ambiguous() {
 		return g.checkTwo(ctx, *r, v)
 	}
-	if k := g.options.Static.Find(*c); k != nil {
+	if k := g.options.Static.Find(c); k != nil {
 		return g.checkStatic(ctx, k, r, v)
 	}
 	table := patience{parent: ctx, limit: g.options.Patience} // it bounds the read of the secret too
@@ -158,7 +158,7 @@ func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error 
 	if err != nil {
 		return fmt.Errorf("load the secret: %w", err)
 	}
-	if k := keyring.Static.Find(*c); k != nil {
+	if k := keyring.Static.Find(c); k != nil {
 		return g.checkStatic(ctx, k, r, v)
 	}
 	if c.Code() != "" {
@@ -208,11 +208,11 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 	if r.Cost > 0 {
 		f.subject.note()
 	}
-	if !f.subject.rehashed && !h.Current(f.subject.key.Secrets[f.secret]) {
+	if !f.subject.rehashed && !h.Current(&f.subject.key.Secrets[f.secret]) {
 		g.rehash(table, h, f, r.Credential.Token())
 		asked = true
 	}
-	if !f.unproven && !g.mayHaveChanged(f, asked, g.instant(r.Time)) {
+	if !f.unproven && !g.mayHaveChanged(f, asked, r) {
 		return nil
 	}
 	return g.judgeAgain(table, h, r, f)
@@ -237,14 +237,15 @@ func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *findi
 
 // mayHaveChanged reports whether the key, its user or its plan may have changed while the store was
 // asked.
-func (g *Gate) mayHaveChanged(f *finding, asked bool, now Instant) bool {
+func (g *Gate) mayHaveChanged(f *finding, asked bool, r *Request) bool {
 	if !asked {
 		return false
 	}
 	if g.options.TrustFences && f.subject.proof == nil && f.remembered && g.rules.readsPending {
 		return true
 	}
-	return g.rules.looksAfter && now.since(f.subject.read()) >= g.options.Freshness
+	now := g.instant(r.Time)
+	return g.rules.looksAfter && f.subject.age(&now) >= g.options.Freshness
 }
 
 // time returns the limiter's time, by which keys are judged.

@@ -147,7 +147,7 @@ func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 	over := secret.Over(now)
 	switch {
 	case f.bounded, over, !k.RevokedAt.IsZero():
-	case f.unproven, a.provable && g.provable(f.subject, r, g.instant(r.Time)):
+	case f.unproven, a.provable && g.provable(f.subject, r):
 		f.bounded, f.late = true, true
 	default:
 		if err := g.bound(ctx, r.Time, a.bounds, f); err != nil {
@@ -175,24 +175,28 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 	id := r.Credential.Token().ID()
 	if !r.Credential.Token().Native() {
 		var err error
-		if id, err = g.resolve(ctx, h.Alias(r.Credential.Token()), now, a, f); err != nil || id == "" {
+		if id, err = g.resolve(ctx, h.Alias(r.Credential.Token()), &now, a, f); err != nil || id == "" {
 			return err
 		}
 	}
-	s, read, known := g.memory.keys.get(id)
-	if s != nil {
-		read = s.read()
-	}
-	if age := now.since(read); known && age < a.key && (s == nil || s.bounded) {
-		g.memory.hits.Add(1)
-		young := age < MismatchAge
-		f.subject, f.remembered, f.bounded = s, true, true
-		f.unsure, f.boundsSure = f.unsure || !young, young
-		return nil
+	var s *subject
+	if e := g.memory.keys.get(id); e != nil {
+		s = e.value
+		age := now.since(&e.read)
+		if s != nil {
+			age = s.age(&now)
+		}
+		if age < a.key && (s == nil || s.bounded) {
+			g.memory.hits.Add(1)
+			young := age < MismatchAge
+			f.subject, f.remembered, f.bounded = s, true, true
+			f.unsure, f.boundsSure = f.unsure || !young, young
+			return nil
+		}
 	}
 	if s != nil {
 		age := now.since(s.current())
-		if f.unproven = age >= a.key && a.provable && g.provable(s, r, now); age < a.key || f.unproven {
+		if f.unproven = age >= a.key && a.provable && g.provable(s, r); age < a.key || f.unproven {
 			g.memory.hits.Add(1)
 			f.subject, f.remembered, f.unsure = s, !f.unproven, f.unsure || age >= MismatchAge
 			return nil
@@ -202,11 +206,12 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 }
 
 // resolve returns the id of the key to which an alias leads, or "" if there is none.
-func (g *Gate) resolve(ctx context.Context, alias string, now Instant, a ages, f *finding) (string, error) {
-	id, read, ok := g.memory.aliases.get(alias)
-	if age := now.since(read); ok && (age < a.key || id != "" && !a.again) {
-		f.unsure = age >= MismatchAge
-		return id, nil
+func (g *Gate) resolve(ctx context.Context, alias string, now *Instant, a ages, f *finding) (string, error) {
+	if e := g.memory.aliases.get(alias); e != nil {
+		if age := now.since(&e.read); age < a.key || e.value != "" && !a.again {
+			f.unsure = age >= MismatchAge
+			return e.value, nil
+		}
 	}
 	id, err := g.table.Resolve(ctx, alias)
 	switch {
@@ -215,6 +220,6 @@ func (g *Gate) resolve(ctx context.Context, alias string, now Instant, a ages, f
 	case err != nil:
 		return "", fmt.Errorf("find alias: %w", err)
 	}
-	g.memory.aliases.put(alias, id, now)
+	g.memory.aliases.put(alias, id, *now)
 	return id, nil
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -31,7 +32,7 @@ func newMemory(size int) *memory {
 // isAlone reports whether static keys are limited without the table now.
 func (m *memory) isAlone(now Instant) bool {
 	since := m.alone.Load()
-	return since != nil && now.since(*since) < localFor
+	return since != nil && now.since(since) < localFor
 }
 
 // MemoryHits returns how many reads of a key were saved because memory had it, or had that it does
@@ -63,18 +64,23 @@ func newCache[T comparable](size int) *cache[T] {
 	return &cache[T]{known: known, unknown: unknown}
 }
 
-// get returns the value of a name and when its read began. ok is false if there was no read.
-func (c *cache[T]) get(name string) (value T, read Instant, ok bool) {
+// get returns the read of a name, or nil if there was none.
+func (c *cache[T]) get(name string) *entry[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.known.Get(name)
 	if !ok {
-		e, ok = c.unknown.Get(name)
+		e, _ = c.unknown.Get(name)
 	}
-	if !ok {
-		return value, read, false
+	return e
+}
+
+// younger returns the read of a name if it is younger than age, and nil otherwise.
+func (c *cache[T]) younger(name string, age time.Duration, now *Instant) *entry[T] {
+	if e := c.get(name); e != nil && now.since(&e.read) < age {
+		return e
 	}
-	return e.value, e.read, true
+	return nil
 }
 
 // put remembers a read, unless memory has one that began later.

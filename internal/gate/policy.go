@@ -20,14 +20,13 @@ type rule struct {
 // question is a request with the key that it is judged by.
 type question struct {
 	*subject
-	scope        string
-	source       netip.Addr
+	*Request
 	now          time.Time
 	environments []apikey.Environment // accepted here
 }
 
 func (g *Gate) question(s *subject, r *Request, now time.Time) question {
-	return question{s, r.Scope, r.Source, now, g.options.Environments}
+	return question{s, r, now, g.options.Environments}
 }
 
 // policy has the rules in their published order: those about the key and its user come before those
@@ -48,7 +47,7 @@ var policy = [...]rule{
 			return fmt.Sprintf("a %s key; accepted are %v", q.key.Environment, q.environments)
 		}},
 	{apikey.CodeAddressNotAllowed, (*question).fromAllowed,
-		func(q *question) string { return fromWhere(q.source, q.key.AllowedCIDRs) }},
+		func(q *question) string { return fromWhere(q.Source, q.key.AllowedCIDRs) }},
 	{apikey.CodeInsufficientScope, (*question).inScope, (*question).aboutScope},
 }
 
@@ -74,15 +73,15 @@ func (q *question) inEnvironment() bool {
 	return q.key.Environment == "" || slices.Contains(q.environments, q.key.Environment)
 }
 
-func (q *question) fromAllowed() bool { return q.key.Allows(q.source) }
+func (q *question) fromAllowed() bool { return q.key.Allows(q.Source) }
 
 // inScope reports whether both the key and its plan include the scope.
 func (q *question) inScope() bool {
-	return q.scope == "" || q.key.Scopes.Allow(q.scope) && q.inPlan()
+	return q.Scope == "" || q.key.Scopes.Allow(q.Scope) && q.inPlan()
 }
 
 func (q *question) inPlan() bool {
-	return q.plan == nil || len(q.plan.Scopes) == 0 || q.plan.Scopes.Allow(q.scope)
+	return q.plan == nil || len(q.plan.Scopes) == 0 || q.plan.Scopes.Allow(q.Scope)
 }
 
 // judge returns the code of the first rule that refuses a request, or CodeValid. It calls the rules
@@ -131,10 +130,10 @@ func (q *question) aboutIdle() string {
 }
 
 func (q *question) aboutScope() string {
-	if q.scope == "" {
+	if q.Scope == "" {
 		return "no scope is asked for"
 	}
-	detail := fmt.Sprintf("asked for is %s; the key has %q", q.scope, strings.Join(q.key.Scopes, " "))
+	detail := fmt.Sprintf("asked for is %s; the key has %q", q.Scope, strings.Join(q.key.Scopes, " "))
 	if q.plan != nil && len(q.plan.Scopes) > 0 {
 		detail += fmt.Sprintf("; its plan includes %q", strings.Join(q.plan.Scopes, " "))
 	}

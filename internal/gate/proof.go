@@ -64,21 +64,23 @@ type proof struct{ at atomic.Pointer[Instant] }
 func pending(r *apikey.Record) bool { return r.Meter.Fence > r.Key.Fence() }
 
 // current returns the last moment at which the key of s is known to have been as it is in s.
-func (s *subject) current() Instant {
+func (s *subject) current() *Instant {
 	if s.proof != nil {
 		if at := s.proof.at.Load(); at != nil {
-			return *at
+			return at
 		}
 	}
-	return s.keyRead
+	return &s.keyRead
 }
 
-// read returns when the oldest of key, user and plan is known to have been as it is in s.
-func (s *subject) read() Instant {
-	if !s.bounded {
-		return s.current()
+// age returns how long ago at most the key, and its user and plan if they are known, were as they are
+// in s.
+func (s *subject) age(now *Instant) time.Duration {
+	age := now.since(s.current())
+	if s.bounded {
+		age = max(age, now.since(&s.boundsRead))
 	}
-	return s.current().older(s.boundsRead)
+	return age
 }
 
 // prove stores that a write that was sent after at has proven the key.
@@ -92,9 +94,12 @@ func (s *subject) prove(at Instant) {
 }
 
 // provable reports whether a spend for r would probably prove s, so that no read is needed first.
-func (g *Gate) provable(s *subject, r *Request, now Instant) bool {
-	return s.proof != nil && s.bounded && r.Cost > 0 && now.since(s.keyRead) < g.rules.kept &&
-		(!g.rules.asksLeases || g.limiter.Blind(s.meters, r.Cost, r.Time))
+func (g *Gate) provable(s *subject, r *Request) bool {
+	if s.proof == nil || !s.bounded || r.Cost <= 0 {
+		return false
+	}
+	now := g.instant(r.Time)
+	return now.since(&s.keyRead) < g.rules.kept && (!g.rules.asksLeases || g.limiter.Blind(s.meters, r.Cost, r.Time))
 }
 
 // unfenced returns s for one spend that asks for no fence, because its key was read in this check.

@@ -115,9 +115,10 @@ func together[T any](others *sync.WaitGroup, to *seen[T], name string, read func
 // user returns what an operator has set for a user, or nil if there is no record.
 func (g *Gate) user(ctx context.Context, arrival time.Time, id string, maxAge time.Duration) seen[*apikey.User] {
 	now := g.instant(arrival)
-	u, read, ok := g.memory.users.get(id)
-	if age := now.since(read); ok && age < maxAge {
-		return seen[*apikey.User]{name: id, value: u, read: read, sure: age < MismatchAge}
+	if e := g.memory.users.get(id); e != nil {
+		if age := now.since(&e.read); age < maxAge {
+			return seen[*apikey.User]{name: id, value: e.value, read: e.read, sure: age < MismatchAge}
+		}
 	}
 	record, err := g.table.User(ctx, id)
 	if err != nil {
@@ -134,9 +135,11 @@ func (g *Gate) user(ctx context.Context, arrival time.Time, id string, maxAge ti
 // its keys may do. A younger read is asked for that than for a plan that exists.
 func (g *Gate) plan(ctx context.Context, arrival time.Time, name string, maxAge time.Duration) seen[*apikey.Plan] {
 	now := g.instant(arrival)
-	p, read, ok := g.memory.plans.get(name)
-	age, own := now.since(read), false
-	if !ok || age >= maxAge || p == nil && age >= MismatchAge {
+	p, read, age, own := (*apikey.Plan)(nil), now, time.Duration(0), true
+	if e := g.memory.plans.get(name); e != nil {
+		p, read, age, own = e.value, e.read, now.since(&e.read), false
+	}
+	if own || age >= maxAge || p == nil && age >= MismatchAge {
 		var err error
 		p, err = g.table.Plan(ctx, name)
 		if err != nil && !errors.Is(err, apikey.ErrNotFound) {
@@ -163,7 +166,7 @@ const missingEvery = time.Minute
 
 // logMissing logs that a plan is missing, once in a while.
 func (g *Gate) logMissing(ctx context.Context, name string, now Instant) {
-	if _, logged, ok := g.memory.missing.get(name); ok && now.since(logged) < missingEvery {
+	if g.memory.missing.younger(name, missingEvery, &now) != nil {
 		return
 	}
 	g.memory.missing.put(name, true, now)

@@ -176,7 +176,7 @@ func TestARateLimitMayNeedMoreMetersAndFewer(t *testing.T) {
 	drain := func(cost int64) (sum int64) {
 		t.Helper()
 		for shard := range 5 {
-			for g := h.gate(0, shard); h.check(t, g, cost).Valid(); {
+			for g := h.gate(0, shard); h.check(t, g, cost).Code == apikey.CodeValid; {
 				sum += cost
 			}
 		}
@@ -333,7 +333,7 @@ func TestASpendAfterAChangeKeepsToItsMeter(t *testing.T) {
 		h.Clock.Pass(2 * time.Second)
 	}
 	for shard := range 3 {
-		for other := h.gate(0, shard); h.check(t, other, 500).Valid(); {
+		for other := h.gate(0, shard); h.check(t, other, 500).Code == apikey.CodeValid; {
 		}
 	}
 	name := "renamed"

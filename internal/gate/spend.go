@@ -117,7 +117,12 @@ func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdi
 // that of a route.
 func (s *subject) aboveLimit(r *Request) (int, error) {
 	for i := range s.meters {
-		t := s.meters[i].AtOnce()
+		p := &s.meters[i]
+		t := &p.Terms
+		if p.Shards.Several() {
+			share := p.AtOnce()
+			t = &share
+		}
 		if r.Cost <= t.Limit.Requests && (t.Quota.Requests == 0 || r.Cost <= t.Quota.Requests) {
 			continue
 		}

@@ -68,7 +68,7 @@ func (g *Gate) spendElsewhere(ctx context.Context, k *apikey.Key, r *Request, v 
 		return err
 	}
 	now := g.instant(r.Time)
-	if _, read, ok := g.memory.meters.get(k.ID); !ok || now.since(read) >= g.options.Freshness {
+	if g.memory.meters.younger(k.ID, g.options.Freshness, &now) == nil {
 		m, err := g.table.Meter(ctx, k.ID)
 		if err != nil {
 			return fmt.Errorf("find meter: %w", err)

@@ -79,7 +79,7 @@ func opens(t testing.TB, table *dynamo.Table, tokens ...string) (keys []*apikey.
 			t.Fatal(err)
 		}
 		for _, s := range record.Key.Secrets {
-			if same, err := hasher.Matches(token, s); err == nil && same {
+			if same, err := hasher.Matches(token, &s); err == nil && same {
 				keys[len(keys)-1] = record.Key
 			}
 		}

@@ -91,7 +91,7 @@ func newPepper(key []byte) pepper {
 }
 
 // sum calls use with the token's hash. The slice is valid until use returns.
-func (p pepper) sum(t apikey.Token, use func([]byte)) {
+func (p *pepper) sum(t apikey.Token, use func([]byte)) {
 	m := p.macs.Get().(*mac)
 	m.hash.Reset()
 	m.in = append(m.in[:0], t.Reveal()...)
@@ -104,7 +104,7 @@ func (p pepper) sum(t apikey.Token, use func([]byte)) {
 
 // Hash returns the secret to store for a token.
 func (h Hasher) Hash(t apikey.Token) apikey.Secret {
-	newest := h.keys.Reveal().peppers[0]
+	newest := &h.keys.Reveal().peppers[0]
 	s := apikey.Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
 	newest.sum(t, func(sum []byte) { s.Hash = bytes.Clone(sum) })
 	if !t.Native() {
@@ -119,13 +119,13 @@ func (h Hasher) HashOf(plain [sha256.Size]byte) apikey.Secret {
 }
 
 // Current reports whether s is hashed with the present algorithm and the newest pepper.
-func (h Hasher) Current(s apikey.Secret) bool {
+func (h Hasher) Current(s *apikey.Secret) bool {
 	return s.Algorithm == algorithmHMAC && s.Pepper == h.keys.Reveal().peppers[0].name
 }
 
 // Matches reports whether s is a hash of t. It compares in constant time. It returns ErrCannotJudge
 // if the algorithm or the pepper of s is not known.
-func (h Hasher) Matches(t apikey.Token, s apikey.Secret) (bool, error) {
+func (h Hasher) Matches(t apikey.Token, s *apikey.Secret) (bool, error) {
 	if s.Algorithm == algorithmPlain {
 		plain := sha256.Sum256([]byte(t.Reveal()))
 		return hmac.Equal(plain[:], s.Hash), nil
@@ -133,8 +133,9 @@ func (h Hasher) Matches(t apikey.Token, s apikey.Secret) (bool, error) {
 	if s.Algorithm != algorithmHMAC {
 		return false, ErrCannotJudge
 	}
-	for _, p := range h.keys.Reveal().peppers {
-		if p.name == s.Pepper {
+	peppers := h.keys.Reveal().peppers
+	for i := range peppers {
+		if p := &peppers[i]; p.name == s.Pepper {
 			var same bool
 			p.sum(t, func(sum []byte) { same = hmac.Equal(sum, s.Hash) })
 			return same, nil

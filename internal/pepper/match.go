@@ -25,7 +25,8 @@ func (h Hasher) Match(k *apikey.Key, c *apikey.Credential, now time.Time) (int, 
 	}
 	over := -1
 	var unjudged error
-	for n, s := range k.Secrets {
+	for n := range k.Secrets {
+		s := &k.Secrets[n]
 		if s.Forgotten(now) {
 			continue
 		}

@@ -63,6 +63,6 @@
 // # Files
 //
 // The arithmetic is pure: rules.go, view.go, change.go, spend.go, quota.go, date.go, status.go and
-// lease.go. [Limiter] adds memory (entry.go, sight.go), the steps around a write (take.go), and requests that
-// spend from several meters (joint.go).
+// lease.go. [Limiter] adds memory (entry.go, sight.go), the steps around a write (take.go), and
+// requests that spend from several meters (joint.go).
 package ratelimit

@@ -128,7 +128,7 @@ func TestAHashIsBroughtUpToDateOnUse(t *testing.T) {
 	}
 	g := b.Gate(time.Minute)
 	first := secret(g)
-	if first.Algorithm != "hmac-sha256" || first.Alias == "" || !b.Hasher.Current(first) {
+	if first.Algorithm != "hmac-sha256" || first.Alias == "" || !b.Hasher.Current(&first) {
 		t.Errorf("after its first use it is hashed by %s", first.Algorithm)
 	}
 	b.Table.Rehashed = 0
@@ -136,7 +136,7 @@ func TestAHashIsBroughtUpToDateOnUse(t *testing.T) {
 		t.Error("it is hashed again on the next use")
 	}
 	b.Hasher = apikeytest.NewHasher(t, apikeytest.Master, "a-newer-pepper-of-16")
-	if again := secret(b.Gate(time.Minute)); again.Pepper == first.Pepper || !b.Hasher.Current(again) {
+	if again := secret(b.Gate(time.Minute)); again.Pepper == first.Pepper || !b.Hasher.Current(&again) {
 		t.Error("it stays under the old pepper")
 	}
 
@@ -168,7 +168,7 @@ func TestAHashThatIsBroughtUpToDateEndsNoLater(t *testing.T) {
 	if v := b.Check(t, g, token); !v.Valid() {
 		t.Fatalf("in its grace: %s", v.Code)
 	}
-	if r, err := b.Options.Store.Find(t.Context(), id); err != nil || !b.Hasher.Current(r.Key.Secrets[0]) {
+	if r, err := b.Options.Store.Find(t.Context(), id); err != nil || !b.Hasher.Current(&r.Key.Secrets[0]) {
 		t.Fatalf("it was not hashed anew: %v", err)
 	}
 	b.Clock.Pass(time.Hour)

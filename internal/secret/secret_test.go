@@ -137,7 +137,7 @@ func TestTheSecretIsReadAgainForAPepperThatIsNotAtHand(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
-		if service.reads != c.reads || hasher.Current(hashed) != c.current {
+		if service.reads != c.reads || hasher.Current(&hashed) != c.current {
 			t.Errorf("%d: %d reads, and the first pepper is the newest: %v", i, service.reads, !c.current)
 		}
 	}
