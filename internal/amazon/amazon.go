@@ -5,6 +5,7 @@ package amazon
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -82,6 +83,22 @@ func Patient(c aws.Config) aws.Config {
 			s.RateLimiter = ratelimit.None
 		})
 	}
+	return c
+}
+
+// idle is how many connections to a service stay open for the next request.
+const idle = 256
+
+// Concurrent returns c for a process that sends many requests at a time. The SDK keeps only ten
+// connections to a service, and would open and close one for each request beyond.
+func Concurrent(c aws.Config) aws.Config {
+	client, ok := c.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		client = awshttp.NewBuildableClient()
+	}
+	c.HTTPClient = client.WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = idle, idle
+	})
 	return c
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -26,9 +27,10 @@ type Arrival struct {
 	Path string
 	// Peer is the address that connected to the front door.
 	Peer string
-	// RequestID names the request in audit entries, and LogID in the log. LogID is empty if a client
-	// could choose it.
-	RequestID, LogID string
+	// RequestID names the request in audit entries, and ID in the log, by the name and value that the
+	// front door's own log has. ID is zero if a client could choose it.
+	RequestID string
+	ID        slog.Attr
 	// Time is when the front door received the request. The zero time means that it is not known.
 	Time time.Time
 }
@@ -56,7 +58,8 @@ func arrivalIn(ctx context.Context) *Arrival {
 	// extendedRequestId.
 	a := &Arrival{
 		Caller: principalOf(c.Authorizer), Method: c.HTTPMethod, Resource: c.ResourcePath, Path: c.Path,
-		Peer: c.Identity.SourceIP, RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID), LogID: c.ExtendedRequestID,
+		Peer: c.Identity.SourceIP, RequestID: cmp.Or(c.ExtendedRequestID, c.RequestID),
+		ID: slog.String("extendedRequestId", c.ExtendedRequestID),
 	}
 	if c.RequestTimeEpoch > 0 {
 		a.Time = time.UnixMilli(c.RequestTimeEpoch)

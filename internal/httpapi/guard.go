@@ -197,9 +197,9 @@ func (a *server) about(ctx context.Context) (attrs []slog.Attr) {
 	from := arrivalOf(ctx)
 	for _, attr := range [...]slog.Attr{
 		slog.String("method", from.Method), slog.String("resource", from.Resource),
-		slog.String("sourceIp", a.origin(ctx).SourceIP), slog.String("extendedRequestId", from.LogID),
+		slog.String("sourceIp", a.origin(ctx).SourceIP), from.ID,
 	} {
-		if attr.Value.String() != "" {
+		if attr.Key != "" && attr.Value.String() != "" {
 			attrs = append(attrs, attr)
 		}
 	}

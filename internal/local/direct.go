@@ -40,6 +40,9 @@ type Refusal struct {
 	Values map[string]string
 }
 
+// RouteNoter is a response writer that wants to know the route of its request, as the template has it.
+type RouteNoter interface{ NoteRoute(method, path string) }
+
 // NewDirect returns a gateway that has a service behind all routes of t. A route with a backend is an
 // error. The logger receives what callers are not told.
 func NewDirect(t *sam.Template, s Service, now func() time.Time, logger *slog.Logger) (*Gateway, error) {
@@ -61,6 +64,9 @@ var errPanic = errors.New("the service panicked")
 // serve answers a request by the service. The request goes on when its client hangs up, as on Lambda:
 // a change is not given up halfway.
 func (g *Gateway) serve(x *exchange, at *resource, route *route, path string) {
+	if n, ok := x.w.(RouteNoter); ok {
+		n.NoteRoute(route.Method, route.Path)
+	}
 	peer, _ := addresses(x.r)
 	sent := path
 	if !at.isFolder && path != "/" {

@@ -47,7 +47,7 @@ func NewServer(h http.Handler) *http.Server {
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := NewServer(h)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(Limit(l)) }()
+	go func() { failed <- server.Serve(Limit(l, maxConnections)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
@@ -61,8 +61,10 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
-// Limit returns l with at most 1,024 connections open at a time. Others wait to be accepted.
-func Limit(l net.Listener) net.Listener { return limited{l, make(chan struct{}, maxConnections)} }
+// Limit returns l with at most so many connections open at a time. Others wait to be accepted.
+func Limit(l net.Listener, connections int) net.Listener {
+	return limited{l, make(chan struct{}, connections)}
+}
 
 type limited struct {
 	net.Listener

@@ -205,7 +205,7 @@ func TestABodyForABackendGivesItsRoomBack(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := make(pipes, 2000)
-		limited := local.Limit(listener)
+		limited := local.Limit(listener, 1024)
 		var accepted atomic.Int64
 		conns := make(chan net.Conn, 2000)
 		ctx, cancel := context.WithCancel(t.Context())

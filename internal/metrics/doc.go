@@ -20,6 +20,8 @@
 //
 // [Options.Extent] leaves out the metrics that no alarm watches, or all of them.
 //
+// [Recorder.Totals] returns the same counts to a process that writes no lines.
+//
 // A metric that is 0 is not written. A dimension has no more values than there are functions and
 // codes: neither keys nor users are among them.
 //

@@ -21,4 +21,5 @@ func (r *Recorder) Observe(v apikey.Verdict, err error, took time.Duration) {
 	defer r.mu.Unlock()
 	r.verdicts[string(code)]++
 	r.latency.add(took)
+	r.took += took
 }

@@ -77,6 +77,7 @@ type Recorder struct {
 	written  time.Time // when the last line was written
 	verdicts map[string]int64
 	latency  spread
+	took     time.Duration // the sum of latency
 	failures int64
 	read     []int64 // the counters at the last line
 }
@@ -172,7 +173,7 @@ func (r *Recorder) finish(service string, cold, failed bool) (lines []byte) {
 		d = document{"service": service}
 	}
 	lines = r.append(lines, d, now)
-	r.failures, r.latency = 0, spread{}
+	r.failures, r.latency, r.took = 0, spread{}, 0
 	clear(r.verdicts)
 	return lines
 }

@@ -113,7 +113,7 @@ internal/docs/configuration.md.`,
 			if !slices.Contains([]string{"auto", "latchkey", "none"}, d.OwnPrefix) {
 				return usageError{errors.New("OWN_PREFIX must be auto, latchkey or none")}
 			}
-			if err := d.checkCORS(); err != nil {
+			if err := checkParameters(d.cors()); err != nil {
 				return usageError{err}
 			}
 			logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: d.LogLevel}))
@@ -133,13 +133,13 @@ func (d devConfig) cors() []setting {
 	}, func(s setting) bool { return s.value == "" })
 }
 
-// checkCORS reports the first of these settings that the template's parameter does not allow.
-func (d devConfig) checkCORS() error {
+// checkParameters reports the first of the settings that the template's parameter does not allow.
+func checkParameters(settings []setting) error {
 	known, err := sam.Parameters()
 	if err != nil {
 		return err
 	}
-	for _, s := range d.cors() {
+	for _, s := range settings {
 		if err := known[s.parameter].Check(s.value); err != nil {
 			return fmt.Errorf("%s %w", s.variable, err)
 		}

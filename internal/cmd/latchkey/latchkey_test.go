@@ -66,7 +66,9 @@ type stack struct {
 	console          string // the path of its console, as the start text has it
 	process          *exec.Cmd
 	log              *safeBuffer
-	giveBack         func() // the engine that it was lent
+	monitor          string        // of a server
+	logged           chan struct{} // closed when the log of a server is complete
+	giveBack         func()        // the engine that it was lent
 }
 
 // ownEngine is for tests of the engine that a stack starts by itself.
@@ -130,6 +132,9 @@ func start(t testing.TB, state string, environment ...string) *stack {
 // end sends a signal and waits until the process has ended. Then the log is complete.
 func (s *stack) end(signal syscall.Signal) error {
 	_ = s.process.Process.Signal(signal)
+	if s.logged != nil {
+		<-s.logged // Wait would close the pipe
+	}
 	err := s.process.Wait()
 	s.giveBack()
 	return err

@@ -1,5 +1,5 @@
-// Package site adds the console and the manual to the HTTP API of an instance. Only the keys function
-// has it, because parsing Markdown costs a function half a millisecond at its start.
+// Package site adds the console and the manual to the HTTP API of an instance. Of the functions, only
+// the keys function has it, because parsing Markdown costs a function half a millisecond at its start.
 package site
 
 import (
@@ -16,10 +16,11 @@ import (
 	"latchkey/internal/manual"
 )
 
-// Keys returns the handler of the whole API, with the console and the manual.
-func Keys(i *instance.Instance) lambda.Handler {
-	return web.Keys(i, pages(i.Config))
-}
+// Keys returns the function of the whole API, with the console and the manual.
+func Keys(i *instance.Instance) lambda.Handler { return web.Keys(i, pages(i.Config)) }
+
+// Handler returns the handler of the whole API, with the console and the manual.
+func Handler(i *instance.Instance) http.Handler { return web.Handler(i, pages(i.Config)) }
 
 // pages returns the console and the manual by their mounts: at the root, and below latchkey's own
 // prefix. The template decides to which of them API Gateway leads.

@@ -12,14 +12,23 @@ import (
 	"latchkey/internal/instance"
 )
 
-// Keys returns the handler of the whole API, which manages keys and judges them. pages are the web pages
-// beside it, by their mounts.
+// Keys returns the function of the whole API; see [Handler].
 func Keys(i *instance.Instance, pages map[string]http.Handler) lambda.Handler {
+	return serve(i, managing(i, pages))
+}
+
+// Handler returns the handler of the whole API, which manages keys and judges them. pages are the web
+// pages beside it, by their mounts.
+func Handler(i *instance.Instance, pages map[string]http.Handler) http.Handler {
+	return httpapi.New(managing(i, pages))
+}
+
+func managing(i *instance.Instance, pages map[string]http.Handler) httpapi.Options {
 	o := judging(i)
 	o.Registry, o.Explain, o.PublicKeys = i.Registry, i.Gate.Explain, i.Published
 	o.Routes, o.Costs, o.Public = i.Routes, i.Costs, i.Public
 	o.Pages = pages
-	return serve(i, o)
+	return o
 }
 
 // Validate returns the handler of the part of the API that judges keys. It cannot manage them.
