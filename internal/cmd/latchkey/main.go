@@ -55,7 +55,8 @@ func exitCode(err error) int {
 
 func root() *cobra.Command {
 	c := group("latchkey", "API keys with exact limits, on AWS or on this machine", []*cobra.Command{
-		devCommand(), serveCommand(), configureCommand(), initCommand(), importCommand(), auditCommand(), smokeCommand(), echoCommand(),
+		devCommand(), serveCommand(), configureCommand(), initCommand(), importCommand(), auditCommand(),
+		smokeCommand(), echoCommand(),
 		doctorCommand(),
 		loginCommand(), logoutCommand(), whoamiCommand(),
 		keysCommand(), usersCommand(), plansCommand(), validateCommand(), topCommand(), exportCommand(), tableCommand(),
