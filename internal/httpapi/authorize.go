@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -50,7 +49,7 @@ func (a *server) admit(answer http.Header, r *http.Request, tail string) *apiErr
 	request := admission.Request{
 		Method: t.method, Path: t.path, Resource: api.AuthorizePath,
 		Headers: admission.HeadersOf(r.Header), Query: t.parameters(),
-		Peer: o.arrival.Peer, Time: o.arrival.Time, ID: slog.String("extendedRequestId", o.arrival.LogID),
+		Peer: o.arrival.Peer, Time: o.arrival.Time, ID: o.arrival.ID,
 	}
 	o.logged = true // by the door
 	// The gate has a limit of its own for the time, as in validate.
