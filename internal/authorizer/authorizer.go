@@ -1,13 +1,16 @@
-// Package authorizer answers API Gateway: it reads a REQUEST authorizer event, asks the door about the
+// Package authorizer answers API Gateway: it reads an authorizer event, asks the door about the
 // request in it, and returns a policy. Make an [Authorizer] with [New], and hand it to Lambda.
 //
+// One authorizer answers every shape of events: REQUEST and TOKEN of a REST API, the payload formats
+// 1.0 and 2.0 of an HTTP API, and $connect of a WebSocket API. The event itself tells its shape.
+//
 // One request goes through the package from top to bottom. [Authorizer.Invoke] reads the event
-// (event.go), asks package admission, and writes a policy (policy.go).
+// (event.go, and http.go for HTTP APIs), asks package admission, and writes a policy (policy.go).
 //
 // A caller who may pass gets an Allow for the requested method, with a flat context for the
 // integration. A key that has reached a limit gets a Deny, with a context for the gateway response.
 // Every other refusal is [ErrUnauthorized], which API Gateway answers with 401. Any other error means
-// that the authorizer could not decide, and becomes 503.
+// that the authorizer could not decide. A REST API answers it with 503, and the others with 500.
 package authorizer
 
 import (
@@ -20,29 +23,40 @@ import (
 	"latchkey/internal/jsonio"
 )
 
+// Options are the settings of an [Authorizer]. Door is required.
+type Options struct {
+	Door *admission.Door
+	// Simple says that HTTP APIs with the payload format 2.0 have enableSimpleResponses. They then get
+	// isAuthorized in place of a policy. API Gateway does not say in an event which of both it takes.
+	Simple bool
+}
+
 // Authorizer is a lambda.Handler. It is safe for concurrent use if its door is.
 type Authorizer struct {
 	door    *admission.Door
+	simple  bool
 	readers sync.Pool // of *jsonio.Reader
 }
 
 // room is how many texts and lists of an event are usually read.
 const room = 8
 
-// New returns an authorizer that asks a door.
-func New(door *admission.Door) *Authorizer {
-	return &Authorizer{door: door, readers: sync.Pool{New: func() any { return jsonio.NewReader(room) }}}
+// New returns an authorizer.
+func New(o Options) *Authorizer {
+	return &Authorizer{
+		door: o.Door, simple: o.Simple, readers: sync.Pool{New: func() any { return jsonio.NewReader(room) }},
+	}
 }
 
 // ErrUnauthorized is the error that API Gateway answers with 401. API Gateway recognises it by its
 // exact text. It is an answer, so it does not count as a failure of the function.
 var ErrUnauthorized = errors.New("Unauthorized")
 
-// Invoke returns one of these errors if it could not decide. API Gateway answers both with the
-// same 503. Lambda writes their texts to its log, so they contain nothing of the request.
+// Invoke returns one of these errors if it could not decide. API Gateway answers both alike.
+// Lambda writes their texts to its log, so they contain nothing of the request.
 var (
 	errUnavailable = errors.New("unavailable: the key could not be checked")
-	errEvent       = errors.New("not a REQUEST authorizer event")
+	errEvent       = errors.New("not an authorizer event")
 )
 
 // Invoke answers one event with a policy, or returns [ErrUnauthorized] for a refusal. Any other
@@ -59,7 +73,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 		text.Reset(nil) // the event has a token
 		a.readers.Put(text)
 	}()
-	e, err := readEvent(text)
+	e, err := a.readEvent(text, payload)
 	if err != nil {
 		return nil, a.malformed(ctx, payload)
 	}
@@ -77,26 +91,26 @@ func (a *Authorizer) answer(ctx context.Context, e *event) ([]byte, error) {
 	case err != nil:
 		return nil, errUnavailable
 	case d.OverLimit():
-		return denial(e.arn, &d), nil
+		return a.denial(e, &d), nil
 	case !d.Verdict.Valid():
 		return nil, ErrUnauthorized
 	}
 	caller, assertion := d.Caller(), ""
-	principal := principalOf(&d, &caller)
 	if e.hasBackend() {
 		if assertion, err = a.door.Assert(ctx, &e.request, &caller, e.audience); err != nil {
 			return nil, errUnavailable
 		}
-		if assertion != "" && e.request.Own {
-			// The template maps the texts for headers alone.
-			caller.UserID, caller.Name, caller.Scopes = "", "", ""
-		}
 	}
-	text := allowance(e.arn, principal, &d, &caller, assertion)
+	principal := principalOf(&d, &caller)
+	if assertion != "" && e.request.Own {
+		// The template maps the texts for headers alone.
+		caller.UserID, caller.Name, caller.Scopes = "", "", ""
+	}
+	text := a.allowance(e, principal, &d, &caller, assertion)
 	if assertion != "" && len(text) > maxAnswer {
 		a.door.Logger.LogAttrs(ctx, slog.LevelWarn, "no assertion: the answer is too long",
 			a.door.About(&e.request, slog.String("keyId", caller.KeyID), slog.Int("bytes", len(text)))...)
-		text = allowance(e.arn, principal, &d, &caller, "")
+		text = a.allowance(e, principal, &d, &caller, "")
 	}
 	return text, nil
 }

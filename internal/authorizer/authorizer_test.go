@@ -74,7 +74,7 @@ func newAuthorizer(t testing.TB, j *judge, log *bytes.Buffer, set settings) *aut
 	if set != nil {
 		set(&o)
 	}
-	return authorizer.New(admission.New(o))
+	return authorizer.New(authorizer.Options{Door: admission.New(o)})
 }
 
 func newFormat(t testing.TB) apikey.Format {
@@ -442,7 +442,7 @@ func TestQuietWriterDropsOnlyRepeatedErrors(t *testing.T) {
 	}{
 		{`2026/11/30 12:00:00 {"errorMessage":"Unauthorized","errorType":"errorString"}`, ""},
 		{`{"errorMessage":"unavailable: the key could not be checked","errorType":"errorString"}`, ""},
-		{`{"errorMessage":"not a REQUEST authorizer event","errorType":"errorString"}`, ""},
+		{`{"errorMessage":"not an authorizer event","errorType":"errorString"}`, ""},
 		{`{"errorMessage":"runtime error","errorType":"Error","stackTrace":[]}`, "the line"},
 		{`failed to get the next invoke: Unauthorized`, "the line"},
 	} {

@@ -127,9 +127,9 @@ func BenchmarkEventToPolicy(b *testing.B) {
 	recorder := metrics.New(metrics.Options{Now: time.Now})
 	g, format, token := warm(b, recorder.Observe)
 	event := compactEvent(b, token)
-	a := authorizer.New(admission.New(admission.Options{
+	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{
 		Gate: g, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
-	}))
+	})})
 	watched := recorder.Watch("authorizer", a, io.Discard)
 	b.Run("authorizer", func(b *testing.B) {
 		b.ReportAllocs()
@@ -209,7 +209,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 		t.Skip("a sync.Pool allocates at random")
 	}
 	g, format, token := warm(t, nil)
-	a := authorizer.New(admission.New(admission.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)}))
+	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)})})
 	event := compactEvent(t, token)
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	planned, _, _ := warmWith(t, nil, threeMeters())

@@ -11,13 +11,15 @@ import (
 	"latchkey/internal/jsonio"
 )
 
-// event is what is used of an API Gateway REQUEST authorizer event.
+// event is what is used of an authorizer event.
 type event struct {
 	request admission.Request
 	// arn names the method and path of the request in a policy.
 	arn string
 	// audience names the backend of the stage that wants assertions. It is empty if none does.
 	audience string
+	// version is the payload format of an HTTP API, 1.0 or 2.0. REST and WebSocket APIs have none.
+	version string
 }
 
 // hasBackend reports whether the request goes to a backend that wants assertions. The stage's
@@ -28,26 +30,36 @@ func (e *event) hasBackend() bool {
 	return e.audience != "" && (!e.request.Own || resource == "/" || resource == "/{proxy+}")
 }
 
-var (
-	errMethodArn = errors.New("methodArn names no single method")
-)
+var errVersion = errors.New("a payload format other than 1.0 and 2.0")
 
-// readEvent reads an event. It returns an error for everything that is no REQUEST authorizer event
-// with a usable methodArn. Names in an event are matched exactly, except those of headers and
-// parameters. Members that are not used are skipped, but must be valid JSON.
-func readEvent(r *jsonio.Reader) (e event, err error) {
-	var methodArn string
+// handshake is the method of a request that opens a WebSocket.
+const handshake = "GET"
+
+// readEvent reads the event in r. It returns an error for everything that is no authorizer event with
+// a usable ARN. Names in an event are matched exactly, except those of headers and parameters.
+// Members that are not used are skipped, but must be valid JSON.
+//
+// The first reading is for REST and WebSocket APIs, which are the common case. If it finds the event of
+// an HTTP API, a second reader reads the same payload for the rest.
+func (a *Authorizer) readEvent(r *jsonio.Reader, payload []byte) (e event, err error) {
+	var methodArn, routeArn, token string
 	isToken := false
-	// An event has each header and parameter twice: the last value alone, and all values. An event of
-	// another sender may have only one of them.
+	// An event has each header and parameter twice: the last value alone, and all values. Some events
+	// have only one of them.
 	var all, last admission.Headers
 	var query, lastQuery admission.Query
 	r.Object(func(name []byte) {
 		switch string(name) {
+		case "version":
+			r.String(&e.version)
 		case "type":
 			isToken = string(r.Value()) == `"TOKEN"`
 		case "methodArn":
 			r.String(&methodArn)
+		case "routeArn":
+			r.String(&routeArn)
+		case "authorizationToken":
+			r.String(&token)
 		case "resource":
 			r.String(&e.request.Resource)
 		case "headers":
@@ -69,11 +81,27 @@ func readEvent(r *jsonio.Reader) (e event, err error) {
 	if err := r.End(); err != nil {
 		return event{}, err
 	}
-	if isToken {
-		return event{}, errMethodArn
-	}
 	e.request.Headers, e.request.Query = all.With(last), query.With(lastQuery)
-	return e, e.setTarget(methodArn)
+	switch e.version {
+	case "":
+		if isToken {
+			// API Gateway does not say in which header the token came.
+			e.request.Headers.Authorization = append(e.request.Headers.Authorization, token)
+		}
+		return e, e.setTarget(methodArn)
+	case "1.0":
+		return e, a.readHTTP(&e, payload, methodArn)
+	case "2.0":
+		return e, a.readHTTP(&e, payload, routeArn)
+	}
+	return event{}, errVersion
+}
+
+// setTarget sets the method and path that the methodArn of a REST or WebSocket API names.
+func (e *event) setTarget(methodArn string) error {
+	t, err := parseArn(methodArn)
+	e.request.Method, e.request.Path, e.arn = cmp.Or(t.method, handshake), t.path, t.resource
+	return err
 }
 
 // readHeaders adds the headers of an object. A value is a text or a list of texts.
@@ -126,7 +154,7 @@ func (e *event) readRequestContext(r *jsonio.Reader) {
 			// A client can choose requestId, but not this one.
 			id := ""
 			r.String(&id)
-			e.request.ID = slog.String("extendedRequestId", id)
+			e.request.ID = requestID(id)
 		case "identity":
 			r.Object(func(name []byte) {
 				switch string(name) {
@@ -142,35 +170,5 @@ func (e *event) readRequestContext(r *jsonio.Reader) {
 	})
 }
 
-// maxResource is the length of a Resource that API Gateway accepts in a policy.
-const maxResource = 512
-
-// setTarget reads a methodArn, arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH. It
-// returns errMethodArn if the methodArn names no method, or could stand for more than one API, stage
-// or method.
-//
-// A policy accepts an ARN of at most 512 characters, in which *, ? and $ have a meaning. If the path
-// does not fit, the event's arn names all paths of the same API, stage and method. This widens
-// nothing, because the policy is for one request.
-func (e *event) setTarget(methodArn string) error {
-	stage := strings.IndexByte(methodArn, '/') + 1
-	method := stage + strings.IndexByte(methodArn[stage:], '/') + 1
-	if stage == 0 || method <= stage+1 {
-		return errMethodArn
-	}
-	path := method + strings.IndexByte(methodArn[method:], '/')
-	if path < method {
-		path = len(methodArn)
-	}
-	if path == method || strings.ContainsAny(methodArn[:path], "*?") {
-		return errMethodArn
-	}
-	e.request.Method, e.request.Path, e.arn = methodArn[method:path], "/", methodArn
-	if path < len(methodArn) {
-		e.request.Path = methodArn[path:]
-	}
-	if len(methodArn) > maxResource || strings.ContainsAny(methodArn[path:], "*?$") {
-		e.arn = methodArn[:path] + "/*"
-	}
-	return nil
-}
+// requestID names a request as API Gateway's access log does.
+func requestID(id string) slog.Attr { return slog.String("extendedRequestId", id) }

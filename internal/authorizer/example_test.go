@@ -33,9 +33,9 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	a := authorizer.New(admission.New(admission.Options{
+	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{
 		Gate: tokenGate{"a-token-of-alice"}, Format: format, Logger: slog.New(slog.DiscardHandler),
-	}))
+	})})
 	for _, token := range []string{"a-token-of-alice", "another-token"} {
 		answer, err := a.Invoke(context.Background(), []byte(`{
 			"type": "REQUEST",

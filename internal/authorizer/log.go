@@ -10,7 +10,7 @@ import (
 	"runtime/debug"
 )
 
-// malformed logs the kind of a payload that is no REQUEST authorizer event, and returns the error for
+// malformed logs the kind of a payload that is no authorizer event, and returns the error for
 // it.
 func (a *Authorizer) malformed(ctx context.Context, payload []byte) error {
 	m := classify(payload)

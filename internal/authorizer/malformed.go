@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// malformed describes a payload that is no REQUEST authorizer event. Both texts are fixed texts for
+// malformed describes a payload that is no authorizer event. Both texts are fixed texts for
 // the log, since the payload can hold a token.
 type malformed struct {
 	kind string // what the payload is
@@ -14,7 +14,9 @@ type malformed struct {
 
 const (
 	setAsAuthorizer = "name this function as the authorizer of a route, not as the function that a route runs"
-	sendRequest     = "send an event of a REQUEST authorizer, as in events/authorizer-allow.json"
+	sendRequest     = "send an event of an authorizer, such as events/authorizer-allow.json"
+	orOfAnotherType = ", or with a value of another type"
+	throughGateway  = "ask through API Gateway; an ARN ends in API/STAGE/METHOD/PATH without * and ?"
 )
 
 // classify returns the description of a payload that readEvent has rejected.
@@ -32,14 +34,15 @@ func classify(payload []byte) malformed {
 	_ = json.Unmarshal(e["requestContext"], &context) // another type counts as empty
 	source := strings.ToLower(text("source"))
 	switch {
+	case has("version") && text("version") != "1.0" && text("version") != "2.0" && (has("routeArn") || has("methodArn")):
+		return malformed{"HTTP API authorizer, another payload format",
+			"set authorizerPayloadFormatVersion to 1.0 or 2.0"}
+	case has("routeArn"), has("methodArn") && has("version"):
+		return malformed{"HTTP API authorizer without its path, method or ARN" + orOfAnotherType, throughGateway}
 	case text("type") == "TOKEN":
-		return malformed{"TOKEN authorizer", "set the authorizer's type to REQUEST (in SAM FunctionPayloadType: REQUEST)"}
-	case has("routeArn"):
-		return malformed{"HTTP API authorizer, payload format 2.0",
-			"set authorizerPayloadFormatVersion to 1.0 and enableSimpleResponses to false"}
+		return malformed{"TOKEN authorizer whose methodArn names no single method" + orOfAnotherType, throughGateway}
 	case has("methodArn"):
-		return malformed{"REQUEST authorizer whose methodArn names no single method, or with a value of another type",
-			"ask through API Gateway; a methodArn ends in API/STAGE/METHOD/PATH without * and ?"}
+		return malformed{"REQUEST authorizer whose methodArn names no single method" + orOfAnotherType, throughGateway}
 	case len(context["elb"]) > 0:
 		return malformed{"request of a load balancer", setAsAuthorizer}
 	case text("version") == "2.0":

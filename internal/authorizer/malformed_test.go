@@ -12,15 +12,30 @@ import (
 	"latchkey/internal/authorizer"
 )
 
-// An event that is no REQUEST authorizer event is never judged, even if no key is required. The log
+// An event that is no authorizer event is never judged, even if no key is required. The log
 // names its kind and the setting to correct.
 func TestEventsOfAnotherKindAreNamed(t *testing.T) {
+	const http = `"type":"REQUEST","routeArn":"` + methodArn + `GET/","headers":{"x-api-key":"canary"},` +
+		`"requestContext":{"http":{"method":"GET"}}`
 	const arn = `{"methodArn":"` + methodArn + `GET/"`
 	for _, c := range []struct{ event, kind, set string }{
-		{`{"type":"TOKEN","authorizationToken":"canary","methodArn":"` + methodArn + `GET/"}`, "TOKEN authorizer", "REQUEST"},
-		{`{"version":"2.0","type":"REQUEST","routeArn":"` + methodArn + `GET/","identitySource":["canary"],"routeKey":"GET /",
-			"headers":{"x-api-key":"canary"},"requestContext":{"http":{"method":"GET"},"timeEpoch":1}}`,
-			"payload format 2.0", "authorizerPayloadFormatVersion"},
+		{`{"type":"TOKEN","authorizationToken":"canary","methodArn":"canary"}`, "TOKEN authorizer", "API/STAGE"},
+		{`{"type":"TOKEN","authorizationToken":["canary"],"methodArn":"` + methodArn + `GET/"}`, "TOKEN authorizer", "API/STAGE"},
+		{`{"type":"TOKEN","authorizationToken":"canary"}`, "TOKEN authorizer", "API/STAGE"},
+		{`{"version":"3.0",` + http + `}`, "another payload format", "1.0 or 2.0"},
+		{`{"version":"",` + http + `}`, "another payload format", "1.0 or 2.0"},
+		{`{"version":2,` + http + `}`, "another payload format", "1.0 or 2.0"},
+		{`{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":"GET"}},"routeArn":"canary"}`, "HTTP API", "API/STAGE"},
+		{`{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":"GET"}},"methodArn":"` + methodArn + `GET/"}`,
+			"HTTP API", "API/STAGE"},
+		{`{"version":"2.0","rawPath":"canary",` + http + `}`, "HTTP API", "API/STAGE"},
+		{`{"version":"2.0","rawPath":"",` + http + `}`, "HTTP API", "API/STAGE"},
+		{`{"version":"2.0","rawPath":7,` + http + `}`, "HTTP API", "API/STAGE"},
+		{`{"version":"2.0","rawPath":"/","routeArn":"` + methodArn + `GET/","headers":{"x-api-key":"canary"}}`, "HTTP API", "API/STAGE"},
+		{`{"version":"1.0","path":"/","methodArn":"` + methodArn + `GET/","headers":{"x-api-key":"canary"}}`, "HTTP API", "API/STAGE"},
+		{`{"version":"1.0","httpMethod":"GET","methodArn":"` + methodArn + `GET/"}`, "HTTP API", "API/STAGE"},
+		{`{"version":"1.0","httpMethod":"GET","path":"/","routeArn":"` + methodArn + `GET/"}`, "HTTP API", "API/STAGE"},
+		{`{"type":"REQUEST","routeArn":"` + methodArn + `GET/"}`, "HTTP API", "API/STAGE"},
 		{`{"version":"2.0","routeKey":"$default","rawPath":"/canary","headers":{"x-api-key":"canary"},
 			"requestContext":{"http":{"method":"GET"}}}`, "HTTP API", "not as the function"},
 		{`{"resource":"/x","path":"/canary","httpMethod":"GET","headers":{"X-API-Key":"canary"},

@@ -11,9 +11,11 @@ import (
 const answerSize = 768
 
 // allowance returns the answer that lets a request pass. Its context is for the integration.
-func allowance(arn, principal string, d *admission.Decision, c *admission.Caller, assertion string) []byte {
+func (a *Authorizer) allowance(
+	e *event, principal string, d *admission.Decision, c *admission.Caller, assertion string,
+) []byte {
 	w := make(jsonio.Writer, 0, answerSize)
-	beginPolicy(&w, principal, "Allow", arn)
+	a.begin(&w, e, principal, true)
 	appendCaller(&w, c)
 	w.OptionalText("assertion", assertion)
 	appendWindow(&w, d)
@@ -23,11 +25,11 @@ func allowance(arn, principal string, d *admission.Decision, c *admission.Caller
 }
 
 // denial returns the answer to a request of a key that has reached a limit or a quota. Its context is
-// for the gateway response.
-func denial(arn string, d *admission.Decision) []byte {
+// for the gateway response of a REST API, and for access logs.
+func (a *Authorizer) denial(e *event, d *admission.Decision) []byte {
 	v := &d.Verdict
 	w := make(jsonio.Writer, 0, answerSize)
-	beginPolicy(&w, v.Key.ID, "Deny", arn)
+	a.begin(&w, e, v.Key.ID, false)
 	w.Text("code", string(v.Code.Info().AtGateway))
 	w.Text("message", v.Message())
 	appendWindow(&w, d)
@@ -48,14 +50,22 @@ func principalOf(d *admission.Decision, c *admission.Caller) string {
 	return c.KeyID
 }
 
-// beginPolicy writes an answer up to the members of its context. Two objects must then be ended.
-func beginPolicy(w *jsonio.Writer, principal, effect, arn string) {
+// begin writes an answer up to the members of its context. Two objects must then be ended.
+func (a *Authorizer) begin(w *jsonio.Writer, e *event, principal string, allowed bool) {
 	w.Begin()
-	w.Text("principalId", principal)
-	w.Raw("policyDocument", `{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke"`)
-	w.Text("Effect", effect)
-	w.Text("Resource", arn)
-	*w = append(*w, "}]}"...)
+	if a.simple && e.version == "2.0" {
+		w.Bool("isAuthorized", allowed)
+	} else {
+		w.Text("principalId", principal)
+		w.Raw("policyDocument", `{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke"`)
+		effect := "Deny"
+		if allowed {
+			effect = "Allow"
+		}
+		w.Text("Effect", effect)
+		w.Text("Resource", e.arn)
+		*w = append(*w, "}]}"...)
+	}
 	w.Name("context")
 	w.Begin()
 }

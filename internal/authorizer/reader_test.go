@@ -28,9 +28,9 @@ func (echo) Check(_ context.Context, r gate.Request) (apikey.Verdict, error) {
 // Policy: an event is judged by its own texts alone, whatever events were read before or are read at
 // the same time.
 func TestEventsDoNotMix(t *testing.T) {
-	a := authorizer.New(admission.New(admission.Options{
+	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{
 		Gate: echo{}, Format: newFormat(t), Logger: slog.New(slog.DiscardHandler), TrustedProxyHops: 1,
-	}))
+	})})
 	const frame = `{"methodArn":"arn:aws:execute-api:us-east-1:1:a/prod/GET/x","multiValueHeaders":{%s},"headers":{%s}}`
 	list := func(texts ...string) string { return `["` + strings.Join(texts, `","`) + `"]` }
 	var all sync.WaitGroup

@@ -103,6 +103,9 @@ type Config struct {
 	// answers have no assertion. It must be empty where clients can reach the route for proxies
 	// themselves: they could then use one assertion many times.
 	ForwardAudience string `env:"FORWARD_AUDIENCE"`
+	// HTTPAPIAnswer is what an HTTP API with the payload format 2.0 gets of the authorizer: iam, or
+	// simple if it has enableSimpleResponses.
+	HTTPAPIAnswer string `env:"HTTP_API_ANSWER" envDefault:"iam"`
 	// QueryAPIKey allows a token in the query parameter api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
 	// UnlimitedNumbers shows an unlimited key with a limit of 999999 requests.
@@ -224,6 +227,8 @@ func (c Config) check() error {
 		return errors.New("CORS_ORIGIN must be * or one origin such as https://app.example.com, without a path")
 	case c.AssertionAlgorithm != assertion.EdDSA && c.AssertionAlgorithm != assertion.HS256:
 		return errors.New("ASSERTION_ALGORITHM must be EdDSA or HS256")
+	case c.HTTPAPIAnswer != "iam" && c.HTTPAPIAnswer != "simple":
+		return errors.New("HTTP_API_ANSWER must be iam or simple")
 	case !slices.Contains([]string{"full", "alarms", "off"}, c.Metrics):
 		return errors.New("METRICS must be full, alarms or off")
 	case len(c.Environments) == 0:

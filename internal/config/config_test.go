@@ -23,7 +23,7 @@ func TestWhatIsNotSetHasItsDefault(t *testing.T) {
 	}
 	want := config.Config{
 		TableName: "t", SecretARN: "arn", KeyPrefix: "sk", Freshness: config.Duration(time.Second), Fence: "write", MaxKeysPerUser: 20, UserMaxRequests: 60, UserClaim: "sub", QueryAPIKey: true,
-		AssertionIssuer: "latchkey", AssertionAlgorithm: assertion.EdDSA,
+		AssertionIssuer: "latchkey", AssertionAlgorithm: assertion.EdDSA, HTTPAPIAnswer: "iam",
 		UsageDays: 400, AuditDays: 365, Metrics: "full", CORSOrigin: "*", Function: "local", LogLevel: "INFO",
 		Environments: []apikey.Environment{apikey.Live, apikey.Test},
 		PublicPaths:  "/health,/docs,/openapi.json", RequireAuth: true,
@@ -74,6 +74,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"AUDIT_DAYS":         {"0", "3654", "1.5"},
 		"REQUIRE_AUTH":       {"perhaps"},
 		"CORS_ORIGIN":        {"app.example.com", "https://app.example.com/", "https://a.example.com,https://b.example.com", "HTTPS://app.example.com", "https://u@a.example.com", "https://a.example.com?x"},
+		"HTTP_API_ANSWER":    {"policy", "Simple", "iam,simple"},
 		"METRICS":            {"on", "FULL", "none", "full,alarms"},
 		"UPSTREAM_CACHE_TTL": {"-1", "48h"}, "UPSTREAM_TIMEOUT": {"0", "1h"},
 	} {

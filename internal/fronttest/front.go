@@ -35,6 +35,9 @@ const (
 	SeesQuery Ability = "sees the query"
 	// KnowsAddress: the front door gives latchkey the caller's address, for keys with allowedCidrs.
 	KnowsAddress Ability = "knows the caller's address"
+	// AsksWithoutKey: the front door asks latchkey about a request without a key too, which may be for a
+	// public path.
+	AsksWithoutKey Ability = "asks without a key"
 	// TellsLimits: a caller over a limit gets another status than one without a key.
 	TellsLimits Ability = "tells a limit from a refusal"
 	// HasRoutes: the front door has an API behind it, with any path.

@@ -15,7 +15,7 @@ import (
 // Variables are the variables of a deployment whose front door is tested.
 func Variables() map[string]string {
 	return map[string]string{
-		"ROUTE_SCOPES": "GET /v1/models=;GET /api/v1/whoami=;POST /v1/models=models:write;/tts/*=tts",
+		"ROUTE_SCOPES": "GET /v1/models=;GET /api/v1/whoami=;GET /$connect=;POST /v1/models=models:write;/tts/*=tts",
 		"ROUTE_COSTS":  "POST /tts/long=5",
 		"PUBLIC_PATHS": "/docs/*,/health",
 	}

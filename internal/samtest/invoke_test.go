@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +31,10 @@ var sent = map[string]struct {
 	"authorizer-deny":         {"AuthorizerFunction", `{"name":"demo","userId":"u1","rateLimit":{"requests":1,"window":3600}}`, 1},
 	"authorizer-unauthorized": {"AuthorizerFunction", "", 0},
 	"authorizer-allow-domain": {"AuthorizerFunction", `{"name":"demo","userId":"u1","scopes":["tts","stt"],"rateLimit":{"requests":5,"window":3600}}`, 2},
+	"authorizer-token":        {"AuthorizerFunction", `{"name":"demo","userId":"u1","scopes":["tts","stt"],"rateLimit":{"requests":5,"window":3600}}`, 2},
+	"authorizer-http-1":       {"AuthorizerFunction", `{"name":"demo","userId":"u1","scopes":["tts","stt"],"rateLimit":{"requests":5,"window":3600}}`, 2},
+	"authorizer-http-2":       {"AuthorizerFunction", `{"name":"demo","userId":"u1","scopes":["tts","stt"],"rateLimit":{"requests":5,"window":3600}}`, 2},
+	"authorizer-websocket":    {"AuthorizerFunction", `{"name":"demo","userId":"u1","scopes":["tts","stt"],"rateLimit":{"requests":5,"window":3600}}`, 2},
 	"keys-create-domain":      {"KeysFunction", "", 0},
 	"keys-get-domain":         {"KeysFunction", "", 0},
 	"keys-validate-domain":    {"ValidateFunction", `{"name":"demo","userId":"u1","scopes":["tts"],"rateLimit":{"requests":5,"window":3600}}`, 2},
@@ -66,21 +72,41 @@ func TestEachEventGetsItsGoldenAnswer(t *testing.T) {
 				}
 				event = bytes.ReplaceAll(event, []byte("sk_live_REPLACE_ME"), []byte(token))
 			}
-			got := invoke(t, to.function, event)
-			golden := filepath.Join("testdata", name+".golden.json")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Error(diff)
-			}
+			isGolden(t, name, invoke(t, to.function, event))
 		})
+	}
+}
+
+// An HTTP API with the payload format 2.0 gets another answer if the deployment says so.
+func TestAnHTTPAPIMayGetASimpleAnswer(t *testing.T) {
+	t.Parallel()
+	event, err := os.ReadFile(filepath.Join(module, "events", "authorizer-http-2.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token := create(t, given(t, "LOCAL_STACK"), sent["authorizer-http-2"].key)
+	event = bytes.ReplaceAll(event, []byte("sk_live_REPLACE_ME"), []byte(token))
+	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	got := invoke(t, "AuthorizerFunction", event,
+		"--parameter-overrides", "HttpApiAnswer=simple Architecture="+architecture)
+	isGolden(t, "authorizer-http-2-simple", got)
+}
+
+// isGolden compares an answer with the golden file of a name.
+func isGolden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	golden := filepath.Join("testdata", name+".golden.json")
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -96,9 +122,9 @@ func asAdmin(t *testing.T, event []byte) []byte {
 
 // invoke returns the answer of a function. Each value that changes from run to run is replaced by
 // its kind.
-func invoke(t *testing.T, function string, event []byte) []byte {
+func invoke(t *testing.T, function string, event []byte, options ...string) []byte {
 	t.Helper()
-	c := sam(t, "invoke", function, "--event", "-")
+	c := sam(t, slices.Concat([]string{"invoke", function, "--event", "-"}, options)...)
 	c.Stdin = bytes.NewReader(event)
 	var log bytes.Buffer
 	c.Stderr = &log
@@ -133,6 +159,7 @@ var kinds = []struct {
 	{[]string{"publicKey"}, regexp.MustCompile(`^pk_live_[0-9A-Za-z]{16}$`), "<public key>"},
 	{[]string{"keyPrefix"}, regexp.MustCompile(`^sk_live_[0-9A-Za-z]{4}$`), "<prefix>"},
 	{[]string{"createdAt", "expiresAt", "revokedAt", "lastUsedAt", "previousKeyValidUntil", "at"}, regexp.MustCompile(`^20\d\d-[-0-9T:.]+Z$`), "<time>"},
+	{[]string{"assertion"}, regexp.MustCompile(`^[-_0-9A-Za-z]+\.[-_0-9A-Za-z]+\.[-_0-9A-Za-z]+$`), "<assertion>"},
 	{[]string{"generation"}, regexp.MustCompile(`^\d{13}$`), "<time>"},
 	{[]string{"requestId"}, regexp.MustCompile(`^([-0-9a-f]{36}|[-_0-9A-Za-z]{15}=)$`), "<request>"},
 	{[]string{"reset", "X-Ratelimit-Reset"}, regexp.MustCompile(`^\d{10}$`), "<time>"},

@@ -378,7 +378,7 @@ func refusalLine() (line map[string]any) {
 		panic(err)
 	}
 	var out bytes.Buffer
-	a := lambdaauthorizer.New(admission.New(admission.Options{Gate: refused{}, Logger: metrics.Log(slog.NewJSONHandler(&out, nil), "authorizer")}))
+	a := lambdaauthorizer.New(lambdaauthorizer.Options{Door: admission.New(admission.Options{Gate: refused{}, Logger: metrics.Log(slog.NewJSONHandler(&out, nil), "authorizer")})})
 	_, _ = a.Invoke(context.Background(), event) // it is refused
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		panic(err)

@@ -165,6 +165,7 @@ var effects = []effect{
 	{"VpcLinkId", "abc123", parameters{"BackendUrl": backend}, []any{"Api", "Body", "paths", "/{proxy+}", "x-amazon-apigateway-any-method", "x-amazon-apigateway-integration", "connectionId"}},
 	{"AssertionAudience", "urn:tts", parameters{"BackendUrl": backend}, []any{"ApiStage", "Variables", "LATCHKEY_AUDIENCE"}},
 	{"AssertionAlgorithm", "HS256", nil, variable("KeysFunction", "ASSERTION_ALGORITHM")},
+	{"HttpApiAnswer", "simple", nil, variable(authorizer, "HTTP_API_ANSWER")},
 	{"BinaryMediaTypes", "audio/mpeg", parameters{"BackendUrl": backend}, []any{"Api", "Body", "x-amazon-apigateway-binary-media-types", 0}},
 	{"DomainName", "b.example.com", withDomain(), []any{"ApiDomain", "DomainName"}},
 	{"DomainCertificateArn", strings.ReplaceAll(certificate, "1234-", "4321-"), withDomain(), []any{"ApiDomain", "RegionalCertificateArn"}},
@@ -305,8 +306,8 @@ func TestParametersAreGroupedDescribedAndChecked(t *testing.T) {
 		"PlainBackendUrl":   {"https://api.example.com", "http://x/", "x"}, "VpcLinkId": {"arn:aws:x", "A"}, "AssertionAudience": {"a b", "é"}, "AssertionAlgorithm": {"", "none", "RS256"}, "PublicPaths": {"health", "/a*b", "/a b"},
 		"UsageDays": {"0", "401"}, "AuditDays": {"0", "3654"}, "RequireAuth": {"no", ""}, "RateLimitRequests": {"0"}, "RateLimitWindow": {"0", "86401"}, "UpstreamUrl": {"keys.example.com", "https://u:p@x"},
 		"UpstreamPrefix": {"a b", "a,b"}, "UpstreamCacheTtl": {"-1"}, "UpstreamTimeout": {"0", "9"},
-		"BinaryMediaTypes": {"audio"},
-		"OidcIssuer":       {"login.example.com", "https://a?b", "https://a,", "ftp://a"}, "OidcAudience": {" a", "a ", ","}, "OidcAdminClaim": {"groups", "=a", "groups="},
+		"BinaryMediaTypes": {"audio"}, "HttpApiAnswer": {"", "policy", "Simple"},
+		"OidcIssuer": {"login.example.com", "https://a?b", "https://a,", "ftp://a"}, "OidcAudience": {" a", "a ", ","}, "OidcAdminClaim": {"groups", "=a", "groups="},
 		"RouteCosts":    {"POST /tts", "POST /tts=", "/a=-1", "/a=1.5", "/a=1000001", "/a=b", "a=1", "/a*b=1", "/a=1 2", "GET POST /a=1"},
 		"OidcUserClaim": {"", "a=b", "a,b", "a b"}, "OidcRoleClaim": {"org_role", "=owner", "org_role=", "org_role=,"}, "OidcGroupsClaim": {"a=b", "a,b", "a b"},
 		"KeyMaxDays": {"-1", "36501", "x"}, "KeyDefaultDays": {"-1", "36501"}, "KeyIdleDays": {"-1", "36501"},
@@ -390,7 +391,7 @@ func (limited) Check(context.Context, gate.Request) (apikey.Verdict, error) {
 }
 
 func TestADenialHasAllValuesOfItsGatewayResponse(t *testing.T) {
-	a := lambdaauthorizer.New(admission.New(admission.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)}))
+	a := lambdaauthorizer.New(lambdaauthorizer.Options{Door: admission.New(admission.Options{Gate: limited{}, Logger: slog.New(slog.DiscardHandler)})})
 	answer, err := a.Invoke(t.Context(), []byte(`{"methodArn":"arn:aws:execute-api:r:1:a/s/GET/x"}`))
 	if err != nil {
 		t.Fatal(err)

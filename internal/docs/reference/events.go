@@ -1,10 +1,12 @@
 package reference
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Events returns the reference of the audit entries in an OpenAPI document in JSON, and of the
@@ -41,15 +43,36 @@ func Events(openAPI []byte, folder string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		var e struct{ Type, HTTPMethod, Path string }
+		var e sample
 		if err := json.Unmarshal(text, &e); err != nil {
 			return "", fmt.Errorf("read %s: %w", file, err)
 		}
-		kind := e.HTTPMethod
-		if e.Type != "" {
-			kind += " (" + e.Type + " authorizer)"
-		}
-		w.printf("| %s | %s | %s |\n", filepath.Base(file), kind, e.Path)
+		kind, path := e.request()
+		w.printf("| %s | %s | %s |\n", filepath.Base(file), kind, path)
 	}
 	return w.String(), nil
+}
+
+// sample is what tells sample events apart.
+type sample struct {
+	Type, Version, HTTPMethod, Path, RawPath string
+	MethodArn, RouteArn                      string
+}
+
+// request returns the kind of the event's request, and its path.
+func (e *sample) request() (kind, path string) {
+	if e.Type == "" {
+		return e.HTTPMethod, e.Path
+	}
+	// After the API and the stage, an ARN has the method and the path.
+	parts := strings.SplitN(e.MethodArn+e.RouteArn, "/", 4)
+	kind, path = parts[2], cmp.Or(e.Path, e.RawPath)
+	if path == "" && len(parts) > 3 {
+		path = "/" + parts[3]
+	}
+	kind += " (" + e.Type + " authorizer"
+	if e.Version != "" {
+		kind += ", payload format " + e.Version
+	}
+	return kind + ")", path
 }

@@ -13,7 +13,9 @@ import (
 )
 
 // Authorizer returns the handler of the API Gateway authorizer.
-func Authorizer(i *instance.Instance) lambda.Handler { return authorizer.New(Door(i)) }
+func Authorizer(i *instance.Instance) lambda.Handler {
+	return authorizer.New(authorizer.Options{Door: Door(i), Simple: i.Config.HTTPAPIAnswer == "simple"})
+}
 
 // Door returns the door of an instance. On routes of latchkey's own API, it lets in users of the
 // issuers that the configuration names.

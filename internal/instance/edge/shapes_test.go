@@ -1,66 +1,55 @@
 package edge_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"log/slog"
 	"net/url"
-	"slices"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
-	"latchkey/internal/apikey"
-	"latchkey/internal/authorizer"
-	"latchkey/internal/config"
-	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/fronttest"
-	"latchkey/internal/instance"
-	"latchkey/internal/instance/edge"
 )
 
-func TestMain(m *testing.M) { dynamotest.Main(m) }
-
-// shape is one form of API Gateway's authorizer events.
+// shape is one form of API Gateway's authorizer events, with what API Gateway makes of the answers.
 type shape struct {
-	name  string
-	event func(request) any
-	lacks []fronttest.Ability
+	name string
+	// event returns the event of a request, and the path that a Lambda backend would get. It reports false if
+	// API Gateway refuses the request itself.
+	event  func(request) (event map[string]any, path string, ok bool)
+	lacks  []fronttest.Ability
+	path   string // for the rows that are about keys alone; empty: /v1/models
+	simple bool   // the answer is isAuthorized in place of a policy
+	// Statuses of an API Gateway that gets a refusal, a denial for a limit, and an error.
+	refused, limited, undecided int
+}
+
+// shapes are in the order of the manual's table.
+func shapes() []shape {
+	headerAlone := []fronttest.Ability{
+		fronttest.SeesHeaders, fronttest.SeesQuery, fronttest.KnowsAddress, fronttest.AsksWithoutKey,
+		fronttest.TakesBytes,
+	}
+	bytes := []fronttest.Ability{fronttest.TakesBytes}
+	return []shape{
+		{name: "REST, `REQUEST`", event: restRequest, lacks: bytes, refused: 401, limited: 429, undecided: 503},
+		{name: "REST, `TOKEN`", event: restToken, lacks: headerAlone, refused: 401, limited: 429, undecided: 503},
+		{name: "HTTP, 1.0", event: httpFirst, lacks: bytes, refused: 401, limited: 403, undecided: 500},
+		{name: "HTTP, 2.0", event: httpSecond, lacks: bytes, refused: 401, limited: 403, undecided: 500},
+		{name: "HTTP, 2.0, simple", event: httpSecond, lacks: bytes, simple: true, refused: 401, limited: 403, undecided: 500},
+		{name: "WebSocket, `$connect`", event: webSocket, path: "/$connect",
+			lacks: []fronttest.Ability{fronttest.HasRoutes, fronttest.TakesBytes}, refused: 401, limited: 403, undecided: 500},
+	}
 }
 
 // request is a request as API Gateway reads it.
 type request struct {
-	method, path string
-	headers      map[string][]string // by names as the client wrote them
-	query        url.Values
+	method, path, rawQuery string
+	headers                map[string][]string // by names as the client wrote them
+	query                  url.Values
 }
 
 // peer is the address from which every request comes.
 const peer = "127.0.0.1"
 
-func shapes() []shape {
-	return []shape{
-		{"REST, REQUEST", restRequest, []fronttest.Ability{fronttest.TakesBytes}},
-	}
-}
-
-func parse(t testing.TB, r fronttest.Request) request {
-	t.Helper()
-	path, query := r.Target()
-	parsed := request{method: r.Method(), path: path, headers: make(map[string][]string)}
-	for _, line := range r.Headers {
-		name, value, _ := strings.Cut(line, ":")
-		parsed.headers[name] = append(parsed.headers[name], strings.TrimSpace(value))
-	}
-	var err error
-	if parsed.query, err = url.ParseQuery(query); err != nil {
-		t.Fatal(err)
-	}
-	return parsed
-}
+const api = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3/"
 
 // last returns the last value of each name.
 func last(all map[string][]string) map[string]string {
@@ -71,79 +60,84 @@ func last(all map[string][]string) map[string]string {
 	return single
 }
 
-func restRequest(r request) any {
+// joined returns the values of each name with commas between them, as HTTP APIs do. fold writes a
+// name as the event has it.
+func joined(all map[string][]string, fold func(string) string) map[string]string {
+	single := make(map[string]string)
+	for name, values := range all {
+		name = fold(name)
+		if before := single[name]; before != "" {
+			values = append([]string{before}, values...)
+		}
+		single[name] = strings.Join(values, ",")
+	}
+	return single
+}
+
+func restRequest(r request) (map[string]any, string, bool) {
 	return map[string]any{
-		"type": "REQUEST", "methodArn": "arn:aws:execute-api:us-east-1:123456789012:a1b2c3/prod/" + r.method + r.path,
+		"type": "REQUEST", "methodArn": api + "prod/" + r.method + r.path,
 		"resource": "/{proxy+}", "path": r.path, "httpMethod": r.method,
 		"headers": last(r.headers), "multiValueHeaders": r.headers,
 		"queryStringParameters": last(r.query), "multiValueQueryStringParameters": r.query,
 		"requestContext": map[string]any{
 			"requestTimeEpoch": time.Now().UnixMilli(), "extendedRequestId": "abc=", "identity": map[string]any{"sourceIp": peer},
 		},
-	}
+	}, "", true
 }
 
-func TestEachShapeAnswersAlike(t *testing.T) {
-	options := dynamotest.Options(t)
-	variables := fronttest.Variables()
-	variables["TABLE_NAME"], variables["AWS_ENDPOINT_URL_DYNAMODB"] = options.Name, options.Endpoint
-	variables["LATCHKEY_SECRET"] = `{"master":"` + strings.Repeat("m", 32) + `","peppers":[]}`
-	c, err := config.Load(variables)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Local = true
-	var log bytes.Buffer
-	i, err := instance.New(t.Context(), c, options.AWS, time.Now, slog.New(slog.NewJSONHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler := edge.Authorizer(i)
-	for _, s := range shapes() {
-		t.Run(s.name, func(t *testing.T) {
-			fronttest.Run(t, fronttest.Front{
-				Tokens: fronttest.Fill(t, i), Lacks: s.lacks,
-				Send: func(t testing.TB, r fronttest.Request) fronttest.Answer {
-					return ask(t, handler, &log, s.event(parse(t, r)))
-				},
-			})
-		})
-	}
+// restToken is the event of an API whose token source is Authorization. API Gateway itself refuses a request
+// without that header.
+func restToken(r request) (map[string]any, string, bool) {
+	values := joined(r.headers, strings.ToLower)
+	return map[string]any{
+		"type": "TOKEN", "authorizationToken": values["authorization"], "methodArn": api + "prod/" + r.method + r.path,
+	}, "", values["authorization"] != ""
 }
 
-// ask invokes the authorizer with an event.
-func ask(t testing.TB, handler lambda.Handler, log *bytes.Buffer, event any) fronttest.Answer {
-	t.Helper()
-	payload, err := json.Marshal(event)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log.Reset()
-	text, err := handler.Invoke(t.Context(), payload)
-	var line struct{ Code apikey.Code }
-	if log.Len() > 0 {
-		decode(t, log.Bytes(), &line)
-	}
-	if errors.Is(err, authorizer.ErrUnauthorized) {
-		return fronttest.Answer{Outcome: fronttest.Refused, Code: line.Code}
-	}
-	if err != nil {
-		t.Fatalf("%s: %v: %s", payload, err, log)
-	}
-	var answer struct {
-		PolicyDocument struct{ Statement []struct{ Effect string } }
-		Context        struct{ UserID string }
-	}
-	decode(t, text, &answer)
-	if slices.ContainsFunc(answer.PolicyDocument.Statement, func(s struct{ Effect string }) bool { return s.Effect != "Allow" }) {
-		return fronttest.Answer{Outcome: fronttest.Limited, Code: line.Code}
-	}
-	return fronttest.Answer{Outcome: fronttest.Allowed, User: answer.Context.UserID}
+// decoded returns a path as HTTP APIs write it into events: without escapes, and only up to a question mark.
+func decoded(path string) (string, bool) {
+	plain, err := url.PathUnescape(path)
+	plain, _, _ = strings.Cut(plain, "?")
+	return plain, err == nil
 }
 
-func decode(t testing.TB, text []byte, into any) {
-	t.Helper()
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
+func httpFirst(r request) (map[string]any, string, bool) {
+	path, ok := decoded(r.path)
+	return map[string]any{
+		"version": "1.0", "type": "REQUEST", "methodArn": api + "$default/" + r.method + path,
+		"identitySource": nil, "authorizationToken": nil, "resource": "/{proxy+}", "path": path, "httpMethod": r.method,
+		"headers": joined(r.headers, strings.ToLower), "queryStringParameters": joined(r.query, strings.Clone),
+		"requestContext": map[string]any{
+			"apiId": "a1b2c3", "domainName": "a1b2c3.execute-api.us-east-1.amazonaws.com", "stage": "$default", "path": path,
+			"requestTimeEpoch": time.Now().UnixMilli(), "requestId": "abc=", "identity": map[string]any{"sourceIp": peer},
+		},
+	}, path, ok
+}
+
+// httpSecond is the event of a stage with a name, which comes before the path.
+func httpSecond(r request) (map[string]any, string, bool) {
+	path, ok := decoded(r.path)
+	return map[string]any{
+		"version": "2.0", "type": "REQUEST", "routeArn": api + "live/" + r.method + path, "identitySource": nil,
+		"routeKey": "ANY /{proxy+}", "rawPath": "/live" + path, "rawQueryString": r.rawQuery,
+		"headers": joined(r.headers, strings.ToLower), "queryStringParameters": joined(r.query, strings.Clone),
+		"requestContext": map[string]any{
+			"apiId": "a1b2c3", "domainName": "a1b2c3.execute-api.us-east-1.amazonaws.com", "stage": "live",
+			"http":      map[string]any{"method": r.method, "path": "/live" + path, "sourceIp": peer},
+			"timeEpoch": time.Now().UnixMilli(), "requestId": "abc=",
+		},
+	}, path, ok
+}
+
+func webSocket(r request) (map[string]any, string, bool) {
+	return map[string]any{
+		"type": "REQUEST", "methodArn": api + "prod/$connect",
+		"headers": last(r.headers), "multiValueHeaders": r.headers,
+		"queryStringParameters": last(r.query), "multiValueQueryStringParameters": r.query,
+		"requestContext": map[string]any{
+			"requestTimeEpoch": time.Now().UnixMilli(), "extendedRequestId": "abc=", "identity": map[string]any{"sourceIp": peer},
+			"routeKey": "$connect", "eventType": "CONNECT", "connectionId": "abd=",
+		},
+	}, "", true
 }
