@@ -28,6 +28,7 @@ type job struct {
 	Template   string     `json:"template"`
 	Parameters parameters `json:"parameters"`
 	Lint       bool       `json:"lint,omitempty"`
+	AWSOnly    bool       `json:"awsOnly,omitempty"` // sam local start-api cannot read it
 }
 
 // translation is the result of a job.
