@@ -29,6 +29,7 @@ const (
 	PlansPath    = "/api/v1/plans"
 	// AuthorizePath is where proxies ask. Envoy adds the path about which it asks.
 	AuthorizePath = "/api/v1/authorize"
+	LeaksPath     = "/api/v1/leaks/github"
 )
 
 // Texts that the API takes from a fixed list each. The OpenAPI document shows the lists.

@@ -12,7 +12,7 @@ type TrailEntry struct {
 	Actor     TrailActor             `json:"actor"`
 	Action    Action                 `json:"action" example:"update"`
 	KeyID     string                 `json:"keyId" doc:"The key that was changed, or user#… for a user's record, or plan#… for a plan" example:"3fGq8ZpLw1xKc0Ty"`
-	Changes   map[string]TrailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is the number of tokens that open the key. endedTokens lists the ended tokens, each by the time until which it would have worked. Of metadata and a long description, only the changed part is shown."`
+	Changes   map[string]TrailChange `json:"changes" nullable:"false" doc:"The changed fields by their names in the record. tokens is the number of tokens that open the key. endedTokens lists the ended tokens, each by the time until which it would have worked, and with the reason and the source if a leak scanner has found it. Of metadata and a long description, only the changed part is shown."`
 	RequestID string                 `json:"requestId,omitempty" doc:"extendedRequestId of API Gateway, which no client can choose" example:"UK1abcDEFghiJKL="`
 	SourceIP  string                 `json:"sourceIp,omitempty" example:"203.0.113.7"`
 	Flaw      string                 `json:"flaw,omitempty" doc:"The problem that latchkey audit verify reports. Present if the key had been altered or put back outside the service" example:"was written although entry 2026-11-24T12:00:00.000Z#000000001 was altered"`
@@ -20,8 +20,8 @@ type TrailEntry struct {
 
 // TrailActor is the caller that made a change.
 type TrailActor struct {
-	Type ActorType `json:"type" doc:"token: a caller of revoke-by-token; cli: an operator who may write to the table"`
-	ID   string    `json:"id" doc:"The id of the key, the key of the token, the user, or the command" example:"0Ty7bNvRmJ2uQeHs"`
+	Type ActorType `json:"type" doc:"token: a caller of revoke-by-token; scanner: a leak scanner; cli: an operator who may write to the table"`
+	ID   string    `json:"id" doc:"The id of the key, the key of the token, the user, the scanner such as github, or the command" example:"0Ty7bNvRmJ2uQeHs"`
 	Name string    `json:"name,omitempty" doc:"The name of that key. Absent if it has none or is gone, and if the caller may not read the key" example:"ci"`
 }
 

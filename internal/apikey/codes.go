@@ -36,6 +36,7 @@ const (
 const (
 	CodeInvalidRequest     Code = "invalid_request"
 	CodeInvalidKey         Code = "invalid_api_key"
+	CodeInvalidSignature   Code = "invalid_signature"
 	CodeForbidden          Code = "forbidden"
 	CodeReplacedKey        Code = "replaced_key"
 	CodeNotFound           Code = "not_found"
@@ -173,6 +174,10 @@ var table = [...]CodeInfo{
 	{Code: CodeInvalidKey, Status: 401, Text: Refused, Audience: ForCaller,
 		Meaning: "The authorizer refused the request. Its log has the code of the reason. " +
 			"The validate route and latchkey validate tell it too."},
+	{Code: CodeInvalidSignature, Status: 401, Audience: ForCaller,
+		Text: "No public key of the leak scanner has signed the body as the headers say",
+		Meaning: "The report of leaked keys is not signed, its signature is wrong, or it names a public key that " +
+			"LEAK_KEYS_URL does not have. Nothing was revoked."},
 	{Code: CodeForbidden, Status: 403, Text: "Not allowed", Audience: ForCaller,
 		Meaning: "The caller may not do this, or may not give the rights that the message names."},
 	{Code: CodeReplacedKey, Status: 403, Audience: ForCaller,

@@ -24,6 +24,19 @@ const (
 // Leaked is the reason of a key whose token a scanner has found in public.
 const Leaked = "leaked"
 
+// SourceOf returns the address at which a token was found, as it is stored: without the token, with
+// visible characters alone, and not longer than MaxSource. It is empty if it cannot be stored so.
+func SourceOf(address string, t Token) string {
+	address = strings.TrimSpace(address)
+	if len(address) > MaxSource {
+		address = strings.ToValidUTF8(address[:MaxSource], "")
+	}
+	if !Legible(address) || t.Reveal() != "" && strings.Contains(address, t.Reveal()) {
+		return ""
+	}
+	return address
+}
+
 // CheckReason returns the reason of a revocation without spaces around it, or an error if it is too
 // long or has characters that do not show. An empty text gives no reason.
 func CheckReason(text string) (string, error) {

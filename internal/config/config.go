@@ -128,6 +128,10 @@ type Config struct {
 	UpstreamCache  Duration `env:"UPSTREAM_CACHE_TTL" envDefault:"300"`
 	UpstreamWait   Duration `env:"UPSTREAM_TIMEOUT" envDefault:"5"`
 
+	// LeakKeysURL has the public keys with which GitHub's secret scanning signs its reports of leaked
+	// keys. If empty, no report is taken.
+	LeakKeysURL string `env:"LEAK_KEYS_URL"`
+
 	// Service is the function's name in metrics and in its User-Agent, which CloudTrail shows. It
 	// tells two deployments in one account apart. If empty, it is a name such as authorizer.
 	Service string `env:"SERVICE"`
@@ -223,6 +227,10 @@ func (c Config) check() error {
 		return errors.New("UPSTREAM_TIMEOUT must be between 0.1 and 25 seconds")
 	case c.UpstreamURL != "" && !ServiceURL(c.UpstreamURL):
 		return errors.New("UPSTREAM_URL must be an http or https URL without user, query and fragment")
+	case c.LeakKeysURL != "" && !secureURL(c.LeakKeysURL):
+		return errors.New("LEAK_KEYS_URL must be a URL with https, such as " +
+			"https://api.github.com/meta/public_keys/secret_scanning, without user, query and fragment; " +
+			"http is for this machine alone")
 	case c.CORSOrigin != "*" && !isOrigin(c.CORSOrigin):
 		return errors.New("CORS_ORIGIN must be * or one origin such as https://app.example.com, without a path")
 	case c.AssertionAlgorithm != assertion.EdDSA && c.AssertionAlgorithm != assertion.HS256:

@@ -49,8 +49,7 @@ func (c Config) Roles() (claim string, roles []string) {
 // checkUsers checks the variables about users who come with a JSON Web Token.
 func (c Config) checkUsers() error {
 	for _, issuer := range c.Issuers {
-		u, err := url.Parse(issuer)
-		if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") || !secure(u) {
+		if !secureURL(issuer) {
 			return errors.New(
 				"OIDC_ISSUER must be URLs such as https://login.example.com, without user and query; " +
 					"http is for this machine alone",
@@ -93,8 +92,13 @@ func (c Config) checkClaims() error {
 // signs that more was meant.
 func claimName(text string) bool { return text != "" && !strings.ContainsAny(text, "=, \t\r\n") }
 
-// secure reports whether an issuer's answers cannot be forged on their way.
-func secure(u *url.URL) bool {
+// secureURL reports whether text is a URL without user, query and fragment, whose answers cannot be
+// forged on their way.
+func secureURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
+		return false
+	}
 	ip := net.ParseIP(u.Hostname())
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -71,7 +72,7 @@ func documentBody(t reflect.Type, o *huma.Operation, schemas huma.Registry) {
 
 // readInto reads the body of a request into a pointer.
 func readInto(to any, c huma.Context) *apiError {
-	text, problem := readBody(c.BodyReader())
+	text, problem := readBody(c.BodyReader(), maxBody)
 	if problem != nil {
 		return problem
 	}
@@ -103,15 +104,16 @@ func isPatch(body reflect.Type) bool {
 	return body == reflect.TypeFor[api.Patch]() || body == reflect.TypeFor[api.UserPatch]()
 }
 
-func readBody(body io.Reader) ([]byte, *apiError) {
+// readBody reads a body of less than most bytes.
+func readBody(body io.Reader, most int) ([]byte, *apiError) {
 	if body == nil {
 		return nil, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(body, maxBody))
+	text, err := io.ReadAll(io.LimitReader(body, int64(most)))
 	var network net.Error
 	switch {
-	case len(text) == maxBody:
-		return nil, newError(apikey.CodeRequestTooLarge, "", "")
+	case len(text) == most:
+		return nil, newError(apikey.CodeRequestTooLarge, "", fmt.Sprintf("The body must be at most %d KB", most>>10))
 	case errors.As(err, &network) && network.Timeout():
 		return nil, newError(apikey.CodeTimeout, "", "")
 	case err != nil:

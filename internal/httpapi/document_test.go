@@ -227,7 +227,7 @@ var (
 	errorCodes = []string{
 		"invalid_request", "missing_key", "forbidden", "not_found", "method_not_allowed", "not_acceptable", "timeout",
 		"conflict", "precondition_failed", "request_too_large", "unsupported_media_type", "idempotency_key_reused",
-		"internal_error", "unavailable", "insufficient_scope", "replaced_key", "too_many_keys",
+		"internal_error", "unavailable", "insufficient_scope", "replaced_key", "too_many_keys", "invalid_signature",
 		"invalid_api_key", "rate_limit_exceeded", "insufficient_quota", "too_many_requests", "cost_above_limit", // API Gateway answers these
 	}
 )

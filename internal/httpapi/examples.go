@@ -26,6 +26,7 @@ const (
 	exampleName   = "ci"
 	exampleSource = "203.0.113.7"
 	exampleNow    = "2026-11-24T12:00:00.000Z"
+	exampleHash   = "9a8fbaaadf7ddf0b7f80f7f826449deada5f199b0d6a507c8f51eb313e51be01" // of exampleToken
 	exampleEnd    = "2027-02-22T12:00:00.000Z"
 
 	exampleLimit int64 = 100
@@ -157,6 +158,12 @@ func keyExamples() map[string]example {
 		"revoke-user-keys": {api.RevokeRequest{Reason: &reason}, api.RevokedResponse{Revoked: 3}},
 		"lookup-key":       {api.TokenRequest{Key: token}, record},
 		"revoke-by-token":  {api.TokenRequest{Key: token}, nil},
+		"report-leaks": {
+			[]api.LeakMatch{{
+				Token: token, Type: "latchkey_api_key", URL: "https://github.com/example/app/blob/main/config.py", Source: "commit",
+			}},
+			[]api.LeakFeedback{{TokenHash: exampleHash, TokenType: "latchkey_api_key", Label: api.TruePositive}},
+		},
 	}
 }
 

@@ -33,6 +33,14 @@ type Checker interface {
 	Check(ctx context.Context, r gate.Request) (apikey.Verdict, error)
 }
 
+// ReportVerifier verifies the reports of leak scanners; see [latchkey/internal/leaks.Verifier]. It must
+// be safe for concurrent use.
+type ReportVerifier interface {
+	// Signed reports whether the public key with this identifier has signed the body. It must return
+	// an error only if that cannot be decided.
+	Signed(ctx context.Context, keyID, signature string, body []byte) (bool, error)
+}
+
 // Options configure the API. All fields are required unless their comment says otherwise.
 type Options struct {
 	// Gate judges the keys of validate requests.
@@ -57,6 +65,11 @@ type Options struct {
 	Health func(context.Context) error
 	// PublicKeys returns the keys with which backends verify assertions. It may be nil if Registry is.
 	PublicKeys func(context.Context) ([]assertion.PublicKey, error)
+	// Reports verifies the reports of leak scanners. If nil, none is taken.
+	Reports ReportVerifier
+	// AskedElsewhere reports whether another key service is asked about a token that is unknown here. If
+	// nil, there is none.
+	AskedElsewhere func(token string) bool
 	// TrustedProxyHops is the number of the operator's own proxies before API Gateway.
 	TrustedProxyHops int
 	// QueryAPIKey allows the token of the caller in the query parameter api_key.
@@ -99,6 +112,7 @@ func New(o Options) http.Handler {
 		a.registerUsers()
 		a.registerPlans()
 		a.registerKeySet()
+		a.registerLeaks()
 	}
 	a.registerChecks()
 	a.registerAuthorize()

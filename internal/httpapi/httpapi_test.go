@@ -60,6 +60,8 @@ type service struct {
 	numbers  bool
 	signer   admission.Signer
 	audience string
+	reports  httpapi.ReportVerifier
+	upstream string // the prefix of the tokens of another service; empty if there is none
 }
 
 // who is the context that the authorizer makes for a caller. If nil, there is no caller.
@@ -105,9 +107,17 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 			Gate: s.gate, Format: format, Routes: s.routes, Costs: s.costs, Public: s.public, Signer: s.signer,
 			TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, Logger: logger,
 		}),
+		Reports: s.reports, AskedElsewhere: s.askedElsewhere(),
 	}), logger, "*")
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s
+}
+
+func (s *service) askedElsewhere() func(string) bool {
+	if s.upstream == "" {
+		return nil
+	}
+	return func(token string) bool { return strings.HasPrefix(token, s.upstream) }
 }
 
 // configure changes the options of the registry.

@@ -29,6 +29,7 @@ func newSchemas() huma.Registry {
 	alias[api.CheckName, checkName](r)
 	alias[api.Action, oneOf[actions]](r)
 	alias[api.ActorType, oneOf[actorTypes]](r)
+	alias[api.LeakLabel, oneOf[leakLabels]](r)
 	alias[api.ErrorType, oneOf[errorTypes]](r)
 	alias[api.ErrorCode, oneOf[errorCodes]](r)
 	alias[api.Token, text](r)
@@ -139,6 +140,7 @@ type (
 	explainCodes       struct{}
 	actions            struct{}
 	actorTypes         struct{}
+	leakLabels         struct{}
 	errorTypes         struct{}
 	errorCodes         struct{}
 )
@@ -159,6 +161,7 @@ func (explainCodes) list() []string {
 }
 func (actions) list() []string    { return registry.Actions() }
 func (actorTypes) list() []string { return registry.Actors() }
+func (leakLabels) list() []string { return texts([]api.LeakLabel{api.TruePositive, api.FalsePositive}) }
 func (errorTypes) list() []string { return texts(api.ErrorTypes()) }
 
 // The document lists the codes of latchkey's own routes, so not the code of a backend behind the

@@ -121,15 +121,15 @@ func TestStatsShowTheWindowStatus(t *testing.T) {
 func TestStaticKeysComeFirst(t *testing.T) {
 	s := newService(t)
 	minute := ratelimit.Limit{Requests: 60, Window: time.Minute}
-	static := []*apikey.Key{
-		{ID: "static-a", Name: "a", UserID: "a", KeyPrefix: "sk-a", Limit: minute},
-		{ID: "static-b", Name: "b", UserID: "b", KeyPrefix: "sk-b", Limit: minute},
+	static, err := apikey.Static{}.With("hV7mK2pX9qR4tB8w:a,nC3dG6jL1sF5zY0e:b", minute)
+	if err != nil {
+		t.Fatal(err)
 	}
 	s.configure(func(o *registry.Options) {
-		o.Static = func(context.Context) ([]*apikey.Key, error) { return static, nil }
+		o.Static = func(context.Context) (apikey.Static, error) { return static, nil }
 	})
 	limiter := ratelimit.New(s.table, func() time.Time { return s.now }, 1)
-	if _, err := limiter.Take(t.Context(), "static-b", static[1].Terms(), 9, time.Time{}); err != nil {
+	if _, err := limiter.Take(t.Context(), "static-b", static.Keys()[1].Terms(), 9, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

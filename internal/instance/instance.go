@@ -175,9 +175,9 @@ func (i *Instance) newRegistry(held *secret.Secret) *registry.Registry {
 		Freshness:      time.Duration(c.Freshness),
 		AuditRetention: time.Duration(c.AuditDays) * 24 * time.Hour,
 		Life:           c.Life(),
-		Static: func(ctx context.Context) ([]*apikey.Key, error) {
+		Static: func(ctx context.Context) (apikey.Static, error) {
 			keyring, err := held.Keyring(ctx)
-			return keyring.Static.Keys(), err
+			return keyring.Static, err
 		},
 		Users: &apikey.Key{
 			Scopes: apikey.Scopes(c.UserScopes), Limit: ratelimit.Limit{Requests: c.UserMaxRequests, Window: time.Minute},

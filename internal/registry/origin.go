@@ -45,14 +45,15 @@ type Origin struct {
 
 // The types of actors.
 const (
-	actorKey   = "key"   // the holder of a key
-	actorUser  = "user"  // a user who came without a key
-	actorToken = "token" // a caller who proved nothing but having the token to revoke
-	actorCLI   = "cli"   // the operator of latchkey's command line, who may write to the table
+	actorKey     = "key"     // the holder of a key
+	actorUser    = "user"    // a user who came without a key
+	actorToken   = "token"   // a caller who proved nothing but having the token to revoke
+	actorScanner = "scanner" // a leak scanner, which has found the token in public
+	actorCLI     = "cli"     // the operator of latchkey's command line, who may write to the table
 )
 
 // Actors returns every type of an actor.
-func Actors() []string { return []string{actorKey, actorUser, actorToken, actorCLI} }
+func Actors() []string { return []string{actorKey, actorUser, actorToken, actorScanner, actorCLI} }
 
 // CommandLine returns the origin of one of latchkey's commands.
 func CommandLine(command string) Origin {

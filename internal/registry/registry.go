@@ -34,7 +34,7 @@ type Options struct {
 	// Life bounds the life of keys whose plan does not. Its IdleDays do not count here.
 	Life apikey.Life
 	// Static returns the static keys, which are stored in no table. If nil, there are none.
-	Static func(context.Context) ([]*apikey.Key, error)
+	Static func(context.Context) (apikey.Static, error)
 	// Users holds the most that users without a key may grant. Its limit bounds the average rate of
 	// theirs. It must not have keys:admin. If nil, users without a key may grant nothing.
 	Users *apikey.Key

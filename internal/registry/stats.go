@@ -20,14 +20,14 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (
 	if err != nil {
 		return nil, "", err
 	}
-	if r.options.Static == nil || q.Cursor != "" {
+	if q.Cursor != "" {
 		return listed, next, nil
 	}
-	static, err := r.options.Static(ctx)
+	configured, err := r.static(ctx)
 	if err != nil {
-		return nil, "", fmt.Errorf("static keys: %w", err)
+		return nil, "", err
 	}
-	static = slices.DeleteFunc(slices.Clone(static), func(k *apikey.Key) bool {
+	static := slices.DeleteFunc(configured.Keys(), func(k *apikey.Key) bool {
 		return q.UserID != "" && k.UserID != q.UserID
 	})
 	meters, err := r.store.Meters(ctx, idsOf(static))
@@ -38,6 +38,18 @@ func (r *Registry) Stats(ctx context.Context, caller Caller, q Query) (
 		records = append(records, apikey.Record{Key: k, Meter: meters[k.ID]})
 	}
 	return append(records, listed...), next, nil
+}
+
+// static returns the static keys.
+func (r *Registry) static(ctx context.Context) (apikey.Static, error) {
+	if r.options.Static == nil {
+		return apikey.Static{}, nil
+	}
+	static, err := r.options.Static(ctx)
+	if err != nil {
+		return static, fmt.Errorf("static keys: %w", err)
+	}
+	return static, nil
 }
 
 // Records returns the keys that q selects, each in its present state, with its meter. A page leaves

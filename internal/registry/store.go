@@ -186,6 +186,8 @@ type Write struct {
 	// Action and By say what was done, and who did it. The registry writes them to Entry.
 	Action string
 	By     Origin
+	// Why is the reason for which tokens end alone. It is zero if nobody gave one.
+	Why apikey.Revocation
 	// Entry is the audit entry of the change. If nil, none is stored.
 	Entry *audit.Sealed
 	// Witness is the witness of Entry. It replaces the stored witness, which must fit From, whose

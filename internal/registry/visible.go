@@ -11,10 +11,11 @@ import (
 	"latchkey/internal/ratelimit"
 )
 
-// changes returns the fields in which two keys differ, by the API's names. A nil key has no fields.
-func changes(from, to *apikey.Key, now time.Time) map[string]audit.Change {
+// changes returns the fields in which two keys differ, by the API's names. A nil key has no fields. why
+// is the reason of tokens that end alone.
+func changes(from, to *apikey.Key, now time.Time, why apikey.Revocation) map[string]audit.Change {
 	all := differences(visible(from, now), visible(to, now))
-	if ended := endedTokens(from, to, now); len(ended) > 0 {
+	if ended := endedTokens(from, to, now, why); len(ended) > 0 {
 		all["endedTokens"] = audit.Change{Before: encoded(nil), After: encoded(ended)}
 	}
 	return all
@@ -40,14 +41,16 @@ func differences(before, after map[string]any) map[string]audit.Change {
 }
 
 // endedToken is a token that a change has ended. ValidUntil is the time until which it would have
-// worked otherwise, or nil if it had no end.
+// worked otherwise, or nil if it had no end. Reason and Source are those of a token that ends alone.
 type endedToken struct {
 	ValidUntil *string `json:"validUntil"`
+	Reason     string  `json:"reason,omitempty"`
+	Source     string  `json:"source,omitempty"`
 }
 
 // endedTokens returns the tokens that opened from at the time now and do not open to, oldest first.
 // It returns none for a key that is new or deleted.
-func endedTokens(from, to *apikey.Key, now time.Time) (ended []endedToken) {
+func endedTokens(from, to *apikey.Key, now time.Time, why apikey.Revocation) (ended []endedToken) {
 	if from == nil || to == nil {
 		return nil
 	}
@@ -61,7 +64,7 @@ func endedTokens(from, to *apikey.Key, now time.Time) (ended []endedToken) {
 			text := end.UTC().Format(audit.TimeLayout)
 			until = &text
 		}
-		ended = append(ended, endedToken{until})
+		ended = append(ended, endedToken{until, why.Reason, why.Source})
 	}
 	return ended
 }

@@ -109,7 +109,7 @@ func (r *Registry) seal(n audit.Notary, w *Write, flaw string) error {
 	} else {
 		e.Forgotten = k.Forgotten()
 	}
-	e.Subject, e.Owner, e.Changes = k.ID, k.UserID, changes(w.From, w.To, w.At)
+	e.Subject, e.Owner, e.Changes = k.ID, k.UserID, changes(w.From, w.To, w.At, w.Why)
 	next, err := r.addEntry(n, w, head, place, e)
 	if err != nil || w.Delete {
 		return err

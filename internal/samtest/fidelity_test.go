@@ -149,6 +149,7 @@ var requests = []struct {
 	{"lookup", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"lookup without the scope", "POST /api/v1/api-keys/lookup", `{"key":"$plain"}`, []string{"X-API-Key: $reader"}, 403, 403, ""},
 	{"revoke by token", "POST /api/v1/api-keys/revoke-by-token", `{"key":"$revoked"}`, nil, 202, 202, ""},
+	{"a report of leaks, where no scanner is named", "POST /api/v1/leaks/github", `[{"token":"$revoked"}]`, nil, 404, 404, ""},
 	{"revoke all keys of a user", "POST /api/v1/users/u3/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"revoke all keys of a user with an escaped name", "POST /api/v1/users/a%40b/revoke-keys", "", []string{"X-API-Key: $admin"}, 200, 200, ""},
 	{"the document", "GET /latchkey/openapi.json", "", nil, 200, 200, ""},

@@ -95,6 +95,7 @@ var mutants = []mutant{
 	{name: "a preflight is an Allow for proxies", old: "            options:\n              responses: {}\n", new: "            x-options:\n              responses: {}\n"},
 	{name: "proxies may not ask", old: "/*/api/v1/authorize*", new: "/GET/api/v1/authorize"},
 	{name: "no throttling of revoke-by-token", old: "/~1api~1v1~1api-keys~1revoke-by-token", new: "/api/v1/api-keys/revoke-by-token"},
+	{name: "no throttling of reports of leaks", old: "/~1api~1v1~1leaks~1github", new: "/api/v1/leaks/github"},
 	{name: "revoke-by-token without a throttle of its own", old: "ThrottlingRateLimit: !Ref RevokeRate", new: "ThrottlingRateLimit: !Ref ValidateRate"},
 	{name: "no throttling", old: "          ThrottlingRateLimit: !Ref ApiRate\n", new: ""},
 	{name: "the authorizer may not be invoked", old: "${Api}/authorizers/*", new: "${Api}/authorizer/*"},

@@ -437,6 +437,7 @@ func stageIsThrottled(s *stack, p *problems) {
 		// The path begins with two slashes: the escaped slash belongs to its name.
 		"POST //api/v1/api-keys/validate":        s.Parameters["ValidateRate"] + " " + s.Parameters["ValidateBurst"],
 		"POST //api/v1/api-keys/revoke-by-token": s.Parameters["RevokeRate"] + " " + s.Parameters["RevokeBurst"],
+		"POST //api/v1/leaks/github":             s.Parameters["RevokeRate"] + " " + s.Parameters["RevokeBurst"],
 	}
 	for _, r := range routesOfTheAPI(choicesOf(s)) {
 		if strings.HasPrefix(r.Path, authorizePath) {

@@ -21,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/dynamo/dynamotest"
+	"latchkey/internal/leaks/leakstest"
 	"latchkey/internal/local/sam"
 )
 
@@ -251,12 +252,13 @@ func TestEachRoleAllowsOnlyTheActionsOfItsFunction(t *testing.T) {
 	endpoint, giveBack := dynamotest.Lend(t, localTable)
 	t.Cleanup(giveBack)
 	r := &recorder{t: t, performed: make(map[grant]bool)}
-	s := start(t, t.TempDir(), "FRESHNESS=0", "MAX_KEYS_PER_USER=1", "ROOT_KEY=an-admin-key-of-my-own", "LOG_LEVEL=ERROR",
+	scanner, signs := leakstest.New(t, "k1")
+	s := start(t, t.TempDir(), "LEAK_KEYS_URL="+scanner.URL, "FRESHNESS=0", "MAX_KEYS_PER_USER=1", "ROOT_KEY=an-admin-key-of-my-own", "LOG_LEVEL=ERROR",
 		"DYNAMODB_ENDPOINT="+r.before(proxyTo(t, endpoint)),
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+r.before(http.HandlerFunc(secretsManager)), "SECRET_ARN="+secretARN,
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
 	path := filepath.Join(dynamotest.Root(), "template.yaml")
-	s.exercise(t, path)
+	s.exercise(t, path, func(report string) string { return leakstest.Sign(t, signs, report) })
 
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -320,8 +322,9 @@ func eachChangeOfARoleIsFound(t *testing.T, template string, performed map[grant
 	}
 }
 
-// exercise calls every route for each kind of answer that needs other actions of a function.
-func (s *stack) exercise(t testing.TB, path string) {
+// exercise calls every route for each kind of answer that needs other actions of a function. sign returns
+// the signature of a report of leaked keys by the public key k1.
+func (s *stack) exercise(t testing.TB, path string, sign func(report string) string) {
 	t.Helper()
 	template, err := sam.Load(path, nil)
 	if err != nil {
@@ -395,6 +398,13 @@ func (s *stack) exercise(t testing.TB, path string) {
 	send(200, "POST", keys+"/"+rotating+"/rotate", `{"gracePeriod":60}`, s.root)
 	send(202, "POST", keys+"/revoke-by-token", `{"key":"`+rotatingToken+`"}`, "")
 	send(200, "POST", "/api/v1/users/u9/revoke-keys", "", s.root)
+	_, leaked := create(201, s.root, `{"userId":"u10"}`)
+	report := `[{"token":"` + leaked + `"},{"token":"a-foreign-token-of-nobody"}]`
+	signed := []string{"Github-Public-Key-Identifier: k1", "Github-Public-Key-Signature: " + sign(report)}
+	if a := s.send(t, "POST", "/api/v1/leaks/github", report, signed...); a.status != 200 || !strings.Contains(a.text, "true_positive") {
+		t.Errorf("a report of leaks: %d %s", a.status, a.text)
+	}
+	asked["POST /api/v1/leaks/github"] = true
 	send(200, "GET", keys+"?userId=u1&status=active", "", s.root)
 	send(200, "GET", keys+"?userId=*&sort=spent", "", s.root)
 	send(200, "GET", "/api/v1/audit?userId=*&action=create", "", s.root)

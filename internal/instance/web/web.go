@@ -5,11 +5,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"latchkey/internal/httpapi"
 	"latchkey/internal/instance"
+	"latchkey/internal/leaks"
 )
 
 // Keys returns the function of the whole API; see [Handler].
@@ -28,6 +30,12 @@ func managing(i *instance.Instance, pages map[string]http.Handler) httpapi.Optio
 	o.Registry, o.Explain, o.PublicKeys = i.Registry, i.Gate.Explain, i.Published
 	o.Routes, o.Costs, o.Public = i.Routes, i.Costs, i.Public
 	o.Pages = pages
+	if url := i.Config.LeakKeysURL; url != "" {
+		o.Reports = leaks.New(leaks.Options{URL: url, Now: i.Now})
+	}
+	if c := i.Config; c.UpstreamURL != "" {
+		o.AskedElsewhere = func(token string) bool { return strings.HasPrefix(token, c.UpstreamPrefix) }
+	}
 	return o
 }
 

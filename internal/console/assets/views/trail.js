@@ -77,6 +77,7 @@ function Folded({ children }) {
 
 /** @param {{actor: {type: string, id: string, name?: string}}} props */
 function Actor({ actor }) {
+  if (actor.type === "scanner") return html`The leak scanner of ${actor.id}`;
   if (actor.type === "token") return html`Someone with a token of the key`;
   if (actor.type === "cli") return html`The command line (<code>${actor.id}</code>)`;
   if (actor.type === "key") return actor.name ? html`<bdi title=${actor.id}>${actor.name}</bdi>` : html`Key <code>${actor.id}</code>`;
