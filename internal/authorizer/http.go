@@ -111,27 +111,37 @@ func (h *httpEvent) readContext(r *jsonio.Reader, request *admission.Request) {
 
 // pathInStage returns the path without what API Gateway puts before it. A request to the API's own
 // domain begins with the name of the stage, unless that is $default. A request to a custom domain
-// begins with the key of its mapping, if it has one. The ARN has the path without either.
+// begins with the key of its mapping, if it has one. The ARN has the path without the key.
+//
+// If the ARN does not tell where a key ends, the path gets a second slash at its beginning. It is then
+// never public and has no rule.
 func (h *httpEvent) pathInStage(t target) string {
-	inArn, err := url.PathUnescape(t.path)
-	if err != nil {
-		inArn = t.path
-	}
-	if t.method != "" && h.path == inArn {
-		return h.path
-	}
-	if h.domain == "" || strings.HasPrefix(h.domain, h.api+".execute-api.") {
+	if h.domain == "" || h.hasOwnDomain() {
 		rest, ok := strings.CutPrefix(h.path+"/", "/"+h.stage+"/")
 		if !ok || h.stage == "$default" {
 			return h.path
 		}
 		return "/" + strings.TrimSuffix(rest, "/")
 	}
-	key, ok := strings.CutSuffix(h.path, inArn)
-	if t.method == "" || !ok || strings.Contains(key, "..") || strings.Contains(key+"/", "//") {
-		return h.path
+	inArn, err := url.PathUnescape(t.path)
+	if err != nil {
+		inArn = t.path
 	}
-	return inArn
+	for _, path := range []string{inArn, inArn + "/"} { // the ARN may lack a slash at the end
+		key, ok := strings.CutSuffix(h.path, path)
+		// An ARN whose path is / would fit every path with a slash at its end.
+		tells := t.method != "" && (path != "/" || key == "")
+		if ok && tells && !strings.Contains(key, "..") && !strings.Contains(key+"/", "//") {
+			return path
+		}
+	}
+	return "/" + h.path
+}
+
+// hasOwnDomain reports whether the request came to the domain that API Gateway gives the API. A client
+// may write it in any case.
+func (h *httpEvent) hasOwnDomain() bool {
+	return strings.HasPrefix(strings.ToLower(h.domain), strings.ToLower(h.api)+".execute-api.")
 }
 
 // queryOf returns the parameters of a query as the client sent it, which a backend may get. A semicolon

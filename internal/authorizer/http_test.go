@@ -3,8 +3,10 @@ package authorizer_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -64,14 +66,21 @@ func TestThePathOfAnHTTPAPI(t *testing.T) {
 		// The ARN of the route $default may have no path.
 		{"live", ownDomain, "/live/a", "$default", "/a"},
 		{"$default", ownDomain, "/$default", "$default", "/$default"},
-		{"live", customDomain, "/live/a", "$default", "/live/a"},
+		{"live", customDomain, "/live/a", "$default", "//live/a"},
 		// A custom domain leads to one stage, so its paths do not begin with the stage.
 		{"live", customDomain, "/a", "GET/a", "/a"},
 		{"live", customDomain, "/live/a", "GET/live/a", "/live/a"},
 		{"live", customDomain, "/orders/v1/a", "GET/a", "/a"},
-		{"live", customDomain, "/orders/../a", "GET/a", "/orders/../a"},
-		{"live", customDomain, "/orders//a", "GET/a", "/orders//a"},
-		{"live", customDomain, "/b", "GET/a", "/b"},
+		{"live", customDomain, "/", "GET/", "/"},
+		{"live", customDomain, "/orders/a/", "GET/a", "/a/"},
+		{"live", strings.ToUpper(ownDomain), "/live/a", "GET/b", "/a"},
+		// These have no rule.
+		{"live", customDomain, "/orders/../a", "GET/a", "//orders/../a"},
+		{"live", customDomain, "/orders//a", "GET/a", "//orders//a"},
+		{"live", customDomain, "/b", "GET/a", "//b"},
+		{"live", customDomain, "/orders", "GET/", "//orders"},
+		{"live", customDomain, "/orders/", "GET/", "//orders/"},
+		{"live", customDomain, "/orders//", "GET/", "//"},
 		// Only the path is decoded, or the ARN too.
 		{"live", ownDomain, "/live/a b", "GET/a%20b", "/a b"},
 		{"live", customDomain, "/orders/a b", "GET/a%20b", "/a b"},
@@ -85,6 +94,39 @@ func TestThePathOfAnHTTPAPI(t *testing.T) {
 			if got != "allow "+validKeyID || len(n.asked) != 1 || n.asked[0].Path != c.want || n.asked[0].Method != "GET" {
 				t.Errorf("%s, %+v: %s, %+v", version, c, got, n.asked)
 			}
+		}
+	}
+}
+
+// A path whose rule cannot be told has none, so it is refused, however many rules are for its ends.
+func TestAPathThatCannotBeToldHasNoRule(t *testing.T) {
+	for _, arn := range []string{"GET/x", "GET/{proxy+}", "$default"} {
+		event := httpAPI(t, "2.0", "live", customDomain, "/orders/docs/a", arn, nil)
+		got := decision(t, says(apikey.CodeValid), event, func(o *admission.Options) {
+			o.Public, o.Routes = paths(t, "/docs/*,/orders/*"), rules(t, "/orders/*=;/docs/*=;*=")
+		})
+		if got != "refuse no_route_rule" {
+			t.Errorf("%s: %s", arn, got)
+		}
+	}
+}
+
+// The gate learns the address and the time from every shape that tells them.
+func TestTheGateIsAskedWhatEachShapeSays(t *testing.T) {
+	for name, tells := range map[string]bool{
+		"authorizer-allow": true, "authorizer-http-1": true, "authorizer-http-2": true, "authorizer-websocket": true,
+		"authorizer-token": false,
+	} {
+		j := says(apikey.CodeRevoked)
+		var log bytes.Buffer
+		_, _ = newAuthorizer(t, j, &log, nil).Invoke(t.Context(), read(t, name+".json")) // it is refused
+		known := j.asked.Source == netip.MustParseAddr("203.0.113.7") && j.asked.Time.Equal(time.UnixMilli(1795521600000))
+		unknown := !j.asked.Source.IsValid() && j.asked.Time.IsZero()
+		if !tells && !unknown || tells && !known {
+			t.Errorf("%s: asked %+v", name, j.asked)
+		}
+		if id := strings.Contains(log.String(), `"extendedRequestId":"UK1abcDEFghiJKL="`); id != tells {
+			t.Errorf("%s: log %s", name, log.String())
 		}
 	}
 }
