@@ -64,9 +64,6 @@ var errPanic = errors.New("the service panicked")
 // serve answers a request by the service. The request goes on when its client hangs up, as on Lambda:
 // a change is not given up halfway.
 func (g *Gateway) serve(x *exchange, at *resource, route *route, path string) {
-	if n, ok := x.w.(RouteNoter); ok {
-		n.NoteRoute(route.Method, route.Path)
-	}
 	peer, _ := addresses(x.r)
 	sent := path
 	if !at.isFolder && path != "/" {

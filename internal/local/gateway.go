@@ -96,7 +96,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.respond(x, unknownRoute)
 		return
 	}
-
+	if n, ok := w.(RouteNoter); ok {
+		n.NoteRoute(route.Method, route.Path)
+	}
 	if !route.throttle.allow(g.now()) {
 		g.respondUnread(x, throttled)
 		return

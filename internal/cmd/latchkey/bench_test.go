@@ -31,31 +31,38 @@ func bare() {
 	}))
 }
 
-// Requests a second through the whole local stack, and the time of a processor that its process takes
-// for one. There are 16 connections. The load generator and the engine run on the same machine, and
-// their time does not count.
+// Requests a second through the whole local stack and through latchkey serve, and the time of a
+// processor that their processes take for one. There are 16 connections. The load generator and the
+// engine run on the same machine, and their time does not count.
 func BenchmarkStack(b *testing.B) {
+	// A key of more requests would have several meters.
+	const limit = `{"rateLimit":{"requests":900000,"window":3600}}`
 	// Without an access log, because this process would have to read it.
-	s := start(b, b.TempDir(), "ACCESS_LOG=false", ownEngine)
-	_, token := s.create(b, `{"rateLimit":{"requests":1000000,"window":60}}`)
+	deployed := start(b, b.TempDir(), "ACCESS_LOG=false", ownEngine)
+	server := serveOn(b, b.TempDir(), "")
 	floor := start(b, b.TempDir(), "LATCHKEY_TEST_RUN_MAIN=bare", ownEngine)
-	body := `{"apiKey":"` + token + `","cost":1}`
-	whoami := "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: " + token + "\r\n\r\n"
-	validate := "POST /api/v1/api-keys/validate HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: " +
-		strconv.Itoa(len(body)) + "\r\n\r\n" + body
 	for _, c := range []struct {
-		name    string
-		server  *stack
-		request string
-	}{{"whoami", s, whoami}, {"validate", s, validate}, {"floor", floor, whoami}} {
-		b.Run(c.name, func(b *testing.B) {
-			before := processorTime(b, c.server.process.Process.Pid)
-			load(b, strings.TrimPrefix(c.server.url, "http://"), []byte(c.request))
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
-			used := processorTime(b, c.server.process.Process.Pid) - before
-			b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
-		})
+		name   string
+		server *stack
+	}{{"", deployed}, {"serve/", server}} {
+		_, token := c.server.create(b, limit)
+		body := `{"apiKey":"` + token + `","cost":1}`
+		c.server.measure(b, c.name+"whoami", "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: "+token+"\r\n\r\n")
+		c.server.measure(b, c.name+"validate", "POST /api/v1/api-keys/validate HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\nContent-Length: "+
+			strconv.Itoa(len(body))+"\r\n\r\n"+body)
 	}
+	floor.measure(b, "floor", "GET /api/v1/whoami HTTP/1.1\r\nHost: local\r\nX-API-Key: a-token-of-no-one-with-as-many-characters\r\n\r\n")
+}
+
+// measure sends a request as often as the benchmark says.
+func (s *stack) measure(b *testing.B, name, request string) {
+	b.Run(name, func(b *testing.B) {
+		before := processorTime(b, s.process.Process.Pid)
+		load(b, strings.TrimPrefix(s.url, "http://"), []byte(request))
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+		used := processorTime(b, s.process.Process.Pid) - before
+		b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
+	})
 }
 
 // processorTime returns how much time of processors a process has used, in steps of 10 ms. It returns

@@ -43,7 +43,7 @@ type serveConfig struct {
 	Engine   engine.Kind      `env:"ENGINE" envDefault:"dynoxide"`
 	Engines  string           `env:"ENGINE_DIR" envDefault:".latchkey/engine"`
 
-	routing
+	Routing routing
 }
 
 // routing has the parameters of the template that decide about routes, throttles and the gateway's own
@@ -180,7 +180,7 @@ func (s serveConfig) check() error {
 
 func (s serveConfig) run(ctx context.Context, log io.Writer) error {
 	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: s.LogLevel})).With("service", "serve")
-	template, err := s.template()
+	template, err := s.Routing.template()
 	if err != nil {
 		return err
 	}
