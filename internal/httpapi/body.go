@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"latchkey/internal/api"
@@ -93,7 +93,7 @@ func readInto(to any, c huma.Context) *apiError {
 	if problem := validate(value, o); problem != nil {
 		return problem
 	}
-	if err := json.Unmarshal(text, to); err != nil {
+	if err := jsonv2.Unmarshal(text, to); err != nil {
 		return bodyError("", "does not have the right form")
 	}
 	return nil
