@@ -31,6 +31,7 @@ var _ ratelimit.Store = (*Table)(nil)
 //   - m<slice in base 36>: the mark of a slice
 //   - q<20261124> and q<202611>: the marks of a day and of a month
 //   - p<milliseconds in base 36>: a moment before the window was changed
+//   - b: how often tokens were given back
 //   - g: the fence of the key, see fence.go
 const (
 	spendFresh = "SET #w = :w, #r = :r, #h = :k, #u = :n, #v = :net, " +
@@ -54,6 +55,12 @@ const (
 func (t *Table) Spend(ctx context.Context, id string, s ratelimit.Spend) (ratelimit.Meter, error) {
 	in := t.spend(id, s)
 	out, err := t.client.UpdateItem(ctx, in)
+	return meterOf(out, err, id)
+}
+
+// meterOf returns the meter after a conditional write. If the condition does not hold, the error is
+// ErrStale, and the meter is as it was.
+func meterOf(out *dynamodb.UpdateItemOutput, err error, id string) (ratelimit.Meter, error) {
 	var stale *types.ConditionalCheckFailedException
 	if errors.As(err, &stale) {
 		m, err := decodeMeter(stale.Item)
@@ -154,6 +161,36 @@ func (t *Table) spend(id string, s ratelimit.Spend) *dynamodb.UpdateItemInput {
 	}
 }
 
+const (
+	giveBack   = "SET #u = #u - :n, #v = #v - :net ADD #b :one"
+	ifReturned = "#w = :w AND #h = :h AND #u = :u AND #v = :v AND attribute_exists(#day) AND "
+)
+
+// Return sends one conditional UpdateItem, as [Table.Spend] does.
+func (t *Table) Return(ctx context.Context, id string, r ratelimit.Return) (ratelimit.Meter, error) {
+	m := &r.Seen
+	values := item{
+		":n": number(r.Tokens), ":net": number(r.Net), ":one": number(1),
+		":w": number(m.Window.Milliseconds()), ":h": number(m.Newest), ":u": number(m.Used), ":v": number(m.Net),
+	}
+	condition := ifReturned + "attribute_not_exists(#b)"
+	if m.Returns > 0 {
+		condition = ifReturned + "#b = :b"
+		values[":b"] = number(m.Returns)
+	}
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: meterKey(id),
+		UpdateExpression: aws.String(giveBack), ConditionExpression: &condition,
+		ExpressionAttributeNames: map[string]string{
+			"#u": "u", "#v": "v", "#w": "w", "#h": "h", "#b": "b", "#day": period(int64(m.Day)),
+		},
+		ExpressionAttributeValues:           values,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	return meterOf(out, err, id)
+}
+
 // Touch stores the time of a use. It stores the meter for as long as a change of the key does, so it
 // shortens the retention of no usage.
 func (t *Table) Touch(ctx context.Context, id string, at time.Time) error {
@@ -191,6 +228,8 @@ func decodeMeter(i item) (ratelimit.Meter, error) {
 			m.Net = n
 		case name == "h":
 			m.Newest = n
+		case name == "b":
+			m.Returns = n
 		case name == "g":
 			m.Fence = n
 		case name == "at":

@@ -52,6 +52,7 @@ type Instance struct {
 	Signer    *assertion.Signer
 	Published func(context.Context) ([]assertion.PublicKey, error)
 
+	limiter *ratelimit.Limiter
 	tally   *tally.Tally
 	warming sync.WaitGroup
 }
@@ -117,6 +118,7 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		return err
 	}
 	limiter := ratelimit.New(i.Table, i.Table.Now, remembered)
+	i.limiter = limiter
 	i.tally = tally.New(i.Table, i.Table.Now)
 	i.Gate = gate.New(i.Table, limiter, gate.Options{
 		Keyring:     held.Keyring,
@@ -212,13 +214,16 @@ func (i *Instance) Ready() { i.warming.Wait() }
 // closing bounds how long an instance that ends waits for the table.
 const closing = 400 * time.Millisecond
 
-// Close writes what the instance has counted and not written. It must be called after the last
-// request, or not at all: then the counts are lost. Lambda ends a process without a word, so there it is
-// never called.
+// Close gives back the tokens of its leases, and writes what the instance has counted and not written.
+// It must be called after the last request, or not at all: then the tokens count as used, and the counts
+// are lost. Lambda ends a process without a word, so there it is never called.
 func (i *Instance) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
-	i.tally.Flush(ctx)
+	var both sync.WaitGroup
+	both.Go(func() { i.limiter.GiveBack(ctx, i.Table) })
+	both.Go(func() { i.tally.Flush(ctx) })
+	both.Wait()
 }
 
 // Run runs a Lambda function until Lambda ends the process. service is the function's name in logs

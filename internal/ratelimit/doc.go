@@ -11,7 +11,7 @@
 //
 // # The meter
 //
-// The meter is an odometer: [Meter.Used] only grows. Time is cut into slices that are the same for
+// The meter is an odometer: [Meter.Used] only grows, except by a [Return]. Time is cut into slices that are the same for
 // every instance. For each slice in which tokens were spent, the meter has a [Mark]: where the
 // odometer stood just before. The spend in a window is therefore one subtraction.
 //
@@ -24,7 +24,7 @@
 // once. The instance uses the others from memory, as a lease, until a little after their slice. A
 // lease ends by the wall clock, so that an instance that was frozen does not use tokens that no
 // longer count for the others. Unused tokens still count against the limit, and are given back to
-// the quota.
+// the quota. An instance that ends in an orderly way gives them back to both by [Limiter.GiveBack].
 //
 // # Quotas
 //

@@ -84,6 +84,7 @@ func (e *entry) add(l lease, now time.Time) {
 		e.giveUp(l)
 	case old.usable(&l.terms, now) > 0 && old.end.Equal(l.end):
 		e.lease.tokens += l.tokens
+		e.lease.slice = min(old.slice, l.slice) // they differ at the end of a day, which ends both
 	case old.usable(&old.terms, now) > 0 && old.end.After(l.end):
 		e.giveUp(l)
 	default:

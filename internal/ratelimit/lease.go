@@ -8,6 +8,7 @@ type lease struct {
 	tokens int64
 	terms  Terms     // the terms that they were handed out under
 	day    Date      // the day that they were handed out on; 0 if their quota is for life
+	slice  int64     // the slice that they were handed out in
 	end    time.Time // they may be used before this
 }
 

@@ -6,7 +6,7 @@ import "time"
 type Meter struct {
 	Window   time.Duration // the window that Newest and Marks belong to
 	Rev      int64         // the revision of the terms that the window is of
-	Used     int64         // the odometer: all tokens ever handed out; it only grows
+	Used     int64         // the odometer: all tokens ever handed out; only a [Return] lowers it
 	Newest   int64         // the newest slice that was spent in; it only grows while Window stays
 	Marks    []Mark        // by slice, oldest first
 	LastUsed time.Time     // in whole milliseconds
@@ -27,6 +27,8 @@ type Meter struct {
 	// Past are the days before Day whose marks are still stored, oldest first. Their usage may not
 	// be recorded yet.
 	Past []DayMark
+	// Returns is how often tokens were given back by a [Return]. It only grows.
+	Returns int64
 	// Fence only grows. A spend with a lower [Part.Fence] is refused. Zero is no fence.
 	Fence int64
 }

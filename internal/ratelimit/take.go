@@ -242,7 +242,8 @@ func (l *Limiter) admit(id string, r *request, w *write, seen Meter, now time.Ti
 	e.see(seen, w.spend.Tokens, now)
 	e.putBack(w.back-(w.spend.Tokens-w.spend.Net), w.backDay)
 	fresh := lease{
-		tokens: w.spend.Tokens, terms: *r.terms, day: r.terms.dayOf(w.spend.Day), end: l.rules.leaseEnd(w.spend, r.terms),
+		tokens: w.spend.Tokens, terms: *r.terms, day: r.terms.dayOf(w.spend.Day), slice: w.spend.Slice,
+		end: l.rules.leaseEnd(w.spend, r.terms),
 	}
 	if !now.Before(fresh.end) || w.leased > 0 && !now.Before(w.lease.end) {
 		e.add(w.lease, now)

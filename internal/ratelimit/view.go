@@ -27,7 +27,8 @@ const unbounded = math.MaxInt64 / 4
 // remembers.
 //
 // An outdated meter shows at least as much room as there is, because Used and Net only grow, and no
-// mark is ever put before an existing one.
+// mark is ever put before an existing one. The exception are tokens that another instance has given
+// back since: until the next write, the meter shows less room by them.
 func (r *rules) view(m *Meter, terms *Terms, now time.Time) (v view) {
 	window := m.Window
 	if window == 0 {
