@@ -11,8 +11,8 @@
 //
 // # The meter
 //
-// The meter is an odometer: [Meter.Used] only grows, except by a [Return]. Time is cut into slices that are the same for
-// every instance. For each slice in which tokens were spent, the meter has a [Mark]: where the
+// The meter is an odometer: [Meter.Used] only grows, except by a [Return]. Time is cut into slices
+// that are the same for every instance. For each slice in which tokens were spent, the meter has a [Mark]: where the
 // odometer stood just before. The spend in a window is therefore one subtraction.
 //
 // A meter that was read a while ago may show more room than there is, by as much as the odometer

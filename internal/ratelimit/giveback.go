@@ -35,7 +35,8 @@ type Returner interface {
 func (m *Meter) Return(r Return) error {
 	s := &r.Seen
 	switch {
-	case m.Window != s.Window, m.Newest != s.Newest, m.Used != s.Used, m.Net != s.Net, m.Returns != s.Returns, m.Day != s.Day:
+	case m.Window != s.Window, m.Newest != s.Newest, m.Day != s.Day,
+		m.Used != s.Used, m.Net != s.Net, m.Returns != s.Returns:
 		return ErrStale
 	}
 	m.Used, m.Net, m.Returns = m.Used-r.Tokens, m.Net-r.Net, m.Returns+1
