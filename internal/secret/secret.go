@@ -26,7 +26,9 @@ type Secret struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	mu      sync.Mutex
+	reading sync.Mutex // held by the request that reads
+
+	mu      sync.Mutex // guards the rest
 	content content
 	have    bool          // the content was read once
 	tried   time.Time     // when the last attempt to read began
@@ -45,6 +47,7 @@ const (
 	rereadMost  = time.Second      // the least time between two reads for [Secret.Reread]
 	publishMost = 10 * time.Second // the age of the content that [Secret.Published] uses
 	readTimeout = 2 * time.Second
+	endless     = time.Duration(1<<63 - 1)
 )
 
 // New returns the secret that c names, without reading it. The logger gets a warning if it cannot be
@@ -99,16 +102,28 @@ func (s *Secret) Reread(ctx context.Context) (pepper.Hasher, error) {
 	return c.keyring.Hasher, err
 }
 
+// younger returns the content if it is younger than most, and reads it otherwise. One request reads
+// for all: the others wait for it, except those to which the last content is as good.
 func (s *Secret) younger(ctx context.Context, most time.Duration) (content, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now().Round(0) // the wall clock, because an instance may have been frozen
-	if age := now.Sub(s.tried); s.have && 0 <= age && age < min(s.rest, most) {
-		return s.content, nil
+	if c, ok := s.last(most); ok {
+		return c, nil
 	}
+	if !s.reading.TryLock() {
+		if c, ok := s.last(endless); ok && most >= rereadEvery {
+			return c, nil
+		}
+		s.reading.Lock()
+	}
+	defer s.reading.Unlock()
+	if c, ok := s.last(most); ok { // another request has read it
+		return c, nil
+	}
+	now := s.wall()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	read, err := s.read(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil && !s.have {
 		return content{}, err
 	}
@@ -119,6 +134,18 @@ func (s *Secret) younger(ctx context.Context, most time.Duration) (content, erro
 	}
 	s.content, s.have, s.rest = read, true, rereadEvery
 	return read, nil
+}
+
+// wall returns the wall clock's time, because an instance may have been frozen.
+func (s *Secret) wall() time.Time { return s.now().Round(0) }
+
+// last returns the content if the last attempt to read it is younger than most.
+func (s *Secret) last(most time.Duration) (content, bool) {
+	now := s.wall()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	age := now.Sub(s.tried)
+	return s.content, s.have && (most == endless || 0 <= age && age < min(s.rest, most))
 }
 
 func (s *Secret) read(ctx context.Context) (content, error) {

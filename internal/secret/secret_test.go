@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,5 +155,48 @@ func TestAWrongSecretIsAnError(t *testing.T) {
 	s := secret.New(config.Config{Secret: config.NewSensitive(plain)}, aws.Config{}, func() time.Time { return time.Unix(0, 0) }, slog.New(slog.DiscardHandler))
 	if _, err := s.Hasher(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// slow is a Secrets Manager that answers when the test lets it.
+type slow struct {
+	secretsManager
+	asked, answer chan struct{}
+}
+
+func (s *slow) Do(r *http.Request) (*http.Response, error) {
+	s.asked <- struct{}{}
+	<-s.answer
+	return s.secretsManager.Do(r)
+}
+
+// While one request reads the secret again, the others do not wait for it.
+func TestOneRequestReadsForAll(t *testing.T) {
+	service := &slow{secretsManager{text: plain}, make(chan struct{}, 9), make(chan struct{}, 9)}
+	account := service.account()
+	account.HTTPClient = service
+	var passed atomic.Int64
+	now := func() time.Time { return time.Unix(1795521600+passed.Load(), 0) }
+	s := secret.New(config.Config{SecretARN: "arn"}, account, now, slog.New(slog.DiscardHandler))
+	service.answer <- struct{}{}
+	if _, err := s.Keyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-service.asked
+	passed.Add(360)
+	reader := make(chan error)
+	go func() {
+		_, err := s.Keyring(t.Context())
+		reader <- err
+	}()
+	<-service.asked
+	for range 100 {
+		if _, err := s.Keyring(t.Context()); err != nil { // would be a deadlock if it waited
+			t.Fatal(err)
+		}
+	}
+	service.answer <- struct{}{}
+	if err := <-reader; err != nil || service.reads != 2 {
+		t.Errorf("%d reads, %v", service.reads, err)
 	}
 }
