@@ -92,6 +92,31 @@ func TestRequestsForABackendCarryAnAssertion(t *testing.T) {
 	}
 }
 
+// Policy: every kind of API whose events tell the variables of a stage gets assertions.
+func TestEachShapeCarriesAnAssertion(t *testing.T) {
+	for name, want := range map[string]string{
+		"authorizer-http-1": "GET /v1/models", "authorizer-http-2": "GET /v1/models", "authorizer-websocket": "GET /$connect",
+	} {
+		var event map[string]any
+		unmarshal(t, read(t, name+".json"), &event)
+		event["stageVariables"] = map[string]any{"LATCHKEY_AUDIENCE": "other#https://x.example.com"}
+		payload, err := json.Marshal(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &notary{}
+		set := func(o *admission.Options) { o.Signer = n }
+		answer, err := newAuthorizer(t, says(apikey.CodeValid), &bytes.Buffer{}, set).Invoke(t.Context(), payload)
+		if err != nil || assertionOf(t, answer) != "signed" {
+			t.Errorf("%s: %s, %v", name, answer, err)
+			continue
+		}
+		if got := n.asked[0].Method + " " + n.asked[0].Path; got != want || n.asked[0].Audience != "other" {
+			t.Errorf("%s: %+v, want %s", name, n.asked[0], want)
+		}
+	}
+}
+
 // API Gateway takes at most 8 KB of an authorizer. The largest key that can be created fits with its
 // assertion. A larger one, which an earlier version could create, is answered without an assertion.
 func TestTheLargestAnswerFits(t *testing.T) {

@@ -112,10 +112,10 @@ type floorEvent struct {
 	} `json:"requestContext"`
 }
 
-// compactEvent returns an event with a token, without white space as API Gateway sends it.
-func compactEvent(t testing.TB, token string) []byte {
+// compactEvent returns a sample event with a token, without white space as API Gateway sends it.
+func compactEvent(t testing.TB, name, token string) []byte {
 	t.Helper()
-	text := strings.ReplaceAll(string(read(t, "authorizer-allow.json")), "sk_live_REPLACE_ME", token)
+	text := strings.ReplaceAll(string(read(t, name)), "sk_live_REPLACE_ME", token)
 	var event bytes.Buffer
 	if err := json.Compact(&event, []byte(text)); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func compactEvent(t testing.TB, token string) []byte {
 func BenchmarkEventToPolicy(b *testing.B) {
 	recorder := metrics.New(metrics.Options{Now: time.Now})
 	g, format, token := warm(b, recorder.Observe)
-	event := compactEvent(b, token)
+	event := compactEvent(b, "authorizer-allow.json", token)
 	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{
 		Gate: g, Format: format, QueryAPIKey: true, Logger: slog.New(slog.DiscardHandler),
 	})})
@@ -135,6 +135,15 @@ func BenchmarkEventToPolicy(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := watched.Invoke(b.Context(), event); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	http := compactEvent(b, "authorizer-http-2.json", token)
+	b.Run("http", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := watched.Invoke(b.Context(), http); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -210,7 +219,7 @@ func TestChecksAllocateLittle(t *testing.T) {
 	}
 	g, format, token := warm(t, nil)
 	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{Gate: g, Format: format, Logger: slog.New(slog.DiscardHandler)})})
-	event := compactEvent(t, token)
+	event := compactEvent(t, "authorizer-allow.json", token)
 	r := gate.Request{Credential: format.Credential(token), Cost: 1}
 	planned, _, _ := warmWith(t, nil, threeMeters())
 	for _, c := range []struct {

@@ -33,6 +33,19 @@ func (oneToken) Check(_ context.Context, r gate.Request) (apikey.Verdict, error)
 	return apikey.Verdict{Code: apikey.CodeValid, Key: &apikey.Key{ID: "k", UserID: "u", Unlimited: true}}, nil
 }
 
+// panics is a log that remembers whether the authorizer caught a panic.
+type panics struct {
+	slog.Handler
+	seen *bool
+}
+
+func (panics) Enabled(context.Context, slog.Level) bool { return true }
+
+func (p panics) Handle(_ context.Context, r slog.Record) error {
+	*p.seen = *p.seen || r.Message == "panic"
+	return nil
+}
+
 // anyEvent is an event of any shape, as encoding/json reads it. A member that comes twice has its last
 // value.
 type anyEvent struct {
@@ -45,7 +58,7 @@ type anyEvent struct {
 	MultiValueQueryStringParameters map[string]any
 }
 
-// A mutated event of any shape is never allowed what its request would not get: without the token
+// A mutated event of any shape never makes a panic, and is never allowed what its request would not get: without the token
 // only a public path, and no path that needs a scope in the eyes of the most lenient backend.
 func FuzzShapes(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "events", "authorizer-*.json"))
@@ -58,12 +71,16 @@ func FuzzShapes(f *testing.F) {
 		f.Add([]byte(strings.ReplaceAll(event, "v1/models", "docs/%2e%2e/closed")))
 		f.Add([]byte(strings.ReplaceAll(event, token, "")))
 	}
+	panicked := false
 	a := authorizer.New(authorizer.Options{Door: admission.New(admission.Options{
-		Gate: oneToken{}, Format: newFormat(f), Logger: discard, QueryAPIKey: true,
+		Gate: oneToken{}, Format: newFormat(f), Logger: slog.New(panics{slog.DiscardHandler, &panicked}), QueryAPIKey: true,
 		Routes: rules(f, "/closed=admin;/closed/*=admin;*="), Public: paths(f, "/docs/*"),
 	})})
 	f.Fuzz(func(t *testing.T, event []byte) {
 		answer, err := a.Invoke(t.Context(), event)
+		if panicked {
+			t.Fatalf("a panic: %s", event)
+		}
 		if err != nil {
 			if answer != nil {
 				t.Errorf("%s: both %s and %v", event, answer, err)
