@@ -214,3 +214,10 @@ func TestAServerAnswersAsTheLocalStackDoes(t *testing.T) {
 	}
 	t.Logf("%d requests, %d differ", len(requests), differ)
 }
+
+// Each parameter of the template that the server has as a variable is read.
+func TestAServerChecksTheVariablesOfItsRoutes(t *testing.T) {
+	for _, name := range []string{"API_RATE", "VALIDATE_BURST", "REVOKE_RATE", "PAGE_BURST", "PROTECT_VALIDATE", "DENY_STATUS", "OWN_PREFIX"} {
+		asked{args: "serve", code: 2, talk: name + " must be "}.run(t, "STATE="+t.TempDir(), "PORT=0", name+"=wrong")
+	}
+}
