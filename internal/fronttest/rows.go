@@ -9,7 +9,7 @@ const forged = "forged"
 func Rows() []Row {
 	var all []Row
 	for _, rows := range []func() []Row{
-		credentialRows, placeRows, routeRows, pathRows, forgedRows, addressRows, wireRows,
+		credentialRows, placeRows, routeRows, pathRows, forgedRows, proxyRows, addressRows, wireRows,
 	} {
 		all = append(all, rows()...)
 	}
@@ -183,6 +183,29 @@ func forgedRows() (rows []Row) {
 			Request: ask("GET {path}?"+query, "Authorization: Bearer {alice}")})
 	}
 	return rows
+}
+
+// proxyRows have headers by which proxies tell of a request. No client can choose by them which request
+// is judged, or take the caller from a request that passes.
+func proxyRows() (rows []Row) {
+	bob := "Authorization: Bearer {bob}"
+	for _, claims := range [][]string{
+		{"X-Original-Method: GET", "X-Original-URI: /docs/x"}, {"X-Forwarded-Method: GET", "X-Forwarded-Uri: /docs/x"},
+		{"X-Original-URI: /docs/x"}, {"X-Forwarded-Uri: /docs/x"}, {"X-Forwarded-Method: GET"}, {"x_original_uri: /docs/x"},
+		{"X_Forwarded_Method: GET", "X_Forwarded_Uri: /docs/x"}, {"X-Envoy-Original-Path: /docs/x"},
+		{"X-Original-URI: /docs/x", "X-Original-URI: /docs/x", "X-Original-Method: GET", "X-Original-Method: GET"},
+		{"X-Forwarded-Uri: /docs/x",
+			"Connection: close, X-Forwarded-Uri, X-Forwarded-Method, X-Original-URI, X-Original-Method"},
+		{"X-Forwarded-Prefix: /docs", "X-Forwarded-Path: /docs/x"}, {"X-Original-Method: GET, POST"},
+	} {
+		rows = append(rows,
+			Row{Name: "the path of a proxy, without a key", Want: refuse(""), Needs: only(HasRoutes), Early: true,
+				Request: ask("GET /tts/x", claims...)},
+			Row{Name: "the method of a proxy, without the scope", Want: refuse(""), Needs: only(HasRoutes), Early: true,
+				Request: ask("POST /v1/models", append([]string{bob}, claims...)...)})
+	}
+	return append(rows, Row{Name: "headers that belong to the connection", Want: allow("alice"), Early: true,
+		Request: ask("GET {path}", "Authorization: Bearer {alice}", "Connection: close, X-User-Id, X-Key-Id, X-Scopes")})
 }
 
 // addressRows are about the caller's address. A client cannot choose it.

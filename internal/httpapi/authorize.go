@@ -24,6 +24,11 @@ const errorHeader = "X-Latchkey-Error"
 // path it asks. The headers are those of the request that the proxy asks about.
 func (a *server) authorize(w http.ResponseWriter, r *http.Request, tail string) {
 	o := outcomeOf(r.Context())
+	// A front door finds a route whether or not its path ends in a slash. The path that is asked about
+	// keeps the slash, and "/" is not the route itself, where headers name the path.
+	if strings.HasSuffix(o.arrival.Path, "/") && !strings.HasSuffix(tail, "/") {
+		tail += "/"
+	}
 	if problem := a.admit(w.Header(), r, tail); problem != nil {
 		if o.code == "" {
 			o.code = string(problem.Detail.Code)

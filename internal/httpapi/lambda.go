@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 
-	"latchkey/internal/api"
 	"latchkey/internal/apikey"
 )
 
@@ -77,11 +76,13 @@ const setAsProxy = "invoke this function through a REST API by AWS_PROXY, or an 
 // has. An event without a resource has only that path.
 //
 // API Gateway ignores a slash at the end of a path when it looks for the resource. A folder of pages
-// keeps this slash, because browsers resolve relative URLs by it. A path that Envoy asks about keeps it
-// too: "/" must not become the route itself, where headers name the path.
+// keeps this slash, because browsers resolve relative URLs by it.
 func routed(event events.APIGatewayProxyRequest, folders []string) string {
 	if event.Resource == "" || event.Resource == event.Path {
 		return event.Path
+	}
+	if slices.Contains(folders, event.Resource) && strings.HasSuffix(event.Path, "/") {
+		return event.Resource + "/"
 	}
 	segments := strings.Split(event.Resource, "/")
 	for i, segment := range segments {
@@ -102,12 +103,7 @@ func routed(event events.APIGatewayProxyRequest, folders []string) string {
 		}
 		segments[i] = escaped(value)
 	}
-	path := strings.Join(segments, "/")
-	keepsSlash := slices.Contains(folders, event.Resource) || strings.HasPrefix(event.Resource, api.AuthorizePath)
-	if keepsSlash && strings.HasSuffix(event.Path, "/") {
-		path += "/"
-	}
-	return path
+	return strings.Join(segments, "/")
 }
 
 // escaped returns a path parameter as one segment of a path. API Gateway passes a parameter on as the

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"latchkey/internal/admission"
@@ -21,50 +22,59 @@ type claim struct {
 
 // targetOf returns the target of the request that a proxy asks about.
 //
-// A client can send each of the headers too, so which claim counts is never a choice: every claim that
-// is there must be whole, and all must name the same target. Every proxy sets its own, so what a
-// client adds can only lead to a refusal. forged is then the code for the log. If there is no
-// claim, or one is not whole, the configuration of the proxy is wrong, and the error says what to set.
+// A client can send each of the headers too, so which claim counts is never a choice: if there are
+// several, all must be whole and name the same target. Every proxy sets its own, so what a client adds
+// can only lead to a refusal. forged is then the code for the log. If no claim is whole, the
+// configuration of the proxy is wrong, and the error says what to set.
 func targetOf(r *http.Request, tail string) (t target, forged apikey.Code, problem *apiError) {
-	var methods, uris []string
-	for _, c := range claimsOf(r, tail) {
-		switch {
-		case len(c.methods) == 0 && len(c.uris) == 0:
-			continue
-		case len(c.methods) == 0:
-			return target{}, "", unset(c.methodHeader)
-		case len(c.uris) == 0:
-			return target{}, "", unset(c.uriHeader)
-		case len(c.methods) > 1:
-			return target{}, apikey.CodeMethodOverride, notOne()
-		case len(c.uris) > 1:
-			return target{}, apikey.CodePathOverride, notOne()
-		}
-		methods, uris = append(methods, c.methods[0]), append(uris, c.uris[0])
+	claims := claimsOf(r, tail)
+	whole := slices.IndexFunc(claims, claim.isWhole)
+	if whole < 0 {
+		return target{}, "", incomplete(claims)
 	}
-	if len(methods) == 0 {
-		return target{}, "", newError(apikey.CodeInvalidRequest, "X-Original-URI",
-			"The proxy does not say which request it asks about. nginx, HAProxy and Apache must set X-Original-Method and "+
-				"X-Original-URI. Traefik and Caddy set X-Forwarded-Method and X-Forwarded-Uri. Envoy needs path_prefix "+
-				api.AuthorizePath)
+	uri := claims[whole].uris[0]
+	t.method = claims[whole].methods[0]
+	t.path, t.query, _ = strings.Cut(uri, "?")
+	if !isMethod(t.method) {
+		return target{}, apikey.CodeMethodOverride, notOne()
 	}
-	t.method = methods[0]
-	t.path, t.query, _ = strings.Cut(uris[0], "?")
-	for i := range methods {
-		if methods[i] != t.method || !isMethod(t.method) {
+	if !isPath(t.path) {
+		return target{}, apikey.CodePathOverride, notOne()
+	}
+	for _, c := range claims {
+		if len(c.methods) != 1 || c.methods[0] != t.method {
 			return target{}, apikey.CodeMethodOverride, notOne()
 		}
-		if uris[i] != uris[0] || !isPath(t.path) {
+		if len(c.uris) != 1 || c.uris[0] != uri {
 			return target{}, apikey.CodePathOverride, notOne()
 		}
 	}
 	return t, "", nil
 }
 
+// isWhole reports whether a claim has both a method and a path.
+func (c claim) isWhole() bool { return len(c.methods) > 0 && len(c.uris) > 0 }
+
+// incomplete returns the error for a proxy that makes no whole claim.
+func incomplete(claims []claim) *apiError {
+	if len(claims) == 0 {
+		return newError(apikey.CodeInvalidRequest, "X-Original-URI",
+			"The proxy does not say which request it asks about. nginx, HAProxy and Apache must set X-Original-Method and "+
+				"X-Original-URI. Traefik and Caddy set X-Forwarded-Method and X-Forwarded-Uri. Envoy needs path_prefix "+
+				api.AuthorizePath)
+	}
+	header, what := claims[0].methodHeader, "method"
+	if len(claims[0].uris) == 0 {
+		header, what = claims[0].uriHeader, "path with the query"
+	}
+	return newError(apikey.CodeInvalidRequest, header,
+		header+" is missing: the proxy must set it to the "+what+" of each request that it asks about")
+}
+
 // claimsOf returns all claims of a request. Servers differ in the characters that they take for "-",
 // so only letters and digits of a header's name are compared. A header in two spellings has two
 // values.
-func claimsOf(r *http.Request, tail string) [3]claim {
+func claimsOf(r *http.Request, tail string) []claim {
 	all := [3]claim{
 		{methodHeader: "X-Original-Method", uriHeader: "X-Original-URI"},
 		{methodHeader: "X-Forwarded-Method", uriHeader: "X-Forwarded-Uri"},
@@ -88,7 +98,7 @@ func claimsOf(r *http.Request, tail string) [3]claim {
 			all[1].uris = append(all[1].uris, values...)
 		}
 	}
-	return all
+	return slices.DeleteFunc(all[:], func(c claim) bool { return len(c.methods) == 0 && len(c.uris) == 0 })
 }
 
 // lettersOf returns the letters and digits of a name, in lower case.
@@ -102,12 +112,6 @@ func lettersOf(name string) string {
 		}
 		return -1
 	}, name)
-}
-
-// unset returns the error for a proxy that does not set a header.
-func unset(header string) *apiError {
-	return newError(apikey.CodeInvalidRequest, header, header+" is missing: the proxy must set it for every request, "+
-		"to the request's method or to its path with the query, as in the manual's page on proxies")
 }
 
 // notOne returns the error for a request whose target is not clear. A client may have caused that.
