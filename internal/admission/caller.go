@@ -31,6 +31,8 @@ type Caller struct {
 	// Subject is the sub of a user whose keys belong to another owner, UserID. It is empty if the
 	// user's keys belong to the sub itself.
 	Subject string
+	// Metadata is that of the key, which is shared and must not be changed.
+	Metadata map[string]string
 	// Groups are the groups of a user: percent-encoded, with commas between them.
 	Groups string
 }
@@ -70,6 +72,7 @@ func (d *Decision) Caller() Caller {
 		ScopeHeader: cmp.Or(inWords.Encode(scopes), noScopes),
 		Environment: k.Environment, Internal: k.Internal, Unlimited: k.Unlimited,
 		Generation: strconv.FormatInt(k.Generation(), 10), Replaced: d.Verdict.Replaced,
+		Metadata: k.Metadata,
 	}
 }
 

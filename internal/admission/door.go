@@ -53,6 +53,8 @@ type Options struct {
 	Format apikey.Format
 	// Signer signs assertions for backends. If nil, no request has one.
 	Signer Signer
+	// PassMetadata says that backends get the metadata of keys in the header X-Latchkey-Metadata.
+	PassMetadata bool
 	// Routes are the scopes that routes need. If there is a rule, a route without a rule is refused.
 	Routes routes.Rules
 	// Costs say how many requests one request of a route counts as.

@@ -143,6 +143,7 @@ func forgedHeader(name []byte) apikey.Code {
 	name = letters
 	switch {
 	case spells(name, "xuserid"), spells(name, "xkeyid"), spells(name, "xscopes"), spells(name, "xlatchkeyassertion"),
+		spells(name, "xlatchkeymetadata"),
 		spells(name, "xratelimitlimit"), spells(name, "xratelimitremaining"), spells(name, "xratelimitreset"):
 		return apikey.CodeIdentityHeader // the template sets these for a backend
 	case spells(name, "xhttpmethodoverride"), spells(name, "xhttpmethod"), spells(name, "xmethodoverride"):

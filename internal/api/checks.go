@@ -18,6 +18,7 @@ type Verdict struct {
 	UserID     string               `json:"userId,omitempty" example:"u1"`
 	Name       string               `json:"name,omitempty" example:"ci"`
 	Scopes     *[]string            `json:"scopes,omitempty" nullable:"false"`
+	Metadata   map[string]string    `json:"metadata,omitempty" doc:"The metadata of the key. Absent if it has none"`
 	RateLimit  *Nullable[RateLimit] `json:"rateLimit,omitempty" nullable:"true" doc:"null for a key without a limit"`
 	Unlimited  bool                 `json:"unlimited,omitempty" doc:"true for a key without a limit; otherwise absent"`
 	Quota      *Quota               `json:"quota,omitempty"`

@@ -84,7 +84,8 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 const maxAnswer = 8192
 
 // answer asks the door, and encodes the answer. An Allow for a backend gets an assertion. If the
-// answer is then too long for API Gateway, it stays without one, and the backend refuses the request.
+// answer is too long for API Gateway, it stays without metadata. If it is still too long, it stays without
+// an assertion as well, and the backend refuses the request.
 func (a *Authorizer) answer(ctx context.Context, e *event) ([]byte, error) {
 	d, err := a.door.Decide(ctx, &e.request)
 	switch {
@@ -95,22 +96,34 @@ func (a *Authorizer) answer(ctx context.Context, e *event) ([]byte, error) {
 	case !d.Verdict.Valid():
 		return nil, ErrUnauthorized
 	}
-	caller, assertion := d.Caller(), ""
+	caller, extra := d.Caller(), extras{}
 	if e.hasBackend() {
-		if assertion, err = a.door.Assert(ctx, &e.request, &caller, e.audience); err != nil {
+		if extra.assertion, err = a.door.Assert(ctx, &e.request, &caller, e.audience); err != nil {
 			return nil, errUnavailable
 		}
 	}
 	principal := principalOf(&d, &caller)
-	if assertion != "" && e.request.Own {
+	if extra.assertion != "" && e.request.Own {
 		// The template maps the texts for headers alone.
 		caller.UserID, caller.Name, caller.Scopes = "", "", ""
 	}
-	text := a.allowance(e, principal, &d, &caller, assertion)
-	if assertion != "" && len(text) > maxAnswer {
+	if !e.request.Own {
+		extra.metadata = caller.MetadataText()
+	}
+	if !e.request.Own || e.hasBackend() {
+		extra.metadataHeader = a.door.MetadataHeader(ctx, &e.request, &caller)
+	}
+	text := a.allowance(e, principal, &d, &caller, extra)
+	if len(text) > maxAnswer && extra.metadata+extra.metadataHeader != "" {
+		a.door.WithoutMetadata(ctx, &e.request, &caller, len(text))
+		extra.metadata, extra.metadataHeader = "", ""
+		text = a.allowance(e, principal, &d, &caller, extra)
+	}
+	if len(text) > maxAnswer && extra.assertion != "" {
 		a.door.Logger.LogAttrs(ctx, slog.LevelWarn, "no assertion: the answer is too long",
 			a.door.About(&e.request, slog.String("keyId", caller.KeyID), slog.Int("bytes", len(text)))...)
-		text = a.allowance(e, principal, &d, &caller, "")
+		extra.assertion = ""
+		text = a.allowance(e, principal, &d, &caller, extra)
 	}
 	return text, nil
 }

@@ -10,14 +10,23 @@ import (
 // answerSize is more than most answers have, in bytes. Those with an assertion are longer.
 const answerSize = 768
 
+// extras are the members of a context that not every request has. An empty one is left out.
+type extras struct {
+	assertion      string
+	metadata       string // of the key, as one JSON text
+	metadataHeader string // the same for a header, percent-encoded
+}
+
 // allowance returns the answer that lets a request pass. Its context is for the integration.
 func (a *Authorizer) allowance(
-	e *event, principal string, d *admission.Decision, c *admission.Caller, assertion string,
+	e *event, principal string, d *admission.Decision, c *admission.Caller, extra extras,
 ) []byte {
 	w := make(jsonio.Writer, 0, answerSize)
 	a.begin(&w, e, principal, true)
 	appendCaller(&w, c)
-	w.OptionalText("assertion", assertion)
+	w.OptionalText("assertion", extra.assertion)
+	w.OptionalText("metadata", extra.metadata)
+	w.OptionalText("metadataHeader", extra.metadataHeader)
 	appendWindow(&w, d)
 	w.End()
 	w.End()

@@ -106,6 +106,8 @@ type Config struct {
 	// HTTPAPIAnswer is what an HTTP API with the payload format 2.0 gets of the authorizer: iam, or
 	// simple if it has enableSimpleResponses.
 	HTTPAPIAnswer string `env:"HTTP_API_ANSWER" envDefault:"iam"`
+	// MetadataHeader gives backends the metadata of a key in the header X-Latchkey-Metadata.
+	MetadataHeader bool `env:"METADATA_HEADER" envDefault:"false"`
 	// QueryAPIKey allows a token in the query parameter api_key.
 	QueryAPIKey bool `env:"QUERY_API_KEY" envDefault:"true"`
 	// UnlimitedNumbers shows an unlimited key with a limit of 999999 requests.

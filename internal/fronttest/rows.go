@@ -162,7 +162,7 @@ func forgedRows() (rows []Row) {
 		names []string
 	}{
 		{apikey.CodeIdentityHeader, []string{"X-User-Id", "x-user-id", "X_User_Id", "X-User_Id", "X-Key-Id", "X-Scopes",
-			"X-Latchkey-Assertion", "X-RateLimit-Remaining"}},
+			"X-Latchkey-Assertion", "X-Latchkey-Metadata", "x_latchkey.METADATA", "X-RateLimit-Remaining"}},
 		{apikey.CodeMethodOverride, []string{"X-HTTP-Method-Override", "X-HTTP-Method", "x-method-override"}},
 		{apikey.CodePathOverride, []string{"X-Original-URL", "X-Rewrite-URL"}},
 	} {

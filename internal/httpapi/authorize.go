@@ -74,6 +74,9 @@ func (a *server) admit(answer http.Header, r *http.Request, tail string) *apiErr
 		return newError(apikey.CodeUnavailable, "", "")
 	}
 	setCaller(answer, &c, assertion)
+	if text := a.Door.MetadataHeader(r.Context(), &request, &c); text != "" {
+		answer.Set("X-Latchkey-Metadata", text)
+	}
 	return nil
 }
 
@@ -146,6 +149,7 @@ type authorizeOutput struct {
 	KeyID     string `header:"X-Key-Id"`
 	Scopes    string `header:"X-Scopes" doc:"With spaces between them; - if there are none"`
 	Assertion string `header:"X-Latchkey-Assertion" doc:"Present if FORWARD_AUDIENCE is set"`
+	Metadata  string `header:"X-Latchkey-Metadata" doc:"The metadata of the key as JSON, percent-encoded. Present if METADATA_HEADER is true, and the key has any of at most 4 KB"`
 }
 
 // registerAuthorize adds the operation to the document. The guard calls it, because a proxy may ask

@@ -124,7 +124,7 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 		return out
 	}
 	scopes := append([]string{}, v.Scopes()...)
-	out.UserID, out.Name, out.Scopes = k.UserID, k.Name, &scopes
+	out.UserID, out.Name, out.Scopes, out.Metadata = k.UserID, k.Name, &scopes, k.Metadata
 	// Most keys have one meter, with their own limit or the default one.
 	rate, quota, byDefault := v.Status, v.Status, true
 	if v.Plan != nil || len(v.Parts) > 1 {

@@ -184,7 +184,8 @@ func checkExamples() map[string]example {
 			},
 			api.Verdict{
 				Valid: true, Code: api.VerdictCode(apikey.CodeValid), KeyID: exampleID, UserID: exampleUser, Name: exampleName,
-				Scopes: &scopes, RateLimit: &limit, ExpiresAt: exampleEnd, WindowStatus: exampleWindow(),
+				Scopes: &scopes, Metadata: map[string]string{"team": "builds"},
+				RateLimit: &limit, ExpiresAt: exampleEnd, WindowStatus: exampleWindow(),
 			},
 		},
 	}

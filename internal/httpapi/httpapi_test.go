@@ -60,6 +60,7 @@ type service struct {
 	numbers  bool
 	signer   admission.Signer
 	audience string
+	metadata bool // whether backends get it
 	reports  httpapi.ReportVerifier
 	upstream string // the prefix of the tokens of another service; empty if there is none
 }
@@ -104,7 +105,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 		Explain: s.gate.Explain, Routes: s.routes, Costs: s.costs, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, UnlimitedNumbers: s.numbers,
 		CORSOrigin: "*", ForwardAudience: s.audience,
 		Door: admission.New(admission.Options{
-			Gate: s.gate, Format: format, Routes: s.routes, Costs: s.costs, Public: s.public, Signer: s.signer,
+			Gate: s.gate, Format: format, Routes: s.routes, Costs: s.costs, Public: s.public, Signer: s.signer, PassMetadata: s.metadata,
 			TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, Logger: logger,
 		}),
 		Reports: s.reports, AskedElsewhere: s.askedElsewhere(),

@@ -20,7 +20,7 @@ import (
 var variables = map[string]string{
 	"TABLE_NAME": "", "SECRET_ARN": "", "LATCHKEY_SECRET": "", "AWS_ENDPOINT_URL_DYNAMODB": "DynamoEndpoint", "KEY_PREFIX": "KeyPrefix",
 	"FRESHNESS": "Freshness", "FENCE": "Fence", "ACCEPT_ENVIRONMENTS": "AcceptEnvironments", "MAX_KEYS_PER_USER": "MaxKeysPerUser", "ROUTE_SCOPES": "RouteScopes",
-	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey", "ASSERTION_ISSUER": "", "ASSERTION_ALGORITHM": "AssertionAlgorithm", "HTTP_API_ANSWER": "HttpApiAnswer", "UNLIMITED_NUMBERS": "UnlimitedNumbers", "CORS_ORIGIN": "CorsOrigin",
+	"TRUSTED_PROXY_HOPS": "TrustedProxyHops", "QUERY_API_KEY": "QueryApiKey", "ASSERTION_ISSUER": "", "ASSERTION_ALGORITHM": "AssertionAlgorithm", "HTTP_API_ANSWER": "HttpApiAnswer", "METADATA_HEADER": "MetadataHeader", "LEAK_KEYS_URL": "LeakKeysUrl", "UNLIMITED_NUMBERS": "UnlimitedNumbers", "CORS_ORIGIN": "CorsOrigin",
 	"SERVICE": "", "METRICS": "Monitoring", "USAGE_DAYS": "UsageDays", "AUDIT_DAYS": "AuditDays", "PUBLIC_PATHS": "PublicPaths", "REQUIRE_AUTH": "RequireAuth",
 	"RATE_LIMIT_REQUESTS": "RateLimitRequests", "RATE_LIMIT_WINDOW": "RateLimitWindow",
 	"OIDC_ISSUER": "OidcIssuer", "OIDC_AUDIENCE": "OidcAudience", "OIDC_ADMIN_CLAIM": "OidcAdminClaim",

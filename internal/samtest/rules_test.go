@@ -243,6 +243,7 @@ func passedOn(uri, link string) object {
 				"integration.request.header.X-Scopes":  "context.authorizer.scopeHeader",
 
 				"integration.request.header.X-Latchkey-Assertion":  "context.authorizer.assertion",
+				"integration.request.header.X-Latchkey-Metadata":   "context.authorizer.metadataHeader",
 				"integration.request.header.X-RateLimit-Limit":     "context.authorizer.limit",
 				"integration.request.header.X-RateLimit-Remaining": "context.authorizer.remaining",
 				"integration.request.header.X-RateLimit-Reset":     "context.authorizer.reset",
