@@ -78,6 +78,8 @@ func (s *Server) Reload() error {
 func (s *Server) Run(ctx context.Context) error {
 	defer s.apps.Close()
 	clients := local.NewServer(s.meter.watch(s.apps))
+	// Clients cause these lines, such as a handshake that fails.
+	clients.ErrorLog = slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug)
 	listener := local.Limit(s.Listener, s.Connections)
 	if s.Certificate != nil {
 		listener = tls.NewListener(listener, s.Certificate.config())
