@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/coreos/go-systemd/v22/unit"
 	"go.yaml.in/yaml/v3"
 
 	"latchkey/internal/docs"
@@ -296,6 +297,8 @@ func TestBlocksAreWellFormed(t *testing.T) {
 			case "go":
 				_, err = format.Source([]byte(b.Text))
 			case "text":
+			case "ini": // a unit of systemd
+				_, err = unit.DeserializeOptions(strings.NewReader(b.Text))
 			case "python", "js", "nginx", "lua", "apache":
 				if b.Name == "" {
 					t.Errorf("%s:%d: a recipe needs <!-- file: NAME --> above it", p.File, b.Line)
