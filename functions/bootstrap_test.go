@@ -27,6 +27,9 @@ func makeBootstrap(t *testing.T, root, function string, variables ...string) (pa
 }
 
 func TestABootstrapIsStaticAndStrippedAndForItsArchitecture(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector sees nothing of a build")
+	}
 	for _, c := range []struct {
 		function, variable string
 		machine            elf.Machine
@@ -87,6 +90,9 @@ func TestABootstrapForTheWrongProcessorIsDeleted(t *testing.T) {
 
 // The bytes do not depend on the folder, on the history of the repository, or on the user's flags.
 func TestABootstrapIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector sees nothing of a build")
+	}
 	other := filepath.Join(t.TempDir(), "elsewhere")
 	for _, dir := range []string{"functions", "internal"} {
 		if err := os.CopyFS(filepath.Join(other, dir), os.DirFS(filepath.Join(dynamotest.Root(), dir))); err != nil {

@@ -407,6 +407,7 @@ func TestAnAdversarysChangesAreFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	key := func(w *world) func(place) bool { return of(w.key, "key") }
 	deeds := map[string][]deed{
 		"edit any attribute of a key, a secret's hash included": edits(t, "record", "key"),

@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"latchkey/internal/dynamo/dynamotest"
 	"slices"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 // verdict or "unavailable" within three seconds. The other meter goes on to admit, and two
 // windows after the trouble it leaves no trace.
 func TestOneMeterOfAKeyHasABadDay(t *testing.T) {
+	dynamotest.AnyEngine(t)
 	for _, x := range troubles() {
 		if !slices.Contains([]string{
 			"throttled", "slower than a window", "applied, without an answer",

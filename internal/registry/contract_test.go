@@ -375,6 +375,7 @@ func TestATableMayFailAtAnyMethod(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	var mu sync.Mutex
 	sprung := make(map[string]bool)
 	t.Run("deeds", func(t *testing.T) {

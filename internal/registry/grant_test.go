@@ -15,6 +15,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/apikey/apikeytest"
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
@@ -287,6 +288,7 @@ func TestNoCallerWidensAKeyBeyondItsOwn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	b := newBench(t)
 	b.Configure(func(o *registry.Options) { o.MaxKeys = 1 << 30 })
 	j := newJudges(b)

@@ -10,6 +10,7 @@ import (
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/apikey/apikeytest"
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/gate"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
@@ -187,6 +188,7 @@ func TestEndingKeysMultipliesNoLimit(t *testing.T) {
 // any window, whatever keys they create, spend, change and end, in any order. Without the shared
 // bounds, they admit as much for each place.
 func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
+	dynamotest.AnyEngine(t)
 	own := ratelimit.Limit{Requests: 6, Window: 20 * time.Second}
 	limits := []ratelimit.Limit{own, {Requests: 3, Window: 10 * time.Second}, {Requests: 6, Window: time.Minute}}
 	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}

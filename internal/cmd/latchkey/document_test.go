@@ -15,6 +15,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/httpapi/httpapitest"
 )
 
@@ -27,6 +28,7 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	text := start(t, t.TempDir()).send(t, "GET", "/openapi.json", "").text
 	document, err := openapi3.NewLoader().LoadFromData([]byte(text))
 	if err != nil {

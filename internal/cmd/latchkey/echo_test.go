@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/smoke"
 )
 
@@ -90,6 +91,7 @@ func (e *echoedStack) smokes(t *testing.T, d detour) map[string]bool {
 // Each change of the way to a backend fails exactly its checks. Together, they fail every check of
 // the backend.
 func TestTheSmokeTestOfABackendCatchesEachDifference(t *testing.T) {
+	dynamotest.AnyEngine(t)
 	s := startEchoed(t)
 	clean := s.smokes(t, detour{})
 	if len(differing(clean)) > 0 || len(clean) < 40 {

@@ -32,6 +32,7 @@ func TestEveryExampleOfEveryHelpRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	world := newExampleWorld(t)
 	var mu sync.Mutex
 	ran, scripts := make(map[string]bool), 0

@@ -89,6 +89,9 @@ var flagRules = map[string]flagValues{
 // Every misuse of every flag is a usage error in our own words. It shows a right value and does not
 // repeat the wrong one.
 func TestEveryMisuseOfEveryFlagIsAUsageError(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	t.Setenv("LATCHKEY_URL", "http://127.0.0.1:1")
 	t.Setenv("LATCHKEY_KEY", "")
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())

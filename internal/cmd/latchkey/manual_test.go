@@ -75,6 +75,7 @@ func TestTheManualsCommandsRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	ran, folder := 0, t.TempDir()
 	s := start(t, filepath.Join(folder, ".latchkey")) // one for all pages: DynamoDB Local takes long to start
 	for _, p := range manual(t) {

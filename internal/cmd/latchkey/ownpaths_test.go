@@ -19,6 +19,7 @@ func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "backend "+r.URL.Path)
 	}))

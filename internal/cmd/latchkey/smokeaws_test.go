@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/smithy-go/encoding/cbor"
 
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/smoke"
 )
 
@@ -40,6 +41,10 @@ func smokesAccount(t *testing.T, code int, variables []string, args ...string) m
 
 // Each thing that is wrong in an account differs in exactly its check. What comes late is awaited.
 func TestTheSmokeTestOfAnAccountCatchesEachDifference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
+	dynamotest.AnyEngine(t)
 	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
 	at := gateway{answer: func(r *http.Response) { r.Header.Set("X-Amzn-Requestid", "a-request") }}.start(t, s)
 	mute := gateway{}.start(t, s)

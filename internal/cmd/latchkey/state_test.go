@@ -18,6 +18,7 @@ func TestATableThatNeedsAnotherSecretIsNotServed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long and runs one step after another")
 	}
+	dynamotest.AnyEngine(t)
 	type loss struct {
 		lose func(t *testing.T, s state)
 		says string

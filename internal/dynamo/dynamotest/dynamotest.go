@@ -28,16 +28,16 @@ import (
 	"latchkey/internal/local/sam"
 )
 
-// running is the engine of this test binary. It is a variable of the package because TestMain cannot
-// pass values to tests.
+// running is what this test binary runs. It is a variable of the package because TestMain cannot pass
+// values to tests.
 var running struct {
 	root   string
-	engine *engine.Engine
 	tables atomic.Int64
-
-	mu   sync.Mutex
-	more []*engine.Engine // started because all others were lent
-	free []*engine.Engine // ready to be lent
+	// engines run the engine that ENGINE names, and cheap those of tests that called AnyEngine.
+	engines, cheap *fleet
+	any            sync.Map // of the names of these tests
+	// template reads template.yaml, once.
+	template func() (*sam.Template, error)
 }
 
 // Main runs the tests with an engine and ends the process.
@@ -50,17 +50,18 @@ func run(m *testing.M) int {
 		return 1
 	}
 	running.root = root
-	if running.engine, err = engine.Start(context.Background(), Engine()); err != nil {
+	running.template = sync.OnceValues(func() (*sam.Template, error) {
+		return sam.Load(filepath.Join(root, "template.yaml"), nil)
+	})
+	running.engines, running.cheap = &fleet{options: Engine()}, &fleet{options: cheapest()}
+	if _, err := running.engines.shared(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	running.free = []*engine.Engine{running.engine}
 	code := m.Run()
-	for _, e := range append(running.more, running.engine) {
-		if err := e.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
+	if err := errors.Join(running.engines.stop(), running.cheap.stop()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	return code
 }
@@ -83,7 +84,8 @@ func Root() string { return running.root }
 // engine only if all others are lent.
 func Lend(t testing.TB, table string) (endpoint string, giveBack func()) {
 	t.Helper()
-	e, err := borrow()
+	f := enginesOf(t)
+	e, err := f.borrow()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,25 +99,8 @@ func Lend(t testing.TB, table string) (endpoint string, giveBack func()) {
 			t.Errorf("give an engine back: %v", err)
 			return
 		}
-		running.mu.Lock()
-		defer running.mu.Unlock()
-		running.free = append(running.free, e)
+		f.giveBack(e)
 	}
-}
-
-func borrow() (*engine.Engine, error) {
-	running.mu.Lock()
-	defer running.mu.Unlock()
-	if last := len(running.free) - 1; last >= 0 {
-		e := running.free[last]
-		running.free = running.free[:last]
-		return e, nil
-	}
-	e, err := engine.Start(context.Background(), Engine())
-	if err == nil {
-		running.more = append(running.more, e)
-	}
-	return e, err
 }
 
 // Options makes a new table, which template.yaml defines, and returns its options. The network in
@@ -140,17 +125,21 @@ const shortBackoff = 5 * time.Millisecond
 // fails no requests until the test tells it to.
 func Faulty(t testing.TB) (dynamo.Options, *Faults) {
 	t.Helper()
+	e, err := enginesOf(t).shared()
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := dynamo.Options{
 		Name:     "test-" + strconv.FormatInt(running.tables.Add(1), 10),
 		AWS:      amazon.Local(),
-		Endpoint: running.engine.Endpoint(),
+		Endpoint: e.Endpoint(),
 		Local:    true,
 		// A busy machine may stop an engine for a second, so an attempt has more time than in a
 		// deployment. A verdict has no more time: apikey.Patience still bounds it.
 		AttemptTimeout: 10 * time.Second,
 	}
 	o.AWS.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(amazon.Local().Retryer(), shortBackoff) }
-	template, err := sam.Load(filepath.Join(running.root, "template.yaml"), nil)
+	template, err := running.template()
 	if err != nil {
 		t.Fatal(err)
 	}
