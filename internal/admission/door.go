@@ -8,6 +8,7 @@ package admission
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/gate"
@@ -89,6 +90,7 @@ type Decision struct {
 	User *User
 	// Anonymous says that the caller needs no key.
 	Anonymous bool
+	arrived   time.Time // of the request; zero if it is not known
 }
 
 // OverLimit reports whether the request is refused for a limit, a quota or a cost alone. Its key is
@@ -156,5 +158,5 @@ func (d *Door) decideKey(ctx context.Context, r *Request, credential apikey.Cred
 		return Decision{}, d.undecided(ctx, r, err)
 	}
 	d.log(ctx, r, &v)
-	return Decision{Verdict: v}, nil
+	return Decision{Verdict: v, arrived: r.Time}, nil
 }

@@ -229,7 +229,7 @@ func TestAnHTTPAPIGetsAPolicyOrASimpleAnswer(t *testing.T) {
 		"userIdHeader":"u1","keyIdHeader":"0123456789abcdef","scopeHeader":"tts stt","internal":false,
 		"generation":"1795521600000","limit":5,"remaining":4,"reset":1795521661}`
 	const denied = `"context":{"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.",
-		"limit":5,"remaining":0,"reset":1795521661,"retryAfter":7}`
+		"limit":5,"remaining":0,"reset":1795521661,"rateLimitPolicy":"\"key-10\";q=5;w=10","rateLimit":"\"key-10\";r=0","retryAfter":7}`
 	for _, c := range []struct {
 		simple bool
 		code   apikey.Code

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"latchkey/internal/admission"
+	"latchkey/internal/api"
 	"latchkey/internal/jsonio"
 )
 
@@ -28,6 +29,9 @@ func (a *Authorizer) allowance(
 	w.OptionalText("metadata", extra.metadata)
 	w.OptionalText("metadataHeader", extra.metadataHeader)
 	appendWindow(&w, d)
+	if e.request.Own && e.request.Resource == api.WhoamiPath {
+		appendRateLimit(&w, d)
+	}
 	w.End()
 	w.End()
 	return w
@@ -42,6 +46,7 @@ func (a *Authorizer) denial(e *event, d *admission.Decision) []byte {
 	w.Text("code", string(v.Code.Info().AtGateway))
 	w.Text("message", v.Message())
 	appendWindow(&w, d)
+	appendRateLimit(&w, d)
 	if wait := int64(v.RetryAfter / time.Second); wait != 0 { // 0: no wait helps
 		w.Integer("retryAfter", wait)
 	}
@@ -112,4 +117,11 @@ func appendWindow(w *jsonio.Writer, d *admission.Decision) {
 	if window.Reset != 0 {
 		w.Integer("reset", window.Reset)
 	}
+}
+
+// appendRateLimit writes the values of two headers of the answer to the client, if the key has a limit.
+func appendRateLimit(w *jsonio.Writer, d *admission.Decision) {
+	l := d.RateLimit()
+	w.OptionalText("rateLimitPolicy", l.Policy)
+	w.OptionalText("rateLimit", l.State)
 }

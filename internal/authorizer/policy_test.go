@@ -55,14 +55,14 @@ func TestAnswersHaveAPolicyAndAContext(t *testing.T) {
 			answer(validKeyID, "Allow", key+`"generation":"1795521600000","unlimited":true`)},
 		{"a limit", says(apikey.CodeRateLimited), byKey, nil, answer(validKeyID, "Deny",
 			`"code":"rate_limit_exceeded","message":"Rate limit exceeded. Try again in 7 seconds.",
-			"limit":5,"remaining":0,"reset":1795521661,"retryAfter":7`)},
+			"limit":5,"remaining":0,"reset":1795521661,"rateLimitPolicy":"\"key-10\";q=5;w=10","rateLimit":"\"key-10\";r=0","retryAfter":7`)},
 		{"a quota", says(apikey.CodeQuotaExceeded), byKey, nil, answer(validKeyID, "Deny",
 			`"code":"insufficient_quota","message":"Quota exceeded. Try again in 3600 seconds.",
-			"limit":1000,"remaining":0,"reset":1795521661,"retryAfter":3600`)},
+			"limit":1000,"remaining":0,"reset":1795521661,"rateLimitPolicy":"\"key-10\";q=5;w=10","rateLimit":"\"key-10\";r=0","retryAfter":3600`)},
 		{"credits", edited(func(v *apikey.Verdict) {
 			v.Code, v.Status = apikey.CodeQuotaExceeded, ratelimit.Status{Limit: 1000}
 		}), byKey, nil, answer(validKeyID, "Deny",
-			`"code":"insufficient_quota","message":"Quota exceeded.","limit":1000,"remaining":0`)},
+			`"code":"insufficient_quota","message":"Quota exceeded.","limit":1000,"remaining":0,"rateLimitPolicy":"\"key-10\";q=5;w=10","rateLimit":"\"key-10\";r=0"`)},
 		{"a public route", &judge{}, byKey, public, answer("anonymous", "Allow",
 			`"keyId":"anonymous","userId":"anonymous","name":"anonymous","scopes":"","environment":"","internal":false,
 			"userIdHeader":"anonymous","keyIdHeader":"anonymous","scopeHeader":"-"`)},

@@ -63,7 +63,7 @@ func (a *server) admit(answer http.Header, r *http.Request, tail string) *apiErr
 		return newError(apikey.CodeUnavailable, "", "")
 	}
 	if window, ok := d.Window(); ok {
-		setWindow(answer, window)
+		setWindow(answer, window, d.RateLimit())
 	}
 	if !d.Verdict.Valid() {
 		return refusal(d.Verdict)
@@ -104,7 +104,11 @@ func refusal(v apikey.Verdict) *apiError {
 }
 
 // setWindow sets the headers with the state of the caller's limit.
-func setWindow(h http.Header, w admission.Window) {
+func setWindow(h http.Header, w admission.Window, l admission.RateLimit) {
+	if l.State != "" {
+		h.Set("RateLimit-Policy", l.Policy)
+		h.Set("RateLimit", l.State)
+	}
 	h.Set("X-RateLimit-Limit", strconv.FormatInt(w.Limit, 10))
 	h.Set("X-RateLimit-Remaining", strconv.FormatInt(w.Remaining, 10))
 	if w.Reset != 0 {

@@ -34,6 +34,8 @@ type WindowHeaders struct {
 	Limit     number `header:"X-RateLimit-Limit" doc:"This and the next two are the window status of the tightest limit or quota. Absent for a key without a limit."`
 	Remaining number `header:"X-RateLimit-Remaining"`
 	Reset     number `header:"X-RateLimit-Reset" doc:"Epoch second. Absent if the tightest one is a lifetime quota"`
+	Policy    string `header:"RateLimit-Policy" doc:"Every limit and quota of the caller, by draft-ietf-httpapi-ratelimit-headers-10: q requests in w seconds. Absent for a key without a limit"`
+	State     string `header:"RateLimit" doc:"What remains of each: r requests, all again in t seconds. Retry-After takes precedence"`
 }
 
 // number is a whole number in a header. An empty number omits the header.
@@ -164,6 +166,7 @@ func (a *server) whoami(ctx context.Context, c registry.Caller, in *whoamiInput)
 	} else if a.UnlimitedNumbers {
 		l = &api.WhoamiLimit{Requests: unlimitedRequests, Remaining: unlimitedRequests, Reset: a.Now().Unix()}
 	}
+	out.Policy, out.State = p.RateLimit.Policy, p.RateLimit.State
 	if l != nil {
 		out.Limit, out.Remaining = numberOf(l.Requests), numberOf(l.Remaining)
 		if l.Reset != 0 {

@@ -103,7 +103,7 @@ func (a *server) setHeaders(h http.Header) {
 		h.Set("Access-Control-Allow-Origin", a.CORSOrigin)
 	}
 	h.Set("Access-Control-Expose-Headers",
-		"ETag,Location,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
+		"ETag,Location,RateLimit,RateLimit-Policy,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 }

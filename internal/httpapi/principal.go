@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"latchkey/internal/admission"
 	"latchkey/internal/apikey"
 	"latchkey/internal/registry"
 )
@@ -27,6 +28,8 @@ type Principal struct {
 	Groups  []string
 	// Window is the window status of a key. If nil, the key has no limit.
 	Window *Window
+	// RateLimit has the values of two headers of the answer. It may be zero.
+	RateLimit admission.RateLimit
 }
 
 // Window is the window status of the tightest limit or quota of a key. Reset is an epoch second, or
@@ -66,6 +69,7 @@ func principalOf(a authorized) Principal {
 		p.Window = &Window{Limit: limit}
 		p.Window.Remaining, _ = a.number("remaining")
 		p.Window.Reset, _ = a.number("reset")
+		p.RateLimit = admission.RateLimit{Policy: a.text("rateLimitPolicy"), State: a.text("rateLimit")}
 	}
 	return p
 }

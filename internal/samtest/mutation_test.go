@@ -69,7 +69,7 @@ var mutants = []mutant{
 	{name: "a header from an unknown variable", old: "context.authorizer.retryAfter", new: "context.authorizer.retry_after"},
 	{name: "a response without CORS", old: "            responseParameters: {gatewayresponse.header.Access-Control-Allow-Origin: !Sub \"'${CorsOrigin}'\"}\n            responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal",
 		new: "            responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal"},
-	{name: "a header that a browser cannot read", old: "'Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset'", new: "'Retry-After'"},
+	{name: "a header that a browser cannot read", old: "'RateLimit,RateLimit-Policy,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset'", new: "'Retry-After'"},
 	{name: "a body's value without quotes", old: `"code":"$context.authorizer.code"`, new: `"code":$context.authorizer.code`, unseen: true},
 	{name: "a body that repeats text of the caller", old: "$context.authorizer.message", new: "$context.error.message"},
 	{name: "a body that is no JSON", old: "responseTemplates: {application/json: '{\"error\":{\"message\":\"Internal", new: "responseTemplates: {text/plain: '{\"error\":{\"message\":\"Internal"},

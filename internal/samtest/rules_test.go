@@ -315,7 +315,8 @@ func gatewayResponses(denyStatus string) map[string]gatewayResponse {
 	later := map[string]string{"Retry-After": "'1'"}
 	return map[string]gatewayResponse{
 		"ACCESS_DENIED": {denyStatus, "rate_limit_error", "", map[string]string{
-			"Retry-After": "context.authorizer.retryAfter", "X-RateLimit-Limit": "context.authorizer.limit",
+			"Retry-After": "context.authorizer.retryAfter",
+			"RateLimit":   "context.authorizer.rateLimit", "RateLimit-Policy": "context.authorizer.rateLimitPolicy", "X-RateLimit-Limit": "context.authorizer.limit",
 			"X-RateLimit-Remaining": "context.authorizer.remaining", "X-RateLimit-Reset": "context.authorizer.reset",
 		}},
 		"UNAUTHORIZED":                   {"401", "invalid_request_error", "invalid_api_key", map[string]string{"WWW-Authenticate": `'Bearer realm="latchkey"'`}},

@@ -72,6 +72,9 @@ func denial(d *admission.Decision) map[string]string {
 			values["reset"] = decimal(w.Reset)
 		}
 	}
+	if l := d.RateLimit(); l.State != "" {
+		values["rateLimit"], values["rateLimitPolicy"] = l.State, l.Policy
+	}
 	if wait := int64(v.RetryAfter / time.Second); wait != 0 { // 0: no wait helps
 		values["retryAfter"] = decimal(wait)
 	}
@@ -95,7 +98,7 @@ func principalOf(d *admission.Decision) httpapi.Principal {
 	}
 	if w, ok := d.Window(); ok {
 		window := httpapi.Window(w)
-		p.Window = &window
+		p.Window, p.RateLimit = &window, d.RateLimit()
 	}
 	return p
 }
