@@ -168,6 +168,8 @@ func TestNoClientChoosesTheRequestThatIsJudged(t *testing.T) {
 		{"two paths in one", "", asks("GET", public+", "+public), 401, "path_override"},
 		{"a control character", "", asks("GET", public+"\t"), 401, "path_override"},
 		{"text beyond ASCII", "", asks("GET", public+"\u00e4"), 401, "path_override"},
+		{"another method after a semicolon", "", asks("GET", public+"?a;_method=PUT"), 401, "method_override"},
+		{"another method beside a wrong escape", "", asks("GET", public+"?%zz&%5Fmethod=PUT"), 401, "method_override"},
 		{"the path of Envoy in another header", closed, []string{"X-Envoy-Original-Path: " + public}, 401, "missing_key"},
 		{"a path that only begins like the route", "x" + public, nil, 404, "not_found"},
 	} {
