@@ -17,7 +17,9 @@ var (
 	unknownRoutes = Assumption{"unknown-routes",
 		"a route that API Gateway does not have is answered with the template's 404"}
 	preflights = Assumption{"preflights", "API Gateway answers a preflight without a key"}
-	passes     = Assumption{"passes",
+	questions  = Assumption{"questions",
+		"a proxy's question reaches the function with its method, and with the slash at the end of its path"}
+	passes = Assumption{"passes",
 		"API Gateway passes statuses, headers and bodies of the functions unchanged"}
 	stage    = Assumption{"stage", "an event names the stage or the base path that the caller's URL has"}
 	contexts = Assumption{"context",

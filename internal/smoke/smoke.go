@@ -113,6 +113,7 @@ func Run(ctx context.Context, o Options) error {
 		r.refusals()
 		r.routes()
 		r.preflight()
+		r.proxies()
 		r.keys()
 		r.people()
 		r.assumption = outages
@@ -226,6 +227,16 @@ func (r *run) routes() {
 	r.assumption = unknownRoutes
 	// The backend has no method of latchkey's own paths.
 	r.expect(r.send("an unknown method", http.MethodPut, ownHealth, nil), notFound...)
+}
+
+// proxies asks as proxies do. A status other than that of an error would let requests pass.
+func (r *run) proxies() {
+	r.assumption = questions
+	r.expect(r.get("a proxy that asks about nothing", api.AuthorizePath, "X-API-Key: "+r.Key.Reveal()), status(400))
+	r.expect(r.send("a proxy that asks about a preflight", http.MethodOptions, api.AuthorizePath+"/smoke", nil,
+		"Origin: https://example.com", "Access-Control-Request-Method: GET"), status(401))
+	r.expect(r.get("a proxy that asks about two paths", api.AuthorizePath+"/", "X-API-Key: "+r.Key.Reveal(),
+		"X-Original-Method: GET", "X-Original-Uri: /smoke"), status(401))
 }
 
 func (r *run) preflight() {
