@@ -134,16 +134,7 @@ func TestAServerAnswersAsTheLocalStackDoes(t *testing.T) {
 		"REVOKE_RATE=1000000", "REVOKE_BURST=1000000",
 	}
 	folders := [2]string{t.TempDir(), t.TempDir()}
-	if _, err := state(folders[0]).makeSecret(); err != nil {
-		t.Fatal(err)
-	}
-	secret, err := os.ReadFile(state(folders[0]).secret())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(state(folders[1]).secret(), secret, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	shareSecret(t, folders)
 	deployed := start(t, folders[0], append(variables, ownEngine+endpoint)...)
 	server := serveOn(t, folders[1], endpoint, variables...)
 	deployed.root = "a-root-key-for-both-servers"
