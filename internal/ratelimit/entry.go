@@ -25,6 +25,11 @@ type entry struct {
 
 	others others
 
+	// writing is the last write that was sent, and closed when it is answered. waiting is the number of
+	// tokens of the requests that wait for one.
+	writing chan struct{}
+	waiting int64
+
 	// shard is the shard of the id that this instance spends from. It is one of shards, which is 0
 	// before one was chosen.
 	shard, shards int

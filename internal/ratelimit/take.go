@@ -95,12 +95,20 @@ const attempts = 16
 // fromStore spends with a write, after fromMemory could not decide at now.
 func (l *Limiter) fromStore(ctx context.Context, id string, r *request, floor, now time.Time) error {
 	l.forgetExpired(id, now)
+	own := turn{tokens: r.tokens}
 	for range attempts {
 		l.recordUsage(ctx, id, now)
 		if err := l.outdated(id, r); err != nil {
 			return fmt.Errorf("spend: %w", err)
 		}
-		w, decided := l.reserve(id, r, now)
+		w, decided := l.reserve(id, r, now, &own)
+		for ; w.busy != nil; w, decided = l.reserve(id, r, now, &own) {
+			if err := own.wait(ctx, w.busy); err != nil {
+				l.leave(id, &own)
+				return fmt.Errorf("spend: %w", err)
+			}
+			now = l.time(floor)
+		}
 		if decided {
 			return nil
 		}
@@ -113,12 +121,15 @@ func (l *Limiter) fromStore(ctx context.Context, id string, r *request, floor, n
 			decided = l.admit(id, r, &w, seen, now)
 		case errors.Is(err, ErrStale) && r.isBelow(&seen):
 			l.restore(id, &w, now, false)
-			return fmt.Errorf("spend: %w", ErrFenced)
+			err = ErrFenced
 		case errors.Is(err, ErrStale):
 			r.decision.Proven = r.fence != 0
-			decided = l.lose(id, r, &w, seen, now)
+			decided, err = l.lose(id, r, &w, seen, now), nil
 		default:
 			l.restore(id, &w, now, errors.Is(err, ErrThrottled))
+		}
+		l.end(id, &w) // the others find what the answer has brought
+		if err != nil {
 			return fmt.Errorf("spend: %w", err)
 		}
 		if decided {
@@ -201,16 +212,23 @@ type write struct {
 	// back is how many unused tokens of backDay the entry could give back.
 	back    int64
 	backDay Date
+	done    chan struct{} // closed when the store has answered
+	busy    chan struct{} // of another write, for which r should wait; then there is no write
 }
 
 // reserve plans the write that spends the tokens of r and leases some more. It decides instead, if
-// another request of this instance has made that possible meanwhile.
-func (l *Limiter) reserve(id string, r *request, now time.Time) (w write, decided bool) {
+// another request of this instance has made that possible meanwhile. It returns a write that is busy
+// if another request of this instance writes, and own is still patient.
+func (l *Limiter) reserve(id string, r *request, now time.Time, own *turn) (w write, decided bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(id)
+	own.end(e)
 	if l.decide(e, r, now) {
 		return write{}, true
+	}
+	if busy := own.begin(e, l.rules.leases(r.terms)); busy != nil {
+		return write{busy: busy}, false
 	}
 	v := e.view(&l.rules, r.terms, now)
 	w = write{now: now, lease: e.lease, leased: e.lease.usable(r.terms, now)}
@@ -228,7 +246,10 @@ func (l *Limiter) reserve(id string, r *request, now time.Time) (w write, decide
 		if r.terms.counts() {
 			ask = max(ask, e.ahead(r.tokens-w.leased, r.tokens, now))
 		}
+		ask = max(ask, min(ask+e.waiting, room))
 	}
+	w.done = make(chan struct{})
+	e.writing = w.done
 	w.spend = l.rules.plan(&e.meter, r.terms, v, ask, w.back, e.recorded)
 	return w, false
 }

@@ -118,11 +118,11 @@ func raw(t testing.TB, s *stack, request string) string {
 	}
 	var header strings.Builder
 	_ = a.Header.Write(&header) // sorted
-	return changing.ReplaceAllString(fmt.Sprintf("%d\n%s\n%s", a.StatusCode, header.String(), body), "$1…")
+	return changing.ReplaceAllString(fmt.Sprintf("%d\n%s\n%s", a.StatusCode, header.String(), body), "$1$2…")
 }
 
 // changing finds what time and other requests change in an answer.
-var changing = regexp.MustCompile(`("re(?:set|maining)":|X-Ratelimit-Re(?:set|maining): |Retry-After: |Try again in |"retryAfter":)\d+`)
+var changing = regexp.MustCompile(`("re(?:set|maining)":|X-Ratelimit-Re(?:set|maining): |Retry-After: |Try again in |"retryAfter":)\d+|("lastUsedAt":)"[^"]+"`)
 
 // The server and the local stack answer each request alike: the same routes need a caller, and the
 // same texts are no requests.
