@@ -103,6 +103,9 @@ func measureFence(t *testing.T, shared *simShared, rate float64, instances int, 
 // A fence saves nearly all reads of a key that is spent from, and costs hardly any write more. The manual
 // prints these counts. With -update, its table is written anew.
 func TestAFenceSavesReads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	shared := newSimShared(t)
 	table := "| requests/s, instances | `FENCE=write`: reads, writes, round trips, dollars | `FENCE=trust`: the same |\n|---|---|---|\n"
 	for _, rate := range []float64{0.1, 1, 10, 100, 1000} {

@@ -15,6 +15,9 @@ import (
 // plan is read as often, for all keys of an instance together, which is not counted here. A million
 // writes cost $0.625 and a million reads $0.125.
 func TestWhatACascadeCosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	for _, load := range []struct{ perSecond, instances int }{{1, 1}, {10, 1}, {100, 1}, {10, 16}} {
 		for _, shape := range []struct {
 			name       string

@@ -170,6 +170,9 @@ func TestACascadeThatAsksNoMemoryIsOnlyDearer(t *testing.T) {
 // the demand, a key's own limit counts some tokens of requests that the user's limit denies. They
 // include the leased tokens that end unused.
 func TestWhatACascadeCountsTooMuch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	const second = time.Second
 	for _, c := range []struct {
 		name      string

@@ -186,6 +186,9 @@ func crowd(t *testing.T, w *world, s setting, random *rand.Rand, end time.Time, 
 // As long as no request is lost, the count is the used tokens plus the leased tokens. This also
 // holds if instances compete for the last tokens.
 func TestUsageIsExactForBilling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
@@ -284,6 +287,9 @@ func TestABusierKeyNeedsFewerWritesPerRequest(t *testing.T) {
 // The manual states these shares for clients that pace their requests. The effective window exceeds
 // the window most at 10 s. Tokens that stay in the leases of many instances add to the denials.
 func TestAPaceALittleBelowTheLimitIsNeverDenied(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
 	for _, c := range []struct {
 		window, percent time.Duration
 		least, most     float64 // % of the requests that are denied
