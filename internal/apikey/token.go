@@ -98,6 +98,13 @@ func (f Format) Reveals(text string) bool {
 	return false
 }
 
+// Pattern returns a regular expression, in RE2 syntax, that finds every native token in a text. It does
+// not check the checksum, so it also finds some texts that are no tokens.
+func (f Format) Pattern() string {
+	environments := string(Live) + "|" + string(Test)
+	return `\b` + f.prefix + `_(?:` + environments + `)_[0-9A-Za-z]{` + strconv.Itoa(nativeLength) + `}\b`
+}
+
 // New makes a native token with a new id. random must be a source fit for secrets.
 func (f Format) New(env Environment, random io.Reader) (Token, error) {
 	id, err := NewID(random)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/httpapi/httpapitest"
+	"latchkey/internal/leaks/leakstest"
 )
 
 // exampleKey is the key of the document's examples.
@@ -38,6 +40,7 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scanner, signs := leakstest.New(t, "k1")
 	tried := 0
 	for path, item := range document.Paths.Map() {
 		for method, o := range item.Operations() {
@@ -51,7 +54,7 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 			for kind, body := range kinds {
 				tried++
 				// Each example gets a new stack, because some revoke or delete the calling key.
-				s := start(t, t.TempDir(), "ROOT_KEY="+exampleKey, "FRESHNESS=0")
+				s := start(t, t.TempDir(), "ROOT_KEY="+exampleKey, "FRESHNESS=0", "LEAK_KEYS_URL="+scanner.URL)
 				if o.OperationID != "put-plan" {
 					s.putExamplePlan(t, document)
 				}
@@ -60,6 +63,9 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 				}
 				r := exampleOf(t, s.url, method, path, o, kind, body)
 				r.Header.Set("Authorization", "Bearer "+exampleKey)
+				if o.OperationID == "report-leaks" {
+					sign(t, r, signs)
+				}
 				response, err := http.DefaultClient.Do(r)
 				if err != nil {
 					t.Fatal(err)
@@ -90,6 +96,18 @@ func TestEveryExampleOfTheDocumentWorks(t *testing.T) {
 	if tried < 20 {
 		t.Errorf("%d examples were tried", tried)
 	}
+}
+
+// sign signs a report of leaked keys.
+func sign(t *testing.T, r *http.Request, signs *ecdsa.PrivateKey) {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Header.Set("Github-Public-Key-Identifier", "k1")
+	r.Header.Set("Github-Public-Key-Signature", leakstest.Sign(t, signs, string(body)))
 }
 
 // putExamplePlan makes the plan that other examples name.

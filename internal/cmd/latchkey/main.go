@@ -60,7 +60,7 @@ func root() *cobra.Command {
 		doctorCommand(),
 		loginCommand(), logoutCommand(), whoamiCommand(),
 		keysCommand(), usersCommand(), plansCommand(), validateCommand(), topCommand(), exportCommand(), tableCommand(),
-		secretCommand(), openapiCommand(), manCommand(), versionCommand(),
+		secretCommand(), leakRuleCommand(), openapiCommand(), manCommand(), versionCommand(),
 	})
 	c.Long = c.Short + `.
 
