@@ -262,6 +262,9 @@ func (s serveConfig) store(ctx context.Context, t *sam.Template, notices io.Writ
 		}
 		c.Service = cmp.Or(c.Service, "serve")
 		loaded, err := account{}.load(ctx)
+		if errors.Is(err, errNoRegion) {
+			return nil, usageError{errors.New("no AWS region is set: set AWS_REGION, such as eu-west-1")}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -322,7 +325,7 @@ func (s serveConfig) engine(ctx context.Context, t *sam.Template, notices io.Wri
 // much garbage and keeps nothing of it.
 func (s serveConfig) tuneGarbage() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(800)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(512 << 20)
