@@ -122,7 +122,7 @@ func raw(t testing.TB, s *stack, request string) string {
 }
 
 // changing finds what time and other requests change in an answer.
-var changing = regexp.MustCompile(`("re(?:set|maining)":|X-Ratelimit-Re(?:set|maining): |Retry-After: |Try again in |"retryAfter":)\d+|("lastUsedAt":)"[^"]+"`)
+var changing = regexp.MustCompile(`("re(?:set|maining)":|X-Ratelimit-Re(?:set|maining): |Retry-After: |Try again in |"retryAfter":|;[rt]=)\d+|("lastUsedAt":)"[^"]+"`)
 
 // The server and the local stack answer each request alike: the same routes need a caller, and the
 // same texts are no requests.
