@@ -39,9 +39,6 @@ const (
 // so a change never shortens the retention of usage.
 const fenceRetention = 432 * 24 * time.Hour
 
-// fencesAtOnce is how many keys of one write are fenced at the same time.
-const fencesAtOnce = 8
-
 // fenceAttempts bounds how often a fence is written again because DynamoDB has deleted the meter
 // between two requests.
 const fenceAttempts = 3
@@ -49,33 +46,16 @@ const fenceAttempts = 3
 // fence raises the fence of each key that the changes replace or delete. After an error, the changes
 // must not be made.
 func (t *Table) fence(ctx context.Context, changes []registry.Write) error {
-	if len(changes) == 1 {
-		return t.fenceOne(ctx, &changes[0])
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(fencesAtOnce)
 	for i := range changes {
-		group.Go(func() (err error) {
-			defer func() {
-				if cause := recover(); cause != nil { // it would end the process
-					err = fmt.Errorf("fence a key: panic: %T", cause)
-				}
-			}()
-			return t.fenceOne(ctx, &changes[i])
-		})
-	}
-	return group.Wait()
-}
-
-// fenceOne is fence for one change.
-func (t *Table) fenceOne(ctx context.Context, w *registry.Write) error {
-	if w.From == nil {
-		return nil // a new key, or the record of a user, or a plan
-	}
-	next := *w.From
-	next.Rev++
-	if err := t.raiseAll(ctx, &next, w.At); err != nil {
-		return fmt.Errorf("fence key %s: %w", w.From.ID, err)
+		w := &changes[i]
+		if w.From == nil {
+			continue // a new key, or the record of a user, or a plan
+		}
+		next := *w.From
+		next.Rev++
+		if err := t.raiseAll(ctx, &next, w.At); err != nil {
+			return fmt.Errorf("fence key %s: %w", w.From.ID, err)
+		}
 	}
 	return nil
 }
