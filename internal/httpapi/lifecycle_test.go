@@ -518,7 +518,7 @@ func TestRevokeWithAReason(t *testing.T) {
 	if v := s.validate(forged.Reveal()); v.json["code"] != "unknown_key" || v.json["error"] != "Invalid or revoked API key" {
 		t.Errorf("validate of a forged token: %s", v.text)
 	}
-	path, _, mine = s.made("")
+	path, _, _ = s.made("")
 	if a := s.send(s.root, "POST", "/api/v1/users/u1/revoke-keys", `{"reason":"left the company"}`); a.status != 200 || a.json["revoked"] != 1.0 {
 		t.Errorf("of a user: %d %s", a.status, a.text)
 	}
