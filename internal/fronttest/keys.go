@@ -25,8 +25,9 @@ func Variables() map[string]string {
 type key struct {
 	name    string
 	scopes  apikey.Scopes
-	from    string // the only network from which it may be used; empty: any
-	limit   int64  // requests a day; 0: 10,000
+	from    string            // the only network from which it may be used; empty: any
+	limit   int64             // requests a day; 0: 10,000
+	about   map[string]string // metadata
 	revoked bool
 	unknown bool // the table does not have it
 }
@@ -39,7 +40,7 @@ func keys() []key {
 		{name: "near", from: "127.0.0.0/8"},
 		{name: "far", from: "203.0.113.0/24"},
 		{name: "once", limit: 1},
-		{name: "thrice", scopes: apikey.Scopes{"tts"}, limit: 3},
+		{name: "thrice", scopes: apikey.Scopes{"tts"}, limit: 3, about: map[string]string{"tier": "élite"}},
 		{name: "revoked", revoked: true},
 		{name: "unknown", unknown: true},
 	}
@@ -79,6 +80,9 @@ func (k key) change() apikey.Change {
 		limit.Requests = 10_000
 	}
 	c := apikey.Change{Scopes: &k.scopes, Limit: &limit}
+	if k.about != nil {
+		c.Metadata = &k.about
+	}
 	if k.from != "" {
 		c.AllowedCIDRs = &[]netip.Prefix{netip.MustParsePrefix(k.from)}
 	}

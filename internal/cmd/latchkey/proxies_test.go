@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -265,7 +266,7 @@ func askedServer(t *testing.T) (address string, i *instance.Instance) {
 	endpoint, giveBack := dynamotest.Lend(t, localTable)
 	t.Cleanup(giveBack)
 	variables := fronttest.Variables()
-	told := []string{"TRUSTED_PROXY_HOPS=1", "FORWARD_AUDIENCE=urn:service"}
+	told := []string{"TRUSTED_PROXY_HOPS=1", "FORWARD_AUDIENCE=urn:service", "METADATA_HEADER=true"}
 	for name, value := range variables {
 		told = append(told, name+"="+value)
 	}
@@ -335,8 +336,11 @@ func (p proxy) describes(t *testing.T, at string, tokens map[string]string) {
 		return exchange(t, at, fronttest.Request{Line: line, Headers: append(headers, "X-API-Key: "+tokens[user])})
 	}
 	good := send("POST /tts/x?a=b%20c&d", "thrice", "X-Forwarded-For: 203.0.113.7")
-	for name, want := range map[string]string{"X-User-Id": "thrice", "X-Scopes": "tts", "X-Ratelimit-Limit": "3", "X-Ratelimit-Remaining": "2"} {
-		if p.noLimits && strings.HasPrefix(name, "X-Rate") {
+	for name, want := range map[string]string{
+		"X-User-Id": "thrice", "X-Scopes": "tts", "X-Ratelimit-Limit": "3", "X-Ratelimit-Remaining": "2",
+		"X-Latchkey-Metadata": `{"tier":"%C3%A9lite"}`,
+	} {
+		if p.noLimits && !slices.Contains([]string{"X-User-Id", "X-Scopes"}, name) {
 			want = ""
 		}
 		if got := strings.Join(good.sent[name], ","); got != want {
