@@ -2,6 +2,8 @@ package admission
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"slices"
 
 	"latchkey/internal/apikey"
@@ -17,6 +19,9 @@ type Headers struct {
 	// Forged is the code for a header that no client may send, or empty.
 	Forged apikey.Code
 }
+
+// Format implements [fmt.Formatter]. It prints no value, because some are tokens.
+func (Headers) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[headers]") }
 
 // HeadersOf returns the headers of a request that has them as an http.Header. It must have every
 // header that the client sent.
@@ -66,6 +71,9 @@ type Query struct {
 	// Forged is the code for a parameter that no client may send, or empty.
 	Forged apikey.Code
 }
+
+// Format implements [fmt.Formatter]. It prints no value, because some are tokens.
+func (Query) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[query]") }
 
 // QueryOf returns the parameters of a request that has them as url.Values. It must have every
 // parameter that a backend may read. The parser of net/url drops parameters that it cannot read, so

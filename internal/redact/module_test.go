@@ -92,6 +92,9 @@ func (all declared) held(name string) []string {
 	return names
 }
 
+// behindAPointer holds secrets behind an atomic.Pointer alone, of which every printer shows the address.
+const behindAPointer = "internal/serve.Server"
+
 // TestEveryTypeThatHoldsASecretIsPrinted finds a type that the test of printing leaves out.
 func TestEveryTypeThatHoldsASecretIsPrinted(t *testing.T) {
 	all := readModule(t)
@@ -111,7 +114,7 @@ func TestEveryTypeThatHoldsASecretIsPrinted(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(holding)) {
 		// Unexported types are parts of the tested types.
-		if ast.IsExported(name[strings.LastIndex(name, ".")+1:]) && !tested[name] {
+		if ast.IsExported(name[strings.LastIndex(name, ".")+1:]) && !tested[name] && name != behindAPointer {
 			t.Errorf("%s holds a secret: add it to holders", name)
 		}
 	}
@@ -144,9 +147,10 @@ var openFields = map[string]string{
 	"internal/registry.reply.Token":             "exists to be sealed, between two calls",
 	"internal/registry.Idempotency.Key":         "a request's name, which opens nothing without a pepper",
 	"internal/migrate.values.key":               "one line of a file, on its way to a Token",
-	"internal/authorizer.headers.apiKey":        "decoded from the event, on its way to a Credential",
-	"internal/authorizer.headers.authorization": "decoded from the event, on its way to a Credential",
-	"internal/authorizer.query.apiKey":          "decoded from the event, on its way to a Credential",
+	"internal/admission.Headers.APIKey":         "as a request has it, on its way to a Credential; Format hides it",
+	"internal/admission.Headers.Authorization":  "as a request has it, on its way to a Credential; Format hides it",
+	"internal/admission.Query.APIKey":           "as a request has it, on its way to a Credential; Format hides it",
+	"internal/cmd/latchkey.serveConfig.Key":     "the name of a file",
 	"internal/httpapi.OnceInput.IdempotencyKey": "a request's name, which opens nothing without a pepper",
 }
 

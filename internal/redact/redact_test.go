@@ -26,6 +26,7 @@ import (
 	"latchkey/internal/redact"
 	"latchkey/internal/registry"
 	"latchkey/internal/secret"
+	"latchkey/internal/serve"
 	"latchkey/internal/smoke"
 )
 
@@ -37,7 +38,8 @@ var holders = []reflect.Type{
 	reflect.TypeFor[registry.Import](), reflect.TypeFor[pepper.Hasher](), reflect.TypeFor[gate.Keyring](), reflect.TypeFor[audit.Notary](), reflect.TypeFor[assertion.Keys](), reflect.TypeFor[client.Client](),
 	reflect.TypeFor[config.Sensitive](), reflect.TypeFor[config.Config](), reflect.TypeFor[config.SecretContent](), reflect.TypeFor[instance.Instance](), reflect.TypeFor[secret.Secret](), reflect.TypeFor[migrate.Line](), reflect.TypeFor[smoke.Options](),
 	reflect.TypeFor[api.Token](), reflect.TypeFor[api.TokenRequest](), reflect.TypeFor[api.ValidateRequest](),
-	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](),
+	reflect.TypeFor[api.CreateResponse](), reflect.TypeFor[api.RotateResponse](), reflect.TypeFor[api.LeakMatch](),
+	reflect.TypeFor[registry.Leak](), reflect.TypeFor[serve.App](),
 }
 
 // isBody reports whether a type is a body of the API. Its JSON must contain the token.

@@ -61,7 +61,16 @@ func TestTwoEnginesCannotShareFiles(t *testing.T) {
 	}
 }
 
+// hideEngines hides the engines that a user has installed elsewhere.
+func hideEngines(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"PATH", "HOME", "XDG_CACHE_HOME"} {
+		t.Setenv(name, t.TempDir())
+	}
+}
+
 func TestTheErrorForAMissingEngineNamesTheCommand(t *testing.T) {
+	hideEngines(t)
 	for _, kind := range []engine.Kind{engine.Dynoxide, engine.DynamoDBLocal} {
 		o := options(t, kind)
 		o.Dir = t.TempDir()

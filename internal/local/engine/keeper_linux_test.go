@@ -66,6 +66,7 @@ func TestAKilledEngineIsStartedAgain(t *testing.T) {
 func TestAMissingEngineIsNotKept(t *testing.T) {
 	o := options(t, engine.Dynoxide)
 	o.Dir = t.TempDir()
+	hideEngines(t)
 	if _, err := engine.Keep(t.Context(), o, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("an engine that is not installed started")
 	}
