@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -103,7 +105,8 @@ func helpExamples() map[string][]string {
 }
 
 // exampleAddresses gives examples a free port, on this machine only.
-var exampleAddresses = strings.NewReplacer("PORT=8080", "PORT=0", "127.0.0.1:8080", "127.0.0.1:0", "0.0.0.0:8080", "127.0.0.1:0")
+var exampleAddresses = strings.NewReplacer("PORT=8080", "PORT=0", "127.0.0.1:8080", "127.0.0.1:0", "0.0.0.0:8080", "127.0.0.1:0",
+	"127.0.0.1:9464", "127.0.0.1:0", "--listen :8080", "--listen 127.0.0.1:0")
 
 // runExample runs an example and returns its line.
 func runExample(ts *testscript.TestScript, neg bool, args []string) (line string) {
@@ -129,7 +132,7 @@ func runExample(ts *testscript.TestScript, neg bool, args []string) (line string
 	text = exampleURL.ReplaceAllString(text, ts.Getenv("LATCHKEY_URL"))
 	if until != "" {
 		// The file of the example before must be gone before this one writes its own.
-		text = "rm -f shown; " + exampleAddresses.Replace(text) + " > shown & child=$!; " +
+		text = "rm -f shown; " + exampleAddresses.Replace(text) + " > shown 2>&1 & child=$!; " +
 			"until grep -qs " + until + " shown; do kill -0 $child; sleep 0.05; done; kill $child; wait $child"
 	}
 	err := ts.Exec("bash", "-euo", "pipefail", "-c", text)
@@ -221,8 +224,25 @@ func (w *exampleWorld) setUp(t *testing.T, e *testscript.Env) error {
 			return err
 		}
 	}
+	if err := writeCertificate(e.WorkDir); err != nil {
+		return err
+	}
 	e.Vars = append(slices.Clone(e.Vars), w.variables...)
 	e.Vars = append(e.Vars, "HOME="+e.WorkDir, "XDG_CONFIG_HOME="+filepath.Join(e.WorkDir, "config"), "ID="+id, "OWNER="+owner,
 		"PATH="+w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	return nil
+}
+
+// writeCertificate writes the files cert.pem and key.pem.
+func writeCertificate(folder string) error {
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return err
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})
+	return errors.Join(os.WriteFile(filepath.Join(folder, "cert.pem"), cert, 0o600),
+		os.WriteFile(filepath.Join(folder, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600))
 }

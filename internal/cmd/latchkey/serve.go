@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -132,9 +133,8 @@ SIGTERM and SIGINT end it: it is no longer ready, answers the requests that it
 has, gives back leases and writes counts. SIGHUP makes it read the certificate
 and the secret again, and no connection ends. A socket of systemd takes the
 place of --listen, and one that is named monitor that of --monitor.`,
-		Example: `  latchkey serve --state /var/lib/latchkey
-  TABLE_NAME=latchkey SECRET_ARN=arn:aws:... latchkey serve --listen :8443 \
-    --tls-cert cert.pem --tls-key key.pem --monitor 127.0.0.1:9464`,
+		Example: `  latchkey serve --state data --tls-cert cert.pem --tls-key key.pem
+  TABLE_NAME=latchkey latchkey serve --listen :8080 --monitor 127.0.0.1:9464`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var s serveConfig
@@ -149,8 +149,8 @@ place of --listen, and one that is named monitor that of --monitor.`,
 			return s.run(c.Context(), c.ErrOrStderr())
 		},
 	}
-	c.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` for clients, such as :8443")
-	c.Flags().StringVar(&flags.Monitor, "monitor", "", "`ADDRESS` for monitoring, such as 127.0.0.1:9464")
+	textFlag(c.Flags(), &flags.Listen, "listen", "", "`ADDRESS` and port for clients, such as 0.0.0.0:8080", checkListen)
+	textFlag(c.Flags(), &flags.Monitor, "monitor", "", "`ADDRESS` and port for monitoring, such as 127.0.0.1:9464", checkListen)
 	c.Flags().StringVar(&flags.Cert, "tls-cert", "", "`FILE` of the certificate, with its chain")
 	c.Flags().StringVar(&flags.Key, "tls-key", "", "`FILE` of the certificate's key")
 	c.Flags().StringVar(&flags.State, "state", "", "`DIR` of an engine that the server starts")
@@ -166,6 +166,8 @@ func (s serveConfig) check() error {
 		return errors.New("needs a table: set TABLE_NAME to one of DynamoDB, or say --state with a folder")
 	case s.State != "" && variables["TABLE_NAME"] != "":
 		return errors.New("TABLE_NAME and --state exclude each other")
+	case s.State != "" && variables["SECRET_ARN"] != "":
+		return errors.New("SECRET_ARN and --state exclude each other: the folder has a secret of its own")
 	case s.SecretFile != "" && (variables["SECRET_ARN"] != "" || variables["LATCHKEY_SECRET"] != "" || s.State != ""):
 		return errors.New("LATCHKEY_SECRET_FILE, SECRET_ARN, LATCHKEY_SECRET and --state exclude each other")
 	case s.Connections < 1 || s.Connections > 1_000_000:
@@ -282,14 +284,14 @@ func (s serveConfig) engine(ctx context.Context, t *sam.Template, notices io.Wri
 		return nil, nil, err
 	}
 	ends := []func(){func() { lock.Close() }}
-	stop = func() {
-		for i := len(ends) - 1; i >= 0; i-- {
-			ends[i]()
+	end := func() {
+		for _, e := range slices.Backward(ends) {
+			e()
 		}
 	}
 	defer func() {
 		if err != nil {
-			stop()
+			end()
 		}
 	}()
 	made, err := folder.makeSecret()
@@ -297,11 +299,11 @@ func (s serveConfig) engine(ctx context.Context, t *sam.Template, notices io.Wri
 		return nil, nil, err
 	}
 	d := devConfig{State: s.State, RootKey: s.RootKey, Endpoint: s.Endpoint, Engine: s.Engine, Engines: s.Engines}
-	endpoint, end, err := d.startEngine(ctx, folder, notices, logger)
+	endpoint, endEngine, err := d.startEngine(ctx, folder, notices, logger)
 	if err != nil {
 		return nil, nil, err
 	}
-	ends = append(ends, end)
+	ends = append(ends, endEngine)
 	l := localStack{state: folder, endpoint: endpoint, template: t, logger: logger}
 	if _, err := l.prepare(ctx, d, made); err != nil {
 		return nil, nil, err
@@ -318,7 +320,7 @@ func (s serveConfig) engine(ctx context.Context, t *sam.Template, notices io.Wri
 		}
 		c.Service = cmp.Or(c.Service, "serve")
 		return instance.New(ctx, c, amazon.Concurrent(amazon.Local()), time.Now, logger)
-	}, stop, nil
+	}, end, nil
 }
 
 // tuneGarbage collects garbage later than usual, unless a variable of Go's says when: a check makes
