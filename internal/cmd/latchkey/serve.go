@@ -149,8 +149,8 @@ place of --listen, and one that is named monitor that of --monitor.`,
 			return s.run(c.Context(), c.ErrOrStderr())
 		},
 	}
-	textFlag(c.Flags(), &flags.Listen, "listen", "", "`ADDRESS` and port for clients, such as 0.0.0.0:8080", checkListen)
-	textFlag(c.Flags(), &flags.Monitor, "monitor", "", "`ADDRESS` and port for monitoring, such as 127.0.0.1:9464", checkListen)
+	textFlag(c.Flags(), &flags.Listen, "listen", "", "`ADDRESS` and port for clients, such as :8080", checkListen)
+	textFlag(c.Flags(), &flags.Monitor, "monitor", "", "`ADDRESS` and port for monitoring", checkListen)
 	c.Flags().StringVar(&flags.Cert, "tls-cert", "", "`FILE` of the certificate, with its chain")
 	c.Flags().StringVar(&flags.Key, "tls-key", "", "`FILE` of the certificate's key")
 	c.Flags().StringVar(&flags.State, "state", "", "`DIR` of an engine that the server starts")
