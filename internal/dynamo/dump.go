@@ -151,16 +151,23 @@ func (t *Table) scanAll(ctx context.Context, visit func([]item) error) error {
 	}
 }
 
-// put writes up to 25 items. A busy table leaves some out, which are sent again.
+// put writes up to 25 items. A busy table leaves some out, which are sent again. So are all, if it is so
+// slow that the time of each attempt ends: the same items may be written twice.
 func (t *Table) put(ctx context.Context, puts []types.WriteRequest) error {
+	slow := 0
 	for attempt := 1; len(puts) > 0; attempt++ {
 		out, err := t.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
 			RequestItems: map[string][]types.WriteRequest{t.name: puts},
 		})
-		if err != nil {
+		switch {
+		case err == nil:
+			puts = out.UnprocessedItems[t.name]
+		case !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || slow == slowTries:
 			return fmt.Errorf("write items: %w", err)
+		default:
+			slow++
 		}
-		if puts = out.UnprocessedItems[t.name]; len(puts) == 0 {
+		if len(puts) == 0 {
 			break
 		}
 		if attempt == patientTries {
@@ -176,3 +183,6 @@ func (t *Table) put(ctx context.Context, puts []types.WriteRequest) error {
 // patientTries bounds how often a batch is sent. Together they wait some 40 seconds, in which a new
 // table on demand takes more writes.
 const patientTries = 60
+
+// slowTries bounds how often a batch is sent again because no attempt was answered in its time.
+const slowTries = 5

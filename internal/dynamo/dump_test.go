@@ -1,11 +1,14 @@
 package dynamo_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -175,5 +178,55 @@ func TestALoadWrites25BatchesAtOnce(t *testing.T) {
 	all.holds(t, table)
 	if c.most != 25 {
 		t.Errorf("%d batches are written at once, want 25", c.most)
+	}
+}
+
+// slow is a transport that gives no answer in time to the first few writes of each batch.
+type slow struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	seen map[string]int // how often a batch was sent
+	late int
+}
+
+func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchWriteItem") {
+		return s.next.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	keys := slices.Sorted(slices.Values(regexp.MustCompile(`key#\d+`).FindAllString(string(body), -1)))
+	batch := strings.Join(keys, " ")
+	s.mu.Lock()
+	s.seen[batch]++
+	late := s.seen[batch] <= s.late
+	s.mu.Unlock()
+	response, err := s.next.RoundTrip(r)
+	if late && err == nil {
+		response.Body.Close()
+		return nil, context.DeadlineExceeded
+	}
+	return response, err
+}
+
+// A load waits for a slow table, and gives up on one that never answers.
+func TestALoadWaitsForASlowTable(t *testing.T) {
+	for _, c := range []struct {
+		late  int // how many attempts are not answered; the SDK makes three of each
+		loads bool
+	}{{3, true}, {15, true}, {18, false}} {
+		o, faults := dynamotest.Faulty(t)
+		o.Transport = &slow{next: faults, seen: make(map[string]int), late: c.late}
+		table, all := dynamo.Open(o), numbered(60)
+		err := table.Load(t.Context(), all.items(nil))
+		if (err == nil) != c.loads {
+			t.Errorf("%d attempts without an answer: %v", c.late, err)
+		}
+		if c.loads {
+			all.holds(t, table)
+		}
 	}
 }
