@@ -163,6 +163,7 @@ var kinds = []struct {
 	{[]string{"generation"}, regexp.MustCompile(`^\d{13}$`), "<time>"},
 	{[]string{"requestId"}, regexp.MustCompile(`^([-0-9a-f]{36}|[-_0-9A-Za-z]{15}=)$`), "<request>"},
 	{[]string{"reset", "X-Ratelimit-Reset"}, regexp.MustCompile(`^\d{10}$`), "<time>"},
+	{[]string{"rateLimit", "Ratelimit"}, regexp.MustCompile(`;t=\d+`), ";t=<seconds>"},
 	{[]string{"retryAfter"}, regexp.MustCompile(`^\d+$`), "<seconds>"},
 	{[]string{"message", "error"}, regexp.MustCompile(`\d+ seconds`), "<seconds>"},
 }
