@@ -75,7 +75,9 @@ func TestDoctorChecksALocalStack(t *testing.T) {
 	d = runDoctor(t, 1, []string{"canary"}, append(admin, "FRESHNESS=canary"))
 	d.says(t, "variables", "FAIL", "FRESHNESS", "")
 	runDoctor(t, 1, []string{"canary"}, append(admin, "LATCHKEY_KEY=a canary")).says(t, "settings", "FAIL", "LATCHKEY_KEY must be one key", "")
-	runDoctor(t, 0, nil, append(admin, "ENGINE_DIR="+t.TempDir(), "TEMPLATE=nowhere.yaml")).says(t, "engine", "warn", "neither in", "make engine")
+	empty := t.TempDir() // the user's own cache may have an engine
+	nowhere := append(admin, "ENGINE_DIR="+empty, "XDG_CACHE_HOME="+empty, "HOME="+empty, "TEMPLATE=nowhere.yaml")
+	runDoctor(t, 0, nil, nowhere).says(t, "engine", "warn", "neither in", "make engine")
 
 	if err := os.Chmod(state(s.state).secret(), 0o644); err != nil {
 		t.Fatal(err)
