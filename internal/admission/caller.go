@@ -31,7 +31,7 @@ type Caller struct {
 	// Subject is the sub of a user whose keys belong to another owner, UserID. It is empty if the
 	// user's keys belong to the sub itself.
 	Subject string
-	// Metadata is that of the key, which is shared and must not be changed.
+	// Metadata is the key's own map, which must not be changed.
 	Metadata map[string]string
 	// Groups are the groups of a user: percent-encoded, with commas between them.
 	Groups string

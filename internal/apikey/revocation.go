@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Revocation says why a key was revoked. It is zero if nobody gave a reason.
+// Revocation says why a key was revoked. It is zero if no reason was given.
 type Revocation struct {
 	// Reason is for the owner of the key, and for the holder of its token; see [CheckReason].
 	Reason string

@@ -103,7 +103,7 @@ func TestMessagesWithoutAWait(t *testing.T) {
 	}
 }
 
-// The holder of a revoked key's token reads the reason, and nobody else does.
+// Only the holder of a revoked key's token reads the reason.
 func TestWhoReadsTheReasonOfARevocation(t *testing.T) {
 	const plain = "Invalid or revoked API key"
 	key := &apikey.Key{Revocation: apikey.Revocation{Reason: "leaked", Source: "https://example.com/a"}}

@@ -11,7 +11,7 @@ import (
 	"latchkey/internal/jsonio"
 )
 
-// event is what is used of an authorizer event.
+// event is the part of an authorizer event that is used.
 type event struct {
 	request admission.Request
 	// arn names the method and path of the request in a policy.

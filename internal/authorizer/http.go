@@ -10,7 +10,7 @@ import (
 	"latchkey/internal/jsonio"
 )
 
-// httpEvent is what the event of an HTTP API has in other places than that of a REST API. Both payload
+// httpEvent has the members that an HTTP API and a REST API have in different places. Both payload
 // formats have it, under different names.
 type httpEvent struct {
 	version string
@@ -23,7 +23,7 @@ type httpEvent struct {
 
 var errTarget = errors.New("no method or no path")
 
-// readHTTP adds what is peculiar to the event of an HTTP API. arn is its methodArn or routeArn.
+// readHTTP adds the members that only the event of an HTTP API has. arn is its methodArn or routeArn.
 func (a *Authorizer) readHTTP(e *event, payload []byte, arn string) error {
 	r := a.readers.Get().(*jsonio.Reader)
 	r.Reset(payload)

@@ -186,7 +186,7 @@ type Write struct {
 	// Action and By say what was done, and who did it. The registry writes them to Entry.
 	Action string
 	By     Origin
-	// Why is the reason for which tokens end alone. It is zero if nobody gave one.
+	// Why is the reason for which tokens end alone. It is zero if none was given.
 	Why apikey.Revocation
 	// Entry is the audit entry of the change. If nil, none is stored.
 	Entry *audit.Sealed
