@@ -12,22 +12,24 @@ import (
 
 // calls makes the calls of an authorizer.
 type calls struct {
-	db            *dynamodb.Client
-	secrets       *secretsmanager.Client
-	table, secret *string
+	db               *dynamodb.Client
+	secrets          *secretsmanager.Client
+	table, secretARN *string
 }
 
 func newCalls(account aws.Config, variables map[string]string) *calls {
 	return &calls{
 		db: dynamodb.NewFromConfig(account), secrets: secretsmanager.NewFromConfig(account),
-		table: aws.String(variables["TABLE_NAME"]), secret: aws.String(variables["SECRET_ARN"]),
+		table: aws.String(variables["TABLE_NAME"]), secretARN: aws.String(variables["SECRET_ARN"]),
 	}
 }
 
 // warm reads the secret and opens the connection to the table, as an instance does when it starts.
 func (c *calls) warm(ctx context.Context) {
 	var warming sync.WaitGroup
-	warming.Go(func() { _, _ = c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: c.secret}) })
+	warming.Go(func() {
+		_, _ = c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: c.secretARN})
+	})
 	warming.Go(func() { _ = c.find(ctx) })
 	warming.Wait()
 }
