@@ -146,7 +146,7 @@ func (a Answer) String() string {
 	return strings.TrimRight(strings.Join([]string{string(a.Outcome), string(a.Code), a.User, a.Path}, " "), " ")
 }
 
-// fault returns what is wrong with an answer, or "".
+// fault describes the error in an answer. It returns "" if the answer is right.
 func (f *Front) fault(t testing.TB, row *Row, sent Request, want, got Answer) string {
 	t.Helper()
 	if got.Outcome == Allowed {

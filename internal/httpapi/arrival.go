@@ -18,7 +18,7 @@ import (
 // Arrival is what the front door tells of a request: what no client can choose. On Lambda, API
 // Gateway's request context tells it. A front door in the same process calls [WithArrival].
 type Arrival struct {
-	// Caller is the caller whom the front door has let through. The zero Principal is nobody.
+	// Caller is the caller whom the front door has let through. The zero Principal has no caller.
 	Caller Principal
 	// Method and Resource are the method and the pattern of the route, for the log.
 	Method, Resource string

@@ -157,7 +157,7 @@ type authorizeOutput struct {
 }
 
 // registerAuthorize adds the operation to the document. The guard calls it, because a proxy may ask
-// with any method, with any query and with a path below that of the route.
+// with every method and query, and at every path below the route.
 func (a *server) registerAuthorize() {
 	o := &huma.Operation{
 		OperationID: "authorize", Method: http.MethodGet, Path: api.AuthorizePath, Tags: []string{"checks"},

@@ -12,7 +12,7 @@ import (
 )
 
 // Principal is the caller of a request, as the front door has judged it: a key, or a user without a
-// key. The zero Principal is nobody.
+// key. The zero Principal has no caller.
 type Principal struct {
 	KeyID       string // empty for a user without a key
 	UserID      string

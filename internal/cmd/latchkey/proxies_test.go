@@ -152,8 +152,8 @@ func (p proxy) run(t *testing.T, latchkey, service string) string {
 	return ""
 }
 
-// echo is a service that tells what it got, in the header X-Echo of its answer. It reads bytes, since a
-// server of net/http would not show everything.
+// echo is a service that returns each request in the header X-Echo of its answer. It reads the bytes of
+// the connection, since a server of net/http would not show all of them.
 func echo(t *testing.T, requests *atomic.Int64) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -227,7 +227,7 @@ func exchange(t testing.TB, address string, r fronttest.Request) (got reply) {
 		return reply{}
 	}
 	defer response.Body.Close()
-	text, _ := io.ReadAll(response.Body) // an error leaves what was read
+	text, _ := io.ReadAll(response.Body) // after an error, the bytes so far are judged
 	got.answer = answer{status: response.StatusCode, header: response.Header, text: string(text)}
 	_ = json.Unmarshal(text, &got.json)
 	head, err := base64.StdEncoding.DecodeString(response.Header.Get("X-Echo"))

@@ -152,7 +152,7 @@ func TestAServerAnswersAsTheLocalStackDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill := strings.NewReplacer("{id}", id, "{name}", "none", "{userId}", "u1", "{page+}", "start", "{file+}", "index.html", "{owner}", "u1")
-	for _, r := range template.Routes { // open or not, for nobody and for an unknown key
+	for _, r := range template.Routes { // each route, without a key and with an unknown one
 		add(r.Method+" "+fill.Replace(r.Path), "Content-Length: 0")
 		add(r.Method+" "+fill.Replace(r.Path)+"/", "Content-Length: 0", "X-API-Key: unknown-token-of-nobody")
 		add("OPTIONS "+fill.Replace(r.Path), "Origin: https://app.example.com")
