@@ -22,6 +22,10 @@ type Schema struct {
 		AttributeName string `yaml:"AttributeName"`
 		Enabled       bool   `yaml:"Enabled"`
 	} `yaml:"TimeToLiveSpecification"`
+	DeletionProtectionEnabled        bool `yaml:"DeletionProtectionEnabled"`
+	PointInTimeRecoverySpecification struct {
+		PointInTimeRecoveryEnabled bool `yaml:"PointInTimeRecoveryEnabled"`
+	} `yaml:"PointInTimeRecoverySpecification"`
 }
 
 // KeyElement is one part of a key: KeyType is HASH or RANGE.
@@ -41,10 +45,39 @@ type Index struct {
 }
 
 // CreateTable creates the table on an engine on this machine, unless it exists. On AWS, the stack
-// creates it.
+// creates it, or [Table.Provision].
 func (t *Table) CreateTable(ctx context.Context, s Schema) error {
+	_, err := t.client.CreateTable(ctx, s.table(t.name))
+	var exists *types.ResourceInUseException
+	if errors.As(err, &exists) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create the table: %w", err)
+	}
+	return t.enableExpiry(ctx, s)
+}
+
+func (t *Table) enableExpiry(ctx context.Context, s Schema) error {
+	if !s.TimeToLiveSpecification.Enabled {
+		return nil
+	}
+	_, err := t.client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName: &t.name,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{
+			AttributeName: aws.String(s.TimeToLiveSpecification.AttributeName), Enabled: aws.Bool(true),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("enable the table's time to live: %w", err)
+	}
+	return nil
+}
+
+// table returns the definition of a table without its protections.
+func (s Schema) table(name string) *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{
-		TableName: &t.name, BillingMode: types.BillingModePayPerRequest, KeySchema: keySchema(s.KeySchema),
+		TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: keySchema(s.KeySchema),
 	}
 	for _, a := range s.AttributeDefinitions {
 		in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
@@ -60,27 +93,7 @@ func (t *Table) CreateTable(ctx context.Context, s Schema) error {
 			},
 		})
 	}
-	_, err := t.client.CreateTable(ctx, in)
-	var exists *types.ResourceInUseException
-	if errors.As(err, &exists) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("create the table: %w", err)
-	}
-	if !s.TimeToLiveSpecification.Enabled {
-		return nil
-	}
-	_, err = t.client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
-		TableName: &t.name,
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{
-			AttributeName: aws.String(s.TimeToLiveSpecification.AttributeName), Enabled: aws.Bool(true),
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("enable the table's time to live: %w", err)
-	}
-	return nil
+	return in
 }
 
 func keySchema(elements []KeyElement) []types.KeySchemaElement {

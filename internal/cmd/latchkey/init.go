@@ -23,7 +23,8 @@ those of your AWS credentials, or the right to read the local stack's folder.
 With --stack, standard error says how many functions the account may run at
 once.`,
 		Example: `  latchkey init                       # for the stack that latchkey dev runs
-  latchkey init --stack latchkey --region us-east-1`,
+  latchkey init --stack latchkey --region us-east-1
+  latchkey init --from-env           # for latchkey serve without a stack`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()

@@ -26,7 +26,7 @@ const longestField = 60 << 10
 
 func secretCommand() *cobra.Command {
 	return group("secret", "Show and change the deployment's secret, but never show a value", []*cobra.Command{
-		secretShowCommand(), secretSetCommand(), secretUnsetCommand(), secretAddPepperCommand(),
+		secretNewCommand(), secretShowCommand(), secretSetCommand(), secretUnsetCommand(), secretAddPepperCommand(),
 		secretAddAssertionKeyCommand(),
 	})
 }

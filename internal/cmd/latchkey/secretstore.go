@@ -16,17 +16,25 @@ import (
 
 var errSecretChanged = errors.New("the secret was changed by somebody else at the same time")
 
-// secret reads the secret of a deployed stack, or of a local stack, which need not run.
+// secret reads the secret of a deployed stack, of the variables, or of a local stack, which need not
+// run.
 func (t target) secret(ctx context.Context) (heldSecret, error) {
-	if err := t.account.check(t.stack); err != nil {
+	if err := t.check(); err != nil {
 		return heldSecret{}, err
 	}
-	if t.stack == "" {
+	if t.local() {
 		return t.state.heldSecret()
 	}
 	c, err := t.config(ctx)
 	if err != nil {
 		return heldSecret{}, err
+	}
+	if path := secretFile(); t.fromEnv && path != "" {
+		return readFile(c, path, "Send SIGHUP to each latchkey serve, so that it reads the secret again.")
+	}
+	if c.SecretARN == "" {
+		return heldSecret{}, usageError{errors.New("the secret is in the variable LATCHKEY_SECRET: keep it in a file, " +
+			"and name that in LATCHKEY_SECRET_FILE")}
 	}
 	loaded, err := t.account.load(ctx)
 	if err != nil {
@@ -37,10 +45,6 @@ func (t target) secret(ctx context.Context) (heldSecret, error) {
 
 // heldSecret reads the secret in the folder of a local stack.
 func (s state) heldSecret() (heldSecret, error) {
-	text, err := os.ReadFile(s.secret())
-	if err != nil {
-		return heldSecret{}, fmt.Errorf("read the secret: %w", err)
-	}
 	// Only the form of static keys depends on the configuration.
 	c, err := config.Load(map[string]string{"TABLE_NAME": localTable, "SECRET_ARN": s.secret()})
 	if err != nil {
@@ -50,17 +54,26 @@ func (s state) heldSecret() (heldSecret, error) {
 	if runner := s.runner(); runner != "" {
 		next = "Send SIGHUP to latchkey dev" + runner + ", so that it reads the secret again."
 	}
+	return readFile(c, s.secret(), next)
+}
+
+// readFile reads the secret in a file.
+func readFile(c config.Config, path, next string) (heldSecret, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return heldSecret{}, fmt.Errorf("read the secret: %w", err)
+	}
 	return heldSecret{
 		config: c, text: config.NewSensitive(string(text)), next: next,
 		store: func(_ context.Context, changed config.Sensitive) error {
-			now, err := os.ReadFile(s.secret())
+			now, err := os.ReadFile(path)
 			if err != nil {
 				return fmt.Errorf("read the secret: %w", err)
 			}
 			if !bytes.Equal(now, text) {
 				return fmt.Errorf("%w: nothing was stored, try again", errSecretChanged)
 			}
-			return keep(s.secret(), changed.Reveal())
+			return keep(path, changed.Reveal())
 		},
 	}, nil
 }

@@ -34,7 +34,6 @@ type serveConfig struct {
 	Key         string          `env:"TLS_KEY"`
 	Connections int             `env:"MAX_CONNECTIONS" envDefault:"4096"`
 	DrainDelay  config.Duration `env:"DRAIN_DELAY" envDefault:"0"`
-	SecretFile  string          `env:"LATCHKEY_SECRET_FILE"`
 	LogLevel    slog.Level      `env:"LOG_LEVEL" envDefault:"INFO"`
 
 	// State is the folder of an engine that the server starts. If empty, the table is DynamoDB's.
@@ -106,7 +105,8 @@ func serveCommand() *cobra.Command {
 		Long: `Runs the HTTP API, the console and the manual in one process, on a machine or in
 a container, without API Gateway and Lambda. Routes, throttles and answers are
 those of the template. The table is DynamoDB's (TABLE_NAME, with AWS credentials
-from the usual places) or that of an engine in a folder (--state).
+from the usual places) or that of an engine in a folder (--state). Without a
+stack, latchkey table create, secret new and init --from-env make the rest.
 
 A variable sets what a flag does not. These variables configure the server:
 
@@ -168,8 +168,8 @@ func (s serveConfig) check() error {
 		return errors.New("TABLE_NAME and --state exclude each other")
 	case s.State != "" && variables["SECRET_ARN"] != "":
 		return errors.New("SECRET_ARN and --state exclude each other: the folder has a secret of its own")
-	case s.SecretFile != "" && (variables["SECRET_ARN"] != "" || variables["LATCHKEY_SECRET"] != "" || s.State != ""):
-		return errors.New("LATCHKEY_SECRET_FILE, SECRET_ARN, LATCHKEY_SECRET and --state exclude each other")
+	case s.State != "" && secretFile() != "":
+		return errors.New("LATCHKEY_SECRET_FILE and --state exclude each other: the folder has a secret of its own")
 	case s.Connections < 1 || s.Connections > 1_000_000:
 		return errors.New("MAX_CONNECTIONS must be from 1 to 1000000")
 	case s.DrainDelay < 0 || time.Duration(s.DrainDelay) > 10*time.Minute:
@@ -249,18 +249,10 @@ func (s serveConfig) store(ctx context.Context, t *sam.Template, notices io.Writ
 	if s.State != "" {
 		return s.engine(ctx, t, notices, logger)
 	}
-	variables := config.Process()
 	return func(ctx context.Context) (*instance.Instance, error) {
-		if s.SecretFile != "" {
-			secret, err := os.ReadFile(s.SecretFile)
-			if err != nil {
-				return nil, fmt.Errorf("read the secret: %w", err)
-			}
-			variables["LATCHKEY_SECRET"] = string(secret)
-		}
-		c, err := config.Load(variables)
+		c, err := fromEnvironment()
 		if err != nil {
-			return nil, usageError{err}
+			return nil, err
 		}
 		c.Service = cmp.Or(c.Service, "serve")
 		loaded, err := account{}.load(ctx)

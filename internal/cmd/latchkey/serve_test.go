@@ -33,8 +33,14 @@ func startServer(t testing.TB, folder string, environment ...string) *stack {
 // serveOn starts a server with a table at an endpoint.
 func serveOn(t testing.TB, folder, endpoint string, environment ...string) *stack {
 	t.Helper()
+	return serveAs(t, folder, append([]string{"STATE=" + folder, ownEngine + endpoint}, environment...)...)
+}
+
+// serveAs starts a server with nothing but these variables. Its folder may have a root key.
+func serveAs(t testing.TB, folder string, environment ...string) *stack {
+	t.Helper()
 	s := &stack{state: folder, log: &safeBuffer{}, giveBack: func() {}}
-	told := []string{"PORT=0", "STATE=" + folder, ownEngine + endpoint}
+	told := []string{"PORT=0"}
 	for _, name := range []string{"API", "PAGE", "VALIDATE"} {
 		told = append(told, name+"_RATE=1000000000", name+"_BURST=1000000000")
 	}

@@ -81,11 +81,20 @@ func (s state) makeSecret() (made bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
+	content, err := newSecret()
+	if err != nil {
+		return false, err
+	}
+	return true, keep(s.secret(), content)
+}
+
+// newSecret returns a new random secret.
+func newSecret() (string, error) {
 	content, err := json.Marshal(map[string]any{"master": rand.Text() + rand.Text(), "peppers": []string{}})
 	if err != nil {
-		return false, fmt.Errorf("make the secret: %w", err)
+		return "", fmt.Errorf("make the secret: %w", err)
 	}
-	return true, keep(s.secret(), string(content))
+	return string(content), nil
 }
 
 // checkSecret returns an error if the secret has no pepper of the table's keys. Such a stack would

@@ -10,8 +10,8 @@ import (
 )
 
 func tableCommand() *cobra.Command {
-	return group("table", "Dump the table into a file, and load the file into an empty table",
-		[]*cobra.Command{tableDumpCommand(), tableLoadCommand()})
+	return group("table", "Make the table, dump it into a file, and load it again",
+		[]*cobra.Command{tableCreateCommand(), tableDumpCommand(), tableLoadCommand()})
 }
 
 func tableDumpCommand() *cobra.Command {

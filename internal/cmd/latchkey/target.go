@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -17,24 +18,37 @@ import (
 	"latchkey/internal/instance"
 )
 
-// target is the stack whose table a command opens: the local stack in a folder or, if stack is not
-// empty, a deployed CloudFormation stack.
+// target is where a command finds the table and the secret: in the local stack of a folder or, if
+// stack is not empty, in a deployed CloudFormation stack, or in this process's variables.
 type target struct {
 	state   state
 	stack   string
-	account account // of the deployed stack
+	fromEnv bool
+	account account // of the stack or the variables
 }
 
-// addFlags adds the flags --state, --stack, --region and --aws-profile. A local stack and a deployed
-// one exclude each other.
+// addFlags adds the flags --state, --stack, --from-env, --region and --aws-profile. The first three
+// exclude each other.
 func (t *target) addFlags(c *cobra.Command) {
 	c.Flags().StringVar((*string)(&t.state), "state", defaultState, "`DIR` of the running local stack")
 	c.Flags().StringVar(&t.stack, "stack", "", "`NAME` of a deployed CloudFormation stack")
-	c.MarkFlagsMutuallyExclusive("state", "stack")
+	c.Flags().BoolVar(&t.fromEnv, "from-env", false, "use the table and the secret of latchkey serve's variables")
+	c.MarkFlagsMutuallyExclusive("state", "stack", "from-env")
 	t.account.addFlags(c)
 }
 
-// open returns the configuration of the stack, and an instance with it that logs nothing.
+// local reports whether it is the local stack of a folder.
+func (t target) local() bool { return t.stack == "" && !t.fromEnv }
+
+// check returns an error if flags of an AWS account are given to a local stack.
+func (t target) check() error {
+	if t.local() && t.account != (account{}) {
+		return usageError{errors.New("--region and --aws-profile need --stack or --from-env: the local stack has neither")}
+	}
+	return nil
+}
+
+// open returns the configuration of the target, and an instance with it that logs nothing.
 func (t target) open(ctx context.Context) (config.Config, *instance.Instance, error) {
 	c, err := t.config(ctx)
 	if err != nil {
@@ -44,11 +58,11 @@ func (t target) open(ctx context.Context) (config.Config, *instance.Instance, er
 	return c, e, err
 }
 
-// newInstance wires an instance with the user's own AWS credentials for an account. If the
-// configuration brings a secret, it needs no credentials, because everything is local.
+// newInstance wires an instance with the user's own AWS credentials for an account. If everything is
+// local, it needs no credentials.
 func newInstance(ctx context.Context, c config.Config, in account, logger *slog.Logger) (*instance.Instance, error) {
 	local := amazon.Local()
-	if c.Secret.Reveal() == "" {
+	if !c.Local || c.Secret.Reveal() == "" {
 		loaded, err := in.load(ctx)
 		if err != nil {
 			return nil, err
@@ -58,14 +72,17 @@ func newInstance(ctx context.Context, c config.Config, in account, logger *slog.
 	return instance.New(ctx, c, local, time.Now, logger)
 }
 
-// config returns the configuration of a deployed stack's functions. If stack is empty, it returns
-// the configuration of the local stack that runs in the folder.
+// config returns the configuration of a deployed stack's functions, or that of the variables, or that
+// of the local stack that runs in the folder.
 func (t target) config(ctx context.Context) (config.Config, error) {
-	if err := t.account.check(t.stack); err != nil {
+	if err := t.check(); err != nil {
 		return config.Config{}, err
 	}
 	if t.stack != "" {
 		return t.account.configOf(ctx, t.stack, config.Process())
+	}
+	if t.fromEnv {
+		return fromEnvironment()
 	}
 	endpoint, err := read(t.state.endpoint())
 	if err != nil || t.state.runner() == "" { // a stack that was killed leaves its endpoint file behind

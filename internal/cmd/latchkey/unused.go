@@ -10,13 +10,13 @@ import (
 	"latchkey/internal/dynamo"
 )
 
-// unused returns the table of a deployed stack, or of a local stack that does not run. It makes the
+// unused returns the table of a target, or of a local stack that does not run. It makes the
 // local table if it does not exist. closeTable ends what unused has started.
 func (t target) unused(ctx context.Context, notices io.Writer) (table *dynamo.Table, closeTable func(), err error) {
-	if err := t.account.check(t.stack); err != nil {
+	if err := t.check(); err != nil {
 		return nil, nil, err
 	}
-	if t.stack != "" {
+	if !t.local() {
 		_, e, err := t.open(ctx)
 		if err != nil {
 			return nil, nil, err

@@ -66,12 +66,10 @@ type apiProperties struct {
 }
 
 type tableProperties struct {
-	dynamo.Schema                    `yaml:",inline"`
-	BillingMode                      noEffect `yaml:"BillingMode"`
-	DeletionProtectionEnabled        noEffect `yaml:"DeletionProtectionEnabled"`
-	PointInTimeRecoverySpecification noEffect `yaml:"PointInTimeRecoverySpecification"`
-	SSESpecification                 noEffect `yaml:"SSESpecification"`
-	Tags                             noEffect `yaml:"Tags"`
+	dynamo.Schema    `yaml:",inline"`
+	BillingMode      noEffect `yaml:"BillingMode"`
+	SSESpecification noEffect `yaml:"SSESpecification"`
+	Tags             noEffect `yaml:"Tags"`
 }
 
 // noEffect is a property that is known and changes nothing on one machine.
