@@ -147,7 +147,20 @@ func (a *server) verdictOf(v apikey.Verdict) api.Verdict {
 }
 
 func (a *server) whoami(ctx context.Context, c registry.Caller, in *whoamiInput) (*whoamiOutput, error) {
-	p := &arrivalOf(ctx).Caller
+	out := a.describe(c, &arrivalOf(ctx).Caller)
+	if a.Registry == nil || in.Include == "" && c.KeyID != "" {
+		return out, nil
+	}
+	grants, err := a.Registry.Grants(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Grants = grantsOf(grants)
+	return out, nil
+}
+
+// describe returns the answer of whoami without grants.
+func (a *server) describe(c registry.Caller, p *Principal) *whoamiOutput {
 	out := &whoamiOutput{Body: api.WhoamiResponse{
 		KeyID: p.KeyID, UserID: p.UserID, Name: p.Name, Scopes: append([]string{}, p.Scopes...),
 		Environment: api.CallerEnvironment(p.Environment),
@@ -174,15 +187,7 @@ func (a *server) whoami(ctx context.Context, c registry.Caller, in *whoamiInput)
 		}
 	}
 	out.Body.RateLimit.Value = l
-	if a.Registry == nil || in.Include == "" && c.KeyID != "" {
-		return out, nil
-	}
-	grants, err := a.Registry.Grants(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	out.Body.Grants = grantsOf(grants)
-	return out, nil
+	return out
 }
 
 func numberOf(n int64) number { return number(strconv.FormatInt(n, 10)) }

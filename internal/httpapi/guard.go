@@ -41,13 +41,12 @@ func outcomeOf(ctx context.Context) *outcome {
 }
 
 // guard wraps the routes and the pages. It gives a request its deadline, answers in JSON where the
-// mux would answer in plain text, turns a panic into a 500, and logs requests that fail.
+// mux would answer in plain text, turns a panic into a 500, and logs requests that fail. A request that
+// a shortcut answers needs no deadline: nothing that a shortcut waits for has the guard's.
 func (a *server) guard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		o := outcome{arrival: arrivalIn(r.Context()), forwarded: r.Header.Values("X-Forwarded-For")}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), outcomeKey{}, &o), apikey.Patience)
-		defer cancel()
-		r = r.WithContext(ctx)
+		o := outcome{arrival: arrivalIn(r.Context()), forwarded: r.Header["X-Forwarded-For"]}
+		ctx := context.WithValue(r.Context(), outcomeKey{}, &o)
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
 			if cause := recover(); cause != nil {
@@ -56,9 +55,19 @@ func (a *server) guard() http.Handler {
 					write(rec, newError(apikey.CodeInternalError, "", ""))
 				}
 			}
-			a.log(r.Context(), rec.status, o)
+			a.log(ctx, rec.status, o)
 		}()
-		if page := a.page(r.URL.Path); page != nil {
+		page := a.page(r.URL.Path)
+		if page == nil {
+			a.setHeaders(w.Header())
+			if short := a.shortcut(r); short != nil && short(ctx, rec, r) {
+				return
+			}
+		}
+		limited, cancel := context.WithTimeout(ctx, apikey.Patience)
+		defer cancel()
+		r = r.WithContext(limited)
+		if page != nil {
 			r.RequestURI = requested(r, o.arrival)
 			page.ServeHTTP(rec, r)
 			return
@@ -66,7 +75,6 @@ func (a *server) guard() http.Handler {
 		if own, ok := strings.CutPrefix(r.URL.Path, api.OwnPrefix); ok && (own == api.HealthPath || own == api.KeySetPath) {
 			r.URL = &url.URL{Path: own, RawQuery: r.URL.RawQuery}
 		}
-		a.setHeaders(w.Header())
 		if tail, ok := below(api.AuthorizePath, r.URL); ok {
 			a.authorize(rec, r, tail)
 			return
@@ -100,12 +108,12 @@ func below(at string, u *url.URL) (rest string, ok bool) {
 // setHeaders sets the headers that every response of the API has.
 func (a *server) setHeaders(h http.Header) {
 	if a.CORSOrigin != "" {
-		h.Set("Access-Control-Allow-Origin", a.CORSOrigin)
+		h["Access-Control-Allow-Origin"] = []string{a.CORSOrigin}
 	}
-	h.Set("Access-Control-Expose-Headers",
-		"ETag,Location,RateLimit,RateLimit-Policy,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Access-Control-Expose-Headers"] = []string{
+		"ETag,Location,RateLimit,RateLimit-Policy,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset"}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
 }
 
 // joinIfMatch makes one line of all lines of If-Match, since huma reads the first line alone. It

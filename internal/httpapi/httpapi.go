@@ -93,6 +93,7 @@ type server struct {
 	Options
 	mux           *http.ServeMux
 	operations    map[string]func() *huma.Operation // by the mux's pattern
+	shortcuts     map[route]shortcut
 	registrations []func(*registered)
 	health        health
 }
@@ -100,6 +101,13 @@ type server struct {
 // New returns a handler of all routes of the API, safe for concurrent use. API Gateway and the
 // roles of the functions decide which routes a function serves.
 func New(o Options) http.Handler {
+	a := newServer(o)
+	a.registerShortcuts()
+	return a.guard()
+}
+
+// newServer returns a server without shortcuts.
+func newServer(o Options) *server {
 	a := &server{Options: o, mux: http.NewServeMux(), operations: make(map[string]func() *huma.Operation)}
 	if o.Registry != nil {
 		a.registerKeys()
@@ -118,7 +126,7 @@ func New(o Options) http.Handler {
 	a.registerAuthorize()
 	a.registerService()
 	a.registerDocument()
-	return a.guard()
+	return a
 }
 
 // newOpenAPI returns the document without its operations.

@@ -45,6 +45,7 @@ type service struct {
 	handle   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	registry *registry.Registry
 	options  registry.Options // of the registry; changed by configure
+	api      httpapi.Options
 	gate     *gate.Gate
 	table    *dynamo.Table
 	log      bytes.Buffer
@@ -99,7 +100,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 		Clock: func() gate.Instant { return gate.Instant{Wall: s.now} }, Now: clock, Remember: 100,
 	})
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.handle = httpapi.Lambda(httpapi.New(httpapi.Options{
+	s.api = httpapi.Options{
 		Gate: s.gate, Registry: s.registry, Format: format, Now: clock, Logger: logger,
 		Health:  func(context.Context) error { s.probes++; return s.health },
 		Explain: s.gate.Explain, Routes: s.routes, Costs: s.costs, Public: s.public, TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, UnlimitedNumbers: s.numbers,
@@ -109,7 +110,8 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 			TrustedProxyHops: s.hops, QueryAPIKey: s.queryKey, Logger: logger,
 		}),
 		Reports: s.reports, AskedElsewhere: s.askedElsewhere(),
-	}), logger, "*")
+	}
+	s.handle = httpapi.Lambda(httpapi.New(s.api), logger, "*")
 	s.root = s.caller("root", apikey.ScopeAdmin)
 	return s
 }

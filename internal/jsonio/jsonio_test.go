@@ -1,6 +1,7 @@
 package jsonio_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
@@ -147,6 +148,21 @@ func TestWhatIsWrittenIsReadAlike(t *testing.T) {
 			return m
 		}); err != nil || len(read) != len(many) {
 			t.Fatalf("%s: %v, %v", usual, read, err)
+		}
+	})
+}
+
+// A text has the form that encoding/json gives it.
+func TestAWriterQuotesAsEncodingJSON(t *testing.T) {
+	odd := rapid.SampledFrom([]string{"\u2028", "\u2029", "â", "\xe2", "\xff", "\xed\xa0\x80", "<&>", `"\/`, "\x00\x1f\x7f\b\f\n\r\t", "😀"})
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "before") + odd.Draw(t, "odd") + rapid.String().Draw(t, "after")
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		var w jsonio.Writer
+		if w.Quote(text); e.Encode(text) != nil || string(w)+"\n" != want.String() {
+			t.Errorf("%q: %s, want %s", text, w, &want)
 		}
 	})
 }

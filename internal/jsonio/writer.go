@@ -1,14 +1,17 @@
 package jsonio
 
 import (
+	"bytes"
+	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Writer is a JSON text that is written value by value. Its methods write a comma before each member
-// of an object but the first. Bytes that are not UTF-8 become U+FFFD, as in encoding/json. The caller
-// must end each object that it begins.
+// of an object but the first. Texts have the form that encoding/json gives them when it does not escape
+// HTML, so bytes that are not UTF-8 become U+FFFD. The caller must end each object that it begins.
 type Writer []byte
 
 // Begin writes the beginning of an object, which is a value or follows a name.
@@ -42,7 +45,23 @@ func (w *Writer) next() {
 
 // Quote writes a text as a value.
 func (w *Writer) Quote(text string) {
-	*w, _ = jsontext.AppendQuote(*w, text) // its only error is that it replaced invalid UTF-8
+	// The separators of lines U+2028 and U+2029 begin with 0xE2.
+	if strings.IndexByte(text, 0xE2) < 0 {
+		if quoted, err := jsontext.AppendQuote(*w, text); err == nil {
+			*w = quoted
+			return
+		}
+	}
+	*w = append(*w, quoted(text)...)
+}
+
+// quoted returns any text as a value.
+func quoted(text string) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // cannot fail
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // Raw writes a member whose value is JSON.
@@ -54,6 +73,12 @@ func (w *Writer) Raw(name, value string) {
 // Text writes a member whose value is a text.
 func (w *Writer) Text(name, value string) {
 	w.Name(name)
+	w.Quote(value)
+}
+
+// AnyText is Text for a name that may need escapes.
+func (w *Writer) AnyText(name, value string) {
+	w.anyName(name)
 	w.Quote(value)
 }
 
@@ -87,16 +112,28 @@ func (w *Writer) LastTexts(name string, values map[string][]string) {
 
 // Lists writes a member whose value is an object of lists of texts, or null if there is no map.
 func (w *Writer) Lists(name string, values map[string][]string) {
-	object(w, name, values, func(all []string) {
-		*w = append(*w, '[')
-		for i, value := range all {
-			if i > 0 {
-				*w = append(*w, ',')
-			}
-			w.Quote(value)
+	object(w, name, values, w.list)
+}
+
+// List writes a member whose value is a list of texts, or null if there is no list.
+func (w *Writer) List(name string, texts []string) {
+	if texts == nil {
+		w.Raw(name, "null")
+		return
+	}
+	w.Name(name)
+	w.list(texts)
+}
+
+func (w *Writer) list(texts []string) {
+	*w = append(*w, '[')
+	for i, text := range texts {
+		if i > 0 {
+			*w = append(*w, ',')
 		}
-		*w = append(*w, ']')
-	})
+		w.Quote(text)
+	}
+	*w = append(*w, ']')
 }
 
 // object writes a member whose value is an object, or null if there is no map. write writes the value of
