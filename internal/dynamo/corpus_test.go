@@ -193,7 +193,7 @@ func TestStateOfEachSchema(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			if file != files[len(files)-1] {
-				dynamotest.AnyEngine(t)
+				dynamotest.Once(t)
 			}
 			testState(t, deploy(t, file))
 		})

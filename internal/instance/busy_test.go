@@ -28,7 +28,7 @@ func faults() []fate {
 // 2 % of all requests in each of nine ways. They never admit more than the limit, and not much less.
 // They admit no revoked and no unknown key.
 func TestABusyKeyHasABadDay(t *testing.T) {
-	dynamotest.AnyEngine(t)
+	dynamotest.Once(t)
 	for _, c := range []struct {
 		name, fence string
 		busy        busy

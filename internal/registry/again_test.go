@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"latchkey/internal/apikey"
+	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -49,6 +50,7 @@ func terms() (all []again) {
 // have the verdicts that they would have if the key had been changed instead. That holds for an
 // instance that remembers the key, and for one that does not.
 func TestAKeyThatIsImportedAgainKeepsItsMeter(t *testing.T) {
+	dynamotest.Once(t)
 	b := newBench(t)
 	b.SetPlan(t, "pro", func(p *apikey.Plan) { p.Key.Quota = ratelimit.Quota{Requests: 4, Period: ratelimit.Day} })
 	admin := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}

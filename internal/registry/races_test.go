@@ -18,6 +18,7 @@ import (
 	"latchkey/internal/dynamo"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/gate"
+	"latchkey/internal/local/engine"
 	"latchkey/internal/ratelimit"
 	"latchkey/internal/registry"
 )
@@ -217,13 +218,16 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 		requests  int
 		seeds     int
 	}{
-		{"each check reads", 0, false, 40, 4},
-		{"a read may be trusted for a while", 200 * time.Millisecond, false, 40, 2},
-		{"a spend proves the key", time.Second, true, 40, 4},
+		{"each check reads", 0, false, 40, 2},
+		{"a read may be trusted for a while", 200 * time.Millisecond, false, 40, 1},
+		{"a spend proves the key", time.Second, true, 40, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			undecided := 0
-			for seed := 0; seed < c.seeds+undecided; seed++ {
+			undecided, first := 0, 0
+			if dynamotest.Engine().Kind != engine.Dynoxide { // the two passes have histories of different seeds
+				first = 10
+			}
+			for seed := first; seed < first+c.seeds+undecided; seed++ {
 				options, faults := dynamotest.Faulty(t)
 				faults.Set(0.03, append(dynamotest.Before(), dynamotest.After()...)...)
 				r := &race{clients: 8, requests: c.requests, most: 4, freshness: c.freshness, fences: c.fences, seed: uint64(seed)}
@@ -260,6 +264,7 @@ func (r *race) summary() string {
 
 // Each condition is needed: without it, what clients are told cannot all be true.
 func TestAMissingConditionIsCaught(t *testing.T) {
+	dynamotest.Once(t)
 	for _, c := range []struct {
 		name, condition string
 		most            int

@@ -91,7 +91,7 @@ func (e *echoedStack) smokes(t *testing.T, d detour) map[string]bool {
 // Each change of the way to a backend fails exactly its checks. Together, they fail every check of
 // the backend.
 func TestTheSmokeTestOfABackendCatchesEachDifference(t *testing.T) {
-	dynamotest.AnyEngine(t)
+	dynamotest.Once(t)
 	s := startEchoed(t)
 	clean := s.smokes(t, detour{})
 	if len(differing(clean)) > 0 || len(clean) < 40 {

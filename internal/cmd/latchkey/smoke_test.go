@@ -115,7 +115,7 @@ func (s *stack) hasNoSmokeKeys(t testing.TB) {
 }
 
 func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
-	dynamotest.AnyEngine(t)
+	dynamotest.Once(t)
 	s := start(t, t.TempDir(), "FRESHNESS=0", "QUERY_API_KEY=false", "PROTECT_VALIDATE=true", "BACKEND_URL=http://127.0.0.1:9")
 	forbidding := gateway{answer: func(r *http.Response) {
 		if r.StatusCode == 429 {
@@ -135,7 +135,7 @@ func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
 
 // A stage that throttles says so with a code of its own.
 func TestTheSmokeTestOfThrottling(t *testing.T) {
-	dynamotest.AnyEngine(t)
+	dynamotest.Once(t)
 	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
 	const stage = `"code":"too_many_requests"`
 	for name, c := range map[string]struct {
@@ -172,7 +172,7 @@ func TestTheSmokeTestOfThrottling(t *testing.T) {
 }
 
 func TestAStoppedSmokeTestDeletesItsKeys(t *testing.T) {
-	dynamotest.AnyEngine(t)
+	dynamotest.Once(t)
 	s := start(t, t.TempDir(), "FRESHNESS=0")
 	for _, at := range []string{"/api/v1/api-keys/validate", "/revoke"} {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -13,7 +13,22 @@ import (
 // AnyEngine says that the outcome of a test does not depend on the engine. The tables of the test and
 // of its subtests are then on dynoxide, if that is installed, whatever ENGINE is. It takes a third of
 // the processor time of DynamoDB Local, so a long test that is about something else should call it.
+// A test that is not left out by -short runs on dynoxide anyway, so it should call [Once] instead.
 func AnyEngine(t testing.TB) { running.any.Store(t.Name(), true) }
+
+// Once says the same as [AnyEngine], and skips the test if ENGINE is another engine than dynoxide. The
+// test then runs in one of the two passes of the project's checks, with the race detector.
+func Once(t testing.TB) {
+	t.Helper()
+	AnyEngine(t)
+	if running.engines.options.Kind != running.cheap.options.Kind {
+		t.Skip("its outcome does not depend on the engine: it runs on dynoxide, in the other pass")
+	}
+}
+
+// EngineOf returns the options of the engine that the tables of a test are on. A test may start its own
+// engine with them.
+func EngineOf(t testing.TB) engine.Options { return enginesOf(t).options }
 
 // enginesOf returns the engines for the tables of a test.
 func enginesOf(t testing.TB) *fleet {
