@@ -12,7 +12,7 @@ import (
 // verdict or "unavailable" within three seconds. The other meter goes on to admit, and two
 // windows after the trouble it leaves no trace.
 func TestOneMeterOfAKeyHasABadDay(t *testing.T) {
-	dynamotest.AnyEngine(t)
+	dynamotest.Once(t)
 	for _, x := range troubles() {
 		if !slices.Contains([]string{
 			"throttled", "slower than a window", "applied, without an answer",
@@ -28,7 +28,8 @@ func TestOneMeterOfAKeyHasABadDay(t *testing.T) {
 func oneMeterHas(t *testing.T, f *fleet, x trouble) {
 	limit := per10s(2600)
 	k, token := f.issue(limit)
-	bad := time.Now().Add(limit.Window / 2)
+	// Half of the limit is left when the trouble begins.
+	bad := time.Now().Add(limit.Window / 4)
 	over := bad.Add(limit.Window)
 	end := over.Add(2 * limit.Window)
 	others := k.Shards.Others(k.ID)
@@ -50,7 +51,7 @@ func oneMeterHas(t *testing.T, f *fleet, x trouble) {
 	after, _ := f.of(k, over.Add(limit.Window), end)
 	t.Logf("%v within %v, then %v", during, slowest.Round(time.Millisecond), after)
 	share := int(limit.Requests / 2)
-	if during[unavailable] == 0 || during[admitted] < share/2 {
+	if during[unavailable] == 0 || during[admitted] < share/4 {
 		t.Errorf("during the trouble: %v", during)
 	}
 	if after[unavailable] > 0 || after[admitted] < share*2*3/4 || after[limited] == 0 {
