@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/spf13/cobra"
 
 	"latchkey/internal/apikey"
@@ -310,14 +311,16 @@ func (l localStack) gateway(ctx context.Context) (http.Handler, error) {
 	return newGateway(ctx, l.template, c, l.logger)
 }
 
-// createTable waits up to 30 seconds for an engine that another process is about to start.
+// createTable waits up to 30 seconds for an engine that another process is about to start. It does not
+// wait if an engine answers that it makes no such table.
 func createTable(ctx context.Context, table *dynamo.Table, schema dynamo.Schema) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
 		err := table.CreateTable(ctx, schema)
-		if err == nil {
-			return nil
+		var answer *smithyhttp.ResponseError // of status 0 if the engine cannot be reached
+		if err == nil || errors.As(err, &answer) && answer.HTTPStatusCode()/100 == 4 {
+			return err
 		}
 		select {
 		case <-time.After(500 * time.Millisecond):

@@ -4,6 +4,9 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"latchkey/internal/amazon"
 	"latchkey/internal/config"
@@ -49,7 +52,10 @@ func (s state) unusedTable(ctx context.Context, notices io.Writer) (*dynamo.Tabl
 		stop()
 		_ = lock.Close() // nothing was written to it
 	}
-	table := dynamo.Open(dynamo.Options{Name: localTable, AWS: amazon.Local(), Endpoint: endpoint, Local: true})
+	account := amazon.Local()
+	// No caller waits for a verdict, and an engine on a busy machine takes seconds to write a batch to its files.
+	account.HTTPClient = awshttp.NewBuildableClient().WithTimeout(30 * time.Second)
+	table := dynamo.Open(dynamo.Options{Name: localTable, AWS: account, Endpoint: endpoint, Local: true})
 	if err := createTable(ctx, table, template.Table); err != nil {
 		end()
 		return nil, nil, err
