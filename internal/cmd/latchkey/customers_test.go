@@ -22,6 +22,10 @@ const (
 func (s *stack) must(t testing.TB, method, path, body string) answer {
 	t.Helper()
 	a := s.send(t, method, path, body, s.admin())
+	// Many callers at once may leave an admin's request undecided, which is then repeated.
+	for end := time.Now().Add(5 * time.Second); a.status == http.StatusServiceUnavailable && time.Now().Before(end); {
+		a = s.send(t, method, path, body, s.admin())
+	}
 	if a.status != 200 && a.status != 201 {
 		t.Fatalf("%s %s %s: %d %s", method, path, body, a.status, a.text)
 	}
@@ -212,12 +216,12 @@ func (s *stack) movesAKey(t testing.TB) {
 func TestKeysOfACustomerTogetherKeepToThePlan(t *testing.T) {
 	const (
 		connections      = 64
-		perKey, together = 30, 200
-		second, window   = 2 * time.Second, 10 * time.Second
+		perKey, together = 30, 100
+		second, window   = 2 * time.Second, 5 * time.Second
 	)
 	s := start(t, t.TempDir(), "LOG_LEVEL=debug")
 	plan := func(name string, shared int) string {
-		return fmt.Sprintf(`{"name":"%s","key":{"limits":[{"amount":%d,"window":2}]},"user":{"limits":[{"amount":%d,"window":10}]}}`, name, perKey, shared)
+		return fmt.Sprintf(`{"name":"%s","key":{"limits":[{"amount":%d,"window":2}]},"user":{"limits":[{"amount":%d,"window":5}]}}`, name, perKey, shared)
 	}
 	s.must(t, "PUT", planPath+"large", plan("large", together))
 	s.must(t, "PUT", planPath+"small", plan("small", together/2))
@@ -231,10 +235,11 @@ func TestKeysOfACustomerTogetherKeepToThePlan(t *testing.T) {
 		mu       sync.Mutex
 		admitted = make(map[string][]call)
 		wg       sync.WaitGroup
-		end      = time.Now().Add(2*window + 5*time.Second)
+		end      = time.Now().Add(2*window + 3*time.Second)
 		client   = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	)
 	defer client.CloseIdleConnections()
+	defer wg.Wait() // also if the test ends early
 	for n := range connections {
 		token := tokens[n%len(tokens)]
 		wg.Go(func() {
@@ -246,7 +251,7 @@ func TestKeysOfACustomerTogetherKeepToThePlan(t *testing.T) {
 				}
 				mu.Unlock()
 				if status != 200 {
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(50 * time.Millisecond)
 				}
 			}
 		})
@@ -267,7 +272,7 @@ func TestKeysOfACustomerTogetherKeepToThePlan(t *testing.T) {
 			t.Errorf("a key was admitted %d times within %v, and its plan allows %d", n, second, perKey)
 		}
 	}
-	if n := most(all, window); n > together || len(all) < together/2 {
+	if n := most(all, window); n > together || len(all) < together/4 {
 		t.Errorf("all keys were admitted %d times within %v, and %d in all; the plan allows %d", n, window, len(all), together)
 	}
 	for _, c := range all {

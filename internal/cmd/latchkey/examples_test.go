@@ -202,7 +202,8 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 			t.Fatal(err)
 		}
 	}
-	w.variables = append(aws, "SECRET_ARN="+secretARN, "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE="+string(dynamotest.Engine().Kind), "ENGINE_DIR="+dynamotest.Engine().Dir, "PORT=0", "GORACE="+os.Getenv("GORACE"),
+	w.variables = append(aws, "SECRET_ARN="+secretARN, "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE="+string(dynamotest.EngineOf(t).Kind),
+		"ENGINE_DIR="+dynamotest.EngineOf(t).Dir, "PORT=0", "GORACE="+os.Getenv("GORACE"),
 		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"), "LATCHKEY_URL="+w.stack.url, "LATCHKEY_KEY="+w.stack.root)
 	return w
 }

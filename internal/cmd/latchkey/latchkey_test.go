@@ -45,7 +45,8 @@ func command(t testing.TB, environment []string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	c := exec.Command(program, args...)
-	c.Env = append(os.Environ(), "LATCHKEY_TEST_RUN_MAIN=1", "ENGINE_DIR="+dynamotest.Engine().Dir,
+	c.Env = append(os.Environ(), "LATCHKEY_TEST_RUN_MAIN=1",
+		"ENGINE="+string(dynamotest.EngineOf(t).Kind), "ENGINE_DIR="+dynamotest.EngineOf(t).Dir,
 		"TEMPLATE="+filepath.Join(dynamotest.Root(), "template.yaml"), "XDG_CONFIG_HOME="+noProfiles())
 	c.Env = append(c.Env, environment...)
 	// A test that fails must not leave a program that writes to the next one's table.

@@ -19,12 +19,12 @@ type call struct{ begun, ended time.Time }
 func TestManyInstancesKeepTheLimitAndTheRevocation(t *testing.T) {
 	const (
 		connections = 64
-		limit       = 200
-		window      = 10 * time.Second
+		limit       = 100
+		window      = 5 * time.Second
 		freshness   = time.Second // the default
 	)
 	s := start(t, t.TempDir(), "LOG_LEVEL=debug")
-	_, limited := s.create(t, `{"rateLimit":{"requests":200,"window":10}}`)
+	_, limited := s.create(t, `{"rateLimit":{"requests":100,"window":5}}`)
 	id, revoked := s.create(t, `{"rateLimit":{"requests":1000000,"window":60}}`)
 
 	// An engine is slow until it has compiled its code. Each of these calls is a write that warms
@@ -46,6 +46,7 @@ func TestManyInstancesKeepTheLimitAndTheRevocation(t *testing.T) {
 	end, middle := begun.Add(3*window+window/10), begun.Add(3*window/2)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
+	defer wg.Wait() // also if the test ends early
 	for n := range connections {
 		token := limited
 		if n%4 == 0 {
@@ -76,15 +77,13 @@ func TestManyInstancesKeepTheLimitAndTheRevocation(t *testing.T) {
 				}
 				mu.Unlock()
 				if response.StatusCode != 200 || token == revoked {
-					time.Sleep(20 * time.Millisecond)
+					time.Sleep(50 * time.Millisecond) // so that most of the processor time is left to those that are admitted
 				}
 			}
 		})
 	}
 	time.Sleep(time.Until(middle))
-	if a := s.send(t, "POST", "/api/v1/api-keys/"+id+"/revoke", "", s.admin()); a.status != 200 {
-		t.Errorf("revoke: %d %s", a.status, a.text)
-	}
+	s.must(t, "POST", "/api/v1/api-keys/"+id+"/revoke", "")
 	answered := time.Now()
 	wg.Wait()
 
@@ -125,7 +124,7 @@ func TestManyInstancesKeepTheLimitAndTheRevocation(t *testing.T) {
 	}
 	for status, n := range refused {
 		// A slow engine may leave a few requests undecided.
-		if status == 503 && n*100 < refused[429] {
+		if status == 503 && n*10 < refused[429] {
 			continue
 		}
 		if status != 429 && status != 401 {
