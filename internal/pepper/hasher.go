@@ -9,9 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"slices"
-	"sync"
 
 	"latchkey/internal/apikey"
 	"latchkey/internal/audit"
@@ -42,13 +40,7 @@ type hasherKeys struct {
 type pepper struct {
 	name string
 	key  []byte
-	macs *sync.Pool // of *mac: making one costs more than hashing a token
-}
-
-// mac is an HMAC with its buffers.
-type mac struct {
-	hash    hash.Hash
-	in, out []byte
+	mac  mac
 }
 
 // NewHasher returns the hasher of a deployment's secret. Master must have at least 32 characters,
@@ -75,38 +67,34 @@ func NewHasher(master string, peppers []string) (Hasher, error) {
 		if len(p) < 16 {
 			return Hasher{}, errors.New("each pepper in the secret must have at least 16 characters")
 		}
-		h.peppers = append(h.peppers, newPepper([]byte(p)))
+		if err := h.add([]byte(p)); err != nil {
+			return Hasher{}, err
+		}
 	}
-	h.peppers = append(h.peppers, newPepper(oldest))
+	if err := h.add(oldest); err != nil {
+		return Hasher{}, err
+	}
 	return Hasher{redact.New(h)}, nil
 }
 
-// newPepper returns a pepper whose name is its fingerprint. A stored hash names its pepper so, and
+// add adds the next older pepper. Its name is its fingerprint. A stored hash names its pepper so, and
 // no list of names is needed.
-func newPepper(key []byte) pepper {
+func (h *hasherKeys) add(key []byte) error {
+	mac, err := newMAC(key)
+	if err != nil {
+		return fmt.Errorf("hash with a pepper: %w", err)
+	}
 	sum := sha256.Sum256(key)
-	return pepper{name: hex.EncodeToString(sum[:4]), key: key, macs: &sync.Pool{New: func() any {
-		return &mac{hash: hmac.New(sha256.New, key)}
-	}}}
-}
-
-// sum calls use with the token's hash. The slice is valid until use returns.
-func (p *pepper) sum(t apikey.Token, use func([]byte)) {
-	m := p.macs.Get().(*mac)
-	m.hash.Reset()
-	m.in = append(m.in[:0], t.Reveal()...)
-	m.hash.Write(m.in)
-	clear(m.in)
-	m.out = m.hash.Sum(m.out[:0])
-	use(m.out)
-	p.macs.Put(m)
+	h.peppers = append(h.peppers, pepper{name: hex.EncodeToString(sum[:4]), key: key, mac: mac})
+	return nil
 }
 
 // Hash returns the secret to store for a token.
 func (h Hasher) Hash(t apikey.Token) apikey.Secret {
 	newest := &h.keys.Reveal().peppers[0]
 	s := apikey.Secret{Algorithm: algorithmHMAC, Pepper: newest.name}
-	newest.sum(t, func(sum []byte) { s.Hash = bytes.Clone(sum) })
+	var room [stateSize]byte
+	s.Hash = bytes.Clone(newest.mac.sum(t.Reveal(), &room))
 	if !t.Native() {
 		s.Alias = h.Alias(t)
 	}
@@ -136,9 +124,8 @@ func (h Hasher) Matches(t apikey.Token, s *apikey.Secret) (bool, error) {
 	peppers := h.keys.Reveal().peppers
 	for i := range peppers {
 		if p := &peppers[i]; p.name == s.Pepper {
-			var same bool
-			p.sum(t, func(sum []byte) { same = hmac.Equal(sum, s.Hash) })
-			return same, nil
+			var room [stateSize]byte
+			return hmac.Equal(p.mac.sum(t.Reveal(), &room), s.Hash), nil
 		}
 	}
 	return false, ErrCannotJudge
