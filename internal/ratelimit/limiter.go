@@ -59,6 +59,7 @@ type Limiter struct {
 
 	mu      sync.Mutex // guards the rest
 	entries *simplelru.LRU[string, *entry]
+	newest  named // the entry that was used last, so that a busy id needs no search
 	hits    int64
 }
 
@@ -80,26 +81,33 @@ func New(store Store, now func() time.Time, size int) *Limiter {
 //
 // Take goes by the instance's clock, or by floor if that is later: see [NotBefore].
 func (l *Limiter) Take(ctx context.Context, id string, terms Terms, n int64, floor time.Time) (d Decision, err error) {
-	err = l.take(ctx, id, &request{terms: &terms, tokens: n, decision: &d}, floor)
+	err = l.take(ctx, id, &request{terms: &terms, tokens: n, decision: &d}, l.time(floor), floor)
 	return d, err
 }
 
 // TakePart is Take for a part that may have a fence. It returns [ErrFenced] if it asks the store and
 // the meter has a higher one.
 func (l *Limiter) TakePart(ctx context.Context, p *Part, n int64, floor time.Time) (d Decision, err error) {
-	if p.Shards.Several() {
-		mustAllow(&p.Terms, n)
-		j, err := l.takeSharded(ctx, []Part{*p}, 0, n, floor)
-		return j.Decision, err
-	}
-	err = l.take(ctx, p.ID, &request{terms: &p.Terms, fence: p.Fence, tokens: n, decision: &d}, floor)
+	err = l.TakeAt(ctx, p, n, l.time(floor), floor, &d)
 	return d, err
 }
 
-// take decides r, or returns an error and leaves the decision zero.
-func (l *Limiter) take(ctx context.Context, id string, r *request, floor time.Time) error {
+// TakeAt is TakePart for a caller that has just read the limiter's clock: it showed now, or an earlier
+// time than floor, as [NotBefore] says. TakeAt sets d, which must be zero, and leaves it zero if it
+// returns an error.
+func (l *Limiter) TakeAt(ctx context.Context, p *Part, n int64, now, floor time.Time, d *Decision) error {
+	if p.Shards.Several() {
+		mustAllow(&p.Terms, n)
+		j, err := l.takeSharded(ctx, []Part{*p}, 0, n, floor)
+		*d = j.Decision
+		return err
+	}
+	return l.take(ctx, p.ID, &request{terms: &p.Terms, fence: p.Fence, tokens: n, decision: d}, now, floor)
+}
+
+// take decides r at now, or returns an error and leaves the decision zero.
+func (l *Limiter) take(ctx context.Context, id string, r *request, now, floor time.Time) error {
 	mustAllow(r.terms, r.tokens)
-	now := l.time(floor)
 	if l.fromMemory(id, r, now) {
 		return nil
 	}
@@ -144,7 +152,9 @@ func (l *Limiter) PeekPart(p *Part, floor time.Time) Status {
 // peek is Peek for a caller that holds the lock.
 func (l *Limiter) peek(id string, terms *Terms, now time.Time) (s Status) {
 	e, ok := l.entries.Get(id)
-	if !ok {
+	if ok {
+		l.newest = named{id, e}
+	} else {
 		e = &entry{}
 	}
 	s.set(terms, e.view(&l.rules, terms, now), e.lease.usable(terms, now))
@@ -201,13 +211,23 @@ func (l *Limiter) touchIsDue(id string, now time.Time) bool {
 	return true
 }
 
+// named is an entry with its id.
+type named struct {
+	id string
+	*entry
+}
+
 // entry returns what the limiter remembers of id. The caller must hold the lock.
 func (l *Limiter) entry(id string) *entry {
+	if l.newest.entry != nil && l.newest.id == id {
+		return l.newest.entry
+	}
 	e, ok := l.entries.Get(id)
 	if !ok {
 		e = &entry{}
 		l.entries.Add(id, e)
 	}
+	l.newest = named{id, e}
 	return e
 }
 
