@@ -194,6 +194,18 @@ func BenchmarkGate(b *testing.B) {
 			}
 		}
 	})
+	// All processors judge requests of one key, which share its locks.
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(p *testing.PB) {
+			for p.Next() {
+				if v, err := g.Check(context.Background(), r); err != nil || !v.Valid() {
+					b.Error(v.Code, err)
+					return
+				}
+			}
+		})
+	})
 	b.Run("floor", func(b *testing.B) {
 		mac := hmac.New(sha256.New, make([]byte, 32))
 		text, room := []byte(token), make([]byte, 0, sha256.Size)
@@ -227,17 +239,17 @@ func TestChecksAllocateLittle(t *testing.T) {
 		most float64
 		run  func()
 	}{
-		{"gate: judge a remembered key and spend from three meters", 5, func() {
+		{"gate: judge a remembered key and spend from three meters", 1, func() {
 			if v, err := planned.Check(t.Context(), r); err != nil || !v.Valid() || len(v.Statuses) != 3 {
 				t.Fatal(v.Code, err, len(v.Statuses))
 			}
 		}},
-		{"gate: judge a remembered key and spend", 3, func() {
+		{"gate: judge a remembered key and spend", 0, func() {
 			if v, err := g.Check(t.Context(), r); err != nil || !v.Valid() {
 				t.Fatal(v.Code, err)
 			}
 		}},
-		{"authorizer: event to policy", 10, func() {
+		{"authorizer: event to policy", 9, func() {
 			if _, err := a.Invoke(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}

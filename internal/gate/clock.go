@@ -5,14 +5,11 @@ import (
 	"time"
 )
 
-// Instant is one moment on three clocks. The wall clock may be set. The monotonic clock stops while
-// an instance is frozen. The gateway's clock is only known if it has said when the request arrived.
-// An age is the largest of the differences, so that no clock alone makes a read look younger than
-// it is.
+// Instant is one moment on the two clocks of an instance. The wall clock may be set. The monotonic
+// clock stops while an instance is frozen.
 type Instant struct {
-	Wall    time.Time
-	Mono    time.Duration
-	gateway int64 // in milliseconds; zero: not known
+	Wall time.Time
+	Mono time.Duration
 }
 
 // Clock tells the time on the wall clock and on the monotonic one.
@@ -28,17 +25,28 @@ func ClockOf(now func() time.Time) Clock {
 	}
 }
 
+// moment is one moment on three clocks: those of an [Instant], and that of the gateway. The last one
+// is only known if it has said when the request arrived. An age is the largest of the differences, so
+// that no clock alone makes a read look younger than it is.
+//
+// Its times are integers, because each check compares several moments.
+type moment struct {
+	wall    int64 // in nanoseconds of the epoch
+	mono    time.Duration
+	gateway int64 // in milliseconds of the epoch; zero: not known
+}
+
 // apart is how much more, or less, the wall clock may have advanced than the best other clock.
 const apart = 5 * time.Second
 
 // since is how old something is that was begun at then. It is endless if the wall clock was set since
 // then, because the limiter goes by that clock: a reply of the table must correct it first. A spend
 // at a future time would keep the meter from refilling until then.
-func (i *Instant) since(then *Instant) time.Duration {
-	wall, other := i.Wall.Sub(then.Wall), i.Mono-then.Mono
+func (m *moment) since(then *moment) time.Duration {
+	wall, other := time.Duration(m.wall-then.wall), m.mono-then.mono
 	age := max(wall, other)
-	if i.gateway != 0 && then.gateway != 0 {
-		other = time.Duration(i.gateway-then.gateway) * time.Millisecond
+	if m.gateway != 0 && then.gateway != 0 {
+		other = time.Duration(m.gateway-then.gateway) * time.Millisecond
 		age = max(age, other)
 	}
 	if wall-other > apart || other-wall > apart {
@@ -47,17 +55,15 @@ func (i *Instant) since(then *Instant) time.Duration {
 	return age
 }
 
-// before reports whether i is the earlier one of two moments in one process.
-func (i Instant) before(other Instant) bool { return i.Mono < other.Mono }
+// before reports whether m is the earlier one of two moments in one process.
+func (m *moment) before(other *moment) bool { return m.mono < other.mono }
 
-// older returns a moment that is at least as old as both i and other, by each of the clocks.
-func (i Instant) older(other Instant) Instant {
-	if other.Wall.Before(i.Wall) {
-		i.Wall = other.Wall
+// older returns a moment that is at least as old as both m and other, by each of the clocks.
+func (m moment) older(other moment) moment {
+	m.wall = min(m.wall, other.wall)
+	m.mono = min(m.mono, other.mono)
+	if m.gateway == 0 || other.gateway != 0 && other.gateway < m.gateway {
+		m.gateway = other.gateway
 	}
-	i.Mono = min(i.Mono, other.Mono)
-	if i.gateway == 0 || other.gateway != 0 && other.gateway < i.gateway {
-		i.gateway = other.gateway
-	}
-	return i
+	return m
 }

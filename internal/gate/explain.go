@@ -27,7 +27,7 @@ func (g *Gate) Explain(ctx context.Context, record apikey.Record, r Request) (ap
 	if err != nil {
 		return "", nil, fmt.Errorf("find user: %w", err)
 	}
-	s := newSubject(record, Instant{}, false)
+	s := newSubject(record, moment{}, false)
 	var plan *apikey.Plan
 	if name := s.planName(user.User); name != "" {
 		plan, err = g.table.Plan(ctx, name)
@@ -46,7 +46,7 @@ func (g *Gate) Explain(ctx context.Context, record apikey.Record, r Request) (ap
 func (g *Gate) ExplainWith(
 	record apikey.Record, user apikey.UserRecord, plan *apikey.Plan, r Request,
 ) (apikey.Code, []Step, error) {
-	s := newSubject(record, Instant{}, false).with(user.User, plan, Instant{}, g.options.Life)
+	s := newSubject(record, moment{}, false).with(user.User, plan, moment{}, g.options.Life)
 	now := r.Time
 	if now.IsZero() {
 		now = g.time(now)

@@ -152,9 +152,9 @@ func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error 
 	if k := g.options.Static.Find(c); k != nil {
 		return g.checkStatic(ctx, k, r, v)
 	}
-	table := patience{parent: ctx, limit: g.options.Patience} // it bounds the read of the secret too
-	defer table.end()
-	keyring, err := g.options.Keyring(&table)
+	table := g.memory.patience(ctx, g.options.Patience) // it bounds the read of the secret too
+	defer g.memory.end(table)
+	keyring, err := g.options.Keyring(table)
 	if err != nil {
 		return fmt.Errorf("load the secret: %w", err)
 	}
@@ -165,7 +165,7 @@ func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error 
 		v.Code = c.Code()
 		return nil
 	}
-	return g.checkStored(&table, keyring.Hasher, r, v)
+	return g.checkStored(table, keyring.Hasher, r, v)
 }
 
 // checkStored judges a token by the table: it identifies the key, judges it and spends from its
@@ -179,30 +179,29 @@ func (g *Gate) decide(ctx context.Context, r *Request, v *apikey.Verdict) error 
 //     takes. With a Freshness of zero, one more read follows every write.
 func (g *Gate) checkStored(table *patience, h pepper.Hasher, r *Request, v *apikey.Verdict) error {
 	var f finding
-	err := g.judgeStored(table, h, r, &f)
-	*v = f.verdict
+	err := g.judgeStored(table, h, r, &f, v)
 	if err == nil && v.Key != nil && !f.spent && g.options.Tally != nil {
 		g.options.Tally.Note(table, v)
 	}
 	return err
 }
 
-// judgeStored is checkStored, and sets the verdict in f.
-func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *finding) error {
+// judgeStored is checkStored without the tally, and fills f.
+func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *finding, v *apikey.Verdict) error {
 	trusted := ages{key: g.options.Freshness, bounds: g.options.Freshness, provable: true}
-	if err := g.identify(table, &h, r, trusted, f); err != nil || f.decided() {
+	if err := g.identify(table, &h, r, trusted, f, v); err != nil || f.decided(v) {
 		return err
 	}
 	var learned retry
-	asked, err := g.spend(table, f, f.subject, r)
+	asked, err := g.spend(table, f, f.subject, r, v)
 	for n := 0; err != nil && n < looks && learned.from(err); n++ {
-		*f = finding{}
-		if err := g.identify(table, &h, r, ages{}, f); err != nil || f.decided() {
+		f.reset(v)
+		if err := g.identify(table, &h, r, ages{}, f, v); err != nil || f.decided(v) {
 			return err
 		}
-		asked, err = g.spend(table, f, learned.apply(f.subject), r)
+		asked, err = g.spend(table, f, learned.apply(f.subject), r, v)
 	}
-	if err != nil || !f.verdict.Valid() {
+	if err != nil || !v.Valid() {
 		return err
 	}
 	if r.Cost > 0 {
@@ -215,23 +214,24 @@ func (g *Gate) judgeStored(table *patience, h pepper.Hasher, r *Request, f *find
 	if !f.unproven && !g.mayHaveChanged(f, asked, r) {
 		return nil
 	}
-	return g.judgeAgain(table, h, r, f)
+	return g.judgeAgain(table, h, r, f, v)
 }
 
 // judgeAgain judges a request that was spent for by f, because spending took long enough for the key
 // to be revoked meanwhile.
-func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *finding) error {
+func (g *Gate) judgeAgain(table *patience, h pepper.Hasher, r *Request, f *finding, v *apikey.Verdict) error {
 	var again finding
-	err := g.identify(table, &h, r, ages{}, &again)
-	switch v := &again.verdict; {
+	var second apikey.Verdict
+	err := g.identify(table, &h, r, ages{}, &again, &second)
+	switch {
 	case err != nil && !f.unproven && !f.remembered && g.options.Freshness > 0 && table.over():
 		return nil // the table is too slow for a second opinion
 	case err != nil:
 		return err
-	case !again.decided():
-		v.Status, v.Parts, v.Statuses = f.verdict.Status, f.verdict.Parts, f.verdict.Statuses
+	case !again.decided(&second):
+		second.Status, second.Parts, second.Statuses = v.Status, v.Parts, v.Statuses
 	}
-	f.verdict = again.verdict
+	*v = second
 	return nil
 }
 
@@ -255,10 +255,11 @@ func (g *Gate) time(floor time.Time) time.Time {
 
 // instant returns the present moment, for ages. It is never set forward, because a read with a
 // future time would look younger than it is.
-func (g *Gate) instant(arrival time.Time) Instant {
+func (g *Gate) instant(arrival time.Time) moment {
 	now := g.options.Clock()
+	m := moment{wall: now.Wall.UnixNano(), mono: now.Mono}
 	if !arrival.IsZero() {
-		now.gateway = arrival.UnixMilli()
+		m.gateway = arrival.UnixMilli()
 	}
-	return now
+	return m
 }

@@ -10,12 +10,12 @@ import (
 	"latchkey/internal/pepper"
 )
 
-// finding is the key that a token leads to, with the verdict on it. Before a look, it must be zero.
+// finding is the key that a token leads to. The verdict on it travels beside it: if the finding pointed
+// to the verdict, that would need the heap. Before a look, both must be zero.
 type finding struct {
 	subject *subject // nil if there is no key
 	ahead   *ahead   // reads that were made together with that of the key; nil if none was
-	verdict apikey.Verdict
-	secret  int // the index of the secret that the token matches, or -1
+	secret  int      // the index of the secret that the token matches, or -1
 	// remembered says that not all reads of the key, the user and the plan are of this check.
 	remembered bool
 	// unsure says that the key, or the alias if the token needs one, was read too long before this
@@ -29,30 +29,49 @@ type finding struct {
 	late bool
 	// spent says that the verdict is an upstream's, with everything spent.
 	spent bool
+	// at and time are what the clocks showed when the look began. waited says that the check has
+	// waited for something since, so that time has passed.
+	at     moment
+	time   time.Time
+	waited bool
+}
+
+// reset makes f and v zero for another look.
+func (f *finding) reset(v *apikey.Verdict) { *f, *v = finding{}, apikey.Verdict{} }
+
+// now returns the limiter's time, by which keys are judged. It reads the clock again only if the check
+// has waited since the look began.
+func (g *Gate) now(f *finding, floor time.Time) time.Time {
+	if f.waited {
+		return g.time(floor)
+	}
+	return f.time
 }
 
 // decided reports whether the verdict is the last word: a refusal, or that of an upstream.
-func (f *finding) decided() bool { return f.spent || !f.verdict.Valid() }
+func (f *finding) decided(v *apikey.Verdict) bool { return f.spent || !v.Valid() }
 
 // unknown reports whether the table has no key for the token.
-func (f *finding) unknown() bool { return f.subject == nil && f.verdict.Code == apikey.CodeUnknown }
+func (f *finding) unknown(v *apikey.Verdict) bool {
+	return f.subject == nil && v.Code == apikey.CodeUnknown
+}
 
 // refuses reports whether a refusal may rest on f. If t is native, a revoked key and an ended
 // secret stay so, and no other key ever has its id. Any other refusal needs young reads.
-func (f *finding) refuses(t apikey.Token) bool {
-	if f.verdict.Code == apikey.CodeRevoked && t.Native() {
+func (f *finding) refuses(v *apikey.Verdict, t apikey.Token) bool {
+	if v.Code == apikey.CodeRevoked && t.Native() {
 		return true
 	}
-	return !f.unsure && (f.boundsSure || !f.restsOnBounds())
+	return !f.unsure && (f.boundsSure || !f.restsOnBounds(v))
 }
 
 // restsOnBounds reports whether the refusal rests on the user or the plan of the key.
-func (f *finding) restsOnBounds() bool {
-	switch f.verdict.Code {
+func (f *finding) restsOnBounds(v *apikey.Verdict) bool {
+	switch v.Code {
 	case apikey.CodeUserSuspended, apikey.CodeIdle:
 		return true
 	case apikey.CodeInsufficientScope:
-		return f.subject.key.Scopes.Allow(f.verdict.Scope)
+		return f.subject.key.Scopes.Allow(v.Scope)
 	}
 	return false
 }
@@ -73,74 +92,81 @@ type ages struct {
 //
 // If the table does not know the token, an upstream decides. Its key has then been spent from.
 //
-// It fills f, which must be zero. It is not copied, because that would cost a fifth of a check.
-func (g *Gate) identify(table *patience, h *pepper.Hasher, r *Request, a ages, f *finding) error {
-	err := g.look(table, h, r, a, f)
-	if (f.unproven || f.late) && g.rules.rereads && (err != nil || !f.verdict.Valid()) { // no spend will prove it
+// It fills f and v, which must be zero. They are not copied, because that would cost a tenth of a check.
+func (g *Gate) identify(
+	table *patience, h *pepper.Hasher, r *Request, a ages, f *finding, v *apikey.Verdict,
+) error {
+	err := g.look(table, h, r, a, f, v)
+	if (f.unproven || f.late) && g.rules.rereads && (err != nil || !v.Valid()) { // no spend will prove it
 		a.provable = false
-		*f = finding{}
-		err = g.look(table, h, r, a, f)
+		f.reset(v)
+		err = g.look(table, h, r, a, f, v)
 	}
 	if err != nil {
 		return err
 	}
-	if f.verdict.Valid() {
+	if v.Valid() {
 		return nil
 	}
 	var elsewhere *apikey.Verdict
-	if f.unknown() && g.options.Upstream != nil {
-		v, err := g.checkUpstream(table.parent, *r)
+	if f.unknown(v) && g.options.Upstream != nil {
+		theirs, err := g.checkUpstream(table.parent, *r)
 		if err != nil {
 			return err
 		}
-		if v.Key != nil {
-			*f = finding{verdict: v, spent: true}
+		if theirs.Key != nil {
+			f.spent, *v = true, theirs
 			return nil
 		}
-		elsewhere = &v
+		elsewhere = &theirs
 	}
 	// The second look may find a key that is good, with a user who was not looked at.
-	for n := 0; n < 2 && g.rules.rereads && !f.verdict.Valid() && !f.refuses(r.Credential.Token()); n++ {
+	for n := 0; n < 2 && g.rules.rereads && !v.Valid() && !f.refuses(v, r.Credential.Token()); n++ {
 		young := min(a.key, MismatchAge)
 		second := ages{key: young, bounds: a.bounds, again: true}
-		if f.restsOnBounds() {
+		if f.restsOnBounds(v) {
 			second.bounds = young
 		}
-		*f = finding{}
-		if err := g.look(table, h, r, second, f); err != nil {
+		f.reset(v)
+		if err := g.look(table, h, r, second, f, v); err != nil {
 			return err
 		}
 	}
-	if f.unknown() && elsewhere != nil {
-		f.verdict = *elsewhere
+	if f.unknown(v) && elsewhere != nil {
+		*v = *elsewhere
 	}
 	return nil
 }
 
 // look finds the key of a token and judges it once.
-func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding) error {
+func (g *Gate) look(
+	ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding, v *apikey.Verdict,
+) error {
 	err := g.find(ctx, h, r, a, f)
 	if err != nil {
 		return err
 	}
-	now := g.time(r.Time)
+	now := g.now(f, r.Time)
 	if f.subject != nil && f.subject.key.Gone(now) {
 		f.subject = nil
 	}
 	if f.subject == nil {
-		f.verdict.Code = apikey.CodeUnknown
+		v.Code = apikey.CodeUnknown
 		return nil
 	}
 	c, k := &r.Credential, f.subject.key
-	f.secret, *h, err = h.MatchOrReread(ctx, g.options.Reread, k, c, now)
+	if f.secret, err = h.Match(k, c, now); errors.Is(err, pepper.ErrCannotJudge) {
+		f.waited = true
+		f.secret, *h, err = h.MatchOrReread(ctx, g.options.Reread, k, c, now)
+	}
 	switch {
 	case err != nil:
 		return err
 	case f.secret < 0 && !h.Names(k, c.Public()):
-		f.verdict.Code = apikey.CodeMalformed
+		v.Code = apikey.CodeMalformed
 		return nil
 	case f.secret < 0:
-		f.verdict.Code = apikey.CodeUnknown
+		v.Code = apikey.CodeUnknown
 		return nil
 	}
 	secret := &k.Secrets[f.secret]
@@ -154,7 +180,7 @@ func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 			return err
 		}
 	}
-	s, v := f.subject, &f.verdict
+	s := f.subject
 	v.Key, v.Plan, v.Parts, v.Scope = s.key, s.plan, s.parts, r.Scope
 	if over {
 		v.Code, v.Ended = apikey.CodeRevoked, secret.NotAfter
@@ -171,20 +197,23 @@ func (g *Gate) look(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 // alias of a foreign token is remembered for longer, unless a.again is set: if it leads to the wrong
 // key, the token is refused, and a refusal takes a second look.
 func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding) error {
-	now := g.instant(r.Time)
+	f.at, f.time = g.instant(r.Time), g.time(r.Time)
+	now := &f.at
 	id := r.Credential.Token().ID()
-	if !r.Credential.Token().Native() {
+	if id == "" { // the token is foreign
 		var err error
-		if id, err = g.resolve(ctx, h.Alias(r.Credential.Token()), &now, a, f); err != nil || id == "" {
+		if id, err = g.resolve(ctx, h.Alias(r.Credential.Token()), now, a, f); err != nil || id == "" {
 			return err
 		}
 	}
 	var s *subject
 	if e := g.memory.keys.get(id); e != nil {
 		s = e.value
-		age := now.since(&e.read)
+		var age time.Duration
 		if s != nil {
-			age = s.age(&now)
+			age = s.age(now)
+		} else {
+			age = now.since(&e.read)
 		}
 		if age < a.key && (s == nil || s.bounded) {
 			g.memory.hits.Add(1)
@@ -206,13 +235,14 @@ func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f
 }
 
 // resolve returns the id of the key to which an alias leads, or "" if there is none.
-func (g *Gate) resolve(ctx context.Context, alias string, now *Instant, a ages, f *finding) (string, error) {
+func (g *Gate) resolve(ctx context.Context, alias string, now *moment, a ages, f *finding) (string, error) {
 	if e := g.memory.aliases.get(alias); e != nil {
 		if age := now.since(&e.read); age < a.key || e.value != "" && !a.again {
 			f.unsure = age >= MismatchAge
 			return e.value, nil
 		}
 	}
+	f.waited = true
 	id, err := g.table.Resolve(ctx, alias)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):

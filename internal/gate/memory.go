@@ -15,11 +15,13 @@ type memory struct {
 	keys    *cache[*subject]
 	users   *cache[*apikey.User] // what an operator has set for users, most of whom have no record
 	plans   *cache[*apikey.Plan]
-	aliases *cache[string]          // the id of the key to which an alias leads
-	meters  *cache[bool]            // when meters were read whose keys are not in the table
-	missing *cache[bool]            // when it was logged that a plan is missing
-	hits    atomic.Int64            // reads of keys that were saved
-	alone   atomic.Pointer[Instant] // since when static keys are limited without the table
+	aliases *cache[string] // the id of the key to which an alias leads
+	meters  *cache[bool]   // when meters were read whose keys are not in the table
+	missing *cache[bool]   // when it was logged that a plan is missing
+	hits    atomic.Int64   // reads of keys that were saved
+	// patiences are of checks that never waited. Making one costs more than the rest of its use.
+	patiences sync.Pool
+	alone     atomic.Pointer[moment] // since when static keys are limited without the table
 }
 
 func newMemory(size int) *memory {
@@ -30,7 +32,7 @@ func newMemory(size int) *memory {
 }
 
 // isAlone reports whether static keys are limited without the table now.
-func (m *memory) isAlone(now Instant) bool {
+func (m *memory) isAlone(now moment) bool {
 	since := m.alone.Load()
 	return since != nil && now.since(since) < localFor
 }
@@ -45,12 +47,15 @@ type cache[T comparable] struct {
 	mu      sync.Mutex
 	known   *simplelru.LRU[string, *entry[T]] // pointers, so that all caches share one code
 	unknown *simplelru.LRU[string, *entry[T]]
+	// newest is the read of a known name that was used last, so that a busy name needs no search.
+	newest     *entry[T]
+	newestName string
 }
 
 // entry is a read. It is never changed.
 type entry[T any] struct {
 	value T
-	read  Instant // when it began
+	read  moment // when it began
 }
 
 // newCache returns a cache of size names that exist, and as many that do not. It panics if size is
@@ -68,15 +73,20 @@ func newCache[T comparable](size int) *cache[T] {
 func (c *cache[T]) get(name string) *entry[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.newest != nil && c.newestName == name {
+		return c.newest
+	}
 	e, ok := c.known.Get(name)
 	if !ok {
 		e, _ = c.unknown.Get(name)
+		return e
 	}
+	c.newest, c.newestName = e, name
 	return e
 }
 
 // younger returns the read of a name if it is younger than age, and nil otherwise.
-func (c *cache[T]) younger(name string, age time.Duration, now *Instant) *entry[T] {
+func (c *cache[T]) younger(name string, age time.Duration, now *moment) *entry[T] {
 	if e := c.get(name); e != nil && now.since(&e.read) < age {
 		return e
 	}
@@ -84,7 +94,7 @@ func (c *cache[T]) younger(name string, age time.Duration, now *Instant) *entry[
 }
 
 // put remembers a read, unless memory has one that began later.
-func (c *cache[T]) put(name string, value T, read Instant) {
+func (c *cache[T]) put(name string, value T, read moment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var none T
@@ -93,10 +103,11 @@ func (c *cache[T]) put(name string, value T, read Instant) {
 		here, other = other, here
 	}
 	for _, names := range []*simplelru.LRU[string, *entry[T]]{here, other} {
-		if e, ok := names.Peek(name); ok && read.before(e.read) {
+		if e, ok := names.Peek(name); ok && read.before(&e.read) {
 			return
 		}
 	}
+	c.newest = nil
 	other.Remove(name)
 	here.Add(name, &entry[T]{value, read})
 }

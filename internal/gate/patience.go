@@ -31,6 +31,27 @@ func (p *patience) context() context.Context {
 	return p.begun.Load()
 }
 
+// patience returns a patience for one check.
+func (m *memory) patience(parent context.Context, limit time.Duration) *patience {
+	p, _ := m.patiences.Get().(*patience)
+	if p == nil {
+		p = new(patience)
+	}
+	p.parent, p.limit = parent, limit
+	return p
+}
+
+// end ends p, and keeps it for another check if it was never used. No goroutine can still have it then,
+// because deriving a context from another one asks that for its deadline.
+func (m *memory) end(p *patience) {
+	if p.begun.Load() != nil {
+		p.end()
+		return
+	}
+	p.parent = nil
+	m.patiences.Put(p)
+}
+
 // over reports whether the patience has ended, and not its parent.
 func (p *patience) over() bool {
 	d := p.begun.Load()

@@ -58,13 +58,13 @@ func standard() rules {
 
 // proof is the last moment at which a write has proven a key. The zero proof has none. It is safe for
 // concurrent use.
-type proof struct{ at atomic.Pointer[Instant] }
+type proof struct{ at atomic.Pointer[moment] }
 
 // pending reports whether a change of the key was begun that the record does not show.
 func pending(r *apikey.Record) bool { return r.Meter.Fence > r.Key.Fence() }
 
 // current returns the last moment at which the key of s is known to have been as it is in s.
-func (s *subject) current() *Instant {
+func (s *subject) current() *moment {
 	if s.proof != nil {
 		if at := s.proof.at.Load(); at != nil {
 			return at
@@ -75,7 +75,7 @@ func (s *subject) current() *Instant {
 
 // age returns how long ago at most the key, and its user and plan if they are known, were as they are
 // in s.
-func (s *subject) age(now *Instant) time.Duration {
+func (s *subject) age(now *moment) time.Duration {
 	age := now.since(s.current())
 	if s.bounded {
 		age = max(age, now.since(&s.boundsRead))
@@ -84,10 +84,10 @@ func (s *subject) age(now *Instant) time.Duration {
 }
 
 // prove stores that a write that was sent after at has proven the key.
-func (s *subject) prove(at Instant) {
+func (s *subject) prove(at moment) {
 	for s.proof != nil {
 		old := s.proof.at.Load()
-		if old != nil && !old.before(at) || s.proof.at.CompareAndSwap(old, &at) {
+		if old != nil && !old.before(&at) || s.proof.at.CompareAndSwap(old, &at) {
 			return
 		}
 	}

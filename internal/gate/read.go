@@ -22,7 +22,7 @@ type seen[T any] struct {
 	name  string
 	value T
 	err   error
-	read  Instant // when the read began
+	read  moment // when the read began
 	// own says that this check has made the read, and sure that it is young enough for a refusal.
 	own, sure bool
 }
@@ -37,6 +37,7 @@ func (g *Gate) readKey(
 		f.ahead = &ahead{}
 		g.readAhead(ctx, arrival, last.key.UserID, last.planName(last.user), maxAge, f.ahead, &others)
 	}
+	f.waited = true
 	read := g.instant(arrival)
 	record, err := g.table.Find(ctx, id)
 	others.Wait()
@@ -57,6 +58,7 @@ func (g *Gate) readKey(
 // bound gives the subject of f its user and its plan. It trusts remembered reads that are younger
 // than maxAge.
 func (g *Gate) bound(ctx context.Context, arrival time.Time, maxAge time.Duration, f *finding) error {
+	f.waited = true
 	s, a := f.subject, f.ahead
 	if a == nil || a.user.name != s.key.UserID {
 		var others sync.WaitGroup
@@ -165,7 +167,7 @@ var errNoPlan = errors.New("there is no such plan")
 const missingEvery = time.Minute
 
 // logMissing logs that a plan is missing, once in a while.
-func (g *Gate) logMissing(ctx context.Context, name string, now Instant) {
+func (g *Gate) logMissing(ctx context.Context, name string, now moment) {
 	if g.memory.missing.younger(name, missingEvery, &now) != nil {
 		return
 	}

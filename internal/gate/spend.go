@@ -41,21 +41,23 @@ func (a *retry) apply(s *subject) *subject {
 	return s
 }
 
-// spend takes the cost of a request from all limits of the subject of f, and sets the outcome in the
-// verdict of f. It reports whether it asked the store. It spends nothing if it refuses. After
+// spend takes the cost of a request from all limits of the subject of f, and sets the outcome in v.
+// It reports whether it asked the store. It spends nothing if it refuses. After
 // errUnproven, tokens may have been spent: those of a request whose user or plan has changed.
 //
 // by is the subject of f, or that subject with other terms or fences.
-func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (asked bool, err error) {
-	var before Instant
-	if f.subject.proof != nil {
+func (g *Gate) spend(
+	ctx context.Context, f *finding, by *subject, r *Request, v *apikey.Verdict,
+) (asked bool, err error) {
+	before := f.at
+	if f.waited && f.subject.proof != nil {
 		before = g.instant(r.Time)
 	}
 	var late *boundsRead
 	if f.late {
 		late = g.beginBounds(ctx, f.subject, r.Time)
 	}
-	asked, proven, err := g.take(ctx, by, r, &f.verdict)
+	asked, proven, err := g.take(ctx, by, r, f, v)
 	proven = proven || err != nil && !g.rules.answered
 	if proven && !g.rules.sentFirst {
 		before = g.instant(r.Time)
@@ -67,15 +69,17 @@ func (g *Gate) spend(ctx context.Context, f *finding, by *subject, r *Request) (
 	if late != nil && !g.endBounds(late, f) && (err == nil || errors.Is(err, apikey.ErrInvalid)) {
 		return asked, errUnproven
 	}
-	if f.unproven && (err == nil && !f.verdict.Valid() || errors.Is(err, apikey.ErrInvalid)) {
+	if f.unproven && (err == nil && !v.Valid() || errors.Is(err, apikey.ErrInvalid)) {
 		return asked, errUnproven
 	}
 	return asked, err
 }
 
-// take spends for a request and sets the outcome in v. It reports whether it asked the store, and
-// whether the store has proven the key.
-func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdict) (asked, proven bool, err error) {
+// take spends for a request and sets the outcome in v. It reports whether it asked the
+// store, and whether the store has proven the key.
+func (g *Gate) take(
+	ctx context.Context, s *subject, r *Request, f *finding, v *apikey.Verdict,
+) (asked, proven bool, err error) {
 	if r.Cost == 0 {
 		g.peek(s, r.Time, v)
 		return false, false, nil
@@ -83,6 +87,7 @@ func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdi
 	if s.key.Unlimited && (len(s.meters) == 0 || s.meters[0].ID != s.key.ID) {
 		// Touch only stores the time of the last use. Its failure refuses no request.
 		asked, _ = g.limiter.Touch(ctx, s.key.ID, r.Time)
+		f.waited = f.waited || asked
 	}
 	if len(s.meters) == 0 {
 		return asked, false, nil
@@ -96,8 +101,8 @@ func (g *Gate) take(ctx context.Context, s *subject, r *Request, v *apikey.Verdi
 		return asked, false, err
 	}
 	if len(s.meters) == 1 {
-		d, err := g.limiter.TakePart(ctx, &s.meters[0], r.Cost, r.Time)
-		if err != nil {
+		var d ratelimit.Decision
+		if err := g.limiter.TakeAt(ctx, &s.meters[0], r.Cost, g.now(f, r.Time), r.Time, &d); err != nil {
 			return false, false, err
 		}
 		v.Spent(&d)

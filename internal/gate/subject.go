@@ -29,8 +29,8 @@ type subject struct {
 	// key never becomes idle.
 	used *atomic.Bool
 
-	keyRead    Instant // when the read of the key began
-	boundsRead Instant // when the older of the reads of user and plan began; not set unless bounded
+	keyRead    moment // when the read of the key began
+	boundsRead moment // when the older of the reads of user and plan began; not set unless bounded
 	// proof is a later moment at which the key was known to be as it was read. It is shared by all
 	// subjects of that read. If nil, no spend can prove it. See proof.go.
 	proof    *proof
@@ -39,7 +39,7 @@ type subject struct {
 
 // newSubject returns the subject of a key that was read, without its user and plan. If fences are
 // trusted, a spend can prove it.
-func newSubject(record apikey.Record, read Instant, trustFences bool) *subject {
+func newSubject(record apikey.Record, read moment, trustFences bool) *subject {
 	k := record.Key
 	s := &subject{key: k, keyRead: read, lastUse: record.LastUsed()}
 	if trustFences && !pending(&record) {
@@ -54,7 +54,7 @@ func newSubject(record apikey.Record, read Instant, trustFences bool) *subject {
 
 // with returns s with its user and plan. read is when the older of their reads began. A key that is
 // not used for life.IdleDays is idle, unless its plan says another number.
-func (s *subject) with(user *apikey.User, plan *apikey.Plan, read Instant, life apikey.Life) *subject {
+func (s *subject) with(user *apikey.User, plan *apikey.Plan, read moment, life apikey.Life) *subject {
 	c := *s
 	c.user, c.plan, c.bounded, c.boundsRead = user, plan, true, read
 	if plan != nil && plan.Life.IdleDays > 0 {
