@@ -75,7 +75,7 @@ func (p *plain) text(most int) string {
 	p.take('"')
 	for i, c := range p.rest {
 		switch {
-		case !p.ok || c < ' ' || c == '\\':
+		case !p.ok || c < ' ' || c > '~' || c == '\\':
 			p.ok = false
 			return ""
 		case c == '"':
