@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
 	"latchkey/internal/config"
 	"latchkey/internal/dynamo/dynamotest"
 	"latchkey/internal/fronttest"
@@ -37,6 +39,8 @@ func newInstance(t testing.TB, variables map[string]string) *instance.Instance {
 		t.Fatal(err)
 	}
 	c.Local = true
+	// An attempt that a busy machine does not answer in time would be repeated, and might spend tokens twice.
+	options.AWS.HTTPClient = awshttp.NewBuildableClient().WithTimeout(options.AttemptTimeout)
 	i, err := instance.New(t.Context(), c, options.AWS, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
