@@ -87,7 +87,7 @@ func warmWith(
 	g := gate.New(table, ratelimit.New(table, func() time.Time { return now }, 10), gate.Options{
 		Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Freshness: time.Second, Patience: time.Second, Observe: observe, Environments: []apikey.Environment{apikey.Live},
-		Clock: func() gate.Instant { return gate.Instant{Wall: now} }, Now: func() time.Time { return now }, Remember: 10,
+		Clock: func() gate.Instant { return gate.Instant{Wall: now} }, Remember: 10,
 		Tally: tally.New(nil, func() time.Time { return now }), // nothing is refused
 	})
 	return g, format, token.Reveal()

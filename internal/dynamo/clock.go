@@ -37,4 +37,7 @@ func (d dated) Do(r *http.Request) (*http.Response, error) {
 
 // Now returns the time of the clock in the options. If that is certainly wrong by the table's time,
 // Now returns the nearest time that may be right.
-func (t *Table) Now() time.Time { return t.now().Add(time.Duration(t.off.Load())) }
+func (t *Table) Now() time.Time { return t.Corrected(t.now()) }
+
+// Corrected returns what Now returns when the clock in the options shows wall.
+func (t *Table) Corrected(wall time.Time) time.Time { return wall.Add(time.Duration(t.off.Load())) }

@@ -131,7 +131,7 @@ func deploy(t *testing.T, file string) *deployment {
 	d.gate = gate.New(table, ratelimit.New(table, now, 100), gate.Options{
 		Keyring: func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil }, Reread: hashing,
 		Logger: slog.New(slog.DiscardHandler), Patience: 30 * time.Second, Environments: []apikey.Environment{apikey.Live},
-		Clock: gate.ClockOf(now), Now: now, Remember: 100,
+		Clock: gate.ClockOf(now), Remember: 100,
 	})
 	return d
 }

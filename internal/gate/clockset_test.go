@@ -53,7 +53,7 @@ func TestAClockThatIsSetStopsNoRefill(t *testing.T) {
 			g := gate.New(table, ratelimit.New(table, table.Now, 100), gate.Options{
 				Keyring: b.Keyring, Reread: b.Hashing, Logger: slog.New(slog.DiscardHandler), Patience: time.Minute, Remember: 100,
 				Freshness: c.freshness, TrustFences: c.trust,
-				Environments: []apikey.Environment{apikey.Live}, Clock: b.Clock.Instant, Now: table.Now,
+				Environments: []apikey.Environment{apikey.Live}, Clock: b.Clock.Instant, Corrected: table.Corrected,
 			})
 			check := func(when string) {
 				t.Helper()

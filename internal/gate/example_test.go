@@ -30,7 +30,7 @@ func ExampleGate_Check() {
 	g := gate.New(nil, meters, gate.Options{
 		Keyring: func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Static:  static, Local: meters, Logger: slog.New(slog.DiscardHandler), Patience: time.Second,
-		Environments: []apikey.Environment{apikey.Live}, Clock: gate.ClockOf(now), Now: now, Remember: 10,
+		Environments: []apikey.Environment{apikey.Live}, Clock: gate.ClockOf(now), Remember: 10,
 	})
 	format, err := apikey.NewFormat("sk")
 	if err != nil {

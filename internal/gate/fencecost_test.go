@@ -73,7 +73,7 @@ func measureFence(t *testing.T, shared *simShared, rate float64, instances int, 
 				Reread:    func(context.Context) (pepper.Hasher, error) { return h.hasher, nil },
 				Logger:    slog.New(slog.DiscardHandler),
 				Freshness: time.Second, TrustFences: trust, Patience: 5 * time.Second,
-				Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: time.Now, Remember: 10,
+				Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: 10,
 			}))
 		}
 		request := gate.Request{Credential: h.format.Credential(shared.token.Reveal()), Cost: 1}

@@ -103,7 +103,8 @@ func newFenceHistory(t *testing.T, seed uint64, m *fenceMutant, shared *simShare
 			Reread:    func(context.Context) (pepper.Hasher, error) { return h.hasher, nil },
 			Logger:    slog.New(slog.DiscardHandler),
 			Freshness: h.freshness, TrustFences: true, Patience: 5 * time.Second,
-			Environments: []apikey.Environment{apikey.Live}, Clock: i.clock, Now: wall, Remember: 10,
+			Environments: []apikey.Environment{apikey.Live}, Clock: i.clock,
+			Corrected: func(time.Time) time.Time { return wall() }, Remember: 10,
 		})
 		if m.gate != nil {
 			i.gate.Mutate(m.gate)

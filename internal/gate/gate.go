@@ -68,11 +68,12 @@ type Options struct {
 	// TrustFences says that a spend may take the place of a read of the key, see proof.go. It must not
 	// be set while a writer that does not fence may change keys.
 	TrustFences bool
-	// Clock measures the age of a read. Now is the limiter's time, by which keys are judged too, so
-	// that both are right or wrong together.
-	Clock    Clock
-	Now      func() time.Time
-	Remember int // bounds how many keys are remembered
+	// Clock is read once for each attempt to decide. It measures the age of a read.
+	Clock Clock
+	// Corrected returns the limiter's time when the wall clock shows wall. Keys are judged by that time
+	// too, so that both are right or wrong together. If nil, it is what the wall clock shows.
+	Corrected func(wall time.Time) time.Time
+	Remember  int // bounds how many keys are remembered
 }
 
 // Gate judges the requests of one instance. It is safe for concurrent use.
@@ -250,16 +251,27 @@ func (g *Gate) mayHaveChanged(f *finding, asked bool, r *Request) bool {
 
 // time returns the limiter's time, by which keys are judged.
 func (g *Gate) time(floor time.Time) time.Time {
-	return ratelimit.NotBefore(g.options.Now().Round(0), floor)
+	_, now := g.present(floor)
+	return now
 }
 
 // instant returns the present moment, for ages. It is never set forward, because a read with a
 // future time would look younger than it is.
 func (g *Gate) instant(arrival time.Time) moment {
+	at, _ := g.present(arrival)
+	return at
+}
+
+// present returns what instant and time return, by one look at the clock.
+func (g *Gate) present(arrival time.Time) (moment, time.Time) {
 	now := g.options.Clock()
-	m := moment{wall: now.Wall.UnixNano(), mono: now.Mono}
+	at := moment{wall: now.Wall.UnixNano(), mono: now.Mono}
 	if !arrival.IsZero() {
-		m.gateway = arrival.UnixMilli()
+		at.gateway = arrival.UnixMilli()
 	}
-	return m
+	wall := now.Wall.Round(0)
+	if g.options.Corrected != nil {
+		wall = g.options.Corrected(wall)
+	}
+	return at, ratelimit.NotBefore(wall, arrival)
 }

@@ -29,7 +29,7 @@ type finding struct {
 	late bool
 	// spent says that the verdict is an upstream's, with everything spent.
 	spent bool
-	// at and time are what the clocks showed when the look began. waited says that the check has
+	// at and time are what the clock showed when the look began. waited says that the check has
 	// waited for something since, so that time has passed.
 	at     moment
 	time   time.Time
@@ -197,7 +197,7 @@ func (g *Gate) look(
 // alias of a foreign token is remembered for longer, unless a.again is set: if it leads to the wrong
 // key, the token is refused, and a refusal takes a second look.
 func (g *Gate) find(ctx context.Context, h *pepper.Hasher, r *Request, a ages, f *finding) error {
-	f.at, f.time = g.instant(r.Time), g.time(r.Time)
+	f.at, f.time = g.present(r.Time)
 	now := &f.at
 	id := r.Credential.Token().ID()
 	if id == "" { // the token is foreign

@@ -53,7 +53,7 @@ func TestOnePatienceBoundsAWholeCheck(t *testing.T) {
 				return b.Keyring(ctx)
 			},
 			Reread: b.Hashing, Logger: slog.New(slog.DiscardHandler), Patience: time.Minute, Remember: 100,
-			Environments: []apikey.Environment{apikey.Live}, Clock: b.Clock.Instant, Now: b.Clock.Time,
+			Environments: []apikey.Environment{apikey.Live}, Clock: b.Clock.Instant,
 		})
 		v, err := g.Check(t.Context(), gate.Request{Credential: b.Format.Credential(c.texts...), Cost: 1})
 		if err != nil || !v.Valid() {

@@ -97,7 +97,7 @@ func newService(t testing.TB, edit ...func(*service)) *service {
 	s.gate = gate.New(table, ratelimit.New(table, clock, 100), gate.Options{
 		Keyring:  func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 		Patience: 5 * time.Second, Environments: []apikey.Environment{apikey.Live, apikey.Test},
-		Clock: func() gate.Instant { return gate.Instant{Wall: s.now} }, Now: clock, Remember: 100,
+		Clock: func() gate.Instant { return gate.Instant{Wall: s.now} }, Remember: 100,
 	})
 	logger := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.api = httpapi.Options{

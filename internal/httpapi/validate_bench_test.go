@@ -81,7 +81,7 @@ func validateFunction(b *testing.B, s *service) httpapi.Function {
 		Gate: gate.New(s.table, ratelimit.New(s.table, now, 10), gate.Options{
 			Keyring:   func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: hasher}, nil },
 			Freshness: time.Second, Patience: time.Second, Environments: []apikey.Environment{apikey.Live},
-			Clock: func() gate.Instant { return gate.Instant{Wall: noon} }, Now: now, Remember: 10,
+			Clock: func() gate.Instant { return gate.Instant{Wall: noon} }, Remember: 10,
 		}),
 		Format: s.options.Format, Now: now, Logger: logger, Health: func(context.Context) error { return nil },
 	}), logger, "")

@@ -137,7 +137,7 @@ func (i *Instance) wireGate(held *secret.Secret) error {
 		},
 		Environments: c.Environments,
 		Clock:        gate.ClockOf(i.Now),
-		Now:          i.Table.Now,
+		Corrected:    i.Table.Corrected,
 		Remember:     remembered,
 	})
 	i.Metrics = metrics.New(metrics.Options{

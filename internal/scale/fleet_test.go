@@ -118,7 +118,7 @@ func (f *fleet) renew(i *instance) {
 		Reread:    func(context.Context) (pepper.Hasher, error) { return f.hasher, nil },
 		Logger:    slog.New(slog.DiscardHandler),
 		Freshness: time.Second, TrustFences: true, Patience: apikey.Patience,
-		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: now, Remember: remembered,
+		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Remember: remembered,
 	})
 }
 

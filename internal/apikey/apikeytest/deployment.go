@@ -241,9 +241,9 @@ func (b *Deployment) Hashing(context.Context) (pepper.Hasher, error) { return b.
 
 // Gate returns another gate before the table.
 func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
-	clock := b.Clock.Instant
-	if b.RealTime {
-		clock = gate.ClockOf(time.Now)
+	clock, corrected := b.Clock.Instant, (func(time.Time) time.Time)(nil)
+	if b.RealTime { // of ages alone
+		clock, corrected = gate.ClockOf(time.Now), func(time.Time) time.Time { return b.Clock.Time() }
 	}
 	limiter := ratelimit.New(b.Meters, b.Clock.Time, 100).Choose(b.Choose)
 	return gate.New(b.Table, limiter, gate.Options{
@@ -252,7 +252,7 @@ func (b *Deployment) Gate(freshness time.Duration) *gate.Gate {
 		Logger:      cmp.Or(b.Logger, slog.New(slog.DiscardHandler)), Life: b.Life,
 		Local:     ratelimit.New(ratelimit.NewMemory(100), b.Clock.Time, 100),
 		Freshness: freshness, Patience: cmp.Or(b.Patience, 5*time.Second),
-		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Now: b.Clock.Time, Remember: 100, Tally: b.Tally,
+		Environments: []apikey.Environment{apikey.Live}, Clock: clock, Corrected: corrected, Remember: 100, Tally: b.Tally,
 	})
 }
 
