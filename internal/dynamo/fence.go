@@ -45,7 +45,12 @@ const fenceAttempts = 3
 
 // fence raises the fence of each key that the changes replace or delete. After an error, the changes
 // must not be made.
+//
+// The fences of several keys that end are raised in one transaction: one request instead of one a key,
+// for two write units a key instead of one. A spend that meets it fails, but its caller is about to be
+// refused anyway. A key that lives on, or that is so busy that it has shards, is fenced alone.
 func (t *Table) fence(ctx context.Context, changes []registry.Write) error {
+	var ending, alone []raised
 	for i := range changes {
 		w := &changes[i]
 		if w.From == nil {
@@ -53,11 +58,59 @@ func (t *Table) fence(ctx context.Context, changes []registry.Write) error {
 		}
 		next := *w.From
 		next.Rev++
-		if err := t.raiseAll(ctx, &next, w.At); err != nil {
-			return fmt.Errorf("fence key %s: %w", w.From.ID, err)
+		if r := (raised{&next, w.At}); w.Ends() && !next.Shards.Several() {
+			ending = append(ending, r)
+		} else {
+			alone = append(alone, r)
+		}
+	}
+	together, err := t.raiseTogether(ctx, ending)
+	if err != nil {
+		return fmt.Errorf("fence %d keys: %w", len(ending), err)
+	}
+	if !together {
+		alone = append(alone, ending...)
+	}
+	for _, r := range alone {
+		if err := t.raiseAll(ctx, r.next, r.at); err != nil {
+			return fmt.Errorf("fence key %s: %w", r.next.ID, err)
 		}
 	}
 	return nil
+}
+
+// raised is a key as a change will leave it, for its fence, and the time of the change.
+type raised struct {
+	next *apikey.Key
+	at   time.Time
+}
+
+// raiseTogether raises the fences of several keys without shards in one transaction. It reports false if
+// it raised none: there is one key at most, a fence is higher already, or a spend came in between.
+func (t *Table) raiseTogether(ctx context.Context, all []raised) (done bool, err error) {
+	if len(all) < 2 {
+		return false, nil
+	}
+	in := &dynamodb.TransactWriteItemsInput{}
+	for _, r := range all {
+		in.TransactItems = append(in.TransactItems, types.TransactWriteItem{Update: &types.Update{
+			TableName: &t.name, Key: meterKey(r.next.ID),
+			UpdateExpression: aws.String(setFence), ConditionExpression: aws.String(ifLower),
+			ExpressionAttributeNames: fenceNames(), ExpressionAttributeValues: fenceValues(r.next.Fence(), r.at),
+		}})
+	}
+	_, err = t.client.TransactWriteItems(ctx, in)
+	var canceled *types.TransactionCanceledException
+	if errors.As(err, &canceled) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func fenceNames() map[string]string { return map[string]string{"#g": "g", "#ttl": "ttl"} }
+
+func fenceValues(g int64, now time.Time) item {
+	return item{":g": number(g), ":ttl": number(now.Add(fenceRetention).Unix())}
 }
 
 // raiseAll sets the fences of all meters of a key that count its rateLimit, at the same time. A gate
@@ -85,10 +138,7 @@ func (t *Table) raiseAll(ctx context.Context, next *apikey.Key, now time.Time) e
 func (t *Table) raise(ctx context.Context, id string, next int64, now time.Time) error {
 	in := dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: meterKey(id),
-		ExpressionAttributeNames: map[string]string{"#g": "g", "#ttl": "ttl"},
-		ExpressionAttributeValues: item{
-			":g": number(next), ":ttl": number(now.Add(fenceRetention).Unix()),
-		},
+		ExpressionAttributeNames: fenceNames(), ExpressionAttributeValues: fenceValues(next, now),
 	}
 	for attempt := 1; ; attempt++ {
 		in.UpdateExpression, in.ConditionExpression = aws.String(setFence), aws.String(ifLower)

@@ -76,6 +76,11 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 	if err := t.fence(ctx, changes); err != nil {
 		return err
 	}
+	for _, w := range changes {
+		if err := until(ctx, w.After); err != nil {
+			return err
+		}
+	}
 	t.tidyPlaces(ctx, changes)
 	steps = append(steps, t.writePlaces(changes)...)
 	for again := true; again; {
@@ -103,6 +108,19 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		}
 	}
 	return nil
+}
+
+// until waits until a channel is closed, unless it is nil.
+func until(ctx context.Context, closed <-chan struct{}) error {
+	if closed == nil {
+		return nil
+	}
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // writeSubject stores the key, the user's record or the plan of a change.

@@ -39,7 +39,7 @@ func (r *Registry) tryChange(ctx context.Context, caller Caller, id string, do e
 		return record, err
 	}
 	w.From, w.By, w.Caller, w.Tidy = from, caller.origin(), own.caller(), true
-	if w.ends() {
+	if w.Ends() {
 		if w.PlaceUntil, err = r.placeOfEnd(ctx, own, from); err != nil {
 			return record, err
 		}

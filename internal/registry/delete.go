@@ -28,7 +28,7 @@ func (r *Registry) Delete(ctx context.Context, caller Caller, id string) error {
 			From: record.Key, Delete: true, Action: ActionDelete, By: caller.origin(), Caller: own.caller(), Users: own.users,
 			Tidy: true, Former: record.FormerUse(r.now()),
 		}
-		if w.ends() {
+		if w.Ends() {
 			if w.PlaceUntil, err = r.placeOfEnd(ctx, own, record.Key); err != nil {
 				return err
 			}

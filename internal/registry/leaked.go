@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -48,7 +49,7 @@ func (r *Registry) RevokeLeaked(ctx context.Context, by Origin, scanner string, 
 	for n := range todo {
 		todo[n] = n
 	}
-	together := writesTogether
+	together := itemsTogether
 	err := r.retry(ctx, apikey.ErrConflict, func() error {
 		ends, err := r.leakedKeys(ctx, leaks, todo, results)
 		if err != nil {
@@ -166,19 +167,14 @@ func recovered(doing string, err *error) {
 	}
 }
 
-const (
-	// writesTogether is how many writes of a transaction the keys of a call may take. A transaction
-	// takes a hundred.
-	writesTogether = 90
-	// writesOfKey is how many writes one key takes, besides its aliases.
-	writesOfKey = 5
-	// lanes is how many transactions are written at the same time. Those of one user are not, because
-	// each changes the user's count of keys.
-	lanes = 8
-)
+// groupsAtOnce is how many groups of leaked keys are fenced and written at the same time.
+const groupsAtOnce = 4
 
-// endLeaked ends leaked tokens in transactions of at most so many writes. It returns the indexes of the
+// endLeaked ends leaked tokens in transactions of at most so many items. It returns the indexes of the
 // leaks whose keys were changed by someone else meanwhile.
+//
+// A transaction waits for the one before it that has keys of the same user, since both write the user's
+// count of keys. The fences of its keys do not wait.
 func (r *Registry) endLeaked(ctx context.Context, by Origin, all []*leakedKey, together int) (again []int, err error) {
 	if len(all) == 0 {
 		return nil, nil
@@ -187,47 +183,47 @@ func (r *Registry) endLeaked(ctx context.Context, by Origin, all []*leakedKey, t
 	if err != nil {
 		return nil, err
 	}
-	lane := make(map[string]int)
-	var queues [lanes][]*leakedKey
-	for _, l := range all {
-		user := l.from.UserID
-		if _, ok := lane[user]; !ok {
-			lane[user] = len(lane) % lanes
+	var (
+		mu       sync.Mutex // guards again and failures
+		failures []error
+		group    errgroup.Group
+	)
+	group.SetLimit(groupsAtOnce)
+	last := make(map[string]chan struct{}) // by user: closed when the user's last group was written
+	for _, some := range grouped(all, func(l *leakedKey) *apikey.Key { return l.from }, together) {
+		writes := r.leakWrites(by, some, until)
+		done := make(chan struct{})
+		for i := range writes {
+			writes[i].After = last[writes[i].From.UserID]
 		}
-		queues[lane[user]] = append(queues[lane[user]], l)
-	}
-	var failures [lanes]error
-	var left [lanes][]int
-	var group errgroup.Group
-	for q := range queues {
-		group.Go(func() (err error) {
-			defer recovered("revoke leaked keys", &failures[q])
-			for rest := queues[q]; len(rest) > 0; {
-				n, writes := 0, 0
-				for n < len(rest) && (n == 0 || writes+rest[n].weight() <= together) {
-					writes += rest[n].weight()
-					n++
+		for _, l := range some {
+			last[l.from.UserID] = done
+		}
+		group.Go(func() error {
+			defer close(done)
+			err := r.writeLeaked(ctx, writes)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, apikey.ErrConflict):
+				for _, l := range some {
+					again = append(again, l.leaks...)
 				}
-				some := rest[:n]
-				rest = rest[n:]
-				switch err := r.write(ctx, r.leakWrites(by, some, until)...); {
-				case errors.Is(err, apikey.ErrConflict):
-					for _, l := range some {
-						left[q] = append(left[q], l.leaks...)
-					}
-				case err != nil: // one that fails must not save the others
-					failures[q] = errors.Join(failures[q], err)
-				}
+			case err != nil: // one that fails must not save the others
+				failures = append(failures, err)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in failures
-	return slices.Concat(left[:]...), errors.Join(failures[:]...)
+	return again, errors.Join(failures...)
 }
 
-// weight is how many writes of a transaction the change of a key takes at most.
-func (l *leakedKey) weight() int { return writesOfKey + len(l.from.Secrets) }
+// writeLeaked is write, and turns a panic into an error.
+func (r *Registry) writeLeaked(ctx context.Context, writes []Write) (err error) {
+	defer recovered("revoke leaked keys", &err)
+	return r.write(ctx, writes...)
+}
 
 // leakWrites returns the changes that end leaked tokens.
 func (r *Registry) leakWrites(by Origin, all []*leakedKey, until map[string]time.Time) []Write {

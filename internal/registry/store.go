@@ -211,6 +211,9 @@ type Write struct {
 	Caller *apikey.Key
 	// Reply is stored with the change. If nil, no reply is stored.
 	Reply *Reply
+	// After is closed when the change may be made. The store may get ready before that. If nil, the change
+	// may be made at once.
+	After <-chan struct{}
 }
 
 // Replacement is a record as it was read, and the record to store. From is nil if none is stored. To
@@ -234,8 +237,8 @@ func (w *Write) Before() (p audit.Place, stored bool) {
 // policy reports whether w changes a user's record or a plan instead of a key.
 func (w *Write) policy() bool { return w.User != nil || w.Plan != nil }
 
-// ends reports whether w revokes a key, which is done once, or deletes one that was not revoked.
-func (w *Write) ends() bool {
+// Ends reports whether w revokes a key, which is done once, or deletes one that was not revoked.
+func (w *Write) Ends() bool {
 	switch {
 	case w.From == nil: // also if a policy is changed
 		return false
@@ -277,7 +280,7 @@ func (w *Write) Takes() []Taken {
 		return []Taken{{UserID: w.To.UserID, By: 1, At: w.To.CreatedAt}}
 	case w.moves():
 		return []Taken{{UserID: w.From.UserID, By: -1, At: w.At}, {UserID: w.To.UserID, By: 1, At: w.At}}
-	case !w.ends():
+	case !w.Ends():
 		return nil
 	case w.PlaceUntil.After(w.At):
 		return []Taken{{UserID: w.From.UserID, By: -1, Until: w.PlaceUntil}}

@@ -23,7 +23,7 @@ func (r *Registry) write(ctx context.Context, changes ...Write) error {
 	}
 	for i := range changes {
 		w := &changes[i]
-		if w.ends() {
+		if w.Ends() {
 			w.PlaceUntil = apikey.Later(w.PlaceUntil, w.From.PlaceUntil(r.now(), r.options.Freshness))
 		}
 		w.At = r.now()
