@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"latchkey/internal/apikey"
@@ -31,8 +32,9 @@ func revoked(k *apikey.Key, now time.Time, why apikey.Revocation) *apikey.Key {
 	return &to
 }
 
-// revokedAtOnce is how many keys one call of RevokeUser reads. Each revocation takes three requests to
-// the table, and a call must end within [apikey.Patience] on a slow table too.
+// revokedAtOnce is how many keys one call of RevokeUser reads. If others change the keys meanwhile, each
+// revocation takes three requests to the table, and a call must end within [apikey.Patience] on a slow
+// table too.
 const revokedAtOnce = 25
 
 // RevokeUser ends all keys of a user, newest first, some with each call. The reason may be empty, as for
@@ -52,18 +54,23 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, reason
 	if err := apikey.CheckOwner(userID); err != nil {
 		return 0, "", err
 	}
-	if _, err := r.own(ctx, caller); err != nil {
+	own, err := r.own(ctx, caller)
+	if err != nil {
 		return 0, "", err
 	}
 	page, err := r.List(ctx, caller, Query{UserID: userID, Cursor: cursor, Limit: revokedAtOnce})
 	if err != nil {
 		return 0, "", err
 	}
-	ids := make([]string, 0, len(page.Keys)+1)
+	var ids []string
 	for _, k := range page.Keys {
 		if k.RevokedAt.IsZero() && k.ID != caller.KeyID {
 			ids = append(ids, k.ID)
 		}
+	}
+	n, ids, err = r.revokeTogether(ctx, caller, own, userID, ids, why)
+	if err != nil {
+		return 0, "", err
 	}
 	if page.Next == "" && caller.UserID == userID && caller.KeyID != "" {
 		ids = append(ids, caller.KeyID)
@@ -82,4 +89,48 @@ func (r *Registry) RevokeUser(ctx context.Context, caller Caller, userID, reason
 		}
 	}
 	return n, page.Next, nil
+}
+
+// revokeTogether revokes keys of a user in few transactions. It returns how many, and the ids of those
+// that must be revoked one by one, since others have changed keys of their transaction meanwhile. The
+// caller must be an admin, whose own key is not among them.
+func (r *Registry) revokeTogether(
+	ctx context.Context, caller Caller, own grantor, userID string, ids []string, why apikey.Revocation,
+) (n int, rest []string, err error) {
+	records, err := r.store.Records(ctx, ids)
+	if err != nil {
+		return 0, nil, fmt.Errorf("read a user's keys: %w", err)
+	}
+	var live []*apikey.Key
+	for _, id := range ids {
+		k := records[id].Key
+		if k == nil || k.Gone(r.now()) || !k.RevokedAt.IsZero() || k.UserID != userID {
+			continue
+		}
+		if err := caller.means(k); err != nil {
+			return 0, nil, err
+		}
+		live = append(live, k)
+	}
+	// One item of each transaction is the condition on the caller's key.
+	for _, some := range grouped(live, func(k *apikey.Key) *apikey.Key { return k }, itemsTogether-1) {
+		var writes []Write
+		for _, k := range some {
+			writes = append(writes, Write{
+				From: k, To: revoked(k, r.now(), why), Action: ActionRevoke, By: caller.origin(), Tidy: true,
+			})
+		}
+		writes[0].Caller = own.caller()
+		switch err := r.write(ctx, writes...); {
+		case errors.Is(err, apikey.ErrConflict):
+			for _, k := range some {
+				rest = append(rest, k.ID)
+			}
+		case err != nil:
+			return 0, nil, err
+		default:
+			n += len(some)
+		}
+	}
+	return n, rest, nil
 }
