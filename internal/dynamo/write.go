@@ -82,7 +82,20 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		}
 	}
 	t.tidyPlaces(ctx, changes)
-	steps = append(steps, t.writePlaces(changes)...)
+	if err := t.commit(ctx, described(changes), append(steps, t.writePlaces(changes)...)); err != nil {
+		return err
+	}
+	for _, w := range changes {
+		if w.From != nil && w.To != nil {
+			w.To.Rev = w.From.Rev + 1
+		}
+	}
+	return nil
+}
+
+// commit makes the steps of a change in one transaction, which is repeated without those whose condition
+// need not hold. It returns the error of the first other step whose condition does not hold.
+func (t *Table) commit(ctx context.Context, of string, steps []step) error {
 	for again := true; again; {
 		writes := make([]types.TransactWriteItem, len(steps))
 		for i, s := range steps {
@@ -90,7 +103,7 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 		}
 		failed, err := t.transact(ctx, writes)
 		if err != nil {
-			return fmt.Errorf("write %s: %w", described(changes), err)
+			return fmt.Errorf("write %s: %w", of, err)
 		}
 		for _, i := range failed {
 			if err := steps[i].failed; err != nil {
@@ -101,11 +114,6 @@ func (t *Table) Write(ctx context.Context, changes ...registry.Write) error {
 			steps = slices.Delete(steps, i, i+1)
 		}
 		again = len(failed) > 0
-	}
-	for _, w := range changes {
-		if w.From != nil && w.To != nil {
-			w.To.Rev = w.From.Rev + 1
-		}
 	}
 	return nil
 }
