@@ -139,10 +139,14 @@ func (r *Reader) Lists() map[string][]string {
 	return lists
 }
 
+// contextSize is how many members the context of an authorizer usually has. It is what most objects
+// of scalars and of any values are.
+const contextSize = 20
+
 // Scalars reads an object of strings, numbers and booleans as texts. It leaves out members that are
 // null, and takes null for an empty object.
 func (r *Reader) Scalars() map[string]string {
-	texts := make(map[string]string)
+	texts := make(map[string]string, contextSize)
 	r.Object(func(name []byte) {
 		key := r.remember(name)
 		if r.begins('"') {
@@ -180,7 +184,7 @@ func (r *Reader) Values() map[string]any {
 		r.Null()
 		return nil
 	}
-	values := make(map[string]any)
+	values := make(map[string]any, contextSize)
 	r.Object(func(name []byte) {
 		key := r.remember(name)
 		if r.begins('"') {

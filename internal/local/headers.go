@@ -32,10 +32,9 @@ func deliver(headers http.Header) {
 	}
 }
 
-// remapped returns the headers of an integration as API Gateway passes them on. It renames some and
-// drops others, so that tests find out who relies on them.
-func remapped(headers map[string][]string) map[string][]string {
-	passed := make(map[string][]string, len(headers))
+// remap adds the headers of an integration to those of a response, as API Gateway passes them on. It
+// renames some and drops others, so that tests find out who relies on them.
+func remap(to http.Header, headers map[string][]string) {
 	for name, values := range headers {
 		switch name {
 		case "Content-Length", "Expect", "Host", "Proxy-Authenticate", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
@@ -45,9 +44,8 @@ func remapped(headers map[string][]string) map[string][]string {
 			"Www-Authenticate":
 			name = "X-Amzn-Remapped-" + name
 		}
-		passed[name] = values
+		to[name] = values
 	}
-	return passed
 }
 
 // remapping renames the headers of responses.
@@ -59,7 +57,9 @@ func (t remapping) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	length, kind := response.Header["Content-Length"], response.Header["Content-Type"]
-	response.Header = remapped(response.Header)
+	passed := make(http.Header, len(response.Header))
+	remap(passed, response.Header)
+	response.Header = passed
 	if len(length) > 0 {
 		response.Header["Content-Length"] = length // a response to HEAD has its length only here
 		response.Header["X-Amzn-Remapped-Content-Length"] = length

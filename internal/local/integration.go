@@ -42,19 +42,20 @@ func (g *Gateway) integrate(x *exchange, function string, event []byte) error {
 	}
 	header := x.w.Header()
 	header.Set("Content-Type", "application/json")
-	for name, values := range remapped(merged(answer)) {
-		header[name] = values
-	}
+	remap(header, merged(answer))
 	x.w.WriteHeader(answer.StatusCode)
 	_, _ = x.w.Write(body) // fails if the caller has gone
 	return nil
 }
 
+// listsOfAnswer is how many headers an answer usually has.
+const listsOfAnswer = 16
+
 // readResponse reads the answer of a function.
 func readResponse(payload []byte) (events.APIGatewayProxyResponse, error) {
 	var response events.APIGatewayProxyResponse
 	status := int64(0)
-	r := jsonio.NewReader(roomForTexts)
+	r := jsonio.NewReader(listsOfAnswer)
 	r.Reset(payload)
 	r.Object(func(name []byte) {
 		switch string(name) {
@@ -76,8 +77,16 @@ func readResponse(payload []byte) (events.APIGatewayProxyResponse, error) {
 	return response, r.End()
 }
 
-// merged returns the headers of Headers and MultiValueHeaders.
+// merged returns the headers of Headers and MultiValueHeaders. Those of latchkey's functions are all in
+// MultiValueHeaders, and merged then returns that map.
 func merged(answer events.APIGatewayProxyResponse) map[string][]string {
+	canonical := true
+	for name := range answer.MultiValueHeaders {
+		canonical = canonical && textproto.CanonicalMIMEHeaderKey(name) == name
+	}
+	if canonical && len(answer.Headers) == 0 {
+		return answer.MultiValueHeaders
+	}
 	headers := make(map[string][]string)
 	for name, values := range answer.MultiValueHeaders {
 		name = textproto.CanonicalMIMEHeaderKey(name)
