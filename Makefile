@@ -22,11 +22,13 @@ run: engine bin/latchkey ## run the whole service on 127.0.0.1:3000 (PORT, STATE
 # The packages whose tests take longest come first, so that no processor waits for them at the end.
 # A program with the race detector waits for a second when it ends. The tests run many programs, so
 # GORACE shortens it. Long tests that run one step after another have no races, so -short leaves them
-# out there. make lint runs vet.
+# out there. make lint runs vet. PACKAGES is how many packages run at once, if not one for each
+# processor.
 test: engine ## run all tests on a real engine (ENGINE=dynamodb-local for the other one, RACE=1 to find data races)
 	@test -z "$(RACE)" || { set -- $$(go env CC); command -v "$$1" >/dev/null; } || \
 		{ echo "RACE=1 needs a C compiler, for the race detector: install gcc"; exit 1; }
-	$(if $(RACE),CGO_ENABLED=1 GORACE=atexit_sleep_ms=20 )go test -vet=off -count=1 -timeout 20m$(if $(RACE), -race -short) ./internal/cmd/latchkey ./internal/registry ./...
+	$(if $(RACE),CGO_ENABLED=1 GORACE=atexit_sleep_ms=20 )go test -vet=off -count=1 -timeout 20m$(if $(PACKAGES), -p $(PACKAGES))$(if $(RACE), -race -short) \
+		./internal/cmd/latchkey ./internal/registry ./internal/gate ./internal/dynamo ./...
 
 sam-test: ## test the built functions under the real SAM CLI, in containers (BASE=local makes the base image here)
 	@.ci/sam test

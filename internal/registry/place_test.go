@@ -149,7 +149,10 @@ func (s *spender) most(window time.Duration) int {
 // In any window, a caller spends no more than MAX_KEYS_PER_USER times the limit of one of its keys,
 // whatever keys it creates, spends, changes and ends, in any order.
 func TestEndingKeysMultipliesNoLimit(t *testing.T) {
-	dynamotest.Once(t)
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
+	dynamotest.AnyEngine(t)
 	const most = 3 // of the user
 	own := ratelimit.Limit{Requests: 6, Window: 20 * time.Second}
 	limits := []ratelimit.Limit{own, {Requests: 3, Window: 10 * time.Second}, {Requests: 1, Window: 5 * time.Second}, {Requests: 6, Window: time.Minute}}
@@ -189,7 +192,10 @@ func TestEndingKeysMultipliesNoLimit(t *testing.T) {
 // any window, whatever keys they create, spend, change and end, in any order. Without the shared
 // bounds, they admit as much for each place.
 func TestAFamilyOfKeysAdmitsOneGrant(t *testing.T) {
-	dynamotest.Once(t)
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
+	dynamotest.AnyEngine(t)
 	own := ratelimit.Limit{Requests: 6, Window: 20 * time.Second}
 	limits := []ratelimit.Limit{own, {Requests: 3, Window: 10 * time.Second}, {Requests: 6, Window: time.Minute}}
 	root := registry.Caller{UserID: "root", Scopes: apikey.Scopes{apikey.ScopeAdmin}}

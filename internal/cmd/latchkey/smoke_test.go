@@ -135,7 +135,10 @@ func TestTheSmokeTestFollowsTheStacksParameters(t *testing.T) {
 
 // A stage that throttles says so with a code of its own.
 func TestTheSmokeTestOfThrottling(t *testing.T) {
-	dynamotest.Once(t)
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
+	dynamotest.AnyEngine(t)
 	s := start(t, t.TempDir(), "FRESHNESS=0", "LOG_LEVEL=ERROR")
 	const stage = `"code":"too_many_requests"`
 	for name, c := range map[string]struct {
@@ -172,7 +175,10 @@ func TestTheSmokeTestOfThrottling(t *testing.T) {
 }
 
 func TestAStoppedSmokeTestDeletesItsKeys(t *testing.T) {
-	dynamotest.Once(t)
+	if testing.Short() {
+		t.Skip("it takes long and runs one step after another")
+	}
+	dynamotest.AnyEngine(t)
 	s := start(t, t.TempDir(), "FRESHNESS=0")
 	for _, at := range []string{"/api/v1/api-keys/validate", "/revoke"} {
 		ctx, cancel := context.WithCancel(t.Context())
