@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +208,7 @@ func TestAllKeysOfAUserAreRevoked(t *testing.T) {
 		p.Fill("Type "+user, user+"x")
 		p.Until(`named("Revoke all keys").disabled`)
 		p.Fill("Type "+user, user)
+		p.Fill("Reason", "has left <us>")
 		p.Refuse("POST", "revoke-keys", 503, "unavailable", "The service could not decide")
 		p.Click("Revoke all keys")
 		p.Wait("The service is unavailable.")
@@ -215,11 +217,23 @@ func TestAllKeysOfAUserAreRevoked(t *testing.T) {
 		p.Wait("3 keys of " + user + " are revoked.")
 		p.Until(`document.querySelectorAll("tbody .badge.revoked").length === 3`)
 		p.Axe()
+		ended := "api/v1/api-keys?status=revoked&userId=" + url.QueryEscape(user)
+		if _, answer := browsertest.Call(t, browsertest.Root, "GET", ended, ""); !reasonsAre(answer, "has left <us>", 3) {
+			t.Errorf("the reasons: %v", answer)
+		}
 		left := "api/v1/api-keys?status=active&userId=" + url.QueryEscape(user+"x")
 		if status, answer := browsertest.Call(t, browsertest.Root, "GET", left, ""); len(answer["data"].([]any)) != 1 {
 			t.Errorf("the keys of another user: %d %v", status, answer)
 		}
 	}
+}
+
+// reasonsAre reports whether a list has so many keys, each revoked for a reason.
+func reasonsAre(list map[string]any, reason string, n int) bool {
+	keys, _ := list["data"].([]any)
+	return len(keys) == n && !slices.ContainsFunc(keys, func(k any) bool {
+		return k.(map[string]any)["revocationReason"] != reason
+	})
 }
 
 // The figures are printed, and are no test: they depend on the machine.

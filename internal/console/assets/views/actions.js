@@ -51,6 +51,12 @@ function Own({ session, record }) {
   return record.id === session.who?.keyId && html`<p class="notice" role="note">You are signed in with this key. You will be signed out.</p>`;
 }
 
+/** The field for the reason of a revocation. @param {{value: string, onInput: (text: string) => void, hint: string}} props */
+export function Reason({ value, onInput, hint }) {
+  return html`<${Field} label="Reason" name="reason" hint=${hint}>
+    <input autocomplete="off" maxlength="200" value=${value} onInput=${(/** @type {any} */ e) => onInput(e.target.value)} /><//>`;
+}
+
 /** @param {{session: any, record: any, onClose: () => void, onDone: (answer: any) => void}} props */
 export function Revoke({ session, record, onClose, onDone }) {
   const [reason, setReason] = useState("");
@@ -58,8 +64,7 @@ export function Revoke({ session, record, onClose, onDone }) {
       onYes=${async () => onDone(await call("POST", pathOf(record) + "/revoke", { body: { reason } }))}>
     <p>Every token of the key is refused for good, within moments. <strong>Revoking cannot be undone.</strong></p>
     <p>The record, its usage and its audit trail stay. ${record.lastUsedAt ? html`It was last used <${Time} at=${record.lastUsedAt} />.` : "It was never used."} To stop a key for a while, disable it.</p>
-    <${Field} label="Reason" name="reason" hint="Whoever presents the key to validate can read it. You may leave it empty.">
-      <input autocomplete="off" maxlength="200" value=${reason} onInput=${(/** @type {any} */ e) => setReason(e.target.value)} /><//>
+    <${Reason} value=${reason} onInput=${setReason} hint="Whoever presents the key to validate can read it. You may leave it empty." />
     <${Own} session=${session} record=${record} />
   <//>`;
 }

@@ -3,6 +3,7 @@
 
 import { call } from "../api.js";
 import { Confirm, Loading, Problem, html, number, useLoad, useRef, useState } from "../ui.js";
+import { Reason } from "./actions.js";
 
 /**
  * @param {{userId: string, own: boolean, onClose: () => void, onDone: (text: string) => void}} props
@@ -15,10 +16,12 @@ export function RevokeAll({ userId, own, onClose, onDone }) {
   }, [userId]);
   const progress = useRef({ revoked: 0, cursor: "" });
   const [revoked, count] = useState(0);
+  const [reason, setReason] = useState("");
   const revoke = async () => {
     const at = progress.current;
     do {
-      const { data } = await call("POST", `api/v1/users/${encodeURIComponent(userId)}/revoke-keys`, { query: { cursor: at.cursor } });
+      const { data } = await call("POST", `api/v1/users/${encodeURIComponent(userId)}/revoke-keys`,
+        { query: { cursor: at.cursor }, body: { reason } });
       at.revoked += data.revoked;
       at.cursor = data.nextCursor || "";
       count(at.revoked);
@@ -30,6 +33,7 @@ export function RevokeAll({ userId, own, onClose, onDone }) {
     ${!user && !error && html`<${Loading} what="the number of keys" />`}
     ${user && html`<p><bdi>${userId}</bdi> has <strong>${number(user.active)}</strong> active ${user.active === 1 ? "key" : "keys"}${" "}
       of ${number(user.keys)}. All of them will be revoked. <strong>This cannot be undone.</strong></p>`}
+    <${Reason} value=${reason} onInput=${setReason} hint="Whoever presents one of the keys to validate can read it. You may leave it empty." />
     ${own && html`<p class="problem">This user is your own: you will be signed out.</p>`}
     ${revoked > 0 && html`<p role="status">${number(revoked)} revoked so far.</p>`}
   <//>`;
