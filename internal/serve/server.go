@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,11 +31,12 @@ type Options struct {
 	// DrainDelay is how long the server goes on accepting connections when it has turned its readiness
 	// off. A load balancer needs it to find out.
 	DrainDelay time.Duration
-	Logger     *slog.Logger
+	// ShutdownTime is how long requests that run may take after that. If zero, it is 10 seconds: a request
+	// that has arrived is answered within three, and a slow client may need longer to send one.
+	ShutdownTime time.Duration
+	Logger       *slog.Logger
 }
 
-// shutdownTime is how long requests that run may take when the server ends. A request that has
-// arrived is answered within three seconds. A slow client may need longer to send one.
 const shutdownTime = 10 * time.Second
 
 // Server serves one [App] after the other. Its methods are safe for concurrent use.
@@ -73,7 +75,7 @@ func (s *Server) Reload() error {
 }
 
 // Run serves until ctx ends. It then says that it is not ready, waits for DrainDelay, closes the
-// listener, lets requests end for 10 seconds at most, and closes the App. It returns nil if it has
+// listener, lets requests end for ShutdownTime at most, and closes the App. It returns nil if it has
 // ended so.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.apps.Close()
@@ -100,7 +102,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.draining.Store(true)
 	s.Logger.Info("draining")
 	time.Sleep(s.DrainDelay)
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.ShutdownTime, shutdownTime))
 	defer cancel()
 	if err := clients.Shutdown(last); err != nil {
 		s.Logger.Warn("some requests were cut off", "error", err)
