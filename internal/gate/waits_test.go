@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"latchkey/internal/apikey"
 	"latchkey/internal/apikey/apikeytest"
 	"latchkey/internal/gate"
+	"latchkey/internal/pepper"
 	"latchkey/internal/ratelimit"
 )
 
@@ -115,6 +117,47 @@ func TestALeaseThatEndsDuringAWaitIsNotUsed(t *testing.T) {
 				t.Errorf("%s of %v: the calls were %q", c.name, wait, s.calls)
 			}
 		}
+	}
+}
+
+// A pepper that is missing is waited for as well.
+func TestALeaseThatEndsWhileThePepperIsReadIsNotUsed(t *testing.T) {
+	b := newBench(t)
+	old := b.Hasher
+	b.Hasher = apikeytest.NewHasher(t, apikeytest.Master, "a pepper that came later")
+	token := b.Token(t)
+	b.Issue(t, token, func(k *apikey.Key) {
+		k.Limit = perMinute(60_000)[0]
+		k.Secrets = []apikey.Secret{b.Hasher.Hash(token)}
+	})
+	s := b.stalled()
+	g := gate.New(b.Table, ratelimit.New(b.Meters, b.Clock.Time, 100), gate.Options{
+		Keyring: func(context.Context) (gate.Keyring, error) { return gate.Keyring{Hasher: old}, nil },
+		Reread:  func(context.Context) (pepper.Hasher, error) { s.pass("pepper"); return b.Hasher, nil },
+		Logger:  slog.New(slog.DiscardHandler), Patience: time.Minute, Freshness: time.Hour, Remember: 100,
+		Environments: []apikey.Environment{apikey.Live}, Clock: b.Clock.Instant,
+	})
+	for range 50 { // until there is a lease
+		b.Check(t, g, token.Reveal())
+	}
+	for _, wait := range []time.Duration{0, 2 * time.Second} {
+		s.set("pepper", wait)
+		b.Check(t, g, token.Reveal())
+		if !slices.Contains(s.calls, "pepper") || slices.Contains(s.calls, "spend") != (wait > 0) {
+			t.Errorf("%v: the calls were %q", wait, s.calls)
+		}
+	}
+}
+
+// A key is judged by the time after its read.
+func TestAKeyThatExpiresWhileItIsReadIsRefused(t *testing.T) {
+	b := newBench(t)
+	token := b.Token(t)
+	b.Issue(t, token, func(k *apikey.Key) { k.ExpiresAt = apikeytest.Noon.Add(time.Second) })
+	s := b.stalled()
+	s.set("key", 2*time.Second)
+	if v := b.Check(t, b.Gate(time.Hour), token.Reveal()); v.Code != apikey.CodeExpired {
+		t.Errorf("%s", v.Code)
 	}
 }
 
