@@ -38,7 +38,7 @@ func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
 		{[]string{"CONSOLE_ENABLED=false"}, true, false, ""},
 	} {
 		hasBackend := len(c.environment) > 0 && c.environment[0] == withBackend
-		s := start(t, t.TempDir(), append(c.environment, "PUBLIC_PATHS=/health,/openapi.json,/.well-known/*,/docs*,/console*,/latchkey/*")...)
+		s := start(t, t.TempDir(), append(c.environment, "FRESHNESS=0", "PUBLIC_PATHS=/health,/openapi.json,/.well-known/*,/docs*,/console*,/latchkey/*")...)
 		if s.console != c.greets {
 			t.Errorf("%v: the start text has the console at %q, want %q", c.environment, s.console, c.greets)
 		}
@@ -68,7 +68,7 @@ func TestOwnPathsAreBelowThePrefixAndWithoutABackendAtTheRoot(t *testing.T) {
 			}
 		}
 		asked{args: "openapi", out: `"/latchkey/health"`}.run(t, "LATCHKEY_URL="+s.url, "LATCHKEY_KEY=")
-		smoke := "smoke"
+		smoke := "smoke --freshness 0"
 		if hasBackend {
 			smoke += " --backend"
 		}

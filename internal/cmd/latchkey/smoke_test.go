@@ -246,7 +246,7 @@ func TestTheSmokeCommand(t *testing.T) {
 		t.Skip("it takes long and runs one step after another")
 	}
 	dynamotest.AnyEngine(t)
-	s := start(t, t.TempDir())
+	s := start(t, t.TempDir(), "FRESHNESS=0")
 	forgery := gateway{answer: func(r *http.Response) { r.Header.Del("WWW-Authenticate") }}.start(t, s)
 	for _, c := range []struct {
 		name        string
@@ -272,7 +272,7 @@ func TestTheSmokeCommand(t *testing.T) {
 		{"another status", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url, "--deny-status", "200"}, 2, "429 or 403"},
 		{"a negative freshness", []string{"LATCHKEY_KEY=" + s.root}, []string{s.url, "--freshness", "-1s"}, 2, "freshness"},
 	} {
-		run := command(t, append([]string{"LATCHKEY_KEY=", "LATCHKEY_URL="}, c.environment...), append([]string{"smoke"}, c.args...)...)
+		run := command(t, append([]string{"LATCHKEY_KEY=", "LATCHKEY_URL="}, c.environment...), append([]string{"smoke", "--freshness", "0"}, c.args...)...)
 		text, err := run.CombinedOutput()
 		code := 0
 		var exit *exec.ExitError
