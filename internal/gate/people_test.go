@@ -352,7 +352,7 @@ func (m *meeting) wait() {
 	}
 	select {
 	case <-m.met:
-	case <-time.After(2 * time.Second):
+	case <-time.After(20 * time.Second):
 		m.late.Store(true)
 	}
 }

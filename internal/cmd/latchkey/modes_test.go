@@ -69,7 +69,7 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 	}
 	eventually := func(token string, status int) {
 		t.Helper()
-		for range 100 {
+		for range 400 {
 			if s.whoami(t, token).status == status {
 				return
 			}
@@ -103,7 +103,7 @@ func TestStaticKeysAreServedAndReloaded(t *testing.T) {
 	// A wrong secret does not replace a secret that works.
 	reload(func(secret map[string]any) { secret["staticKeys"] = "can ary" })
 	for n := 0; !strings.Contains(s.log.String(), "stays as it was"); n++ {
-		if n == 100 {
+		if n == 400 {
 			t.Fatalf("the log does not name the wrong secret\n%s", s.log)
 		}
 		time.Sleep(50 * time.Millisecond)

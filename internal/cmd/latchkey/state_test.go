@@ -141,7 +141,7 @@ func TestASecretThatOpensNoKeyIsNotReloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 0; !strings.Contains(s.log.String(), "stays as it was"); n++ {
-		if n == 100 {
+		if n == 400 {
 			t.Fatalf("a wrong secret is not told of\n%s", s.log)
 		}
 		time.Sleep(50 * time.Millisecond)
