@@ -80,14 +80,15 @@ func readAgain(r *http.Request) []byte {
 		read += n
 	}
 	rest := io.Reader(r.Body)
-	if err != nil && err != io.EOF {
+	failed := err != nil && err != io.EOF
+	if failed {
 		rest = failing{err} // the body need not return its error again
 	}
 	r.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(text[:read]), rest), r.Body}
-	if read < len(text) {
+	if failed || read < len(text) {
 		return nil
 	}
 	return text

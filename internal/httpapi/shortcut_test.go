@@ -226,6 +226,9 @@ func TestUnusualRequestsAreAnsweredAsByHuma(t *testing.T) {
 		"an error that is told once": func(r *http.Request) {
 			r.Body, r.ContentLength = io.NopCloser(&once{Reader: strings.NewReader(body), err: io.ErrUnexpectedEOF}), r.ContentLength+1
 		},
+		"an error with the last byte": func(r *http.Request) {
+			r.Body = io.NopCloser(iotest.DataErrReader(&once{Reader: strings.NewReader(body), err: io.ErrUnexpectedEOF}))
+		},
 		"a timeout":    func(r *http.Request) { r.Body = io.NopCloser(&once{Reader: strings.NewReader(body[:5]), err: slow{}}) },
 		"byte by byte": func(r *http.Request) { r.Body = io.NopCloser(iotest.OneByteReader(strings.NewReader(body))) },
 		"data with the end": func(r *http.Request) {
@@ -320,5 +323,16 @@ func TestTheShortcutOfWhoamiAnswersAsHuma(t *testing.T) {
 				return arriving(httptest.NewRequest("GET", "/api/v1/whoami", nil), p)
 			})
 		})
+	}
+}
+
+// A page above the path of a shortcut answers by itself, without the headers of the API.
+func TestAPageComesBeforeAShortcut(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	b := newBothWays(httpapi.Options{
+		Gate: unknowing{}, Registry: &registry.Registry{}, Now: func() time.Time { return noon }, Pages: map[string]http.Handler{keys: page},
+	})
+	if a := b.same(t, "a page", validateOf(`{"apiKey":"t"}`)); a.Code != http.StatusTeapot || len(a.Header()) > 0 {
+		t.Errorf("%d %v", a.Code, a.Header())
 	}
 }

@@ -140,3 +140,23 @@ func send(t *testing.T, host, path, header string) http.Header {
 	defer response.Body.Close()
 	return response.Header
 }
+
+// A function may answer with single headers and with lists of them. All count, in any case.
+func TestBothFormsOfAFunctionsHeadersCount(t *testing.T) {
+	s := &stack{authorize: admitted, serve: func(events.APIGatewayProxyRequest) (any, error) {
+		return events.APIGatewayProxyResponse{
+			StatusCode: 200, Headers: map[string]string{"X-One": "1", "X-Both": "1"},
+			MultiValueHeaders: map[string][]string{"X-Many": {"1", "2"}, "X-Both": {"1", "2"}},
+		}, nil
+	}}
+	response, err := http.Get(s.start(t) + "/api/v1/whoami")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	for name, want := range map[string]string{"X-One": "1", "X-Many": "1,2", "X-Both": "1,2"} {
+		if got := strings.Join(response.Header[name], ","); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
