@@ -51,10 +51,10 @@ function Own({ session, record }) {
   return record.id === session.who?.keyId && html`<p class="notice" role="note">You are signed in with this key. You will be signed out.</p>`;
 }
 
-/** The field for the reason of a revocation. @param {{value: string, onInput: (text: string) => void, hint: string}} props */
-export function Reason({ value, onInput, hint }) {
-  return html`<${Field} label="Reason" name="reason" hint=${hint}>
-    <input autocomplete="off" maxlength="200" value=${value} onInput=${(/** @type {any} */ e) => onInput(e.target.value)} /><//>`;
+/** The field for the reason of a revocation. @param {{onInput: (text: string) => void}} props */
+export function Reason({ onInput }) {
+  return html`<${Field} label="Reason" name="reason" hint="Optional. Validate tells it to whoever presents the key.">
+    <input autocomplete="off" maxlength="200" onInput=${(/** @type {any} */ e) => onInput(e.target.value)} /><//>`;
 }
 
 /** @param {{session: any, record: any, onClose: () => void, onDone: (answer: any) => void}} props */
@@ -64,7 +64,7 @@ export function Revoke({ session, record, onClose, onDone }) {
       onYes=${async () => onDone(await call("POST", pathOf(record) + "/revoke", { body: { reason } }))}>
     <p>Every token of the key is refused for good, within moments. <strong>Revoking cannot be undone.</strong></p>
     <p>The record, its usage and its audit trail stay. ${record.lastUsedAt ? html`It was last used <${Time} at=${record.lastUsedAt} />.` : "It was never used."} To stop a key for a while, disable it.</p>
-    <${Reason} value=${reason} onInput=${setReason} hint="Whoever presents the key to validate can read it. You may leave it empty." />
+    <${Reason} onInput=${setReason} />
     <${Own} session=${session} record=${record} />
   <//>`;
 }

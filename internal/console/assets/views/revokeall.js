@@ -26,14 +26,13 @@ export function RevokeAll({ userId, own, onClose, onDone }) {
       at.cursor = data.nextCursor || "";
       count(at.revoked);
     } while (at.cursor);
-    onDone(`${number(at.revoked)} ${at.revoked === 1 ? "key" : "keys"} of ${userId} ${at.revoked === 1 ? "is" : "are"} revoked. Requests with them are refused from now on.`);
+    onDone(`Revoked ${number(at.revoked)} of the keys of ${userId}. Requests with them are refused from now on.`);
   };
   return html`<${Confirm} title="Revoke all keys of a user" word=${userId} verb="Revoke all keys" onYes=${revoke} onClose=${onClose}>
     ${error && html`<${Problem} error=${error} onRetry=${reload} />`}
     ${!user && !error && html`<${Loading} what="the number of keys" />`}
-    ${user && html`<p><bdi>${userId}</bdi> has <strong>${number(user.active)}</strong> active ${user.active === 1 ? "key" : "keys"}${" "}
-      of ${number(user.keys)}. All of them will be revoked. <strong>This cannot be undone.</strong></p>`}
-    <${Reason} value=${reason} onInput=${setReason} hint="Whoever presents one of the keys to validate can read it. You may leave it empty." />
+    ${user && html`<p>Active keys of <bdi>${userId}</bdi>: <strong>${number(user.active)}</strong> of ${number(user.keys)}. All will be revoked. <strong>This cannot be undone.</strong></p>`}
+    <${Reason} onInput=${setReason} />
     ${own && html`<p class="problem">This user is your own: you will be signed out.</p>`}
     ${revoked > 0 && html`<p role="status">${number(revoked)} revoked so far.</p>`}
   <//>`;
