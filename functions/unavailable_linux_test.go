@@ -16,6 +16,7 @@ import (
 func silent(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // without this, the server does not notice that the client has gone
 	<-r.Context().Done()
+	panic(http.ErrAbortHandler) // otherwise a client that is just giving up may still read an empty answer
 }
 
 // beforeTimeout is less than the timeout of a function, which is 10 s. The bound of a check itself is
