@@ -109,7 +109,7 @@ func (f *fenced) stand(t *testing.T, keys map[string]*apikey.Key) {
 	}
 }
 
-// A change waits for the one that it comes after. Its fence does not wait. If nobody waits any more, it is
+// A change waits for the one before it, and its fence does not. If its caller gives up meanwhile, it is
 // not made.
 func TestAChangeComesAfterAnother(t *testing.T) {
 	f := newFenced(t)

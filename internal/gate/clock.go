@@ -25,8 +25,8 @@ func ClockOf(now func() time.Time) Clock {
 	}
 }
 
-// moment is one moment on three clocks: those of an [Instant], and that of the gateway. The last one
-// is only known if it has said when the request arrived. An age is the largest of the differences, so
+// moment is one moment on three clocks: the two of an [Instant], and the gateway's. The gateway's is
+// only known if it has said when the request arrived. An age is the largest of the differences, so
 // that no clock alone makes a read look younger than it is.
 //
 // Its times are integers, because each check compares several moments.

@@ -92,7 +92,7 @@ func (all declared) held(name string) []string {
 	return names
 }
 
-// behindAPointer holds secrets behind an atomic.Pointer alone, of which every printer shows the address.
+// behindAPointer holds secrets behind an atomic.Pointer alone. Every printer shows only its address.
 const behindAPointer = "internal/serve.Server"
 
 // TestEveryTypeThatHoldsASecretIsPrinted finds a type that the test of printing leaves out.

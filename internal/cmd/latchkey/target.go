@@ -72,8 +72,8 @@ func newInstance(ctx context.Context, c config.Config, in account, logger *slog.
 	return instance.New(ctx, c, local, time.Now, logger)
 }
 
-// config returns the configuration of a deployed stack's functions, or that of the variables, or that
-// of the local stack that runs in the folder.
+// config returns the configuration of the target: a deployed stack's functions, the variables, or the
+// local stack that runs in the folder.
 func (t target) config(ctx context.Context) (config.Config, error) {
 	if err := t.check(); err != nil {
 		return config.Config{}, err

@@ -53,7 +53,8 @@ func (s state) unusedTable(ctx context.Context, notices io.Writer) (*dynamo.Tabl
 		_ = lock.Close() // nothing was written to it
 	}
 	account := amazon.Local()
-	// No caller waits for a verdict, and an engine on a busy machine takes seconds to write a batch to its files.
+	// No caller waits for a verdict, and an engine on a busy machine takes seconds to write a batch to
+	// its files.
 	account.HTTPClient = awshttp.NewBuildableClient().WithTimeout(30 * time.Second)
 	table := dynamo.Open(dynamo.Options{Name: localTable, AWS: account, Endpoint: endpoint, Local: true})
 	if err := createTable(ctx, table, template.Table); err != nil {
