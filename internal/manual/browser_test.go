@@ -173,7 +173,7 @@ func TestTheExamplesOfAllRoutesWork(t *testing.T) {
 		want := map[string]string{
 			"lookup-key":      "404",                            // the document's token belongs to no key
 			"add-key-credits": "400", "add-user-credits": "400", // nothing was prepaid
-			"authorize":    "400", // no proxy says what it asks about
+			"authorize":    "400", // it needs the headers of a proxy
 			"report-leaks": "404", // no scanner is configured
 		}
 		if !strings.HasPrefix(answer.Status, cmp.Or(want[id], "2")) {

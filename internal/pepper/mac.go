@@ -42,8 +42,7 @@ func newMAC(key []byte) (mac, error) {
 	return m, nil
 }
 
-// stateAfter returns the state of a SHA-256 after the block of a key, each byte of which is changed by
-// pad.
+// stateAfter returns the state of a SHA-256 after one block: the key, each byte of it XORed with pad.
 func stateAfter(key []byte, pad byte) []byte {
 	var block [sha256.BlockSize]byte
 	copy(block[:], key)

@@ -15,9 +15,9 @@ const (
 	itemsOfKey = 3
 )
 
-// grouped returns what has keys in groups, each of which a transaction of at most so many items can end.
-// The keys of a user follow each other. A group has at least one key, however many items that takes. It
-// sorts all.
+// grouped divides keys, or what has a key, into groups. One transaction of at most so many items can end
+// a group, but a group has at least one key, however many items that takes. The keys of a user follow
+// each other. It sorts all.
 func grouped[T any](all []T, key func(T) *apikey.Key, most int) (groups [][]T) {
 	slices.SortStableFunc(all, func(a, b T) int { return strings.Compare(key(a).UserID, key(b).UserID) })
 	begin, items, user := 0, 0, ""
